@@ -1,0 +1,1 @@
+"""The command line: parses arguments, calls one function, prints its result."""

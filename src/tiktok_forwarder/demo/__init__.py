@@ -1,0 +1,1 @@
+"""The demonstration: service, sandbox and realistic traffic on one machine."""

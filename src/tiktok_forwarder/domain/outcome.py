@@ -1,0 +1,148 @@
+"""What became of an event: closed sets, so that every stage can say all it may have to say."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+DropReason = Literal[
+    "malformed_event",
+    "connection_disabled",
+    "environment_mismatch",
+    "unsupported_platform",
+    "sampled_out",
+    "consent_not_given",
+    "data_sale_opt_out",
+    "unsupported_event",
+    "missing_required_attribute",
+    "event_too_old",
+    "missing_page_url",
+    "invalid_page_url",
+    "missing_ip",
+    "missing_user_agent",
+    "missing_identity",
+]
+
+# Given at acceptance, after the mapping: the connection's share of the store is used up.
+CONNECTION_FULL: Final = "connection_full"
+
+WireForm = Literal["1.0", "2.0"]
+
+
+class Mapped(Struct, frozen=True, gc=False):
+    """An mParticle event as TikTok will get it. `payload` is the event object's JSON, final from here on.
+
+    `subjects` are the SHA-256 digests of the identities sent and the mpid's text: what an erasure request can name.
+    """
+
+    event_index: int
+    event: str
+    event_id: str
+    payload: bytes
+    warnings: tuple[str, ...]
+    subjects: tuple[str, ...]
+
+
+class Dropped(Struct, frozen=True, gc=False):
+    """An mParticle event that does not go to TikTok. `detail` is one sentence for a person, free of identity values."""
+
+    event_index: int
+    reason: DropReason
+    detail: str
+
+
+Outcome = Mapped | Dropped
+
+
+# --- what TikTok's answer to a request means -------------------------------------------------------------------------
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What is kept of TikTok's last answer: `code` is TikTok's (absent without JSON), `message` at most 500 characters."""
+
+    status: int | None = None
+    code: int | None = None
+    message: str = ""
+    request_id: str = ""
+
+
+class Accepted(Struct, frozen=True):
+    """Delivered. `note` keeps the text of a partial success (20001) or a repeated request (40050)."""
+
+    answer: Answer
+    note: str = ""
+
+
+class BadEvent(Struct, frozen=True):
+    """One event is at fault: at `index` of the group, or somewhere in it (None)."""
+
+    answer: Answer
+    index: int | None
+
+
+class TooLarge(Struct, frozen=True):
+    """The group is too big for TikTok: halve it."""
+
+    answer: Answer
+
+
+class Throttled(Struct, frozen=True):
+    """Too many requests. `retry_after_seconds` is 1 to 300, if TikTok named one."""
+
+    answer: Answer
+    retry_after_seconds: float | None = None
+
+
+class TryLater(Struct, frozen=True):
+    """Nothing is wrong with the events. `may_have_arrived`: no answer was read, so TikTok may hold the group already.
+
+    `few_attempts`: TikTok fails on this very request (40700); after a few attempts it is given up.
+    """
+
+    answer: Answer
+    may_have_arrived: bool = False
+    few_attempts: bool = False
+
+
+class Misconfigured(Struct, frozen=True):
+    """Token, pixel, permission or path is wrong: pause the connection and keep its events. `explanation` is for people."""
+
+    answer: Answer
+    explanation: str
+
+
+Verdict = Accepted | BadEvent | TooLarge | Throttled | TryLater | Misconfigured
+
+
+# --- what the verdict means for each event of the group --------------------------------------------------------------
+
+
+class Delivered(Struct, frozen=True):
+    """TikTok has the event: it leaves the queue."""
+
+
+class Retry(Struct, frozen=True):
+    """The event waits until `due_ms` (0: at once).
+
+    `counts`: it was an attempt of its own (throttling, pauses and released leases are none).
+    `may_have_arrived`: that attempt ended without an answer.
+    """
+
+    due_ms: int
+    answer: Answer | None = None
+    counts: bool = True
+    may_have_arrived: bool = False
+
+
+DeadLetterReason = Literal["refused", "retries_exhausted", "unconfirmed", "connection_deleted", "unreadable"]
+
+
+class DeadLettered(Struct, frozen=True):
+    """The event is given up on and kept for people to look at, replay or discard."""
+
+    reason: DeadLetterReason
+    answer: Answer | None = None
+
+
+Settlement = Delivered | Retry | DeadLettered
+Settlements = Mapping[int, Settlement]

@@ -1,0 +1,1 @@
+"""mParticle's language: whatever form a body has, it becomes `Batch` objects."""

@@ -1,0 +1,314 @@
+"""The roles that adapters play for the service, one Protocol each, and the records that cross them.
+
+Every time is in milliseconds since 1970 (`_ms`) unless a name says seconds. Methods of stores raise
+`StoreUnavailable` when the store cannot be used, and nothing of the library beneath.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import Answer, DeadLetterReason, Settlements, WireForm
+
+# --- clock and secrets -----------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The only source of time; tests put a hand-moved one in its place."""
+
+    def now_ms(self) -> int:
+        """Wall-clock time. It may jump, so intervals inside the process use `monotonic_seconds`."""
+        ...
+
+    def monotonic_seconds(self) -> float: ...
+
+
+class SecretBox(Protocol):
+    """Encrypts what must not be readable on disk. A sealed text opens only under the `record_id` it was sealed for."""
+
+    def seal(self, secret: str, record_id: str) -> str: ...
+
+    def open(self, sealed: str, record_id: str) -> str:
+        """Raises `SecretUnreadable` for a wrong key, a changed text or another record's."""
+        ...
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class NewEvent(Struct, frozen=True, gc=False):
+    """A mapped event on its way into the store. `subjects` are keyed 64-bit hashes, each 0 to 2**64 - 1."""
+
+    connection_id: str
+    connection_revision: int
+    wire_form: WireForm
+    event_name: str
+    event_id: str
+    payload: bytes
+    subjects: tuple[int, ...]
+
+
+class Arrivals(Struct, frozen=True):
+    """All that one request brings: its mapped events, and how many outcomes were dropped by (connection id, reason)."""
+
+    events: Sequence[NewEvent]
+    drops: Mapping[tuple[str, str], int]
+    accepted_at_ms: int
+
+
+Admission = Literal["stored", "duplicate", "connection_full"]
+
+
+class LeasedEvent(Struct, frozen=True, gc=False):
+    """A stored event in the hands of a deliverer.
+
+    `attempts` counts those made before this lease. `unanswered_at_ms` is the time of the first attempt that ended
+    without an answer, if any.
+    """
+
+    event_no: int
+    connection_revision: int
+    event_name: str
+    event_id: str
+    payload: bytes
+    accepted_at_ms: int
+    attempts: int
+    first_attempt_at_ms: int | None
+    unanswered_at_ms: int | None
+
+
+class Lease(Struct, frozen=True):
+    """Events of one connection and one wire form that nobody else sends until the lease expires."""
+
+    token: int
+    connection_id: str
+    wire_form: WireForm
+    events: tuple[LeasedEvent, ...]
+
+
+class GroupLimits(Struct, frozen=True):
+    """How much one request may hold: events by wire form, and payload bytes (one event is always allowed)."""
+
+    events_2_0: int = 1000
+    events_1_0: int = 50
+    payload_bytes: int = 4 * 1024 * 1024
+
+
+class QueueCounts(Struct, frozen=True):
+    """How many events of a connection wait (leased ones included), are leased, and are dead letters."""
+
+    waiting: int
+    leased: int
+    dead_letters: int
+    oldest_accepted_at_ms: int | None
+    waiting_bytes: int
+
+
+class DeadLetter(Struct, frozen=True):
+    """An event that was given up on, with all that explains why."""
+
+    event_no: int
+    connection_id: str
+    connection_revision: int
+    wire_form: WireForm
+    event_name: str
+    event_id: str
+    payload: bytes
+    reason: DeadLetterReason
+    answer: Answer | None
+    attempts: int
+    accepted_at_ms: int
+    first_attempt_at_ms: int | None
+    dead_lettered_at_ms: int
+
+
+class DeadLetterFilter(Struct, frozen=True):
+    """Which dead letters: every condition given must hold; times are those of dead-lettering, the end excluded."""
+
+    connection_id: str | None = None
+    reason: str | None = None
+    from_ms: int | None = None
+    until_ms: int | None = None
+    event_nos: Collection[int] | None = None
+
+
+class TotalsRow(Struct, frozen=True):
+    """One line of the books. For each connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
+
+    `counter` is one of accepted, dropped, duplicate, delivered, dead_lettered, discarded, replayed, erased; `reason` is
+    given for dropped. A replayed event leaves dead_lettered; a discarded one stays in it.
+    """
+
+    connection_id: str
+    counter: str
+    reason: str
+    count: int
+
+
+class EventStore(Protocol):
+    """The durable queue. Backoff, rate limits and pauses are the deliverer's business, not the store's.
+
+    `remembers_duplicates`: the store itself ignores what it already held within 48 hours.
+    """
+
+    @property
+    def remembers_duplicates(self) -> bool: ...
+
+    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
+        """Store the events and their counts as one durable write; return each event's admission, in order.
+
+        An event is a duplicate when the store took one of the same connection, name and id within 48 hours (also one
+        that was delivered or dead-lettered since). Raises `StoreFull` (nothing is stored or counted).
+        """
+        ...
+
+    async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
+        """Take up to a request's worth of due events, oldest first; None if none is due. Expired leases count as due."""
+        ...
+
+    async def renew(self, lease: Lease, lease_seconds: float) -> None:
+        """Hold the lease's unsettled events for `lease_seconds` from now. Raises `LeaseLost`."""
+        ...
+
+    async def settle(self, lease: Lease, settlements: Settlements, now_ms: int) -> None:
+        """Settle some of the lease's events, by `event_no`, with their totals, in one transaction.
+
+        Raises `LeaseLost` when the lease is no longer held: then nothing is changed.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give unsettled events back, untouched and due as before. A lease already lost is no error."""
+        ...
+
+    async def next_due_ms(self, connection_id: str) -> int | None:
+        """When the connection's first unleased event is due (0: now); None if it has none."""
+        ...
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        """By connection id, for every connection that has events waiting or dead."""
+        ...
+
+    async def totals(self) -> Sequence[TotalsRow]: ...
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
+    ) -> Sequence[DeadLetter]:
+        """In order of `event_no`, those above `after_event_no`."""
+        ...
+
+    async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
+        """Make dead letters due again, payload and attempts kept; return how many. Doing it twice changes nothing."""
+        ...
+
+    async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
+        """Delete dead letters for good; return how many."""
+        ...
+
+    async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
+        """Move every waiting event of a connection to the dead letters, leased ones included; return how many."""
+        ...
+
+    async def erase(self, subjects: Collection[int], now_ms: int) -> int:
+        """Delete every event, waiting or dead, of these keyed hashes, beyond recovery; return how many."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key"]
+
+
+class Document(Struct, frozen=True):
+    """A piece of configuration or state. `revision` starts at 1 and grows by one with each change."""
+
+    kind: DocumentKind
+    id: str
+    revision: int
+    body: bytes
+    changed_at_ms: int
+    changed_by: str
+
+
+class DocumentStore(Protocol):
+    """Connections, inputs and their like, with the history of their changes. Bodies are opaque here."""
+
+    async def list_documents(self, kind: DocumentKind) -> Sequence[Document]:
+        """In order of creation."""
+        ...
+
+    async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None: ...
+
+    async def put_document(
+        self,
+        kind: DocumentKind,
+        document_id: str,
+        body: bytes,
+        *,
+        expected_revision: int | None,
+        changed_by: str,
+        now_ms: int,
+    ) -> Document:
+        """Create (`expected_revision` 0) or change a document; None overwrites whatever stands there.
+
+        Raises `RevisionConflict` when the stored revision is another.
+        """
+        ...
+
+    async def put_documents(
+        self,
+        changes: Sequence[tuple[DocumentKind, str, bytes, int | None]],
+        *,
+        changed_by: str,
+        now_ms: int,
+    ) -> Sequence[Document]:
+        """Several puts (kind, id, body, expected revision) as one transaction: all of them or none."""
+        ...
+
+    async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
+        """False if there was none. The history is kept; a document made again under the id goes on from it."""
+        ...
+
+    async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
+        """Every revision, oldest first; a removal is a revision with an empty body."""
+        ...
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
+
+
+class OutboundRequest(Struct, frozen=True):
+    """One POST to TikTok. `path` is below the root, such as `/open_api/v1.3/event/track/`."""
+
+    path: str
+    access_token: str
+    body: bytes
+
+
+class HttpAnswer(Struct, frozen=True):
+    """What came back: at most 1 MiB of the body, and `Retry-After` as it stood."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+class NoAnswer(Struct, frozen=True):
+    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` unless the request never left."""
+
+    kind: Literal["connect", "tls", "timeout", "reset", "oversized"]
+    detail: str
+    may_have_arrived: bool
+
+
+class EventSender(Protocol):
+    """Sends a request once: it retries nothing and follows no redirect, since the queue is the only retry layer."""
+
+    async def send(self, request: OutboundRequest) -> HttpAnswer | NoAnswer:
+        """Never raises for what the network or TikTok does; ends within the sender's deadline."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""A stand-in of TikTok's event endpoints that checks like TikTok and remembers what it got."""

@@ -1,0 +1,1 @@
+"""Use cases over ports: accept what senders bring, deliver what is stored."""
