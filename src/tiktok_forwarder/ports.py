@@ -134,7 +134,7 @@ class DeadLetterFilter(Struct, frozen=True):
 
 
 class TotalsRow(Struct, frozen=True):
-    """One line of the books. For each connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
+    """One line of the books. Each connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
 
     `counter` is one of accepted, dropped, duplicate, delivered, dead_lettered, discarded, replayed, erased; `reason` is
     given for dropped. A replayed event leaves dead_lettered; a discarded one stays in it.
@@ -164,7 +164,7 @@ class EventStore(Protocol):
         ...
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
-        """Take up to a request's worth of due events, oldest first; None if none is due. Expired leases count as due."""
+        """Take up to a request's worth of due events; None if none is due. Expired leases count as due."""
         ...
 
     async def renew(self, lease: Lease, lease_seconds: float) -> None:
@@ -297,7 +297,7 @@ class HttpAnswer(Struct, frozen=True):
 
 
 class NoAnswer(Struct, frozen=True):
-    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` unless the request never left."""
+    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` once the request left."""
 
     kind: Literal["connect", "tls", "timeout", "reset", "oversized"]
     detail: str

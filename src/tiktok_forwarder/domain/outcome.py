@@ -58,7 +58,7 @@ Outcome = Mapped | Dropped
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What is kept of TikTok's last answer: `code` is TikTok's (absent without JSON), `message` at most 500 characters."""
+    """What is kept of an answer: TikTok's `code` (absent without JSON) and at most 500 characters of its `message`."""
 
     status: int | None = None
     code: int | None = None
@@ -105,7 +105,7 @@ class TryLater(Struct, frozen=True):
 
 
 class Misconfigured(Struct, frozen=True):
-    """Token, pixel, permission or path is wrong: pause the connection and keep its events. `explanation` is for people."""
+    """Token, pixel, permission or path is wrong: pause the connection, keep its events, show the `explanation`."""
 
     answer: Answer
     explanation: str
