@@ -1,0 +1,84 @@
+"""The slow reader: makes batches of what the typed decoder refuses as a whole, losing only what is unreadable.
+
+JavaScript senders produce lone surrogates, some serializers `NaN`, byte order marks or endless integers, and any sender
+may put a list where an object belongs. mParticle's senders do not send again what is refused, so a body that can be
+read must be.
+"""
+
+import json
+import math
+import re
+from typing import Final, get_args, get_origin
+
+import msgspec
+
+from tiktok_forwarder.domain.errors import UnreadableBody
+from tiktok_forwarder.mparticle.batch import Batch
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Python refuses to read longer ones (a guard against quadratic time); as a number they are beyond a double anyway.
+_LONGEST_INTEGER: Final = 400
+
+
+def loads(body: bytes) -> object:
+    """The JSON value of `body`, or `UnreadableBody` saying where reading stopped. Nesting must be bounded before."""
+    try:
+        text = body.decode(json.detect_encoding(body), "replace")
+        return _clean(json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer))
+    except json.JSONDecodeError as error:
+        raise UnreadableBody(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+
+
+def _integer(digits: str) -> int | float:
+    if len(digits) <= _LONGEST_INTEGER:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_LONE_SURROGATE.sub("\ufffd", key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def batch_of(members: object) -> Batch:
+    """A batch of any JSON value: members of the wrong shape count as absent, an event that is no object as None."""
+    if not isinstance(members, dict):
+        # A bulk request's element that is no batch: shown, and counted, as one malformed event.
+        return Batch(events=[None])
+    batch = _fitted(members, Batch)
+    assert isinstance(batch, Batch)  # noqa: S101  # narrows the type: an object always fits a Struct
+    return batch
+
+
+def _fitted(value: object, shape: object) -> object:
+    """`value` as the annotation `shape` wants it, or None where it does not fit."""
+    if shape is object:
+        return value
+    if get_origin(shape) in (list, dict):
+        return _fitted_collection(value, shape)
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        if not isinstance(value, dict):
+            return None
+        fields = ((field, value.get(field.encode_name)) for field in msgspec.structs.fields(shape))
+        return shape(**{field.name: _fitted(item, field.type) for field, item in fields if item is not None})
+    candidates = (_fitted(value, option) for option in get_args(shape) if option is not type(None))
+    return next((fitted for fitted in candidates if fitted is not None), None)
+
+
+def _fitted_collection(value: object, shape: object) -> object:
+    if get_origin(shape) is dict:
+        return value if isinstance(value, dict) else None
+    if not isinstance(value, list):
+        return None
+    (item_shape,) = get_args(shape)
+    fitted = [_fitted(item, item_shape) for item in value]
+    if type(None) in get_args(item_shape) or item_shape is object:
+        return fitted
+    return [item for item in fitted if item is not None]

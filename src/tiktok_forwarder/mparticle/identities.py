@@ -1,0 +1,87 @@
+"""mParticle's 22 identity types: every spelling that its SDKs, outputs and pages use, and how to find a value."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.mparticle.values import text_of
+
+# Wire name of the Events API -> display name of mParticle's pages.
+IDENTITY_TYPES: Final[dict[str, str]] = {
+    "customer_id": "Customer ID",
+    "email": "Email",
+    "mobile_number": "Mobile Number",
+    "phone_number_2": "Phone Number 2",
+    "phone_number_3": "Phone Number 3",
+    "other": "Other",
+    **{f"other_id_{n}": f"Other {n}" for n in range(2, 11)},
+    "facebook_custom_audience_id": "Facebook Audience ID",
+    "facebook": "Facebook ID",
+    "twitter": "Twitter ID",
+    "google": "Google ID",
+    "microsoft": "Microsoft ID",
+    "yahoo": "Yahoo ID",
+    "alias": "Alias",
+}
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("_", "").replace(" ", "")
+
+
+_SPELLINGS: Final[dict[str, str]] = {
+    **{_squeezed(name): name for name in IDENTITY_TYPES},
+    **{_squeezed(label): name for name, label in IDENTITY_TYPES.items()},
+    **{f"other{n}": f"other_id_{n}" for n in range(2, 11)},
+    "customer": "customer_id",  # Firehose
+    "emailaddress": "email",
+    "mobiletelephonenumber": "mobile_number",
+    "facebookappuserid": "facebook_custom_audience_id",
+    "twitterhandle": "twitter",
+}
+
+
+@lru_cache(maxsize=512)
+def identity_type_of(spelling: str) -> str | None:
+    """The Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
+    return _SPELLINGS.get(_squeezed(spelling.strip()))
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """A raw value, not to leave the mapping unhashed. `encoding` is Firehose's: raw, md5, sha1 or sha256."""
+
+    value: object
+    encoding: str = "raw"
+
+
+def _entries(user_identities: dict[str, object] | list[object] | None) -> Iterator[tuple[str, Identity]]:
+    if isinstance(user_identities, dict):
+        for spelling, value in user_identities.items():
+            yield spelling, Identity(value)
+    elif user_identities is not None:
+        for entry in user_identities:
+            if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
+                yield kind, Identity(entry.get("identity"), (text_of(entry.get("encoding")) or "raw").lower())
+
+
+def identities_by_type(
+    user_identities: dict[str, object] | list[object] | None, counts: frozenset[str]
+) -> dict[str, Identity]:
+    """The first value that is not empty of each identity type in `counts`."""
+    found: dict[str, Identity] = {}
+    for spelling, identity in _entries(user_identities):
+        name = identity_type_of(spelling)
+        if name in counts and name not in found and not _is_empty(identity.value):
+            found[name] = identity
+    return found
+
+
+# SHA-256 of the empty string: what careless senders make of an empty field.
+EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def _is_empty(value: object) -> bool:
+    text = text_of(value)
+    return text is None or text.lower() == EMPTY_DIGEST

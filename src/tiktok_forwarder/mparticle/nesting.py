@@ -1,0 +1,30 @@
+"""How deep a JSON text nests, without decoding it: decoders recurse, and a hostile body is all brackets."""
+
+import re
+from typing import Final
+
+_NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b'{}[]"')
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"]*"?')
+
+
+def is_deeper_than(body: bytes, levels: int) -> bool:
+    """Whether a value of `body` lies deeper than `levels`. Linear in the body; exact wherever the text is JSON."""
+    if b"\\" in body:
+        body = _ESCAPE.sub(b"", body)
+    # Of strings without brackets only pairs of quotes remain. Taking an adjacent pair out never moves a bracket into
+    # or out of a string.
+    marks = body.translate(_ONE_KIND, _NOT_MARKS).replace(b'""', b"")
+    if len(marks) <= levels:
+        return False
+    marks = _STRING.sub(b"", marks)
+    too_deep = b"[" * (levels + 1)
+    for _ in range(levels):
+        if not marks:
+            return False
+        if too_deep in marks:
+            return True
+        # One round takes the innermost pairs, so one level, off every branch.
+        marks = marks.replace(b"[]", b"")
+    return b"[]" in marks or marks.count(b"[") > levels

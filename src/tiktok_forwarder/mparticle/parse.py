@@ -1,0 +1,120 @@
+"""Bytes of any form that mParticle or its SDKs send (forms A to F) become batches, within bounds.
+
+Forms A, B and C are a batch or a list of batches; D and E are mParticle's outputs, one batch per message or per line;
+F is Firehose's request. They differ in looseness and in the shape of identities, which `Batch` keeps as it came.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import UnreadableBody
+from tiktok_forwarder.mparticle import careful, firehose
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.nesting import is_deeper_than
+
+_ONE: Final = msgspec.json.Decoder(Batch)
+_MANY: Final = msgspec.json.Decoder(list[Batch])
+_BLANK: Final = b" \t\r\n"
+
+
+class Bounds(Struct, frozen=True):
+    """What one body may hold: bytes after decompression, levels of nesting, events in all its batches."""
+
+    max_body_bytes: int = 1024 * 1024
+    max_nesting: int = 200
+    max_events: int = 10_000
+
+
+def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
+    """The batches of a body of form A, B, C, D or F, or of several lines of them (E).
+
+    Raises `UnreadableBody` when a bound is broken or nothing can be read. An event or batch that is unreadable alone
+    stands as None, or as a batch with one event of None, and costs no other.
+    """
+    _check_bounds(body, bounds)
+    try:
+        batches = _whole(body)
+    except UnreadableBody:
+        lines = [line for line in body.splitlines() if line.strip(_BLANK)]
+        if len(lines) < 2:
+            raise
+        batches = [batch for line in lines for batch in _whole(line)]
+    events = sum(len(batch.events) for batch in batches if batch.events)
+    if events > bounds.max_events:
+        raise UnreadableBody(
+            f"the body holds {events} events, more than the {bounds.max_events} allowed", too_large=True
+        )
+    return batches
+
+
+def _check_bounds(body: bytes, bounds: Bounds) -> None:
+    if len(body) > bounds.max_body_bytes:
+        raise UnreadableBody(
+            f"the body is {len(body)} bytes, more than the {bounds.max_body_bytes} allowed", too_large=True
+        )
+    if is_deeper_than(body, bounds.max_nesting):
+        raise UnreadableBody(f"the body nests deeper than the {bounds.max_nesting} levels allowed")
+
+
+def _whole(body: bytes) -> list[Batch]:
+    try:
+        # What stands before the bracket and is no white space (a byte order mark) is the careful reader's business.
+        batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _carefully(body)
+    if any(batch.type is not None for batch in batches):
+        return _carefully(body)
+    return batches
+
+
+def _carefully(body: bytes) -> list[Batch]:
+    if not body.strip(_BLANK):
+        raise UnreadableBody("the body is empty")
+    value = careful.loads(body)
+    if isinstance(value, dict):
+        return [_batch(value)]
+    if isinstance(value, list):
+        return [_batch(item) for item in value]
+    raise UnreadableBody(f"the body is {_kind(value)}, not a batch or a list of batches")
+
+
+def _batch(members: object) -> Batch:
+    if isinstance(members, dict) and members.get("type") == firehose.REQUEST_TYPE:
+        return careful.batch_of(firehose.batch_members(members))
+    return careful.batch_of(members)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    return {bool: "true or false", str: "a text", int: "a number", float: "a number"}[type(value)]
+
+
+def parse_lines(body: bytes, bounds: Bounds) -> Iterator[Batch | UnreadableBody]:
+    """The batches of a file: one JSON text, or one per line. A line that cannot be read stands as an error naming it.
+
+    `max_body_bytes` and `max_events` are bounds of requests and do not apply to files.
+    """
+    whole = Bounds(max_body_bytes=len(body), max_nesting=bounds.max_nesting, max_events=len(body))
+    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip(_BLANK)]
+    if len(lines) > 1 and _readable(lines[0][1], whole) is None:
+        # No line format: the first line alone is no JSON, as in a document that is printed over several lines.
+        found = _readable(body, whole)
+        if found is not None:
+            yield from found
+            return
+    for number, line in lines or [(1, body)]:
+        try:
+            yield from parse_body(line, whole)
+        except UnreadableBody as error:
+            yield UnreadableBody(f"line {number}: {error}")
+
+
+def _readable(body: bytes, bounds: Bounds) -> list[Batch] | None:
+    try:
+        return parse_body(body, bounds)
+    except UnreadableBody:
+        return None

@@ -1,0 +1,64 @@
+"""TikTok's standard events, what each may carry, and its currencies. Facts of TikTok's supported-events pages."""
+
+from typing import Final
+
+from msgspec import Struct
+
+CONTENT_PROPERTIES: Final = ("price", "quantity", "content_id", "content_name", "content_category")
+_COMMERCE: Final = (*CONTENT_PROPERTIES, "currency", "value")
+NUMBER_PROPERTIES: Final = frozenset({"price", "value"})
+INTEGER_PROPERTIES: Final = frozenset({"quantity"})
+
+
+class TikTokEvent(Struct, frozen=True):
+    """`properties`: what may be mapped beside `description`, which every event takes. `only_2_0`: unknown to 1.0."""
+
+    name: str
+    properties: tuple[str, ...] = ()
+    only_2_0: bool = False
+
+    @property
+    def has_contents(self) -> bool:
+        return "content_id" in self.properties
+
+
+EVENTS: Final[dict[str, TikTokEvent]] = {
+    event.name: event
+    for event in (
+        TikTokEvent("AddPaymentInfo", _COMMERCE),
+        TikTokEvent("AddToCart", _COMMERCE),
+        TikTokEvent("AddToWishlist", _COMMERCE),
+        TikTokEvent("CompletePayment", _COMMERCE),
+        TikTokEvent("InitiateCheckout", _COMMERCE),
+        TikTokEvent("PlaceAnOrder", _COMMERCE),
+        TikTokEvent("ViewContent", _COMMERCE),
+        TikTokEvent("Search", ("query",)),
+        TikTokEvent("Subscribe", ("currency", "value")),
+        TikTokEvent("ClickButton"),
+        TikTokEvent("Contact"),
+        TikTokEvent("Download"),
+        TikTokEvent("CompleteRegistration"),
+        TikTokEvent("SubmitForm"),
+        TikTokEvent("Purchase", _COMMERCE, only_2_0=True),
+        TikTokEvent("StartTrial", _COMMERCE, only_2_0=True),
+        TikTokEvent("ApplicationApproval", only_2_0=True),
+        TikTokEvent("CustomizeProduct", only_2_0=True),
+        TikTokEvent("FindLocation", only_2_0=True),
+        TikTokEvent("Lead", only_2_0=True),
+        TikTokEvent("Schedule", only_2_0=True),
+        TikTokEvent("SubmitApplication", only_2_0=True),
+    )
+}
+
+# The 62 currency codes of TikTok's list, the same in both API versions.
+CURRENCIES: Final = frozenset(
+    """
+    AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR ISK JPY
+    KES KHR KRW KWD KZT MAD MOP MXN MYR NGN NIO NOK NZD OMR PEN PHP PKR PLN PYG QAR RON RUB SAR SEK SGD THB TRY TWD UAH
+    USD VES VND ZAR
+    """.split()
+)
+
+# A click id of TikTok starts like this; no grammar is documented, so another form is only worth a warning.
+CLICK_ID_PREFIX: Final = "E.C.P"
+MAX_CLICK_ID_CHARACTERS: Final = 1000
