@@ -1,0 +1,64 @@
+"""When a failed event is tried again, and when it is given up: pure, with the random number passed in."""
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import DeadLettered, Retry, TryLater
+
+_HOUR_SECONDS = 3600.0
+
+
+class RetryPolicy(Struct, frozen=True):
+    """The schedule of retries.
+
+    The window of 24 hours lies inside the 48 hours in which TikTok ignores an event id that it has seen; `few_attempts`
+    is for requests that TikTok keeps failing on by itself (40700).
+    """
+
+    first_delay_seconds: float = 10.0
+    max_delay_seconds: float = 300.0
+    jitter: float = 0.2
+    window_seconds: float = 24 * _HOUR_SECONDS
+    min_attempts: int = 3
+    few_attempts: int = 5
+    repeatable_seconds: float = 48 * _HOUR_SECONDS
+
+
+class AttemptHistory(Struct, frozen=True):
+    """An event's past when one more attempt has failed: `attempts` counts that one too.
+
+    `paused_ms` is how long its connection was paused since the first attempt: that time uses up nothing.
+    """
+
+    attempts: int
+    first_attempt_at_ms: int
+    paused_ms: int = 0
+
+
+def delay_seconds(policy: RetryPolicy, attempts: int, chance: float) -> float:
+    """How long to wait after `attempts` failures; `chance` is a random number from 0 to 1."""
+    doublings = min(max(attempts - 1, 0), 32)
+    delay = min(policy.first_delay_seconds * 2.0**doublings, policy.max_delay_seconds)
+    return delay * (1 + policy.jitter * (2 * chance - 1))
+
+
+def after_failure(
+    policy: RetryPolicy, verdict: TryLater, history: AttemptHistory, now_ms: int, chance: float
+) -> Retry | DeadLettered:
+    """What becomes of an event whose attempt failed without being the event's fault."""
+    if verdict.few_attempts and history.attempts >= policy.few_attempts:
+        return DeadLettered("refused", verdict.answer)
+    if _is_exhausted(policy, history, now_ms):
+        return DeadLettered("retries_exhausted", verdict.answer)
+    due_ms = now_ms + round(delay_seconds(policy, history.attempts, chance) * 1000)
+    return Retry(due_ms, verdict.answer, may_have_arrived=verdict.may_have_arrived)
+
+
+def would_count_twice(policy: RetryPolicy, unanswered_at_ms: int | None, now_ms: int) -> bool:
+    """Whether TikTok may hold the event already and would no longer recognise it as a repeat."""
+    return unanswered_at_ms is not None and now_ms - unanswered_at_ms > policy.repeatable_seconds * 1000
+
+
+def _is_exhausted(policy: RetryPolicy, history: AttemptHistory, now_ms: int) -> bool:
+    """Both must hold, so that after an outage of the service itself nothing dies untried."""
+    tried_for_ms = now_ms - history.first_attempt_at_ms - history.paused_ms
+    return history.attempts >= policy.min_attempts and tried_for_ms >= policy.window_seconds * 1000

@@ -1,0 +1,113 @@
+"""The roles around the deliverer: who it delivers for, by which settings, and who is told what happened."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore, GroupLimits
+
+VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
+SettledAs = Literal["delivered", "retry", "dead_letter"]
+DeliveryCondition = Literal["healthy", "throttled", "paused", "disabled"]
+
+
+class DeliveryTarget(Struct, frozen=True):
+    """What a connection's requests are addressed to. The access token is fetched when a request is made, never kept."""
+
+    connection_id: str
+    revision: int
+    enabled: bool
+    pixel_id: str
+    test_event_code: str | None = None
+
+
+class ConnectionSource(Protocol):
+    """The connections as they stand now, from memory: the deliverer asks often."""
+
+    def connection_ids(self) -> Collection[str]: ...
+
+    def target(self, connection_id: str) -> DeliveryTarget | None:
+        """None when there is no such connection (any more)."""
+        ...
+
+    def access_token(self, connection_id: str) -> str:
+        """The token in the clear. Raises `SecretUnreadable`, which pauses the connection."""
+        ...
+
+
+class DeliveryPolicy(Struct, frozen=True):
+    """The deliverer's settings. A lease outlives the sender's deadline (30 s), else it would make duplicates."""
+
+    retry: RetryPolicy = RetryPolicy()
+    limits: GroupLimits = GroupLimits()
+    max_wait_seconds: float = 1.0
+    max_requests_in_flight: int = 4
+    lease_seconds: float = 60.0
+    requests_per_second: float = 500.0
+    probe_seconds: float = 300.0
+    refusals_before_pause: int = 20
+    recheck_seconds: float = 30.0
+    trouble_wait_seconds: float = 1.0
+
+
+class DeliveryStatus(Struct, frozen=True):
+    """How a connection's delivery is doing. `why` and `by` are for `paused` and `throttled`."""
+
+    connection_id: str
+    condition: DeliveryCondition
+    why: str = ""
+    code: int | None = None
+    since_ms: int | None = None
+    by: str = ""
+    last_answer: Answer | None = None
+    last_note: str = ""
+    requests_per_second: float = 0.0
+    requests_in_flight: int = 0
+
+
+class DeliveryObserver(Protocol):
+    """Is told what happens, for metrics, logs and people. Calls are synchronous: they must be quick and not raise.
+
+    TikTok's texts can quote an event's values: `note` and `DeliveryStatus.last_answer` must not be logged.
+    """
+
+    def attempted(
+        self, connection_id: str, verdict: VerdictKind, code: int | None, events: int, seconds: float
+    ) -> None:
+        """One request was made; `code` is TikTok's, if it gave one."""
+        ...
+
+    def settled(self, connection_id: str, outcome: SettledAs, count: int) -> None:
+        """The store has taken the outcome of `count` events."""
+        ...
+
+    def noted(self, connection_id: str, note: str) -> None:
+        """Events were delivered, but TikTok had something to say about them (20001, 40050)."""
+        ...
+
+    def changed(self, status: DeliveryStatus) -> None:
+        """The connection was paused, resumed, slowed down or is at full speed again."""
+        ...
+
+    def failed(self, connection_id: str, error: Exception) -> None:
+        """Something went wrong on our side: the store, or a fault of the program. Delivery goes on after a while."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeliveryParts:
+    """What every part of the deliverer works with."""
+
+    store: EventStore
+    documents: DocumentStore
+    sender: EventSender
+    clock: Clock
+    connections: ConnectionSource
+    observer: DeliveryObserver
+    policy: DeliveryPolicy
+    chance: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311 - jitter is no secret
