@@ -67,7 +67,7 @@ def _entries(user_identities: dict[str, object] | list[object] | None) -> Iterat
 
 
 def identities_by_type(
-    user_identities: dict[str, object] | list[object] | None, counts: frozenset[str]
+    user_identities: dict[str, object] | list[object] | None, counts: tuple[str, ...]
 ) -> dict[str, Identity]:
     """The first value that is not empty of each identity type in `counts`."""
     found: dict[str, Identity] = {}

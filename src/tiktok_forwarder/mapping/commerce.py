@@ -1,0 +1,138 @@
+"""Properties of a commerce event: value, currency and contents, as TikTok takes them.
+
+Every function notes what it leaves out or changes in `warnings`. The loops over products are the mapping's hot path:
+they look at a value's exact type first and call the careful functions only for what is out of the ordinary.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from tiktok_forwarder.mparticle.batch import Product, ProductAction
+from tiktok_forwarder.mparticle.values import EXACT_INTEGERS, Number, number_of, text_of
+from tiktok_forwarder.tiktok.events import CURRENCIES
+from tiktok_forwarder.tiktok.payload import Content, Properties
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+# A sum of floats shows digits that no shop means.
+_SUM_DECIMALS: Final = 4
+
+
+def checked_amount(value: object, warnings: list[str]) -> Number | None:
+    """A price or value: a number that is neither negative nor non-finite."""
+    amount = number_of(value)
+    if amount is None or 0 <= amount < math.inf:
+        return amount
+    warnings.append("invalid_value")
+    return None
+
+
+def checked_quantity(value: object, warnings: list[str]) -> Number | None:
+    """A quantity as TikTok wants it: whole, at least 1, halves rounded up."""
+    given = number_of(value)
+    if given is None or not math.isfinite(given):
+        return None
+    whole = max(1, math.floor(given + 0.5)) if abs(given) < EXACT_INTEGERS else max(1, given)
+    if whole != given:
+        warnings.append("quantity_rounded")
+    return whole
+
+
+def checked_currency(given: object, default: str | None, *, has_value: bool, warnings: list[str]) -> str | None:
+    """The currency to send. The default stands in only for one that is not given, and only beside a value."""
+    text = text_of(given)
+    if text is None:
+        currency = default if has_value else None
+        if has_value and currency is None:
+            warnings.append("missing_currency")
+    else:
+        currency = text.upper()
+        if currency not in CURRENCIES and not _CURRENCY.fullmatch(currency):
+            warnings.append("invalid_currency")
+            return None
+    if currency is not None and currency not in CURRENCIES:
+        warnings.append("currency_not_listed")
+    return currency
+
+
+def order_value(action: ProductAction, *, from_products: bool, warnings: list[str]) -> Number | None:
+    """The event's total, else what its products add up to."""
+    total = action.total_amount
+    if type(total) is float and 0 <= total < math.inf:
+        return total
+    given = number_of(total)
+    if given is None:
+        return _sum_of_products(action.products or (), warnings) if from_products else None
+    return checked_amount(given, warnings)
+
+
+def _sum_of_products(products: Sequence[Product], warnings: list[str]) -> Number | None:
+    amounts = [amount for product in products if (amount := _product_amount(product)) is not None]
+    if not amounts:
+        return None
+    total = sum(amounts)
+    return checked_amount(round(total, _SUM_DECIMALS) if math.isfinite(total) else total, warnings)
+
+
+def _product_amount(product: Product) -> Number | None:
+    amount = number_of(product.total_product_amount)
+    price = number_of(product.price)
+    quantity = number_of(product.quantity)
+    if any(number is not None and not 0 <= number < math.inf for number in (amount, price, quantity)):
+        return None
+    if amount is not None or price is None:
+        return amount
+    return price * (1 if quantity is None else quantity)
+
+
+def product_content(product: Product, content_type: str | None, warnings: list[str]) -> Content | None:
+    """A product as an item of `contents`, None if nothing of it maps. `content_type` is for 1.0, which has it here."""
+    price = product.price
+    if price is not None and not (type(price) is float and 0 <= price < math.inf):
+        price = checked_amount(price, warnings)
+    quantity = product.quantity
+    if quantity is not None and not (type(quantity) is int and 0 < quantity < EXACT_INTEGERS):
+        quantity = checked_quantity(quantity, warnings)
+    content_id = product.id
+    content_id = content_id.strip() or None if type(content_id) is str else text_of(content_id)
+    category = product.category
+    category = category.strip() or None if type(category) is str else text_of(category)
+    name = product.name
+    name = name.strip() or None if type(name) is str else text_of(name)
+    brand = product.brand
+    brand = brand.strip() or None if type(brand) is str else text_of(brand)
+    if (
+        price is None
+        and quantity is None
+        and content_id is None
+        and category is None
+        and name is None
+        and brand is None
+    ):
+        return None
+    return Content(price, quantity, content_id, category, name, brand, content_type)
+
+
+def product_contents(
+    products: Sequence[Product] | None, content_type: str | None, warnings: list[str]
+) -> list[Content] | None:
+    """The items of all products, None if there are none."""
+    if not products:
+        return None
+    contents = [product_content(product, content_type, warnings) for product in products]
+    return [content for content in contents if content is not None] or None
+
+
+def add_content_summary(properties: Properties, content_type: str, *, is_2_0: bool) -> None:
+    """What accompanies `contents`: the content type and, in 2.0, their ids without repeats and their number."""
+    contents = properties.contents
+    if contents is None:
+        return
+    properties.content_type = content_type
+    if not is_2_0:
+        return
+    properties.content_ids = list(dict.fromkeys([c.content_id for c in contents if c.content_id is not None])) or None
+    quantities = [content.quantity for content in contents if content.quantity is not None]
+    if len(quantities) == len(contents):
+        properties.num_items = sum(quantities)

@@ -1,0 +1,111 @@
+"""A connection: one TikTok pixel with its settings, as the mapping and the deliverer use it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct, structs
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.mapping.custom import CustomMapping
+from tiktok_forwarder.mapping.custom_reading import read_custom_mappings
+from tiktok_forwarder.mapping.fields import FIELDS
+from tiktok_forwarder.mapping.reading import Problems, read_field
+
+TOKEN: Final = "access_token"  # noqa: S105  # the key's name
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """The settings of `fields.FIELDS` but for the access token. `id` and `revision` are the document's."""
+
+    id: str = ""
+    revision: int = 0
+    name: str
+    pixel_id: str
+    email_identity_type: str
+    external_identity_type: str
+    phone_identity_type: str
+    content_type: str
+    events_api: WireForm
+    purchase_event: str
+    anonymous_events: str
+    require_ip_and_user_agent: bool
+    page_url_fallback: bool
+    default_currency: str | None
+    default_phone_region: str | None
+    value_from_products: bool
+    platforms: str
+    environment: str
+    consent_purpose: str | None
+    ccpa_opt_out: str
+    max_event_age_days: int
+    sample_percent: float
+    redact_emails: bool
+    test_event_code: str | None
+    custom_mappings: tuple[CustomMapping, ...]
+    inputs: tuple[str, ...]
+    enabled: bool
+
+
+class ConnectionDraft(Struct, frozen=True):
+    """A connection as somebody wrote it down; `access_token` is None where none was given."""
+
+    connection: Connection
+    access_token: str | None
+
+    def __repr__(self) -> str:
+        return f"ConnectionDraft({self.connection.name})"
+
+
+def read_connection(
+    given: Mapping[str, object], *, connection_id: str = "", revision: int = 0, needs_token: bool = True
+) -> ConnectionDraft:
+    """A connection from plain keys and values. Raises `ConfigurationError` with every problem at once."""
+    problems = Problems()
+    problems.unknown_keys(given, [field.name for field in FIELDS])
+    values: dict[str, Any] = {}
+    for field in FIELDS:
+        if field.kind == "mappings" or (field.name == TOKEN and not needs_token and given.get(TOKEN) is None):
+            continue
+        values[field.name] = read_field(field, given, problems)
+    values["custom_mappings"] = read_custom_mappings(given.get("custom_mappings"), values["events_api"], problems)
+    if values["events_api"] == "1.0" and values["purchase_event"] == "Purchase":
+        problems.add(
+            "purchase_event", "is Purchase, which Events API 1.0 lacks; it takes PlaceAnOrder, CompletePayment"
+        )
+    if problems.found:
+        raise ConfigurationError(problems.found)
+    token = values.pop(TOKEN, None)
+    values["inputs"] = values["inputs"] or ()
+    return ConnectionDraft(Connection(id=connection_id, revision=revision, **values), token)
+
+
+def connection_document(connection: Connection) -> dict[str, object]:
+    """The connection as plain keys and values that `read_connection` takes back: without id, revision and token."""
+    plain = {
+        key: value
+        for key, value in structs.asdict(connection).items()
+        if key not in ("id", "revision", "custom_mappings") and value is not None
+    }
+    plain["inputs"] = list(connection.inputs)
+    plain["custom_mappings"] = [_mapping_document(mapping) for mapping in connection.custom_mappings]
+    return plain
+
+
+def _mapping_document(mapping: CustomMapping) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "event": mapping.event,
+        "event_type": mapping.event_type,
+        "event_name": mapping.event_name,
+    }
+    if mapping.custom_event_type is not None:
+        plain["custom_event_type"] = mapping.custom_event_type
+    if mapping.conditions:
+        plain["conditions"] = [
+            {"attribute": condition.attribute, "values": list(condition.values)} for condition in mapping.conditions
+        ]
+    plain["properties"] = {
+        name: {source.kind: source.value, **({"required": True} if source.required else {})}
+        for name, source in mapping.properties.items()
+    }
+    return plain

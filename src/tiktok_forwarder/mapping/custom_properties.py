@@ -1,0 +1,184 @@
+"""The properties that a custom mapping gives, filled up from the commerce event where there is one."""
+
+from typing import Final
+
+from tiktok_forwarder.mapping.commerce import (
+    add_content_summary,
+    checked_amount,
+    checked_currency,
+    checked_quantity,
+    order_value,
+    product_content,
+)
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, PropertySource, given_currency, source_value
+from tiktok_forwarder.mparticle.batch import Product
+from tiktok_forwarder.mparticle.values import Number, number_of, text_of
+from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
+from tiktok_forwarder.tiktok.payload import Content, Properties
+
+_Value = str | Number | None
+
+
+class MissingAttribute(Exception):
+    """A required property has no usable value: the mapping yields nothing."""
+
+
+class PropertyReader:
+    """Reads one mapping's properties from one occurrence; `warnings` grow with what is left out or changed."""
+
+    def __init__(
+        self, connection: Connection, mapping: CustomMapping, occurrence: Occurrence, warnings: list[str]
+    ) -> None:
+        self._connection = connection
+        self._mapping = mapping
+        self._occurrence = occurrence
+        self._warnings = warnings
+        self._event = EVENTS[mapping.event]
+        self._is_2_0 = connection.events_api == "2.0"
+
+    def properties(self) -> Properties:
+        """Raises `MissingAttribute`."""
+        properties = Properties()
+        if self._event.has_contents:
+            properties.contents = self._contents()
+        if "value" in self._event.properties:
+            properties.value = self._order_value()
+            properties.currency = self._currency(has_value=properties.value is not None)
+        properties.description = self._description()
+        query = self._mapped_text("query")
+        if self._is_2_0:
+            properties.search_string = query
+        else:
+            properties.query = query
+        add_content_summary(properties, self._connection.content_type, is_2_0=self._is_2_0)
+        properties.order_id = self._order_id()
+        return properties
+
+    def _order_value(self) -> Number | None:
+        source = self._mapping.properties.get("value")
+        action = self._occurrence.product_action
+        if source is not None:
+            value = self._converted("value", source_value(source, self._occurrence, None))
+            amount = checked_amount(value, self._warnings)
+            _require(source, amount)
+            return amount
+        if action is None:
+            return None
+        return order_value(action, from_products=self._connection.value_from_products, warnings=self._warnings)
+
+    def _currency(self, *, has_value: bool) -> str | None:
+        source = self._mapping.properties.get("currency")
+        action = self._occurrence.product_action
+        given: object = None
+        if source is not None:
+            given = self._converted("currency", source_value(source, self._occurrence, None))
+        elif action is not None:
+            given = given_currency(self._occurrence.data, action)
+        currency = checked_currency(
+            given, self._connection.default_currency, has_value=has_value, warnings=self._warnings
+        )
+        if source is not None:
+            _require(source, currency if given is not None else None)
+        return currency
+
+    def _description(self) -> str | None:
+        if "description" in self._mapping.properties or self._occurrence.product_action is None:
+            return self._mapped_text("description")
+        return text_of((self._occurrence.data.custom_attributes or {}).get("description"))
+
+    def _mapped_text(self, name: str) -> str | None:
+        source = self._mapping.properties.get(name)
+        if source is None:
+            return None
+        value = self._converted(name, source_value(source, self._occurrence, None))
+        text = text_of(value)
+        _require(source, text)
+        return text
+
+    def _order_id(self) -> str | None:
+        action = self._occurrence.product_action
+        if not self._is_2_0 or action is None or not self._event.has_contents:
+            return None
+        return text_of(action.transaction_id) if (self._occurrence.name or "").lower() == "purchase" else None
+
+    # --- contents ---
+
+    def _contents(self) -> list[Content] | None:
+        mapped = {
+            name: self._mapping.properties[name] for name in CONTENT_PROPERTIES if name in self._mapping.properties
+        }
+        action = self._occurrence.product_action
+        if mapped and not any(source.is_of_product for source in mapped.values()):
+            content = self._content(mapped, None)
+            return [content] if content is not None else None
+        if action is None:
+            return None
+        contents = [self._product_content(mapped, product) for product in action.products or ()]
+        kept = [content for content in contents if content is not None]
+        if not kept and any(source.required for source in mapped.values()):
+            raise MissingAttribute
+        return kept or None
+
+    def _product_content(self, mapped: dict[str, PropertySource], product: Product) -> Content | None:
+        """One product's item, None if it lacks a required property; its warnings then do not count."""
+        kept = len(self._warnings)
+        try:
+            return self._content(mapped, product)
+        except MissingAttribute:
+            del self._warnings[kept:]
+            return None
+
+    def _content(self, mapped: dict[str, PropertySource], product: Product | None) -> Content | None:
+        content = self._filled(mapped, product)
+        for name, source in mapped.items():
+            setattr(content, name, self._mapped(name, source, product))
+        if content == _NOTHING:
+            return None
+        if not self._is_2_0:
+            content.content_type = self._connection.content_type
+        return content
+
+    def _filled(self, mapped: dict[str, PropertySource], product: Product | None) -> Content:
+        """The product's own values of what the mapping does not name (whose warnings must not show)."""
+        if product is None:
+            return Content()
+        unnamed = Product(
+            brand=product.brand,
+            **{field: getattr(product, field) for name, field in _PRODUCT_FIELD.items() if name not in mapped},
+        )
+        return product_content(unnamed, None, self._warnings) or Content()
+
+    # --- one value ---
+
+    def _mapped(self, name: str, source: PropertySource, product: Product | None) -> _Value:
+        value = self._converted(name, source_value(source, self._occurrence, product))
+        if name in NUMBER_PROPERTIES:
+            value = checked_amount(value, self._warnings)
+        elif name in INTEGER_PROPERTIES:
+            value = checked_quantity(value, self._warnings)
+        _require(source, value)
+        return value
+
+    def _converted(self, name: str, given: object) -> _Value:
+        """The value in the property's type; None if absent, or if it does not convert, which is worth a warning."""
+        value: _Value
+        value = number_of(given) if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES else text_of(given)
+        if value is None and given is not None and not (isinstance(given, str) and not given.strip()):
+            self._warnings.append("mistyped_attribute")
+        return value
+
+
+def _require(source: PropertySource, value: object) -> None:
+    if value is None and source.required:
+        raise MissingAttribute
+
+
+_NOTHING: Final = Content()
+_PRODUCT_FIELD: Final = {
+    "price": "price",
+    "quantity": "quantity",
+    "content_id": "id",
+    "content_name": "name",
+    "content_category": "category",
+}

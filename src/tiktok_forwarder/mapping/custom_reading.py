@@ -1,0 +1,194 @@
+"""Checks the custom mappings of a connection: what a TikTok event cannot take is told when the connection is saved."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from tiktok_forwarder.mapping.custom import (
+    COMMERCE_FIELDS,
+    EVENT_TYPES,
+    PRODUCT_FIELDS,
+    SOURCE_KINDS,
+    Condition,
+    CustomMapping,
+    PropertySource,
+    SourceKind,
+)
+from tiktok_forwarder.mapping.reading import Problems, shown
+from tiktok_forwarder.mparticle.values import number_of, text_of
+from tiktok_forwarder.tiktok.events import (
+    CONTENT_PROPERTIES,
+    EVENTS,
+    INTEGER_PROPERTIES,
+    NUMBER_PROPERTIES,
+    TikTokEvent,
+)
+
+_KEYS = ("event", "event_type", "event_name", "custom_event_type", "conditions", "properties")
+
+
+def read_custom_mappings(given: object, events_api: str, problems: Problems) -> tuple[CustomMapping, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        problems.add("custom_mappings", f"is {shown(given)}, but must be a list of mappings")
+        return ()
+    read = (
+        _Reader(f"custom_mappings[{index}]", problems, events_api).mapping(item) for index, item in enumerate(given)
+    )
+    return tuple(mapping for mapping in read if mapping is not None)
+
+
+class _Reader:
+    """Reads one mapping; `where` begins the key of every problem."""
+
+    def __init__(self, where: str, problems: Problems, events_api: str) -> None:
+        self._where = where
+        self._problems = problems
+        self._events_api = events_api
+
+    def _problem(self, key: str, message: str) -> None:
+        self._problems.add(f"{self._where}.{key}", message)
+
+    def mapping(self, given: object) -> CustomMapping | None:
+        if not isinstance(given, Mapping):
+            self._problems.add(self._where, f"is {shown(given)}, but must be a mapping with {', '.join(_KEYS)}")
+            return None
+        self._problems.unknown_keys(given, _KEYS, f"{self._where}.")
+        event = self._tiktok_event(given.get("event"))
+        event_type = self._event_type(given.get("event_type"))
+        event_name = text_of(given.get("event_name"))
+        if event_name is None:
+            self._problem("event_name", "is required: the event's or screen's name, or the product action")
+        custom_event_type = text_of(given.get("custom_event_type"))
+        if custom_event_type is not None and event_type not in (None, "custom_event"):
+            self._problem("custom_event_type", f"goes with event_type custom_event only, not with {event_type}")
+        conditions = self._conditions(given.get("conditions"))
+        properties = self._properties(given.get("properties"), event, event_type)
+        if event is None or event_type is None or event_name is None:
+            return None
+        return CustomMapping(
+            event=event.name,
+            event_type=event_type,
+            event_name=event_name,
+            custom_event_type=custom_event_type,
+            conditions=conditions,
+            properties=properties,
+        )
+
+    def _tiktok_event(self, given: object) -> TikTokEvent | None:
+        allowed = [event.name for event in EVENTS.values() if self._events_api != "1.0" or not event.only_2_0]
+        event = EVENTS.get(given) if isinstance(given, str) else None
+        if event is not None and event.name in allowed:
+            return event
+        why = (
+            f"is {shown(given)}, but must be"
+            if event is None
+            else f"is {event.name}, which Events API 1.0 lacks; it takes"
+        )
+        self._problem("event", f"{why} one of {', '.join(allowed)}")
+        return None
+
+    def _event_type(self, given: object) -> str | None:
+        text = (text_of(given) or "").lower()
+        if text in EVENT_TYPES:
+            return text
+        self._problem("event_type", f"is {shown(given)}, but must be one of {', '.join(EVENT_TYPES)}")
+        return None
+
+    def _conditions(self, given: object) -> tuple[Condition, ...]:
+        if given is None:
+            return ()
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            self._problem("conditions", f"is {shown(given)}, but must be a list of {{attribute, values}}")
+            return ()
+        read = (self._condition(f"conditions[{index}]", item) for index, item in enumerate(given))
+        return tuple(condition for condition in read if condition is not None)
+
+    def _condition(self, key: str, given: object) -> Condition | None:
+        if not isinstance(given, Mapping):
+            self._problem(key, f"is {shown(given)}, but must have attribute and values")
+            return None
+        self._problems.unknown_keys(given, ("attribute", "values"), f"{self._where}.{key}.")
+        attribute, values = given.get("attribute"), given.get("values")
+        if not isinstance(attribute, str) or not attribute.strip():
+            self._problem(f"{key}.attribute", f"is {shown(attribute)}, but must be the name of an attribute")
+            return None
+        texts = [text_of(value) for value in values] if isinstance(values, list | tuple) else []
+        if not texts or None in texts:
+            self._problem(f"{key}.values", f"is {shown(values)}, but must be a list of texts, none of them empty")
+            return None
+        return Condition(attribute, tuple(text for text in texts if text is not None))
+
+    def _properties(
+        self, given: object, event: TikTokEvent | None, event_type: str | None
+    ) -> Mapping[str, PropertySource]:
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            self._problem("properties", f"is {shown(given)}, but must name a source per property")
+            return {}
+        if event is not None:
+            self._unsupported(given, event)
+        read = {str(name): self._source(str(name), item, event_type) for name, item in given.items()}
+        return {name: source for name, source in read.items() if source is not None}
+
+    def _unsupported(self, given: Mapping[object, object], event: TikTokEvent) -> None:
+        allowed = (*event.properties, "description")
+        for name in given:
+            if name not in allowed:
+                self._problem(f"properties.{name}", f"{event.name} has no such property; it has {', '.join(allowed)}")
+
+    def _source(self, name: str, given: object, event_type: str | None) -> PropertySource | None:
+        key = f"properties.{name}"
+        if not isinstance(given, Mapping):
+            self._problem(key, f"is {shown(given)}, but must name one source of {', '.join(SOURCE_KINDS)}")
+            return None
+        self._problems.unknown_keys(given, (*SOURCE_KINDS, "required"), f"{self._where}.{key}.")
+        kinds = [kind for kind in SOURCE_KINDS if kind in given]
+        required = given.get("required", False)
+        if not isinstance(required, bool):
+            self._problem(f"{key}.required", f"is {shown(required)}, but must be true or false")
+            required = False
+        if len(kinds) != 1:
+            self._problem(key, f"names {len(kinds)} sources, but must name exactly one of {', '.join(SOURCE_KINDS)}")
+            return None
+        source = PropertySource(kinds[0], cast("str", given[kinds[0]]), required)
+        fits = (
+            self._fits_static(key, name, source)
+            if source.kind == "static"
+            else self._fits(key, name, source, event_type)
+        )
+        return source if fits else None
+
+    def _fits_static(self, key: str, name: str, source: PropertySource) -> bool:
+        if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES:
+            if number_of(source.value) is None:
+                self._problem(f"{key}.static", f"is {shown(source.value)}, but {name} must be a number")
+                return False
+        elif text_of(source.value) is None:
+            self._problem(f"{key}.static", f"is {shown(source.value)}, but must be text, a number, true or false")
+            return False
+        return True
+
+    def _fits(self, key: str, name: str, source: PropertySource, event_type: str | None) -> bool:
+        kind, value = source.kind, source.value
+        if not isinstance(value, str) or not value.strip():
+            self._problem(f"{key}.{kind}", f"is {shown(value)}, but must be a name")
+            return False
+        if source.is_of_product and name not in CONTENT_PROPERTIES:
+            self._problem(f"{key}.{kind}", f"serves {', '.join(CONTENT_PROPERTIES)} only, not {name}")
+            return False
+        if (source.is_of_product or (kind == "field" and value != "name")) and event_type not in (
+            None,
+            "commerce_event",
+        ):
+            self._problem(f"{key}.{kind}", f"{value} is there in commerce events only, not in a {event_type}")
+            return False
+        return self._is_known(key, kind, value)
+
+    def _is_known(self, key: str, kind: SourceKind, value: str) -> bool:
+        known = {"field": ("name", *COMMERCE_FIELDS), "product": PRODUCT_FIELDS}.get(kind)
+        if known is not None and value not in known:
+            self._problem(f"{key}.{kind}", f"is {shown(value)}, but must be one of {', '.join(known)}")
+            return False
+        return True

@@ -1,0 +1,298 @@
+"""The mapping: an event becomes TikTok events, or is dropped with the reason of the first check that it fails."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
+from tiktok_forwarder.mapping.commerce import add_content_summary, checked_currency, order_value, product_contents
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, given_currency, matches
+from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
+from tiktok_forwarder.mapping.page import is_page_url, usable_click_id
+from tiktok_forwarder.mapping.redaction import may_hold_address, redacted
+from tiktok_forwarder.mapping.shared import Refusal, Shared, sampling_refusal, shared_of
+from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, ProductAction
+from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, text_of
+from tiktok_forwarder.tiktok.payload import Ad, Context, Event10, Event20, Page, Properties, encode
+
+# mParticle's product actions that its TikTok output knows; a purchase is called as the connection says.
+STANDARD_EVENTS: Final = {
+    "add_to_cart": "AddToCart",
+    "add_to_wishlist": "AddToWishlist",
+    "purchase": "PlaceAnOrder",
+    "checkout": "InitiateCheckout",
+    "view_detail": "ViewContent",
+}
+FUTURE_TOLERANCE_MS: Final = 3_600_000
+_DAY_MS: Final = 86_400_000
+_LONGEST_NAME_SHOWN: Final = 60
+
+Draft = tuple[str, Properties, list[str]]
+"""An outgoing event before the checks that concern it alone: TikTok's name, properties, warnings."""
+
+
+class Mapper:
+    """Maps batches for one connection. Holds nothing between batches."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._standard = {**STANDARD_EVENTS, "purchase": connection.purchase_event}
+        self._custom: dict[tuple[str, str], list[CustomMapping]] = {}
+        for mapping in connection.custom_mappings:
+            self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append(mapping)
+        self._is_2_0 = connection.events_api == "2.0"
+        self._max_age_ms = connection.max_event_age_days * _DAY_MS
+        self._needs_ip_and_user_agent = connection.require_ip_and_user_agent
+        self._needs_identity = connection.anonymous_events == "drop"
+
+    def map_batch(self, batch: Batch, received_at_ms: int) -> list[Outcome]:
+        """The outcomes of the batch's events in their order; several for an event with several custom mappings."""
+        if not batch.events:
+            return []
+        shared = shared_of(batch, self.connection, received_at_ms)
+        outcomes: list[Outcome] = []
+        for index, event in enumerate(batch.events):
+            self._map_event(shared, index, event, outcomes)
+        return outcomes
+
+    def _map_event(self, shared: Shared, index: int, event: Event | None, outcomes: list[Outcome]) -> None:
+        event_type = flag_text(event.event_type) if event is not None else None
+        if event is None or event_type is None or event.data is None:
+            detail = "The event is no object, or lacks its event_type or its data."
+            outcomes.append(Dropped(index, "malformed_event", detail))
+            return
+        event_type = event_type.lower()
+        refusal = self._refusal(shared, event.data, event_type)
+        drafts = self._drafts(shared, event, event.data, event_type) if refusal is None else refusal
+        if isinstance(drafts, Refusal):
+            outcomes.append(Dropped(index, drafts.reason, drafts.detail))
+            return
+        for draft in drafts:
+            outcomes.append(self._outgoing(shared, index, event.data, event_type, draft))
+
+    def _refusal(self, shared: Shared, data: EventData, event_type: str) -> Refusal | None:
+        if shared.samples_events:
+            event_id = event_id_of(data, event_type, shared)
+            return sampling_refusal(event_id, self.connection.sample_percent) or shared.refusal
+        return shared.refusal
+
+    # --- which TikTok events ---
+
+    def _drafts(self, shared: Shared, event: Event, data: EventData, event_type: str) -> Sequence[Draft] | Refusal:
+        matched = False
+        if self._custom:
+            occurrence = Occurrence(shared.batch, event, data, event_type)
+            mappings = self._matching(occurrence)
+            drafts = self._custom_drafts(mappings, occurrence, shared)
+            if drafts:
+                return drafts
+            matched = bool(mappings)
+        action = data.product_action if event_type == "commerce_event" else None
+        name = text_of(action.action) if action is not None else None
+        tiktok_event = self._standard.get(name.lower()) if name is not None else None
+        if action is not None and name is not None and tiktok_event is not None:
+            return [self._standard_draft(shared, data, action, tiktok_event)]
+        if matched:
+            detail = "A custom mapping matches, but a property that it requires has no usable value."
+            return Refusal("missing_required_attribute", detail)
+        return Refusal("unsupported_event", _unsupported(data, event_type, name))
+
+    def _matching(self, occurrence: Occurrence) -> list[CustomMapping]:
+        name = occurrence.name
+        candidates = self._custom.get((occurrence.event_type, name.lower()), ()) if name is not None else ()
+        return [mapping for mapping in candidates if matches(mapping, occurrence)]
+
+    def _custom_drafts(self, mappings: Sequence[CustomMapping], occurrence: Occurrence, shared: Shared) -> list[Draft]:
+        drafts: dict[str, Draft] = {}
+        for mapping in mappings:
+            # A second event of the same name would share its event id, and TikTok would drop it.
+            if mapping.event in drafts:
+                continue
+            warnings = list(shared.digests.warnings)
+            try:
+                properties = PropertyReader(self.connection, mapping, occurrence, warnings).properties()
+            except MissingAttribute:
+                continue
+            drafts[mapping.event] = (mapping.event, properties, warnings)
+        return list(drafts.values())
+
+    def _standard_draft(self, shared: Shared, data: EventData, action: ProductAction, tiktok_event: str) -> Draft:
+        connection = self.connection
+        is_2_0 = self._is_2_0
+        warnings = list(shared.digests.warnings)
+        contents = product_contents(action.products, None if is_2_0 else connection.content_type, warnings)
+        value = order_value(action, from_products=connection.value_from_products, warnings=warnings)
+        currency = checked_currency(
+            given_currency(data, action), connection.default_currency, has_value=value is not None, warnings=warnings
+        )
+        attributes = data.custom_attributes
+        description = text_of(attributes.get("description")) if attributes else None
+        properties = Properties(contents, currency, value, description)
+        add_content_summary(properties, connection.content_type, is_2_0=is_2_0)
+        if is_2_0 and tiktok_event == self._standard["purchase"]:
+            properties.order_id = text_of(action.transaction_id)
+        return tiktok_event, properties, warnings
+
+    # --- one outgoing event ---
+
+    def _outgoing(self, shared: Shared, index: int, data: EventData, event_type: str, draft: Draft) -> Outcome:
+        name, properties, warnings = draft
+        given_ms = event_timestamp_ms(data, shared)
+        timestamp_ms = shared.received_at_ms if given_ms is None else given_ms
+        if shared.received_at_ms - timestamp_ms > self._max_age_ms:
+            detail = f"The event is older than {self.connection.max_event_age_days} days."
+            return Dropped(index, "event_too_old", detail)
+        flags = data.custom_flags
+        url = flag_text(flags.url) if flags is not None else None
+        if url is None and self.connection.page_url_fallback:
+            url = flag_text(data.page_url)
+        refusal = self._late_refusal(shared, url)
+        if refusal is not None or url is None:
+            refusal = refusal or _MISSING_URL
+            return Dropped(index, refusal.reason, refusal.detail)
+        if timestamp_ms > shared.received_at_ms + FUTURE_TOLERANCE_MS:
+            timestamp_ms = shared.received_at_ms
+            warnings.append("future_timestamp_replaced")
+        callback = flag_text(flags.callback) if flags is not None else None
+        ttclid = usable_click_id(callback, url, warnings)
+        page = Page(url, flag_text(flags.referrer) if flags is not None else None)
+        event_id = event_id_of(data, event_type, shared)
+        build = self._event_2_0 if self._is_2_0 else self._event_1_0
+        event = build(name, timestamp_ms, event_id, shared, ttclid, page, properties)
+        payload = encode(event)
+        if self.connection.redact_emails and (b"@" in payload or b"%40" in payload):
+            payload = _redacted(event, page, properties, payload, warnings)
+        unique = tuple(dict.fromkeys(warnings)) if warnings else ()
+        return Mapped(index, name, event_id, payload, unique, shared.subjects)
+
+    def _late_refusal(self, shared: Shared, url: str | None) -> Refusal | None:
+        if url is None:
+            return _MISSING_URL
+        if not is_page_url(url):
+            return _INVALID_URL
+        if self._needs_ip_and_user_agent:
+            if shared.ip is None:
+                return _MISSING_IP
+            if shared.user_agent is None:
+                return _MISSING_USER_AGENT
+        if self._needs_identity and shared.digests.is_anonymous:
+            return _MISSING_IDENTITY
+        return None
+
+    @staticmethod
+    def _event_2_0(
+        name: str,
+        timestamp_ms: int,
+        event_id: str,
+        shared: Shared,
+        ttclid: str | None,
+        page: Page,
+        properties: Properties,
+    ) -> Event20:
+        return Event20(
+            name,
+            timestamp_ms // 1000,
+            event_id,
+            shared.user(ttclid),
+            page,
+            properties if properties != _NO_PROPERTIES else None,
+            shared.limited_data_use,
+        )
+
+    @staticmethod
+    def _event_1_0(
+        name: str,
+        timestamp_ms: int,
+        event_id: str,
+        shared: Shared,
+        ttclid: str | None,
+        page: Page,
+        properties: Properties,
+    ) -> Event10:
+        context = Context(
+            Ad(ttclid) if ttclid is not None else None, page, shared.context_user(), shared.ip, shared.user_agent
+        )
+        return Event10(
+            name,
+            event_id,
+            f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z",
+            context,
+            properties if properties != _NO_PROPERTIES else None,
+            shared.limited_data_use,
+        )
+
+
+_NO_PROPERTIES: Final = Properties()
+_MISSING_URL: Final = Refusal(
+    "missing_page_url", "There is no page address: set the custom flag TikTok.URL on the event."
+)
+_INVALID_URL: Final = Refusal(
+    "invalid_page_url", "The page address must start with http:// or https://, name a host and hold no white space."
+)
+_MISSING_IP: Final = Refusal("missing_ip", "The batch has no ip, which the connection requires.")
+_MISSING_USER_AGENT: Final = Refusal(
+    "missing_user_agent", "The batch has no device_info.http_header_user_agent, which the connection requires."
+)
+_MISSING_IDENTITY: Final = Refusal(
+    "missing_identity", "None of the connection's three identity types gave a usable value."
+)
+
+
+def event_timestamp_ms(data: EventData, shared: Shared) -> int | None:
+    """The event's time, else the batch's; None if neither names one."""
+    given = milliseconds_of(data.timestamp_unixtime_ms)
+    return given if given is not None else milliseconds_of(shared.batch.timestamp_unixtime_ms)
+
+
+def event_id_of(data: EventData, event_type: str, shared: Shared) -> str:
+    """The sender's id, else mParticle's, else one made of what identifies the event, so that a repeat gets it too."""
+    return text_of(data.source_message_id) or text_of(data.event_id) or _made_event_id(data, event_type, shared)
+
+
+def _made_event_id(data: EventData, event_type: str, shared: Shared) -> str:
+    action = data.product_action if event_type == "commerce_event" else None
+    action_name = text_of(action.action) if action is not None else None
+    name = action_name.lower() if action_name else text_of(data.event_name) or text_of(data.screen_name)
+    timestamp_ms = event_timestamp_ms(data, shared)
+    transaction_id = text_of(action.transaction_id) if action is not None else None
+    parts = (shared.mpid, event_type, name, str(timestamp_ms) if timestamp_ms is not None else None, transaction_id)
+    text = "\n".join(part or "" for part in parts)
+    return f"tf-{sha256(text.encode()).hexdigest()[:32]}"
+
+
+@lru_cache(maxsize=4096)
+def _second(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _unsupported(data: EventData, event_type: str, action: str | None) -> str:
+    if event_type != "commerce_event":
+        return f"No custom mapping matches this {_shown(event_type)}, and only commerce events map without one."
+    if action is None:
+        return "The commerce event has no product action (an impression or a promotion), and no mapping matches it."
+    return f"The product action {_shown(action)} has no TikTok event, and no custom mapping matches it."
+
+
+def _shown(name: str) -> str:
+    return redacted(name)[:_LONGEST_NAME_SHOWN]
+
+
+def _redacted(
+    event: Event10 | Event20, page: Page, properties: Properties, payload: bytes, warnings: list[str]
+) -> bytes:
+    """The payload without the e-mail addresses in its page and properties, which may be none."""
+    for holder in (page, properties, *(properties.contents or ())):
+        for name in holder.__struct_fields__:
+            text = getattr(holder, name)
+            if isinstance(text, str) and may_hold_address(text):
+                setattr(holder, name, redacted(text) or None)
+    if properties.content_ids is not None:
+        ids = [content.content_id for content in properties.contents or () if content.content_id is not None]
+        properties.content_ids = list(dict.fromkeys(ids)) or None
+    clean = encode(event)
+    if clean != payload:
+        warnings.append("email_redacted")
+    return clean

@@ -1,0 +1,230 @@
+"""The settings of a connection, declared once as data: validation, forms, command line and reference use it."""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
+
+FieldKind = Literal[
+    "text",
+    "secret",
+    "choice",
+    "identity_type",
+    "boolean",
+    "integer",
+    "number",
+    "currency",
+    "region",
+    "names",
+    "mappings",
+]
+
+
+class Choice(Struct, frozen=True):
+    value: str
+    label: str
+
+
+class Field(Struct, frozen=True):
+    """One setting. `choices` holds what a choice allows; `minimum` and `maximum` bound a number, both included."""
+
+    name: str
+    kind: FieldKind
+    label: str
+    help: str
+    default: str | bool | int | float | None = None
+    required: bool = False
+    choices: tuple[Choice, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+def _plain(*values: str) -> tuple[Choice, ...]:
+    return tuple(Choice(value, value) for value in values)
+
+
+_IDENTITY_CHOICES: Final = tuple(Choice(value, label) for value, label in IDENTITY_TYPES.items())
+
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("name", "text", "Name", "What people call this connection. No two connections share a name.", required=True),
+    Field(
+        "pixel_id",
+        "text",
+        "Pixel ID",
+        "TikTok Events Manager, your pixel: the ID under its name.",
+        required=True,
+    ),
+    Field(
+        "access_token",
+        "secret",
+        "Access Token",
+        "TikTok Events Manager, your pixel, Settings, Events API, Generate Access Token. Kept encrypted, never shown.",
+        required=True,
+    ),
+    Field(
+        "email_identity_type",
+        "identity_type",
+        "Email Identity Type",
+        "The mParticle identity that is sent as the e-mail address, hashed.",
+        default="email",
+        required=True,
+        choices=_IDENTITY_CHOICES,
+    ),
+    Field(
+        "external_identity_type",
+        "identity_type",
+        "External Identity Type",
+        "The mParticle identity that is sent as the external ID, hashed.",
+        default="customer_id",
+        required=True,
+        choices=_IDENTITY_CHOICES,
+    ),
+    Field(
+        "phone_identity_type",
+        "identity_type",
+        "Phone Identity Type",
+        "The mParticle identity that is sent as the phone number, hashed.",
+        default="mobile_number",
+        required=True,
+        choices=_IDENTITY_CHOICES,
+    ),
+    Field(
+        "content_type",
+        "choice",
+        "Content Type",
+        "product if your product ids are single items in TikTok's catalogue; groups: product_group.",
+        default="product",
+        required=True,
+        choices=_plain("product", "product_group"),
+    ),
+    Field(
+        "events_api",
+        "choice",
+        "Events API version",
+        "2.0 is TikTok's present form; 1.0 the older one that mParticle's hosted output speaks.",
+        default="2.0",
+        choices=_plain("2.0", "1.0"),
+    ),
+    Field(
+        "purchase_event",
+        "choice",
+        "Purchase event",
+        "What a purchase is called. It must equal what the site's pixel fires, or TikTok counts both; TikTok supports "
+        "PlaceAnOrder until 2027.",
+        default="PlaceAnOrder",
+        choices=_plain("PlaceAnOrder", "CompletePayment", "Purchase"),
+    ),
+    Field(
+        "anonymous_events",
+        "choice",
+        "Events without an identity",
+        "drop what has neither e-mail, phone nor external ID, or forward it with what there is.",
+        default="drop",
+        choices=_plain("drop", "forward"),
+    ),
+    Field(
+        "require_ip_and_user_agent",
+        "boolean",
+        "Require IP address and user agent",
+        "Drop events that lack either: TikTok matches poorly without them.",
+        default=True,
+    ),
+    Field(
+        "page_url_fallback",
+        "boolean",
+        "Use the page's address",
+        "Take the address that mParticle's Web SDK records when the flag TikTok.URL is absent.",
+        default=True,
+    ),
+    Field(
+        "default_currency",
+        "currency",
+        "Default currency",
+        "Three letters (ISO 4217), sent with a value whose event names no currency.",
+    ),
+    Field(
+        "default_phone_region",
+        "region",
+        "Default phone region",
+        "Two letters (ISO 3166-1): the country of phone numbers without a country code.",
+    ),
+    Field(
+        "value_from_products",
+        "boolean",
+        "Value from products",
+        "Add up the products when the event has no total: mParticle's Web SDK sends none for carts and views.",
+        default=True,
+    ),
+    Field(
+        "platforms",
+        "choice",
+        "Platforms",
+        "web takes events of web sites only, any takes those of apps too.",
+        default="web",
+        choices=_plain("web", "any"),
+    ),
+    Field(
+        "environment",
+        "choice",
+        "Environment",
+        "Which of mParticle's environments this connection takes.",
+        default="all",
+        choices=_plain("all", "production", "development"),
+    ),
+    Field(
+        "consent_purpose",
+        "text",
+        "GDPR consent purpose",
+        "Forward only events of users who consented to this purpose in mParticle.",
+    ),
+    Field(
+        "ccpa_opt_out",
+        "choice",
+        "CCPA opt-out",
+        "What a user's opt-out of data sale does: ask TikTok for limited data use, drop the event, or nothing.",
+        default="limited_data_use",
+        choices=_plain("limited_data_use", "drop", "ignore"),
+    ),
+    Field(
+        "max_event_age_days",
+        "integer",
+        "Oldest event",
+        "Drop events that are older than this many days when they are received.",
+        default=28,
+        minimum=1,
+        maximum=28,
+    ),
+    Field(
+        "sample_percent",
+        "number",
+        "Sample of users",
+        "Forward this share of users, in percent, each with all of their events.",
+        default=100,
+        minimum=0,
+        maximum=100,
+    ),
+    Field(
+        "redact_emails",
+        "boolean",
+        "Redact e-mail addresses",
+        "Replace e-mail addresses in page addresses and product texts by the word redacted.",
+        default=True,
+    ),
+    Field(
+        "test_event_code",
+        "text",
+        "Test event code",
+        "From TikTok Events Manager, Test Events. While it is set all events are tests: remove it to go live.",
+    ),
+    Field("custom_mappings", "mappings", "Custom mappings", "Which of your own events become which TikTok events."),
+    Field(
+        "inputs",
+        "names",
+        "Inputs",
+        "The names of the inputs that feed this connection; all of them if none is named.",
+    ),
+    Field("enabled", "boolean", "Enabled", "A disabled connection drops every event.", default=True),
+)
+
+FIELD_BY_NAME: Final = {field.name: field for field in FIELDS}

@@ -1,0 +1,136 @@
+"""Identities as TikTok wants them: normalised, hashed with SHA-256, or left out with a warning that says why."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
+from tiktok_forwarder.mparticle.values import text_of
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
+_DIGEST_CHARACTERS: Final = 64
+# Firehose may hash identities itself; TikTok takes SHA-256 alone.
+_USABLE_ENCODINGS: Final = frozenset({"raw", "sha256"})
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+# Values that stand for "nobody": they would join all anonymous users into one.
+_DUMMIES: Final = frozenset({"0", "false", "true", "null", "undefined", "none", "nan", "n/a"})
+
+_SEPARATORS: Final = re.compile(r"[\s\-./()]+")
+_PHONE: Final = re.compile(r"\+?[0-9]+", re.ASCII)
+_INNER_SEPARATORS: Final = re.compile(r"[\s\-./]+")
+_COUNTRY_CODE_THEN_TRUNK: Final = re.compile(r"\(?(\+|00)([0-9]{1,3})\)?\(0\)", re.ASCII)
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+
+
+class Digests(Struct, frozen=True, gc=False):
+    """What identifies the batch's user. `external_value` is raw, for sampling; it must not leave the mapping."""
+
+    email: str | None
+    phone: str | None
+    external_id: str | None
+    external_value: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.email is None and self.phone is None and self.external_id is None
+
+
+def digests_of(batch: Batch, connection: Connection) -> Digests:
+    kinds = (connection.email_identity_type, connection.phone_identity_type, connection.external_identity_type)
+    found = identities_by_type(batch.user_identities, kinds)
+    region = connection.default_phone_region
+    warnings: list[str] = []
+    email, phone, external = (found.get(kind) for kind in kinds)
+    return Digests(
+        email=_digest(email, _normal_email, warnings),
+        phone=_digest(phone, lambda text: _normal_phone(text, region), warnings),
+        external_id=_digest(external, _normal_external_id, warnings),
+        external_value=text_of(external.value) if external is not None else None,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+class _Unusable(Struct, frozen=True):
+    """Why a value gives no digest: a warning's code."""
+
+    warning: str
+
+
+_Normalise = Callable[[str], str | _Unusable]
+
+
+def _digest(identity: Identity | None, normalise: _Normalise, warnings: list[str]) -> str | None:
+    if identity is None:
+        return None
+    text = text_of(identity.value) or ""
+    if identity.encoding not in _USABLE_ENCODINGS:
+        warnings.append("unusable_hash")
+        return None
+    if len(text) == _DIGEST_CHARACTERS and _DIGEST.fullmatch(text):
+        return text.lower()
+    normal = _Unusable("unusable_hash") if identity.encoding == "sha256" else normalise(text)
+    if isinstance(normal, _Unusable):
+        warnings.append(normal.warning)
+        return None
+    return sha256(normal.encode()).hexdigest()
+
+
+def _normal_email(text: str) -> str | _Unusable:
+    return text.lower() if _EMAIL.fullmatch(text) else _Unusable("invalid_email")
+
+
+def _normal_external_id(text: str) -> str | _Unusable:
+    return _Unusable("dummy_identity") if text.lower() in _DUMMIES else text
+
+
+def _normal_phone(phone: str, region: str | None) -> str | _Unusable:
+    if _E164.fullmatch(phone):
+        return phone
+    phone = _SEPARATORS.sub("", _without_trunk(phone))
+    if not _PHONE.fullmatch(phone):
+        return _Unusable("invalid_phone")
+    if phone.startswith("00"):
+        phone = f"+{phone[2:]}"
+    if not phone.startswith("+"):
+        if region is None:
+            return _Unusable("phone_without_country_code")
+        phone = _national_to_e164(phone, region) or ""
+    return phone if _E164.fullmatch(phone) else _Unusable("invalid_phone")
+
+
+def _without_trunk(phone: str) -> str:
+    """`+44 (0)20 …` without its `(0)`: a trunk prefix is dialled inside the country only."""
+    if "(0)" not in phone:
+        return phone
+    compact = _INNER_SEPARATORS.sub("", phone)
+    match = _COUNTRY_CODE_THEN_TRUNK.match(compact)
+    if match is None or int(match[2]) not in _country_codes():
+        return phone
+    return match[1] + match[2] + compact[match.end() :]
+
+
+@cache
+def _country_codes() -> frozenset[int]:
+    # Imported when first needed: the tables take 70 ms to load, and most phone numbers are E.164 already.
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE  # noqa: PLC0415
+
+    return frozenset(COUNTRY_CODE_TO_REGION_CODE)
+
+
+def _national_to_e164(phone: str, region: str) -> str | None:
+    import phonenumbers  # noqa: PLC0415  # as above
+
+    try:
+        number = phonenumbers.parse(phone, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,0 +1,55 @@
+"""The page's address and the click id: what TikTok accepts, and where a click id can be found."""
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
+
+# What nearly every address is; anything else is looked at slowly.
+_ORDINARY_URL: Final = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE)
+_FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|null|undefined|none|test|dummy", re.IGNORECASE | re.DOTALL)
+
+
+def is_page_url(url: str) -> bool:
+    """Whether TikTok can process the address: http or https, a host, no white space and no control character."""
+    if _ORDINARY_URL.fullmatch(url):
+        return True
+    if _FORBIDDEN.search(url) or not url[:8].lower().startswith(("http://", "https://")):
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it checks it
+    except ValueError:
+        return False
+    return bool(parts.hostname)
+
+
+def click_id_in(url: str) -> str | None:
+    """The first `ttclid` query parameter that is not blank, percent-decoded; `+` stays a plus."""
+    if "ttclid" not in url:
+        return None
+    query = url.partition("#")[0].partition("?")[2]
+    for parameter in query.split("&"):
+        name, _, value = parameter.partition("=")
+        if name == "ttclid" and (decoded := unquote(value).strip()):
+            return decoded
+    return None
+
+
+def usable_click_id(flag: str | None, url: str, warnings: list[str]) -> str | None:
+    """The first usable one of the flag's and the address's; each that is not adds its warning."""
+    for click_id in (flag, click_id_in(url)):
+        if click_id is None:
+            continue
+        if click_id.startswith(CLICK_ID_PREFIX) and len(click_id) <= MAX_CLICK_ID_CHARACTERS:
+            return click_id
+        if len(click_id) > MAX_CLICK_ID_CHARACTERS:
+            warnings.append("ttclid_too_long")
+        elif _DUMMY_CLICK_ID.fullmatch(click_id):
+            warnings.append("ttclid_dummy_omitted")
+        else:
+            warnings.append("ttclid_unexpected_format")
+            return click_id
+    return None

@@ -1,0 +1,145 @@
+"""Checks values against declared fields; every problem is one sentence that names key, value and what is allowed."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from tiktok_forwarder.mapping.fields import Field
+from tiktok_forwarder.mparticle.identities import identity_type_of
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+_REGION: Final = re.compile(r"[A-Z]{2}", re.ASCII)
+_LONGEST_SHOWN: Final = 60
+
+
+class Problems:
+    """Collects what is wrong with a document, so that its author mends it once."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, key: str, message: str) -> None:
+        self.found.append(f"{key}: {message}")
+
+    def unknown_keys(self, given: Iterable[object], known: Iterable[str], prefix: str = "") -> None:
+        known = list(known)
+        for key in given:
+            if key not in known:
+                self.add(f"{prefix}{key}", f"is no known key; known are {', '.join(known)}")
+
+
+def shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def read_field(field: Field, given: Mapping[str, object], problems: Problems) -> object:
+    """The value of `field` in the document, its default if absent; a problem is noted and the default given."""
+    value = given.get(field.name)
+    if value is None:
+        if field.required and field.default is None:
+            problems.add(field.name, "is required")
+        return field.default
+    reader = _READERS[field.kind]
+    return reader(field, value, problems)
+
+
+def _text(field: Field, value: object, problems: Problems) -> object:
+    if not isinstance(value, str):
+        problems.add(field.name, f"is {shown(value)}, but must be text")
+        return field.default
+    if not value.strip():
+        if field.required:
+            problems.add(field.name, "is empty, but required")
+        return field.default
+    return value.strip()
+
+
+def _secret(field: Field, value: object, problems: Problems) -> object:
+    if not isinstance(value, str) or not value.strip():
+        problems.add(field.name, "must be text that is not empty (its value is not shown)")
+        return None
+    return value.strip()
+
+
+def _choice(field: Field, value: object, problems: Problems) -> object:
+    allowed = [choice.value for choice in field.choices]
+    # `events_api = 2.0` without quotes is a number in TOML.
+    value = str(value) if isinstance(value, float) else value
+    if value not in allowed:
+        problems.add(field.name, f"is {shown(value)}, but must be one of {', '.join(allowed)}")
+        return field.default
+    return value
+
+
+def _identity_type(field: Field, value: object, problems: Problems) -> object:
+    found = identity_type_of(value) if isinstance(value, str) else None
+    if found is None:
+        allowed = ", ".join(choice.value for choice in field.choices)
+        problems.add(field.name, f"is {shown(value)}, but must be an mParticle identity type: one of {allowed}")
+        return field.default
+    return found
+
+
+def _boolean(field: Field, value: object, problems: Problems) -> object:
+    if not isinstance(value, bool):
+        problems.add(field.name, f"is {shown(value)}, but must be true or false")
+        return field.default
+    return value
+
+
+def _number(field: Field, value: object, problems: Problems) -> object:
+    whole = field.kind == "integer"
+    fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not fits or not math.isfinite(float(value)) or not _within(field, float(value)):  # type: ignore[arg-type]  # a number by `fits`
+        kind = "a whole number" if whole else "a number"
+        problems.add(field.name, f"is {shown(value)}, but must be {kind} from {field.minimum} to {field.maximum}")
+        return field.default
+    return value
+
+
+def _within(field: Field, value: float) -> bool:
+    above = field.minimum is None or value >= field.minimum
+    return above and (field.maximum is None or value <= field.maximum)
+
+
+def _code(field: Field, value: object, problems: Problems) -> object:
+    pattern, example = (_CURRENCY, "USD") if field.kind == "currency" else (_REGION, "US")
+    code = value.strip().upper() if isinstance(value, str) else ""
+    if code == "" and isinstance(value, str):
+        return None
+    if not pattern.fullmatch(code) or (field.kind == "region" and not _is_region(code)):
+        kind = "a currency code of three letters" if field.kind == "currency" else "a country code of two letters"
+        problems.add(field.name, f"is {shown(value)}, but must be {kind}, such as {example}")
+        return None
+    return code
+
+
+def _is_region(code: str) -> bool:
+    # Imported here: the tables take 70 ms to load, and most installations never name a region.
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415
+
+    return code in SUPPORTED_REGIONS
+
+
+def _names(field: Field, value: object, problems: Problems) -> object:
+    names = value if isinstance(value, list | tuple) else None
+    if names is None or not all(isinstance(name, str) and name.strip() for name in names):
+        problems.add(field.name, f"is {shown(value)}, but must be a list of names")
+        return ()
+    return tuple(name.strip() for name in names)
+
+
+_READERS: Final = {
+    "text": _text,
+    "secret": _secret,
+    "choice": _choice,
+    "identity_type": _identity_type,
+    "boolean": _boolean,
+    "integer": _number,
+    "number": _number,
+    "currency": _code,
+    "region": _code,
+    "names": _names,
+}
