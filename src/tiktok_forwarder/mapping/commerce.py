@@ -68,14 +68,15 @@ def order_value(action: ProductAction, *, from_products: bool, warnings: list[st
 
 
 def _sum_of_products(products: Sequence[Product], warnings: list[str]) -> Number | None:
-    amounts = [amount for product in products if (amount := _product_amount(product)) is not None]
+    amounts = [amount for product in products if (amount := product_amount(product)) is not None]
     if not amounts:
         return None
     total = sum(amounts)
     return checked_amount(round(total, _SUM_DECIMALS) if math.isfinite(total) else total, warnings)
 
 
-def _product_amount(product: Product) -> Number | None:
+def product_amount(product: Product) -> Number | None:
+    """What a product adds to the sum; None if it is left out of it."""
     amount = number_of(product.total_product_amount)
     price = number_of(product.price)
     quantity = number_of(product.quantity)
@@ -118,10 +119,12 @@ def product_contents(
     products: Sequence[Product] | None, content_type: str | None, warnings: list[str]
 ) -> list[Content] | None:
     """The items of all products, None if there are none."""
-    if not products:
-        return None
-    contents = [product_content(product, content_type, warnings) for product in products]
-    return [content for content in contents if content is not None] or None
+    contents: list[Content] = []
+    for product in products or ():
+        content = product_content(product, content_type, warnings)
+        if content is not None:
+            contents.append(content)
+    return contents or None
 
 
 def add_content_summary(properties: Properties, content_type: str, *, is_2_0: bool) -> None:
@@ -132,7 +135,19 @@ def add_content_summary(properties: Properties, content_type: str, *, is_2_0: bo
     properties.content_type = content_type
     if not is_2_0:
         return
-    properties.content_ids = list(dict.fromkeys([c.content_id for c in contents if c.content_id is not None])) or None
-    quantities = [content.quantity for content in contents if content.quantity is not None]
-    if len(quantities) == len(contents):
-        properties.num_items = sum(quantities)
+    properties.content_ids = content_ids(contents)
+    num_items: Number = 0
+    for content in contents:
+        if content.quantity is None:
+            return
+        num_items += content.quantity
+    properties.num_items = num_items
+
+
+def content_ids(contents: Sequence[Content]) -> list[str] | None:
+    """Their ids in order, without repeats; None if no item has one."""
+    ids: dict[str, None] = {}
+    for content in contents:
+        if content.content_id is not None:
+            ids[content.content_id] = None
+    return list(ids) or None

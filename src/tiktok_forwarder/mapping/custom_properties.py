@@ -37,6 +37,25 @@ class PropertyReader:
         self._event = EVENTS[mapping.event]
         self._is_2_0 = connection.events_api == "2.0"
 
+    def content_products(self) -> list[int | None]:
+        """For each item of `contents` the index of its product, or None for an item of no product."""
+        mapped = self._mapped_content()
+        if not self._event.has_contents:
+            return []
+        if self._is_one_content(mapped):
+            return [None]
+        action = self._occurrence.product_action
+        products = (action.products if action is not None else None) or ()
+        return [n for n, product in enumerate(products) if self._product_content(mapped, product) is not None]
+
+    def _mapped_content(self) -> dict[str, PropertySource]:
+        properties = self._mapping.properties
+        return {name: properties[name] for name in CONTENT_PROPERTIES if name in properties}
+
+    @staticmethod
+    def _is_one_content(mapped: dict[str, PropertySource]) -> bool:
+        return bool(mapped) and not any(source.is_of_product for source in mapped.values())
+
     def properties(self) -> Properties:
         """Raises `MissingAttribute`."""
         properties = Properties()
@@ -105,11 +124,9 @@ class PropertyReader:
     # --- contents ---
 
     def _contents(self) -> list[Content] | None:
-        mapped = {
-            name: self._mapping.properties[name] for name in CONTENT_PROPERTIES if name in self._mapping.properties
-        }
+        mapped = self._mapped_content()
         action = self._occurrence.product_action
-        if mapped and not any(source.is_of_product for source in mapped.values()):
+        if self._is_one_content(mapped):
             content = self._content(mapped, None)
             return [content] if content is not None else None
         if action is None:
@@ -145,7 +162,7 @@ class PropertyReader:
             return Content()
         unnamed = Product(
             brand=product.brand,
-            **{field: getattr(product, field) for name, field in _PRODUCT_FIELD.items() if name not in mapped},
+            **{field: getattr(product, field) for name, field in PRODUCT_FIELD.items() if name not in mapped},
         )
         return product_content(unnamed, None, self._warnings) or Content()
 
@@ -175,7 +192,7 @@ def _require(source: PropertySource, value: object) -> None:
 
 
 _NOTHING: Final = Content()
-_PRODUCT_FIELD: Final = {
+PRODUCT_FIELD: Final = {
     "price": "price",
     "quantity": "quantity",
     "content_id": "id",

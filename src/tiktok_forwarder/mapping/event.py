@@ -7,14 +7,20 @@ from hashlib import sha256
 from typing import Final
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
-from tiktok_forwarder.mapping.commerce import add_content_summary, checked_currency, order_value, product_contents
+from tiktok_forwarder.mapping.commerce import (
+    add_content_summary,
+    checked_currency,
+    content_ids,
+    order_value,
+    product_contents,
+)
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, given_currency, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
 from tiktok_forwarder.mapping.page import is_page_url, usable_click_id
 from tiktok_forwarder.mapping.redaction import may_hold_address, redacted
 from tiktok_forwarder.mapping.shared import Refusal, Shared, sampling_refusal, shared_of
-from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, ProductAction
+from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventData, ProductAction
 from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, text_of
 from tiktok_forwarder.tiktok.payload import Ad, Context, Event10, Event20, Page, Properties, encode
 
@@ -45,8 +51,8 @@ class Mapper:
             self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append(mapping)
         self._is_2_0 = connection.events_api == "2.0"
         self._max_age_ms = connection.max_event_age_days * _DAY_MS
-        self._needs_ip_and_user_agent = connection.require_ip_and_user_agent
-        self._needs_identity = connection.anonymous_events == "drop"
+        self._page_url_fallback = connection.page_url_fallback
+        self._redacts = connection.redact_emails
 
     def map_batch(self, batch: Batch, received_at_ms: int) -> list[Outcome]:
         """The outcomes of the batch's events in their order; several for an event with several custom mappings."""
@@ -119,6 +125,17 @@ class Mapper:
             drafts[mapping.event] = (mapping.event, properties, warnings)
         return list(drafts.values())
 
+    def custom_mapping_of(self, occurrence: Occurrence, tiktok_event: str) -> CustomMapping | None:
+        """The custom mapping that makes this TikTok event of the occurrence; None if the standard one does."""
+        for mapping in self._matching(occurrence):
+            if mapping.event == tiktok_event:
+                try:
+                    PropertyReader(self.connection, mapping, occurrence, []).properties()
+                except MissingAttribute:
+                    continue
+                return mapping
+        return None
+
     def _standard_draft(self, shared: Shared, data: EventData, action: ProductAction, tiktok_event: str) -> Draft:
         connection = self.connection
         is_2_0 = self._is_2_0
@@ -140,111 +157,94 @@ class Mapper:
 
     def _outgoing(self, shared: Shared, index: int, data: EventData, event_type: str, draft: Draft) -> Outcome:
         name, properties, warnings = draft
-        given_ms = event_timestamp_ms(data, shared)
-        timestamp_ms = shared.received_at_ms if given_ms is None else given_ms
-        if shared.received_at_ms - timestamp_ms > self._max_age_ms:
-            detail = f"The event is older than {self.connection.max_event_age_days} days."
-            return Dropped(index, "event_too_old", detail)
-        flags = data.custom_flags
-        url = flag_text(flags.url) if flags is not None else None
-        if url is None and self.connection.page_url_fallback:
+        received_at_ms = shared.received_at_ms
+        timestamp_ms = event_timestamp_ms(data, shared)
+        if timestamp_ms is None:
+            timestamp_ms = received_at_ms
+        flags = data.custom_flags or _NO_FLAGS
+        url = flag_text(flags.url)
+        if url is None and self._page_url_fallback:
             url = flag_text(data.page_url)
-        refusal = self._late_refusal(shared, url)
-        if refusal is not None or url is None:
-            refusal = refusal or _MISSING_URL
-            return Dropped(index, refusal.reason, refusal.detail)
-        if timestamp_ms > shared.received_at_ms + FUTURE_TOLERANCE_MS:
-            timestamp_ms = shared.received_at_ms
+        if received_at_ms - timestamp_ms > self._max_age_ms:
+            return Dropped(
+                index, "event_too_old", f"The event is older than {self.connection.max_event_age_days} days."
+            )
+        if url is None:
+            return Dropped(index, "missing_page_url", "There is no page address: set the custom flag TikTok.URL.")
+        if not is_page_url(url):
+            return Dropped(index, "invalid_page_url", _INVALID_URL)
+        if shared.late_refusal is not None:
+            return Dropped(index, shared.late_refusal.reason, shared.late_refusal.detail)
+        if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
+            timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
-        callback = flag_text(flags.callback) if flags is not None else None
-        ttclid = usable_click_id(callback, url, warnings)
-        page = Page(url, flag_text(flags.referrer) if flags is not None else None)
+        page = Page(url, flag_text(flags.referrer))
         event_id = event_id_of(data, event_type, shared)
-        build = self._event_2_0 if self._is_2_0 else self._event_1_0
+        ttclid = usable_click_id(flag_text(flags.callback), url, warnings)
+        build = _event_2_0 if self._is_2_0 else _event_1_0
         event = build(name, timestamp_ms, event_id, shared, ttclid, page, properties)
         payload = encode(event)
-        if self.connection.redact_emails and (b"@" in payload or b"%40" in payload):
+        if self._redacts and (b"@" in payload or (b"%" in payload and b"%40" in payload)):
             payload = _redacted(event, page, properties, payload, warnings)
-        unique = tuple(dict.fromkeys(warnings)) if warnings else ()
-        return Mapped(index, name, event_id, payload, unique, shared.subjects)
-
-    def _late_refusal(self, shared: Shared, url: str | None) -> Refusal | None:
-        if url is None:
-            return _MISSING_URL
-        if not is_page_url(url):
-            return _INVALID_URL
-        if self._needs_ip_and_user_agent:
-            if shared.ip is None:
-                return _MISSING_IP
-            if shared.user_agent is None:
-                return _MISSING_USER_AGENT
-        if self._needs_identity and shared.digests.is_anonymous:
-            return _MISSING_IDENTITY
-        return None
-
-    @staticmethod
-    def _event_2_0(
-        name: str,
-        timestamp_ms: int,
-        event_id: str,
-        shared: Shared,
-        ttclid: str | None,
-        page: Page,
-        properties: Properties,
-    ) -> Event20:
-        return Event20(
-            name,
-            timestamp_ms // 1000,
-            event_id,
-            shared.user(ttclid),
-            page,
-            properties if properties != _NO_PROPERTIES else None,
-            shared.limited_data_use,
+        return Mapped(
+            index, name, event_id, payload, tuple(dict.fromkeys(warnings)) if warnings else (), shared.subjects
         )
 
-    @staticmethod
-    def _event_1_0(
-        name: str,
-        timestamp_ms: int,
-        event_id: str,
-        shared: Shared,
-        ttclid: str | None,
-        page: Page,
-        properties: Properties,
-    ) -> Event10:
-        context = Context(
-            Ad(ttclid) if ttclid is not None else None, page, shared.context_user(), shared.ip, shared.user_agent
-        )
-        return Event10(
-            name,
-            event_id,
-            f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z",
-            context,
-            properties if properties != _NO_PROPERTIES else None,
-            shared.limited_data_use,
-        )
+
+def _event_2_0(
+    name: str,
+    timestamp_ms: int,
+    event_id: str,
+    shared: Shared,
+    ttclid: str | None,
+    page: Page,
+    properties: Properties,
+) -> Event20:
+    return Event20(
+        name,
+        timestamp_ms // 1000,
+        event_id,
+        shared.user(ttclid),
+        page,
+        properties if properties != _NO_PROPERTIES else None,
+        shared.limited_data_use,
+    )
+
+
+def _event_1_0(
+    name: str,
+    timestamp_ms: int,
+    event_id: str,
+    shared: Shared,
+    ttclid: str | None,
+    page: Page,
+    properties: Properties,
+) -> Event10:
+    context = Context(
+        Ad(ttclid) if ttclid is not None else None, page, shared.context_user(), shared.ip, shared.user_agent
+    )
+    return Event10(
+        name,
+        event_id,
+        f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z",
+        context,
+        properties if properties != _NO_PROPERTIES else None,
+        shared.limited_data_use,
+    )
 
 
 _NO_PROPERTIES: Final = Properties()
-_MISSING_URL: Final = Refusal(
-    "missing_page_url", "There is no page address: set the custom flag TikTok.URL on the event."
-)
-_INVALID_URL: Final = Refusal(
-    "invalid_page_url", "The page address must start with http:// or https://, name a host and hold no white space."
-)
-_MISSING_IP: Final = Refusal("missing_ip", "The batch has no ip, which the connection requires.")
-_MISSING_USER_AGENT: Final = Refusal(
-    "missing_user_agent", "The batch has no device_info.http_header_user_agent, which the connection requires."
-)
-_MISSING_IDENTITY: Final = Refusal(
-    "missing_identity", "None of the connection's three identity types gave a usable value."
-)
+_NO_FLAGS: Final = CustomFlags()
+_INVALID_URL: Final = "The page address must start with http:// or https://, name a host and hold no white space."
 
 
 def event_timestamp_ms(data: EventData, shared: Shared) -> int | None:
     """The event's time, else the batch's; None if neither names one."""
-    given = milliseconds_of(data.timestamp_unixtime_ms)
-    return given if given is not None else milliseconds_of(shared.batch.timestamp_unixtime_ms)
+    if data.timestamp_unixtime_ms is not None:
+        given = milliseconds_of(data.timestamp_unixtime_ms)
+        if given is not None:
+            return given
+    return milliseconds_of(shared.batch.timestamp_unixtime_ms)
 
 
 def event_id_of(data: EventData, event_type: str, shared: Shared) -> str:
@@ -290,8 +290,7 @@ def _redacted(
             if isinstance(text, str) and may_hold_address(text):
                 setattr(holder, name, redacted(text) or None)
     if properties.content_ids is not None:
-        ids = [content.content_id for content in properties.contents or () if content.content_id is not None]
-        properties.content_ids = list(dict.fromkeys(ids)) or None
+        properties.content_ids = content_ids(properties.contents or ())
     clean = encode(event)
     if clean != payload:
         warnings.append("email_redacted")

@@ -11,7 +11,6 @@ from msgspec import Struct
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
-from tiktok_forwarder.mparticle.values import text_of
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _DIGEST_CHARACTERS: Final = 64
@@ -45,64 +44,71 @@ class Digests(Struct, frozen=True, gc=False):
 def digests_of(batch: Batch, connection: Connection) -> Digests:
     kinds = (connection.email_identity_type, connection.phone_identity_type, connection.external_identity_type)
     found = identities_by_type(batch.user_identities, kinds)
-    region = connection.default_phone_region
     warnings: list[str] = []
-    email, phone, external = (found.get(kind) for kind in kinds)
+    email, phone, external = found.get(kinds[0]), found.get(kinds[1]), found.get(kinds[2])
+    region = connection.default_phone_region
     return Digests(
-        email=_digest(email, _normal_email, warnings),
-        phone=_digest(phone, lambda text: _normal_phone(text, region), warnings),
-        external_id=_digest(external, _normal_external_id, warnings),
-        external_value=text_of(external.value) if external is not None else None,
-        warnings=tuple(dict.fromkeys(warnings)),
+        email=_digest(email, _normal_email, region, warnings) if email is not None else None,
+        phone=_digest(phone, _normal_phone, region, warnings) if phone is not None else None,
+        external_id=_digest(external, _normal_external_id, region, warnings) if external is not None else None,
+        external_value=external[0] if external is not None else None,
+        warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
     )
 
 
-class _Unusable(Struct, frozen=True):
-    """Why a value gives no digest: a warning's code."""
-
-    warning: str
+# Text and region in; the normal form out, or None once the warning is noted.
+_Normalise = Callable[[str, str | None, list[str]], str | None]
 
 
-_Normalise = Callable[[str], str | _Unusable]
-
-
-def _digest(identity: Identity | None, normalise: _Normalise, warnings: list[str]) -> str | None:
-    if identity is None:
-        return None
-    text = text_of(identity.value) or ""
-    if identity.encoding not in _USABLE_ENCODINGS:
+def _digest(identity: Identity, normalise: _Normalise, region: str | None, warnings: list[str]) -> str | None:
+    text, encoding = identity
+    if encoding not in _USABLE_ENCODINGS:
         warnings.append("unusable_hash")
         return None
-    if len(text) == _DIGEST_CHARACTERS and _DIGEST.fullmatch(text):
+    if is_digest(text):
         return text.lower()
-    normal = _Unusable("unusable_hash") if identity.encoding == "sha256" else normalise(text)
-    if isinstance(normal, _Unusable):
-        warnings.append(normal.warning)
+    if encoding == "sha256":
+        warnings.append("unusable_hash")
         return None
-    return sha256(normal.encode()).hexdigest()
+    normal = normalise(text, region, warnings)
+    return sha256(normal.encode()).hexdigest() if normal is not None else None
 
 
-def _normal_email(text: str) -> str | _Unusable:
-    return text.lower() if _EMAIL.fullmatch(text) else _Unusable("invalid_email")
+def is_digest(text: str) -> bool:
+    """Whether the text is taken for a SHA-256 digest: 64 hexadecimal digits."""
+    return len(text) == _DIGEST_CHARACTERS and _DIGEST.fullmatch(text) is not None
 
 
-def _normal_external_id(text: str) -> str | _Unusable:
-    return _Unusable("dummy_identity") if text.lower() in _DUMMIES else text
+def _normal_email(text: str, _region: str | None, warnings: list[str]) -> str | None:
+    if _EMAIL.fullmatch(text):
+        return text.lower()
+    warnings.append("invalid_email")
+    return None
 
 
-def _normal_phone(phone: str, region: str | None) -> str | _Unusable:
-    if _E164.fullmatch(phone):
-        return phone
-    phone = _SEPARATORS.sub("", _without_trunk(phone))
-    if not _PHONE.fullmatch(phone):
-        return _Unusable("invalid_phone")
+def _normal_external_id(text: str, _region: str | None, warnings: list[str]) -> str | None:
+    if text.lower() not in _DUMMIES:
+        return text
+    warnings.append("dummy_identity")
+    return None
+
+
+def _normal_phone(text: str, region: str | None, warnings: list[str]) -> str | None:
+    if _E164.fullmatch(text):
+        return text
+    phone = _SEPARATORS.sub("", _without_trunk(text))
     if phone.startswith("00"):
         phone = f"+{phone[2:]}"
-    if not phone.startswith("+"):
-        if region is None:
-            return _Unusable("phone_without_country_code")
-        phone = _national_to_e164(phone, region) or ""
-    return phone if _E164.fullmatch(phone) else _Unusable("invalid_phone")
+    if _PHONE.fullmatch(phone):
+        if not phone.startswith("+"):
+            if region is None:
+                warnings.append("phone_without_country_code")
+                return None
+            phone = _national_to_e164(phone, region) or ""
+        if _E164.fullmatch(phone):
+            return phone
+    warnings.append("invalid_phone")
+    return None
 
 
 def _without_trunk(phone: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
 
 # What nearly every address is; anything else is looked at slowly.
-_ORDINARY_URL: Final = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE)
+_ORDINARY_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][!-~]*)?")
 _FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|null|undefined|none|test|dummy", re.IGNORECASE | re.DOTALL)
 
@@ -40,6 +40,8 @@ def click_id_in(url: str) -> str | None:
 
 def usable_click_id(flag: str | None, url: str, warnings: list[str]) -> str | None:
     """The first usable one of the flag's and the address's; each that is not adds its warning."""
+    if flag is not None and flag.startswith(CLICK_ID_PREFIX) and len(flag) <= MAX_CLICK_ID_CHARACTERS:
+        return flag
     for click_id in (flag, click_id_in(url)):
         if click_id is None:
             continue

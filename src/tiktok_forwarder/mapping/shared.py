@@ -24,7 +24,10 @@ class Refusal(Struct, frozen=True, gc=False):
 
 
 class Shared(Struct, gc=False):
-    """`refusal` applies to every event. `samples_events`: no user is known, so each event is sampled by its own id."""
+    """`refusal` holds for every event, `late_refusal` for each that passes the checks before those of ip and identity.
+
+    `samples_events`: no user is known, so each event is sampled by its own id.
+    """
 
     batch: Batch
     received_at_ms: int
@@ -36,13 +39,18 @@ class Shared(Struct, gc=False):
     limited_data_use: bool | None
     refusal: Refusal | None
     samples_events: bool
+    late_refusal: Refusal | None
     subjects: tuple[str, ...]
+    users: dict[str | None, User | None]
 
     def user(self, ttclid: str | None) -> User | None:
-        """2.0's `user`; None if it would be empty."""
+        """2.0's `user`; None if it would be empty. A batch is one user's, so its events mostly share one."""
+        if ttclid in self.users:
+            return self.users[ttclid]
         digests = self.digests
         user = User(ttclid, self.ttp, digests.email, digests.phone, digests.external_id, self.ip, self.user_agent)
-        return user if user != _NOBODY else None
+        self.users[ttclid] = found = user if user != _NOBODY else None
+        return found
 
     def context_user(self) -> ContextUser | None:
         """1.0's `context.user`; None if it would be empty."""
@@ -57,7 +65,9 @@ _NOBODY_1_0: Final = ContextUser()
 
 def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shared:
     digests = digests_of(batch, connection)
+    ip = text_of(batch.ip)
     device = batch.device_info
+    user_agent = text_of(device.http_header_user_agent) if device is not None else None
     mpid = text_of(batch.mpid)
     opted_out = _has_opted_out(batch)
     refusal = _refusal_before_sampling(batch, connection)
@@ -75,13 +85,15 @@ def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shar
         received_at_ms=received_at_ms,
         digests=digests,
         mpid=mpid,
-        ip=text_of(batch.ip),
-        user_agent=text_of(device.http_header_user_agent) if device is not None else None,
+        ip=ip,
+        user_agent=user_agent,
         ttp=_ttp(batch.partner_identities),
         limited_data_use=True if opted_out and connection.ccpa_opt_out == "limited_data_use" else None,
         refusal=refusal,
         samples_events=samples_events,
+        late_refusal=_late_refusal(connection, ip, user_agent, digests),
         subjects=tuple([identifier for identifier in identifiers if identifier is not None]),
+        users={},
     )
 
 
@@ -116,6 +128,18 @@ def _consent_refusal(batch: Batch, connection: Connection, *, opted_out: bool) -
         return Refusal("consent_not_given", f"The user has not consented to {purpose}.")
     if opted_out and connection.ccpa_opt_out == "drop":
         return Refusal("data_sale_opt_out", "The user has opted out of the sale of their data.")
+    return None
+
+
+def _late_refusal(connection: Connection, ip: str | None, user_agent: str | None, digests: Digests) -> Refusal | None:
+    if connection.require_ip_and_user_agent:
+        if ip is None:
+            return Refusal("missing_ip", "The batch has no ip, which the connection requires.")
+        if user_agent is None:
+            detail = "The batch has no device_info.http_header_user_agent, which the connection requires."
+            return Refusal("missing_user_agent", detail)
+    if connection.anonymous_events == "drop" and digests.is_anonymous:
+        return Refusal("missing_identity", "None of the connection's three identity types gave a usable value.")
     return None
 
 

@@ -1,10 +1,7 @@
 """mParticle's 22 identity types: every spelling that its SDKs, outputs and pages use, and how to find a value."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
-
-from msgspec import Struct
 
 from tiktok_forwarder.mparticle.values import text_of
 
@@ -49,21 +46,12 @@ def identity_type_of(spelling: str) -> str | None:
     return _SPELLINGS.get(_squeezed(spelling.strip()))
 
 
-class Identity(Struct, frozen=True, gc=False):
-    """A raw value, not to leave the mapping unhashed. `encoding` is Firehose's: raw, md5, sha1 or sha256."""
-
-    value: object
-    encoding: str = "raw"
+# SHA-256 of the empty string: what careless senders make of an empty field.
+EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def _entries(user_identities: dict[str, object] | list[object] | None) -> Iterator[tuple[str, Identity]]:
-    if isinstance(user_identities, dict):
-        for spelling, value in user_identities.items():
-            yield spelling, Identity(value)
-    elif user_identities is not None:
-        for entry in user_identities:
-            if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
-                yield kind, Identity(entry.get("identity"), (text_of(entry.get("encoding")) or "raw").lower())
+# A raw value, not to leave the mapping unhashed, and its encoding as Firehose names it: raw, md5, sha1 or sha256.
+Identity = tuple[str, str]
 
 
 def identities_by_type(
@@ -71,17 +59,20 @@ def identities_by_type(
 ) -> dict[str, Identity]:
     """The first value that is not empty of each identity type in `counts`."""
     found: dict[str, Identity] = {}
-    for spelling, identity in _entries(user_identities):
+    for spelling, value, encoding in _entries(user_identities):
         name = identity_type_of(spelling)
-        if name in counts and name not in found and not _is_empty(identity.value):
-            found[name] = identity
+        if name in counts and name not in found:
+            text = text_of(value)
+            if text is not None and (len(text) != len(EMPTY_DIGEST) or text.lower() != EMPTY_DIGEST):
+                found[name] = (text, encoding)
     return found
 
 
-# SHA-256 of the empty string: what careless senders make of an empty field.
-EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def _is_empty(value: object) -> bool:
-    text = text_of(value)
-    return text is None or text.lower() == EMPTY_DIGEST
+def _entries(user_identities: dict[str, object] | list[object] | None) -> list[tuple[str, object, str]]:
+    if isinstance(user_identities, dict):
+        return [(spelling, value, "raw") for spelling, value in user_identities.items()]
+    return [
+        (kind, entry.get("identity"), (text_of(entry.get("encoding")) or "raw").lower())
+        for entry in user_identities or ()
+        if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str)
+    ]

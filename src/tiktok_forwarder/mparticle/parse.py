@@ -42,7 +42,7 @@ def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
         if len(lines) < 2:
             raise
         batches = [batch for line in lines for batch in _whole(line)]
-    events = sum(len(batch.events) for batch in batches if batch.events)
+    events = sum([len(batch.events) for batch in batches if batch.events])
     if events > bounds.max_events:
         raise UnreadableBody(
             f"the body holds {events} events, more than the {bounds.max_events} allowed", too_large=True
@@ -65,8 +65,9 @@ def _whole(body: bytes) -> list[Batch]:
         batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _carefully(body)
-    if any(batch.type is not None for batch in batches):
-        return _carefully(body)
+    for batch in batches:
+        if batch.type is not None:
+            return _carefully(body)
     return batches
 
 

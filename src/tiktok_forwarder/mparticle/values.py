@@ -67,5 +67,7 @@ def _number_in_text(text: str) -> Number | None:
 
 def milliseconds_of(value: object) -> int | None:
     """A `_ms` time as whole milliseconds, rounded down; None if it is no finite number."""
+    if type(value) is int and -EXACT_INTEGERS < value < EXACT_INTEGERS:
+        return value
     number = number_of(value)
     return math.floor(number) if number is not None and math.isfinite(number) else None

@@ -1,0 +1,127 @@
+"""`map`: batches from files or standard input, one outcome per line; sends nothing, stores nothing."""
+
+import gzip
+import sys
+import time
+import tomllib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
+from tiktok_forwarder.domain.outcome import Mapped, Outcome
+from tiktok_forwarder.mapping.connection import Connection, read_connection
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mapping.explain import explain
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
+
+_GZIP_MAGIC = b"\x1f\x8b"
+# Years 1 to 9999: what a timestamp of Events API 1.0 can say.
+_LATEST_MS = 253_402_300_799_999
+
+
+@click.command("map", short_help="Show what batches become at TikTok.")
+@click.option(
+    "--connection",
+    "connection_file",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The connection's settings, as TOML. No access token is needed.",
+)
+@click.option(
+    "--received-at-ms",
+    type=click.IntRange(0, _LATEST_MS),
+    help="Time of receipt, in milliseconds since 1970; now unless given.",
+)
+@click.option("--explain", "explains", is_flag=True, help="Say for each field where its value came from.")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+def map_command(connection_file: Path, received_at_ms: int | None, explains: bool, files: tuple[Path, ...]) -> None:
+    """Map the batches of FILES, or of standard input, and print one JSON object per outcome.
+
+    Files hold JSON (a batch or a list of batches) or one batch per line, plain or gzip, in any form that mParticle
+    sends. Exit status: 0, also when events are dropped; 1 if a file or line could not be read; 2 for wrong usage.
+
+    \b
+    Examples:
+      tiktok-forwarder map --connection shop.toml < batch.json
+      tiktok-forwarder map --connection shop.toml --explain export-*.txt.gz
+    """
+    mapper = Mapper(load_connection(connection_file))
+    now_ms = received_at_ms if received_at_ms is not None else time.time_ns() // 1_000_000
+    batches: list[Batch] = []
+    failed = False
+    for found in _read(files or (Path("-"),)):
+        if isinstance(found, UnreadableBody):
+            failed = True
+            click.echo(f"tiktok-forwarder map: {found}", err=True)
+        else:
+            batches.append(found)
+    out = sys.stdout.buffer
+    for batch_index, batch in enumerate(batches):
+        for outcome in mapper.map_batch(batch, now_ms):
+            line = _outcome_members(outcome)
+            if len(batches) > 1:
+                line = {"batch_index": batch_index, **line}
+            if explains and isinstance(outcome, Mapped):
+                line["explanation"] = _explanation(batch, outcome, mapper.connection, now_ms)
+            out.write(msgspec.json.encode(line) + b"\n")
+    out.flush()
+    if failed:
+        raise SystemExit(1)
+
+
+def load_connection(file: Path) -> Connection:
+    """The connection of a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
+    try:
+        given = tomllib.loads(file.read_text("utf-8"))
+        return read_connection(given, needs_token=False).connection
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError([f"{file}: {error}"]) from None
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
+
+
+def _read(files: tuple[Path, ...]) -> Iterator[Batch | UnreadableBody]:
+    for file in files:
+        name = "standard input" if str(file) == "-" else str(file)
+        try:
+            body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+            body = gzip.decompress(body) if body.startswith(_GZIP_MAGIC) else body
+        except (OSError, EOFError, zlib.error) as error:
+            yield UnreadableBody(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}")
+            continue
+        for found in parse_lines(body, Bounds()):
+            yield UnreadableBody(f"{name}, {found}") if isinstance(found, UnreadableBody) else found
+
+
+def _outcome_members(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Mapped):
+        return {
+            "event_index": outcome.event_index,
+            "outcome": "mapped",
+            "event": outcome.event,
+            "event_id": outcome.event_id,
+            "payload": msgspec.Raw(outcome.payload),
+            "warnings": outcome.warnings,
+        }
+    return {
+        "event_index": outcome.event_index,
+        "outcome": "dropped",
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+    }
+
+
+def _explanation(batch: Batch, outcome: Mapped, connection: Connection, now_ms: int) -> list[dict[str, Any]]:
+    event = (batch.events or [])[outcome.event_index]
+    if event is None:
+        return []
+    return [
+        {"field": each.field, "from": each.sources, "done": each.done}
+        for each in explain(batch, event, outcome, connection, now_ms)
+    ]

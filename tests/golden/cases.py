@@ -1,0 +1,44 @@
+"""The golden cases: a batch, a connection's settings, and the outcomes that the mapping must give."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiktok_forwarder.domain.outcome import Mapped, Outcome
+from tiktok_forwarder.mapping.connection import Connection, read_connection
+
+FILES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+
+
+def load(file: Path) -> dict[str, Any]:
+    case: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return case
+
+
+def connection_of(settings: dict[str, Any]) -> Connection:
+    """The connection of a case: its settings beside a name and a pixel."""
+    given = {"name": "Shop", "pixel_id": "EXAMPLEPIXEL", **settings}
+    return read_connection(given, needs_token=False).connection
+
+
+def comparable(outcome: Outcome) -> dict[str, Any]:
+    """The outcome in the words of a golden case, without its free text."""
+    if isinstance(outcome, Mapped):
+        return {
+            "event_index": outcome.event_index,
+            "outcome": "mapped",
+            "event": outcome.event,
+            "event_id": outcome.event_id,
+            "payload": msgspec.json.decode(outcome.payload),
+            "warnings": set(outcome.warnings),
+        }
+    return {"event_index": outcome.event_index, "outcome": "dropped", "reason": outcome.reason}
+
+
+def expected(case: dict[str, Any]) -> list[dict[str, Any]]:
+    outcomes = [{key: value for key, value in outcome.items() if key != "detail"} for outcome in case["outcomes"]]
+    return [
+        {**outcome, "warnings": set(outcome["warnings"])} if "warnings" in outcome else outcome for outcome in outcomes
+    ]
