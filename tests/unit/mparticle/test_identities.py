@@ -1,0 +1,58 @@
+"""Identity types in every spelling, and which value of a type counts."""
+
+import pytest
+
+from tiktok_forwarder.mparticle.identities import EMPTY_DIGEST, IDENTITY_TYPES, identities_by_type, identity_type_of
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("customer_id", "customer_id"),
+        ("customerid", "customer_id"),
+        ("Customer ID", "customer_id"),
+        ("customer", "customer_id"),
+        ("Email Address", "email"),
+        ("MobileNumber", "mobile_number"),
+        ("Mobile Telephone Number", "mobile_number"),
+        ("phone_number_3", "phone_number_3"),
+        ("other2", "other_id_2"),
+        ("other_id_2", "other_id_2"),
+        ("Other 2", "other_id_2"),
+        ("otherid10", "other_id_10"),
+        ("facebookcustomaudienceid", "facebook_custom_audience_id"),
+        ("Twitter Handle", "twitter"),
+        ("Google ID", "google"),
+        ("mpid", None),
+        ("other1", None),
+        ("", None),
+    ],
+)
+def test_spelling_names_its_type(spelling: str, name: str | None) -> None:
+    """Case, spaces and underscores do not matter; the older SDKs' and Firehose's names count too."""
+    assert identity_type_of(spelling) == name
+
+
+def test_there_are_22_types() -> None:
+    """As many as mParticle's schema names."""
+    assert len(IDENTITY_TYPES) == 22
+
+
+def test_first_value_that_is_not_empty_counts() -> None:
+    """Blank values, empty digests and values of the wrong kind are passed over."""
+    entries: list[object] = [
+        {"identity_type": "email", "identity": " "},
+        {"identity_type": "Email", "identity": EMPTY_DIGEST.upper()},
+        {"identity_type": "email", "identity": {"a": 1}},
+        {"identity_type": "email", "identity": "a@example.com", "encoding": "RAW"},
+        {"identity_type": "email", "identity": "b@example.com"},
+        {"identity_type": 5, "identity": "x"},
+        "no object",
+    ]
+    assert identities_by_type(entries, ("email",)) == {"email": ("a@example.com", "raw")}
+
+
+def test_object_form_gives_the_same() -> None:
+    """Inbound batches have an object; types that nobody asked for are left alone."""
+    identities: dict[str, object] = {"customerid": 7, "email": None, "mobile_number": "+1", "google": "g"}
+    assert identities_by_type(identities, ("customer_id", "email")) == {"customer_id": ("7", "raw")}

@@ -1,0 +1,196 @@
+"""Every form of body, every looseness of its types, and the bounds."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiktok_forwarder.domain.errors import UnreadableBody
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body, parse_lines
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def _one(body: bytes | dict[str, Any], bounds: Bounds = Bounds()) -> Batch:  # noqa: B008  # frozen
+    (batch,) = parse_body(body if isinstance(body, bytes) else json.dumps(body).encode(), bounds)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("sample", "events"),
+    [
+        ("events_api_purchase.json", [2]),
+        ("bulk.json", [1, 1, 3]),
+        ("web_sdk_batch.json", [5]),
+        ("webhook_output.json", [2]),
+        ("s3_export.ndjson", [1, 2, 0, 1, 1]),
+        ("firehose_request.json", [3]),
+    ],
+)
+def test_each_form_gives_its_batches(sample: str, events: list[int]) -> None:
+    """Forms A to F all become batches with all of their events."""
+    batches = parse_body((SAMPLES / sample).read_bytes(), Bounds())
+    assert [len(batch.events or ()) for batch in batches] == events
+    assert all(event is not None and event.data is not None for batch in batches for event in batch.events or ())
+
+
+def test_firehose_request_reads_as_any_other_batch() -> None:
+    """Form F's members land where the other forms have theirs."""
+    batch = _one((SAMPLES / "firehose_request.json").read_bytes())
+    assert batch.ip == "203.0.113.42"
+    assert batch.device_info is not None
+    assert batch.device_info.platform == "mobileweb"
+    event = (batch.events or [None])[0]
+    assert event is not None
+    assert event.event_type == "commerce_event"
+    assert event.data is not None
+    assert event.data.product_action is not None
+    products = event.data.product_action.products or []
+    assert (event.data.product_action.action, products[1].total_product_amount) == ("purchase", 98)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"mpid": 1}',
+        b' \r\n\t{"mpid": 1} ',
+        '{"mpid": 1}'.encode("utf-16"),
+        b'{"mpid": 1, "other": NaN, "more": [Infinity, 1e999]}',
+        b'{"mpid": 1, "other": "\\ud83d"}',
+        b'{"mpid": 1, "other": ' + b"9" * 5000 + b"}",
+        b'{"mpid": 1, "other": "\xff"}',
+        b'{"mpid": 1, "other": "tab\tand newline\n"}',
+        b'{"mpid": 0, "mpid": 1}',
+        b'{"mpid": 1, "device_info": [], "user_identities": 5, "consent_state": "x", "events": {"a": 1}}',
+    ],
+)
+def test_what_a_strict_decoder_refuses_is_saved(body: bytes) -> None:
+    """One odd value never costs the batch."""
+    assert _one(body).mpid == 1
+
+
+def test_lone_surrogate_reads_as_replacement_character() -> None:
+    """JavaScript cuts emoji in half; what is left of one becomes U+FFFD, a whole one stays."""
+    assert _one(rb'{"mpid": "a\ud83d", "ip": "\ud83d\ude00"}').mpid == "a\ufffd"
+    assert _one(rb'{"mpid": "a\ud83d", "ip": "\ud83d\ude00"}').ip == "😀"
+
+
+def test_only_the_unreadable_event_is_lost() -> None:
+    """An event that is no object stands as None between its neighbours; one without data keeps its type."""
+    batch = _one({"events": [{"event_type": "a", "data": {}}, 5, {"event_type": "b", "data": []}, None]})
+    kinds = [event and (event.event_type, event.data is not None) for event in batch.events or ()]
+    assert kinds == [("a", True), None, ("b", False), None]
+
+
+def test_element_of_a_bulk_body_that_is_no_batch_is_one_malformed_event() -> None:
+    """It is shown and counted, and costs no other batch."""
+    first, second = parse_body(b'[7, {"mpid": 2}]', Bounds())
+    assert (first.events, second.mpid) == ([None], 2)
+
+
+def test_products_that_are_no_objects_are_skipped() -> None:
+    """The other products stay."""
+    action = {"action": "purchase", "products": [1, {"id": 2}, None, [], "x"]}
+    batch = _one({"events": [{"event_type": "commerce_event", "data": {"product_action": action}}]})
+    event = (batch.events or [None])[0]
+    assert event is not None
+    assert event.data is not None
+    assert event.data.product_action is not None
+    assert [product.id for product in event.data.product_action.products or ()] == [2]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"events": null}', b'{"events": []}'])
+def test_bodies_without_events_are_valid(body: bytes) -> None:
+    """mParticle sends empty batches by default, and a file `{}` to try a connection."""
+    assert sum(len(batch.events or ()) for batch in parse_body(body, Bounds())) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty"),
+        (b" \n ", "the body is empty"),
+        (b"null", "the body is null, not a batch or a list of batches"),
+        (b"5", "the body is a number, not a batch or a list of batches"),
+        (b'"x"', "the body is a text, not a batch or a list of batches"),
+        (b'{"events": [', "the body is not JSON: Expecting value at line 1, column 13"),
+        (b"hello", "the body is not JSON: Expecting value at line 1, column 1"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_clear_sentence(body: bytes, message: str) -> None:
+    """The sentence says what the body is, or where reading it stopped."""
+    with pytest.raises(UnreadableBody) as refusal:
+        parse_body(body, Bounds())
+    assert str(refusal.value) == message
+    assert not refusal.value.too_large
+
+
+@pytest.mark.parametrize(
+    ("opener", "closer", "levels_each", "levels_inside", "inside"),
+    [
+        (b"[", b"]", 1, 0, b"1"),
+        (b'{"a":', b"}", 1, 0, b"1"),
+        (b'[{"a":', b"}]", 2, 1, b"[1]"),
+        (b"[1,[2],", b"]", 1, 1, b"[]"),
+        (b"[", b"]", 1, 0, b'"' + b"]}" * 500 + rb"\"" + b"[{" * 500 + rb'\\"'),
+    ],
+    ids=["lists", "objects", "both", "wide", "brackets in text"],
+)
+def test_nesting_is_bounded_exactly(
+    opener: bytes, closer: bytes, levels_each: int, levels_inside: int, inside: bytes
+) -> None:
+    """A body of 200 levels passes, one level more is refused, and brackets in texts do not count."""
+    rounds = (199 - levels_inside) // levels_each
+    fits = b'{"mpid":1,"x":' + opener * rounds + inside + closer * rounds + b"}"
+    assert _one(fits).mpid == 1
+    with pytest.raises(UnreadableBody, match="deeper than the 200 levels"):
+        parse_body(b"[" + fits + b"]", Bounds())
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[[]," * 50_000, b"]" * 100_000])
+def test_hostile_nesting_ends_quickly_in_a_refusal(body: bytes) -> None:
+    """No recursion, however deep the body pretends to be."""
+    with pytest.raises(UnreadableBody):
+        parse_body(body, Bounds())
+
+
+def test_size_and_number_of_events_are_bounded() -> None:
+    """Both refusals say the figure and the bound, and are told apart from bad JSON."""
+    with pytest.raises(UnreadableBody, match="the body is 26 bytes, more than the 25 allowed") as size:
+        parse_body(b'{"events":[' + b" " * 13 + b"]}", Bounds(max_body_bytes=25))
+    with pytest.raises(UnreadableBody, match="holds 4 events, more than the 3 allowed") as events:
+        parse_body(b'[{"events":[{},{}]},{"events":[{},{}]}]', Bounds(max_events=3))
+    assert size.value.too_large
+    assert events.value.too_large
+
+
+def test_file_lines_that_cannot_be_read_are_named_and_the_rest_goes_on() -> None:
+    """A broken line costs that line only."""
+    found = list(parse_lines(b'{"mpid":1}\n\n{"mpid":\n{"mpid":3}\nno\n', Bounds()))
+    assert [batch.mpid for batch in found if isinstance(batch, Batch)] == [1, 3]
+    errors = [str(error) for error in found if isinstance(error, UnreadableBody)]
+    assert errors == [
+        "line 3: the body is not JSON: Expecting value at line 1, column 9",
+        "line 5: the body is not JSON: Expecting value at line 1, column 1",
+    ]
+
+
+def test_file_printed_over_several_lines_is_one_document() -> None:
+    """Indented JSON is no line format."""
+    body = json.dumps([{"mpid": 1}, {"mpid": 2}], indent=2).encode()
+    assert [batch.mpid for batch in parse_lines(body, Bounds()) if isinstance(batch, Batch)] == [1, 2]
+
+
+def test_broken_first_line_of_a_line_file_is_named_too() -> None:
+    """That the first line is broken does not make the file one document."""
+    found = list(parse_lines(b'{"mpid":\n{"mpid":2}\n', Bounds()))
+    assert [type(each) for each in found] == [UnreadableBody, Batch]
+
+
+def test_compressed_bytes_are_no_json() -> None:
+    """Parsing never decompresses: bounds are those of decompressed bytes."""
+    with pytest.raises(UnreadableBody):
+        parse_body(gzip.compress(b"{}"), Bounds())
