@@ -1,0 +1,179 @@
+"""What TikTok's answer to a request means: its `code` decides, and the HTTP status only where there is none."""
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import (
+    Accepted,
+    Answer,
+    BadEvent,
+    Misconfigured,
+    Throttled,
+    TooLarge,
+    TryLater,
+    Verdict,
+)
+from tiktok_forwarder.tiktok.codes import CodeMeaning, code_meaning
+
+MAX_MESSAGE_CHARS: Final = 500
+MAX_REQUEST_ID_CHARS: Final = 100
+MIN_RETRY_AFTER_SECONDS: Final = 1.0
+MAX_RETRY_AFTER_SECONDS: Final = 300.0
+
+# As seen: `data.3.event_id`, `data. 3 .event_id`, `Batch.3.properties…`; the index counts from 0.
+_EVENT_INDEX: Final = re.compile(r"(?<!\w)(?:data|batch)\.\s*([0-9]{1,4})\s*\.", re.IGNORECASE)
+_ENVELOPE_FIELD: Final = re.compile(r"\b(event_source_id|event_source|pixel_code|test_event_code|partner_name)\b")
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+_ENVELOPE_ADVICE: Final = {
+    "event_source_id": "Check the connection's Pixel ID.",
+    "pixel_code": "Check the connection's Pixel ID.",
+    "test_event_code": "Take the current code from Events Manager, or remove it from the connection.",
+}
+
+
+class _Envelope(Struct):
+    """Fields are taken as they come: a decoder asked for an integer would let 0.0 pass for 0."""
+
+    code: Any = None
+    message: Any = ""
+    request_id: Any = ""
+    data: Any = None
+
+
+class _Read(NamedTuple):
+    answer: Answer
+    meaning: CodeMeaning
+    data: Any
+
+
+def classify(status: int, body: bytes, retry_after: str | None, now_ms: int) -> Verdict:
+    """The verdict on the request that got this answer.
+
+    `now_ms` is for a `Retry-After` that is a date. Texts of the answer can quote values of events: not for logs.
+    """
+    wait_seconds = retry_after_seconds(retry_after, now_ms)
+    read = _read(status, body)
+    if read is None:
+        return _by_status(status, len(body), wait_seconds)
+    return _by_code(read, wait_seconds)
+
+
+def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
+    answer = read.answer
+    verdict: Verdict
+    match read.meaning.code_class:
+        case "done":
+            verdict = Accepted(answer)
+        case "done_with_note":
+            verdict = Accepted(answer, _note(read))
+        case "throttled":
+            verdict = Throttled(answer, wait_seconds)
+        case "try_later":
+            verdict = TryLater(answer)
+        case "few_attempts":
+            verdict = TryLater(answer, few_attempts=True)
+        case "bad_event":
+            verdict = _refusal(answer)
+        case "too_large":
+            verdict = TooLarge(answer)
+        case "misconfigured":
+            verdict = Misconfigured(answer, read.meaning.explanation)
+    return verdict
+
+
+def retry_after_seconds(retry_after: str | None, now_ms: int) -> float | None:
+    """The header's wait, kept within 1 to 300 seconds; None if it is absent or cannot be read."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    seconds = float(text) if _SECONDS.fullmatch(text) else _seconds_until(text, now_ms)
+    if seconds is None:
+        return None
+    return min(max(seconds, MIN_RETRY_AFTER_SECONDS), MAX_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(http_date: str, now_ms: int) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).timestamp() - now_ms / 1000
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _read(status: int, body: bytes) -> _Read | None:
+    """None without a `code` that says something: broken JSON, a code of another type, a number outside every range."""
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+    except (ValueError, RecursionError):
+        return None
+    if type(envelope.code) is not int:
+        return None
+    meaning = code_meaning(envelope.code)
+    if meaning is None:
+        return None
+    request_id = _text(envelope.request_id, MAX_REQUEST_ID_CHARS)
+    answer = Answer(status, envelope.code, _text(envelope.message, MAX_MESSAGE_CHARS), request_id)
+    return _Read(answer, meaning, envelope.data)
+
+
+def _by_status(status: int, body_bytes: int, wait_seconds: float | None) -> Verdict:
+    """Without TikTok's verdict, the status tells how far the request came.
+
+    408 and 503 say that it was not taken; another 5xx, or a success without a readable body, leaves that open.
+    """
+    answer = Answer(status, message=f"HTTP {status} without a readable verdict ({body_bytes} bytes)")
+    if status == 429:
+        return Throttled(answer, wait_seconds)
+    if status == 413:
+        return TooLarge(answer)
+    if status in {408, 503}:
+        return TryLater(answer)
+    if 300 <= status <= 499:
+        return Misconfigured(answer, _status_explanation(status))
+    return TryLater(answer, may_have_arrived=True)
+
+
+def _status_explanation(status: int) -> str:
+    if status <= 399:
+        return (
+            f"The server answers with a redirect (HTTP {status}), which is never followed. "
+            "Check the setting tiktok_base_url."
+        )
+    if status == 404:
+        return "The server has no such path (HTTP 404). Check the setting tiktok_base_url."
+    return (
+        f"The server refuses the request with HTTP {status} and gives no code of TikTok's. "
+        "Check the setting tiktok_base_url, and whether a proxy or firewall stands between."
+    )
+
+
+def _refusal(answer: Answer) -> Verdict:
+    index = _EVENT_INDEX.search(answer.message)
+    if index is not None:
+        return BadEvent(answer, int(index[1]))
+    field = _ENVELOPE_FIELD.search(answer.message)
+    if field is None:
+        return BadEvent(answer, None)
+    advice = _ENVELOPE_ADVICE.get(field[1], "This version of the forwarder may be too old.")
+    return Misconfigured(answer, f"TikTok refuses the request's {field[1]} (code {answer.code}). {advice}")
+
+
+def _note(read: _Read) -> str:
+    """A partial success in one line; `order_in_batch` as it came, since nobody knows whether it counts from 0 or 1."""
+    failures = read.data.get("failed_events") if isinstance(read.data, dict) else None
+    told = [f"{read.meaning.explanation} {read.answer.message}".strip()]
+    for failure in failures if isinstance(failures, list) else ():
+        if isinstance(failure, dict):
+            told.append(f"event {failure.get('order_in_batch')}: {failure.get('error')}")
+    return _text("; ".join(told), MAX_MESSAGE_CHARS)
+
+
+def _text(value: Any, max_chars: int) -> str:
+    """One line of printable text, whatever was sent."""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else " " for character in value[:max_chars])
