@@ -79,7 +79,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
     ),
     # path or version
     40006: CodeMeaning("misconfigured", f"TikTok does not support this version of its API here. {_BASE_URL}"),
-    40007: CodeMeaning("misconfigured", "What the request names does not exist at TikTok. Check the connection's Pixel ID."),
+    40007: CodeMeaning("misconfigured", "What is named does not exist at TikTok. Check the connection's Pixel ID."),
     40008: CodeMeaning("misconfigured", f"TikTok has no such endpoint. {_BASE_URL}"),
     40009: CodeMeaning("misconfigured", f"TikTok's sandbox does not take events. {_BASE_URL}"),
     40010: CodeMeaning("misconfigured", f"This TikTok host does not take events. {_BASE_URL}"),
