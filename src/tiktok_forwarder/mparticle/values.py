@@ -62,7 +62,7 @@ def _number_in_text(text: str) -> Number | None:
         return int(text)
     if _NUMBER.fullmatch(text):
         return float(text)
-    return math.nan if _NON_FINITE.fullmatch(text) else None
+    return float(text) if _NON_FINITE.fullmatch(text) else None
 
 
 def milliseconds_of(value: object) -> int | None:

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from tests.golden.cases import FILES, connection_of, load
 
+from tests.golden.cases import FILES, connection_of, load
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mapping.event import Mapper

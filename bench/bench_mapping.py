@@ -1,0 +1,157 @@
+"""Parse, map and payload bytes on one core, beside the floor: what the same work costs without any rules.
+
+The floor decodes the same types, takes three SHA-256, copies each field to the outgoing event and encodes it. Both run
+in turn in the same rounds, so that their ratio holds when the machine's speed drifts.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from tiktok_forwarder.mapping.connection import read_connection
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, EventData, ProductAction
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.tiktok.payload import Content, Event20, Page, Properties, User, encode
+
+RECEIVED_AT_MS: Final = 1_735_689_660_123
+ROUNDS: Final = 9
+SECONDS_PER_ROUND: Final = 0.25
+CONNECTION: Final = read_connection({"name": "Bench", "pixel_id": "EXAMPLEPIXEL"}, needs_token=False).connection
+
+
+def _product(number: int) -> dict[str, Any]:
+    return {
+        "id": f"SKU-{number:07d}",
+        "name": f"Trail Running Shoe {number}",
+        "brand": "Northbank",
+        "category": "footwear",
+        "variant": "blue / 42",
+        "price": 89.99 + number % 50,
+        "quantity": 1 + number % 3,
+        "total_product_amount": 89.99,
+    }
+
+
+def _event(number: int) -> dict[str, Any]:
+    return {
+        "event_type": "commerce_event",
+        "data": {
+            "timestamp_unixtime_ms": RECEIVED_AT_MS - 1000 - number,
+            "source_message_id": f"ac47946f-7ddd-568f-9643-{number:012d}",
+            "custom_attributes": {"store": "web", "first_order": "true"},
+            "product_action": {
+                "action": "purchase",
+                "transaction_id": f"order-{number}",
+                "affiliation": "Example Shop",
+                "total_amount": 187.97,
+                "tax_amount": 15.04,
+                "shipping_amount": 4.9,
+                "coupon_code": "WELCOME5",
+                "products": [_product(number * 3 + each) for each in range(3)],
+            },
+            "currency_code": "USD",
+            "custom_flags": {
+                "TikTok.URL": f"https://shop.example.com/checkout/thanks?order={number}",
+                "TikTok.Referrer": "https://shop.example.com/checkout/pay",
+                "TikTok.Callback": "E.C.P.v3fQ2RHacdksKfofPmlyuStIIHJ4Af1tKYxF9zz2c2PLx1Oaw15oHpcfl5AH",
+            },
+        },
+    }
+
+
+def batch_bytes(events: int) -> bytes:
+    """An Events API body of one user's purchases, three products each."""
+    return msgspec.json.encode(
+        {
+            "events": [_event(number) for number in range(events)],
+            "source_request_id": "811a80d1-7933-510c-9a3b-32ed02c00ca3",
+            "environment": "production",
+            "ip": "203.0.113.42",
+            "device_info": {
+                "platform": "web",
+                "http_header_user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+                " Chrome/126.0.0.0 Safari/537.36",
+            },
+            "user_attributes": {"$firstname": "Ann", "$country": "US", "loyalty_tier": "gold"},
+            "user_identities": {
+                "customerid": "cust-829311",
+                "email": "Ann.Shopper@example.com",
+                "mobile_number": "+12133734253",
+            },
+            "consent_state": {"ccpa": {}, "gdpr": {"marketing": {"consented": True, "timestamp_unixtime_ms": 1}}},
+        }
+    )
+
+
+_DECODER: Final = msgspec.json.Decoder(Batch)
+_NO_DATA: Final = EventData(custom_flags=CustomFlags(), product_action=ProductAction(products=[]))
+
+
+def floor(body: bytes) -> list[bytes]:
+    """The same bytes in and out, with no rule applied."""
+    batch = _DECODER.decode(body)
+    identities: Any = batch.user_identities
+    email, external_id, phone = (sha256(str(value).encode()).hexdigest() for value in identities.values())
+    device: Any = batch.device_info
+    ip: Any = batch.ip
+    return [
+        _copied(event, email, external_id, phone, ip, device.http_header_user_agent) for event in batch.events or ()
+    ]
+
+
+def _copied(event: Any, email: str, external_id: str, phone: str, ip: str, user_agent: str) -> bytes:
+    data: EventData = event.data or _NO_DATA
+    flags: Any = data.custom_flags
+    action: Any = data.product_action
+    currency: Any = data.currency_code
+    event_id: Any = data.source_message_id
+    event_time: Any = data.timestamp_unixtime_ms
+    contents = [Content(p.price, p.quantity, p.id, p.category, p.name, p.brand) for p in action.products]
+    user = User(flags.callback, None, email, phone, external_id, ip, user_agent)
+    properties = Properties(contents, currency, action.total_amount, content_type="product")
+    return encode(
+        Event20("PlaceAnOrder", event_time // 1000, event_id, user, Page(flags.url, flags.referrer), properties)
+    )
+
+
+_MAPPER: Final = Mapper(CONNECTION)
+_BOUNDS: Final = Bounds()
+
+
+def forward(body: bytes) -> int:
+    """The whole way: bounds, parsing, mapping, payload bytes. Returns how many events were mapped."""
+    return sum(len(_MAPPER.map_batch(batch, RECEIVED_AT_MS)) for batch in parse_body(body, _BOUNDS))
+
+
+def _rate(work: Callable[[bytes], object], body: bytes, events: int) -> float:
+    """Events per second over one round."""
+    repeats = 0
+    started = time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < SECONDS_PER_ROUND:
+        for _ in range(max(1, 200 // events)):
+            work(body)
+            repeats += 1
+    return repeats * events / elapsed
+
+
+def run() -> None:
+    """Print both rates and their ratio, for batches of 1 and of 100."""
+    print("Parse + map + payload bytes: a purchase with 3 products, Events API 2.0, one core")
+    print(
+        f"{'events per batch':>16} {'forwarder ev/s':>15} {'floor ev/s':>11} {'ratio':>6}   (medians of {ROUNDS} rounds)"
+    )
+    for events in (1, 100):
+        body = batch_bytes(events)
+        pairs = [(_rate(forward, body, events), _rate(floor, body, events)) for _ in range(ROUNDS)]
+        ours, floors = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(mine / theirs for mine, theirs in pairs)
+        print(f"{events:>16} {ours:>15,.0f} {floors:>11,.0f} {ratio:>6.2f}")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,174 @@
+"""A connection's settings: defaults, every problem told at once, and the way back to plain keys."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.mapping.fields import FIELDS
+
+GIVEN = {"name": "Shop", "pixel_id": "EXAMPLEPIXEL"}
+
+
+def _problems(**given: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as refusal:
+        read_connection({**GIVEN, **given}, needs_token=False)
+    return refusal.value.problems
+
+
+def test_defaults_are_those_declared() -> None:
+    """What is not given has its declared default."""
+    connection = read_connection(GIVEN, needs_token=False).connection
+    for field in FIELDS:
+        if field.default is not None:
+            assert getattr(connection, field.name) == field.default
+    assert (connection.custom_mappings, connection.inputs, connection.default_currency) == ((), (), None)
+
+
+def test_token_is_kept_apart_from_the_connection() -> None:
+    """Neither the connection nor any text of the draft shows it."""
+    draft = read_connection({**GIVEN, "access_token": "secret-token"})
+    assert draft.access_token == "secret-token"
+    assert "secret-token" not in f"{draft!r} {draft.connection!r}"
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """Each with key, value and what is allowed."""
+    with pytest.raises(ConfigurationError) as refusal:
+        read_connection({"name": " ", "content_type": "shoe", "max_event_age_days": 29, "pixle_id": "x"})
+    assert len(refusal.value.problems) == 6
+    text = "\n".join(refusal.value.problems)
+    for telling in (
+        "pixle_id: is no known key",
+        "name: is empty",
+        "pixel_id: is required",
+        "access_token: is required",
+    ):
+        assert telling in text
+    assert "content_type: is 'shoe', but must be one of product, product_group" in text
+    assert "max_event_age_days: is 29, but must be a whole number from 1 to 28" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("email_identity_type", "mpid", "one of customer_id, email"),
+        ("events_api", "3.0", "one of 2.0, 1.0"),
+        ("enabled", "yes", "true or false"),
+        ("sample_percent", 101, "from 0 to 100"),
+        ("sample_percent", float("nan"), "from 0 to 100"),
+        ("max_event_age_days", 1.5, "a whole number"),
+        ("max_event_age_days", True, "a whole number"),
+        ("default_currency", "dollars", "three letters"),
+        ("default_phone_region", "XX", "two letters"),
+        ("inputs", "web", "a list of names"),
+        ("pixel_id", 5, "must be text"),
+        ("custom_mappings", "x", "a list of mappings"),
+    ],
+)
+def test_value_that_is_not_allowed(key: str, value: Any, allowed: str) -> None:
+    """The one problem names the key and what it takes."""
+    (problem,) = _problems(**{key: value})
+    assert problem.startswith(f"{key}: ")
+    assert allowed in problem
+
+
+def test_token_never_stands_in_a_problem() -> None:
+    """Also when it is of the wrong kind."""
+    with pytest.raises(ConfigurationError) as refusal:
+        read_connection({**GIVEN, "access_token": ["secret-token"]})
+    assert "secret-token" not in str(refusal.value)
+
+
+def test_spellings_are_understood() -> None:
+    """Identity types in any spelling, codes in any case, the version as TOML's number."""
+    given = {
+        "email_identity_type": "Other 2",
+        "default_currency": "eur",
+        "default_phone_region": "us",
+        "events_api": 1.0,
+    }
+    connection = read_connection({**GIVEN, **given}, needs_token=False).connection
+    assert (connection.email_identity_type, connection.events_api) == ("other_id_2", "1.0")
+    assert (connection.default_currency, connection.default_phone_region) == ("EUR", "US")
+
+
+def _mapping(**members: Any) -> dict[str, Any]:
+    return {"event": "Search", "event_type": "custom_event", "event_name": "x", **members}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "problem"),
+    [
+        (_mapping(event="search"), r"\.event: is 'search', but must be one of AddPaymentInfo, .*"),
+        (_mapping(event_type="click"), r"\.event_type: is 'click', but must be one of custom_event, .*"),
+        (_mapping(event_name=" "), r"\.event_name: is required: .*"),
+        (_mapping(colour="red"), r"\.colour: is no known key; .*"),
+        (_mapping(event_type="screen_view", custom_event_type="a"), r"\.custom_event_type: goes with .*"),
+        (_mapping(conditions=[{"attribute": "a"}]), r"\.conditions\[0\]\.values: is None, but must be a list .*"),
+        (_mapping(conditions=[5]), r"\.conditions\[0\]: is 5, .*"),
+        (_mapping(properties={"value": {"static": 1}}), r"\.properties\.value: Search has no such property; .*"),
+        (_mapping(properties={"query": {}}), r"\.properties\.query: names 0 sources, .*"),
+        (_mapping(properties={"query": {"static": "a", "attribute": "b"}}), r"\.properties\.query: names 2 .*"),
+        (_mapping(properties={"query": {"static": "a", "required": 1}}), r"\.properties\.query\.required: is 1, .*"),
+        (_mapping(properties={"query": {"attribute": ""}}), r"\.properties\.query\.attribute: is '', .*"),
+        (_mapping(properties={"query": {"field": "affiliation"}}), r"\.properties\.query\.field: affiliation is .*"),
+        (_mapping(properties={"query": {"product": "id"}}), r"\.properties\.query\.product: serves price, .* only.*"),
+        (
+            _mapping(event="AddToCart", properties={"price": {"static": "cheap"}}),
+            r"\.properties\.price\.static: is 'cheap', but price must be a number",
+        ),
+        (
+            _mapping(event="AddToCart", properties={"price": {"product": "price"}}),
+            r"\.properties\.price\.product: price is there in commerce events only, .*",
+        ),
+        (
+            _mapping(event="AddToCart", event_type="commerce_event", properties={"price": {"product": "prize"}}),
+            r"\.properties\.price\.product: is 'prize', but must be one of id, .*",
+        ),
+        (
+            _mapping(event="AddToCart", event_type="commerce_event", properties={"value": {"product": "price"}}),
+            r"\.properties\.value\.product: serves price, .* only, not value",
+        ),
+    ],
+)
+def test_custom_mapping_that_cannot_be(mapping: dict[str, Any], problem: str) -> None:
+    """The one problem names where in which mapping."""
+    (found,) = _problems(custom_mappings=[_mapping(), mapping])
+    assert re.fullmatch(r"custom_mappings\[1\]" + problem, found), found
+
+
+def test_2_0_events_are_refused_by_1_0() -> None:
+    """In mappings and as the name of a purchase."""
+    problems = _problems(events_api="1.0", purchase_event="Purchase", custom_mappings=[_mapping(event="Lead")])
+    assert problems[0].startswith("custom_mappings[0].event: is Lead, which Events API 1.0 lacks")
+    assert problems[1].startswith("purchase_event: is Purchase, which Events API 1.0 lacks")
+
+
+def test_document_reads_back_as_the_same_connection() -> None:
+    """So that an exported connection is an imported one."""
+    given = tomllib.loads(
+        """
+        name = "Shop"
+        pixel_id = "EXAMPLEPIXEL"
+        inputs = ["web"]
+        default_currency = "EUR"
+        [[custom_mappings]]
+        event = "Search"
+        event_type = "custom_event"
+        event_name = "Site Search"
+        custom_event_type = "search"
+        conditions = [ { attribute = "results", values = ["1", "2"] } ]
+        [custom_mappings.properties]
+        query = { attribute = "term", required = true }
+        description = { static = "site search" }
+        """
+    )
+    connection = read_connection(given, needs_token=False).connection
+    document = connection_document(connection)
+    assert read_connection(document, needs_token=False).connection == connection
+    assert document["custom_mappings"] == given["custom_mappings"]
+    assert "access_token" not in document

@@ -1,0 +1,134 @@
+"""The fields that every outgoing event has."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, batch_of, one_mapped, order, purchase
+from tiktok_forwarder.mapping.redaction import _ADDRESS, redacted
+
+
+def test_event_id_prefers_the_senders() -> None:
+    """Always text; mParticle's id stands in; blank ids do not count."""
+    assert one_mapped(batch_of(purchase(source_message_id=7, event_id=-8)))[0]["event_id"] == "7"
+    assert one_mapped(batch_of(purchase(source_message_id=" ", event_id=-8)))[0]["event_id"] == "-8"
+
+
+def test_event_id_is_made_of_what_identifies_the_event() -> None:
+    """The digest is over mpid, type, action, time and transaction id, one a line; the receipt time has no part."""
+    event = order(transaction_id="o1")
+    event["data"] |= {"source_message_id": None, "event_id": None}
+    # printf '5\\ncommerce_event\\npurchase\\n1735689600123\\no1' | sha256sum
+    assert one_mapped(batch_of(event, mpid=5))[0]["event_id"] == "tf-c1763808f61fa1ded47de65317de292c"
+    del event["data"]["timestamp_unixtime_ms"]
+    first = one_mapped(batch_of(event, mpid=5))[0]["event_id"]
+    assert first == one_mapped(batch_of(event, mpid=5))[0]["event_id"] != "tf-c1763808f61fa1ded47de65317de292c"
+
+
+@pytest.mark.parametrize(
+    ("event_ms", "batch_ms", "seconds", "iso", "warnings"),
+    [
+        (1_735_689_600_999, None, 1_735_689_600, "2025-01-01T00:00:00.999Z", set()),
+        (None, "1735689601005", 1_735_689_601, "2025-01-01T00:00:01.005Z", set()),
+        (None, None, 1_735_689_660, "2025-01-01T00:01:00.123Z", set()),
+        (RECEIVED_AT_MS + 3_600_000, None, 1_735_693_260, "2025-01-01T01:01:00.123Z", set()),
+        (RECEIVED_AT_MS + 3_600_001, 5, 1_735_689_660, "2025-01-01T00:01:00.123Z", {"future_timestamp_replaced"}),
+        (1e300, None, 1_735_689_660, "2025-01-01T00:01:00.123Z", {"future_timestamp_replaced"}),
+    ],
+)
+def test_time(event_ms: Any, batch_ms: Any, seconds: int, iso: str, warnings: set[str]) -> None:
+    """The event's time, else the batch's, else receipt; a time more than an hour ahead is replaced."""
+    batch = batch_of(purchase(timestamp_unixtime_ms=event_ms), timestamp_unixtime_ms=batch_ms)
+    payload, given = one_mapped(batch)
+    assert (payload["event_time"], given) == (seconds, warnings)
+    assert one_mapped(batch, events_api="1.0")[0]["timestamp"] == iso
+
+
+@pytest.mark.parametrize(
+    ("callback", "url", "ttclid", "warnings"),
+    [
+        ("E.C.P.a", f"{URL}?ttclid=E.C.P.b", "E.C.P.a", set()),
+        (None, f"{URL}?a=1&ttclid=&ttclid=E.C.P%2Eb+c#ttclid=x", "E.C.P.b+c", set()),
+        ("__CLICKID__", f"{URL}?ttclid=E.C.P.b", "E.C.P.b", {"ttclid_dummy_omitted"}),
+        ("{{click}}", URL, None, {"ttclid_dummy_omitted"}),
+        ("NULL", f"{URL}?ttclid=dummy", None, {"ttclid_dummy_omitted"}),
+        ("x" * 1001, URL, None, {"ttclid_too_long"}),
+        ("E.C.P." + "x" * 995, f"{URL}?ttclid=abc", "abc", {"ttclid_too_long", "ttclid_unexpected_format"}),
+        ("E.C.P." + "x" * 994, URL, "E.C.P." + "x" * 994, set()),
+        ("abc", URL, "abc", {"ttclid_unexpected_format"}),
+        (5, URL, None, set()),
+    ],
+)
+def test_click_id(callback: Any, url: str, ttclid: str | None, warnings: set[str]) -> None:
+    """The first usable one of flag and address; what is passed over says why."""
+    payload, given = one_mapped(batch_of(purchase(custom_flags={"TikTok.URL": url, "TikTok.Callback": callback})))
+    assert (payload["user"].get("ttclid"), given) == (ttclid, warnings)
+
+
+@pytest.mark.parametrize(
+    ("identities", "ttp"),
+    [
+        ({"tiktok_cookie_id": " 2abc "}, "2abc"),
+        ([{"identity_type": "tiktok_cookie_id", "identity": "2abc"}], "2abc"),
+        ([{"identity_type": "tiktok_cookie_id", "identity": "2abc", "encoding": "md5"}], None),
+        ({"other": "x"}, None),
+        (5, None),
+    ],
+)
+def test_ttp(identities: Any, ttp: str | None) -> None:
+    """The cookie's value goes as it is, in both versions; a hash of it is of no use."""
+    batch = batch_of(purchase(), partner_identities=identities)
+    assert one_mapped(batch)[0]["user"].get("ttp") == ttp
+    assert one_mapped(batch, events_api="1.0")[0]["context"]["user"].get("ttp") == ttp
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("for jane@example.com and Bob.B+1@mail.example.org!", "for redacted and redacted!"),
+        ("u=jane%40example.com", "u=redacted"),
+        ("https://u:p@host.example/x", "https://host.example/x"),
+        ("https://jane@example.com:p@host.example/?a=b@c", "https://host.example/?a=b@c"),
+        ("see android-app://me@app/ and http://a@b.example", "see android-app://app/ and http://b.example"),
+        ("a@b", "a@b"),
+        ("@ 50%40 @@", "@ 50%40 @@"),
+        ("x" * 70 + "@example.com", "x" * 6 + "redacted"),
+        ("a%40b.com@c.example", "redacted"),
+    ],
+)
+def test_redaction(text: str, clean: str) -> None:
+    """Addresses become the word redacted; user information before a host goes first."""
+    assert redacted(text) == clean
+
+
+def test_redaction_agrees_with_the_plain_search() -> None:
+    """Looking around separators only gives what the regular expression gives, for every mix of telling pieces."""
+    pieces = ["a", "@", "%40", ".com", "-", " ", "b.c", "x" * 40, "é"]
+    for length in range(1, 6):
+        stack = [""]
+        for _ in range(length):
+            stack = [text + piece for text in stack[:400] for piece in pieces]
+        for text in stack:
+            assert redacted(text) == _ADDRESS.sub("redacted", text), text
+
+
+def test_redaction_is_of_page_and_properties_and_can_be_off() -> None:
+    """What follows from the contents follows from them as sent."""
+    products = [{"id": "sku-jane@example.com", "name": "for bob@example.com"}, {"id": "x"}]
+    event = order(total_amount=1, transaction_id="o-ann@example.com", products=products)
+    event["data"]["custom_flags"] = {"TikTok.URL": "https://shop.example.com/?e=a@b.example", "TikTok.Referrer": URL}
+    payload, warnings = one_mapped(batch_of(event))
+    assert payload["page"] == {"url": "https://shop.example.com/?e=redacted", "referrer": URL}
+    assert payload["properties"]["content_ids"] == ["redacted", "x"]
+    assert payload["properties"]["order_id"] == "redacted"
+    assert payload["properties"]["contents"][0]["content_name"] == "for redacted"
+    assert warnings == {"email_redacted"}
+    payload, warnings = one_mapped(batch_of(event), redact_emails=False)
+    assert payload["properties"]["order_id"] == "o-ann@example.com"
+    assert warnings == set()
+
+
+def test_address_elsewhere_is_no_redaction() -> None:
+    """A user agent or event id with an at sign is sent as it is, without a warning."""
+    payload, warnings = one_mapped(batch_of(purchase(source_message_id="id@example.com")))
+    assert (payload["event_id"], warnings) == ("id@example.com", set())

@@ -1,0 +1,150 @@
+"""Identities: normal forms, digests and the warnings for what gives none."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from tests.unit.mapping.batches import batch_of, one_mapped, purchase
+from tiktok_forwarder.mparticle.identities import EMPTY_DIGEST
+
+PHONE = "9f7ec22d72092cd3c0b58726ed9c2d91b92e51a3f29837508fb2948bb22dd2fd"
+
+
+def _user(identities: Any, **settings: Any) -> tuple[dict[str, str], set[str]]:
+    settings = {"anonymous_events": "forward", **settings}
+    payload, warnings = one_mapped(batch_of(purchase(), user_identities=identities), **settings)
+    found = {key: value for key, value in payload["user"].items() if key in ("email", "phone", "external_id")}
+    return found, warnings
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("email", "digest", "warnings"),
+    [
+        (" ALICE_abc@gmail.com ", "848a771458438fc2ec420560d769fb9b9b86851ee338ec56517baabd79d3bb4f", set()),
+        ("a" * 64, "a" * 64, set()),
+        ("A" * 64, "a" * 64, set()),
+        ("g" * 64, None, {"invalid_email"}),
+        (EMPTY_DIGEST, None, set()),
+        ("alice", None, {"invalid_email"}),
+        ("a@b@c", None, {"invalid_email"}),
+        ("@example.com", None, {"invalid_email"}),
+        ("alice@", None, {"invalid_email"}),
+        ("ali ce@example.com", None, {"invalid_email"}),
+        (True, None, {"invalid_email"}),
+        ("", None, set()),
+        ([], None, set()),
+    ],
+)
+def test_email(email: Any, digest: str | None, warnings: set[str]) -> None:
+    """Stripped and lower case; what is no address gives no digest."""
+    found, given = _user({"email": email})
+    assert (found.get("email"), given) == (digest, warnings)
+
+
+@pytest.mark.parametrize(
+    ("external_id", "digest", "warnings"),
+    [
+        ("user_123", "80fba0ae1c48e3978e43e4efc365e14e12ea0c830ba8ba5b9a2dafc7e3f2ab8b", set()),
+        (" User_123 ", _digest("User_123"), set()),
+        (42, _digest("42"), set()),
+        *((dummy, None, {"dummy_identity"}) for dummy in ("0", 0, "false", False, True, "NULL", "undefined", "n/a")),
+        *((dummy, None, {"dummy_identity"}) for dummy in ("None", "NaN", "true", 0.0)),
+    ],
+)
+def test_external_id(external_id: Any, digest: str | None, warnings: set[str]) -> None:
+    """Case stays; values that stand for nobody give no digest."""
+    found, given = _user({"customer_id": external_id})
+    assert (found.get("external_id"), given) == (digest, warnings)
+
+
+@pytest.mark.parametrize(
+    ("phone", "region", "e164"),
+    [
+        ("+12133734253", None, "+12133734253"),
+        ("(+1)2133734253", None, "+12133734253"),
+        ("+1 213-373-4253", None, "+12133734253"),
+        ("+1\u00a0213.373/4253", None, "+12133734253"),
+        ("0012133734253", None, "+12133734253"),
+        ("2133734253", "US", "+12133734253"),
+        ("1 (213) 373-4253", "US", "+12133734253"),
+        (2133734253, "US", "+12133734253"),
+        ("+44 (0)20 7946 0000", None, "+442079460000"),
+        ("(+44)(0) 20 7946 0000", "US", "+442079460000"),
+        ("0044 (0) 20 7946 0000", None, "+442079460000"),
+        ("020 7946 0000", "GB", "+442079460000"),
+        ("(0)20 7946 0000", "GB", "+442079460000"),
+        ("011 44 20 7946 0000", "US", "+442079460000"),
+        ("06 1234 5678", "IT", "+390612345678"),
+        ("+1234567", None, "+1234567"),
+        ("+123456789012345", None, "+123456789012345"),
+    ],
+)
+def test_phone(phone: Any, region: str | None, e164: str) -> None:
+    """E.164 with the plus, from whatever people write."""
+    assert _user({"mobile_number": phone}, default_phone_region=region) == ({"phone": _digest(e164)}, set())
+
+
+@pytest.mark.parametrize(
+    ("phone", "region", "warning"),
+    [
+        ("2133734253", None, "phone_without_country_code"),
+        ("+123456", None, "invalid_phone"),
+        ("+1234567890123456", None, "invalid_phone"),
+        ("+0123456789", None, "invalid_phone"),
+        ("000123456789", None, "invalid_phone"),
+        ("call me", None, "invalid_phone"),
+        ("+1 213 373 4253 ext 5", None, "invalid_phone"),
+        ("+١٢٣٤٥٦٧٨٩", None, "invalid_phone"),
+        ("1+2133734253", None, "invalid_phone"),
+        ("++12133734253", None, "invalid_phone"),
+        ("-", None, "invalid_phone"),
+        ("+", "US", "invalid_phone"),
+        ("12", "US", "invalid_phone"),
+        ("213373425300000", "US", "invalid_phone"),
+    ],
+)
+def test_phone_without_digest(phone: str, region: str | None, warning: str) -> None:
+    """Each kind of number that cannot be made E.164 says which."""
+    assert _user({"mobile_number": phone}, default_phone_region=region) == ({}, {warning})
+
+
+def test_trunk_prefix_of_no_country_stays() -> None:
+    """`(0)` goes only right after a country code that there is."""
+    assert _user({"mobile_number": "+999 (0) 12345678"})[0] == {"phone": _digest("+999012345678")}
+    assert _user({"mobile_number": "+44 20 (0) 79460000"})[0] == {"phone": _digest("+4420079460000")}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "value", "digest", "warnings"),
+    [
+        ("raw", "a@example.com", _digest("a@example.com"), set()),
+        ("SHA256", "A" * 64, "a" * 64, set()),
+        ("sha256", "a@example.com", None, {"unusable_hash"}),
+        ("md5", "2db01f61391e64daca47444941c407a7", None, {"unusable_hash"}),
+        ("sha1", "a" * 40, None, {"unusable_hash"}),
+        (None, "a@example.com", _digest("a@example.com"), set()),
+    ],
+)
+def test_encoding(encoding: Any, value: str, digest: str | None, warnings: set[str]) -> None:
+    """Firehose says how a value is encoded; TikTok takes SHA-256 alone."""
+    found, given = _user([{"identity_type": "email", "identity": value, "encoding": encoding}])
+    assert (found.get("email"), given) == (digest, warnings)
+
+
+def test_identity_types_are_the_connections_choice() -> None:
+    """Any of mParticle's types can serve, and one may serve twice."""
+    settings = {"email_identity_type": "Other 2", "phone_identity_type": "google", "external_identity_type": "google"}
+    found, warnings = _user({"other2": "a@example.com", "google": "+12133734253"}, **settings)
+    assert found == {"email": _digest("a@example.com"), "phone": PHONE, "external_id": PHONE}
+    assert warnings == set()
+
+
+def test_1_0_names_them_otherwise() -> None:
+    """`phone_number`, inside the context."""
+    batch = batch_of(purchase(), user_identities={"mobile_number": "+12133734253"})
+    assert one_mapped(batch, events_api="1.0")[0]["context"]["user"] == {"phone_number": PHONE}
