@@ -60,7 +60,7 @@ class SendRate:
     async def take(self) -> None:
         """Wait for one's turn, in the order of asking, and use up one permit."""
         async with self._queue:
-            while (wait_seconds := self._seconds_to_wait()) > 0:
+            while (wait_seconds := self._seconds_to_wait()) > 0:  # noqa: ASYNC110 - time passes, nothing signals it
                 await asyncio.sleep(wait_seconds)
             self._permits -= 1
             self._second.count(self._clock.monotonic_seconds())
