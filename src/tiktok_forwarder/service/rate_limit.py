@@ -16,6 +16,9 @@ BURST_SECONDS: Final = 0.1
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 300.0
 
+# A refusal while fewer requests than this were sent says little about the limit: others may use the same quota.
+_TELLING_PER_SECOND: Final = 10.0
+
 # Growth per second, in shares of the rate at which TikTok last refused. Creeping over the last tenth takes 20 s, which
 # keeps refusals far below 1 % and the average near 95 % of what TikTok allows.
 _NEAR_SHARE: Final = 0.9
@@ -60,10 +63,16 @@ class SendRate:
     async def take(self) -> None:
         """Wait for one's turn, in the order of asking, and use up one permit."""
         async with self._queue:
-            while (wait_seconds := self._seconds_to_wait()) > 0:  # noqa: ASYNC110 - time passes, nothing signals it
-                await asyncio.sleep(wait_seconds)
-            self._permits -= 1
-            self._second.count(self._clock.monotonic_seconds())
+            while not self.try_take():  # noqa: ASYNC110 - time passes, nothing signals it
+                await asyncio.sleep(self._seconds_to_wait())
+
+    def try_take(self) -> bool:
+        """Use up one permit, if there is one now."""
+        if self._seconds_to_wait() > 0:
+            return False
+        self._permits -= 1
+        self._second.count(self._clock.monotonic_seconds())
+        return True
 
     def give_back(self) -> None:
         """Return a permit that no request was made with."""
@@ -90,7 +99,7 @@ class SendRate:
     def _reduce(self, now: float) -> None:
         self._refill()
         floor = min(MIN_PER_SECOND, self._max_per_second)
-        self._ceiling = max(min(self._per_second, self._second.most(now)), floor)
+        self._ceiling = min(self._per_second, max(self._second.most(now), _TELLING_PER_SECOND))
         self._per_second = max(self._ceiling / 2, floor)
         self._permits = min(self._permits, 0.0)
         self._reduced_at = now
