@@ -210,6 +210,10 @@ class EventStore(Protocol):
         """Move every waiting event of a connection to the dead letters, leased ones included; return how many."""
         ...
 
+    async def troubles(self) -> Sequence[str]:
+        """Why no new event can be taken now, in short names such as `full` or `disk`; empty if one can."""
+        ...
+
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:
         """Delete every event, waiting or dead, of these keyed hashes, beyond recovery; return how many."""
         ...

@@ -1,0 +1,5 @@
+"""`python -m tiktok_forwarder`: the command line."""
+
+from tiktok_forwarder.cli.main import main
+
+main()

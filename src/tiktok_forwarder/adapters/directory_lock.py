@@ -1,0 +1,42 @@
+"""One process owns a data directory: an operating-system lock on a file in it, gone with the process that holds it."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+
+_LOCK_FILE: Final = "forwarder.lock"
+
+
+class DirectoryLock:
+    """Held inside a `with` block. The file stays behind; only the lock on it means something."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        """Raises `ConfigurationError` when another process holds the directory, or it cannot be written."""
+        try:
+            descriptor = os.open(self._directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError([f"data_dir: {self._directory} cannot be locked: {error.strerror}"]) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise ConfigurationError(
+                [f"data_dir: {self._directory} is in use by another process; stop it, or choose another directory"]
+            ) from None
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

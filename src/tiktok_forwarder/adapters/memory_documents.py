@@ -1,0 +1,61 @@
+"""Documents and their history in memory."""
+
+from collections.abc import Sequence
+
+from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.ports import Document, DocumentKind
+
+_Change = tuple[DocumentKind, str, bytes, int | None]
+
+
+class MemoryDocuments:
+    """The `DocumentStore` side of the memory store."""
+
+    def __init__(self) -> None:
+        self._documents: dict[tuple[DocumentKind, str], Document] = {}
+        self._history: dict[tuple[DocumentKind, str], list[Document]] = {}
+
+    async def list_documents(self, kind: DocumentKind) -> Sequence[Document]:
+        return [document for document in self._documents.values() if document.kind == kind]
+
+    async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None:
+        return self._documents.get((kind, document_id))
+
+    async def put_document(
+        self,
+        kind: DocumentKind,
+        document_id: str,
+        body: bytes,
+        *,
+        expected_revision: int | None,
+        changed_by: str,
+        now_ms: int,
+    ) -> Document:
+        change: _Change = (kind, document_id, body, expected_revision)
+        (document,) = await self.put_documents([change], changed_by=changed_by, now_ms=now_ms)
+        return document
+
+    async def put_documents(self, changes: Sequence[_Change], *, changed_by: str, now_ms: int) -> Sequence[Document]:
+        for kind, document_id, _, expected in changes:
+            found = self._documents.get((kind, document_id))
+            stored = found.revision if found is not None else 0
+            if expected is not None and stored != expected:
+                raise RevisionConflict(f"{kind} {document_id} is at revision {stored}, not {expected}: read it again")
+        return [self._put(kind, document_id, body, changed_by, now_ms) for kind, document_id, body, _ in changes]
+
+    def _put(self, kind: DocumentKind, document_id: str, body: bytes, changed_by: str, now_ms: int) -> Document:
+        history = self._history.setdefault((kind, document_id), [])
+        document = Document(kind, document_id, len(history) + 1, body, now_ms, changed_by)
+        history.append(document)
+        self._documents[kind, document_id] = document
+        return document
+
+    async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
+        if self._documents.pop((kind, document_id), None) is None:
+            return False
+        history = self._history[kind, document_id]
+        history.append(Document(kind, document_id, len(history) + 1, b"", now_ms, changed_by))
+        return True
+
+    async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
+        return list(self._history.get((kind, document_id), ()))

@@ -1,0 +1,188 @@
+"""Metrics in Prometheus' form and log lines: what happened, never to whom.
+
+No label, no field and no message here holds an identity, a token, an IP address, a payload or a text of TikTok's, which
+may quote one.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tiktok_forwarder import __version__
+from tiktok_forwarder.ports import QueueCounts, TotalsRow
+from tiktok_forwarder.service.delivery_roles import DeliveryStatus, SettledAs, VerdictKind
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
+
+
+class StoreFigures:
+    """The store's books as they stood when metrics were last asked for: exported as they are, so that they balance."""
+
+    def __init__(self) -> None:
+        self.totals: Sequence[TotalsRow] = ()
+        self.counts: Mapping[str, QueueCounts] = {}
+        self.statuses: Mapping[str, DeliveryStatus] = {}
+        self.now_ms = 0
+
+
+class _StoreCollector(Collector):
+    def __init__(self, figures: StoreFigures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        events = CounterMetricFamily(
+            "tiktok_forwarder_events",
+            "Events by what became of them: the store's own books.",
+            labels=("connection", "outcome", "reason"),
+        )
+        for row in self._figures.totals:
+            events.add_metric((row.connection_id, row.counter, row.reason), row.count)
+        yield events
+        yield from self._queue()
+        condition = GaugeMetricFamily(
+            "tiktok_forwarder_connection_condition",
+            "1 for the condition a connection's delivery is in.",
+            labels=("connection", "condition"),
+        )
+        for connection_id, status in self._figures.statuses.items():
+            for name in _CONDITIONS:
+                condition.add_metric((connection_id, name), float(status.condition == name))
+        yield condition
+
+    def _queue(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("tiktok_forwarder_queue_events", "Events waiting.", labels=("connection",))
+        size = GaugeMetricFamily("tiktok_forwarder_queue_bytes", "Payload bytes waiting.", labels=("connection",))
+        dead = GaugeMetricFamily("tiktok_forwarder_dead_letters", "Dead letters kept.", labels=("connection",))
+        age = GaugeMetricFamily(
+            "tiktok_forwarder_oldest_event_age_seconds", "Age of the oldest waiting event.", labels=("connection",)
+        )
+        for connection_id, counts in self._figures.counts.items():
+            waiting.add_metric((connection_id,), counts.waiting)
+            size.add_metric((connection_id,), counts.waiting_bytes)
+            dead.add_metric((connection_id,), counts.dead_letters)
+            oldest = counts.oldest_accepted_at_ms
+            age.add_metric((connection_id,), max(0, self._figures.now_ms - oldest) / 1000 if oldest is not None else 0)
+        yield from (waiting, size, dead, age)
+
+
+class Telemetry:
+    """The observer of accepting, ingest and delivery."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self.figures = StoreFigures()
+        self.registry = CollectorRegistry()
+        self.registry.register(_StoreCollector(self.figures))
+        registry = self.registry
+        Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=registry).labels(__version__).set(
+            1
+        )
+        self._requests = Counter(
+            "tiktok_forwarder_requests", "Requests of senders.", ("route", "status", "reason"), registry=registry
+        )
+        self._request_seconds = Histogram(
+            "tiktok_forwarder_request_seconds",
+            "Time to answer a sender.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._received = Counter("tiktok_forwarder_received_events", "Events read.", ("input",), registry=registry)
+        self._batches = Counter("tiktok_forwarder_received_batches", "Batches read.", ("input",), registry=registry)
+        self._historical = Counter(
+            "tiktok_forwarder_historical_events", "Historical events, never forwarded.", ("input",), registry=registry
+        )
+        self._warnings = Counter(
+            "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning"), registry=registry
+        )
+        self._attempts = Counter(
+            "tiktok_forwarder_attempts", "Requests to TikTok.", ("connection", "verdict", "code"), registry=registry
+        )
+        self._attempt_seconds = Histogram(
+            "tiktok_forwarder_attempt_seconds",
+            "Time TikTok took.",
+            ("connection",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
+        )
+
+    # --- ingest and accepting ---
+
+    def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
+        self._requests.labels(route, status, reason).inc()
+        self._request_seconds.labels(route).observe(seconds)
+        # A refusal is data that the sender loses, unless it tries again: both are worth a line.
+        if status >= 400:  # HTTP's own line between success and refusal
+            self._log.warning("request refused", route=route, status=status, reason=reason)
+
+    def received(self, input_name: str, batches: int, events: int) -> None:
+        self._batches.labels(input_name).inc(batches)
+        self._received.labels(input_name).inc(events)
+
+    def historical(self, input_name: str, events: int) -> None:
+        self._historical.labels(input_name).inc(events)
+
+    def warned(self, connection_id: str, warning: str) -> None:
+        self._warnings.labels(connection_id, warning).inc()
+
+    # --- delivery ---
+
+    def attempted(
+        self, connection_id: str, verdict: VerdictKind, code: int | None, events: int, seconds: float
+    ) -> None:
+        self._attempts.labels(connection_id, verdict, "" if code is None else str(code)).inc()
+        self._attempt_seconds.labels(connection_id).observe(seconds)
+        if verdict != "accepted":
+            self._log.info("attempt failed", connection=connection_id, verdict=verdict, code=code, events=events)
+
+    def settled(self, connection_id: str, outcome: SettledAs, count: int) -> None:
+        if outcome == "dead_letter":
+            self._log.warning("dead-lettered", connection=connection_id, events=count)
+
+    def noted(self, connection_id: str, note: str) -> None:
+        # The note itself may quote an event; it stands with the delivery status.
+        self._log.info("delivered with a note", connection=connection_id)
+
+    def changed(self, status: DeliveryStatus) -> None:
+        self._log.warning(
+            "delivery changed",
+            connection=status.connection_id,
+            condition=status.condition,
+            code=status.code,
+            by=status.by,
+        )
+
+    def failed(self, connection_id: str, error: Exception) -> None:
+        self._failures.labels(connection_id).inc()
+        self._log.error("delivery failed", connection=connection_id, error=type(error).__name__)
+
+    def exposition(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+def open_log(level: str, form: str, stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogger:
+    """The service's log: JSON lines, or text for people. The standard library's own loggers are kept to warnings."""
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    as_text = form == "text" or (form == "auto" and stream.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log

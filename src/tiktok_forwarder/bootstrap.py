@@ -1,0 +1,244 @@
+"""The composition root: settings in, a wired application out. The only file that picks adapters."""
+
+import base64
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import structs
+
+from tiktok_forwarder.adapters.directory_lock import DirectoryLock
+from tiktok_forwarder.adapters.memory_store import MemoryStore
+from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox, load_key
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.system_clock import SystemClock
+from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
+from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
+from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.http.api import build_api
+from tiktok_forwarder.http.body import BodyLimits
+from tiktok_forwarder.http.front import Front
+from tiktok_forwarder.http.ingest import Ingest
+from tiktok_forwarder.http.server import Servers
+from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.ports import DocumentStore, SecretBox
+from tiktok_forwarder.service.accept import Acceptor, SubjectHash
+from tiktok_forwarder.service.connections import Connections
+from tiktok_forwarder.service.deliver import Deliverer
+from tiktok_forwarder.service.delivery_roles import DeliveryPolicy
+from tiktok_forwarder.service.inputs import Inputs
+from tiktok_forwarder.settings import KEY_VARIABLE, Settings
+
+_SUBJECT_KEY: Final = "subject_key"
+_BY_SERVICE: Final = "service"
+# A lease must outlive the sender's deadline, else it would make duplicates by itself.
+_LEASE_MARGIN_SECONDS: Final = 30.0
+
+
+class Application:
+    """A wired service. `state` is what a command needs; `run` serves and delivers until told to stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqliteStore | MemoryStore,
+        box: SecretBox,
+        subject_key: bytes,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = SystemClock()
+        self._telemetry = telemetry
+        self.inputs = Inputs(store, box, self._clock)
+        self.connections = Connections(store, box, self._clock, self.inputs)
+        self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
+        self.deliverer = Deliverer(
+            store,
+            store,
+            self._sender,
+            self._clock,
+            self.connections,
+            observer=telemetry,
+            policy=_policy(settings),
+        )
+        self._acceptor = Acceptor(
+            store,
+            self.connections,
+            self._clock,
+            SubjectHash(subject_key),
+            Bounds(settings.max_body_bytes, settings.max_nesting, settings.max_events),
+            observer=telemetry,
+            delivery=self.deliverer,
+        )
+        limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
+        self._ingest = Ingest(self._acceptor, self.inputs, limits, observer=telemetry)
+        self.api = build_api(self)
+        self._servers: Servers | None = None
+        self._is_delivering = False
+
+    @property
+    def port(self) -> int:
+        return self._servers.port if self._servers is not None else self._settings.port
+
+    async def load(self) -> None:
+        """Read inputs and connections. Raises `ConfigurationError` and `SecretUnreadable`."""
+        await self.inputs.load()
+        await self.connections.load()
+
+    async def start(self) -> None:
+        """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
+        front = Front(self._ingest, self._not_ready, self._exposition)
+        servers = Servers(
+            front,
+            self.api,
+            host=self._settings.host,
+            port=self._settings.port,
+            admin_socket=self._settings.admin_socket,
+        )
+        self.connections.on_change(self.deliverer.reload)
+        await self.deliverer.start()
+        self._is_delivering = True
+        await servers.start()
+        self._servers = servers
+
+    async def stop(self) -> None:
+        """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""
+        self._ingest.is_stopping = True
+        deadline = time.monotonic() + self._settings.stop_seconds
+        if self._servers is not None:
+            await self._servers.stop(self._settings.stop_seconds / 2)
+        if self._is_delivering:
+            await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
+        await self._sender.close()
+        await self._store.close()
+
+    async def status(self) -> Mapping[str, Any]:
+        """What the service holds and has done, for people: books, queues and delivery by connection."""
+        totals = await self._store.totals()
+        counts = await self._store.counts()
+        statuses = self.deliverer.statuses() if self._is_delivering else {}
+        return {
+            "running": self._is_delivering,
+            "connections": [
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "totals": _totals_of(each.id, totals),
+                    "queue": structs.asdict(counts[each.id]) if each.id in counts else None,
+                    "delivery": _plain(statuses.get(each.id)),
+                }
+                for each in self.connections.all()
+            ],
+        }
+
+    async def _not_ready(self) -> Sequence[str]:
+        if self._ingest.is_stopping:
+            return ["stopping"]
+        return await self._store.troubles()
+
+    async def _exposition(self) -> bytes:
+        figures = self._telemetry.figures
+        with contextlib.suppress(StoreUnavailable):
+            figures.totals = await self._store.totals()
+            figures.counts = await self._store.counts()
+        figures.statuses = self.deliverer.statuses()
+        figures.now_ms = self._clock.now_ms()
+        return self._telemetry.exposition()
+
+
+def _totals_of(connection_id: str, totals: Sequence[Any]) -> dict[str, Any]:
+    rows = [row for row in totals if row.connection_id == connection_id]
+    plain: dict[str, Any] = {row.counter: row.count for row in rows if row.counter != "dropped"}
+    plain["dropped"] = {row.reason: row.count for row in rows if row.counter == "dropped"}
+    return plain
+
+
+def _plain(status: Any) -> dict[str, Any] | None:
+    return structs.asdict(status) if status is not None else None
+
+
+def _policy(settings: Settings) -> DeliveryPolicy:
+    retry = RetryPolicy(
+        first_delay_seconds=settings.retry_first_seconds,
+        max_delay_seconds=max(settings.retry_first_seconds, settings.retry_max_seconds),
+        window_seconds=settings.retry_window_hours * 3600,
+    )
+    return DeliveryPolicy(
+        retry=retry,
+        max_wait_seconds=settings.max_wait_seconds,
+        max_requests_in_flight=settings.max_requests_in_flight,
+        lease_seconds=settings.send_timeout_seconds + _LEASE_MARGIN_SECONDS,
+        requests_per_second=settings.requests_per_second,
+        probe_seconds=settings.probe_seconds,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Application]:
+    """An application on its data directory, which nobody else may use meanwhile; stopped at the end.
+
+    Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
+    """
+    _prepare(settings)
+    with DirectoryLock(settings.data_dir):
+        store = _open_store(settings)
+        try:
+            box = await _open_box(settings, environment, store)
+            subject_key = await _subject_key(store, box)
+            telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
+            application = Application(settings, store, box, subject_key, telemetry)
+        except BaseException:
+            await store.close()
+            raise
+        try:
+            await application.load()
+            yield application
+        finally:
+            await application.stop()
+
+
+def _prepare(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = settings.data_dir / f".write-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError([f"data_dir: {settings.data_dir} cannot be written: {error.strerror}"]) from None
+
+
+def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
+    if settings.store == "memory":
+        return MemoryStore()
+    return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
+
+
+async def _open_box(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> AesGcmSecretBox:
+    sealed = await documents.get_document("secret", _SUBJECT_KEY)
+    key = load_key(environment, KEY_VARIABLE, settings.encryption_key_file, may_create=sealed is None)
+    return AesGcmSecretBox(key)
+
+
+async def _subject_key(documents: DocumentStore, box: AesGcmSecretBox) -> bytes:
+    """The key of the subject hashes, made at first start. That it opens proves the encryption key right."""
+    sealed = await documents.get_document("secret", _SUBJECT_KEY)
+    if sealed is None:
+        key = secrets.token_bytes(32)
+        text = box.seal(base64.b64encode(key).decode(), _SUBJECT_KEY)
+        await documents.put_document(
+            "secret",
+            _SUBJECT_KEY,
+            text.encode(),
+            expected_revision=0,
+            changed_by=_BY_SERVICE,
+            now_ms=SystemClock().now_ms(),
+        )
+        return key
+    try:
+        return base64.b64decode(box.open(sealed.body.decode(), _SUBJECT_KEY))
+    except SecretUnreadable as error:
+        raise ConfigurationError([f"encryption key: {error}"]) from None

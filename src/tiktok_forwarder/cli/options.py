@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tiktok_forwarder.settings import Settings, load_settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def config_options(command: _Command) -> _Command:
+    """`--config` and `--data-dir`, which say whose state a command works on."""
+    config = click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Settings, as TOML. The environment (TIKTOK_FORWARDER_…) goes before it.",
+    )
+    data_dir = click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Data directory.")
+    return config(data_dir(command))
+
+
+def settings_from(config_file: Path | None, **overrides: Any) -> Settings:
+    """Raises `ConfigurationError` with every problem."""
+    return load_settings(config_file, os.environ, **overrides)

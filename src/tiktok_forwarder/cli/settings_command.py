@@ -1,0 +1,35 @@
+"""`settings`: every setting, its value, where that came from, and what it means."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tiktok_forwarder.cli.options import config_options
+from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, read_settings
+
+
+@click.command(short_help="Show every setting and where its value comes from.")
+@config_options
+def settings(config_file: Path | None, data_dir: Path | None) -> None:
+    """Print the settings, one JSON object a line; on a terminal as text."""
+    for value in read_settings(config_file, os.environ, {"data_dir": data_dir}):
+        setting = value.setting
+        if sys.stdout.isatty():
+            click.secho(f"{setting.name} = {json.dumps(str(value.value))}  ({value.source})", bold=True)
+            click.echo(f"    {setting.help} [{ENVIRONMENT_PREFIX}{setting.name.upper()}]")
+            continue
+        line = {
+            "name": setting.name,
+            "value": value.value,
+            "source": value.source,
+            "default": setting.default,
+            "environment": ENVIRONMENT_PREFIX + setting.name.upper(),
+            "help": setting.help,
+        }
+        click.echo(json.dumps(line))
+    if sys.stdout.isatty():
+        given = "set" if KEY_VARIABLE in os.environ else "not set: the key file is used"
+        click.echo(f"{KEY_VARIABLE} is {given}.")

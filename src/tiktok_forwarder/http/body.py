@@ -1,0 +1,132 @@
+"""Reading request bodies: bounded in bytes, also after decompression, and in time."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Self
+
+from msgspec import Struct
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# zlib's window bits: 16 more for gzip, 32 more to tell gzip and zlib apart by their headers.
+_WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": 32 + zlib.MAX_WBITS}
+
+
+# Each further member of a gzip body costs a copy of what follows it; senders make one.
+_MOST_MEMBERS: Final = 64
+
+
+class BodyLimits(Struct, frozen=True):
+    """`max_bytes` bounds one body, `max_pending_bytes` all that are held at once, arriving ones included."""
+
+    max_bytes: int
+    max_pending_bytes: int
+    timeout_seconds: float
+
+
+class PendingBytes:
+    """Counts the body bytes that requests under way hold together."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
+class HeldBody:
+    """One request's body as far as it has arrived; given back at the end of its `with` block."""
+
+    def __init__(self, pending: PendingBytes) -> None:
+        self._pending = pending
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pending.total -= self._held
+
+    def hold(self, count: int, limits: BodyLimits) -> None:
+        """Raises `BodyRefused`: 503 when all requests together hold too much."""
+        self._held += count
+        self._pending.total += count
+        if self._pending.total > limits.max_pending_bytes:
+            raise BodyRefused(503, "overloaded", "too many requests are being read at once: try again later")
+
+
+class BodyRefused(Exception):  # named for what happened
+    """The body was not read to its end. `status` is the answer's; `reason` is a short name for metrics."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(message)
+
+
+class SenderLeft(Exception):  # named for what happened
+    """The sender closed the connection before its request was complete: nobody waits for an answer."""
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
+    """The decompressed body. Raises `BodyRefused` and `SenderLeft`."""
+    too_large = BodyRefused(413, "too_large", f"the body is larger than the {limits.max_bytes} bytes allowed")
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding != b"identity" and encoding not in _WINDOW_BITS:
+        raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
+        raise too_large
+    try:
+        async with asyncio.timeout(limits.timeout_seconds):
+            raw = await _received(receive, limits, held)
+    except TimeoutError:
+        seconds = f"{limits.timeout_seconds:g}"
+        raise BodyRefused(408, "timeout", f"the body did not arrive within {seconds} seconds") from None
+    if raw is None:
+        raise too_large
+    if encoding == b"identity":
+        return raw
+    body = _decompressed(raw, _WINDOW_BITS[encoding], limits.max_bytes, too_large)
+    held.hold(len(body), limits)
+    return body
+
+
+async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes | None:
+    """What arrives, None once it is more than allowed."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SenderLeft
+        chunk: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        held.hold(len(chunk), limits)
+        if not more and not body:
+            return chunk if len(chunk) <= limits.max_bytes else None
+        body += chunk
+        if len(body) > limits.max_bytes:
+            return None
+        if not more:
+            return bytes(body)
+
+
+def _decompressed(raw: bytes, window_bits: int, max_bytes: int, too_large: BodyRefused) -> bytes:
+    """Stops at the bound, not at the end: a bomb of 256 MiB costs one bound's worth of memory."""
+    body = b""
+    rest = raw
+    try:
+        for _ in range(_MOST_MEMBERS):
+            decompressor = zlib.decompressobj(window_bits)
+            body += decompressor.decompress(rest, max_bytes + 1 - len(body))
+            if len(body) > max_bytes or decompressor.unconsumed_tail:
+                raise too_large
+            if not decompressor.eof:
+                raise BodyRefused(400, "compression", "the compressed body ends too early")
+            rest = decompressor.unused_data
+            if not rest:
+                return body
+    except zlib.error:
+        raise BodyRefused(400, "compression", "the body is not compressed as its content-encoding says") from None
+    raise BodyRefused(400, "compression", f"the compressed body has more than {_MOST_MEMBERS} members")

@@ -1,0 +1,73 @@
+"""The service's public side: senders' routes first, then health and metrics; everything else is not there."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from tiktok_forwarder.http.body import Receive, Scope, Send
+from tiktok_forwarder.http.ingest import Ingest
+
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_JSON: Final = (b"content-type", b"application/json")
+_METRICS: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+Readiness = Callable[[], Awaitable[Sequence[str]]]
+"""Why the service cannot take events now; empty if it can."""
+Exposition = Callable[[], Awaitable[bytes]]
+"""All metrics in Prometheus' text form."""
+
+
+class Front:
+    """The ASGI application on the service's port."""
+
+    def __init__(self, ingest: Ingest, readiness: Readiness, exposition: Exposition) -> None:
+        self._ingest = ingest
+        self._readiness = readiness
+        self._exposition = exposition
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if self._ingest.handles(path):
+            await self._ingest(scope, receive, send)
+        elif path == "/healthz":
+            await _answer(send, 200, b"ok\n", _TEXT)
+        elif path == "/readyz":
+            reasons = list(await self._readiness())
+            body = msgspec.json.encode({"ready": not reasons, "reasons": reasons})
+            await _answer(send, 503 if reasons else 200, body, _JSON)
+        elif path == "/metrics":
+            await self._metrics(scope, send)
+        else:
+            body = msgspec.json.encode({"errors": [{"code": "NOT_FOUND", "message": "there is nothing here"}]})
+            await _answer(send, 404, body, _JSON)
+
+    async def _metrics(self, scope: Scope, send: Send) -> None:
+        if not _is_of_this_machine(scope):
+            body = msgspec.json.encode(
+                {"errors": [{"code": "FORBIDDEN", "message": "metrics are for this machine's own processes"}]}
+            )
+            await _answer(send, 403, body, _JSON)
+            return
+        await _answer(send, 200, await self._exposition(), _METRICS)
+
+
+def _is_of_this_machine(scope: Scope) -> bool:
+    client = scope.get("client")
+    headers = dict(scope["headers"])
+    # A proxy on this machine speaks for others, whatever address it has itself.
+    if not client or b"x-forwarded-for" in headers or b"forwarded" in headers:
+        return False
+    try:
+        return ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+async def _answer(send: Send, status: int, body: bytes, content_type: tuple[bytes, bytes]) -> None:
+    headers = [content_type, (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,134 @@
+"""Accepting: a request's bytes become stored events, durable before the answer."""
+
+from collections import Counter
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.ports import Arrivals, Clock, EventStore, NewEvent
+from tiktok_forwarder.service.connections import Connections
+
+SUBJECT_BYTES: Final = 8
+
+
+class DeliveryNotice(Protocol):
+    """Whoever delivers: is told of new events and must not block."""
+
+    def notify(self, connection_id: str, new_events: int = 1) -> None: ...
+
+
+class AcceptObserver(Protocol):
+    """Is told what a request brought, for metrics. Calls are synchronous and must be quick."""
+
+    def warned(self, connection_id: str, warning: str) -> None:
+        """A mapped event carries this warning."""
+        ...
+
+    def received(self, input_name: str, batches: int, events: int) -> None: ...
+
+    def historical(self, input_name: str, events: int) -> None:
+        """Events that are accepted and by mParticle's own rule never forwarded."""
+        ...
+
+
+class SubjectHash:
+    """Keyed 64-bit hashes of what identifies a person, so that an erasure finds their events and nobody else can."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, subject: str) -> int:
+        return int.from_bytes(blake2b(subject.encode(), key=self._key, digest_size=SUBJECT_BYTES).digest(), "big")
+
+
+class _Gathering(Struct):
+    """What the outcomes of one request add up to."""
+
+    events: list[NewEvent]
+    drops: Counter[tuple[str, str]]
+
+
+class Acceptor:
+    """Takes requests from known inputs. What it returns from is stored, or counted where it is dropped."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        connections: Connections,
+        clock: Clock,
+        subject_hash: SubjectHash,
+        bounds: Bounds,
+        *,
+        observer: AcceptObserver,
+        delivery: DeliveryNotice,
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._clock = clock
+        self._subject_hash = subject_hash
+        self._bounds = bounds
+        self._observer = observer
+        self._delivery = delivery
+
+    async def accept(self, body: bytes, input_name: str) -> None:
+        """Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored."""
+        now_ms = self._clock.now_ms()
+        batches = parse_body(body, self._bounds)
+        self._observer.received(input_name, len(batches), _count_events(batches))
+        gathering = _Gathering([], Counter())
+        for mapper in self._connections.mappers_of(input_name):
+            for batch in batches:
+                self._map(mapper, batch, now_ms, gathering)
+        if gathering.events or gathering.drops:
+            await self._store_all(gathering, now_ms)
+
+    async def accept_historical(self, body: bytes, input_name: str) -> None:
+        """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
+        self._observer.historical(input_name, _count_events(parse_body(body, self._bounds)))
+
+    def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:
+        connection = mapper.connection
+        outcomes = mapper.map_batch(batch, now_ms)
+        subjects: tuple[int, ...] | None = None
+        for outcome in outcomes:
+            if not isinstance(outcome, Mapped):
+                gathering.drops[connection.id, outcome.reason] += 1
+                continue
+            if subjects is None:
+                # A batch is one user's, so its events have the same subjects.
+                subjects = tuple([self._subject_hash.of(subject) for subject in outcome.subjects])
+            for warning in outcome.warnings:
+                self._observer.warned(connection.id, warning)
+            gathering.events.append(_new_event(connection, outcome, subjects))
+
+    async def _store_all(self, gathering: _Gathering, now_ms: int) -> None:
+        admissions = await self._store.append(Arrivals(gathering.events, gathering.drops, now_ms))
+        stored = Counter(
+            event.connection_id
+            for event, admission in zip(gathering.events, admissions, strict=True)
+            if admission == "stored"
+        )
+        for connection_id, count in stored.items():
+            self._delivery.notify(connection_id, count)
+
+
+def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]) -> NewEvent:
+    return NewEvent(
+        connection.id,
+        connection.revision,
+        connection.events_api,
+        mapped.event,
+        mapped.event_id,
+        mapped.payload,
+        subjects,
+    )
+
+
+def _count_events(batches: list[Batch]) -> int:
+    return sum([len(batch.events) for batch in batches if batch.events])

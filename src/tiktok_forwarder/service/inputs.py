@@ -1,0 +1,171 @@
+"""Inputs: who may send. Kept as documents with sealed secrets, looked up in memory on every request."""
+
+import asyncio
+import hmac
+import re
+import secrets
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")
+_SHORTEST_SECRET: Final = 8
+
+
+class InputRecord(Struct, frozen=True):
+    """An input as it is stored. Each secret is sealed; while one is rotated the old one is valid too."""
+
+    name: str
+    key: str
+    sealed_secrets: tuple[str, ...]
+    sealed_authorizations: tuple[str, ...]
+
+
+class Input(Struct, frozen=True):
+    """An input in memory. Secrets are kept as digests, which is all that comparing them takes."""
+
+    id: str
+    revision: int
+    name: str
+    key: str
+    secret_digests: tuple[bytes, ...]
+    authorization_digests: tuple[bytes, ...]
+
+
+class NewInput(Struct, frozen=True):
+    """A new input with what its sender needs. The secrets are shown this once."""
+
+    id: str
+    name: str
+    key: str
+    secret: str
+    authorization: str
+
+
+class Inputs:
+    """The inputs there are. Call `load` before use; changes made here are seen at once."""
+
+    def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock) -> None:
+        self._documents = documents
+        self._box = box
+        self._clock = clock
+        self._by_id: dict[str, Input] = {}
+        self._by_key: dict[str, Input] = {}
+        self._by_name: dict[str, Input] = {}
+        self._changing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Raises `SecretUnreadable`."""
+        self._index([self._opened(document) for document in await self._documents.list_documents("input")])
+
+    def all(self) -> list[Input]:
+        """In order of creation."""
+        return list(self._by_id.values())
+
+    def named(self, name: str) -> Input | None:
+        return self._by_name.get(name.lower())
+
+    def of_basic(self, key: str, secret: str) -> Input | None:
+        """The input of this key, if the secret is one of its."""
+        found = self._by_key.get(key)
+        # An unknown key costs the same comparison, so that the answer's time does not tell which keys exist.
+        digests = found.secret_digests if found is not None else (_NO_DIGEST,)
+        return found if _is_one_of(secret, digests) else None
+
+    def of_authorization(self, name: str, authorization: str) -> Input | None:
+        """The input of this name, if the `Authorization` value is one of its."""
+        found = self.named(name)
+        digests = found.authorization_digests if found is not None else (_NO_DIGEST,)
+        return found if _is_one_of(authorization, digests) else None
+
+    async def add(
+        self, name: str, *, key: str | None, secret: str | None, authorization: str | None, changed_by: str
+    ) -> NewInput:
+        """Make an input; what is not given is made up. Raises `ConfigurationError` with every problem."""
+        new = NewInput(
+            id=f"in_{secrets.token_hex(8)}",
+            name=name.strip(),
+            key=key if key is not None else secrets.token_hex(12),
+            secret=secret if secret is not None else secrets.token_urlsafe(32),
+            authorization=authorization if authorization is not None else f"Token {secrets.token_urlsafe(32)}",
+        )
+        # One at a time, or two of the same name could both find it free.
+        async with self._changing:
+            problems = self._problems(new)
+            if problems:
+                raise ConfigurationError(problems)
+            self._index([*self._by_id.values(), self._opened(await self._stored(new, changed_by))])
+        return new
+
+    async def _stored(self, new: NewInput, changed_by: str) -> Document:
+        record = InputRecord(
+            new.name,
+            new.key,
+            (self._box.seal(new.secret, new.id),),
+            (self._box.seal(new.authorization, new.id),),
+        )
+        return await self._documents.put_document(
+            "input",
+            new.id,
+            msgspec.json.encode(record),
+            expected_revision=0,
+            changed_by=changed_by,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def _problems(self, new: NewInput) -> list[str]:
+        problems: list[str] = []
+        if not _NAME.fullmatch(new.name):
+            problems.append(f"name: is {new.name!r}, but must be 1 to 63 letters, digits, dots, dashes or underscores")
+        elif self.named(new.name) is not None:
+            problems.append(f"name: there is an input named {new.name} already")
+        if not _KEY.fullmatch(new.key):
+            problems.append("key: must be 4 to 100 letters, digits, dots, dashes, tildes or underscores")
+        elif new.key in self._by_key:
+            problems.append("key: another input has it already")
+        for field, value in (("secret", new.secret), ("authorization", new.authorization)):
+            if len(value) < _SHORTEST_SECRET or not value.isprintable() or value != value.strip():
+                problems.append(
+                    f"{field}: must be at least {_SHORTEST_SECRET} printable characters, none blank at the ends"
+                )
+        if not new.authorization.isascii():
+            problems.append(
+                "authorization: must be ASCII, since senders disagree on how a header carries anything else"
+            )
+        return problems
+
+    def _opened(self, document: Document) -> Input:
+        record = msgspec.json.decode(document.body, type=InputRecord)
+        return Input(
+            document.id,
+            document.revision,
+            record.name,
+            record.key,
+            tuple(_digest(self._box.open(sealed, document.id)) for sealed in record.sealed_secrets),
+            tuple(_digest(self._box.open(sealed, document.id)) for sealed in record.sealed_authorizations),
+        )
+
+    def _index(self, inputs: list[Input]) -> None:
+        self._by_id = {each.id: each for each in inputs}
+        self._by_key = {each.key: each for each in inputs}
+        self._by_name = {each.name.lower(): each for each in inputs}
+
+
+def _digest(secret: str) -> bytes:
+    # Digests are of equal length, so comparing them tells nothing of a secret's length.
+    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+_NO_DIGEST: Final = bytes(32)
+
+
+def _is_one_of(given: str, digests: tuple[bytes, ...]) -> bool:
+    digest = _digest(given)
+    # All are compared, whichever matches: `any` over a generator would stop early.
+    return any([hmac.compare_digest(digest, known) for known in digests])

@@ -1,0 +1,35 @@
+"""The store's SQL: migrations in order, and the named statements."""
+
+import re
+from importlib.resources import files
+from typing import Final
+
+SEEN_SLOTS: Final = 6
+_NAME: Final = re.compile(r"^-- name: (?P<name>\S+?): .*$", re.MULTILINE)
+
+
+def migrations() -> list[str]:
+    """Scripts in order; the first brings an empty file to version 1."""
+    folder = files(__name__) / "migrations"
+    scripts = sorted(
+        (script for script in folder.iterdir() if script.name.endswith(".sql")), key=lambda each: each.name
+    )
+    return [script.read_text("utf-8") for script in scripts]
+
+
+def _statements() -> dict[str, str]:
+    text = (files(__name__) / "queries.sql").read_text("utf-8")
+    found: dict[str, str] = {}
+    headers = list(_NAME.finditer(text))
+    for header, following in zip(headers, [*headers[1:], None], strict=True):
+        statement = text[header.end() : following.start() if following else None].strip()
+        name = header["name"]
+        if "{slot}" not in name:
+            found[name] = statement
+            continue
+        for slot in range(SEEN_SLOTS):
+            found[name.replace("{slot}", str(slot))] = statement.replace("{slot}", str(slot))
+    return found
+
+
+STATEMENTS: Final = _statements()
