@@ -21,6 +21,7 @@ from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.http.api import build_api
 from tiktok_forwarder.http.body import BodyLimits
 from tiktok_forwarder.http.front import Front
+from tiktok_forwarder.http.guard import guarded
 from tiktok_forwarder.http.ingest import Ingest
 from tiktok_forwarder.http.server import Servers
 from tiktok_forwarder.mparticle.parse import Bounds
@@ -92,9 +93,9 @@ class Application:
     async def start(self) -> None:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
         front = Front(self._ingest, self._not_ready, self._exposition)
-        servers = Servers(
-            front,
-            self.api,
+        self._servers = Servers(
+            guarded(front, self._telemetry),
+            guarded(self.api, self._telemetry),
             host=self._settings.host,
             port=self._settings.port,
             admin_socket=self._settings.admin_socket,
@@ -102,8 +103,7 @@ class Application:
         self.connections.on_change(self.deliverer.reload)
         await self.deliverer.start()
         self._is_delivering = True
-        await servers.start()
-        self._servers = servers
+        await self._servers.start()
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""

@@ -88,7 +88,7 @@ def _decoded(text: str, where: str) -> bytes:
 
 
 def _strict_base64(text: str) -> bytes:
-    """Either alphabet. Raises `ValueError` for anything else, where Python's own reading skips what it does not know."""
+    """Either alphabet. Raises `ValueError` for anything else; Python's own default skips what it does not know."""
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 

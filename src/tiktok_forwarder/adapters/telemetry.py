@@ -6,7 +6,9 @@ may quote one.
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
@@ -19,6 +21,7 @@ from tiktok_forwarder.ports import QueueCounts, TotalsRow
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus, SettledAs, VerdictKind
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_FRAMES_TOLD: Final = 4
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
@@ -112,6 +115,13 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._store_seconds = Histogram(
+            "tiktok_forwarder_store_write_seconds",
+            "Time until a request was durable.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._faults = Counter("tiktok_forwarder_faults", "Faults of the program.", registry=registry)
         self._failures = Counter(
             "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
         )
@@ -131,6 +141,13 @@ class Telemetry:
 
     def historical(self, input_name: str, events: int) -> None:
         self._historical.labels(input_name).inc(events)
+
+    def stored(self, seconds: float) -> None:
+        self._store_seconds.observe(seconds)
+
+    def faulted(self, error: Exception) -> None:
+        self._faults.inc()
+        self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
     def warned(self, connection_id: str, warning: str) -> None:
         self._warnings.labels(connection_id, warning).inc()
@@ -164,15 +181,36 @@ class Telemetry:
 
     def failed(self, connection_id: str, error: Exception) -> None:
         self._failures.labels(connection_id).inc()
-        self._log.error("delivery failed", connection=connection_id, error=type(error).__name__)
+        self._log.error("delivery failed", connection=connection_id, error=type(error).__name__, where=_place_of(error))
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
 
 
-def open_log(level: str, form: str, stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogger:
-    """The service's log: JSON lines, or text for people. The standard library's own loggers are kept to warnings."""
-    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+class _LibraryLog(logging.Handler):
+    """Takes libraries' warnings into the service's log: their kind only, since their arguments may quote anything."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno,
+            "a library's warning",
+            library=record.name,
+            text=str(record.msg).partition("\n")[0],
+            error=type(error).__name__ if error is not None else None,
+        )
+
+
+def _place_of(error: BaseException) -> str:
+    """Where it was raised, as module and line: what a traceback tells without the values that its text may quote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-_FRAMES_TOLD:]))
+
+
+def open_log(level: str, form: str, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """The service's log on `stream` (standard error): JSON lines, or text for people."""
+    stream = stream if stream is not None else sys.stderr
+    logging.basicConfig(handlers=[_LibraryLog()], level=logging.WARNING, force=True)
     as_text = form == "text" or (form == "auto" and stream.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     structlog.configure(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 60.0
@@ -34,6 +34,9 @@ async def _called(settings: Settings, method: str, path: str, content: bytes) ->
         return await _over_socket(settings, method, path, content)
     except aiohttp.ClientConnectorError:
         return await _in_process(settings, method, path, content)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        why = f"the service on {settings.data_dir} gave no answer ({type(error).__name__})"
+        raise ForwarderError(f"{why}: whether it did what was asked is not known") from None
 
 
 async def _over_socket(settings: Settings, method: str, path: str, content: bytes) -> tuple[int, bytes]:

@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -11,16 +11,25 @@ from tiktok_forwarder import __version__
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import DEBUG_VARIABLE
 
-# Command -> module and attribute, imported when used: `--help` must not wait for web servers and databases.
-_COMMANDS: Final = {
-    "serve": ("serve_command", "serve"),
-    "demo": ("demo_command", "demo"),
-    "map": ("map_command", "map_command"),
-    "inputs": ("inputs_command", "inputs"),
-    "connections": ("connections_command", "connections"),
-    "status": ("status_command", "status"),
-    "sandbox": ("sandbox_command", "sandbox"),
-    "settings": ("settings_command", "settings"),
+
+class _Entry(NamedTuple):
+    """Where a command is, and what the list of commands says of it."""
+
+    module: str
+    attribute: str
+    short_help: str
+
+
+# Commands are imported when used: `--help` must not wait for web servers and databases.
+COMMANDS: Final = {
+    "serve": _Entry("serve_command", "serve", "Take events in and deliver them."),
+    "demo": _Entry("demo_command", "demo", "Watch sample traffic go to a stand-in of TikTok."),
+    "map": _Entry("map_command", "map_command", "Show what batches become at TikTok."),
+    "inputs": _Entry("inputs_command", "inputs", "Add and list the inputs that may send."),
+    "connections": _Entry("connections_command", "connections", "Add, list and show the connections to TikTok pixels."),
+    "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
+    "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints on this machine."),
+    "settings": _Entry("settings_command", "settings", "Show every setting and where its value comes from."),
 }
 
 
@@ -28,14 +37,18 @@ class _Commands(click.Group):
     """Loads a command's module when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
             return None
-        module, attribute = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"tiktok_forwarder.cli.{module}"), attribute)
+        command: click.Command = getattr(import_module(f"tiktok_forwarder.cli.{entry.module}"), entry.attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,6 +89,6 @@ def main() -> None:
         sys.exit(1)
 
 
-def _tell(*sentences: Any) -> None:
+def _tell(*sentences: str) -> None:
     for sentence in sentences:
         click.echo(f"tiktok-forwarder: {sentence}", err=True)

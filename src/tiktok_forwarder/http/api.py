@@ -63,6 +63,8 @@ def build_api(parts: ApiParts) -> Starlette:
             StoreFull: _told_unavailable,
             StoreUnavailable: _told_unavailable,
             HTTPException: _told_http,
+            # Starlette raises it again after the answer, for whoever serves the application to tell.
+            Exception: _told_fault,
         },
     )
 
@@ -148,6 +150,10 @@ async def _told_conflict(_request: Request, error: Exception) -> Response:
 
 async def _told_unavailable(_request: Request, error: Exception) -> Response:
     return _errors(503, "UNAVAILABLE", (str(error),))
+
+
+async def _told_fault(_request: Request, _error: Exception) -> Response:
+    return _errors(500, "INTERNAL", ("a fault of the service: its log says where",))
 
 
 async def _told_http(_request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.http.guard import AsgiApplication
 
 _BACKLOG: Final = 2048
 _LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes
@@ -28,7 +29,9 @@ class _Server(uvicorn.Server):
 class Servers:
     """Listens from construction on, serves from `start` to `stop`."""
 
-    def __init__(self, front: Any, api: Any, *, host: str, port: int, admin_socket: Path) -> None:
+    def __init__(
+        self, front: AsgiApplication, api: AsgiApplication, *, host: str, port: int, admin_socket: Path
+    ) -> None:
         self._tcp = _listening(host, port)
         self._admin_socket = admin_socket
         _claim(admin_socket)
@@ -64,9 +67,10 @@ class Servers:
         self._admin_socket.unlink(missing_ok=True)
 
 
-def _config(app: Any, uds: str | None = None) -> uvicorn.Config:
+def _config(app: AsgiApplication, uds: str | None = None) -> uvicorn.Config:
+    served: Any = app  # uvicorn has types of its own for the same thing
     return uvicorn.Config(
-        app,
+        served,
         uds=uds,
         http="httptools",
         loop="none",  # the loop is running already

@@ -32,6 +32,10 @@ class AcceptObserver(Protocol):
 
     def received(self, input_name: str, batches: int, events: int) -> None: ...
 
+    def stored(self, seconds: float) -> None:
+        """The store took this long to make a request durable."""
+        ...
+
     def historical(self, input_name: str, events: int) -> None:
         """Events that are accepted and by mParticle's own rule never forwarded."""
         ...
@@ -108,7 +112,9 @@ class Acceptor:
             gathering.events.append(_new_event(connection, outcome, subjects))
 
     async def _store_all(self, gathering: _Gathering, now_ms: int) -> None:
+        started = self._clock.monotonic_seconds()
         admissions = await self._store.append(Arrivals(gathering.events, gathering.drops, now_ms))
+        self._observer.stored(self._clock.monotonic_seconds() - started)
         stored = Counter(
             event.connection_id
             for event, admission in zip(gathering.events, admissions, strict=True)
