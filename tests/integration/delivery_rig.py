@@ -224,6 +224,11 @@ class Rig:
             while not condition():  # noqa: ASYNC110 - a test looks from outside
                 await asyncio.sleep(0.003)
 
+    async def until_requests(self, count: int) -> None:
+        """Until TikTok has got so many requests, and all are answered."""
+        await self.until(lambda: len(self.tiktok.requests) >= count)
+        await self.until(lambda: all(not status.requests_in_flight for status in self.deliverer.statuses().values()))
+
     async def until_condition(self, condition: str, connection_id: str = "c") -> DeliveryStatus:
         await self.until(lambda: self.deliverer.status(connection_id).condition == condition)
         return self.deliverer.status(connection_id)

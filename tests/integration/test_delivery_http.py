@@ -98,7 +98,7 @@ async def test_redirects_are_not_followed(make_sender: MakeSender, status: int) 
 async def test_cookies_are_not_kept(make_sender: MakeSender) -> None:
     """A cookie that a server sets is not sent back."""
     async with raw_server(http(200, OK_BODY, "Set-Cookie: a=b\r\n")) as server:
-        sender = make_sender(server.url)
+        sender = make_sender(server.url.replace("127.0.0.1", "localhost"))
         await sender.send(REQUEST)
         await sender.send(REQUEST)
     assert "cookie" not in server.requests[1][1]

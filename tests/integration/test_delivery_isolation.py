@@ -169,6 +169,8 @@ async def test_a_pause_holds_even_if_it_cannot_be_kept() -> None:
         await rig.accept(ids(3))
         await rig.until_condition("paused")
         await rig.until(lambda: len(rig.witness.failures) == 1)
+        await rig.deliverer.reload("c")
+        assert rig.deliverer.status("c").condition == "paused"
         assert len(rig.tiktok.requests) == 1
         assert await rig.leased() == 0
 

@@ -1,5 +1,7 @@
 """Pauses: what makes them, what ends them, and that they cost no event anything."""
 
+from functools import partial
+
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
@@ -16,12 +18,15 @@ def refuse_token(_: Received) -> web.Response:
     return answer(BAD_TOKEN, "Access token is incorrect or has been revoked.", 401)
 
 
+def reply_with(reply: web.Response, _: Received) -> web.Response:
+    return reply
+
+
 async def paused_rig(rig: Rig, events: int = 3) -> None:
     """Bring connection `c` into a pause made by the service."""
     rig.tiktok.judge = refuse_token
     await rig.accept(ids(events))
-    await rig.until_condition("paused")
-    await rig.until(lambda: rig.deliverer.status("c").requests_in_flight == 0)
+    await rig.until(lambda: ("c", "paused") in rig.witness.changes)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +93,7 @@ async def test_a_probe_resumes_the_connection() -> None:
             rig.deliverer.notify("c")
             rig.clock.advance(2)
             rig.deliverer.notify("c")
-            await rig.until(lambda probes=probes: len(rig.tiktok.requests) == 1 + probes)
-            await rig.until(lambda: rig.deliverer.status("c").requests_in_flight == 0)
+            await rig.until_requests(1 + probes)
         assert [len(group) for group in rig.tiktok.groups] == [3, 1, 1]
         rig.tiktok.judge = lambda _: answer(0)
         rig.clock.advance(301)
@@ -118,11 +122,10 @@ async def test_a_probe_that_fails_otherwise_uses_up_nothing() -> None:
     async with delivery_rig(PATIENT) as rig:
         await paused_rig(rig, events=1)
         for number, reply in enumerate(replies, start=2):
-            rig.tiktok.judge = lambda _, reply=reply: reply
+            rig.tiktok.judge = partial(reply_with, reply)
             rig.clock.advance(700)
             rig.deliverer.notify("c")
-            await rig.until(lambda number=number: len(rig.tiktok.requests) == number)
-            await rig.until(lambda: rig.deliverer.status("c").requests_in_flight == 0)
+            await rig.until_requests(number)
         rig.clock.advance(700)
         lease = await rig.store.lease("c", rig.policy.limits, rig.clock.now_ms(), 60)
         assert lease is not None

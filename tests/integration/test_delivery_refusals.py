@@ -138,8 +138,7 @@ async def test_an_envelope_fault_on_a_quiet_connection_gives_its_dead_letters_ba
         rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
         for number, event_id in enumerate(ids(4), start=1):
             await rig.accept([event_id])
-            await rig.until(lambda number=number: len(rig.tiktok.requests) == number)
-            await rig.until(lambda: status_requests(rig) == 0)
+            await rig.until_requests(number)
         await rig.until_condition("paused")
         assert (await rig.waiting(), await rig.dead_letters()) == (4, [])
         rig.tiktok.judge = lambda _: answer(0)
@@ -204,7 +203,7 @@ async def test_being_throttled_while_halving_loses_no_progress() -> None:
     finder = refuse("e6")
 
     def judge(received: Received) -> web.StreamResponse:
-        if len(rig.tiktok.requests) == 3:
+        if len(rig.tiktok.requests) == 4:
             return answer(40100, Retry_After="1")
         response = finder(received)
         assert isinstance(response, web.StreamResponse)
@@ -215,8 +214,8 @@ async def test_being_throttled_while_halving_loses_no_progress() -> None:
         await rig.accept(ids(8))
         await rig.until_empty()
         requests = rig.tiktok.requests
-    assert rig.tiktok.groups[2] == rig.tiktok.groups[3] == ids(8)[4:]
-    assert requests[3].at - requests[2].at >= 1.0
+    assert rig.tiktok.groups[3] == rig.tiktok.groups[4] == ["e4", "e5"]
+    assert requests[4].at - requests[3].at >= 1.0
     assert (await rig.total("delivered"), await rig.total("dead_lettered")) == (7, 1)
 
 

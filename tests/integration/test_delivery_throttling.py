@@ -1,13 +1,14 @@
 """Rate limits: ours is kept before TikTok has to speak, and TikTok's is obeyed."""
 
 import time
+from typing import Any
 
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, take_all
-from tiktok_forwarder.ports import GroupLimits
+from tiktok_forwarder.ports import GroupLimits, Lease
 
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 
@@ -84,6 +85,32 @@ async def test_a_token_that_is_throttled_is_so_for_all_its_connections() -> None
         (to_c,) = rig.tiktok.of_pixel("pixel-c")
     assert to_b.at - throttled_at > 0.9
     assert to_c.at - throttled_at < 0.5
+
+
+async def test_a_refusal_that_comes_while_leasing_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events leased just before another connection was throttled are given back, not sent."""
+    async with delivery_rig(PATIENT, start=False) as rig:
+        rig.connections.add("a", token="shared")
+        rig.connections.add("b", token="shared")
+        lease = rig.store.lease
+
+        async def slow_lease(connection_id: str, *rest: Any) -> Lease | None:
+            if connection_id == "b":
+                await rig.until_condition("throttled", "a")
+            return await lease(connection_id, *rest)
+
+        monkeypatch.setattr(rig.store, "lease", slow_lease)
+        rig.tiktok.judge = lambda _: answer(40100, Retry_After="1") if len(rig.tiktok.requests) == 1 else answer(0)
+        await rig.deliverer.start()
+        await rig.accept(ids(1), "b")
+        await rig.accept(ids(1), "a")
+        await rig.until_condition("throttled", "a")
+        monkeypatch.undo()
+        await rig.until_empty("a")
+        await rig.until_empty("b")
+        first, *later = rig.tiktok.requests
+    assert all(request.at - first.at >= 1.0 for request in later)
+    assert await rig.total("delivered", "b") == 1
 
 
 async def test_a_pixel_that_is_throttled_slows_no_other() -> None:

@@ -29,7 +29,7 @@ async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None
             assert len(rig.tiktok.requests) == number
             rig.clock.advance(1.1)
             rig.deliverer.notify("c", 0)
-            await rig.until(lambda number=number: len(rig.tiktok.requests) == number + 1)
+            await rig.until_requests(number + 1)
 
 
 async def test_an_event_is_given_up_after_24_hours_of_trying() -> None:

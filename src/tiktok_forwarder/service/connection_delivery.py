@@ -40,7 +40,7 @@ class ConnectionDelivery:
         self._slots = asyncio.Semaphore(parts.policy.max_requests_in_flight)
         self._groups: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
-        self._probe_at: float | None = None
+        self._probe_at = self._next_probe_at()
         self._condition: DeliveryCondition = "healthy"
         self._slowed_since_ms: int | None = None
 
@@ -82,7 +82,6 @@ class ConnectionDelivery:
             await self._pauses.resume(by)
         finally:
             self._refusals.end()
-            self._probe_at = None
             self._watch.wake()
             self._report_change()
 
@@ -189,17 +188,18 @@ class ConnectionDelivery:
             await self._watch.woken_within(self._policy.recheck_seconds)
             return
         now = self._parts.clock.monotonic_seconds()
-        if self._probe_at is None:
-            self._probe_at = now + self._policy.probe_seconds
         if now < self._probe_at:
             await self._watch.woken_within(self._probe_at - now)
         elif await self._watch.event_is_due():
-            self._probe_at = now + self._policy.probe_seconds
+            self._probe_at = self._next_probe_at()
             await self._begin(replace(self._limits, events_1_0=1, events_2_0=1), self._probe)
 
     async def _probe(self, held: HeldLease) -> None:
         if await probe(self._parts, held, self._sender, self._pauses):
             await self.resume(BY_SERVICE)
+
+    def _next_probe_at(self) -> float:
+        return self._parts.clock.monotonic_seconds() + self._policy.probe_seconds
 
     def _report_change(self) -> None:
         condition = self.status().condition
@@ -209,6 +209,7 @@ class ConnectionDelivery:
             self._slowed_since_ms = None
         if condition != self._condition:
             self._condition = condition
+            self._probe_at = self._next_probe_at()
             self._parts.observer.changed(self.status())
 
 
