@@ -69,6 +69,7 @@ class MemoryStore(MemoryDocuments):
         self._dead: dict[int, _Dead] = {}
         self._seen: dict[tuple[str, str, str], int] = {}
         self._totals: Counter[tuple[str, str, str]] = Counter()
+        self._retries_first = True
         # A waiting event stays in its queue while it is leased, so nothing needs to be put back.
         self._leases: LeaseBook[_Waiting] = LeaseBook(monotonic, lambda _queue, _places: None)
 
@@ -109,7 +110,11 @@ class MemoryStore(MemoryDocuments):
         leased = self._leases.leased(connection_id)
         free = [each for number, each in self._queues.get(connection_id, {}).items() if number not in leased]
         due = [each for each in free if each.due_ms <= now_ms or each.scheduled_at_ms > now_ms]
-        yield from sorted(due, key=lambda each: (each.due_ms, each.event_no))
+        retries = sorted((each for each in due if each.due_ms), key=lambda each: (each.due_ms, each.event_no))
+        fresh = sorted((each for each in due if not each.due_ms), key=lambda each: each.event_no)
+        # They take turns in coming first, so that neither waits for ever.
+        self._retries_first = not self._retries_first
+        yield from (*retries, *fresh) if self._retries_first else (*fresh, *retries)
 
     @staticmethod
     def _group(due: Iterable[_Waiting], limits: GroupLimits) -> list[_Waiting]:
@@ -119,10 +124,8 @@ class MemoryStore(MemoryDocuments):
             form: WireForm = waiting.event.wire_form
             most = limits.events_2_0 if form == "2.0" else limits.events_1_0
             size += len(waiting.event.payload)
-            fits = (
-                len(taken) < most and size <= limits.payload_bytes and form == (taken or [waiting])[0].event.wire_form
-            )
-            if taken and not fits:
+            fits = len(taken) < most and size <= limits.payload_bytes
+            if taken and not (fits and form == taken[0].event.wire_form):
                 break
             taken.append(waiting)
         return taken
@@ -291,10 +294,8 @@ def _dead_letter(waiting: _Waiting, reason: DeadLetterReason, now_ms: int) -> De
 
 
 def _replayed(letter: DeadLetter, subjects: tuple[int, ...]) -> _Waiting:
-    members = structs.asdict(letter)
-    event = NewEvent(
-        **{name: members[name] for name in NewEvent.__struct_fields__ if name != "subjects"}, subjects=subjects
-    )
+    members = {name: value for name, value in structs.asdict(letter).items() if name in NewEvent.__struct_fields__}
+    event = NewEvent(**members, subjects=subjects)
     return _Waiting(
         letter.event_no, event, letter.accepted_at_ms, due_ms=1, attempts=letter.attempts, answer=letter.answer
     )

@@ -1,5 +1,7 @@
 """The default store: one SQLite file, one writer thread, leases in memory."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import struct
@@ -216,7 +218,8 @@ class SqliteStore(SqliteDocuments):
     def _settle_otherwise(
         self, transaction: Transaction, queue: Queue, place: Place, settlement: Settlement, now_ms: int
     ) -> None:
-        key: dict[str, Any] = _key(queue, place)
+        key = _key(queue, place)
+        change: dict[str, Any]
         match settlement:
             case Retry():
                 change = {

@@ -1,5 +1,7 @@
 """The thread that owns the database: whatever waits goes into one transaction, so that a sync serves many requests."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import queue
