@@ -1,0 +1,147 @@
+"""The repository keeps its own promises: locked libraries, documented rooms and words, tests that say what for."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason
+from tiktok_forwarder.ports import Admission
+from tiktok_forwarder.service.delivery_roles import DeliveryCondition, VerdictKind
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "tiktok_forwarder"
+REQUIREMENTS = ROOT / "requirements"
+SETS = ("runtime", "demo", "dev")
+DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+
+LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
+ENTRY_START = re.compile(r"^(?=[^\s#])", re.MULTILINE)
+INDEX_ADDRESS = re.compile(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ")
+NAMED_FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|sql|toml|md|txt))`")
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Versions by library."""
+    return dict(LOCKED.findall((REQUIREMENTS / f"{name}.txt").read_text()))
+
+
+def asked_for(name: str) -> list[str]:
+    """The lines of an `.in` file that name libraries."""
+    return [line for line in (REQUIREMENTS / f"{name}.in").read_text().splitlines() if line and line[0] not in "#-"]
+
+
+def library(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+
+
+def glossary_words() -> set[str]:
+    return set(re.findall(r"^\| `?([\w -]+)`? \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE))
+
+
+def written_tests(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_locked_library_has_hashes_and_no_address(name: str) -> None:
+    """A lock file says exactly what is installed, and leaves to its reader from where."""
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    _, *entries = ENTRY_START.split(text)
+    assert len(entries) >= len(asked_for(name))
+    assert [each for each in entries if not LOCKED.match(each) or "--hash=sha256:" not in each] == []
+    assert INDEX_ADDRESS.findall(text) == []
+
+
+def test_the_sets_agree_on_versions() -> None:
+    """Service, demo and tests run with the same versions, so that the tests are about what people run."""
+    dev = locked("dev")
+    for name in ("runtime", "demo"):
+        assert locked(name).items() <= dev.items()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_library_asked_for_is_locked(name: str) -> None:
+    """`make lock` was run after the last change of an `.in` file."""
+    assert [each for each in map(library, asked_for(name)) if each not in locked(name)] == []
+
+
+def test_the_package_asks_for_what_the_runtime_set_asks_for() -> None:
+    """Who installs the package gets the libraries that are tested."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(project["dependencies"]) == sorted(asked_for("runtime"))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_library_has_its_reason(name: str) -> None:
+    """`docs/dependencies.md` has a line for each library, and for none that is gone."""
+    lines = re.findall(r"^\| ([a-z0-9._-]+) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    assert [each for each in map(library, asked_for(name)) if lines.count(each) != 1] == []
+    everything = {library(each) for each_set in SETS for each in asked_for(each_set)}
+    assert set(lines) - everything == {"library"}
+
+
+def test_every_module_says_what_it_is() -> None:
+    """Each module begins with a docstring."""
+    modules = PACKAGE.rglob("*.py")
+    assert [str(each.relative_to(ROOT)) for each in modules if not ast.get_docstring(ast.parse(each.read_text()))] == []
+
+
+def test_every_test_says_what_it_is_for() -> None:
+    """Each test function has a docstring."""
+    silent = [
+        f"{file.relative_to(ROOT)}::{test.name}"
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for test in written_tests(file)
+        if not ast.get_docstring(test)
+    ]
+    assert silent == []
+
+
+def test_the_architecture_page_names_the_rooms_there_are() -> None:
+    """The table of rooms has a row for every package, and for none that is gone."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page[page.index("\n## Rooms\n") : page.index("\n## Seams\n")]
+    rows = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    rooms = [each.parent.name for each in PACKAGE.glob("*/__init__.py")]
+    assert sorted(rows) == sorted(rooms)
+
+
+def test_files_named_in_the_architecture_page_are_there() -> None:
+    """Whoever follows the map arrives."""
+    named = set(NAMED_FILE.findall((ROOT / "docs" / "architecture.md").read_text()))
+    assert len(named) > 20
+    assert [each for each in sorted(named) if not ((PACKAGE / each).exists() or (ROOT / each).exists())] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Each relative link of a page leads to a file that is there."""
+    targets = LINK.findall(document.read_text())
+    assert [each for each in targets if not (document.parent / each).exists()] == []
+
+
+def test_the_glossary_explains_every_outcome() -> None:
+    """Reasons, conditions, verdicts and admissions are words that users meet."""
+    words = {CONNECTION_FULL}.union(*map(get_args, (DropReason, DeadLetterReason, DeliveryCondition, VerdictKind)))
+    assert sorted(words - glossary_words()) == []
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    assert [each for each in get_args(Admission) if f"`{each}`" not in text] == []
+
+
+def test_the_glossary_explains_every_warning() -> None:
+    """Each warning that the mapping can give has its line."""
+    given = {
+        name
+        for file in (PACKAGE / "mapping").glob("*.py")
+        for name in re.findall(r'warnings\.append\("(\w+)"\)', file.read_text())
+    }
+    assert len(given) > 10
+    assert sorted(given - glossary_words()) == []
