@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -84,6 +84,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
         registry = self.registry
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
         Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=registry).labels(__version__).set(
             1
         )

@@ -72,7 +72,7 @@ class SenderLeft(Exception):  # named for what happened
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
     """The decompressed body. Raises `BodyRefused` and `SenderLeft`."""
     too_large = BodyRefused(413, "too_large", f"the body is larger than the {limits.max_bytes} bytes allowed")
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    encoding = headers.get(b"content-encoding", b"").strip().lower() or b"identity"
     if encoding != b"identity" and encoding not in _WINDOW_BITS:
         raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
     length = headers.get(b"content-length", b"")

@@ -30,6 +30,9 @@ from tiktok_forwarder.service.inputs import Input, Inputs
 
 RETRY_AFTER_SECONDS: Final = 5
 _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
+# A slow sender's connection is closed. Others may send the rest of a refused body, which the server discards: a
+# connection that is closed while data arrives is reset, and its sender never sees the answer.
+_BODY_HEADERS: Final = {408: ((b"connection", b"close"),), 503: (_RETRY_AFTER,)}
 _FIREHOSE_VERSION: Final = "3.2.0"
 _JSON: Final = (b"content-type", b"application/json")
 
@@ -213,11 +216,9 @@ def _later(message: str, reason: str) -> Refusal:
 
 def _body_refusal(refused: BodyRefused) -> Refusal:
     code = {413: "TOO_LARGE", 408: "TIMEOUT", 503: "UNAVAILABLE"}.get(refused.status, "BAD_REQUEST")
-    # What of the body has not been read is not going to be: the connection cannot serve another request.
-    headers: tuple[tuple[bytes, bytes], ...] = ((b"connection", b"close"),)
-    if refused.status == 503:  # HTTP's "unavailable"
-        headers = (*headers, _RETRY_AFTER)
-    return Refusal(refused.status, code, str(refused), reason=refused.reason, headers=headers)
+    return Refusal(
+        refused.status, code, str(refused), reason=refused.reason, headers=_BODY_HEADERS.get(refused.status, ())
+    )
 
 
 def _told(refusal: Refusal) -> tuple[int, bytes, str, tuple[tuple[bytes, bytes], ...]]:
