@@ -1,0 +1,108 @@
+"""Process settings: where values come from, what is allowed, and that every problem is told at once."""
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.settings import SETTINGS, Settings, load_settings, read_settings
+
+
+def test_every_setting_is_declared_and_used() -> None:
+    """The documented settings and those of the program are the same, in the same order."""
+    assert [field.name for field in structs.fields(Settings)] == [setting.name for setting in SETTINGS]
+
+
+def test_every_setting_explains_itself() -> None:
+    """Each setting's help is a sentence or more."""
+    for setting in SETTINGS:
+        assert setting.help.endswith(".") and len(setting.help) > 10, setting.name
+
+
+def test_defaults_listen_on_this_machine_only() -> None:
+    """Without any configuration the service is reachable from its own machine alone."""
+    settings = load_settings(None, {})
+    assert (settings.host, settings.port, settings.store) == ("127.0.0.1", 8090, "sqlite")
+    assert settings.encryption_key_file == settings.data_dir / "encryption.key"
+
+
+def test_the_nearest_source_wins(tmp_path: Path) -> None:
+    """The command line goes before the environment, that before the file, and that before the default."""
+    file = tmp_path / "c.toml"
+    file.write_text('port = 1\nhost = "127.0.0.2"\nmax_events = 5\n')
+    environment = {"TIKTOK_FORWARDER_PORT": "2", "TIKTOK_FORWARDER_HOST": "127.0.0.3", "PATH": "/bin"}
+    values = {v.setting.name: (v.value, v.source) for v in read_settings(file, environment, {"port": 3, "host": None})}
+    assert values["port"] == (3, "the command line")
+    assert values["host"] == ("127.0.0.3", "TIKTOK_FORWARDER_HOST")
+    assert values["max_events"] == (5, str(file))
+    assert values["data_dir"] == ("data", "default")
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    """File and environment are checked whole: each problem names its source, the value and what is allowed."""
+    file = tmp_path / "c.toml"
+    file.write_text('prot = 1\nport = 70000\nstore = "redis"\nmax_events = true\n')
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(file, {"TIKTOK_FORWARDER_MAX_WAIT_SECONDS": "soon", "TIKTOK_FORWARDER_PROT": "1"})
+    problems = refused.value.problems
+    assert len(problems) == 6
+    for words in (
+        (f"{file}: prot", "no setting"),
+        ("TIKTOK_FORWARDER_PROT", "no setting"),
+        (str(file), "port", "70000", "0 to 65535"),
+        ("store", "'redis'", "sqlite, memory"),
+        ("max_events", "True", "whole number"),
+        ("TIKTOK_FORWARDER_MAX_WAIT_SECONDS", "'soon'", "a number from 0 up"),
+    ):
+        assert any(all(word in problem for word in words) for problem in problems), words
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "80.5"),
+        ("PORT", "-1"),
+        ("PORT", ""),
+        ("PORT", "9" * 400),
+        ("MAX_WAIT_SECONDS", "nan"),
+        ("MAX_WAIT_SECONDS", "inf"),
+        ("HOST", ""),
+        ("DATA_DIR", " "),
+        ("LOG_LEVEL", "INFO!"),
+    ],
+)
+def test_what_is_not_allowed_is_refused(name: str, text: str) -> None:
+    """Values out of range, of the wrong kind or empty never become a setting."""
+    with pytest.raises(ConfigurationError, match=f"TIKTOK_FORWARDER_{name}"):
+        load_settings(None, {f"TIKTOK_FORWARDER_{name}": text})
+
+
+def test_a_number_too_large_for_anything_is_refused(tmp_path: Path) -> None:
+    """TOML has whole numbers of any length."""
+    file = tmp_path / "c.toml"
+    file.write_text(f"port = {'9' * 400}\n")
+    with pytest.raises(ConfigurationError, match="port"):
+        load_settings(file, {})
+
+
+def test_an_empty_key_file_setting_means_the_default() -> None:
+    """The one setting that may be empty says where it then points."""
+    settings = load_settings(None, {"TIKTOK_FORWARDER_ENCRYPTION_KEY_FILE": ""})
+    assert settings.encryption_key_file == Path("data/encryption.key")
+
+
+@pytest.mark.parametrize("variable", ["TIKTOK_FORWARDER_ENCRYPTION_KEY", "TIKTOK_FORWARDER_DEBUG"])
+def test_variables_with_a_meaning_of_their_own_are_no_settings(variable: str) -> None:
+    """The key and the switch for tracebacks are read elsewhere and refused nowhere."""
+    assert load_settings(None, {variable: "x"}).port == 8090
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"\xff", None])
+def test_an_unreadable_file_is_named(content: bytes | None, tmp_path: Path) -> None:
+    """A file that is missing, no text or no TOML is told by its name."""
+    file = tmp_path / "c.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"c\.toml"):
+        load_settings(file, {})
