@@ -74,8 +74,8 @@ def batch_bytes(events: int) -> bytes:
             "ip": "203.0.113.42",
             "device_info": {
                 "platform": "web",
-                "http_header_user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
-                " Chrome/126.0.0.0 Safari/537.36",
+                "http_header_user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"
+                " (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
             },
             "user_attributes": {"$firstname": "Ann", "$country": "US", "loyalty_tier": "gold"},
             "user_identities": {
@@ -142,9 +142,7 @@ def _rate(work: Callable[[bytes], object], body: bytes, events: int) -> float:
 def run() -> None:
     """Print both rates and their ratio, for batches of 1 and of 100."""
     print("Parse + map + payload bytes: a purchase with 3 products, Events API 2.0, one core")
-    print(
-        f"{'events per batch':>16} {'forwarder ev/s':>15} {'floor ev/s':>11} {'ratio':>6}   (medians of {ROUNDS} rounds)"
-    )
+    print(f"{'events per batch':>16} {'forwarder ev/s':>15} {'floor ev/s':>11} {'ratio':>6}  (medians of {ROUNDS})")
     for events in (1, 100):
         body = batch_bytes(events)
         pairs = [(_rate(forward, body, events), _rate(floor, body, events)) for _ in range(ROUNDS)]

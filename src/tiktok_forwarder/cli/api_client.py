@@ -21,7 +21,20 @@ _REFUSED: Final = 400
 def call(settings: Settings, method: str, path: str, body: object = None) -> Any:
     """One API call and its decoded answer. Raises `ConfigurationError` for what the API refuses as invalid."""
     content = json.dumps(body).encode() if body is not None else b""
-    status, answer = asyncio.run(_called(settings, method, path, content))
+    return _understood(*asyncio.run(_called(settings, method, path, content)))
+
+
+def call_running(settings: Settings, method: str, path: str, body: object = None) -> Any:
+    """As `call`, but only of a service that runs. Raises `ForwarderError` if none does."""
+    content = json.dumps(body).encode() if body is not None else b""
+    try:
+        answer = asyncio.run(_over_socket(settings, method, path, content))
+    except (aiohttp.ClientError, TimeoutError):
+        raise ForwarderError(f"no service answers on {settings.data_dir}") from None
+    return _understood(*answer)
+
+
+def _understood(status: int, answer: bytes) -> Any:
     decoded = json.loads(answer) if answer else None
     if status < _REFUSED:
         return decoded

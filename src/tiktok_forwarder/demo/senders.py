@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from msgspec import Struct
-
 from tiktok_forwarder.demo.shop import Action, Shop, Visitor
 
 # A shop of middling size: about 60 requests and 150 events a second between the two senders.
@@ -16,12 +14,21 @@ PAUSE_SECONDS: Final = 0.03
 _RETRY_SECONDS: Final = 1.0
 
 
-class Sent(Struct):
-    """What the senders have to show. `acknowledged_events` were answered 202: from there on they are the service's."""
+class Sent:
+    """What the senders have to show, together. Events answered 202 are acknowledged: from there on the service's."""
 
-    requests: int = 0
-    acknowledged_events: int = 0
-    failed_requests: int = 0
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.acknowledged_events = 0
+        self.failed_requests = 0
+
+    def acknowledged(self, events: int) -> None:
+        with self._lock:
+            self.acknowledged_events += events
+
+    def failed(self) -> None:
+        with self._lock:
+            self.failed_requests += 1
 
 
 class Poster(Protocol):
@@ -47,17 +54,12 @@ class Sender(threading.Thread):
     def run(self) -> None:
         while not self._stopping.is_set():
             visitor, actions = self._shop.visit()
-            while not self._acknowledged(visitor, actions):
+            while not self._post(visitor, actions):
+                self._sent.failed()
                 if self._stopping.wait(_RETRY_SECONDS):
                     return
-            self._sent.acknowledged_events += len(actions)
+            self._sent.acknowledged(len(actions))
             self._stopping.wait(PAUSE_SECONDS)
-
-    def _acknowledged(self, visitor: Visitor, actions: list[Action]) -> bool:
-        self._sent.requests += 1
-        acknowledged = self._post(visitor, actions)
-        self._sent.failed_requests += not acknowledged
-        return acknowledged
 
 
 def sdk_poster(base_url: str, key: str, secret: str) -> Poster:

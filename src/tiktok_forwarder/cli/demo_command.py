@@ -1,0 +1,55 @@
+"""`demo`: the whole way on one machine, with nothing to configure."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiktok_forwarder.cli.api_client import call_running
+from tiktok_forwarder.cli.options import settings_from
+from tiktok_forwarder.demo.run import Plan, run_demo
+from tiktok_forwarder.domain.errors import ConfigurationError
+
+_MARK = ".tiktok-forwarder-demo"
+
+
+@click.command(short_help="Watch sample traffic go to a stand-in of TikTok.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long; unless given, at Ctrl-C.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Where data and logs go. It is emptied at the start.",
+)
+def demo(seconds: float | None, folder: Path) -> None:
+    """Start the service and the sandbox, send a shop's traffic through mParticle's SDK and a webhook, and show it live.
+
+    Exit status 1 if the books do not balance at the end.
+    """
+    _empty(folder)
+    service_dir = folder / "service"
+    settings = settings_from(None, data_dir=service_dir)
+
+    def ask(method: str, path: str, body: object) -> Any:
+        return call_running(settings, method, path, body)
+
+    try:
+        balances = run_demo(Plan(folder, service_dir, seconds, ask))
+    except ImportError as error:
+        raise ConfigurationError(
+            [f"the demo needs the package {error.name}: pip install 'tiktok-forwarder[demo]'"]
+        ) from None
+    if not balances:
+        raise SystemExit(1)
+
+
+def _empty(folder: Path) -> None:
+    """Raises `ConfigurationError` rather than empty a folder that no demo made."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / _MARK).exists():
+            raise ConfigurationError([f"--folder: {folder} holds something that no demo put there: choose another"])
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()

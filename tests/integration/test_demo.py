@@ -1,0 +1,60 @@
+"""The demo as a process: it ends by itself, its books balance, and nothing raw is left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEMO = [sys.executable, "-m", "tiktok_forwarder", "demo"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("demo")
+def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
+    """The service is killed in the middle: it comes back, and every acknowledged event is accounted for."""
+    demo = subprocess.Popen(
+        [*DEMO, "--seconds", "12"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    log = tmp_path / "demo-data" / "sandbox.jsonl"
+    _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+    assert demo.stdout is not None
+    pid = int(re.search(r"kill -9 (\d+)", demo.stdout.readline() + demo.stdout.readline())[1])  # type: ignore[index]  # its second line
+    os.kill(pid, signal.SIGKILL)
+    told, _ = demo.communicate(timeout=50)
+    assert demo.returncode == 0, told
+    assert told.count("every acknowledged event is accounted for") == 2
+    assert "service started again 1×" in told
+    delivered = {(each["event_source_id"], each["event"], each["event_id"]) for each in map(json.loads, log.open())}
+    balance = re.findall(r"accepted = ([\d,]+) delivered", told)
+    assert sum(int(figure.replace(",", "")) for figure in balance) == len(delivered)
+    _assert_nothing_raw(tmp_path / "demo-data", told)
+
+
+def _assert_nothing_raw(folder: Path, told: str) -> None:
+    kept = told.encode() + b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    for secret in (b"Visitor.", b"visitor.", b"cust-0", b"(415)", b"+1415555", b"demo-token", b"for-loopback-only"):
+        assert secret not in kept, secret
+
+
+def _wait_for(condition: object) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if callable(condition) and condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing arrived at the sandbox")
+
+
+def test_demo_empties_no_folder_that_it_did_not_make(tmp_path: Path) -> None:
+    """A folder with somebody's files is left alone, with one line that says so."""
+    (tmp_path / "mine.txt").write_text("mine")
+    run = subprocess.run([*DEMO, "--folder", str(tmp_path)], capture_output=True, text=True, timeout=30, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "holds something that no demo put there" in run.stderr
+    assert (tmp_path / "mine.txt").read_text() == "mine"
