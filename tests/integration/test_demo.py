@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,19 +19,23 @@ DEMO = [sys.executable, "-m", "tiktok_forwarder", "demo"]
 @pytest.mark.xdist_group("demo")
 def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
     """The service is killed in the middle: it comes back, and every acknowledged event is accounted for."""
-    demo = subprocess.Popen(
-        [*DEMO, "--seconds", "12"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
     log = tmp_path / "demo-data" / "sandbox.jsonl"
-    _wait_for(lambda: log.exists() and log.stat().st_size > 0)
-    assert demo.stdout is not None
-    pid = int(re.search(r"kill -9 (\d+)", demo.stdout.readline() + demo.stdout.readline())[1])  # type: ignore[index]  # its second line
-    os.kill(pid, signal.SIGKILL)
-    told, _ = demo.communicate(timeout=50)
+    with subprocess.Popen(
+        [*DEMO, "--seconds", "12"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+        assert demo.stdout is not None
+        pid = re.search(r"kill -9 (\d+)", demo.stdout.readline() + demo.stdout.readline())
+        assert pid is not None
+        os.kill(int(pid[1]), signal.SIGKILL)
+        told, _ = demo.communicate(timeout=50)
     assert demo.returncode == 0, told
     assert told.count("every acknowledged event is accounted for") == 2
     assert "service started again 1×" in told
-    delivered = {(each["event_source_id"], each["event"], each["event_id"]) for each in map(json.loads, log.open())}
+    delivered = {
+        (each["event_source_id"], each["event"], each["event_id"])
+        for each in map(json.loads, log.read_text().splitlines())
+    }
     balance = re.findall(r"accepted = ([\d,]+) delivered", told)
     assert sum(int(figure.replace(",", "")) for figure in balance) == len(delivered)
     _assert_nothing_raw(tmp_path / "demo-data", told)
@@ -42,10 +47,10 @@ def _assert_nothing_raw(folder: Path, told: str) -> None:
         assert secret not in kept, secret
 
 
-def _wait_for(condition: object) -> None:
+def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if callable(condition) and condition():
+        if condition():
             return
         time.sleep(0.05)
     raise AssertionError("nothing arrived at the sandbox")

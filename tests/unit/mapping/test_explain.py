@@ -49,7 +49,7 @@ def _steps(path: str) -> list[str | int]:
     return [int(index) if index else name.replace("\0", ".") for index, name in _STEP.findall(path)]
 
 
-_OTHER_SETTING = {
+_OTHER_SETTING: dict[str, dict[Any, Any]] = {
     "content_type": {"product": "product_group", "product_group": "product"},
     "purchase_event": {"PlaceAnOrder": "CompletePayment", "CompletePayment": "PlaceAnOrder"},
     "default_currency": {"EUR": "USD"},
@@ -88,7 +88,8 @@ def _alter(case: dict[str, Any], source: str, field: str) -> dict[str, Any]:
     holder: Any = changed["batch"]
     steps = _steps(source)
     if source.startswith("connection."):
-        holder = changed["connection"] = connection_document(connection_of(case["connection"]))
+        settings: dict[str, Any] = connection_document(connection_of(case["connection"]))
+        holder = changed["connection"] = settings
         steps = steps[1:]
         if str(steps[0]) in _OTHER_SETTING:
             name = str(steps[0])
