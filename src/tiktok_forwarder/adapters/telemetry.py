@@ -6,12 +6,14 @@ may quote one.
 
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -22,6 +24,9 @@ from tiktok_forwarder.service.delivery_roles import DeliveryStatus, SettledAs, V
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4
+_FIRST_REFUSAL: Final = 400  # HTTP's own line between success and refusal
+_SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
+_SILENCE_SECONDS: Final = 1.0
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
@@ -75,12 +80,20 @@ class _StoreCollector(Collector):
         yield from (waiting, size, dead, age)
 
 
+class _Refusals(Struct):
+    """One kind of refusal: how many were not told yet, and until when none is."""
+
+    requests: int = 0
+    silent_until: float = 0.0
+
+
 class Telemetry:
     """The observer of accepting, ingest and delivery."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self._log = log
         self.figures = StoreFigures()
+        self._refusals: dict[tuple[str, str], _Refusals] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
         registry = self.registry
@@ -133,8 +146,21 @@ class Telemetry:
         self._requests.labels(route, status, reason).inc()
         self._request_seconds.labels(route).observe(seconds)
         # A refusal is data that the sender loses, unless it tries again: both are worth a line.
-        if status >= 400:  # HTTP's own line between success and refusal
-            self._log.warning("request refused", route=route, status=status, reason=reason)
+        if status >= _FIRST_REFUSAL:
+            self._tell_refusal(route, status, reason)
+
+    def left(self, route: str) -> None:
+        self._requests.labels(route, _SENDER_LEFT, "sender_left").inc()
+
+    def _tell_refusal(self, route: str, status: int, reason: str) -> None:
+        """Once a second for each kind, with how many there were: a sender may be wrong a thousand times a second."""
+        told = self._refusals.setdefault((route, reason), _Refusals())
+        told.requests += 1
+        now = time.monotonic()
+        if now < told.silent_until:
+            return
+        self._log.warning("request refused", route=route, status=status, reason=reason, requests=told.requests)
+        told.requests, told.silent_until = 0, now + _SILENCE_SECONDS
 
     def received(self, input_name: str, batches: int, events: int) -> None:
         self._batches.labels(input_name).inc(batches)

@@ -38,9 +38,13 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class IngestObserver(Protocol):
-    """Is told of every answered request, for metrics. `reason` is a short name of a refusal, empty for none."""
+    """Is told of every request, for metrics. `reason` is a short name of a refusal, empty for none."""
 
     def answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
+
+    def left(self, route: str) -> None:
+        """The sender closed the connection before its request was complete."""
+        ...
 
 
 class Refusal(Exception):
@@ -90,7 +94,7 @@ class Ingest:
         except Refusal as refusal:
             status, body, reason, headers = _told(refusal)
         except SenderLeft:
-            self._observer.answered(route, 499, "sender_left", time.perf_counter() - started)
+            self._observer.left(route)
             return
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
