@@ -233,6 +233,11 @@ class Rig:
         await self.until(lambda: self.deliverer.status(connection_id).condition == condition)
         return self.deliverer.status(connection_id)
 
+    async def until_paused(self) -> DeliveryStatus:
+        """Until connection `c` is paused and what had been leased is settled or given back."""
+        await self.until(lambda: ("c", "paused") in self.witness.changes)
+        return self.deliverer.status("c")
+
     async def until_empty(self, connection_id: str = "c", seconds: float = 5.0) -> None:
         """Until nothing of the connection waits any more."""
         async with asyncio.timeout(seconds):

@@ -119,7 +119,7 @@ async def test_a_probe_does_not_send_what_would_count_twice() -> None:
         await rig.accept(["doubtful"])
         await retries(rig, 1)
         await rig.accept(["fresh"])
-        await rig.until_condition("paused")
+        await rig.until_paused()
         for _ in range(2):
             rig.clock.advance(49 * HOUR_SECONDS)
             rig.deliverer.notify("c", 0)
