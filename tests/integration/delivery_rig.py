@@ -261,7 +261,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def delivery_rig(policy: DeliveryPolicy = QUICK, *, start: bool = True) -> AsyncIterator[Rig]:
+async def delivery_rig(policy: DeliveryPolicy = QUICK, *, start: bool = True, url: str = "") -> AsyncIterator[Rig]:
+    """A rig with a scripted TikTok, or with what listens at `url`."""
     tiktok = ScriptedTikTok()
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/{path:.*}", tiktok.receive)
@@ -269,7 +270,7 @@ async def delivery_rig(policy: DeliveryPolicy = QUICK, *, start: bool = True) ->
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    tiktok.url = "http://{}:{}".format(*runner.addresses[0][:2])
+    tiktok.url = url or "http://{}:{}".format(*runner.addresses[0][:2])
     rig = Rig(tiktok, policy)
     if start:
         await rig.deliverer.start()
