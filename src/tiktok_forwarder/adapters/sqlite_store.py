@@ -372,7 +372,7 @@ class SqliteStore(SqliteDocuments):
         erased = await self._writer.write(lambda t: self._erase(t, wanted), weight=_REPLAY_CHUNK)
         if erased:
             # What was deleted still stands in the log until it is written back and cut.
-            await self._writer.read(lambda _: self._connection.pragma("wal_checkpoint(TRUNCATE)"))
+            await self._writer.read(lambda _: self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
         return erased
 
     def _erase(self, transaction: Transaction, wanted: set[bytes]) -> int:

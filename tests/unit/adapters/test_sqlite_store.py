@@ -1,0 +1,203 @@
+"""What is SQLite's own in the default store: durable settings, files that cannot be used, and a killed process."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.conformance.rig import T0, event
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.domain.outcome import Delivered, Retry
+from tiktok_forwarder.ports import Arrivals, GroupLimits
+from tiktok_forwarder.sql import STATEMENTS, migrations
+
+
+async def _filled(file: Path, events: int = 3) -> None:
+    store = SqliteStore.open(file)
+    await store.append(Arrivals([event(str(n)) for n in range(events)], {}, T0))
+    await store.close()
+
+
+async def test_every_connection_is_durable(tmp_path: Path) -> None:
+    """WAL with a sync at each commit, erased rows overwritten, a current SQLite, a file for its owner alone."""
+    for _ in range(2):
+        store = SqliteStore.open(tmp_path / "events.db", max_bytes=10_000_000)
+        pragma = store._connection.pragma
+        assert (pragma("journal_mode"), pragma("synchronous"), pragma("secure_delete")) == ("wal", 2, 1)
+        assert pragma("max_page_count") * pragma("page_size") <= 10_000_000
+        await store.close()
+    assert apsw.SQLITE_VERSION_NUMBER >= 3_051_003
+    assert (tmp_path / "events.db").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", ["header", "page", "no database", "truncated"])
+async def test_damaged_file_is_refused_and_left_alone(tmp_path: Path, damage: str) -> None:
+    """In one sentence that names it and what to do; nothing is created anew."""
+    file = tmp_path / "events.db"
+    await _filled(file, 300)
+    content = bytearray(file.read_bytes())
+    if damage == "header":
+        content[:100] = b"\xff" * 100
+    elif damage == "page":
+        content[8192 * 3 : 8192 * 9] = b"\xff" * 8192 * 6
+    elif damage == "no database":
+        content = bytearray(b"hello, this is no database at all" * 100)
+    else:
+        del content[8192 * 3 + 100 :]
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as refusal:
+        SqliteStore.open(file)
+    (problem,) = refusal.value.problems
+    assert problem.startswith(f"{file}: the database cannot be opened")
+    assert "restore it from a backup" in problem
+    assert file.read_bytes() == content
+
+
+async def test_newer_schema_is_refused(tmp_path: Path) -> None:
+    """An older program must not work on what it does not understand."""
+    file = tmp_path / "events.db"
+    await _filled(file)
+    connection = apsw.Connection(str(file))
+    connection.pragma("user_version", len(migrations()) + 1)
+    connection.close()
+    with pytest.raises(ConfigurationError, match="is of a newer version of tiktok-forwarder"):
+        SqliteStore.open(file)
+
+
+async def test_closed_store_says_so(tmp_path: Path) -> None:
+    """Rather than wait for ever."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.totals()
+
+
+async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path) -> None:
+    """Beyond the patience of 5 seconds senders are told to come back; afterwards it writes again by itself."""
+    file = tmp_path / "events.db"
+    store = SqliteStore.open(file)
+    store._connection.set_busy_timeout(50)
+    other = apsw.Connection(str(file))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await store.append(Arrivals([event("1")], {}, T0))
+    assert await store.troubles() == ["locked"]
+    other.execute("ROLLBACK")
+    assert await store.troubles() == []
+    assert await store.append(Arrivals([event("1")], {}, T0)) == ["stored"]
+    other.close()
+    await store.close()
+
+
+async def test_one_job_at_fault_spoils_no_other_of_its_transaction(tmp_path: Path) -> None:
+    """Whatever shares a transaction with it is stored all the same, and memory agrees with the file."""
+    store = SqliteStore.open(tmp_path / "events.db")
+
+    def fault(_transaction: object) -> None:
+        raise ZeroDivisionError
+
+    writer = store._writer
+    # The first job holds the thread until the other three wait together.
+    slow = writer.read(lambda _: sum(range(2_000_000)))
+    good = [store.append(Arrivals([event(str(n))], {}, T0)) for n in range(2)]
+    _, first, failed, second = await asyncio.gather(slow, good[0], writer.write(fault), good[1], return_exceptions=True)
+    assert (first, second, type(failed)) == (["stored"], ["stored"], ZeroDivisionError)
+    assert (await store.counts())["a"].waiting == 2
+    lease = await store.lease("a", GroupLimits(), T0, 60)
+    assert lease is not None
+    assert [each.event_id for each in lease.events] == ["0", "1"]
+    await store.close()
+
+
+async def test_erased_events_leave_no_trace_in_the_files(tmp_path: Path) -> None:
+    """Neither in the database nor in its log, whatever state they were in."""
+    file = tmp_path / "events.db"
+    store = SqliteStore.open(file)
+    for n in range(200):
+        mine = event(f"mine{n}", payload=b'{"p":"SECRETDIGEST%d"}' % n, subjects=(n % 2,))
+        await store.append(Arrivals([mine], {}, T0))
+    lease = await store.lease("a", GroupLimits(events_2_0=50), T0, 60)
+    assert lease is not None
+    await store.settle(lease, {each.event_no: Retry(T0 + 9) for each in lease.events}, T0)
+    assert await store.erase([0], T0) == 100
+    files = [file, file.with_name("events.db-wal")]
+    kept = b"".join(each.read_bytes() for each in files if each.exists())
+    assert b"SECRETDIGEST1" in kept
+    assert not [n for n in range(0, 200, 2) if b'SECRETDIGEST%d"' % n in kept]
+    await store.close()
+
+
+async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None:
+    """None of them walks the queue, however long it is."""
+    await _filled(tmp_path / "events.db")
+    connection = apsw.Connection(str(tmp_path / "events.db"))
+    names = ["fresh_events", "newest_events", "due_retries", "one_event", "retry_keys", "fresh_keys", "oldest_fresh"]
+    names += ["oldest_retry", "delete_event", "delete_fresh_run", "retry_event", "seen_at_0", "dead_letter_event"]
+    for name in names:
+        bindings = {key: 1 for key in _parameters(STATEMENTS[name])} or (b"",)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", bindings)]
+        assert plan, name
+        assert not [step for step in plan if step.startswith("SCAN")], (name, plan)
+        assert not [step for step in plan if "TEMP B-TREE" in step], (name, plan)
+    connection.close()
+
+
+def _parameters(statement: str) -> set[str]:
+    return set(re.findall(r":(\w+)", statement))
+
+
+_APPENDING = """
+import asyncio, sys
+from pathlib import Path
+from tests.conformance.rig import T0, event
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.ports import Arrivals
+
+async def main(file, prefix):
+    store = SqliteStore.open(Path(file))
+    async def append(worker):
+        for n in range(1_000_000):
+            name = f"{prefix}-{worker}-{n}"
+            await store.append(Arrivals([event(name)], {}, T0))
+            print(name, flush=True)
+    await asyncio.gather(*map(append, range(8)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def _acknowledged_before_kills(file: Path) -> set[str]:
+    acknowledged: set[str] = set()
+    for prefix in ("first", "second", "third"):
+        with subprocess.Popen(
+            [sys.executable, "-c", _APPENDING, str(file), prefix], stdout=subprocess.PIPE, text=True
+        ) as appending:
+            assert appending.stdout is not None
+            for _ in range(500):
+                acknowledged.add(appending.stdout.readline().strip())
+            appending.send_signal(signal.SIGKILL)
+            # A last line may be cut: its event was acknowledged, but we have not read its name.
+            acknowledged |= set(appending.stdout.read().splitlines()[:-1])
+    return acknowledged
+
+
+@pytest.mark.slow
+async def test_nothing_acknowledged_is_missing_after_a_kill(tmp_path: Path) -> None:
+    """SIGKILL in the middle of appending, three times over the same file."""
+    file = tmp_path / "events.db"
+    acknowledged = _acknowledged_before_kills(file)
+    store = SqliteStore.open(file)
+    found: set[str] = set()
+    while (lease := await store.lease("a", GroupLimits(), T0, 60)) is not None:
+        found |= {each.event_id for each in lease.events}
+        await store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
+    assert len(acknowledged) >= 1500
+    assert acknowledged - found == set()
+    assert store._connection.pragma("integrity_check") == "ok"
+    await store.close()
