@@ -291,6 +291,9 @@ class OutboundRequest(Struct, frozen=True):
     access_token: str
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"OutboundRequest({self.path}, {len(self.body)} bytes)"
+
 
 class HttpAnswer(Struct, frozen=True):
     """What came back: at most 1 MiB of the body, and `Retry-After` as it stood."""
