@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "inputs": _Entry("inputs_command", "inputs", "Add and list the inputs that may send."),
     "connections": _Entry("connections_command", "connections", "Add, list and show the connections to TikTok pixels."),
     "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
-    "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints on this machine."),
+    "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints locally."),
     "settings": _Entry("settings_command", "settings", "Show every setting and where its value comes from."),
 }
 

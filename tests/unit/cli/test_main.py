@@ -1,0 +1,94 @@
+"""The command line's entry: what is listed, and how errors reach a person."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+import click
+import pytest
+
+from tiktok_forwarder.cli.main import COMMANDS, commands, main
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.settings import DEBUG_VARIABLE
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line with these arguments: exit status, standard output, standard error."""
+
+    def running(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tiktok-forwarder", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return running
+
+
+def failing_with(error: BaseException) -> click.Command:
+    def fail() -> None:
+        raise error
+
+    return click.Command("status", callback=fail)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+def test_every_command_is_where_the_list_says(name: str) -> None:
+    """Each entry leads to a command of its name, with the words that the list has for it."""
+    command = getattr(import_module(f"tiktok_forwarder.cli.{COMMANDS[name].module}"), COMMANDS[name].attribute)
+    assert isinstance(command, click.Command) and command.name == name
+    assert command.get_short_help_str(200) == COMMANDS[name].short_help
+
+
+def test_help_lists_every_command_and_loads_none(run: Run) -> None:
+    """The list is printed from what the entry knows: no command's module is needed for it."""
+    loaded = {name for name in sys.modules if name.endswith("_command")}
+    status, out, _ = run("--help")
+    assert status == 0 and all(name in out and entry.short_help in out for name, entry in COMMANDS.items())
+    assert {name for name in sys.modules if name.endswith("_command")} == loaded
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["status", "--nonsense"], ["inputs", "add"], ["serve", "--port", "x"]]
+)
+def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
+    """What the command line cannot understand is told on standard error, with status 2."""
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "") and "Error" in err
+
+
+def test_every_problem_of_a_configuration_is_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several problems are several lines, with status 2."""
+    monkeypatch.setitem(commands.commands, "status", failing_with(ConfigurationError(["one", "two"])))
+    monkeypatch.setattr(commands, "get_command", lambda _context, name: commands.commands.get(name))
+    assert run("status") == (2, "", "tiktok-forwarder: one\ntiktok-forwarder: two\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (StoreUnavailable("the database is damaged"), 2, "tiktok-forwarder: the database is damaged\n"),
+        (KeyError("secret"), 1, "unexpected KeyError"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_no_error_shows_a_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, words: str
+) -> None:
+    """Known errors are their sentence; unknown ones are named, with the way to see more, and quote nothing."""
+    monkeypatch.setattr(commands, "get_command", lambda _context, _name: failing_with(error))
+    ended, out, err = run("status")
+    assert (ended, out) == (status, "") and words in err
+    assert "Traceback" not in err and "secret" not in err and err.count("\n") <= 1
+
+
+def test_the_switch_for_tracebacks_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable that the message names the error comes through whole."""
+    monkeypatch.setattr(commands, "get_command", lambda _context, _name: failing_with(KeyError("secret")))
+    monkeypatch.setattr(sys, "argv", ["tiktok-forwarder", "status"])
+    monkeypatch.setenv(DEBUG_VARIABLE, "1")
+    with pytest.raises(KeyError):
+        main()
