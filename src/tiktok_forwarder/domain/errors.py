@@ -18,6 +18,10 @@ class ConfigurationError(ForwarderError):
         super().__init__("; ".join(self.problems))
 
 
+class UnknownName(ForwarderError):
+    """There is no connection, input or key of this name."""
+
+
 class UnreadableBody(ForwarderError):
     """No batch can be read from these bytes. `too_large` tells a breach of a bound (413) from bad JSON (400)."""
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.mapping.connection import Connection, ConnectionDraft, connection_document, read_connection
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
+from tiktok_forwarder.ports import Clock, Document, DocumentKind, DocumentStore, SecretBox
 from tiktok_forwarder.service.delivery_roles import DeliveryTarget
 from tiktok_forwarder.service.inputs import Inputs
 
@@ -29,6 +29,44 @@ class _Held(Struct, frozen=True):
     connection: Connection
     mapper: Mapper
     sealed_token: str
+
+
+class FieldChange(Struct, frozen=True):
+    """A setting's value before and after; None where it had or has none. An access token is never shown."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class Difference(Struct, frozen=True):
+    """What an import does to one connection."""
+
+    name: str
+    change: Literal["add", "change", "none"]
+    fields: list[FieldChange]
+
+
+class HistoryEntry(Struct, frozen=True):
+    """One revision: when, by whom, and what it changed."""
+
+    revision: int
+    changed_at_ms: int
+    changed_by: str
+    removed: bool
+    fields: list[FieldChange]
+
+
+class _Change(Struct, frozen=True):
+    """A connection on its way into the store; `expected_revision` 0 makes a new one."""
+
+    id: str
+    connection: Connection
+    sealed_token: str
+    expected_revision: int
+
+    def record(self) -> ConnectionRecord:
+        return ConnectionRecord(connection_document(self.connection), self.sealed_token)
 
 
 class Connections:
@@ -75,41 +113,143 @@ class Connections:
         """Raises `ConfigurationError` with every problem of what is given."""
         # One at a time, or two of the same name could both find it free.
         async with self._changing:
-            held = await self._stored(self._checked(given), changed_by)
-            self._hold({**self._held, held.connection.id: held})
-        for changed in self._changed:
-            await changed(held.connection.id)
+            (held,) = await self._put([self._addition(given)], changed_by)
+        await self._tell([held.connection.id])
         return held.connection
 
-    async def _stored(self, draft: ConnectionDraft, changed_by: str) -> _Held:
-        connection_id = f"cn_{secrets.token_hex(8)}"
-        record = ConnectionRecord(
-            connection_document(draft.connection), self._box.seal(draft.access_token or "", connection_id)
-        )
-        document = await self._documents.put_document(
-            "connection",
-            connection_id,
-            msgspec.json.encode(record),
-            expected_revision=0,
-            changed_by=changed_by,
-            now_ms=self._clock.now_ms(),
-        )
-        return _opened(document)
+    async def set(
+        self, name_or_id: str, changes: Mapping[str, object], *, expected_revision: int | None, changed_by: str
+    ) -> Connection:
+        """Change some settings, None back to the default. Raises `ConfigurationError` and `RevisionConflict`."""
+        async with self._changing:
+            change = self._change(self._of(name_or_id), changes)
+            if expected_revision is not None:
+                change = structs.replace(change, expected_revision=expected_revision)
+            (held,) = await self._put([change], changed_by)
+        await self._tell([held.connection.id])
+        return held.connection
 
-    def _checked(self, given: Mapping[str, object]) -> ConnectionDraft:
-        draft = read_connection(given)
+    async def remove(self, name_or_id: str, changed_by: str) -> Connection:
+        """Its events are the caller's to look after. Raises `ConfigurationError` if there is none."""
+        async with self._changing:
+            connection = self._of(name_or_id).connection
+            now_ms = self._clock.now_ms()
+            await self._documents.remove_document("connection", connection.id, changed_by=changed_by, now_ms=now_ms)
+            self._hold({key: held for key, held in self._held.items() if key != connection.id})
+        await self._tell([connection.id])
+        return connection
+
+    async def import_all(
+        self, given: Sequence[Mapping[str, object]], *, dry_run: bool, changed_by: str
+    ) -> list[Difference]:
+        """Add or change connections by name, all of them or none; a dry run only says what would change.
+
+        A connection that is there keeps its token unless one is given. Raises `ConfigurationError` with every problem.
+        """
+        async with self._changing:
+            changes = self._changes(given)
+            differences = [self._difference(change) for change in changes]
+            held = (
+                []
+                if dry_run
+                else await self._put([c for c, d in zip(changes, differences, strict=True) if d.fields], changed_by)
+            )
+        await self._tell([each.connection.id for each in held])
+        return differences
+
+    def _changes(self, given: Sequence[Mapping[str, object]]) -> list[_Change]:
+        changes: list[_Change] = []
         problems: list[str] = []
-        if self.find(draft.connection.name) is not None:
-            problems.append(f"name: there is a connection named {draft.connection.name} already")
+        names: set[str] = set()
+        for index, each in enumerate(given):
+            name = str(each.get("name", "")).strip()
+            label = f"connections[{index}] {name}".rstrip()
+            found = self.find(name)
+            try:
+                if name.lower() in names:
+                    raise ConfigurationError([f"name: {name} stands here twice"])
+                names.add(name.lower())
+                change = self._change(self._held[found.id], each, replaces=True) if found else self._addition(each)
+                changes.append(change)
+            except ConfigurationError as error:
+                problems += [f"{label}: {problem}" for problem in error.problems]
+        if problems:
+            raise ConfigurationError(problems)
+        return changes
+
+    def _addition(self, given: Mapping[str, object]) -> _Change:
+        draft = read_connection(given)
+        self._check(draft.connection, None)
+        connection_id = f"cn_{secrets.token_hex(8)}"
+        return _Change(connection_id, draft.connection, self._box.seal(draft.access_token or "", connection_id), 0)
+
+    def _change(self, held: _Held, changes: Mapping[str, object], *, replaces: bool = False) -> _Change:
+        before = {} if replaces else connection_document(held.connection)
+        draft = read_connection({**before, **changes}, needs_token=False)
+        self._check(draft.connection, held.connection.id)
+        token = held.sealed_token
+        if draft.access_token is not None:
+            token = self._box.seal(draft.access_token, held.connection.id)
+        return _Change(held.connection.id, draft.connection, token, held.connection.revision)
+
+    def _check(self, connection: Connection, own_id: str | None) -> None:
+        problems: list[str] = []
+        namesake = self.find(connection.name)
+        if namesake is not None and namesake.id != own_id:
+            problems.append(f"name: there is a connection named {connection.name} already")
         known = ", ".join(each.name for each in self._inputs.all()) or "none yet"
         problems += [
             f"inputs: there is no input named {name}; there are: {known}"
-            for name in draft.connection.inputs
+            for name in connection.inputs
             if self._inputs.named(name) is None
         ]
         if problems:
             raise ConfigurationError(problems)
-        return draft
+
+    async def _put(self, changes: Sequence[_Change], changed_by: str) -> list[_Held]:
+        rows: list[tuple[DocumentKind, str, bytes, int | None]] = [
+            ("connection", each.id, msgspec.json.encode(each.record()), each.expected_revision) for each in changes
+        ]
+        documents = await self._documents.put_documents(rows, changed_by=changed_by, now_ms=self._clock.now_ms())
+        held = [_opened(document) for document in documents]
+        self._hold({**self._held, **{each.connection.id: each for each in held}})
+        return held
+
+    async def _tell(self, connection_ids: Sequence[str]) -> None:
+        for connection_id in connection_ids:
+            for changed in self._changed:
+                await changed(connection_id)
+
+    def _of(self, name_or_id: str) -> _Held:
+        found = self.find(name_or_id)
+        if found is None:
+            raise UnknownName(f"there is no connection named {name_or_id}")
+        return self._held[found.id]
+
+    def _difference(self, change: _Change) -> Difference:
+        held = self._held.get(change.id)
+        before = connection_document(held.connection) if held is not None else {}
+        fields = _differing(before, connection_document(change.connection))
+        if held is not None and change.sealed_token != held.sealed_token:
+            fields.append(FieldChange("access_token", None, "a new token"))
+        return Difference(change.connection.name, "add" if held is None else "change" if fields else "none", fields)
+
+    async def history(self, name_or_id: str) -> list[HistoryEntry]:
+        """Every revision, oldest first, with what it changed; of the token only that it did."""
+        entries: list[HistoryEntry] = []
+        before: dict[str, Any] = {}
+        token = ""
+        for document in await self._documents.document_history("connection", self._of(name_or_id).connection.id):
+            removed = not document.body
+            record = ConnectionRecord({}, "") if removed else msgspec.json.decode(document.body, type=ConnectionRecord)
+            fields = [] if removed else _differing(before, record.settings)
+            if not removed and record.sealed_token != token:
+                fields.append(FieldChange("access_token", None, "a new token"))
+            entries.append(
+                HistoryEntry(document.revision, document.changed_at_ms, document.changed_by, removed, fields)
+            )
+            before, token = record.settings, record.sealed_token
+        return entries
 
     def _hold(self, held: dict[str, _Held]) -> None:
         self._held = held
@@ -132,6 +272,13 @@ class Connections:
     def access_token(self, connection_id: str) -> str:
         """Raises `SecretUnreadable`."""
         return self._box.open(self._held[connection_id].sealed_token, connection_id)
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        FieldChange(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    ]
 
 
 def _opened(document: Document) -> _Held:

@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -103,6 +103,82 @@ class Inputs:
             self._index([*self._by_id.values(), self._opened(await self._stored(new, changed_by))])
         return new
 
+    async def rotate(self, name: str, *, secret: str | None, authorization: str | None, changed_by: str) -> NewInput:
+        """New secrets beside the old ones, which stay valid until `retire`: senders change over in their own time.
+
+        Raises `UnknownName`, and `ConfigurationError` while an earlier rotation has not been finished.
+        """
+        async with self._changing:
+            found = self._of(name)
+            if len(found.secret_digests) > 1:
+                raise ConfigurationError(
+                    [f"{found.name}: finish the last rotation first: two secrets are valid already"]
+                )
+            new = NewInput(
+                found.id,
+                found.name,
+                found.key,
+                secret if secret is not None else secrets.token_urlsafe(32),
+                authorization if authorization is not None else f"Token {secrets.token_urlsafe(32)}",
+            )
+            problems = _secret_problems(new)
+            if problems:
+                raise ConfigurationError(problems)
+            record = await self._record(found.id)
+            changed = structs.replace(
+                record,
+                sealed_secrets=(self._box.seal(new.secret, new.id), *record.sealed_secrets),
+                sealed_authorizations=(self._box.seal(new.authorization, new.id), *record.sealed_authorizations),
+            )
+            await self._replace(found, changed, changed_by)
+        return new
+
+    async def retire(self, name: str, changed_by: str) -> Input:
+        """Only the newest secrets stay valid. Raises `UnknownName`."""
+        async with self._changing:
+            found = self._of(name)
+            record = await self._record(found.id)
+            changed = structs.replace(
+                record,
+                sealed_secrets=record.sealed_secrets[:1],
+                sealed_authorizations=record.sealed_authorizations[:1],
+            )
+            return await self._replace(found, changed, changed_by)
+
+    async def remove(self, name: str, changed_by: str) -> Input:
+        """Its senders are refused from now on. Raises `UnknownName`."""
+        async with self._changing:
+            found = self._of(name)
+            now_ms = self._clock.now_ms()
+            await self._documents.remove_document("input", found.id, changed_by=changed_by, now_ms=now_ms)
+            self._index([each for each in self._by_id.values() if each.id != found.id])
+        return found
+
+    def _of(self, name: str) -> Input:
+        found = self.named(name) or self._by_id.get(name)
+        if found is None:
+            raise UnknownName(f"there is no input named {name}")
+        return found
+
+    async def _record(self, input_id: str) -> InputRecord:
+        document = await self._documents.get_document("input", input_id)
+        if document is None:
+            raise UnknownName(f"there is no input {input_id}")
+        return msgspec.json.decode(document.body, type=InputRecord)
+
+    async def _replace(self, found: Input, record: InputRecord, changed_by: str) -> Input:
+        document = await self._documents.put_document(
+            "input",
+            found.id,
+            msgspec.json.encode(record),
+            expected_revision=found.revision,
+            changed_by=changed_by,
+            now_ms=self._clock.now_ms(),
+        )
+        changed = self._opened(document)
+        self._index([changed if each.id == found.id else each for each in self._by_id.values()])
+        return changed
+
     async def _stored(self, new: NewInput, changed_by: str) -> Document:
         record = InputRecord(
             new.name,
@@ -129,16 +205,7 @@ class Inputs:
             problems.append("key: must be 4 to 100 letters, digits, dots, dashes, tildes or underscores")
         elif new.key in self._by_key:
             problems.append("key: another input has it already")
-        for field, value in (("secret", new.secret), ("authorization", new.authorization)):
-            if len(value) < _SHORTEST_SECRET or not value.isprintable() or value != value.strip():
-                problems.append(
-                    f"{field}: must be at least {_SHORTEST_SECRET} printable characters, none blank at the ends"
-                )
-        if not new.authorization.isascii():
-            problems.append(
-                "authorization: must be ASCII, since senders disagree on how a header carries anything else"
-            )
-        return problems
+        return problems + _secret_problems(new)
 
     def _opened(self, document: Document) -> Input:
         record = msgspec.json.decode(document.body, type=InputRecord)
@@ -155,6 +222,18 @@ class Inputs:
         self._by_id = {each.id: each for each in inputs}
         self._by_key = {each.key: each for each in inputs}
         self._by_name = {each.name.lower(): each for each in inputs}
+
+
+def _secret_problems(new: NewInput) -> list[str]:
+    problems: list[str] = []
+    for field, value in (("secret", new.secret), ("authorization", new.authorization)):
+        if len(value) < _SHORTEST_SECRET or not value.isprintable() or value != value.strip():
+            problems.append(
+                f"{field}: must be at least {_SHORTEST_SECRET} printable characters, none blank at the ends"
+            )
+    if not new.authorization.isascii():
+        problems.append("authorization: must be ASCII, since senders disagree on how a header carries anything else")
+    return problems
 
 
 def _digest(secret: str) -> bytes:
