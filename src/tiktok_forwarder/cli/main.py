@@ -11,6 +11,8 @@ from tiktok_forwarder import __version__
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import DEBUG_VARIABLE
 
+_PROGRAM: Final = "tiktok-forwarder"
+
 
 class _Entry(NamedTuple):
     """Where a command is, and what the list of commands says of it."""
@@ -52,7 +54,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="tiktok-forwarder")
+@click.version_option(__version__, prog_name=_PROGRAM)
 def commands() -> None:
     """Takes mParticle's events to TikTok's Events API.
 
@@ -64,18 +66,18 @@ def commands() -> None:
 def main() -> None:
     """Run the command line. No error of any kind shows a traceback, unless TIKTOK_FORWARDER_DEBUG is set."""
     try:
-        sys.exit(commands(standalone_mode=False) or 0)
+        sys.exit(commands(prog_name=_PROGRAM, standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _tell(f"{error.format_message()} See `{context.command_path if context else _PROGRAM} --help`.")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the output has gone (`… | head`): nothing is left to say, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except ConfigurationError as error:
         _tell(*error.problems)
         sys.exit(2)
@@ -91,4 +93,4 @@ def main() -> None:
 
 def _tell(*sentences: str) -> None:
     for sentence in sentences:
-        click.echo(f"tiktok-forwarder: {sentence}", err=True)
+        click.echo(f"{_PROGRAM}: {sentence}", err=True)

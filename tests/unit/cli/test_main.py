@@ -52,12 +52,26 @@ def test_help_lists_every_command_and_loads_none(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["status", "--nonsense"], ["inputs", "add"], ["serve", "--port", "x"]]
+    ("arguments", "words"),
+    [
+        (["nonsense"], "'nonsense'. See `tiktok-forwarder --help`"),
+        (["status", "--nonsense"], "'--nonsense'. See `tiktok-forwarder status --help`"),
+        (["inputs", "add"], "--name"),
+        (["serve", "--port", "x"], "'x' is not a valid integer"),
+        (["connections", "add", "/nowhere.toml"], "/nowhere.toml"),
+    ],
 )
-def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
-    """What the command line cannot understand is told on standard error, with status 2."""
+def test_wrong_usage_is_one_line(run: Run, arguments: list[str], words: str) -> None:
+    """What the command line cannot understand is told on standard error, with the help to read and status 2."""
     status, out, err = run(*arguments)
-    assert (status, out) == (2, "") and "Error" in err
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("tiktok-forwarder: ") and words in err
+
+
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    """The program alone lists its commands, on standard error since nothing was asked for."""
+    status, out, err = run()
+    assert (status, out) == (2, "") and "connections" in err
 
 
 def test_every_problem_of_a_configuration_is_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
