@@ -13,6 +13,7 @@ from tiktok_forwarder.sandbox.script import Script, ScriptDocument, ScriptUnusab
 DEFAULT_LIMIT: Final = 100
 _ENCODER: Final = msgspec.json.Encoder()
 _SCRIPT_DECODER: Final = msgspec.json.Decoder(ScriptDocument)
+_EVENT_FILTERS: Final = frozenset({"event_source_id", "event", "event_id", "duplicates", "limit"})
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -33,10 +34,12 @@ class Control:
         router.add_delete("/sandbox/script", self.clear_script)
 
     async def show_events(self, request: web.Request) -> web.Response:
-        """Filters: event_source_id, event, event_id, duplicate (true or false), limit."""
+        """Filters: event_source_id, event, event_id, duplicates (true or false), limit."""
         query = request.query
+        if unknown := set(query) - _EVENT_FILTERS:
+            raise web.HTTPBadRequest(text=f"{min(unknown)} is no filter; there are {', '.join(sorted(_EVENT_FILTERS))}")
         which = EventFilter(
-            query.get("event_source_id"), query.get("event"), query.get("event_id"), _truth(query.get("duplicate"))
+            query.get("event_source_id"), query.get("event"), query.get("event_id"), _truth(query.get("duplicates"))
         )
         events = self._book.events(which, _limit(request))
         return _json({"events": [_shown(event) for event in events]})
@@ -90,5 +93,5 @@ def _limit(request: web.Request) -> int:
 
 def _truth(text: str | None) -> bool | None:
     if text is not None and text not in _TRUTHS:
-        raise web.HTTPBadRequest(text="duplicate is true or false")
+        raise web.HTTPBadRequest(text="duplicates is true or false")
     return None if text is None else _TRUTHS[text]

@@ -2,7 +2,9 @@
 forwarder's tables.
 
 Sources: TikTok's "Report App, Web, Offline or CRM events" and supported-events pages (2.0), TikTok's Business API SDK
-(1.0), the Marketing API's list of return codes; fields that only partners' integrations send are marked so.
+(1.0), the Marketing API's list of return codes. Fields that only partners' integrations are known to send are among
+them: `device` and a content's `content_type` in 2.0; `test_event_code`, `partner_name`, `limited_data_use`, a lead's
+source and subscription, a content's brand and description, and all properties from `order_id` on in 1.0.
 """
 
 from typing import Final, Literal
@@ -56,96 +58,27 @@ STATUS_BY_CODE: Final = {
     TOKEN_INCORRECT: 401,
 }
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Web, offline and crm alike (2.0); an offline event may have no other name.
-STANDARD_EVENTS: Final = frozenset(
-    [
-        "AddPaymentInfo",
-        "AddToCart",
-        "AddToWishlist",
-        "ApplicationApproval",
-        "CompleteRegistration",
-        "Contact",
-        "CustomizeProduct",
-        "Download",
-        "FindLocation",
-        "InitiateCheckout",
-        "Lead",
-        "Purchase",
-        "Schedule",
-        "Search",
-        "StartTrial",
-        "SubmitApplication",
-        "Subscribe",
-        "ViewContent",
-    ]
+STANDARD_EVENTS: Final = _names(
+    """
+    AddPaymentInfo AddToCart AddToWishlist ApplicationApproval CompleteRegistration Contact CustomizeProduct
+    Download FindLocation InitiateCheckout Lead Purchase Schedule Search StartTrial SubmitApplication Subscribe
+    ViewContent
+    """
 )
 ORDER_EVENTS: Final = frozenset({"Purchase", "CompletePayment", "PlaceAnOrder"})
 
-CURRENCIES: Final = frozenset(
-    [
-        "AED",
-        "ARS",
-        "AUD",
-        "BDT",
-        "BHD",
-        "BIF",
-        "BOB",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CLP",
-        "CNY",
-        "COP",
-        "CRC",
-        "CZK",
-        "DKK",
-        "DZD",
-        "EGP",
-        "EUR",
-        "GBP",
-        "GTQ",
-        "HKD",
-        "HNL",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "ISK",
-        "JPY",
-        "KES",
-        "KHR",
-        "KRW",
-        "KWD",
-        "KZT",
-        "MAD",
-        "MOP",
-        "MXN",
-        "MYR",
-        "NGN",
-        "NIO",
-        "NOK",
-        "NZD",
-        "OMR",
-        "PEN",
-        "PHP",
-        "PKR",
-        "PLN",
-        "PYG",
-        "QAR",
-        "RON",
-        "RUB",
-        "SAR",
-        "SEK",
-        "SGD",
-        "THB",
-        "TRY",
-        "TWD",
-        "UAH",
-        "USD",
-        "VES",
-        "VND",
-        "ZAR",
-    ]
+CURRENCIES: Final = _names(
+    """
+    AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR ISK
+    JPY KES KHR KRW KWD KZT MAD MOP MXN MYR NGN NIO NOK NZD OMR PEN PHP PKR PLN PYG QAR RON RUB SAR SEK SGD THB TRY
+    TWD UAH USD VES VND ZAR
+    """
 )
 CONTENT_TYPES: Final = ("product", "product_group")
 CUSTOMER_TYPES: Final = frozenset({"new", "returning"})
@@ -156,192 +89,54 @@ TTCLID_PREFIX: Final = "E.C.P"
 # --- fields that TikTok or a known partner's integration sends, object by object --------------------------------------
 
 ENVELOPE_2_0: Final = frozenset({"event_source", "event_source_id", "data", "test_event_code", "partner_name"})
-EVENT_2_0: Final = frozenset(
-    [
-        "event",
-        "event_time",
-        "event_id",
-        "user",
-        "properties",
-        "page",
-        "app",
-        "ad",
-        "limited_data_use",
-        "lead",
-        "device",
-    ]  # device: partner
-)
-# The last line is of TikTok's newer parameters page.
-USER_2_0: Final = frozenset(
-    [
-        "ttclid",
-        "ttp",
-        "email",
-        "phone",
-        "external_id",
-        "ip",
-        "user_agent",
-        "idfa",
-        "idfv",
-        "gaid",
-        "locale",
-        "att_status",
-        "first_name",
-        "last_name",
-        "zip_code",
-        "city",
-        "state",
-        "country",
-    ]
+EVENT_2_0: Final = _names("event event_time event_id user properties page app ad limited_data_use lead device")
+# From `first_name` on: of TikTok's newer parameters page.
+USER_2_0: Final = _names(
+    """
+    ttclid ttp email phone external_id ip user_agent idfa idfv gaid locale att_status first_name last_name zip_code
+    city state country
+    """
 )
 # From `query` on: partners' fields, among them those of travel and vehicle advertising.
-PROPERTIES_2_0: Final = frozenset(
-    [
-        "content_ids",
-        "contents",
-        "content_type",
-        "currency",
-        "value",
-        "search_string",
-        "num_items",
-        "description",
-        "order_id",
-        "shop_id",
-        "customer_type",
-        "query",
-        "gtm_version",
-        "event_trigger_source",
-        "delivery_category",
-        "predicted_ltv",
-        "city",
-        "region",
-        "country",
-        "checkin_date",
-        "checkout_date",
-        "num_adults",
-        "num_children",
-        "num_infants",
-        "suggested_hotels",
-        "departing_departure_date",
-        "returning_departure_date",
-        "origin_airport",
-        "destination_airport",
-        "destination_ids",
-        "departing_arrival_date",
-        "returning_arrival_date",
-        "travel_class",
-        "user_score",
-        "preferred_num_stops",
-        "travel_start",
-        "travel_end",
-        "suggested_destinations",
-        "postal_code",
-        "make",
-        "model",
-        "year",
-        "state_of_vehicle",
-        "mileage",
-        "exterior_color",
-        "transmission",
-        "body_style",
-        "fuel_type",
-        "drivetrain",
-        "preferred_price_range",
-        "trim",
-        "vin",
-        "interior_color",
-        "condition_of_vehicle",
-        "viewcontent_type",
-        "search_type",
-        "registration_type",
-    ]
+PROPERTIES_2_0: Final = _names(
+    """
+    content_ids contents content_type currency value search_string num_items description order_id shop_id
+    customer_type query gtm_version event_trigger_source delivery_category predicted_ltv city region country
+    checkin_date checkout_date num_adults num_children num_infants suggested_hotels departing_departure_date
+    returning_departure_date origin_airport destination_airport destination_ids departing_arrival_date
+    returning_arrival_date travel_class user_score preferred_num_stops travel_start travel_end
+    suggested_destinations postal_code make model year state_of_vehicle mileage exterior_color transmission
+    body_style fuel_type drivetrain preferred_price_range trim vin interior_color condition_of_vehicle
+    viewcontent_type search_type registration_type
+    """
 )
-CONTENT_2_0: Final = frozenset(
-    [
-        "price",
-        "quantity",
-        "content_id",
-        "content_category",
-        "content_name",
-        "brand",
-        "content_type",
-    ]  # content_type: partner
-)
+CONTENT_2_0: Final = _names("price quantity content_id content_category content_name brand content_type")
 PAGE: Final = frozenset({"url", "referrer"})
 APP: Final = frozenset({"app_id", "app_name", "app_version"})
 LEAD: Final = frozenset({"lead_id", "lead_event_source"})
-AD_2_0: Final = frozenset(
-    [
-        "callback",
-        "campaign_id",
-        "ad_id",
-        "creative_id",
-        "is_retargeting",
-        "attributed",
-        "attribution_type",
-        "attribution_provider",
-        "attribution_share",
-    ]
+AD_2_0: Final = _names(
+    """
+    callback campaign_id ad_id creative_id is_retargeting attributed attribution_type attribution_provider
+    attribution_share
+    """
 )
 
-TRACK_1_0: Final = frozenset(
-    [
-        "pixel_code",
-        "event",
-        "event_id",
-        "timestamp",
-        "context",
-        "properties",
-        "test_event_code",
-        "partner_name",
-        "limited_data_use",
-    ]  # the last line: partners' fields
+TRACK_1_0: Final = _names(
+    "pixel_code event event_id timestamp context properties test_event_code partner_name limited_data_use"
 )
 BATCH_1_0: Final = frozenset({"pixel_code", "batch", "partner_name"})
-BATCH_ITEM_1_0: Final = frozenset(
-    ["type", "event", "event_id", "timestamp", "context", "properties", "limited_data_use"]
-)
+BATCH_ITEM_1_0: Final = _names("type event event_id timestamp context properties limited_data_use")
 CONTEXT_1_0: Final = frozenset({"ad", "page", "user", "ip", "user_agent"})
 AD_1_0: Final = frozenset({"callback"})
-USER_1_0: Final = frozenset(
-    [
-        "external_id",
-        "phone_number",
-        "email",
-        "ttp",
-        "lead_id",
-        "lead_event_source",
-        "subscription_id",
-    ]  # the last two: partners'
+USER_1_0: Final = _names("external_id phone_number email ttp lead_id lead_event_source subscription_id")
+PROPERTIES_1_0: Final = _names(
+    """
+    contents content_type currency value query description order_id shop_id status content_name content_id
+    content_category
+    """
 )
-PROPERTIES_1_0: Final = frozenset(
-    [
-        "contents",
-        "content_type",
-        "currency",
-        "value",
-        "query",
-        "description",
-        "order_id",
-        "shop_id",
-        "status",
-        "content_name",
-        "content_id",
-        "content_category",
-    ]  # the last line: partners' fields
-)
-CONTENT_1_0: Final = frozenset(
-    [
-        "price",
-        "quantity",
-        "content_type",
-        "content_id",
-        "content_category",
-        "content_name",
-        "status",
-        "brand",
-        "description",
-    ]
+CONTENT_1_0: Final = _names(
+    "price quantity content_type content_id content_category content_name status brand description"
 )
 
 # 2.0 fields that TikTok ignores for an event source, since they belong to another.
@@ -351,7 +146,7 @@ FOREIGN_EVENT_FIELDS: Final[dict[EventSource, frozenset[str]]] = {
     "offline": frozenset({"page", "app", "ad", "limited_data_use", "lead"}),
     "crm": frozenset({"page", "app", "ad", "limited_data_use"}),
 }
-_WEB_ONLY_USER: Final = frozenset(["ttclid", "ttp", "first_name", "last_name", "zip_code", "city", "state", "country"])
+_WEB_ONLY_USER: Final = _names("ttclid ttp first_name last_name zip_code city state country")
 _APP_ONLY_USER: Final = frozenset({"idfa", "idfv", "gaid", "att_status"})
 _ONLINE_USER: Final = frozenset({"ip", "user_agent", "locale"})
 FOREIGN_USER_FIELDS: Final[dict[EventSource, frozenset[str]]] = {

@@ -104,8 +104,10 @@ class Judge:
 
 def _scripted(arrival: Arrival, step: AnswerStep, event_index: int | None) -> Verdict:
     if not isinstance(step, Code):
-        delay_seconds = step.delay_seconds if isinstance(step, Http) else 0.0
-        return Verdict(step=step, is_scripted=True, delay_seconds=delay_seconds)
+        if isinstance(step, Http):
+            message = f"HTTP {step.status}"
+            return Verdict(step=step, message=message, is_scripted=True, delay_seconds=step.delay_seconds)
+        return Verdict(step=step, message="no whole answer", is_scripted=True)
     message = MESSAGES.get(step.code, f"Error {step.code}") if step.message is None else step.message
     names_index = "{i}" in message and event_index is not None
     message = message.replace("{i}", str(event_index)).replace("{pixel}", arrival.pixel or "")

@@ -14,6 +14,7 @@ from tiktok_forwarder.sandbox.records import Counts, EventFilter, ReceivedEvent
 
 _SHOWN_EVENTS: Final = 100
 _SHOWN_FAULTS: Final = 10
+_SHOWN_PAYLOAD_CHARACTERS: Final = 20_000
 _STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -117,7 +118,7 @@ def _event_html(event: ReceivedEvent) -> str:
         badges="".join(_badges(event)),
         pixel=escape(event.event_source_id or "(no pixel)"),
         event_id=escape(event.event_id or "(no event_id)"),
-        answer=escape(answer or "none of TikTok's"),
+        answer=escape(answer),
         path=escape(event.path),
         request_number=event.request_number,
         warnings="".join(
@@ -140,4 +141,7 @@ def _badges(event: ReceivedEvent) -> list[str]:
 
 
 def _indented(payload: bytes) -> str:
-    return msgspec.json.format(payload, indent=2).decode("utf-8", "replace")
+    text = msgspec.json.format(payload, indent=2).decode("utf-8", "replace")
+    if len(text) <= _SHOWN_PAYLOAD_CHARACTERS:
+        return text
+    return f"{text[:_SHOWN_PAYLOAD_CHARACTERS]}\n… {len(text) - _SHOWN_PAYLOAD_CHARACTERS:,} characters more"

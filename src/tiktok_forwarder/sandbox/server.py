@@ -104,11 +104,11 @@ class Sandbox:
         event_source_id: str | None = None,
         event: str | None = None,
         event_id: str | None = None,
-        duplicate: bool | None = None,
+        duplicates: bool | None = None,
         limit: int | None = None,
     ) -> list[ReceivedEvent]:
         """Those still kept, in order of arrival; with a limit, the newest."""
-        return self._book.events(EventFilter(event_source_id, event, event_id, duplicate), limit)
+        return self._book.events(EventFilter(event_source_id, event, event_id, duplicates), limit)
 
     def requests(self, *, limit: int | None = None) -> list[ReceivedRequest]:
         """Those still kept, in order of arrival; with a limit, the newest."""
@@ -143,11 +143,9 @@ class Sandbox:
     async def _receive(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         head = Head(request.headers.get("Access-Token"), request.content_type, self._now_seconds())
         step = self.script.take_for_request()
-        if isinstance(step, Reset) and step.when == "before_body":
-            arrival, verdict = Arrival(endpoint, 0), Verdict(step=step, is_scripted=True)
-        else:
-            arrival = read_arrival(endpoint, await request.read())
-            verdict = self._decide(arrival, head, step)
+        strikes_early = isinstance(step, Reset) and step.when == "before_body"
+        arrival = Arrival(endpoint, 0) if strikes_early else read_arrival(endpoint, await request.read())
+        verdict = self._decide(arrival, head, step)
         status = verdict.status(by_code=self._options.status_by_code)
         events = self._book.enter(arrival, head, verdict, status)
         if self._log is not None:
