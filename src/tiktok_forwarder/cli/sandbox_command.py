@@ -11,7 +11,7 @@ from tiktok_forwarder.sandbox import SandboxError, SandboxOptions, serve_sandbox
 
 @click.command("sandbox", short_help="Run TikTok's endpoints locally.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option("--port", default=8091, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option(
     "--log",
     "log_path",
