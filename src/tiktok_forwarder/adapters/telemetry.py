@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -140,11 +141,18 @@ class Telemetry:
             "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
         )
 
+        # Called for every request: finding a label's counter anew costs more than counting.
+        self._request_counter = cache(self._requests.labels)
+        self._request_timer = cache(self._request_seconds.labels)
+        self._batch_counter = cache(self._batches.labels)
+        self._event_counter = cache(self._received.labels)
+        self._warning_counter = cache(self._warnings.labels)
+
     # --- ingest and accepting ---
 
     def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
-        self._requests.labels(route, status, reason).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._request_counter(route, status, reason).inc()
+        self._request_timer(route).observe(seconds)
         # A refusal is data that the sender loses, unless it tries again: both are worth a line.
         if status >= _FIRST_REFUSAL:
             self._tell_refusal(route, status, reason)
@@ -163,8 +171,8 @@ class Telemetry:
         told.requests, told.silent_until = 0, now + _SILENCE_SECONDS
 
     def received(self, input_name: str, batches: int, events: int) -> None:
-        self._batches.labels(input_name).inc(batches)
-        self._received.labels(input_name).inc(events)
+        self._batch_counter(input_name).inc(batches)
+        self._event_counter(input_name).inc(events)
 
     def historical(self, input_name: str, events: int) -> None:
         self._historical.labels(input_name).inc(events)
@@ -177,7 +185,7 @@ class Telemetry:
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
     def warned(self, connection_id: str, warning: str) -> None:
-        self._warnings.labels(connection_id, warning).inc()
+        self._warning_counter(connection_id, warning).inc()
 
     # --- delivery ---
 
