@@ -171,8 +171,16 @@ async def test_a_taken_port_stops_the_start() -> None:
     """One clear sentence that names the port; what was opened is closed."""
     async with Sandbox() as first:
         port = int(first.url.rpartition(":")[2])
-        with pytest.raises(SandboxError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: "):
+        with pytest.raises(
+            SandboxError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: Address already in use\.$"
+        ):
             await Sandbox().start(port=port)
+
+
+async def test_an_address_of_another_machine_stops_the_start() -> None:
+    """One clear sentence in the words of the system."""
+    with pytest.raises(SandboxError, match=r"^The sandbox cannot listen on 203\.0\.113\.1, port 0: Cannot assign "):
+        await Sandbox().start("203.0.113.1")
 
 
 async def test_it_can_be_started_again_and_keeps_its_memory() -> None:

@@ -1,5 +1,6 @@
 """The sandbox itself: TikTok's three endpoints over HTTP, in the caller's event loop."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,9 @@ class Sandbox:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self.stop()
-            raise SandboxError(f"The sandbox cannot listen on {host}, port {port}: {error.strerror}.") from None
+            # asyncio wraps the system's words in its own, names' lookup has numbers below 0.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise SandboxError(f"The sandbox cannot listen on {host}, port {port}: {reason}.") from None
         bound_host, bound_port = self._runner.addresses[0][:2]
         self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
 
