@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench coverage lock clean
+.PHONY: help demo test check format docs bench coverage lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -29,6 +29,10 @@ format: ## format the code and mend what the linter can mend
 	@scripts/set-up dev
 	$(BIN)/python -m ruff format
 	$(BIN)/python -m ruff check --fix
+
+docs: ## write docs/reference/ anew, from what the program knows of itself
+	@scripts/set-up dev
+	$(BIN)/python -m scripts.write_reference
 
 bench: ## measure; ARGS="mapping" chooses one of bench/bench_*.py
 	@scripts/set-up dev
