@@ -64,7 +64,7 @@ class LeasedEvent(Struct, frozen=True, gc=False):
     """A stored event in the hands of a deliverer.
 
     `attempts` counts those made before this lease. `unanswered_at_ms` is the time of the first attempt that ended
-    without an answer, if any.
+    without an answer, if any. `subjects` are those of `NewEvent`.
     """
 
     event_no: int
@@ -76,6 +76,7 @@ class LeasedEvent(Struct, frozen=True, gc=False):
     attempts: int
     first_attempt_at_ms: int | None
     unanswered_at_ms: int | None
+    subjects: tuple[int, ...] = ()
 
 
 class Lease(Struct, frozen=True):

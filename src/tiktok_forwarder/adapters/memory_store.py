@@ -255,6 +255,7 @@ def _leased(waiting: _Waiting) -> LeasedEvent:
         waiting.attempts,
         waiting.first_attempt_at_ms,
         waiting.unanswered_at_ms,
+        event.subjects,
     )
 
 

@@ -1,6 +1,7 @@
 """One connection's queue in the database: what waits, in which order it is leased, and how much there is."""
 
 import heapq
+import struct
 from typing import Any, Final, NamedTuple
 
 from tiktok_forwarder.adapters.sqlite_writer import Transaction
@@ -111,7 +112,7 @@ class Group:
 
     def add(self, row: Any) -> bool:
         """Whether the event is in the group now; False if it must wait for another."""
-        due_ms, event_no, revision, wire_form, *_, payload, _, _, _, _ = row
+        due_ms, event_no, revision, wire_form, *_, payload, _, _, _, _, packed = row
         if event_no in self.places:
             return True
         if not self.events:
@@ -121,6 +122,7 @@ class Group:
         if wire_form != self.wire_form or len(self.events) >= most or not fits:
             return False
         self._bytes += len(payload)
-        self.events.append(LeasedEvent(event_no, revision, *row[4:]))
+        subjects = struct.unpack(f">{len(packed) // 8}Q", packed)
+        self.events.append(LeasedEvent(event_no, revision, *row[4:-1], subjects))
         self.places[event_no] = Place(due_ms, event_no, len(payload))
         return True

@@ -44,11 +44,15 @@ class Mapped(Struct, frozen=True, gc=False):
 
 
 class Dropped(Struct, frozen=True, gc=False):
-    """An mParticle event that does not go to TikTok. `detail` is one sentence for a person, free of identity values."""
+    """An mParticle event that does not go to TikTok. `detail` is one sentence for a person, free of identity values.
+
+    `subjects` are those of `Mapped`.
+    """
 
     event_index: int
     reason: DropReason
     detail: str
+    subjects: tuple[str, ...] = ()
 
 
 Outcome = Mapped | Dropped

@@ -68,13 +68,13 @@ class Mapper:
         event_type = flag_text(event.event_type) if event is not None else None
         if event is None or event_type is None or event.data is None:
             detail = "The event is no object, or lacks its event_type or its data."
-            outcomes.append(Dropped(index, "malformed_event", detail))
+            outcomes.append(Dropped(index, "malformed_event", detail, shared.subjects))
             return
         event_type = event_type.lower()
         refusal = self._refusal(shared, event.data, event_type)
         drafts = self._drafts(shared, event, event.data, event_type) if refusal is None else refusal
         if isinstance(drafts, Refusal):
-            outcomes.append(Dropped(index, drafts.reason, drafts.detail))
+            outcomes.append(Dropped(index, drafts.reason, drafts.detail, shared.subjects))
             return
         for draft in drafts:
             outcomes.append(self._outgoing(shared, index, event.data, event_type, draft))
@@ -166,15 +166,14 @@ class Mapper:
         if url is None and self._page_url_fallback:
             url = flag_text(data.page_url)
         if received_at_ms - timestamp_ms > self._max_age_ms:
-            return Dropped(
-                index, "event_too_old", f"The event is older than {self.connection.max_event_age_days} days."
-            )
+            detail = f"The event is older than {self.connection.max_event_age_days} days."
+            return Dropped(index, "event_too_old", detail, shared.subjects)
         if url is None:
-            return Dropped(index, "missing_page_url", "There is no page address: set the custom flag TikTok.URL.")
+            return Dropped(index, "missing_page_url", _NO_URL, shared.subjects)
         if not is_page_url(url):
-            return Dropped(index, "invalid_page_url", _INVALID_URL)
+            return Dropped(index, "invalid_page_url", _INVALID_URL, shared.subjects)
         if shared.late_refusal is not None:
-            return Dropped(index, shared.late_refusal.reason, shared.late_refusal.detail)
+            return Dropped(index, shared.late_refusal.reason, shared.late_refusal.detail, shared.subjects)
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
@@ -235,6 +234,7 @@ def _event_1_0(
 
 _NO_PROPERTIES: Final = Properties()
 _NO_FLAGS: Final = CustomFlags()
+_NO_URL: Final = "There is no page address: set the custom flag TikTok.URL."
 _INVALID_URL: Final = "The page address must start with http:// or https://, name a host and hold no white space."
 
 

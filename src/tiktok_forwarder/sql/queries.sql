@@ -21,22 +21,22 @@ INSERT INTO waiting (
 
 -- name: fresh_events: events never tried, oldest first, after a number
 SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms
+    first_attempt_at_ms, unanswered_at_ms, subjects
 FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 AND event_no > :after ORDER BY event_no;
 
 -- name: newest_events: events never tried, newest first
 SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms
+    first_attempt_at_ms, unanswered_at_ms, subjects
 FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 ORDER BY event_no DESC;
 
 -- name: due_retries: events whose next attempt is due, longest due first
 SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms
+    first_attempt_at_ms, unanswered_at_ms, subjects
 FROM waiting WHERE queue_no = :queue_no AND due_ms BETWEEN 1 AND :now_ms ORDER BY due_ms, event_no;
 
 -- name: one_event: an event by its key
 SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms
+    first_attempt_at_ms, unanswered_at_ms, subjects
 FROM waiting WHERE queue_no = :queue_no AND due_ms = :due_ms AND event_no = :event_no;
 
 -- name: retry_keys: keys of events to be tried again, next due first
