@@ -5,9 +5,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
-
-from msgspec import structs
+from typing import Final
 
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
 from tiktok_forwarder.adapters.memory_store import MemoryStore
@@ -18,7 +16,7 @@ from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.http.api import build_api
+from tiktok_forwarder.http.api import build_api, caller_with_key, local_caller
 from tiktok_forwarder.http.body import BodyLimits
 from tiktok_forwarder.http.front import Front
 from tiktok_forwarder.http.guard import guarded
@@ -27,10 +25,15 @@ from tiktok_forwarder.http.server import Servers
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.ports import DocumentStore, SecretBox
 from tiktok_forwarder.service.accept import Acceptor, SubjectHash
+from tiktok_forwarder.service.api_keys import ApiKeys
+from tiktok_forwarder.service.check import ConnectionCheck
 from tiktok_forwarder.service.connections import Connections
+from tiktok_forwarder.service.dead_letters import DeadLetters
+from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
-from tiktok_forwarder.service.delivery_roles import DeliveryPolicy
+from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
 from tiktok_forwarder.service.inputs import Inputs
+from tiktok_forwarder.service.pausing import Pausing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
 _SUBJECT_KEY: Final = "subject_key"
@@ -51,7 +54,7 @@ class Application:
         telemetry: Telemetry,
     ) -> None:
         self._settings = settings
-        self._store = store
+        self.store = store
         self._clock = SystemClock()
         self._telemetry = telemetry
         self.inputs = Inputs(store, box, self._clock)
@@ -77,7 +80,12 @@ class Application:
         )
         limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
         self._ingest = Ingest(self._acceptor, self.inputs, limits, observer=telemetry)
-        self.api = build_api(self)
+        self.api_keys = ApiKeys(store, self._clock)
+        self.pausing = Pausing(store, self._clock, self.connections)
+        self.deletion = ConnectionDeletion(self.connections, store, self._clock)
+        self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify)
+        self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
+        self.api = build_api(self, local_caller)
         self._servers: Servers | None = None
         self._is_delivering = False
 
@@ -89,10 +97,13 @@ class Application:
         """Read inputs and connections. Raises `ConfigurationError` and `SecretUnreadable`."""
         await self.inputs.load()
         await self.connections.load()
+        await self.api_keys.load()
+        await self.deletion.sweep()
 
     async def start(self) -> None:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
-        front = Front(self._ingest, self._not_ready, self._exposition)
+        keyed_api = build_api(self, caller_with_key(self.api_keys))
+        front = Front(self._ingest, keyed_api, self._not_ready, self._exposition)
         self._servers = Servers(
             guarded(front, self._telemetry),
             guarded(self.api, self._telemetry),
@@ -103,6 +114,7 @@ class Application:
         self.connections.on_change(self.deliverer.reload)
         await self.deliverer.start()
         self._is_delivering = True
+        self.pausing.deliverer = self.deliverer
         await self._servers.start()
 
     async def stop(self) -> None:
@@ -114,51 +126,30 @@ class Application:
         if self._is_delivering:
             await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
         await self._sender.close()
-        await self._store.close()
+        await self.store.close()
 
-    async def status(self) -> Mapping[str, Any]:
-        """What the service holds and has done, for people: books, queues and delivery by connection."""
-        totals = await self._store.totals()
-        counts = await self._store.counts()
-        statuses = self.deliverer.statuses() if self._is_delivering else {}
-        return {
-            "running": self._is_delivering,
-            "connections": [
-                {
-                    "id": each.id,
-                    "name": each.name,
-                    "totals": _totals_of(each.id, totals),
-                    "queue": structs.asdict(counts[each.id]) if each.id in counts else None,
-                    "delivery": _plain(statuses.get(each.id)),
-                }
-                for each in self.connections.all()
-            ],
-        }
+    @property
+    def is_running(self) -> bool:
+        """Whether events are being taken and delivered, or the API alone was opened."""
+        return self._is_delivering
+
+    def statuses(self) -> Mapping[str, DeliveryStatus]:
+        """By connection id; empty while nothing is being delivered."""
+        return self.deliverer.statuses() if self._is_delivering else {}
 
     async def _not_ready(self) -> Sequence[str]:
         if self._ingest.is_stopping:
             return ["stopping"]
-        return await self._store.troubles()
+        return await self.store.troubles()
 
     async def _exposition(self) -> bytes:
         figures = self._telemetry.figures
         with contextlib.suppress(StoreUnavailable):
-            figures.totals = await self._store.totals()
-            figures.counts = await self._store.counts()
-        figures.statuses = self.deliverer.statuses()
+            figures.totals = await self.store.totals()
+            figures.counts = await self.store.counts()
+        figures.statuses = self.statuses()
         figures.now_ms = self._clock.now_ms()
         return self._telemetry.exposition()
-
-
-def _totals_of(connection_id: str, totals: Sequence[Any]) -> dict[str, Any]:
-    rows = [row for row in totals if row.connection_id == connection_id]
-    plain: dict[str, Any] = {row.counter: row.count for row in rows if row.counter != "dropped"}
-    plain["dropped"] = {row.reason: row.count for row in rows if row.counter == "dropped"}
-    return plain
-
-
-def _plain(status: Any) -> dict[str, Any] | None:
-    return structs.asdict(status) if status is not None else None
 
 
 def _policy(settings: Settings) -> DeliveryPolicy:

@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.bootstrap import Application, open_application
+from tiktok_forwarder.cli.api_client import asgi_call
 from tiktok_forwarder.sandbox import Sandbox
 from tiktok_forwarder.settings import load_settings
 
@@ -95,7 +96,8 @@ class Service:
         return (await self.application.connections.add(given, "test")).id
 
     async def status(self) -> dict[str, Any]:
-        return dict(await self.application.status())
+        answer: dict[str, Any] = json.loads((await asgi_call(self.application.api, "GET", "/api/status", b""))[1])
+        return answer
 
     async def until_delivered(self, sandbox: Sandbox, count: int) -> None:
         """Wait until TikTok's stand-in has this many distinct events and the queue is empty."""

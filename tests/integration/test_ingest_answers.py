@@ -110,7 +110,7 @@ async def test_a_malformed_event_costs_itself_alone(tmp_path: Path) -> None:
         await service.add_connection()
         assert (await service.post(body=batch)).status == 202
         (connection,) = (await service.status())["connections"]
-    assert connection["totals"] == {"accepted": 3, "dropped": {"malformed_event": 1}}
+    assert (connection["totals"], connection["dropped"]) == ({"accepted": 3, "dropped": 1}, {"malformed_event": 1})
 
 
 async def test_historical_events_are_counted_and_not_forwarded(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_historical_events_are_counted_and_not_forwarded(tmp_path: Path) -
         metrics = await service.metrics()
         (connection,) = (await service.status())["connections"]
     assert 'tiktok_forwarder_historical_events_total{input="shop"} 2.0' in metrics
-    assert connection["totals"] == {"dropped": {}} and connection["queue"] is None
+    assert (connection["totals"], connection["queue"]) == ({"dropped": 0}, None)
 
 
 async def test_a_full_store_asks_for_patience(tmp_path: Path) -> None:

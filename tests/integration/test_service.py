@@ -116,7 +116,7 @@ async def test_what_was_accepted_is_delivered_after_a_restart(tmp_path: Path) ->
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
         await service.until_delivered(sandbox, 2)
         (connection,) = (await service.status())["connections"]
-        assert connection["totals"] == {"accepted": 2, "delivered": 2, "dropped": {}}
+        assert connection["totals"] == {"accepted": 2, "delivered": 2, "dropped": 0}
         assert (await service.post(body=fresh_batch("m1"))).status == 202
         assert await service.waiting() == 0
 

@@ -66,10 +66,11 @@ async def _in_process(settings: Settings, method: str, path: str, content: bytes
     from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
 
     async with open_application(settings, os.environ) as application:
-        return await _asgi(application.api, method, path, content)
+        return await asgi_call(application.api, method, path, content)
 
 
-async def _asgi(app: Any, method: str, path: str, content: bytes) -> tuple[int, bytes]:
+async def asgi_call(app: Any, method: str, path: str, content: bytes) -> tuple[int, bytes]:
+    """One request to an ASGI application in this process: status and body of its answer."""
     status = 500
     answer = bytearray()
 

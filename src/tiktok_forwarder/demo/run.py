@@ -207,7 +207,7 @@ class _Demo:
         totals, queue = connection["totals"], connection["queue"] or {}
         ends = {
             "delivered": totals.get("delivered", 0),
-            "dropped": sum(totals["dropped"].values()),
+            "dropped": totals["dropped"],
             "dead-lettered": totals.get("dead_lettered", 0),
             "erased": totals.get("erased", 0),
             "waiting": queue.get("waiting", 0),

@@ -50,7 +50,7 @@ def _connections(status: dict[str, Any]) -> Table:
         table.add_column(column, justify="left" if column == "connection" else "right")
     for each in status["connections"]:
         totals, queue = each["totals"], each["queue"] or {}
-        dropped = sum(totals["dropped"].values())
+        dropped = totals["dropped"]
         figures = (
             totals.get("accepted", 0),
             totals.get("accepted", 0) - dropped,
@@ -66,7 +66,7 @@ def _connections(status: dict[str, Any]) -> Table:
 def _drops(status: dict[str, Any]) -> Text:
     reasons: dict[str, int] = {}
     for each in status["connections"]:
-        for reason, count in each["totals"]["dropped"].items():
+        for reason, count in each["dropped"].items():
             reasons[reason] = reasons.get(reason, 0) + count
     told = [f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda row: -row[1])]
     return Text("dropped: " + (", ".join(told) or "none"), overflow="fold")

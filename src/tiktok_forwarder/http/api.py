@@ -1,67 +1,84 @@
 """The API for people and programs that run the service: the one way to change anything.
 
-It is served on a Unix socket in the data directory, which only the service's own user can open.
+On the Unix socket of the data directory, which only the service's own user can open, everything is allowed. On the
+service's port a key is needed, and only this machine is answered: a proxy with TLS on it is what others speak to.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict, StoreFull, StoreUnavailable
-from tiktok_forwarder.mapping.connection import Connection, connection_document
-from tiktok_forwarder.service.connections import Connections
-from tiktok_forwarder.service.inputs import Input, Inputs
+from tiktok_forwarder.domain.errors import (
+    ConfigurationError,
+    RevisionConflict,
+    SecretUnreadable,
+    StoreFull,
+    StoreUnavailable,
+    UnknownName,
+)
+from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
+from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
+from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
+from tiktok_forwarder.http.api_service import SERVICE_ENDPOINTS
+from tiktok_forwarder.http.endpoint import Endpoint, decoded_call, json_answer, may, refusal
+from tiktok_forwarder.http.openapi import document_of
+from tiktok_forwarder.http.origin import is_of_this_machine
+from tiktok_forwarder.service.api_keys import ApiKeys, Scope
 
-_MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *INPUT_ENDPOINTS,
+    *CONNECTION_ENDPOINTS,
+    *DEAD_LETTER_ENDPOINTS,
+    *SERVICE_ENDPOINTS,
+)
 BY_COMMAND_LINE: Final = "command line"
 
-_T = TypeVar("_T")
+
+Caller = Callable[[Request], tuple[str, Scope]]
+"""Who calls, and what they may do. Raises `HTTPException` for somebody unknown."""
 
 
-class NewInputRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What is not given is made up."""
-
-    name: str
-    key: str | None = None
-    secret: str | None = None
-    authorization: str | None = None
+def local_caller(_request: Request) -> tuple[str, Scope]:
+    """Whoever can open the socket owns the data directory."""
+    return BY_COMMAND_LINE, "admin"
 
 
-class ApiParts(Protocol):
-    """What the API works on."""
+def caller_with_key(keys: ApiKeys) -> Caller:
+    def caller(request: Request) -> tuple[str, Scope]:
+        if not is_of_this_machine(request.scope):
+            raise HTTPException(403, "the API answers this machine only: put a proxy with TLS on it")
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise HTTPException(401, "an API key is needed: Authorization: Bearer …")
+        return f"API key {found.name}", found.scope
 
-    @property
-    def inputs(self) -> Inputs: ...
-
-    @property
-    def connections(self) -> Connections: ...
-
-    async def status(self) -> Mapping[str, Any]: ...
+    return caller
 
 
-def build_api(parts: ApiParts) -> Starlette:
-    """The API as an ASGI application."""
-    api = _Api(parts)
+def build_api(parts: Any, caller: Caller) -> Starlette:
+    """The API as an ASGI application; `parts` is what the endpoints work on."""
+    document = document_of(ENDPOINTS)
+
+    async def openapi(request: Request) -> Response:
+        caller(request)
+        return json_answer(document)
+
+    routes = [Route(path, _by_method(parts, caller, found), methods=_methods(found)) for path, found in _by_path()]
     return Starlette(
-        routes=[
-            Route("/api/inputs", api.inputs, methods=["GET"]),
-            Route("/api/inputs", api.add_input, methods=["POST"]),
-            Route("/api/connections", api.connections, methods=["GET"]),
-            Route("/api/connections", api.add_connection, methods=["POST"]),
-            Route("/api/connections/{name}", api.connection, methods=["GET"]),
-            Route("/api/status", api.status, methods=["GET"]),
-        ],
+        routes=[*routes, Route("/api/openapi.json", openapi, methods=["GET"])],
         exception_handlers={
             ConfigurationError: _told_problems,
-            RevisionConflict: _told_conflict,
-            StoreFull: _told_unavailable,
-            StoreUnavailable: _told_unavailable,
+            UnknownName: _told(404, "NOT_FOUND"),
+            RevisionConflict: _told(409, "CONFLICT"),
+            StoreFull: _told(503, "UNAVAILABLE"),
+            StoreUnavailable: _told(503, "UNAVAILABLE"),
+            SecretUnreadable: _told(422, "INVALID"),
             HTTPException: _told_http,
             # Starlette raises it again after the answer, for whoever serves the application to tell.
             Exception: _told_fault,
@@ -69,94 +86,63 @@ def build_api(parts: ApiParts) -> Starlette:
     )
 
 
-class _Api:
-    def __init__(self, parts: ApiParts) -> None:
-        self._parts = parts
-
-    async def inputs(self, _request: Request) -> Response:
-        return _json([_shown_input(each) for each in self._parts.inputs.all()])
-
-    async def add_input(self, request: Request) -> Response:
-        given = _decoded(await _body(request), NewInputRequest)
-        new = await self._parts.inputs.add(
-            given.name,
-            key=given.key,
-            secret=given.secret,
-            authorization=given.authorization,
-            changed_by=BY_COMMAND_LINE,
-        )
-        return _json(new, 201)
-
-    async def connections(self, _request: Request) -> Response:
-        return _json([_shown_connection(each) for each in self._parts.connections.all()])
-
-    async def connection(self, request: Request) -> Response:
-        name: str = request.path_params["name"]
-        found = self._parts.connections.find(name)
-        if found is None:
-            raise HTTPException(404, f"there is no connection named {name}")
-        return _json(_shown_connection(found))
-
-    async def add_connection(self, request: Request) -> Response:
-        given = _decoded(await _body(request), dict[str, Any])
-        connection = await self._parts.connections.add(given, BY_COMMAND_LINE)
-        return _json(_shown_connection(connection), 201)
-
-    async def status(self, _request: Request) -> Response:
-        return _json(await self._parts.status())
+def _by_path() -> Sequence[tuple[str, list[Endpoint]]]:
+    paths: dict[str, list[Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, []).append(endpoint)
+    # A fixed path goes before one with a name in its place.
+    return sorted(paths.items(), key=lambda each: "{" in each[0])
 
 
-def _shown_input(each: Input) -> dict[str, Any]:
-    return {"id": each.id, "name": each.name, "key": each.key, "webhook_path": f"/webhook/{each.name}"}
+def _methods(endpoints: Sequence[Endpoint]) -> list[str]:
+    return [endpoint.method for endpoint in endpoints]
 
 
-def _shown_connection(connection: Connection) -> dict[str, Any]:
-    """Everything but the access token, which is never shown again."""
-    return {"id": connection.id, "revision": connection.revision, **connection_document(connection)}
+def _by_method(parts: Any, caller: Caller, endpoints: Sequence[Endpoint]) -> Callable[[Request], Any]:
+    of_method = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def answer(request: Request) -> Response:
+        endpoint = of_method.get(request.method) or of_method["GET"]
+        who, scope = caller(request)
+        if not may(scope, endpoint.scope):
+            raise HTTPException(403, f"this needs the scope {endpoint.scope}; the key has {scope}")
+        call = await decoded_call(endpoint, request, parts, who)
+        return json_answer(await endpoint.run(call), endpoint.status)
+
+    return answer
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is larger than the {_MAX_BODY_BYTES} bytes allowed")
-    return bytes(body)
+def _told(status: int, code: str) -> Callable[[Request, Exception], Any]:
+    async def told(_request: Request, error: Exception) -> Response:
+        return refusal(status, code, str(error))
 
-
-def _decoded(body: bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HTTPException(400, f"the body cannot be read: {error}") from None
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _errors(status: int, code: str, messages: tuple[str, ...]) -> Response:
-    return _json({"errors": [{"code": code, "message": message} for message in messages]}, status)
+    return told
 
 
 async def _told_problems(_request: Request, error: Exception) -> Response:
     problems = error.problems if isinstance(error, ConfigurationError) else (str(error),)
-    return _errors(422, "INVALID", tuple(problems))
+    return refusal(422, "INVALID", *problems)
 
 
-async def _told_conflict(_request: Request, error: Exception) -> Response:
-    return _errors(409, "CONFLICT", (str(error),))
-
-
-async def _told_unavailable(_request: Request, error: Exception) -> Response:
-    return _errors(503, "UNAVAILABLE", (str(error),))
-
-
-async def _told_fault(_request: Request, _error: Exception) -> Response:
-    return _errors(500, "INTERNAL", ("a fault of the service: its log says where",))
+_CODES: Final = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
 
 
 async def _told_http(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    code = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}.get(status, "ERROR")
-    return _errors(status, code, (str(getattr(error, "detail", error)),))
+    status, detail, headers = 500, str(error), None
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, error.headers
+    answer = refusal(status, _CODES.get(status, "ERROR"), detail)
+    answer.headers.update(headers or {})
+    return answer
+
+
+async def _told_fault(_request: Request, _error: Exception) -> Response:
+    return refusal(500, "INTERNAL", "a fault of the service: its log says where")

@@ -1,13 +1,14 @@
 """The service's public side: senders' routes first, then health and metrics; everything else is not there."""
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from tiktok_forwarder.http.body import Receive, Scope, Send
+from tiktok_forwarder.http.guard import AsgiApplication
 from tiktok_forwarder.http.ingest import Ingest
+from tiktok_forwarder.http.origin import is_of_this_machine, is_proxied
 
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Final = (b"content-type", b"application/json")
@@ -22,8 +23,9 @@ Exposition = Callable[[], Awaitable[bytes]]
 class Front:
     """The ASGI application on the service's port."""
 
-    def __init__(self, ingest: Ingest, readiness: Readiness, exposition: Exposition) -> None:
+    def __init__(self, ingest: Ingest, api: AsgiApplication, readiness: Readiness, exposition: Exposition) -> None:
         self._ingest = ingest
+        self._api = api
         self._readiness = readiness
         self._exposition = exposition
 
@@ -33,6 +35,8 @@ class Front:
         path: str = scope["path"]
         if self._ingest.handles(path):
             await self._ingest(scope, receive, send)
+        elif path.startswith("/api/"):
+            await self._api(scope, receive, send)
         elif path == "/healthz":
             await _answer(send, 200, b"ok\n", _TEXT)
         elif path == "/readyz":
@@ -46,25 +50,14 @@ class Front:
             await _answer(send, 404, body, _JSON)
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
-        if not _is_of_this_machine(scope):
+        # A proxy on this machine speaks for others, whatever address it has itself.
+        if not is_of_this_machine(scope) or is_proxied(scope):
             body = msgspec.json.encode(
                 {"errors": [{"code": "FORBIDDEN", "message": "metrics are for this machine's own processes"}]}
             )
             await _answer(send, 403, body, _JSON)
             return
         await _answer(send, 200, await self._exposition(), _METRICS)
-
-
-def _is_of_this_machine(scope: Scope) -> bool:
-    client = scope.get("client")
-    headers = dict(scope["headers"])
-    # A proxy on this machine speaks for others, whatever address it has itself.
-    if not client or b"x-forwarded-for" in headers or b"forwarded" in headers:
-        return False
-    try:
-        return ipaddress.ip_address(client[0]).is_loopback
-    except ValueError:
-        return False
 
 
 async def _answer(send: Send, status: int, body: bytes, content_type: tuple[bytes, bytes]) -> None:

@@ -1,0 +1,94 @@
+"""The API's endpoints of inputs."""
+
+from typing import Final
+
+from tiktok_forwarder.http.api_types import InputView, NewInputBody, RemovedView, RotateBody
+from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.service.inputs import Input, NewInput
+
+
+def _view(found: Input) -> InputView:
+    rotating = len(found.secret_digests) > 1
+    return InputView(found.id, found.revision, found.name, found.key, f"/webhook/{found.name}", rotating)
+
+
+async def _list(call: Call) -> list[InputView]:
+    return [_view(each) for each in call.parts.inputs.all()]
+
+
+async def _add(call: Call) -> NewInput:
+    given: NewInputBody = call.body
+    new: NewInput = await call.parts.inputs.add(
+        given.name, key=given.key, secret=given.secret, authorization=given.authorization, changed_by=call.who
+    )
+    return new
+
+
+async def _rotate(call: Call) -> NewInput:
+    given: RotateBody = call.body
+    new: NewInput = await call.parts.inputs.rotate(
+        call.path["name"], secret=given.secret, authorization=given.authorization, changed_by=call.who
+    )
+    return new
+
+
+async def _retire(call: Call) -> InputView:
+    return _view(await call.parts.inputs.retire(call.path["name"], call.who))
+
+
+async def _remove(call: Call) -> RemovedView:
+    removed = await call.parts.inputs.remove(call.path["name"], call.who)
+    return RemovedView(removed.id, removed.name)
+
+
+_INPUTS: Final = "/api/inputs"
+_ONE: Final = "/api/inputs/{name}"
+
+INPUT_ENDPOINTS: Final = (
+    Endpoint("GET", _INPUTS, "list_inputs", "The inputs, without their secrets.", "read", list[InputView], _list),
+    Endpoint(
+        "POST",
+        _INPUTS,
+        "add_input",
+        "Add an input; its secrets are shown this once.",
+        "admin",
+        NewInput,
+        _add,
+        body=NewInputBody,
+        status=201,
+        can_refuse=True,
+    ),
+    Endpoint(
+        "POST",
+        f"{_ONE}/rotate",
+        "rotate_input",
+        "New secrets beside the old ones, which stay valid until they are retired.",
+        "admin",
+        NewInput,
+        _rotate,
+        body=RotateBody,
+        can_miss=True,
+        can_refuse=True,
+    ),
+    Endpoint(
+        "POST",
+        f"{_ONE}/retire",
+        "retire_secrets",
+        "Only the newest secrets stay valid.",
+        "admin",
+        InputView,
+        _retire,
+        can_miss=True,
+        can_refuse=True,
+    ),
+    Endpoint(
+        "DELETE",
+        _ONE,
+        "remove_input",
+        "Refuse its senders from now on.",
+        "admin",
+        RemovedView,
+        _remove,
+        can_miss=True,
+    ),
+)

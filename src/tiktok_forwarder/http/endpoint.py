@@ -1,0 +1,102 @@
+"""An API as a table of endpoints: routes, authorization and the OpenAPI document are all made from it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tiktok_forwarder.service.api_keys import SCOPES, Scope
+
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+_T = TypeVar("_T")
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """A query or body without members."""
+
+
+class Problem(Struct, frozen=True):
+    """`code` is for programs, `message` one sentence for people."""
+
+    code: str
+    message: str
+
+
+class Problems(Struct, frozen=True):
+    """The body of every refusal."""
+
+    errors: list[Problem]
+
+
+class Call(Struct):
+    """One request to an endpoint, decoded. `who` is for histories: a key's name, or the command line."""
+
+    parts: Any
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    who: str
+
+
+class Endpoint(Struct, frozen=True):
+    """`query` and `body` are the types that they are decoded to; `answer` is the type of a successful answer."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    scope: Scope
+    answer: Any
+    run: Callable[[Call], Awaitable[Any]]
+    query: type[Struct] = Nothing
+    body: Any = None
+    status: int = 200
+    can_miss: bool = False
+    can_refuse: bool = False
+
+
+def may(scope: Scope, needed: Scope) -> bool:
+    return SCOPES.index(scope) >= SCOPES.index(needed)
+
+
+async def decoded_call(endpoint: Endpoint, request: Request, parts: Any, who: str) -> Call:
+    """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
+    query = _from_query(request, endpoint.query)
+    body = await _from_body(request, endpoint.body) if endpoint.body is not None else None
+    return Call(parts, request.path_params, query, body, who)
+
+
+def _from_query(request: Request, kind: type[_T]) -> _T:
+    given = {name: value for name, value in request.query_params.multi_items()}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise HTTPException(400, f"the query cannot be used: {error}") from None
+
+
+async def _from_body(request: Request, kind: Any) -> Any:
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise HTTPException(415, "the body must be JSON: content-type application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the body is larger than the {MAX_BODY_BYTES} bytes allowed")
+    try:
+        return msgspec.json.decode(bytes(body), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HTTPException(400, f"the body cannot be read: {error}") from None
+
+
+def json_answer(value: object, status: int = 200) -> Response:
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+def refusal(status: int, code: str, *messages: str) -> Response:
+    return json_answer(Problems([Problem(code, message) for message in messages]), status)

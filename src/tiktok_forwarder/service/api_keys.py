@@ -1,0 +1,104 @@
+"""API keys: who may speak to the API over the network. Kept as digests: a key is shown once, when it is made."""
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.ports import Clock, Document, DocumentStore
+
+Scope = Literal["read", "operate", "admin"]
+"""read looks; operate also pauses, resumes, checks, replays and discards; admin changes everything."""
+SCOPES: Final[tuple[Scope, ...]] = ("read", "operate", "admin")
+PREFIX: Final = "tfk_"
+_LONGEST_NAME: Final = 63
+
+
+class KeyRecord(Struct, frozen=True):
+    """A key as it is stored: `digest` is SHA-256, which is enough for 256 random bits."""
+
+    name: str
+    scope: Scope
+    digest: bytes
+    created_at_ms: int
+
+
+class ApiKey(Struct, frozen=True):
+    id: str
+    name: str
+    scope: Scope
+    created_at_ms: int
+
+
+class NewApiKey(Struct, frozen=True):
+    """A key with its secret, which is shown this once."""
+
+    id: str
+    name: str
+    scope: Scope
+    key: str
+
+
+class ApiKeys:
+    """The keys there are. Call `load` before use."""
+
+    def __init__(self, documents: DocumentStore, clock: Clock) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._records: dict[str, KeyRecord] = {}
+
+    async def load(self) -> None:
+        documents = await self._documents.list_documents("api_key")
+        self._records = {each.id: _record(each) for each in documents}
+
+    def all(self) -> list[ApiKey]:
+        return [ApiKey(key_id, each.name, each.scope, each.created_at_ms) for key_id, each in self._records.items()]
+
+    def find(self, key: str) -> ApiKey | None:
+        """The key that this is the secret of; None if there is none."""
+        digest = sha256(key.encode("utf-8", "surrogateescape")).digest()
+        # All are compared, whichever matches: the answer's time must tell nothing.
+        found = [key_id for key_id, each in self._records.items() if hmac.compare_digest(each.digest, digest)]
+        return next((each for each in self.all() if each.id in found), None)
+
+    async def make(self, name: str, scope: Scope, changed_by: str) -> NewApiKey:
+        """Raises `ConfigurationError`."""
+        name = name.strip()
+        problems: list[str] = []
+        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+            problems.append(f"name: must be 1 to {_LONGEST_NAME} printable characters")
+        if name.lower() in [each.name.lower() for each in self._records.values()]:
+            problems.append(f"name: there is a key named {name} already")
+        if problems:
+            raise ConfigurationError(problems)
+        key_id = f"ak_{secrets.token_hex(8)}"
+        key = PREFIX + secrets.token_urlsafe(32)
+        now_ms = self._clock.now_ms()
+        record = KeyRecord(name, scope, sha256(key.encode()).digest(), now_ms)
+        await self._documents.put_document(
+            "api_key",
+            key_id,
+            msgspec.json.encode(record),
+            expected_revision=0,
+            changed_by=changed_by,
+            now_ms=now_ms,
+        )
+        self._records[key_id] = record
+        return NewApiKey(key_id, name, scope, key)
+
+    async def revoke(self, name_or_id: str, changed_by: str) -> ApiKey:
+        """Raises `UnknownName`."""
+        found = next((each for each in self.all() if name_or_id in (each.id, each.name)), None)
+        if found is None:
+            raise UnknownName(f"there is no API key named {name_or_id}")
+        await self._documents.remove_document("api_key", found.id, changed_by=changed_by, now_ms=self._clock.now_ms())
+        del self._records[found.id]
+        return found
+
+
+def _record(document: Document) -> KeyRecord:
+    return msgspec.json.decode(document.body, type=KeyRecord)
