@@ -20,9 +20,11 @@ from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.ports import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
 from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import (
+    Attempt,
     DeliveryPolicy,
     DeliveryStatus,
     DeliveryTarget,
+    Settled,
     SettledAs,
     VerdictKind,
 )
@@ -156,15 +158,18 @@ class Witness:
     notes: list[str] = field(default_factory=list)
     changes: list[tuple[str, str]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    taken_back: int = 0
 
-    def attempted(
-        self, connection_id: str, verdict: VerdictKind, code: int | None, events: int, seconds: float
-    ) -> None:
-        assert seconds >= 0
-        self.attempts.append((connection_id, verdict, code, events))
+    def attempted(self, attempt: Attempt) -> None:
+        assert attempt.seconds >= 0
+        self.attempts.append((attempt.connection_id, attempt.verdict, attempt.answer.code, len(attempt.events)))
 
-    def settled(self, connection_id: str, outcome: SettledAs, count: int) -> None:
-        self.outcomes[connection_id, outcome] += count
+    def settled(self, settled: Settled) -> None:
+        for outcome, count in settled.counts.items():
+            self.outcomes[settled.connection_id, outcome] += count
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        self.taken_back += count
 
     def noted(self, connection_id: str, note: str) -> None:
         self.notes.append(note)

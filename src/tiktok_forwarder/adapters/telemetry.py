@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
-from tiktok_forwarder.service.delivery_roles import DeliveryStatus, SettledAs, VerdictKind
+from tiktok_forwarder.service.accept import Acceptance
+from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus, Settled
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4
@@ -184,22 +185,28 @@ class Telemetry:
         self._faults.inc()
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
+    def accepted(self, acceptance: Acceptance) -> None:
+        """The store's totals, which are exported, count it already."""
+
     def warned(self, connection_id: str, warning: str) -> None:
         self._warning_counter(connection_id, warning).inc()
 
     # --- delivery ---
 
-    def attempted(
-        self, connection_id: str, verdict: VerdictKind, code: int | None, events: int, seconds: float
-    ) -> None:
+    def attempted(self, attempt: Attempt) -> None:
+        connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code
         self._attempts.labels(connection_id, verdict, "" if code is None else str(code)).inc()
-        self._attempt_seconds.labels(connection_id).observe(seconds)
+        self._attempt_seconds.labels(connection_id).observe(attempt.seconds)
         if verdict != "accepted":
+            events = len(attempt.events)
             self._log.info("attempt failed", connection=connection_id, verdict=verdict, code=code, events=events)
 
-    def settled(self, connection_id: str, outcome: SettledAs, count: int) -> None:
-        if outcome == "dead_letter":
-            self._log.warning("dead-lettered", connection=connection_id, events=count)
+    def settled(self, settled: Settled) -> None:
+        if dead := settled.counts.get("dead_letter"):
+            self._log.warning("dead-lettered", connection=settled.connection_id, events=dead)
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        self._log.warning("dead letters taken back", connection=connection_id, events=count)
 
     def noted(self, connection_id: str, note: str) -> None:
         # The note itself may quote an event; it stands with the delivery status.

@@ -1,17 +1,18 @@
 """Accepting: a request's bytes become stored events, durable before the answer."""
 
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, Protocol
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.domain.outcome import Dropped, Mapped
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.ports import Arrivals, Clock, EventStore, NewEvent
+from tiktok_forwarder.ports import Admission, Arrivals, Clock, EventStore, NewEvent
 from tiktok_forwarder.service.connections import Connections
 
 SUBJECT_BYTES: Final = 8
@@ -21,6 +22,24 @@ class DeliveryNotice(Protocol):
     """Whoever delivers: is told of new events and must not block."""
 
     def notify(self, connection_id: str, new_events: int = 1) -> None: ...
+
+
+class DroppedEvent(Struct, frozen=True, gc=False):
+    """An event of a request that does not go to this connection; None was no object."""
+
+    connection_id: str
+    dropped: Dropped
+    event: Event | None
+
+
+class Acceptance(Struct, frozen=True):
+    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side."""
+
+    accepted_at_ms: int
+    events: Sequence[NewEvent]
+    warnings: Sequence[tuple[str, ...]]
+    admissions: Sequence[Admission]
+    drops: Sequence[DroppedEvent]
 
 
 class AcceptObserver(Protocol):
@@ -34,6 +53,10 @@ class AcceptObserver(Protocol):
 
     def stored(self, seconds: float) -> None:
         """The store took this long to make a request durable."""
+        ...
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        """This is durable now, and counted in the store's totals."""
         ...
 
     def historical(self, input_name: str, events: int) -> None:
@@ -55,7 +78,8 @@ class _Gathering(Struct):
     """What the outcomes of one request add up to."""
 
     events: list[NewEvent]
-    drops: Counter[tuple[str, str]]
+    warnings: list[tuple[str, ...]]
+    drops: list[DroppedEvent]
 
 
 class Acceptor:
@@ -85,7 +109,7 @@ class Acceptor:
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
         self._observer.received(input_name, len(batches), _count_events(batches))
-        gathering = _Gathering([], Counter())
+        gathering = _Gathering([], [], [])
         for mapper in self._connections.mappers_of(input_name):
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
@@ -102,7 +126,8 @@ class Acceptor:
         subjects: tuple[int, ...] | None = None
         for outcome in outcomes:
             if not isinstance(outcome, Mapped):
-                gathering.drops[connection.id, outcome.reason] += 1
+                event = batch.events[outcome.event_index] if batch.events else None
+                gathering.drops.append(DroppedEvent(connection.id, outcome, event))
                 continue
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.
@@ -110,11 +135,14 @@ class Acceptor:
             for warning in outcome.warnings:
                 self._observer.warned(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))
+            gathering.warnings.append(outcome.warnings)
 
     async def _store_all(self, gathering: _Gathering, now_ms: int) -> None:
         started = self._clock.monotonic_seconds()
-        admissions = await self._store.append(Arrivals(gathering.events, gathering.drops, now_ms))
+        drops: Counter[tuple[str, str]] = Counter((each.connection_id, each.dropped.reason) for each in gathering.drops)
+        admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
+        self._observer.accepted(Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops))
         stored = Counter(
             event.connection_id
             for event, admission in zip(gathering.events, admissions, strict=True)

@@ -1,18 +1,36 @@
 """The roles around the deliverer: who it delivers for, by which settings, and who is told what happened."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.outcome import (
+    Accepted,
+    Answer,
+    BadEvent,
+    Misconfigured,
+    Settlement,
+    Throttled,
+    TooLarge,
+    TryLater,
+    Verdict,
+)
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore, GroupLimits
+from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore, GroupLimits, LeasedEvent
 
 VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
 SettledAs = Literal["delivered", "retry", "dead_letter"]
+VERDICT_KINDS: Final[Mapping[type[Verdict], VerdictKind]] = {
+    Accepted: "accepted",
+    BadEvent: "bad_event",
+    TooLarge: "too_large",
+    Throttled: "throttled",
+    TryLater: "try_later",
+    Misconfigured: "misconfigured",
+}
 DeliveryCondition = Literal["healthy", "throttled", "paused", "disabled"]
 
 
@@ -70,20 +88,42 @@ class DeliveryStatus(Struct, frozen=True):
     requests_in_flight: int = 0
 
 
+class Attempt(Struct, frozen=True):
+    """One request to TikTok, the events it held, and what came of it."""
+
+    connection_id: str
+    verdict: VerdictKind
+    answer: Answer
+    events: Sequence[LeasedEvent]
+    seconds: float
+    note: str = ""
+
+
+class Settled(Struct, frozen=True):
+    """Outcomes that the store has taken at once, with what the lease's last request came to, if one was made."""
+
+    connection_id: str
+    outcomes: Sequence[tuple[LeasedEvent, Settlement]]
+    counts: Mapping[SettledAs, int]
+    verdict: Verdict | None = None
+
+
 class DeliveryObserver(Protocol):
     """Is told what happens, for metrics, logs and people. Calls are synchronous: they must be quick and not raise.
 
-    TikTok's texts can quote an event's values: `note` and `DeliveryStatus.last_answer` must not be logged.
+    TikTok's texts can quote an event's values: notes and answers must not be logged.
     """
 
-    def attempted(
-        self, connection_id: str, verdict: VerdictKind, code: int | None, events: int, seconds: float
-    ) -> None:
-        """One request was made; `code` is TikTok's, if it gave one."""
+    def attempted(self, attempt: Attempt) -> None:
+        """One request was made."""
         ...
 
-    def settled(self, connection_id: str, outcome: SettledAs, count: int) -> None:
-        """The store has taken the outcome of `count` events."""
+    def settled(self, settled: Settled) -> None:
+        """The store has taken the outcome of these events."""
+        ...
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        """Dead letters wait again, since the fault was not theirs."""
         ...
 
     def noted(self, connection_id: str, note: str) -> None:

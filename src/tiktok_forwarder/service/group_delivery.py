@@ -157,7 +157,8 @@ class GroupDelivery:
             which = DeadLetterFilter(
                 connection_id=self._sender.target.connection_id, event_nos=tuple(self._refusals.dead_letters)
             )
-            await self._parts.store.replay(which, self._parts.clock.now_ms())
+            replayed = await self._parts.store.replay(which, self._parts.clock.now_ms())
+            self._parts.observer.replayed(self._sender.target.connection_id, replayed)
         self._refusals.end()
 
     async def _settle_refused(self) -> None:

@@ -19,7 +19,7 @@ from tiktok_forwarder.domain.outcome import (
 )
 from tiktok_forwarder.domain.retry import AttemptHistory, after_failure, would_count_twice
 from tiktok_forwarder.ports import Lease, LeasedEvent
-from tiktok_forwarder.service.delivery_roles import DeliveryParts, SettledAs
+from tiktok_forwarder.service.delivery_roles import DeliveryParts, Settled, SettledAs
 from tiktok_forwarder.service.pauses import PauseBook
 from tiktok_forwarder.service.request_sender import RequestSender
 
@@ -41,6 +41,8 @@ class HeldLease:
         self._pauses = pauses
         self._unsettled = {event.event_no for event in lease.events}
         self._on_the_way: Sequence[LeasedEvent] = ()
+        self._events = {event.event_no: event for event in lease.events}
+        self._verdict: Verdict | None = None
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -61,7 +63,7 @@ class HeldLease:
 
     async def send(self, sender: RequestSender, events: Sequence[LeasedEvent]) -> Verdict:
         self._on_the_way = events
-        verdict = await sender.send(self._lease.wire_form, events)
+        self._verdict = verdict = await sender.send(self._lease.wire_form, events)
         self._on_the_way = ()
         return verdict
 
@@ -103,8 +105,10 @@ class HeldLease:
 
     def _settled(self, settlements: Settlements) -> None:
         self._unsettled.difference_update(settlements)
-        for kind, count in Counter(map(type, settlements.values())).items():
-            self._parts.observer.settled(self._lease.connection_id, _OUTCOMES[kind], count)
+        kinds = Counter(map(type, settlements.values()))
+        counts = {_OUTCOMES[kind]: count for kind, count in kinds.items()}
+        outcomes = [(self._events[event_no], settlement) for event_no, settlement in settlements.items()]
+        self._parts.observer.settled(Settled(self._lease.connection_id, outcomes, counts, self._verdict))
 
     def _history(self, event: LeasedEvent, now_ms: int) -> AttemptHistory:
         first_ms = now_ms if event.first_attempt_at_ms is None else event.first_attempt_at_ms

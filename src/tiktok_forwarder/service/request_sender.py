@@ -1,34 +1,23 @@
 """One request to TikTok: built from stored bytes, sent once, its answer turned into a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import (
     Accepted,
     Answer,
-    BadEvent,
     Misconfigured,
     Throttled,
-    TooLarge,
     TryLater,
     Verdict,
     WireForm,
 )
 from tiktok_forwarder.ports import HttpAnswer, LeasedEvent, NoAnswer, OutboundRequest
-from tiktok_forwarder.service.delivery_roles import DeliveryParts, DeliveryTarget, VerdictKind
+from tiktok_forwarder.service.delivery_roles import VERDICT_KINDS, Attempt, DeliveryParts, DeliveryTarget
 from tiktok_forwarder.service.send_gate import SendGate
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.request import build_group
-
-_KINDS: Final[Mapping[type[Verdict], VerdictKind]] = {
-    Accepted: "accepted",
-    BadEvent: "bad_event",
-    TooLarge: "too_large",
-    Throttled: "throttled",
-    TryLater: "try_later",
-    Misconfigured: "misconfigured",
-}
 
 _TLS_ADVICE: Final = (
     "The server's identity could not be verified, and verification is never switched off. "
@@ -58,9 +47,9 @@ class RequestSender:
             return Misconfigured(Answer(message="no request was made"), f"The access token is unreadable: {error}")
         payloads = [event.payload for event in events]
         path, body = build_group(wire_form, self.target.pixel_id, payloads, self.target.test_event_code)
-        return await self._send(OutboundRequest(path, access_token, body), len(events))
+        return await self._send(OutboundRequest(path, access_token, body), events)
 
-    async def _send(self, request: OutboundRequest, events: int) -> Verdict:
+    async def _send(self, request: OutboundRequest, events: Sequence[LeasedEvent]) -> Verdict:
         sent_at = self._parts.clock.monotonic_seconds()
         self.in_flight += 1
         try:
@@ -83,13 +72,15 @@ class RequestSender:
         elif isinstance(received, HttpAnswer):
             self.gate.passed()
 
-    def _tell_people(self, verdict: Verdict, events: int, seconds: float) -> None:
+    def _tell_people(self, verdict: Verdict, events: Sequence[LeasedEvent], seconds: float) -> None:
         connection_id = self.target.connection_id
+        note = verdict.note if isinstance(verdict, Accepted) else ""
         self.last_answer = verdict.answer
-        self._parts.observer.attempted(connection_id, _KINDS[type(verdict)], verdict.answer.code, events, seconds)
-        if isinstance(verdict, Accepted) and verdict.note:
-            self.last_note = verdict.note
-            self._parts.observer.noted(connection_id, verdict.note)
+        attempt = Attempt(connection_id, VERDICT_KINDS[type(verdict)], verdict.answer, events, seconds, note)
+        self._parts.observer.attempted(attempt)
+        if note:
+            self.last_note = note
+            self._parts.observer.noted(connection_id, note)
 
 
 def no_answer_verdict(no_answer: NoAnswer) -> Verdict:

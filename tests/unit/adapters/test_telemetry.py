@@ -10,8 +10,9 @@ import pytest
 import structlog
 
 from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
+from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
-from tiktok_forwarder.service.delivery_roles import DeliveryStatus
+from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus
 
 
 class Log:
@@ -61,7 +62,7 @@ def test_accepted_requests_are_not_logged(log: Log) -> None:
     log.telemetry.answered("/v2/events", 202, "", 0.001)
     log.telemetry.received("shop", 1, 10)
     log.telemetry.stored(0.002)
-    log.telemetry.attempted("cn_1", "accepted", 0, 10, 0.1)
+    log.telemetry.attempted(Attempt("cn_1", "accepted", Answer(200, 0), [], 0.1))
     assert log.lines == []
 
 

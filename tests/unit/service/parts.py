@@ -6,7 +6,7 @@ from typing import Any
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox
 from tiktok_forwarder.mparticle.parse import Bounds
-from tiktok_forwarder.service.accept import Acceptor, SubjectHash
+from tiktok_forwarder.service.accept import Acceptance, Acceptor, SubjectHash
 from tiktok_forwarder.service.connections import Connections
 from tiktok_forwarder.service.inputs import Inputs, NewInput
 
@@ -32,6 +32,7 @@ class Told:
     def __init__(self) -> None:
         self.counted: Counter[tuple[str, ...]] = Counter()
         self.notified: Counter[str] = Counter()
+        self.acceptances: list[Acceptance] = []
 
     def received(self, input_name: str, batches: int, events: int) -> None:
         self.counted["batches", input_name] += batches
@@ -42,6 +43,9 @@ class Told:
 
     def warned(self, connection_id: str, warning: str) -> None:
         self.counted["warning", warning] += 1
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        self.acceptances.append(acceptance)
 
     def stored(self, seconds: float) -> None:
         self.counted["stored",] += 1
