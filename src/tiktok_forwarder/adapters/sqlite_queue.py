@@ -123,6 +123,6 @@ class Group:
             return False
         self._bytes += len(payload)
         subjects = struct.unpack(f">{len(packed) // 8}Q", packed)
-        self.events.append(LeasedEvent(event_no, revision, *row[4:-1], subjects=subjects))
+        self.events.append(LeasedEvent(event_no, revision, *(*row[4:-1], subjects)))
         self.places[event_no] = Place(due_ms, event_no, len(payload))
         return True
