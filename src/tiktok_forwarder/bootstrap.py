@@ -69,7 +69,7 @@ class Application:
             observer=telemetry,
             policy=_policy(settings),
         )
-        self._acceptor = Acceptor(
+        self.acceptor = Acceptor(
             store,
             self.connections,
             self._clock,
@@ -79,7 +79,7 @@ class Application:
             delivery=self.deliverer,
         )
         limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
-        self._ingest = Ingest(self._acceptor, self.inputs, limits, observer=telemetry)
+        self._ingest = Ingest(self.acceptor, self.inputs, limits, observer=telemetry)
         self.api_keys = ApiKeys(store, self._clock)
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)

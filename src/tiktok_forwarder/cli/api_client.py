@@ -4,10 +4,13 @@ Either way it is the same ASGI application that answers, so there is one way to 
 """
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import MutableMapping
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -16,22 +19,85 @@ from tiktok_forwarder.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 60.0
 _REFUSED: Final = 400
+_JSON: Final = {"content-type": "application/json"}
+
+
+class ApiSession:
+    """Several calls to one service; without a running one it holds the data directory meanwhile."""
+
+    def __init__(self, settings: Settings, *, running_only: bool = False) -> None:
+        self._settings = settings
+        self._running_only = running_only
+        self._runner = asyncio.Runner()
+        self._open = contextlib.AsyncExitStack()
+        self._over_socket: aiohttp.ClientSession | None = None
+        self._in_process: Any = None
+
+    def __enter__(self) -> Self:
+        """Raises `ConfigurationError` if the data directory cannot be used, `ForwarderError` if no service runs."""
+        self._runner.__enter__()
+        try:
+            self._runner.run(self._connect())
+        except BaseException:
+            self._runner.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._runner.run(self._open.aclose())
+        finally:
+            self._runner.__exit__(kind, error, trace)
+
+    async def _connect(self) -> None:
+        connector = aiohttp.UnixConnector(path=str(self._settings.admin_socket))
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+        session = await self._open.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
+        try:
+            async with session.get("http://localhost/api/inputs"):
+                self._over_socket = session
+        except (aiohttp.ClientError, TimeoutError):
+            if self._running_only:
+                await self._open.aclose()
+                raise ForwarderError(f"no service answers on {self._settings.data_dir}") from None
+            from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
+
+            application = open_application(self._settings, os.environ)
+            self._in_process = (await self._open.enter_async_context(application)).api
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """One call and its decoded answer. Raises `ConfigurationError` for what the API refuses."""
+        return self.send(method, path, json.dumps(body).encode() if body is not None else b"")
+
+    def send(self, method: str, path: str, content: bytes) -> Any:
+        """As `ask`, of JSON that is written already."""
+        status, answer = self._runner.run(self._answered(method, path, content))
+        return _understood(status, answer)
+
+    async def _answered(self, method: str, path: str, content: bytes) -> tuple[int, bytes]:
+        if self._over_socket is None:
+            return await asgi_call(self._in_process, method, path, content)
+        try:
+            url = f"http://localhost{path}"
+            async with self._over_socket.request(method, url, data=content or None, headers=_JSON) as answer:
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = f"the service on {self._settings.data_dir} gave no answer ({type(error).__name__})"
+            raise ForwarderError(f"{why}: whether it did what was asked is not known") from None
 
 
 def call(settings: Settings, method: str, path: str, body: object = None) -> Any:
-    """One API call and its decoded answer. Raises `ConfigurationError` for what the API refuses as invalid."""
-    content = json.dumps(body).encode() if body is not None else b""
-    return _understood(*asyncio.run(_called(settings, method, path, content)))
+    """One API call and its decoded answer. Raises `ConfigurationError` for what the API refuses."""
+    with ApiSession(settings) as session:
+        return session.ask(method, path, body)
 
 
 def call_running(settings: Settings, method: str, path: str, body: object = None) -> Any:
     """As `call`, but only of a service that runs. Raises `ForwarderError` if none does."""
-    content = json.dumps(body).encode() if body is not None else b""
-    try:
-        answer = asyncio.run(_over_socket(settings, method, path, content))
-    except (aiohttp.ClientError, TimeoutError):
-        raise ForwarderError(f"no service answers on {settings.data_dir}") from None
-    return _understood(*answer)
+    with ApiSession(settings, running_only=True) as session:
+        return session.ask(method, path, body)
 
 
 def _understood(status: int, answer: bytes) -> Any:
@@ -40,33 +106,6 @@ def _understood(status: int, answer: bytes) -> Any:
         return decoded
     messages = [error["message"] for error in decoded["errors"]] if isinstance(decoded, dict) else [f"HTTP {status}"]
     raise ConfigurationError(messages)
-
-
-async def _called(settings: Settings, method: str, path: str, content: bytes) -> tuple[int, bytes]:
-    try:
-        return await _over_socket(settings, method, path, content)
-    except aiohttp.ClientConnectorError:
-        return await _in_process(settings, method, path, content)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        why = f"the service on {settings.data_dir} gave no answer ({type(error).__name__})"
-        raise ForwarderError(f"{why}: whether it did what was asked is not known") from None
-
-
-async def _over_socket(settings: Settings, method: str, path: str, content: bytes) -> tuple[int, bytes]:
-    connector = aiohttp.UnixConnector(path=str(settings.admin_socket))
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-    async with (
-        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-        session.request(method, f"http://localhost{path}", data=content or None) as answer,
-    ):
-        return answer.status, await answer.read()
-
-
-async def _in_process(settings: Settings, method: str, path: str, content: bytes) -> tuple[int, bytes]:
-    from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
-
-    async with open_application(settings, os.environ) as application:
-        return await asgi_call(application.api, method, path, content)
 
 
 async def asgi_call(app: Any, method: str, path: str, content: bytes) -> tuple[int, bytes]:
@@ -91,7 +130,7 @@ async def asgi_call(app: Any, method: str, path: str, content: bytes) -> tuple[i
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": plain,
+        "path": unquote(plain),
         "raw_path": plain.encode(),
         "query_string": query.encode(),
         "root_path": "",

@@ -1,29 +1,39 @@
 """`connections`: the TikTok pixels that events go to."""
 
 import json
-import os
+import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import click
 
-from tiktok_forwarder.cli.api_client import call
+from tiktok_forwarder.cli.api_client import ApiSession, call
+from tiktok_forwarder.cli.connection_files import read_files, token_variable, written
 from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.output import print_lines, tell
 from tiktok_forwarder.domain.errors import ConfigurationError
 
-_FROM_ENVIRONMENT: Final = "env:"
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group(short_help="Add, list and show the connections to TikTok pixels.")
+@click.group(short_help="Add, change, check, pause, export and import connections.")
 def connections() -> None:
     """A connection is one TikTok pixel with its settings and mappings, fed by all inputs or by those it names."""
 
 
+def _path(name: str, rest: str = "") -> str:
+    return f"/api/connections/{quote(name, safe='')}{rest}"
+
+
+def _flat(shown: dict[str, Any]) -> dict[str, Any]:
+    return {"id": shown["id"], "revision": shown["revision"], **shown["settings"]}
+
+
 @connections.command()
 @config_options
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=_FILE)
 def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
     """Add the connection of FILE (TOML) and print it, without its access token.
 
@@ -33,20 +43,21 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
       pixel_id = "…"
       access_token = "env:TIKTOK_TOKEN"
     """
-    given = read_file(file)
+    given = read_files([file])
+    if len(given) != 1:
+        raise ConfigurationError([f"{file}: holds {len(given)} connections; use connections import for several"])
     try:
-        added = call(settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given)
+        added = call(settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given[0])
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
-    click.echo(json.dumps(added))
+    click.echo(json.dumps(_flat(added)))
 
 
 @connections.command("list")
 @config_options
 def list_connections(config_file: Path | None, data_dir: Path | None) -> None:
     """Print the connections, one JSON object a line."""
-    for each in call(settings_from(config_file, data_dir=data_dir), "GET", "/api/connections"):
-        click.echo(json.dumps(each))
+    print_lines(_flat(each) for each in call(settings_from(config_file, data_dir=data_dir), "GET", "/api/connections"))
 
 
 @connections.command()
@@ -54,20 +65,146 @@ def list_connections(config_file: Path | None, data_dir: Path | None) -> None:
 @click.argument("name")
 def show(config_file: Path | None, data_dir: Path | None, name: str) -> None:
     """Print the connection NAME (or its id) with all its settings but the access token."""
-    found = call(settings_from(config_file, data_dir=data_dir), "GET", f"/api/connections/{quote(name, safe='')}")
-    click.echo(json.dumps(found, indent=2))
+    click.echo(json.dumps(_flat(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name))), indent=2))
 
 
-def read_file(file: Path) -> dict[str, Any]:
-    """A connection's keys from TOML, `env:NAME` replaced by the variable. Raises `ConfigurationError`."""
+@connections.command("set")
+@config_options
+@click.argument("name")
+@click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
+def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tuple[str, ...]) -> None:
+    """Change settings of connection NAME. Values are TOML, or plain text; KEY= sets a key back to its default.
+
+    \b
+    Examples:
+      tiktok-forwarder connections set Shop purchase_event=CompletePayment max_event_age_days=7
+      tiktok-forwarder connections set Shop test_event_code=
+      tiktok-forwarder connections set Shop 'inputs=["web"]'
+    """
+    body = {"settings": dict(_change(each) for each in changes)}
+    changed = call(settings_from(config_file, data_dir=data_dir), "PATCH", _path(name), body)
+    click.echo(json.dumps(_flat(changed)))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise click.UsageError(f"{text!r} is no KEY=VALUE")
+    if not value.strip():
+        return key.strip(), None
     try:
-        given = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError([f"{file}: {error}"]) from None
-    token = given.get("access_token")
-    if isinstance(token, str) and token.startswith(_FROM_ENVIRONMENT):
-        variable = token.removeprefix(_FROM_ENVIRONMENT)
-        if not os.environ.get(variable):
-            raise ConfigurationError([f"{file}: access_token: the environment variable {variable} is not set"])
-        given["access_token"] = os.environ[variable]
-    return given
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+@connections.command()
+@config_options
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool) -> None:
+    """Remove connection NAME; events that wait for it become dead letters."""
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        found = session.ask("GET", _path(name))
+        states = [each for each in session.ask("GET", "/api/status")["connections"] if each["id"] == found["id"]]
+        waiting = sum((each["queue"] or {}).get("waiting", 0) for each in states)
+        shown = found["settings"]["name"]
+        if not yes:
+            question = f"Remove {shown}? {waiting} waiting events become dead letters"
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"{question}; say --yes")
+            click.confirm(question, abort=True, err=True)
+        click.echo(json.dumps(session.ask("DELETE", _path(found["id"]))))
+
+
+@connections.command()
+@config_options
+@click.argument("name")
+def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+    """Ask TikTok whether connection NAME's token and pixel are right; exit status 1 if not.
+
+    With a test event code one test event is sent; otherwise none.
+    """
+    result = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
+    click.echo(json.dumps(result))
+    tell(f"{name}: {result['sentence']}")
+    if result["kind"] != "good":
+        raise SystemExit(1)
+
+
+@connections.command()
+@config_options
+@click.argument("name")
+@click.option("--reason", default="", help="Why, for whoever looks later.")
+def pause(config_file: Path | None, data_dir: Path | None, name: str, reason: str) -> None:
+    """Keep connection NAME's events until it is resumed."""
+    body = {"reason": reason}
+    status = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/pause"), body)
+    click.echo(json.dumps(status))
+
+
+@connections.command()
+@config_options
+@click.argument("name")
+def resume(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+    """Deliver connection NAME's events again, whoever paused it."""
+    click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/resume"))))
+
+
+@connections.command()
+@config_options
+@click.argument("name")
+def history(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+    """Print who changed what of connection NAME and when, oldest first."""
+    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name, "/history")))
+
+
+@connections.command()
+@config_options
+@click.argument("names", nargs=-1)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; standard output else.")
+def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
+    """Write connections NAMES, or all, as TOML; access tokens as references to environment variables."""
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        shown = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
+    text = written([each["settings"] for each in shown])
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            output.write_text(text, "utf-8")
+        except OSError as error:
+            raise ConfigurationError([f"{output}: cannot be written: {error.strerror}"]) from None
+    variables = ", ".join(token_variable(each["settings"]["name"]) for each in shown)
+    tell(f"tokens are not exported; an import takes them from the environment: {variables or 'none'}")
+
+
+@connections.command("import")
+@config_options
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, ...], dry_run: bool, yes: bool) -> None:
+    """Add or change the connections of FILES (TOML), by name: all of them or none. The difference is shown first.
+
+    A connection that is there keeps its access token unless the file's variable is set.
+    """
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        known = [each["settings"]["name"] for each in session.ask("GET", "/api/connections")]
+        given = read_files(files, known)
+        differences = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})
+        print_lines(differences)
+        changing = [each["name"] for each in differences if each["change"] != "none"]
+        tell(f"{len(changing)} of {len(differences)} connections would change" + _named(changing))
+        if dry_run or not changing:
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError("say --yes to import, or --dry-run to look only")
+            click.confirm("Import?", abort=True, err=True)
+        session.ask("POST", "/api/connections/import", {"connections": given})
+        tell(f"imported{_named(changing)}")
+
+
+def _named(names: list[str]) -> str:
+    return f": {', '.join(names)}" if names else ""

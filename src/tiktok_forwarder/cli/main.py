@@ -27,10 +27,16 @@ COMMANDS: Final = {
     "serve": _Entry("serve_command", "serve", "Take events in and deliver them."),
     "demo": _Entry("demo_command", "demo", "Watch sample traffic go to a stand-in of TikTok."),
     "map": _Entry("map_command", "map_command", "Show what batches become at TikTok."),
-    "inputs": _Entry("inputs_command", "inputs", "Add and list the inputs that may send."),
-    "connections": _Entry("connections_command", "connections", "Add, list and show the connections to TikTok pixels."),
+    "inputs": _Entry("inputs_command", "inputs", "Add, list, rotate and remove the inputs that may send."),
+    "connections": _Entry(
+        "connections_command", "connections", "Add, change, check, pause, export and import connections."
+    ),
+    "import": _Entry("import_command", "import_", "Put recorded batches into the queue."),
+    "dead-letters": _Entry("dead_letters_command", "dead_letters", "List, show, replay and discard dead letters."),
+    "api-keys": _Entry("api_keys_command", "api_keys", "Make, list and revoke API keys."),
     "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
     "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints locally."),
+    "completion": _Entry("completion_command", "completion", "Print a shell's completion script."),
     "settings": _Entry("settings_command", "settings", "Show every setting and where its value comes from."),
 }
 

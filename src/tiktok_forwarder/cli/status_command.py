@@ -2,24 +2,33 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tiktok_forwarder.cli.api_client import call
+from tiktok_forwarder.cli.api_client import ApiSession
 from tiktok_forwarder.cli.options import config_options, settings_from
 
 
 @click.command(short_help="Show books, queues and delivery by connection.")
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
-def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Print the state of every connection: a table on a terminal, one JSON object otherwise."""
-    found = call(settings_from(config_file, data_dir=data_dir), "GET", "/api/status")
-    if as_json or not sys.stdout.isatty():
-        click.echo(json.dumps(found))
-        return
+@click.option("--once", is_flag=True, help="On a terminal: print the table once instead of keeping it up to date.")
+def status(config_file: Path | None, data_dir: Path | None, as_json: bool, once: bool) -> None:
+    """Show the state of every connection: a live table on a terminal until Ctrl-C, one JSON object otherwise."""
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        found = session.ask("GET", "/api/status")
+        if as_json or not sys.stdout.isatty():
+            click.echo(json.dumps(found))
+        elif once or not found["running"]:
+            _print_once(found)
+        else:
+            _keep_up_to_date(session, found)
+
+
+def _print_once(found: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415  # only for a terminal
 
     console = Console()
@@ -28,11 +37,21 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         console.print("No service runs on this data directory: nothing is being delivered.", style="yellow")
 
 
+def _keep_up_to_date(session: ApiSession, found: dict[str, Any]) -> None:
+    from rich.live import Live  # noqa: PLC0415  # only for a terminal
+
+    with Live(status_table(found), auto_refresh=False) as live:
+        while True:
+            time.sleep(1)
+            live.update(status_table(session.ask("GET", "/api/status")), refresh=True)
+
+
 def status_table(found: dict[str, Any]) -> Any:
     """The connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    caption = f"troubles: {', '.join(found['troubles'])}" if found["troubles"] else None
+    table = Table(box=None, header_style="bold", pad_edge=False, caption=caption)
     columns = ("connection", "state", "accepted", "delivered", "waiting", "dead letters", "duplicates")
     for column in columns:
         table.add_column(column, justify="left" if column in ("connection", "state") else "right")

@@ -20,6 +20,7 @@ from tiktok_forwarder.domain.errors import (
     StoreFull,
     StoreUnavailable,
     UnknownName,
+    UnreadableBody,
 )
 from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
@@ -79,6 +80,7 @@ def build_api(parts: Any, caller: Caller) -> Starlette:
             StoreFull: _told(503, "UNAVAILABLE"),
             StoreUnavailable: _told(503, "UNAVAILABLE"),
             SecretUnreadable: _told(422, "INVALID"),
+            UnreadableBody: _told_unreadable,
             HTTPException: _told_http,
             # Starlette raises it again after the answer, for whoever serves the application to tell.
             Exception: _told_fault,
@@ -117,6 +119,12 @@ def _told(status: int, code: str) -> Callable[[Request, Exception], Any]:
         return refusal(status, code, str(error))
 
     return told
+
+
+async def _told_unreadable(_request: Request, error: Exception) -> Response:
+    if isinstance(error, UnreadableBody) and error.too_large:
+        return refusal(413, "TOO_LARGE", str(error))
+    return refusal(400, "BAD_REQUEST", str(error))
 
 
 async def _told_problems(_request: Request, error: Exception) -> Response:

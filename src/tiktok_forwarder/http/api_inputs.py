@@ -1,9 +1,12 @@
 """The API's endpoints of inputs."""
 
+from collections import Counter
 from typing import Final
 
-from tiktok_forwarder.http.api_types import InputView, NewInputBody, RemovedView, RotateBody
+from tiktok_forwarder.domain.errors import UnknownName
+from tiktok_forwarder.http.api_types import ImportReceipt, InputView, NewInputBody, RemovedView, RotateBody
 from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.service.accept import Acceptance
 from tiktok_forwarder.service.inputs import Input, NewInput
 
 
@@ -39,6 +42,18 @@ async def _retire(call: Call) -> InputView:
 async def _remove(call: Call) -> RemovedView:
     removed = await call.parts.inputs.remove(call.path["name"], call.who)
     return RemovedView(removed.id, removed.name)
+
+
+async def _import(call: Call) -> ImportReceipt:
+    found = call.parts.inputs.named(call.path["name"])
+    if found is None:
+        raise UnknownName(f"there is no input named {call.path['name']}")
+    acceptance: Acceptance | None = await call.parts.acceptor.accept(call.body, found.name)
+    if acceptance is None:
+        return ImportReceipt(0, 0, 0, 0)
+    admissions = Counter(acceptance.admissions)
+    dropped = len(acceptance.drops)
+    return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions["connection_full"], dropped)
 
 
 _INPUTS: Final = "/api/inputs"
@@ -80,6 +95,17 @@ INPUT_ENDPOINTS: Final = (
         _retire,
         can_miss=True,
         can_refuse=True,
+    ),
+    Endpoint(
+        "POST",
+        f"{_ONE}/import",
+        "import_batches",
+        "Take recorded batches as if this input's sender sent them now.",
+        "admin",
+        ImportReceipt,
+        _import,
+        can_miss=True,
+        takes_batches=True,
     ),
     Endpoint(
         "DELETE",

@@ -42,6 +42,15 @@ class InputView(Struct, frozen=True):
     rotating: bool
 
 
+class ImportReceipt(Struct, frozen=True):
+    """What became of the events, over all connections that the input feeds."""
+
+    stored: int
+    duplicates: int
+    connection_full: int
+    dropped: int
+
+
 class ConnectionChange(Struct, frozen=True, forbid_unknown_fields=True):
     """Settings to change; null sets one back to its default. With a revision it must be the stored one."""
 

@@ -43,7 +43,10 @@ class Call(Struct):
 
 
 class Endpoint(Struct, frozen=True):
-    """`query` and `body` are the types that they are decoded to; `answer` is the type of a successful answer."""
+    """`query` and `body` are the types that they are decoded to; `answer` is the type of a successful answer.
+
+    With `takes_batches` the body is left as bytes: mParticle's batches are read by their own parser.
+    """
 
     method: str
     path: str
@@ -57,6 +60,7 @@ class Endpoint(Struct, frozen=True):
     status: int = 200
     can_miss: bool = False
     can_refuse: bool = False
+    takes_batches: bool = False
 
 
 def may(scope: Scope, needed: Scope) -> bool:
@@ -66,7 +70,11 @@ def may(scope: Scope, needed: Scope) -> bool:
 async def decoded_call(endpoint: Endpoint, request: Request, parts: Any, who: str) -> Call:
     """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
     query = _from_query(request, endpoint.query)
-    body = await _from_body(request, endpoint.body) if endpoint.body is not None else None
+    body: Any = None
+    if endpoint.takes_batches:
+        body = await _bytes(request)
+    elif endpoint.body is not None:
+        body = await _from_body(request, endpoint.body)
     return Call(parts, request.path_params, query, body, who)
 
 
@@ -82,15 +90,19 @@ async def _from_body(request: Request, kind: Any) -> Any:
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise HTTPException(415, "the body must be JSON: content-type application/json")
+    try:
+        return msgspec.json.decode(await _bytes(request), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HTTPException(400, f"the body cannot be read: {error}") from None
+
+
+async def _bytes(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise HTTPException(413, f"the body is larger than the {MAX_BODY_BYTES} bytes allowed")
-    try:
-        return msgspec.json.decode(bytes(body), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HTTPException(400, f"the body cannot be read: {error}") from None
+    return bytes(body)
 
 
 def json_answer(value: object, status: int = 200) -> Response:

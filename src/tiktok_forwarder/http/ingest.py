@@ -60,7 +60,7 @@ class Refusal(Exception):
         super().__init__(message)
 
 
-_Use = Callable[[bytes, str], Awaitable[None]]
+_Use = Callable[[bytes, str], Awaitable[object]]
 _Headers = dict[bytes, bytes]
 
 

@@ -62,6 +62,9 @@ def _operation(endpoint: Endpoint, schema_of: dict[str, Any], components: dict[s
     if endpoint.body is not None:
         content = {"application/json": {"schema": schema_of[_key(endpoint.body)]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if endpoint.takes_batches:
+        batches = {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": batches}}}
     return operation
 
 
@@ -91,6 +94,7 @@ def _responses(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
     statuses += [404] if endpoint.can_miss else []
     statuses += [409, 422] if endpoint.can_refuse else []
     statuses += [413, 415] if endpoint.body is not None else []
+    statuses += [413] if endpoint.takes_batches else []
     problems = {"application/json": {"schema": schema_of[_key(Problems)]}}
     refusals = {str(each): {"description": _REFUSALS[each], "content": problems} for each in sorted(statuses)}
     return {str(endpoint.status): good, **refusals}

@@ -1,7 +1,7 @@
 """Accepting: a request's bytes become stored events, durable before the answer."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -33,13 +33,17 @@ class DroppedEvent(Struct, frozen=True, gc=False):
 
 
 class Acceptance(Struct, frozen=True):
-    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side."""
+    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side.
+
+    `drop_counts` are those of `Arrivals`.
+    """
 
     accepted_at_ms: int
     events: Sequence[NewEvent]
     warnings: Sequence[tuple[str, ...]]
     admissions: Sequence[Admission]
     drops: Sequence[DroppedEvent]
+    drop_counts: Mapping[tuple[str, str], int]
 
 
 class AcceptObserver(Protocol):
@@ -104,8 +108,11 @@ class Acceptor:
         self._observer = observer
         self._delivery = delivery
 
-    async def accept(self, body: bytes, input_name: str) -> None:
-        """Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored."""
+    async def accept(self, body: bytes, input_name: str) -> Acceptance | None:
+        """What was stored and dropped, durable now; None if there was nothing to do either with.
+
+        Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored.
+        """
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
         self._observer.received(input_name, len(batches), _count_events(batches))
@@ -114,7 +121,8 @@ class Acceptor:
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
         if gathering.events or gathering.drops:
-            await self._store_all(gathering, now_ms)
+            return await self._store_all(gathering, now_ms)
+        return None
 
     async def accept_historical(self, body: bytes, input_name: str) -> None:
         """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
@@ -137,12 +145,14 @@ class Acceptor:
             gathering.events.append(_new_event(connection, outcome, subjects))
             gathering.warnings.append(outcome.warnings)
 
-    async def _store_all(self, gathering: _Gathering, now_ms: int) -> None:
+    async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
         started = self._clock.monotonic_seconds()
         drops: Counter[tuple[str, str]] = Counter((each.connection_id, each.dropped.reason) for each in gathering.drops)
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
-        self._observer.accepted(Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops))
+        self._observer.accepted(
+            Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops, drops)
+        )
         stored = Counter(
             event.connection_id
             for event, admission in zip(gathering.events, admissions, strict=True)
@@ -150,6 +160,7 @@ class Acceptor:
         )
         for connection_id, count in stored.items():
             self._delivery.notify(connection_id, count)
+        return acceptance
 
 
 def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]) -> NewEvent:

@@ -1,0 +1,25 @@
+"""`completion`: what a shell needs to complete commands and options."""
+
+import click
+from click.shell_completion import get_completion_class
+
+_PROGRAM = "tiktok-forwarder"
+_VARIABLE = "_TIKTOK_FORWARDER_COMPLETE"
+
+
+@click.command(short_help="Print a shell's completion script.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script for SHELL.
+
+    \b
+    Examples:
+      eval "$(tiktok-forwarder completion bash)"          # in ~/.bashrc
+      eval "$(tiktok-forwarder completion zsh)"           # in ~/.zshrc
+      tiktok-forwarder completion fish | source           # in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    click.echo(kind(ctx.find_root().command, {}, _PROGRAM, _VARIABLE).source())

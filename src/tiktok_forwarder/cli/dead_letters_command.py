@@ -1,0 +1,115 @@
+"""`dead-letters`: events that were given up on."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import click
+
+from tiktok_forwarder.cli.api_client import ApiSession, call
+from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.output import print_lines, tell
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_PAGE = 1000
+
+
+class _Time(click.ParamType[int]):
+    """ISO 8601, in UTC unless it says otherwise; or milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int) or str(value).isdigit():
+            return int(value)
+        try:
+            given = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-24T18:00 or milliseconds since 1970", param, ctx)
+        return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _selecting(command: _Command) -> _Command:
+    options = (
+        click.option("--connection", help="Of this connection, by name or id."),
+        click.option("--reason", help="Of this reason: refused, retries_exhausted, unconfirmed, …"),
+        click.option("--from", "from_ms", type=_Time(), help="Dead-lettered at this time or later."),
+        click.option("--until", "until_ms", type=_Time(), help="Dead-lettered before this time."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group("dead-letters", short_help="List, show, replay and discard dead letters.")
+def dead_letters() -> None:
+    """Dead letters are events that were given up on: refused by TikTok, or not delivered within a day."""
+
+
+@dead_letters.command("list")
+@config_options
+@_selecting
+def list_letters(config_file: Path | None, data_dir: Path | None, **which: Any) -> None:
+    """Print dead letters, oldest first, one JSON object a line."""
+    given = {name: value for name, value in which.items() if value is not None}
+    after = 0
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        while True:
+            query = urlencode({"limit": _PAGE, "after": after, **given})
+            letters = session.ask("GET", f"/api/dead-letters?{query}")
+            print_lines(letters)
+            if len(letters) < _PAGE:
+                return
+            after = letters[-1]["event_no"]
+
+
+@dead_letters.command()
+@config_options
+@click.argument("event_no", type=click.IntRange(1))
+def show(config_file: Path | None, data_dir: Path | None, event_no: int) -> None:
+    """Print dead letter EVENT_NO with its payload and TikTok's last answer."""
+    letter = call(settings_from(config_file, data_dir=data_dir), "GET", f"/api/dead-letters/{event_no}")
+    click.echo(json.dumps(letter, indent=2))
+
+
+@dead_letters.command()
+@config_options
+@_selecting
+@click.argument("event_nos", nargs=-1, type=click.IntRange(1))
+@click.option("--dry-run", is_flag=True, help="Only say what would be replayed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
+    """Deliver dead letters again: those named, or those that fulfil every condition, or all."""
+    _touch(config_file, data_dir, "replay", given)
+
+
+@dead_letters.command()
+@config_options
+@_selecting
+@click.argument("event_nos", nargs=-1, type=click.IntRange(1))
+@click.option("--dry-run", is_flag=True, help="Only say what would be discarded.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def discard(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
+    """Delete dead letters for good: those named, or those that fulfil every condition, or all."""
+    _touch(config_file, data_dir, "discard", given)
+
+
+def _touch(config_file: Path | None, data_dir: Path | None, verb: str, given: dict[str, Any]) -> None:
+    dry_run, yes, numbers = given.pop("dry_run"), given.pop("yes"), given.pop("event_nos")
+    selection = {**given, "event_nos": list(numbers) or None}
+    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+        path = f"/api/dead-letters/{verb}"
+        found = session.ask("POST", path, {**selection, "dry_run": True})
+        if found["warning"] and verb == "replay":
+            tell(f"warning: {found['warning']}")
+        if not dry_run and found["count"] and not yes:
+            question = f"{verb.capitalize()} {found['count']} dead letters?"
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"{question} say --yes, or --dry-run to look only")
+            click.confirm(question, abort=True, err=True)
+        touched = found if dry_run or not found["count"] else session.ask("POST", path, selection)
+    click.echo(json.dumps(touched))

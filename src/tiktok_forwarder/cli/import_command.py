@@ -1,0 +1,112 @@
+"""`import`: recorded batches into the queue, as if their sender sent them now."""
+
+import json
+import sys
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tiktok_forwarder.cli.api_client import ApiSession
+from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.output import tell
+from tiktok_forwarder.cli.recorded import Piece, pieces
+from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
+
+
+@click.command("import", short_help="Put recorded batches into the queue.")
+@config_options
+@click.option("--input", "input_name", required=True, help="Name of the input that the batches count as sent by.")
+@click.option("--from-start", is_flag=True, help="Begin anew also where an earlier import of a file was interrupted.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_(
+    config_file: Path | None, data_dir: Path | None, input_name: str, from_start: bool, files: tuple[Path, ...]
+) -> None:
+    """Put the batches of FILES (JSON, one batch per line, or one list; plain or gzip) into the queue.
+
+    Interrupted, it goes on where it was when it is run again. Events that the service has already are ignored for 48
+    hours, so nothing is delivered twice. Prints what became of the events. Exit status 1 if a line could not be read.
+    """
+    settings = settings_from(config_file, data_dir=data_dir)
+    totals: Counter[str] = Counter()
+    with ApiSession(settings) as session:
+        for file in files:
+            _Import(session, input_name, file, settings.data_dir / "imports", totals).run(from_start=from_start)
+    click.echo(json.dumps(dict(totals)))
+    if totals["unreadable_lines"]:
+        raise SystemExit(1)
+
+
+class _Import:
+    """One file. How far it has come is kept in the data directory after every piece the service has stored."""
+
+    def __init__(self, session: ApiSession, input_name: str, file: Path, notes: Path, totals: Counter[str]) -> None:
+        self._session = session
+        self._path = f"/api/inputs/{quote(input_name, safe='')}/import"
+        self._file = file
+        self._note = notes / f"{_fingerprint(file, input_name)}.json"
+        self._totals = totals
+
+    def run(self, *, from_start: bool) -> None:
+        start = 0 if from_start else self._noted()
+        if start:
+            tell(f"{self._file}: goes on after line {start}")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"))
+        console = Console(stderr=True)
+        with Progress(*columns, TimeElapsedColumn(), console=console, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task(self._file.name, total=None)
+            try:
+                for piece in pieces(self._file, start):
+                    self._send(piece)
+                    self._keep(piece.end)
+                    progress.update(task, completed=piece.end)
+            except UnreadableBody as error:
+                self._unreadable(str(error))
+                return
+        self._note.unlink(missing_ok=True)
+
+    def _send(self, piece: Piece) -> None:
+        try:
+            self._count(self._session.send("POST", self._path, piece.body()))
+        except ConfigurationError as error:
+            if len(piece.batches) == 1:
+                self._unreadable(f"{self._file}, line {piece.first}: {error}")
+                return
+            # One line spoils the whole request: each by itself, so that only that one is left out.
+            for offset, batch in enumerate(piece.batches):
+                self._send(Piece([batch], piece.first + offset, piece.end))
+
+    def _unreadable(self, sentence: str) -> None:
+        tell(sentence)
+        self._totals["unreadable_lines"] += 1
+
+    def _count(self, receipt: dict[str, Any]) -> None:
+        for name, count in receipt.items():
+            self._totals[name] += count
+
+    def _noted(self) -> int:
+        try:
+            end = json.loads(self._note.read_text())["end"]
+        except (OSError, ValueError, KeyError):
+            return 0
+        return end if isinstance(end, int) else 0
+
+    def _keep(self, end: int) -> None:
+        self._note.parent.mkdir(mode=0o700, exist_ok=True)
+        partial = self._note.with_suffix(".new")
+        partial.write_text(json.dumps({"end": end}))
+        partial.replace(self._note)
+
+
+def _fingerprint(file: Path, input_name: str) -> str:
+    """Names a file's content and the input it goes to: a changed file begins anew."""
+    status = file.stat()
+    with file.open("rb") as stream:
+        head = stream.read(65536)
+    text = f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{input_name}\0"
+    return sha256(text.encode() + head).hexdigest()[:32]
