@@ -150,9 +150,8 @@ class Acceptor:
         drops: Counter[tuple[str, str]] = Counter((each.connection_id, each.dropped.reason) for each in gathering.drops)
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
-        self._observer.accepted(
-            Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops, drops)
-        )
+        acceptance = Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops, drops)
+        self._observer.accepted(acceptance)
         stored = Counter(
             event.connection_id
             for event, admission in zip(gathering.events, admissions, strict=True)
