@@ -26,6 +26,10 @@ _NETWORK: Final = {
 }
 
 
+# Without `event_time` (2.0) or `event` (1.0).
+_INCOMPLETE: Final = {"2.0": b'{"event":"ViewContent"}', "1.0": b'{"context":{}}'}
+
+
 class CheckResult(Struct, frozen=True):
     """`sentence` says what was found and what to do; `code` is TikTok's, if it answered."""
 
@@ -35,8 +39,8 @@ class CheckResult(Struct, frozen=True):
 
 
 class ConnectionCheck:
-    """Asks TikTok. With a test event code it sends one test event, else a request without events, which TikTok refuses
-    for being empty once token and pixel have passed: nothing is added to the pixel's data either way.
+    """Asks TikTok. With a test event code it sends one test event, else one that lacks what every event must have, which
+    TikTok refuses once token and pixel have passed: nothing is added to the pixel's data either way.
     """
 
     def __init__(self, connections: Connections, sender: EventSender, clock: Clock) -> None:
@@ -50,7 +54,7 @@ class ConnectionCheck:
         except SecretUnreadable as error:
             return CheckResult("unreadable_token", f"The access token cannot be read: {error}.")
         code = connection.test_event_code
-        payloads = [self._test_event(connection)] if code else []
+        payloads = [self._test_event(connection) if code else _INCOMPLETE[connection.events_api]]
         path, body = build_group(connection.events_api, connection.pixel_id, payloads, code)
         answer = await self._sender.send(OutboundRequest(path, token, body))
         if isinstance(answer, NoAnswer):
