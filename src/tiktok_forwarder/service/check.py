@@ -39,7 +39,7 @@ class CheckResult(Struct, frozen=True):
 
 
 class ConnectionCheck:
-    """Asks TikTok. With a test event code it sends one test event, else one that lacks what every event must have, which
+    """Asks TikTok. With a test event code it sends a test event, else one that lacks what every event must have, which
     TikTok refuses once token and pixel have passed: nothing is added to the pixel's data either way.
     """
 
