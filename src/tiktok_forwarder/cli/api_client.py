@@ -39,7 +39,7 @@ class ApiSession:
         try:
             self._runner.run(self._connect())
         except BaseException:
-            self._runner.__exit__(None, None, None)
+            self.__exit__(None, None, None)
             raise
         return self
 
@@ -60,7 +60,6 @@ class ApiSession:
                 self._over_socket = session
         except (aiohttp.ClientError, TimeoutError):
             if self._running_only:
-                await self._open.aclose()
                 raise ForwarderError(f"no service answers on {self._settings.data_dir}") from None
             from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
 
