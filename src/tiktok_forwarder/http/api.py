@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,7 +27,10 @@ from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.http.api_service import SERVICE_ENDPOINTS
-from tiktok_forwarder.http.endpoint import Endpoint, decoded_call, json_answer, may, refusal
+from tiktok_forwarder.http.body import Receive, Send
+from tiktok_forwarder.http.body import Scope as HttpScope
+from tiktok_forwarder.http.endpoint import Endpoint, decoded_call, json_answer, may, plain_path, refusal
+from tiktok_forwarder.http.guard import AsgiApplication
 from tiktok_forwarder.http.openapi import document_of
 from tiktok_forwarder.http.origin import is_of_this_machine
 from tiktok_forwarder.service.api_keys import ApiKeys, Scope
@@ -56,7 +60,9 @@ def caller_with_key(keys: ApiKeys) -> Caller:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
         if found is None:
-            raise HTTPException(401, "an API key is needed: Authorization: Bearer …")
+            raise HTTPException(
+                401, "an API key is needed: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
+            )
         return f"API key {found.name}", found.scope
 
     return caller
@@ -71,8 +77,9 @@ def build_api(parts: Any, caller: Caller) -> Starlette:
         return json_answer(document)
 
     routes = [Route(path, _by_method(parts, caller, found), methods=_methods(found)) for path, found in _by_path()]
-    return Starlette(
+    api = Starlette(
         routes=[*routes, Route("/api/openapi.json", openapi, methods=["GET"])],
+        middleware=[Middleware(_ByRawPath)],
         exception_handlers={
             ConfigurationError: _told_problems,
             UnknownName: _told(404, "NOT_FOUND"),
@@ -86,12 +93,24 @@ def build_api(parts: Any, caller: Caller) -> Starlette:
             Exception: _told_fault,
         },
     )
+    api.router.redirect_slashes = False
+    return api
+
+
+class _ByRawPath:
+    """Routes are found by the path as it was sent, so that a name may hold a slash, written %2F."""
+
+    def __init__(self, app: AsgiApplication) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
 
 
 def _by_path() -> Sequence[tuple[str, list[Endpoint]]]:
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:
-        paths.setdefault(endpoint.path, []).append(endpoint)
+        paths.setdefault(plain_path(endpoint.path), []).append(endpoint)
     # A fixed path goes before one with a name in its place.
     return sorted(paths.items(), key=lambda each: "{" in each[0])
 

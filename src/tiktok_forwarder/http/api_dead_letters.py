@@ -1,5 +1,6 @@
 """The API's endpoints of dead letters."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,8 @@ from tiktok_forwarder.http.api_types import (
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.ports import DeadLetterFilter
 from tiktok_forwarder.service.dead_letters import Selection
+
+_EVENT_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def _filter(call: Call, given: DeadLetterQuery | DeadLetterSelection) -> DeadLetterFilter:
@@ -39,10 +42,10 @@ async def _list(call: Call) -> list[DeadLetterView]:
 
 
 async def _show(call: Call) -> DeadLetterDetail:
-    number = int(call.path["event_no"])
-    if number >= 2**63:
-        raise UnknownName(f"there is no dead letter {number}")
-    letter = await call.parts.dead_letters.one(number)
+    text = call.path["event_no"]
+    if not _EVENT_NO.fullmatch(text):
+        raise UnknownName(f"there is no dead letter {text}")
+    letter = await call.parts.dead_letters.one(int(text))
     view = DeadLetterView.of(letter, _name(call, letter.connection_id))
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, msgspec.Raw(letter.payload))
 

@@ -1,7 +1,9 @@
 """An API as a table of endpoints: routes, authorization and the OpenAPI document are all made from it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from tiktok_forwarder.service.api_keys import SCOPES, Scope
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+PARAMETER: Final = re.compile(r"\{(\w+)(?::(int))?\}")
 _T = TypeVar("_T")
 
 
@@ -45,6 +48,7 @@ class Call(Struct):
 class Endpoint(Struct, frozen=True):
     """`query` and `body` are the types that they are decoded to; `answer` is the type of a successful answer.
 
+    `path` has parameters such as `{name}` and `{event_no:int}`; a `Call` has the text of either.
     With `takes_batches` the body is left as bytes: mParticle's batches are read by their own parser.
     """
 
@@ -63,19 +67,25 @@ class Endpoint(Struct, frozen=True):
     takes_batches: bool = False
 
 
+def plain_path(path: str) -> str:
+    """The path without the kinds of its parameters."""
+    return PARAMETER.sub(r"{\1}", path)
+
+
 def may(scope: Scope, needed: Scope) -> bool:
     return SCOPES.index(scope) >= SCOPES.index(needed)
 
 
 async def decoded_call(endpoint: Endpoint, request: Request, parts: Any, who: str) -> Call:
     """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
+    path = {name: unquote(value) for name, value in request.path_params.items()}
     query = _from_query(request, endpoint.query)
     body: Any = None
     if endpoint.takes_batches:
         body = await _bytes(request)
     elif endpoint.body is not None:
         body = await _from_body(request, endpoint.body)
-    return Call(parts, request.path_params, query, body, who)
+    return Call(parts, path, query, body, who)
 
 
 def _from_query(request: Request, kind: type[_T]) -> _T:

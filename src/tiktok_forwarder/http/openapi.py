@@ -1,15 +1,13 @@
 """The OpenAPI document, made from the endpoints and their msgspec types."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from tiktok_forwarder import __version__
-from tiktok_forwarder.http.endpoint import Endpoint, Problems
+from tiktok_forwarder.http.endpoint import PARAMETER, Endpoint, Problems, plain_path
 
-_PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _REFUSALS: Final = {
     400: "The query or body cannot be read.",
@@ -33,8 +31,9 @@ def document_of(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     schema_of = dict(zip(map(_key, types), schemas, strict=True))
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        plain = _PARAMETER.sub(r"{\1}", endpoint.path)
-        paths.setdefault(plain, {})[endpoint.method.lower()] = _operation(endpoint, schema_of, components)
+        paths.setdefault(plain_path(endpoint.path), {})[endpoint.method.lower()] = _operation(
+            endpoint, schema_of, components
+        )
     return {
         "openapi": "3.1.0",
         "info": {"title": "tiktok-forwarder", "version": __version__, "license": {"name": "Apache-2.0"}},
@@ -69,9 +68,9 @@ def _operation(endpoint: Endpoint, schema_of: dict[str, Any], components: dict[s
 
 
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found = _PARAMETER.finditer(endpoint.path)
+    found = PARAMETER.finditer(endpoint.path)
     kinds = {True: {"type": "integer", "minimum": 0}, False: {"type": "string", "minLength": 1}}
-    return [{"name": each[1], "in": "path", "required": True, "schema": kinds[":int}" in each[0]]} for each in found]
+    return [{"name": each[1], "in": "path", "required": True, "schema": kinds[each[2] == "int"]} for each in found]
 
 
 def _query_parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Checks values against declared fields; every problem is one sentence that names key, value and what is allowed."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -10,6 +9,7 @@ from tiktok_forwarder.mparticle.identities import identity_type_of
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}", re.ASCII)
+_HEADER_WORD: Final = re.compile(r"[!-~]+", re.ASCII)
 _LONGEST_SHOWN: Final = 60
 
 
@@ -57,8 +57,9 @@ def _text(field: Field, value: object, problems: Problems) -> object:
 
 
 def _secret(field: Field, value: object, problems: Problems) -> object:
-    if not isinstance(value, str) or not value.strip():
-        problems.add(field.name, "must be text that is not empty (its value is not shown)")
+    # It travels in an HTTP header.
+    if not isinstance(value, str) or not _HEADER_WORD.fullmatch(value.strip()):
+        problems.add(field.name, "must be one word of ASCII characters (its value is not shown)")
         return None
     return value.strip()
 
@@ -92,7 +93,7 @@ def _boolean(field: Field, value: object, problems: Problems) -> object:
 def _number(field: Field, value: object, problems: Problems) -> object:
     whole = field.kind == "integer"
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not fits or not math.isfinite(float(value)) or not _within(field, float(value)):  # type: ignore[arg-type]  # a number by `fits`
+    if not fits or not _within(field, value):  # type: ignore[arg-type]  # a number by `fits`
         kind = "a whole number" if whole else "a number"
         problems.add(field.name, f"is {shown(value)}, but must be {kind} from {field.minimum} to {field.maximum}")
         return field.default
@@ -100,6 +101,7 @@ def _number(field: Field, value: object, problems: Problems) -> object:
 
 
 def _within(field: Field, value: float) -> bool:
+    # An integer may be too large for a float; what is not a number is within no bounds.
     above = field.minimum is None or value >= field.minimum
     return above and (field.maximum is None or value <= field.maximum)
 

@@ -98,7 +98,10 @@ class Connections:
     def find(self, name_or_id: str) -> Connection | None:
         if name_or_id in self._held:
             return self._held[name_or_id].connection
-        wanted = name_or_id.strip().lower()
+        return self._named(name_or_id)
+
+    def _named(self, name: str) -> Connection | None:
+        wanted = name.strip().lower()
         return next((each for each in self.all() if each.name.lower() == wanted), None)
 
     def mappers_of(self, input_name: str) -> tuple[Mapper, ...]:
@@ -162,9 +165,9 @@ class Connections:
         problems: list[str] = []
         names: set[str] = set()
         for index, each in enumerate(given):
-            name = str(each.get("name", "")).strip()
+            name = str(each.get("name") or "").strip()
             label = f"connections[{index}] {name}".rstrip()
-            found = self.find(name)
+            found = self._named(name)
             try:
                 if name.lower() in names:
                     raise ConfigurationError([f"name: {name} stands here twice"])
@@ -194,7 +197,7 @@ class Connections:
 
     def _check(self, connection: Connection, own_id: str | None) -> None:
         problems: list[str] = []
-        namesake = self.find(connection.name)
+        namesake = self._named(connection.name)
         if namesake is not None and namesake.id != own_id:
             problems.append(f"name: there is a connection named {connection.name} already")
         known = ", ".join(each.name for each in self._inputs.all()) or "none yet"
@@ -235,11 +238,18 @@ class Connections:
         return Difference(change.connection.name, "add" if held is None else "change" if fields else "none", fields)
 
     async def history(self, name_or_id: str) -> list[HistoryEntry]:
-        """Every revision, oldest first, with what it changed; of the token only that it did."""
+        """Every revision, oldest first, with what it changed; of the token only that it did.
+
+        A connection that was removed is found by its id. Raises `UnknownName`.
+        """
         entries: list[HistoryEntry] = []
         before: dict[str, Any] = {}
         token = ""
-        for document in await self._documents.document_history("connection", self._of(name_or_id).connection.id):
+        found = self.find(name_or_id)
+        documents = await self._documents.document_history("connection", found.id if found else name_or_id)
+        if not documents:
+            raise UnknownName(f"there is no connection named {name_or_id}")
+        for document in documents:
             removed = not document.body
             record = ConnectionRecord({}, "") if removed else msgspec.json.decode(document.body, type=ConnectionRecord)
             fields = [] if removed else _differing(before, record.settings)
