@@ -160,13 +160,18 @@ _CODES: Final = {
     413: "TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
+# Words for what Starlette's router refuses.
+_BY_ROUTER: Final = {
+    404: "there is nothing at this address; /api/openapi.json lists what there is",
+    405: "this address does not take this method; the header Allow says which it takes",
+}
 
 
 async def _told_http(_request: Request, error: Exception) -> Response:
     status, detail, headers = 500, str(error), None
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, error.headers
-    answer = refusal(status, _CODES.get(status, "ERROR"), detail)
+    answer = refusal(status, _CODES.get(status, "ERROR"), _BY_ROUTER.get(status, detail))
     answer.headers.update(headers or {})
     return answer
 

@@ -31,9 +31,8 @@ def document_of(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     schema_of = dict(zip(map(_key, types), schemas, strict=True))
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        paths.setdefault(plain_path(endpoint.path), {})[endpoint.method.lower()] = _operation(
-            endpoint, schema_of, components
-        )
+        operations = paths.setdefault(plain_path(endpoint.path), {})
+        operations[endpoint.method.lower()] = _operation(endpoint, schema_of, components)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tiktok-forwarder", "version": __version__, "license": {"name": "Apache-2.0"}},
