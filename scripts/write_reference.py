@@ -15,11 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tiktok_forwarder.adapters.telemetry import Telemetry
 from tiktok_forwarder.cli.main import COMMANDS, commands
+from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
-from tiktok_forwarder.service.delivery_roles import DeliveryStatus
+from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, SETTINGS, Setting
 from tiktok_forwarder.tiktok.events import EVENTS
 
@@ -250,7 +251,7 @@ def _talkative_telemetry() -> Telemetry:
     telemetry.historical(_ANY, 1)
     telemetry.stored(0)
     telemetry.warned(_ANY, _ANY)
-    telemetry.attempted(_ANY, "accepted", 0, 1, 0)
+    telemetry.attempted(Attempt(_ANY, "accepted", Answer(200, 0), (), 0))
     telemetry.failed(_ANY, RuntimeError())
     return telemetry
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
+from tiktok_forwarder.adapters.activity_file import ActivityFile
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox, load_key
@@ -25,6 +26,7 @@ from tiktok_forwarder.http.server import Servers
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.ports import DocumentStore, SecretBox
 from tiktok_forwarder.service.accept import Acceptor, SubjectHash
+from tiktok_forwarder.service.activity import Activity
 from tiktok_forwarder.service.api_keys import ApiKeys
 from tiktok_forwarder.service.check import ConnectionCheck
 from tiktok_forwarder.service.connections import Connections
@@ -33,6 +35,7 @@ from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
 from tiktok_forwarder.service.inputs import Inputs
+from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
@@ -59,6 +62,14 @@ class Application:
         self._telemetry = telemetry
         self.inputs = Inputs(store, box, self._clock)
         self.connections = Connections(store, box, self._clock, self.inputs)
+        subject_hash = SubjectHash(subject_key)
+        self.activity = Activity(
+            ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes),
+            self._clock,
+            subject_hash,
+            most_per_second=settings.activity_events_per_second,
+        )
+        observers = Observers(telemetry, self.activity)
         self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
         self.deliverer = Deliverer(
             store,
@@ -66,16 +77,16 @@ class Application:
             self._sender,
             self._clock,
             self.connections,
-            observer=telemetry,
+            observer=observers,
             policy=_policy(settings),
         )
         self.acceptor = Acceptor(
             store,
             self.connections,
             self._clock,
-            SubjectHash(subject_key),
+            subject_hash,
             Bounds(settings.max_body_bytes, settings.max_nesting, settings.max_events),
-            observer=telemetry,
+            observer=observers,
             delivery=self.deliverer,
         )
         limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
@@ -126,6 +137,7 @@ class Application:
         if self._is_delivering:
             await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
         await self._sender.close()
+        await self.activity.close()
         await self.store.close()
 
     @property

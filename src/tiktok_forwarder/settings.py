@@ -63,6 +63,21 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("retry_max_seconds", "number", 300, "Longest wait between retries.", 0.001),
     Setting("retry_window_hours", "number", 24, "How long an event is retried after its first attempt.", 0, 47),
     Setting("probe_seconds", "number", 300, "How often a paused connection tries one event.", 0.1),
+    Setting(
+        "activity_max_bytes",
+        "integer",
+        256 * 1024 * 1024,
+        "Largest size of the file that holds what happened to recent events, for people to look at.",
+        4 * 1024 * 1024,
+    ),
+    Setting(
+        "activity_events_per_second",
+        "integer",
+        50,
+        "Events of a connection whose way is kept, per second; of more, a fair sample. Failures are all kept.",
+        1,
+        1000,
+    ),
     Setting("stop_seconds", "number", 8, "How long running requests may take when the service stops.", 0, 60),
     Setting("log_level", "choice", "info", "Least severe log line.", choices=("debug", "info", "warning", "error")),
     Setting(
@@ -94,6 +109,8 @@ class Settings(Struct, frozen=True):
     retry_max_seconds: float
     retry_window_hours: float
     probe_seconds: float
+    activity_max_bytes: int
+    activity_events_per_second: int
     stop_seconds: float
     log_level: str
     log_format: str
@@ -101,6 +118,11 @@ class Settings(Struct, frozen=True):
     @property
     def database_file(self) -> Path:
         return self.data_dir / "events.db"
+
+    @property
+    def activity_file(self) -> Path | None:
+        """None: what outlives no process needs no file."""
+        return self.data_dir / "activity.db" if self.store != "memory" else None
 
     @property
     def admin_socket(self) -> Path:

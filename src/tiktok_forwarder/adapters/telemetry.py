@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
-from tiktok_forwarder.service.accept import Acceptance
 from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus, Settled
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -184,9 +183,6 @@ class Telemetry:
     def faulted(self, error: Exception) -> None:
         self._faults.inc()
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
-
-    def accepted(self, acceptance: Acceptance) -> None:
-        """The store's totals, which are exported, count it already."""
 
     def warned(self, connection_id: str, warning: str) -> None:
         self._warning_counter(connection_id, warning).inc()

@@ -46,7 +46,7 @@ class Acceptance(Struct, frozen=True):
     drop_counts: Mapping[tuple[str, str], int]
 
 
-class AcceptObserver(Protocol):
+class RequestObserver(Protocol):
     """Is told what a request brought, for metrics. Calls are synchronous and must be quick."""
 
     def warned(self, connection_id: str, warning: str) -> None:
@@ -59,12 +59,16 @@ class AcceptObserver(Protocol):
         """The store took this long to make a request durable."""
         ...
 
-    def accepted(self, acceptance: Acceptance) -> None:
-        """This is durable now, and counted in the store's totals."""
-        ...
-
     def historical(self, input_name: str, events: int) -> None:
         """Events that are accepted and by mParticle's own rule never forwarded."""
+        ...
+
+
+class AcceptObserver(RequestObserver, Protocol):
+    """Is also told what became of each event, for people."""
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        """This is durable now, and counted in the store's totals. Must not raise: the sender would repeat it."""
         ...
 
 

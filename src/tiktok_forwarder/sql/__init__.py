@@ -1,4 +1,4 @@
-"""The store's SQL: migrations in order, and the named statements."""
+"""The SQL of the store (migrations in order, named statements) and of the activity (named statements)."""
 
 import re
 from importlib.resources import files
@@ -17,8 +17,8 @@ def migrations() -> list[str]:
     return [script.read_text("utf-8") for script in scripts]
 
 
-def _statements() -> dict[str, str]:
-    text = (files(__name__) / "queries.sql").read_text("utf-8")
+def _statements(file_name: str) -> dict[str, str]:
+    text = (files(__name__) / file_name).read_text("utf-8")
     found: dict[str, str] = {}
     headers = list(_NAME.finditer(text))
     for header, following in zip(headers, [*headers[1:], None], strict=True):
@@ -32,4 +32,5 @@ def _statements() -> dict[str, str]:
     return found
 
 
-STATEMENTS: Final = _statements()
+STATEMENTS: Final = _statements("queries.sql")
+ACTIVITY_STATEMENTS: Final = _statements("activity.sql")

@@ -1,0 +1,281 @@
+"""The activity: what happened to recent events, gathered while it happens, for people who ask."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
+from tiktok_forwarder.ports import Clock
+from tiktok_forwarder.service.accept import Acceptance, SubjectHash
+from tiktok_forwarder.service.activity_figures import add, add_all, add_latencies, add_match_keys
+from tiktok_forwarder.service.activity_records import (
+    ActivityStore,
+    ActivityWrite,
+    Figures,
+    KeptRecord,
+    LevelChange,
+    MinuteFigures,
+    Record,
+    RecordFilter,
+)
+from tiktok_forwarder.service.activity_sampling import Sampling, keeps
+from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus, Settled, SettledAs
+from tiktok_forwarder.service.record_making import (
+    admitted_record,
+    attempted_record,
+    condition_record,
+    dropped_record,
+    request_record,
+    settled_record,
+)
+
+_SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
+    "delivered": "delivered",
+    "retry": "retried",
+    "dead_letter": "dead_lettered",
+}
+MINUTE_MS: Final = 60_000
+_WRITE_EVERY_SECONDS: Final = 1.0
+_WRITE_AT_RECORDS: Final = 500
+# Drops and failures are all kept, up to what the file can take beside the service's own work.
+_MOST_KEPT_PER_SECOND: Final = 5000
+# Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
+_ROOM_FOR_FAILURES: Final = 2500
+
+
+class Activity:
+    """An observer of accepting and delivery, and the place to ask.
+
+    No event waits for it or fails by it. It is written about once a second: a crash costs what was not.
+    Drops, dead letters and failed requests are all kept. Of a connection's other events, beyond
+    `most_per_second` accepted in one second, a fair sample is: all of an event's way, or none of it.
+    """
+
+    def __init__(
+        self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int = 50
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._subject_hash = subject_hash
+        self._sampling = Sampling(most_per_second, store.levels)
+        self._figures: dict[tuple[int, str], Figures] = {}
+        self._kept: list[Record] = []
+        # With the second of acceptance: until it is over its level may rise, and then fewer stay.
+        self._sampled: list[tuple[int, Record]] = []
+        self._levels: list[LevelChange] = []
+        self._lost = 0
+        self._room_second, self._room = 0, _MOST_KEPT_PER_SECOND
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def lost(self) -> int:
+        """How many records were not kept since the start, for want of time, room or a working disk."""
+        return self._lost + self._store.lost
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    # --- observing ---
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        at_ms = acceptance.accepted_at_ms
+        if acceptance.events:
+            self._admitted(acceptance, at_ms)
+        if acceptance.drops:
+            for (connection_id, reason), count in acceptance.drop_counts.items():
+                self._count_dropped(connection_id, at_ms, reason, count)
+            self._dropped(acceptance, at_ms)
+        self._write_soon()
+
+    def attempted(self, attempt: Attempt) -> None:
+        at_ms = self._clock.now_ms()
+        verdict = attempt.verdict
+        add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
+        if verdict != "accepted" or attempt.note:
+            self._keep(request_record(attempt, at_ms))
+        # What ends in a settlement is told with it.
+        if verdict in ("throttled", "misconfigured") or (
+            verdict in ("bad_event", "too_large") and len(attempt.events) > 1
+        ):
+            for event in attempt.events:
+                second = event.accepted_at_ms // 1000
+                if keeps(self._sampling.level(attempt.connection_id, second), event.event_id):
+                    self._sample(second, attempted_record(attempt, event, at_ms))
+        self._write_soon()
+
+    def settled(self, settled: Settled) -> None:
+        at_ms = self._clock.now_ms()
+        connection_id = settled.connection_id
+        figures = self._of(connection_id, at_ms)
+        for outcome, count in settled.counts.items():
+            add(figures, _SETTLED_NAMES[outcome], count)
+        if settled.counts.get("delivered"):
+            delivered = [event.accepted_at_ms for event, outcome in settled.outcomes if type(outcome) is Delivered]
+            add_latencies(figures, delivered, at_ms)
+        second, level = -1, 0
+        for event, settlement in settled.outcomes:
+            if isinstance(settlement, DeadLettered):
+                add(figures, f"dead_letter.{settlement.reason}")
+                self._keep(settled_record(connection_id, event, settlement, settled.verdict, at_ms))
+                continue
+            if event.accepted_at_ms // 1000 != second:
+                second = event.accepted_at_ms // 1000
+                level = self._sampling.level(connection_id, second)
+            if not level or keeps(level, event.event_id):
+                record = settled_record(connection_id, event, settlement, settled.verdict, at_ms)
+                self._sample(second, record)
+        self._write_soon()
+
+    def counted(self, connection_id: str, name: str, count: int) -> None:
+        """What people did to events: `replayed`, `discarded`, `erased`, or `dead_lettered` by a deletion."""
+        if count:
+            add(self._of(connection_id, self._clock.now_ms()), name, count)
+            self._write_soon()
+
+    def changed(self, status: DeliveryStatus) -> None:
+        self._keep(condition_record(status, self._clock.now_ms()))
+        self._write_soon()
+
+    # --- asking ---
+
+    async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
+        """Newest first. What happened within the last two seconds may still be missing."""
+        self._write()
+        return await self._store.recent(which)
+
+    async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
+        """One event's records, oldest first. A dropped event has no name at TikTok: ask with an empty one."""
+        self._write()
+        return await self._store.way(connection_id, event_name, event_id)
+
+    async def figures(self, from_ms: int, until_ms: int, connection_id: str | None = None) -> Sequence[MinuteFigures]:
+        """Whole minutes: the first holds `from_ms`, the last begins before `until_ms`."""
+        self._write()
+        return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
+
+    async def erase(self, subjects: Collection[int]) -> int:
+        """Delete the records of these keyed hashes; return how many there were."""
+        wanted = frozenset(subjects)
+        waiting = len(self._kept) + len(self._sampled)
+        self._kept = [record for record in self._kept if wanted.isdisjoint(record.subjects)]
+        self._sampled = [each for each in self._sampled if wanted.isdisjoint(each[1].subjects)]
+        return waiting - len(self._kept) - len(self._sampled) + await self._store.erase(wanted)
+
+    async def close(self) -> None:
+        """Write everything, then close the store."""
+        self._write(is_last=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._store.close()
+
+    # --- gathering ---
+
+    def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
+        second = at_ms // 1000
+        connections = [event.connection_id for event in acceptance.events]
+        levels: dict[str, int] = {}
+        for (connection_id, admission), count in Counter(zip(connections, acceptance.admissions, strict=True)).items():
+            levels[connection_id] = self._sampling.accepted(connection_id, second, count)
+            if admission == "connection_full":
+                self._count_dropped(connection_id, at_ms, CONNECTION_FULL, count)
+            else:
+                figures = self._of(connection_id, at_ms)
+                add(figures, "duplicate" if admission == "duplicate" else "mapped", count)
+                add(figures, "accepted", 0 if admission == "duplicate" else count)
+        for event, admission, warnings in zip(
+            acceptance.events, acceptance.admissions, acceptance.warnings, strict=True
+        ):
+            if warnings and admission == "stored":
+                add_all(self._of(event.connection_id, at_ms), {f"warning.{warning}": 1 for warning in warnings})
+            if admission == "connection_full":
+                self._keep(admitted_record(event, admission, warnings, at_ms))
+                continue
+            level = levels[event.connection_id]
+            if not level or keeps(level, event.event_id):
+                self._sample(second, admitted_record(event, admission, warnings, at_ms))
+
+    def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
+        raw: tuple[str, ...] = ()
+        subjects: tuple[int, ...] = ()
+        for drop in acceptance.drops:
+            if not self._has_room():
+                self._lost += 1
+                continue
+            if drop.dropped.subjects is not raw:
+                raw = drop.dropped.subjects
+                subjects = tuple(map(self._subject_hash.of, raw))
+            self._kept.append(dropped_record(drop, subjects, at_ms))
+
+    def _count_dropped(self, connection_id: str, at_ms: int, reason: str, count: int) -> None:
+        figures = self._of(connection_id, at_ms)
+        add(figures, "accepted", count)
+        add(figures, f"dropped.{reason}", count)
+
+    def _of(self, connection_id: str, at_ms: int) -> Figures:
+        key = (at_ms // MINUTE_MS, connection_id)
+        figures = self._figures.get(key)
+        if figures is None:
+            figures = self._figures[key] = {}
+        return figures
+
+    def _keep(self, record: Record) -> None:
+        if self._has_room():
+            self._kept.append(record)
+        else:
+            self._lost += 1
+
+    def _sample(self, second: int, record: Record) -> None:
+        if self._has_room(_ROOM_FOR_FAILURES):
+            self._sampled.append((second, record))
+        else:
+            self._lost += 1
+
+    def _has_room(self, left: int = 0) -> bool:
+        second = self._clock.now_ms() // 1000
+        if second != self._room_second:
+            self._room_second, self._room = second, _MOST_KEPT_PER_SECOND
+        if self._room <= left:
+            return False
+        self._room -= 1
+        return True
+
+    # --- writing ---
+
+    def _write_soon(self) -> None:
+        if len(self._kept) >= _WRITE_AT_RECORDS:
+            self._write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_WRITE_EVERY_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        self._timer = None
+        self._write()
+        if self._sampled or self._figures:
+            self._write_soon()
+
+    def _write(self, *, is_last: bool = False) -> None:
+        records = self._ready(is_last=is_last)
+        if not (records or self._figures or self._levels):
+            return
+        if self._store.write(ActivityWrite(records, self._figures, self._levels)):
+            self._figures, self._levels = {}, []
+        else:
+            # Figures add up and can wait; records would fill the memory.
+            self._lost += len(records)
+
+    def _ready(self, *, is_last: bool) -> list[Record]:
+        """Everything that is to be written now, in the order in which it happened."""
+        now_second = self._clock.now_ms() // 1000
+        self._levels += self._sampling.close_before(now_second + is_last)
+        records, waiting = self._kept, []
+        for second, record in self._sampled:
+            if second == now_second and not is_last:
+                waiting.append((second, record))
+            elif keeps(self._sampling.level(record.connection_id, second), record.event_id):
+                records.append(record)
+                if record.outcome == "accepted":
+                    add_match_keys(self._of(record.connection_id, record.at_ms), record.payload)
+        self._kept, self._sampled = [], waiting
+        records.sort(key=lambda record: record.at_ms)
+        return records

@@ -1,0 +1,138 @@
+"""What the activity is made of: records of what happened to recent events, figures by the minute, and their keeper."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import Answer
+
+# `attempted`: a request failed or had a note (no event id), or it left this event without an outcome. `condition`: the
+# connection's delivery was paused, slowed down or is healthy again.
+RecordOutcome = Literal[
+    "accepted", "duplicate", "dropped", "attempted", "delivered", "retry", "dead_letter", "condition"
+]
+
+Figures = dict[str, int]
+"""Counts by name; a name with parts has a dot, such as `dropped.missing_ip`."""
+
+
+class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a record says beside what it can be found by.
+
+    `verdict` and `answer` are of the request that led to the outcome, `group_events` is how many events it held,
+    `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an event that was dropped
+    in mParticle's words.
+    """
+
+    detail: str = ""
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+    verdict: str = ""
+    answer: Answer | None = None
+    group_events: int = 0
+    seconds: float = 0.0
+    attempts: int = 0
+    accepted_at_ms: int | None = None
+    due_ms: int | None = None
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One thing that happened. `payload` (of accepted events and dead letters) holds digests, ip and user agent.
+
+    `subjects` are the event's, so that an erasure finds the record; records of whole requests have none.
+    """
+
+    at_ms: int
+    connection_id: str
+    outcome: RecordOutcome
+    event_name: str = ""
+    event_id: str = ""
+    reason: str = ""
+    facts: Facts = Facts()
+    payload: bytes = b""
+    subjects: tuple[int, ...] = ()
+
+
+class KeptRecord(Struct, frozen=True):
+    """A record as it was kept. Numbers grow; a gap means nothing."""
+
+    record_no: int
+    record: Record
+
+
+class RecordFilter(Struct, frozen=True):
+    """Which records: every condition given must hold. Newest first, those below `before_record_no`."""
+
+    connection_id: str | None = None
+    event_name: str | None = None
+    outcome: RecordOutcome | None = None
+    reason: str | None = None
+    since_ms: int | None = None
+    before_record_no: int | None = None
+    limit: int = 100
+
+
+class MinuteFigures(Struct, frozen=True):
+    """What one connection's minute adds up to. `minute` counts from 1970."""
+
+    minute: int
+    connection_id: str
+    figures: Figures
+
+
+class LevelChange(Struct, frozen=True):
+    """From this second (since 1970) on, one in 2 to the power of `level` events of the connection is kept."""
+
+    connection_id: str
+    second: int
+    level: int
+
+
+class ActivityWrite(Struct, frozen=True):
+    """About a second's worth of activity. Figures are by (minute, connection id) and add to what is kept."""
+
+    records: Sequence[Record]
+    figures: Mapping[tuple[int, str], Figures]
+    levels: Sequence[LevelChange]
+
+
+class ActivityStore(Protocol):
+    """Keeps the newest activity within a bound. It is no part of the promise: what it cannot keep it counts as lost."""
+
+    @property
+    def lost(self) -> int:
+        """How many records could not be written since the start."""
+        ...
+
+    @property
+    def levels(self) -> Sequence[LevelChange]:
+        """How events were sampled until the last stop, oldest first."""
+        ...
+
+    def write(self, write: ActivityWrite) -> bool:
+        """Never blocks and never raises. False: too much waits already, nothing was taken."""
+        ...
+
+    async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]: ...
+
+    async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
+        """All records of one event, oldest first."""
+        ...
+
+    async def figures(
+        self, from_minute: int, until_minute: int, connection_id: str | None = None
+    ) -> Sequence[MinuteFigures]:
+        """By minute; the end is excluded."""
+        ...
+
+    async def erase(self, subjects: Collection[int]) -> int:
+        """Delete what is about these keyed hashes beyond recovery, waiting writes included; return how many records.
+
+        Records of whole requests go too, uncounted: TikTok's texts in them may quote anybody.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Write what waits, then close."""
+        ...

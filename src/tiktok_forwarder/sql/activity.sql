@@ -1,0 +1,119 @@
+-- Every statement of the activity's file. `-- name:` begins one and its line says what it does. A file of another
+-- version is not migrated but begun anew: it holds nothing that was promised.
+
+-- name: schema: an empty file's tables
+-- Payloads lie apart, so that a search through the records reads few pages.
+CREATE TABLE records (
+    record_no INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    connection_id TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    event_name TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    facts BLOB NOT NULL,
+    subjects BLOB NOT NULL
+);
+CREATE INDEX records_by_connection ON records (connection_id, record_no);
+CREATE INDEX records_by_event ON records (event_id) WHERE event_id <> '';
+CREATE TABLE payloads (
+    record_no INTEGER PRIMARY KEY,
+    payload BLOB NOT NULL
+);
+-- Counts by name, as JSON.
+CREATE TABLE minutes (
+    minute INTEGER NOT NULL,
+    connection_id TEXT NOT NULL,
+    figures BLOB NOT NULL,
+    PRIMARY KEY (minute, connection_id)
+) WITHOUT ROWID;
+-- From when on which share of a connection's events was kept.
+CREATE TABLE levels (
+    level_no INTEGER PRIMARY KEY,
+    connection_id TEXT NOT NULL,
+    second INTEGER NOT NULL,
+    level INTEGER NOT NULL
+);
+
+-- name: last_record: the highest number
+SELECT coalesce(max(record_no), 0) FROM records;
+
+-- name: add_record: a record
+INSERT INTO records (record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_payload: a record's payload
+INSERT INTO payloads (record_no, payload) VALUES (?, ?);
+
+-- name: recent: newest records that fulfil every condition given
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
+FROM records LEFT JOIN payloads USING (record_no)
+WHERE (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_name IS NULL OR event_name = :event_name)
+    AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
+    AND (:before_record_no IS NULL OR record_no < :before_record_no)
+ORDER BY record_no DESC LIMIT :limit;
+
+-- name: recent_of_connection: as recent, of one connection
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
+FROM records INDEXED BY records_by_connection LEFT JOIN payloads USING (record_no)
+WHERE connection_id = :connection_id AND (:event_name IS NULL OR event_name = :event_name)
+    AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
+    AND (:before_record_no IS NULL OR record_no < :before_record_no)
+ORDER BY record_no DESC LIMIT :limit;
+
+-- name: way: all records of one event
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
+FROM records LEFT JOIN payloads USING (record_no)
+WHERE event_id = :event_id AND event_id <> '' AND event_name = :event_name AND connection_id = :connection_id
+ORDER BY at_ms, record_no;
+
+-- name: subjects: whom each record is about
+SELECT record_no, subjects FROM records WHERE subjects <> x'';
+
+-- name: delete_record: a record is gone
+DELETE FROM records WHERE record_no = ?;
+
+-- name: delete_payload: a record's payload is gone
+DELETE FROM payloads WHERE record_no = ?;
+
+-- name: delete_requests: the records of whole requests are gone
+DELETE FROM records WHERE outcome = 'attempted' AND event_id = '';
+
+-- name: oldest_records: where the oldest records end, so many of them
+SELECT max(record_no) FROM (SELECT record_no FROM records ORDER BY record_no LIMIT :count);
+
+-- name: delete_records_to: the oldest records are gone
+DELETE FROM records WHERE record_no <= :last;
+
+-- name: delete_payloads_to: their payloads are gone
+DELETE FROM payloads WHERE record_no <= :last;
+
+-- name: minute: a connection's minute
+SELECT figures FROM minutes WHERE minute = :minute AND connection_id = :connection_id;
+
+-- name: set_minute: a connection's minute as it adds up now
+INSERT OR REPLACE INTO minutes (minute, connection_id, figures) VALUES (:minute, :connection_id, :figures);
+
+-- name: minutes: minutes of a time, of one connection or all
+SELECT minute, connection_id, figures FROM minutes
+WHERE minute >= :from_minute AND minute < :until_minute
+    AND (:connection_id IS NULL OR connection_id = :connection_id)
+ORDER BY minute, connection_id;
+
+-- name: delete_minutes: all but the newest minutes are gone
+DELETE FROM minutes WHERE minute <= (SELECT minute FROM minutes ORDER BY minute DESC LIMIT 1 OFFSET :keep);
+
+-- name: add_level: a connection's events are sampled differently from now on
+INSERT INTO levels (connection_id, second, level) VALUES (?, ?, ?);
+
+-- name: levels: every change, oldest first
+SELECT connection_id, second, level FROM levels ORDER BY level_no;
+
+-- name: delete_levels: all but a connection's newest changes are gone
+DELETE FROM levels WHERE level_no IN (
+    SELECT level_no FROM (
+        SELECT level_no, row_number() OVER (PARTITION BY connection_id ORDER BY level_no DESC) AS age FROM levels
+    ) WHERE age > :keep
+);
