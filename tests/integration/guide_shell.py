@@ -1,0 +1,75 @@
+"""Runs a guide's shell blocks as a reader would: one after the other, in one terminal and one empty directory."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.service_process import environment
+
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+# An indented block belongs to an item of a list.
+_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_PORTS = ("8090", "8091")
+_TIMEOUT_SECONDS = 150
+
+
+@dataclass
+class Reading:
+    """What a reader of the guide saw. `ports` are those that stood in for the guide's own."""
+
+    status: int
+    output: str
+    room: Path
+    ports: dict[str, int]
+
+
+def blocks(guide: str) -> list[str]:
+    """The guide's shell blocks, in order."""
+    return [textwrap.dedent(block) for _, block in _BLOCK.findall((GUIDES / guide).read_text())]
+
+
+def follow(guide: str, room: Path, tiktok_url: str, after: str = "") -> Reading:
+    """Run the guide to its end, then `after`, in `room`. `tiktok_url` is what the guide's TikTok really is."""
+    ports = {port: _free_port() for port in _PORTS}
+    script = "set -euo pipefail\n" + "\n".join([*blocks(guide), after])
+    for port, free in ports.items():
+        script = script.replace(port, str(free))
+    own_programs = str(Path(sys.executable).parent)
+    variables = environment(
+        PATH=f"{own_programs}{os.pathsep}{os.environ['PATH']}",
+        TIKTOK_FORWARDER_TIKTOK_BASE_URL=tiktok_url,
+        # A busy machine gets the more of the reader's two seconds.
+        TIKTOK_FORWARDER_MAX_WAIT_SECONDS="0.05",
+    )
+    output = room / "output"
+    with output.open("w") as stream:
+        # A session of its own, so that whatever the guide leaves running ends with it.
+        shell = subprocess.Popen(
+            ["bash", "-c", script], cwd=room, env=variables, stdout=stream, stderr=stream, start_new_session=True
+        )
+        try:
+            status = shell.wait(_TIMEOUT_SECONDS)
+        finally:
+            _end_session(shell.pid)
+            shell.wait()
+    return Reading(status, output.read_text(), room, ports)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _end_session(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,105 @@
+"""The guides' commands, run as they are written against real processes: a reader who follows them arrives."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.guide_shell import GUIDES, Reading, blocks, follow
+from tests.integration.service_process import SandboxThread
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+EVENT_ID = "70f1f6aa-8bec-40c7-b48c-1ca253db9fa3"
+
+
+def arrived(log: Path) -> list[dict[str, Any]]:
+    """What a sandbox wrote down, event by event."""
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def statuses(reading: Reading) -> list[dict[str, Any]]:
+    """What each `status` of the guide printed."""
+    found = [json.loads(line) for line in reading.output.splitlines() if line.startswith('{"running"')]
+    return [each["connections"][0]["totals"] for each in found if each["connections"]]
+
+
+@pytest.fixture
+def tiktok_log(tmp_path: Path) -> Path:
+    return tmp_path / "tiktok.jsonl"
+
+
+def followed(guide: str, tmp_path: Path, tiktok_log: Path, after: str = "") -> Reading:
+    """The guide run to its end without an error, with a sandbox where it means TikTok."""
+    room = tmp_path / "room"
+    room.mkdir()
+    with SandboxThread(tiktok_log) as tiktok:
+        reading = follow(guide, room, tiktok.url, after)
+    assert reading.status == 0, reading.output
+    return reading
+
+
+def test_the_way_from_the_hosted_output_arrives(tmp_path: Path, tiktok_log: Path) -> None:
+    """Followed from first to last: the trial shows a duplicate, and what goes live delivers what mParticle posts."""
+    real_event = (
+        "sed 's/order-1001/order-2002/; s/70f1f6aa/81a2a7bb/' batch.json | curl --silent --fail --data @- "
+        '-H "Authorization: $WEBHOOK_AUTHORIZATION" http://127.0.0.1:8090/webhook/mparticle\n'
+        "sleep 2\ntiktok-forwarder status --data-dir data\nkill $service\nwait $service\n"
+    )
+    reading = followed("from-mparticle-hosted-output.md", tmp_path, tiktok_log, real_event)
+    hosted, ours = arrived(reading.room / "migration" / "arrived.jsonl")
+    assert (hosted["path"], ours["path"]) == ("/open_api/v1.3/pixel/track/", "/open_api/v1.3/event/track/")
+    assert (hosted["duplicate"], ours["duplicate"]) == (False, True)
+    assert [each[name] for each in (hosted, ours) for name in ("event", "event_id", "code")] == [
+        *("PlaceAnOrder", EVENT_ID, 0),
+        *("PlaceAnOrder", EVENT_ID, 0),
+    ]
+    test, live = arrived(tiktok_log)
+    assert (test["event_id"], live["event_id"]) == (EVENT_ID, EVENT_ID.replace("70f1f6aa", "81a2a7bb"))
+    assert [each.get("delivered", 0) for each in statuses(reading)] == [1, 1, 0, 1]
+
+
+def test_the_hosted_outputs_settings_have_keys_here() -> None:
+    """The guide's table of settings names keys that a connection has."""
+    page = (GUIDES / "from-mparticle-hosted-output.md").read_text()
+    reference = (GUIDES.parent / "reference" / "connection.md").read_text()
+    section = page[page.index("\n## 1. ") : page.index("\n## 2. ")]
+    keys = re.findall(r"^\| [^|]+ \| `(\w+)` \|", section, re.MULTILINE)
+    assert len(keys) >= 10
+    assert [key for key in keys if f"\n| `{key}` |" not in reference] == []
+
+
+def test_a_webhook_is_taken(tmp_path: Path, tiktok_log: Path) -> None:
+    """The batch without events is answered 202, with the value that the guide made."""
+    assert "\n202\n" in followed("send-a-webhook.md", tmp_path, tiktok_log).output
+
+
+def test_the_python_sdk_sends(tmp_path: Path, tiktok_log: Path) -> None:
+    """The guide's Python program, through mParticle's own SDK, brings a purchase to TikTok's stand-in."""
+    reading = followed("send-with-your-server-sdk.md", tmp_path, tiktok_log)
+    (event,) = arrived(reading.room / "arrived.jsonl")
+    assert (event["event"], event["event_id"], event["code"]) == ("PlaceAnOrder", "order-1001", 0)
+    assert [each["delivered"] for each in statuses(reading)] == [1]
+
+
+def test_test_events_are_seen(tmp_path: Path, tiktok_log: Path) -> None:
+    """`map`, the sandbox and a test event code each show the same event, and only the last one meets TikTok."""
+    reading = followed("test-events.md", tmp_path, tiktok_log)
+    assert '"field":"event"' in reading.output and '"payload":' in reading.output
+    (event,) = arrived(tiktok_log)
+    assert (event["event"], event["event_id"], event["code"]) == ("AddToCart", "cart-1", 0)
+
+
+def test_a_purchase_has_the_pixels_name_and_id(tmp_path: Path, tiktok_log: Path) -> None:
+    """The guide's settings and batch make the very words that the guide promises."""
+    reading = followed("purchase-events-and-your-pixel.md", tmp_path, tiktok_log)
+    promised = re.findall(r"`(\"event\":[^`]+)`", (GUIDES / "purchase-events-and-your-pixel.md").read_text())
+    assert len(promised) == 1 and promised[0] in reading.output
+
+
+def test_every_guide_is_tried() -> None:
+    """No guide has commands that no test runs."""
+    tried = set(re.findall(r'followed\("([\w-]+\.md)"', Path(__file__).read_text()))
+    assert {each.name for each in GUIDES.glob("*.md") if blocks(each.name)} == tried
