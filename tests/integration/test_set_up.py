@@ -58,6 +58,7 @@ class Scratch:
         (self.room / "calls").touch()
         self.command("python3", PYTHON)
         self.command("id", "#!/bin/sh\necho 1000\n")
+        self.command("curl", "#!/bin/sh\n")
 
     def command(self, name: str, text: str) -> None:
         path = self.room / "bin" / name
@@ -107,6 +108,20 @@ def test_a_missing_ensurepip_is_installed_from_debian_and_named(scratch: Scratch
     assert calls[4] == "venv"
     assert "--require-hashes -r requirements/demo.txt" in calls[5]
     assert calls[6].endswith("--editable .")
+
+
+def test_the_tests_get_curl_from_debian(scratch: Scratch) -> None:
+    """What the tests need beside Python is installed when it is missing; the demo does without."""
+    scratch.has_ensurepip()
+    (scratch.room / "bin" / "curl").unlink()
+    scratch.command("apt-get", APT_GET)
+    scratch.command("sudo", SUDO)
+    assert scratch.set_up("demo").returncode == 0
+    assert not any("apt-get" in call for call in scratch.calls())
+    run = scratch.set_up("dev")
+    assert run.returncode == 0, run.stderr
+    assert "installing the Debian package curl" in run.stderr
+    assert any(call.startswith("apt-get install") and call.endswith("curl") for call in scratch.calls())
 
 
 def test_without_apt_one_line_says_what_is_missing(scratch: Scratch) -> None:
