@@ -94,7 +94,9 @@ class Application:
         self.api_keys = ApiKeys(store, self._clock)
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
-        self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify)
+        self.dead_letters = DeadLetters(
+            store, self._clock, self.deliverer.notify, self.connections.connection_ids
+        )
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None

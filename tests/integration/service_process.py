@@ -100,9 +100,9 @@ def serving(data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: 
 class SandboxThread(threading.Thread):
     """A sandbox in a thread of its own, since these tests wait for processes."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path | None = None, grants: Mapping[str, list[str] | None] | None = None) -> None:
         super().__init__(daemon=True)
-        self._log = log
+        self.sandbox = Sandbox(log_path=log, grants=grants)
         self._ready = threading.Event()
         self._ended: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,8 +113,8 @@ class SandboxThread(threading.Thread):
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        async with Sandbox(log_path=self._log) as sandbox:
-            self.url = sandbox.url
+        async with self.sandbox:
+            self.url = self.sandbox.url
             self._ready.set()
             await self._ended.wait()
 

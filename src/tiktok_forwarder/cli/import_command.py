@@ -35,6 +35,8 @@ def import_(
     settings = settings_from(config_file, data_dir=data_dir)
     totals: Counter[str] = Counter()
     with ApiSession(settings) as session:
+        if input_name.lower() not in [each["name"].lower() for each in session.ask("GET", "/api/inputs")]:
+            raise ConfigurationError([f"there is no input named {input_name}"])
         for file in files:
             _Import(session, input_name, file, settings.data_dir / "imports", totals).run(from_start=from_start)
     click.echo(json.dumps(dict(totals)))
@@ -55,7 +57,7 @@ class _Import:
     def run(self, *, from_start: bool) -> None:
         start = 0 if from_start else self._noted()
         if start:
-            tell(f"{self._file}: goes on after line {start}")
+            tell(f"{self._file}: goes on after batch {start}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"))
         console = Console(stderr=True)
         with Progress(*columns, TimeElapsedColumn(), console=console, disable=not sys.stderr.isatty()) as progress:
@@ -74,12 +76,12 @@ class _Import:
         try:
             self._count(self._session.send("POST", self._path, piece.body()))
         except ConfigurationError as error:
-            if len(piece.batches) == 1:
-                self._unreadable(f"{self._file}, line {piece.first}: {error}")
+            if len(piece.recorded) == 1:
+                self._unreadable(f"{self._file}, {piece.recorded[0].place}: {error}")
                 return
-            # One line spoils the whole request: each by itself, so that only that one is left out.
-            for offset, batch in enumerate(piece.batches):
-                self._send(Piece([batch], piece.first + offset, piece.end))
+            # One batch spoils the whole request: each by itself, so that only that one is left out.
+            for each in piece.recorded:
+                self._send(Piece([each]))
 
     def _unreadable(self, sentence: str) -> None:
         tell(sentence)

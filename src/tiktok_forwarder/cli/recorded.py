@@ -4,7 +4,6 @@ Nothing is decoded here but what must be to find where a batch ends: the service
 """
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,22 +19,29 @@ MOST_BATCHES: Final = 200
 MOST_BYTES: Final = 512 * 1024
 
 
+class Recorded(NamedTuple):
+    """One batch as it stands in the file: its number from the start, and where it is, for people."""
+
+    number: int
+    place: str
+    batch: bytes
+
+
 class Piece(NamedTuple):
-    """Batches as they stand in the file, from line `first` on (from the first batch on, where the file is one list).
+    """Batches that go into one request. `end` is the number of the last: a later run can go on after it."""
 
-    `end` is the place after the last of them: a later run can go on there.
-    """
+    recorded: list[Recorded]
 
-    batches: list[bytes]
-    first: int
-    end: int
+    @property
+    def end(self) -> int:
+        return self.recorded[-1].number
 
     def body(self) -> bytes:
-        return b"[" + b",".join(self.batches) + b"]"
+        return b"[" + b",".join([each.batch for each in self.recorded]) + b"]"
 
 
 def pieces(file: Path, start: int) -> Iterator[Piece]:
-    """The file's batches from place `start` on. Raises `UnreadableBody` if the file itself cannot be read."""
+    """The file's batches after number `start`. Raises `UnreadableBody` if the file itself cannot be read."""
     try:
         with _opened(file) as stream:
             first = next(line for line in stream if line.strip(_BLANK))
@@ -65,42 +71,42 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(file: Path) -> Iterator[Recorded]:
+    number = 0
     with _opened(file) as stream:
-        for number, line in enumerate(stream, 1):
-            stripped = line.strip(_BLANK)
-            if stripped:
-                yield number, stripped
+        for line_number, line in enumerate(stream, 1):
+            text = line.strip(_BLANK).removeprefix(b"\xef\xbb\xbf")
+            for batch in _items(text) if text.startswith(b"[") else [text] if text else []:
+                number += 1
+                yield Recorded(number, f"line {line_number}", batch)
 
 
-def _documents(file: Path) -> Iterator[tuple[int, bytes]]:
+def _documents(file: Path) -> Iterator[Recorded]:
     """The batches of a file that is one JSON text over several lines."""
     with _opened(file) as stream:
-        content = io.BytesIO(stream.read()).getvalue().strip(_BLANK).removeprefix(b"\xef\xbb\xbf")
-    if not content.startswith(b"["):
-        yield 1, content
-        return
+        text = stream.read().strip(_BLANK).removeprefix(b"\xef\xbb\xbf")
+    for number, batch in enumerate(_items(text) if text.startswith(b"[") else [text], 1):
+        yield Recorded(number, f"batch {number}", batch)
+
+
+def _items(text: bytes) -> list[bytes]:
+    """The elements of a list; what is no list after all is left to the service to refuse."""
     try:
-        items = msgspec.json.decode(content, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UnreadableBody(f"{file}: is not JSON: {error}") from None
-    for number, item in enumerate(items, 1):
-        yield number, bytes(item)
+        return [bytes(item) for item in msgspec.json.decode(text, type=list[msgspec.Raw])]
+    except (msgspec.DecodeError, RecursionError):
+        return [text]
 
 
-def _grouped(numbered: Iterator[tuple[int, bytes]], start: int) -> Iterator[Piece]:
-    batches: list[bytes] = []
-    first = end = size = 0
-    for number, batch in numbered:
-        if number <= start:
+def _grouped(found: Iterator[Recorded], start: int) -> Iterator[Piece]:
+    piece: list[Recorded] = []
+    size = 0
+    for each in found:
+        if each.number <= start:
             continue
-        if batches and (len(batches) >= MOST_BATCHES or size + len(batch) > MOST_BYTES):
-            yield Piece(batches, first, end)
-            batches, size = [], 0
-        if not batches:
-            first = number
-        batches.append(batch)
-        size += len(batch)
-        end = number
-    if batches:
-        yield Piece(batches, first, end)
+        if piece and (len(piece) >= MOST_BATCHES or size + len(each.batch) > MOST_BYTES):
+            yield Piece(piece)
+            piece, size = [], 0
+        piece.append(each)
+        size += len(each.batch)
+    if piece:
+        yield Piece(piece)

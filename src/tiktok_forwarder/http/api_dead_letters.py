@@ -63,13 +63,19 @@ async def _touch(call: Call, change: Any) -> TouchedView:
     which = _filter(call, given)
     run = call.parts.dead_letters.selection if given.dry_run else change
     selection: Selection = await run(which)
-    warning = ""
+    return TouchedView(selection.count, selection.by_reason, given.dry_run, _warning(selection))
+
+
+def _warning(selection: Selection) -> str:
+    told: list[str] = []
     if selection.beyond_48_hours:
-        warning = (
+        told.append(
             f"{selection.beyond_48_hours} of them were first tried more than 48 hours ago: "
             "if TikTok did get them then, it counts them twice when they are sent again"
         )
-    return TouchedView(selection.count, selection.by_reason, given.dry_run, warning)
+    if selection.homeless:
+        told.append(f"{selection.homeless} are of deleted connections: they can be discarded, but not replayed")
+    return "; ".join(told)
 
 
 DEAD_LETTER_ENDPOINTS: Final = (

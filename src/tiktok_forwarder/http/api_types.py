@@ -1,18 +1,22 @@
 """What the API takes and gives, as types: decoding, encoding and the OpenAPI document are made from them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.http.settings_schema import needed
 from tiktok_forwarder.ports import DeadLetter, QueueCounts
 from tiktok_forwarder.service.api_keys import Scope
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Settings = dict[str, Any]
+SETTINGS_COMPONENT: Final = "ConnectionSettings"
+_REFERENCE: Final[dict[str, Any]] = {"$ref": f"#/components/schemas/{SETTINGS_COMPONENT}"}
+Settings = Annotated[dict[str, Any], Meta(extra_json_schema=_REFERENCE)]
 """A connection's keys and values, as in its TOML file; see the reference of connection settings."""
+NewSettings = Annotated[dict[str, Any], Meta(extra_json_schema={**_REFERENCE, "required": needed()})]
 
 
 class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,7 +151,7 @@ class DeadLetterDetail(Struct, frozen=True):
 
 
 class TouchedView(Struct, frozen=True):
-    """What a replay or discard touched, or would. `warning` is told for events that TikTok may count twice."""
+    """What a replay or discard touched, or would. `warning` is of a replay: what may count twice, what cannot go."""
 
     count: int
     by_reason: dict[str, int]

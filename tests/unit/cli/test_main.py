@@ -1,31 +1,15 @@
 """The command line's entry: what is listed, and how errors reach a person."""
 
 import sys
-from collections.abc import Callable
 from importlib import import_module
 
 import click
 import pytest
 
+from tests.unit.cli.running import Run
 from tiktok_forwarder.cli.main import COMMANDS, commands, main
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.settings import DEBUG_VARIABLE
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line with these arguments: exit status, standard output, standard error."""
-
-    def running(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tiktok-forwarder", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return running
 
 
 def failing_with(error: BaseException) -> click.Command:
@@ -35,7 +19,7 @@ def failing_with(error: BaseException) -> click.Command:
     return click.Command("status", callback=fail)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_is_where_the_list_says(name: str) -> None:
     """Each entry leads to a command of its name, with the words that the list has for it."""
     command = getattr(import_module(f"tiktok_forwarder.cli.{COMMANDS[name].module}"), COMMANDS[name].attribute)
@@ -55,7 +39,7 @@ def test_help_lists_every_command_and_loads_none(run: Run) -> None:
     ("arguments", "words"),
     [
         (["nonsense"], "'nonsense'. See `tiktok-forwarder --help`"),
-        (["status", "--nonsense"], "'--nonsense'. See `tiktok-forwarder status --help`"),
+        (["status", "--xyz"], "'--xyz'. See `tiktok-forwarder status --help`"),
         (["inputs", "add"], "--name"),
         (["serve", "--port", "x"], "'x' is not a valid integer"),
         (["connections", "add", "/nowhere.toml"], "/nowhere.toml"),

@@ -1,0 +1,267 @@
+"""The commands that change and look at a service's state, against the real API in-process, and the real sandbox."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.service_process import SandboxThread
+from tests.integration.service_rig import fresh_batch
+from tests.unit.cli.running import Run
+from tiktok_forwarder.sandbox import Sandbox
+
+TOKEN = "token-of-the-shop-0123"
+SHOP = 'name = "Shop"\npixel_id = "PIX1"\naccess_token = "env:SHOP_ACCESS_TOKEN"\n'
+
+
+class Commands:
+    """The command line on one data directory."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run = run
+        self.folder = folder
+        self.data_dir = folder / "data"
+
+    def __call__(self, *arguments: object, expect: int = 0) -> tuple[list[Any], str]:
+        """What was printed, decoded line by line, and what was told. Fails for another exit status."""
+        status, out, err = self._run(*arguments, "--data-dir", self.data_dir)
+        assert status == expect, err
+        assert TOKEN not in out + err
+        return [json.loads(line) for line in out.splitlines()], err
+
+    def text(self, *arguments: object) -> Any:
+        """What was printed over several lines, decoded."""
+        status, out, err = self._run(*arguments, "--data-dir", self.data_dir)
+        assert status == 0, err
+        return json.loads(out)
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def commands(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    monkeypatch.setenv("SHOP_ACCESS_TOKEN", TOKEN)
+    return Commands(run, tmp_path)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with SandboxThread(grants={TOKEN: ["PIX1"]}) as thread:
+        monkeypatch.setenv("TIKTOK_FORWARDER_TIKTOK_BASE_URL", thread.url)
+        yield thread.sandbox
+
+
+def test_connection_is_changed_and_its_history_kept(commands: Commands) -> None:
+    """Values are TOML or text; a key without a value goes back to its default; who and when stand in the history."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    ((changed,), _) = commands(
+        "connections", "set", "shop", "max_event_age_days=7", "purchase_event=CompletePayment", "enabled=false"
+    )
+    assert (changed["revision"], changed["max_event_age_days"], changed["enabled"]) == (2, 7, False)
+    ((changed,), _) = commands("connections", "set", "Shop", "max_event_age_days=", "access_token=another-token")
+    assert (changed["max_event_age_days"], changed["purchase_event"]) == (28, "CompletePayment")
+    history, _ = commands("connections", "history", "Shop")
+    assert [each["changed_by"] for each in history] == ["command line"] * 3
+    assert [each["field"] for each in history[2]["fields"]] == ["max_event_age_days", "access_token"]
+    assert "another-token" not in json.dumps(history)
+
+
+def test_wrong_change_names_every_problem_and_changes_nothing(commands: Commands) -> None:
+    """One line each, with the key, its value and what is allowed."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    _, told = commands("connections", "set", "Shop", "content_type=shoe", "colour=red", "pixel_id=", expect=2)
+    assert "content_type: is 'shoe', but must be one of product, product_group" in told
+    assert "colour: is no known key" in told
+    assert "pixel_id: is required" in told
+    ((shown,), _) = commands("connections", "list")
+    assert shown["revision"] == 1
+    _, told = commands("connections", "set", "Other", "enabled=false", expect=2)
+    assert told == "tiktok-forwarder: there is no connection named Other\n"
+
+
+@pytest.mark.parametrize("version", ["2.0", "1.0"])
+def test_check_tells_token_pixel_and_network_apart(
+    commands: Commands, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """Each in a sentence of its own; a good connection in another, with and without a test event."""
+    commands("connections", "add", commands.file("shop.toml", f'{SHOP}events_api = "{version}"\n'))
+    (result,), good = commands("connections", "check", "Shop")
+    assert (result["kind"], "No event was sent" in good) == ("good", True)
+    commands("connections", "set", "Shop", "test_event_code=TEST1")
+    (result,), tested = commands("connections", "check", "Shop")
+    assert (result["kind"], "ViewContent" in tested) == ("good", True)
+    commands("connections", "set", "Shop", "test_event_code=", "pixel_id=PIX2")
+    (result,), pixel = commands("connections", "check", "Shop", expect=1)
+    assert result["kind"] == "pixel"
+    commands("connections", "set", "Shop", "access_token=wrong-token")
+    (result,), token = commands("connections", "check", "Shop", expect=1)
+    assert result["kind"] == "token"
+    monkeypatch.setenv("TIKTOK_FORWARDER_TIKTOK_BASE_URL", "http://127.0.0.1:9")
+    (result,), network = commands("connections", "check", "Shop", expect=1)
+    assert (result["kind"], result["code"]) == ("network", None)
+    assert len({good, tested, pixel, token, network}) == 5
+    assert sandbox.counts().delivered == 1
+
+
+def test_exported_connections_import_elsewhere_as_they_were(
+    run: Run, commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every setting and mapping; the token from the environment; a second import finds nothing to change."""
+    mapping = (
+        '{event="Search", event_type="custom_event", event_name="Site Search", properties={query={attribute="term"}}}'
+    )
+    commands("connections", "add", commands.file("shop.toml", f"{SHOP}custom_mappings = [{mapping}]\n"))
+    file = tmp_path / "all.toml"
+    _, told = commands("connections", "export", "--output", file)
+    assert "SHOP_ACCESS_TOKEN" in told
+    elsewhere = Commands(run, tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    (difference,), _ = elsewhere("connections", "import", file, "--dry-run")
+    assert difference["change"] == "add"
+    assert elsewhere("connections", "list")[0] == []
+    elsewhere("connections", "import", file, "--yes")
+    (here,), (there,) = commands("connections", "list")[0], elsewhere("connections", "list")[0]
+    assert {**here, "id": ""} == {**there, "id": ""}
+    monkeypatch.delenv("SHOP_ACCESS_TOKEN")
+    (difference,), _ = elsewhere("connections", "import", file)
+    assert (difference["change"], difference["fields"]) == ("none", [])
+
+
+def test_import_with_wrong_ones_among_ten_names_each_and_changes_nothing(commands: Commands) -> None:
+    """Three of ten are wrong: all three are told, none of the ten is made."""
+    wrong = {2: 'content_type = "shoe"', 5: 'inputs = ["nobody"]', 9: "max_event_age_days = 0"}
+    tables = [
+        f'[[connections]]\nname = "S{n}"\npixel_id = "P"\naccess_token = "env:SHOP_ACCESS_TOKEN"\n{wrong.get(n, "")}\n'
+        for n in range(10)
+    ]
+    _, told = commands("connections", "import", commands.file("ten.toml", "".join(tables)), "--yes", expect=2)
+    problems = told.splitlines()
+    assert [problem.partition(": ")[2].partition(":")[0] for problem in problems] == [
+        "connections[2] S2",
+        "connections[5] S5",
+        "connections[9] S9",
+    ]
+    assert commands("connections", "list")[0] == []
+
+
+def test_import_asks_before_it_changes_anything(commands: Commands) -> None:
+    """Without a terminal to ask on it wants --yes."""
+    file = commands.file("shop.toml", SHOP)
+    _, told = commands("connections", "import", file, expect=2)
+    assert "say --yes to import" in told
+    assert commands("connections", "list")[0] == []
+
+
+def test_removed_connection_leaves_its_events_as_dead_letters(commands: Commands) -> None:
+    """They can be looked at and discarded by the id it had, but not replayed; the removal is asked for."""
+    commands("inputs", "add", "--name", "web")
+    (added,), _ = commands("connections", "add", commands.file("shop.toml", SHOP))
+    commands("import", "--input", "web", commands.file("day.ndjson", json.dumps(fresh_batch("m1", "m2"))))
+    _, told = commands("connections", "remove", "Shop", expect=2)
+    assert "2 waiting events become dead letters" in told
+    (removed,), _ = commands("connections", "remove", "Shop", "--yes")
+    assert (removed["id"], removed["dead_lettered"]) == (added["id"], 2)
+    letters, _ = commands("dead-letters", "list", "--reason", "connection_deleted")
+    assert [each["event_id"] for each in letters] == ["m1", "m2"]
+    shown_status, out, _ = commands._run(
+        "dead-letters", "show", letters[0]["event_no"], "--data-dir", commands.data_dir
+    )
+    assert (shown_status, json.loads(out)["payload"]["event_id"]) == (0, "m1")
+    (touched,), _ = commands("dead-letters", "discard", "--connection", added["id"], letters[0]["event_no"], "--yes")
+    assert (touched["count"], touched["by_reason"]) == (1, {"connection_deleted": 1})
+    (touched,), told = commands("dead-letters", "replay", "--until", "2100-01-01", "--dry-run")
+    assert (touched["count"], touched["dry_run"]) == (1, True)
+    assert "1 are of deleted connections" in told
+    assert commands("dead-letters", "replay", "--yes")[0][0]["count"] == 0
+
+
+def test_input_secrets_rotate_with_both_valid_between(commands: Commands) -> None:
+    """A second rotation waits for the first to be finished; a removed input is gone."""
+    commands("inputs", "add", "--name", "web", "--secret", "first-secret")
+    (rotated,), told = commands("inputs", "rotate", "web")
+    assert rotated["secret"] != "first-secret"
+    assert "both valid" in told
+    assert commands("inputs", "list")[0][0]["rotating"] is True
+    _, told = commands("inputs", "rotate", "web", expect=2)
+    assert "finish the last rotation first" in told
+    assert commands("inputs", "rotate", "web", "--finish")[0][0]["rotating"] is False
+    commands("inputs", "remove", "web")
+    assert commands("inputs", "list")[0] == []
+    _, told = commands("inputs", "remove", "web", expect=2)
+    assert told == "tiktok-forwarder: there is no input named web\n"
+
+
+def test_pause_holds_without_a_running_service(commands: Commands) -> None:
+    """From the next start on; a resume ends it."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    (status,), _ = commands("connections", "pause", "Shop", "--reason", "stock-taking")
+    assert (status["condition"], status["why"]) == ("paused", "stock-taking")
+    (status,), _ = commands("connections", "resume", "Shop")
+    assert status["condition"] == "healthy"
+
+
+def test_api_keys_are_shown_once(commands: Commands) -> None:
+    """Listed without their secret, revoked by name."""
+    (made,), _ = commands("api-keys", "make", "grafana", "--scope", "read")
+    assert made["key"].startswith("tfk_")
+    (listed,), _ = commands("api-keys", "list")
+    assert (listed["name"], listed["scope"], "key" in listed) == ("grafana", "read", False)
+    commands("api-keys", "revoke", "grafana")
+    assert commands("api-keys", "list")[0] == []
+
+
+@pytest.mark.parametrize("form", ["lines", "list", "indented", "gzip"])
+def test_import_takes_files_of_every_form(commands: Commands, form: str) -> None:
+    """One batch a line, a list, a list over several lines, compressed: a second time all are duplicates."""
+    commands("inputs", "add", "--name", "web")
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    batches = [fresh_batch(f"m{n}", f"n{n}") for n in range(5)]
+    lines = "\n".join(map(json.dumps, batches)) + "\n\n"
+    texts = {"list": json.dumps(batches), "indented": json.dumps(batches, indent=1)}
+    file = commands.file("day.json", texts.get(form, lines))
+    if form == "gzip":
+        file.write_bytes(gzip.compress(lines.encode()))
+    (receipt,), _ = commands("import", "--input", "web", file)
+    assert receipt == {"stored": 10, "duplicates": 0, "connection_full": 0, "dropped": 0}
+    (receipt,), _ = commands("import", "--input", "web", file)
+    assert receipt == {"stored": 0, "duplicates": 10, "connection_full": 0, "dropped": 0}
+
+
+def test_import_names_lines_that_cannot_be_read_and_goes_on(commands: Commands) -> None:
+    """Exit status 1, but everything else is in."""
+    commands("inputs", "add", "--name", "web")
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    good = [json.dumps(fresh_batch(f"m{n}")) for n in range(3)]
+    file = commands.file("day.ndjson", "\n".join([good[0], '{"events": [', good[1], "hello", good[2]]))
+    (receipt,), told = commands("import", "--input", "web", file, expect=1)
+    assert (receipt["stored"], receipt["unreadable_lines"]) == (3, 2)
+    assert f"{file}, line 2: the body is not JSON" in told
+    assert f"{file}, line 4: the body is not JSON" in told
+
+
+def test_import_into_an_unknown_input_says_so(commands: Commands) -> None:
+    """Before anything is read."""
+    file = commands.file("day.ndjson", json.dumps(fresh_batch("m1")))
+    _, told = commands("import", "--input", "nobody", file, expect=2)
+    assert told == "tiktok-forwarder: there is no input named nobody\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(run: Run, shell: str) -> None:
+    """Ready to be evaluated by the shell."""
+    status, out, _ = run("completion", shell)
+    assert (status, "_TIKTOK_FORWARDER_COMPLETE" in out, "tiktok-forwarder" in out) == (0, True, True)
+
+
+def test_status_says_that_no_service_runs(commands: Commands) -> None:
+    """JSON where standard output is no terminal."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    ((status,), _) = commands("status")
+    assert (status["running"], status["troubles"]) == (False, [])
+    assert status["connections"][0]["totals"] == {"dropped": 0}
