@@ -7,9 +7,9 @@ from tiktok_forwarder.http.api_types import (
     ConnectionChange,
     ConnectionView,
     ImportBody,
+    NewSettings,
     PauseBody,
     RemovedView,
-    Settings,
 )
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.mapping.connection import Connection, connection_document
@@ -105,7 +105,7 @@ CONNECTION_ENDPOINTS: Final = (
         "admin",
         ConnectionView,
         _add,
-        body=Settings,
+        body=NewSettings,
         status=201,
         can_refuse=True,
     ),

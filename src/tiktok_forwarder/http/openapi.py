@@ -6,7 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from tiktok_forwarder import __version__
+from tiktok_forwarder.http.api_types import SETTINGS_COMPONENT
 from tiktok_forwarder.http.endpoint import PARAMETER, Endpoint, Problems, plain_path
+from tiktok_forwarder.http.settings_schema import settings_schema
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _REFUSALS: Final = {
@@ -39,7 +41,7 @@ def document_of(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"key": []}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": {**components, SETTINGS_COMPONENT: settings_schema()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
     }

@@ -1,0 +1,39 @@
+"""A connection's settings as JSON Schema, from the same fields that they are checked and documented by."""
+
+from typing import Any, Final
+
+from tiktok_forwarder.mapping.fields import FIELDS, Field, FieldKind
+
+_TYPES: Final[dict[FieldKind, dict[str, Any]]] = {
+    "boolean": {"type": ["boolean", "null"]},
+    "integer": {"type": ["integer", "null"]},
+    "number": {"type": ["number", "null"]},
+    "names": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
+    "mappings": {"type": ["array", "null"], "items": {"type": "object"}},
+}
+_TEXT: Final[dict[str, Any]] = {"type": ["string", "null"]}
+_NEEDED_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+
+
+def settings_schema() -> dict[str, Any]:
+    """Null stands for the default, where there is one."""
+    return {
+        "type": "object",
+        "properties": {field.name: _schema(field) for field in FIELDS},
+        "additionalProperties": False,
+    }
+
+
+def needed() -> list[str]:
+    """What every connection must be given."""
+    return [field.name for field in FIELDS if field.required and field.default is None]
+
+
+def _schema(field: Field) -> dict[str, Any]:
+    kind = _NEEDED_TEXT if field.name in needed() else _TYPES.get(field.kind, _TEXT)
+    schema = {**kind, "title": field.label, "description": field.help}
+    # Identity types may be spelled in several ways: the choices are the ways to write them down.
+    if field.kind == "choice":
+        schema["enum"] = [*(choice.value for choice in field.choices), None]
+    bounds = {"minimum": field.minimum, "maximum": field.maximum, "default": field.default}
+    return {**schema, **{name: value for name, value in bounds.items() if value is not None}}
