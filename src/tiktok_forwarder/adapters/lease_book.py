@@ -1,85 +1,95 @@
 """Who holds which events, in memory: one process owns the queue, so a crash only means that events are leased again."""
 
 import itertools
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
-
-from msgspec import Struct
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from tiktok_forwarder.domain.errors import LeaseLost
+from tiktok_forwarder.ports import Lease
 
-Place = TypeVar("Place")
-"""Whatever a store needs to find an event again."""
-
-
-class HeldLease(Struct, Generic[Place]):
-    """What one lease still holds, by event number. `expires_at` is on the monotonic clock."""
-
-    queue: str
-    expires_at: float
-    places: dict[int, Place]
+Item = TypeVar("Item")
+"""Whatever a store needs to find a leased event again."""
+Given_contra = TypeVar("Given_contra", contravariant=True)
 
 
-class LeaseBook(Generic[Place]):
-    """Calls `returned` with the queue and places of events that come back unsettled."""
+class LeasedFrom(Protocol[Given_contra]):
+    """Where leased events came from, and go back to when nothing is settled."""
 
-    def __init__(self, monotonic: Callable[[], float], returned: Callable[[str, Iterable[Place]], None]) -> None:
+    def give_back(self, items: Iterable[Given_contra]) -> None: ...
+
+
+class HeldLease(Generic[Item]):
+    """The unsettled events of a lease, by number; None stands for one that is gone, whose settlement means nothing.
+
+    `expires_at` is on the monotonic clock.
+    """
+
+    def __init__(self, source: LeasedFrom[Item], items: Mapping[int, Item], expires_at: float) -> None:
+        self.source = source
+        self.items: dict[int, Item | None] = dict(items)
+        self.expires_at = expires_at
+
+
+class LeaseBook(Generic[Item]):
+    """Tokens begin anywhere, so that a lease of an earlier process is not mistaken for one of this."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._returned = returned
-        self._tokens = itertools.count(1)
-        self._leases: dict[int, HeldLease[Place]] = {}
-        self._leased: dict[str, set[int]] = {}
+        self._tokens = itertools.count(secrets.randbits(48))
+        self._held: dict[int, HeldLease[Item]] = {}
 
-    def leased(self, queue: str) -> set[int]:
-        """Event numbers that somebody holds."""
-        return self._leased.setdefault(queue, set())
-
-    def hold(self, queue: str, places: dict[int, Place], lease_seconds: float) -> int:
+    def hold(self, source: LeasedFrom[Item], items: Mapping[int, Item], lease_seconds: float) -> int:
         """Returns the new lease's token."""
         token = next(self._tokens)
-        self._leases[token] = HeldLease(queue, self._monotonic() + lease_seconds, dict(places))
-        self.leased(queue).update(places)
+        self._held[token] = HeldLease(source, items, self._monotonic() + lease_seconds)
         return token
 
-    def held(self, token: int) -> HeldLease[Place]:
-        """Raises `LeaseLost` if the lease has expired or was released."""
-        self.expire()
-        try:
-            return self._leases[token]
-        except KeyError:
-            raise LeaseLost(f"lease {token} is no longer held: its events may be on their way elsewhere") from None
+    def held(self, lease: Lease) -> HeldLease[Item]:
+        """Raises `LeaseLost` once it has expired, even if nobody has taken its events yet."""
+        held = self._held.get(lease.token)
+        if held is None or held.expires_at <= self._monotonic():
+            raise LeaseLost(f"a lease of {len(lease.events)} events of {lease.connection_id} has expired or has ended")
+        return held
 
-    def renew(self, token: int, lease_seconds: float) -> None:
+    def renew(self, lease: Lease, lease_seconds: float) -> None:
         """Raises `LeaseLost`."""
-        self.held(token).expires_at = self._monotonic() + lease_seconds
+        self.held(lease).expires_at = self._monotonic() + lease_seconds
 
-    def settle(self, token: int, event_nos: Iterable[int]) -> None:
-        """The events are in nobody's hands any more, and do not come back."""
-        lease = self.held(token)
-        for event_no in event_nos:
-            lease.places.pop(event_no, None)
-            self.leased(lease.queue).discard(event_no)
-        if not lease.places:
-            del self._leases[token]
+    def end_if_settled(self, lease: Lease) -> Callable[[], None]:
+        """Returns what undoes that."""
+        held = self._held.get(lease.token)
+        if held is None or held.items:
+            return lambda: None
+        del self._held[lease.token]
+        return partial(self._held.__setitem__, lease.token, held)
 
-    def forget(self, queue: str, event_nos: Iterable[int]) -> None:
-        """The events are gone: whoever holds them settles nothing for them."""
-        gone = set(event_nos)
-        self.leased(queue).difference_update(gone)
-        for lease in self._leases.values():
-            if lease.queue == queue:
-                for event_no in gone & lease.places.keys():
-                    del lease.places[event_no]
-
-    def release(self, token: int) -> None:
-        """The lease's events come back. A lease already lost is no error."""
-        lease = self._leases.pop(token, None)
-        if lease is not None:
-            self.leased(lease.queue).difference_update(lease.places)
-            self._returned(lease.queue, lease.places.values())
+    def release(self, lease: Lease) -> None:
+        """A lease already lost is no error."""
+        self._give_back(lease.token)
 
     def expire(self) -> None:
-        """The events of leases whose time is up come back."""
+        """Events of leases whose time is up can be leased again."""
         now = self._monotonic()
-        for token in [token for token, lease in self._leases.items() if lease.expires_at <= now]:
-            self.release(token)
+        for token in [token for token, held in self._held.items() if held.expires_at <= now]:
+            self._give_back(token)
+
+    def leased_from(self, source: LeasedFrom[Item]) -> int:
+        """How many unsettled events of it are held."""
+        held = (lease for lease in self._held.values() if lease.source is source)
+        return sum(item is not None for lease in held for item in lease.items.values())
+
+    def forget(self, source: LeasedFrom[Item], event_no: int) -> Callable[[], None]:
+        """The event is gone, whoever holds it. Returns what undoes that."""
+        for held in self._held.values():
+            item = held.items.get(event_no)
+            if held.source is source and item is not None:
+                held.items[event_no] = None
+                return partial(held.items.__setitem__, event_no, item)
+        return lambda: None
+
+    def _give_back(self, token: int) -> None:
+        held = self._held.pop(token, None)
+        if held is not None:
+            held.source.give_back([item for item in held.items.values() if item is not None])

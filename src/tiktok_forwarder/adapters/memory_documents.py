@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.adapters.store_rules import revision_conflict
 from tiktok_forwarder.ports import Document, DocumentKind
 
 _Change = tuple[DocumentKind, str, bytes, int | None]
@@ -38,24 +38,26 @@ class MemoryDocuments:
     async def put_documents(self, changes: Sequence[_Change], *, changed_by: str, now_ms: int) -> Sequence[Document]:
         for kind, document_id, _, expected in changes:
             found = self._documents.get((kind, document_id))
-            stored = found.revision if found is not None else 0
-            if expected is not None and stored != expected:
-                raise RevisionConflict(f"{kind} {document_id} is at revision {stored}, not {expected}: read it again")
+            stored = found.revision if found else 0
+            if expected is not None and expected != stored:
+                raise revision_conflict(kind, document_id, expected, stored)
         return [self._put(kind, document_id, body, changed_by, now_ms) for kind, document_id, body, _ in changes]
-
-    def _put(self, kind: DocumentKind, document_id: str, body: bytes, changed_by: str, now_ms: int) -> Document:
-        history = self._history.setdefault((kind, document_id), [])
-        document = Document(kind, document_id, len(history) + 1, body, now_ms, changed_by)
-        history.append(document)
-        self._documents[kind, document_id] = document
-        return document
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
         if self._documents.pop((kind, document_id), None) is None:
             return False
-        history = self._history[kind, document_id]
-        history.append(Document(kind, document_id, len(history) + 1, b"", now_ms, changed_by))
+        self._keep(kind, document_id, b"", changed_by, now_ms)
         return True
 
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
         return list(self._history.get((kind, document_id), ()))
+
+    def _put(self, kind: DocumentKind, document_id: str, body: bytes, changed_by: str, now_ms: int) -> Document:
+        document = self._keep(kind, document_id, body, changed_by, now_ms)
+        self._documents[kind, document_id] = document
+        return document
+
+    def _keep(self, kind: DocumentKind, document_id: str, body: bytes, changed_by: str, now_ms: int) -> Document:
+        history = self._history.setdefault((kind, document_id), [])
+        history.append(Document(kind, document_id, len(history) + 1, body, now_ms, changed_by))
+        return history[-1]

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from tiktok_forwarder.adapters.sqlite_writer import SqliteWriter, Transaction
-from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction
+from tiktok_forwarder.adapters.sqlite_writer import SqliteWriter
+from tiktok_forwarder.adapters.store_rules import revision_conflict
 from tiktok_forwarder.ports import Document, DocumentKind
 
 _Change = tuple[DocumentKind, str, bytes, int | None]
@@ -16,10 +17,11 @@ class SqliteDocuments:
         self._writer = writer
 
     async def list_documents(self, kind: DocumentKind) -> Sequence[Document]:
-        return await self._writer.read(lambda t: [Document(*row) for row in t.execute("documents", {"kind": kind})])
+        return await self._writer.look(lambda state: _documents(state, "documents", kind))
 
     async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None:
-        return await self._writer.read(lambda t: _found(t, kind, document_id))
+        found = await self._writer.look(lambda state: _documents(state, "document", kind, document_id))
+        return found[0] if found else None
 
     async def put_document(
         self,
@@ -36,67 +38,49 @@ class SqliteDocuments:
         return document
 
     async def put_documents(self, changes: Sequence[_Change], *, changed_by: str, now_ms: int) -> Sequence[Document]:
-        return await self._writer.write(lambda t: _put_all(t, changes, changed_by, now_ms))
+        return await self._writer.write(lambda transaction: _put(transaction, changes, changed_by, now_ms))
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
         def remove(transaction: Transaction) -> bool:
-            if _found(transaction, kind, document_id) is None:
+            if not _documents(transaction.state, "document", kind, document_id):
                 return False
-            revision = _last_revision(transaction, kind, document_id) + 1
-            transaction.execute("delete_document", {"kind": kind, "id": document_id})
-            _keep(transaction, Document(kind, document_id, revision, b"", now_ms, changed_by))
+            revision = _latest_revision(transaction, kind, document_id) + 1
+            transaction.run("remove_document", (kind, document_id))
+            transaction.run("add_to_history", (kind, document_id, revision, b"", now_ms, changed_by))
             return True
 
         return await self._writer.write(remove)
 
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
-        key = {"kind": kind, "id": document_id}
-        return await self._writer.read(lambda t: [Document(*row) for row in t.execute("history", key)])
+        return await self._writer.look(lambda state: _documents(state, "document_history", kind, document_id))
 
 
-def _found(transaction: Transaction, kind: DocumentKind, document_id: str) -> Document | None:
-    row = transaction.execute("document", {"kind": kind, "id": document_id}).fetchone()
-    return Document(*row) if row is not None else None
+def _documents(state: StoreState, statement: str, *bindings: str) -> list[Document]:
+    return [Document(*row) for row in state.rows(statement, bindings)]
 
 
-def _put_all(transaction: Transaction, changes: Sequence[_Change], changed_by: str, now_ms: int) -> list[Document]:
-    # Every check comes before the first write: a refusal must leave the shared transaction as it was.
+def _put(transaction: Transaction, changes: Sequence[_Change], changed_by: str, now_ms: int) -> list[Document]:
+    """Every check comes before the first write: a refusal leaves the shared transaction as it was."""
     for kind, document_id, _, expected in changes:
-        _check_revision(transaction, kind, document_id, expected)
-    documents: list[Document] = []
-    for kind, document_id, body, _ in changes:
-        revision = _last_revision(transaction, kind, document_id) + 1
-        document = Document(kind, document_id, revision, body, now_ms, changed_by)
-        transaction.execute("put_document", _row(document))
-        _keep(transaction, document)
-        documents.append(document)
-    return documents
+        found = _documents(transaction.state, "document", kind, document_id)
+        stored = found[0].revision if found else 0
+        if expected is not None and expected != stored:
+            raise revision_conflict(kind, document_id, expected, stored)
+    return [
+        _put_one(transaction, kind, document_id, body, changed_by, now_ms) for kind, document_id, body, _ in changes
+    ]
 
 
-def _check_revision(transaction: Transaction, kind: DocumentKind, document_id: str, expected: int | None) -> None:
-    if expected is None:
-        return
-    found = _found(transaction, kind, document_id)
-    stored = found.revision if found is not None else 0
-    if stored != expected:
-        raise RevisionConflict(f"{kind} {document_id} is at revision {stored}, not {expected}: read it again")
+def _put_one(
+    transaction: Transaction, kind: DocumentKind, document_id: str, body: bytes, changed_by: str, now_ms: int
+) -> Document:
+    revision = _latest_revision(transaction, kind, document_id) + 1
+    row = (kind, document_id, revision, body, now_ms, changed_by)
+    transaction.run("put_document", row)
+    transaction.run("add_to_history", row)
+    return Document(*row)
 
 
-def _last_revision(transaction: Transaction, kind: DocumentKind, document_id: str) -> int:
-    (revision,) = transaction.execute("last_revision", {"kind": kind, "id": document_id}).fetchone() or (None,)
-    return revision or 0
-
-
-def _keep(transaction: Transaction, document: Document) -> None:
-    transaction.execute("add_history", _row(document))
-
-
-def _row(document: Document) -> dict[str, str | int | bytes]:
-    return {
-        "kind": document.kind,
-        "id": document.id,
-        "revision": document.revision,
-        "body": document.body,
-        "changed_at_ms": document.changed_at_ms,
-        "changed_by": document.changed_by,
-    }
+def _latest_revision(transaction: Transaction, kind: DocumentKind, document_id: str) -> int:
+    ((revision,),) = transaction.state.rows("latest_revision", (kind, document_id))
+    return int(revision or 0)

@@ -6,71 +6,96 @@ from typing import Final
 
 import apsw
 
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.adapters.sqlite_limits import PAGE_BYTES, StoreLimits
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.sql import migrations
 
 # Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
-PAGE_BYTES: Final = 8192
-_CHECKPOINT_PAGES: Final = 4000
+# Marks the file as this program's ("TTFW").
+_APPLICATION_ID: Final = 0x54544657
+_BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
-_WAL_LIMIT_BYTES: Final = 128 * 1024 * 1024
-_BUSY_MS: Final = 5000
-_SHARE_OF_FREE_SPACE: Final = 0.8
-_LARGEST_BYTES: Final = 64 * 1024**3
-# Reading every page of a larger file would hold up the start by minutes; damage is then found when a page is used.
-_LARGEST_CHECKED_BYTES: Final = 512 * 1024**2
+# Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
+_LARGEST_CHECKED_BYTES: Final = 1024**3
+_MEND: Final = "restore it from a backup, or move it away to begin anew"
 
 
-def open_database(path: Path, max_bytes: int | None) -> apsw.Connection:
-    """A connection fit for the writer. Raises `ConfigurationError` in one sentence, and changes nothing then."""
+def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:
+    """The one connection that writes. Raises `ConfigurationError` in one sentence, and has changed nothing then."""
     if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:
         raise ConfigurationError([f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 or newer is needed"])
-    existed = path.exists() and path.stat().st_size > 0
+    is_new = _touch(path)
     try:
-        connection = apsw.Connection(str(path))
-        os.chmod(path, 0o600)  # noqa: PTH101  # the path is apsw's argument as well
-        _configure(connection, path, max_bytes, is_new=not existed)
-        if existed:
-            _check(connection, path)
-        _migrate(connection, path)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            _prepare(connection, path, limits, is_new=is_new)
+        except BaseException:
+            connection.close()
+            raise
     except apsw.Error as error:
-        restore = "restore it from a backup, or move it away to begin anew"
-        raise ConfigurationError([f"{path}: the database cannot be opened: {error}; {restore}"]) from None
+        raise _unusable(path, str(error)) from None
     return connection
 
 
-def _configure(connection: apsw.Connection, path: Path, max_bytes: int | None, *, is_new: bool) -> None:
+def open_reader(path: Path) -> apsw.Connection:
+    """A connection for one longer look, beside the writer's."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        _set_pragmas(connection)
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error}") from None
+    return connection
+
+
+def _touch(path: Path) -> bool:
+    """Make the file, for the owner alone; return whether it was not there, or empty."""
+    log = path.with_name(path.name + "-wal")
+    try:
+        is_new = not path.exists() or path.stat().st_size == 0
+        if is_new and log.exists() and log.stat().st_size > 0:
+            # SQLite would delete the log, and the events in it.
+            raise _unusable(path, f"it is missing or empty, but {log.name} beside it is not")
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigurationError([f"{path}: the database cannot be opened: {error.strerror}"]) from None
+    return is_new
+
+
+def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is_new: bool) -> None:
     connection.set_busy_timeout(_BUSY_MS)
     if is_new:
         connection.pragma("page_size", PAGE_BYTES)
-    connection.pragma("journal_mode", "wal")
-    # FULL syncs the WAL at every commit: NORMAL may lose the last ones at a power cut, and 202 has been said by then.
+        connection.pragma("application_id", _APPLICATION_ID)
+    else:
+        _check(connection, path)
+    _set_pragmas(connection)
+    connection.pragma("wal_autocheckpoint", limits.checkpoint_pages)
+    connection.pragma("journal_size_limit", 2 * limits.checkpoint_pages * PAGE_BYTES)
+    connection.pragma("max_page_count", limits.max_pages)
+    _migrate(connection, path)
+
+
+def _set_pragmas(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(_BUSY_MS)
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise apsw.CantOpenError("its file system cannot share memory, which a write-ahead log needs")
+    # FULL syncs the log at every commit: NORMAL may lose the last ones at a power cut, and 202 has been said by then.
     connection.pragma("synchronous", "FULL")
     # Erased events must not stay readable in free pages.
-    connection.pragma("secure_delete", True)
-    connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
-    connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
+    connection.pragma("secure_delete", "ON")
     connection.pragma("cache_size", -_CACHE_KIB)
     connection.pragma("temp_store", "MEMORY")
-    page_bytes = connection.pragma("page_size")
-    connection.pragma("max_page_count", max(64, _cap_bytes(path, max_bytes) // page_bytes))
-
-
-def _cap_bytes(path: Path, max_bytes: int | None) -> int:
-    """The largest size of the file: a disk that others fill must still let deliveries be marked."""
-    if max_bytes is not None:
-        return max_bytes
-    space = os.statvfs(path.parent)
-    held = path.stat().st_size if path.exists() else 0
-    return min(_LARGEST_BYTES, held + int(space.f_bavail * space.f_frsize * _SHARE_OF_FREE_SPACE))
 
 
 def _check(connection: apsw.Connection, path: Path) -> None:
+    """That the file is ours, and whole as far as a start may take time to look."""
+    if connection.pragma("application_id") != _APPLICATION_ID:
+        raise _unusable(path, "it is a database of another program")
     if path.stat().st_size <= _LARGEST_CHECKED_BYTES:
-        found = connection.pragma("quick_check")
+        found = str(connection.pragma("quick_check"))
         if found != "ok":
-            raise apsw.CorruptError(str(found).splitlines()[0])
+            raise apsw.CorruptError(found.splitlines()[0])
 
 
 def _migrate(connection: apsw.Connection, path: Path) -> None:
@@ -87,5 +112,10 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
             connection.pragma("user_version", number)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
+
+
+def _unusable(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError([f"{path}: the database cannot be opened: {why}; {_MEND}"])

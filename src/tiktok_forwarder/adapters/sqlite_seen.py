@@ -1,46 +1,66 @@
-"""What was accepted within 48 hours: rotating tables of 128-bit keys, so that forgetting is emptying a table."""
+"""What was taken within 48 hours: rotating tables of 128-bit keys, so that forgetting is emptying a table."""
 
 from hashlib import blake2b
 from typing import Final
 
-from tiktok_forwarder.adapters.sqlite_writer import Transaction
+import apsw
+
+from tiktok_forwarder.adapters.sqlite_statements import rows, run
+from tiktok_forwarder.adapters.store_rules import DUPLICATE_WINDOW_MS
 from tiktok_forwarder.ports import NewEvent
 from tiktok_forwarder.sql import SEEN_SLOTS
 
-# TikTok ignores repeats for 48 hours; so do we.
-WINDOW_MS: Final = 48 * 3_600_000
-_PERIOD_MS: Final = 12 * 3_600_000
-_PERIODS_IN_WINDOW: Final = WINDOW_MS // _PERIOD_MS
+# All turns but the running one make up the window, so that 48 hours at least are always kept.
+_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 _KEY_BYTES: Final = 16
 
 
-def key_of(event: NewEvent) -> bytes:
-    identity = f"{event.connection_id}\0{event.event_name}\0{event.event_id}"
-    return blake2b(identity.encode(), digest_size=_KEY_BYTES).digest()
+def event_key(event: NewEvent) -> bytes:
+    """Parts are told apart by their lengths, since any character may stand in them."""
+    names = f"{len(event.connection_id)}:{event.connection_id}{len(event.event_name)}:{event.event_name}"
+    return blake2b(f"{names}{event.event_id}".encode(), digest_size=_KEY_BYTES).digest()
 
 
-class SeenKeys:
-    """Knows which table holds which period. Used in the writer's thread only."""
+class SeenEvents:
+    """Knows which tables hold something, and which is being filled. Used in the writer's thread alone.
 
-    def __init__(self, periods: dict[int, int]) -> None:
-        self._periods = periods
+    A turn ends after its hours of the wall clock in either direction, so that a clock set far ahead and back costs
+    the oldest table, and not the memory of what has just been taken.
+    """
 
-    def is_repeat(self, transaction: Transaction, key: bytes, now_ms: int) -> bool:
-        """Whether the key was noted within the window; if not, it is noted now."""
-        period = now_ms // _PERIOD_MS
-        slot = self._slot(transaction, period)
-        for other, held in self._periods.items():
-            if other != slot and held >= period - _PERIODS_IN_WINDOW:
-                row = transaction.execute(f"seen_at_{other}", (key,)).fetchone()
-                if row is not None and row[0] > now_ms - WINDOW_MS:
-                    return True
-        transaction.execute(f"note_seen_{slot}", (key, now_ms))
-        return transaction.changes() == 0
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._generations: list[tuple[int, int]] = []
+        self.reload()
 
-    def _slot(self, transaction: Transaction, period: int) -> int:
-        slot = period % SEEN_SLOTS
-        if self._periods.get(slot) != period:
-            transaction.execute(f"empty_seen_{slot}")
-            transaction.execute("set_seen_period", {"slot": slot, "period": period})
-            self._periods[slot] = period
-        return slot
+    def reload(self) -> None:
+        """Read anew which generations there are."""
+        self._generations = rows(self._connection, "seen_generations")
+
+    def turn_is_over(self, now_ms: int) -> bool:
+        return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
+
+    def begin_turn(self, now_ms: int) -> None:
+        """Inside a transaction; `reload` after a rollback."""
+        generation = self._generations[-1][0] + 1 if self._generations else 0
+        run(self._connection, f"empty_seen_{generation % SEEN_SLOTS}")
+        run(self._connection, "end_generation", (generation - SEEN_SLOTS,))
+        run(self._connection, "begin_generation", (generation, now_ms))
+        self.reload()
+
+    def contains(self, key: bytes, now_ms: int) -> bool:
+        return self._is_in(self._generations, key, now_ms)
+
+    def is_new(self, key: bytes, now_ms: int) -> bool:
+        """Whether the key was not taken within the window; it is now."""
+        *earlier, (current, _) = self._generations
+        if earlier and self._is_in(earlier, key, now_ms):
+            return False
+        run(self._connection, f"remember_in_{current % SEEN_SLOTS}", (key, now_ms, now_ms - DUPLICATE_WINDOW_MS))
+        return self._connection.changes() == 1
+
+    def _is_in(self, generations: list[tuple[int, int]], key: bytes, now_ms: int) -> bool:
+        bindings = (key, now_ms - DUPLICATE_WINDOW_MS)
+        return any(
+            rows(self._connection, f"was_seen_in_{generation % SEEN_SLOTS}", bindings) for generation, _ in generations
+        )

@@ -1,203 +1,194 @@
 """The thread that owns the database: whatever waits goes into one transaction, so that a sync serves many requests."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import apsw
 
+from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction, end_transaction
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
-from tiktok_forwarder.sql import STATEMENTS
 
-_MOST_JOBS: Final = 1000
-_MOST_WEIGHT: Final = 4000
+_MOST_JOBS: Final = 4000
+# What a change weighs that says nothing else.
+_CHANGE_BYTES: Final = 1000
+
 Result = TypeVar("Result")
 
+Change = Callable[[Transaction], Result]
+"""Shares its transaction. When it raises an error of ours it has changed nothing yet; any other error undoes the
+transaction, whose changes are then run one by one."""
 
-class Transaction:
-    """What a job may do. Changes to memory are made `after_commit`, so that a failed transaction leaves none."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self.totals: Counter[tuple[str, str, str]] = Counter()
-        self.committed: list[Callable[[], None]] = []
-        self.rolled_back: list[Callable[[], Any]] = []
-
-    def execute(self, name: str, bindings: apsw.Bindings | None = None) -> apsw.Cursor:
-        """Run the statement of this name."""
-        return self._connection.execute(STATEMENTS[name], bindings)
-
-    def execute_many(self, name: str, bindings: Any) -> None:
-        self._connection.executemany(STATEMENTS[name], bindings)
-
-    def changes(self) -> int:
-        """Rows changed by the last statement."""
-        return self._connection.changes()
-
-    def count(self, connection_id: str, counter: str, number: int, reason: str = "") -> None:
-        """Have a total grow (or shrink) when the transaction commits."""
-        if number:
-            self.totals[connection_id, counter, reason] += number
-
-    def after_commit(self, change: Callable[[], None]) -> None:
-        self.committed.append(change)
-
-    def after_rollback(self, change: Callable[[], Any]) -> None:
-        """For a change to memory that later jobs of the same transaction must see already."""
-        self.rolled_back.append(change)
-
-
-Work = Callable[[Transaction], Result]
-"""A job checks first and writes after: what it raises of our own errors leaves the transaction untouched."""
+Look = Callable[[StoreState], Result]
+"""Sees what is committed; changes leases and marks only."""
 
 
 class _Job:
-    """`answered` belongs to the event loop `loop`, and is set there."""
+    """A piece of work and whoever waits for it, on the event loop that it was made on."""
 
-    def __init__(self, work: Work[Any], weight: int, *, writes: bool) -> None:
-        self.work = work
-        self.weight = weight
-        self.writes = writes
+    def __init__(self, weight_bytes: int) -> None:
+        self.weight_bytes = weight_bytes
         self.loop = asyncio.get_running_loop()
-        self.answered: asyncio.Future[Any] = self.loop.create_future()
+        self.done: asyncio.Future[Any] = self.loop.create_future()
         self.outcome: Any = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
-    def answer(self) -> None:
-        if self.answered.cancelled():
+    def tell(self) -> None:
+        if self.done.done():
             return
         if self.error is not None:
-            self.answered.set_exception(self.error)
+            self.done.set_exception(self.error)
         else:
-            self.answered.set_result(self.outcome)
+            self.done.set_result(self.outcome)
+
+
+class _Look(_Job):
+    def __init__(self, look: Look[Any]) -> None:
+        super().__init__(0)
+        self.look = look
+
+
+class _Change(_Job):
+    def __init__(self, change: Change[Any], weight_bytes: int, without_room: type[ForwarderError]) -> None:
+        super().__init__(weight_bytes)
+        self.change = change
+        self.without_room = without_room
 
 
 class SqliteWriter:
-    """Runs jobs one after the other, in groups that share a transaction. `close` runs what waits first."""
+    """Does what waits in groups, changes first. `trouble` names what made the last change fail, until one succeeds."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._closed = False
+    def __init__(self, state: StoreState) -> None:
         self.trouble = ""
+        self._state = state
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Work[Result], weight: int = 1) -> Result:
-        """Durable on return. Raises `StoreFull`, `StoreUnavailable` and what `work` raises."""
-        result: Result = await self._do(_Job(work, weight, writes=True))
+    async def write(
+        self,
+        change: Change[Result],
+        *,
+        weight_bytes: int = _CHANGE_BYTES,
+        without_room: type[ForwarderError] = StoreUnavailable,
+    ) -> Result:
+        """Durable on return. Raises what `change` raises, `without_room` for want of space, else `StoreUnavailable`."""
+        result: Result = await self._done(_Change(change, weight_bytes, without_room))
         return result
 
-    async def read(self, work: Work[Result]) -> Result:
-        result: Result = await self._do(_Job(work, 1, writes=False))
+    async def look(self, look: Look[Result]) -> Result:
+        result: Result = await self._done(_Look(look))
         return result
 
-    async def _do(self, job: _Job) -> Any:
-        if self._closed:
+    async def close(self) -> None:
+        """What waits is done first."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def _done(self, job: _Job) -> Any:
+        if self._is_closed:
             raise StoreUnavailable("the store is closed")
         self._jobs.put(job)
-        return await job.answered
+        return await job.done
 
-    def close(self) -> None:
-        """Blocks until what waits is done."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
-            self._thread.join()
-
-    # --- the thread ---
+    # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         is_last = False
-        while not is_last and (first := self._jobs.get()) is not None:
-            jobs, is_last = self._waiting_with(first)
-            self._run_group(jobs)
-            for loop in {job.loop for job in jobs}:
-                # One wake-up for the whole group; a loop that has ended waits for nothing.
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_answer, [job for job in jobs if job.loop is loop])
+        while not is_last:
+            jobs, is_last = self._next_jobs()
+            changes = [job for job in jobs if isinstance(job, _Change)]
+            if changes:
+                self._make(changes)
+                _tell(changes)
+            looks = [job for job in jobs if isinstance(job, _Look)]
+            for job in looks:
+                self._look(job)
+            _tell(looks)
+        with contextlib.suppress(apsw.Error):
+            self._state.connection.close()
 
-    def _waiting_with(self, first: _Job) -> tuple[list[_Job], bool]:
-        jobs = [first]
-        weight = first.weight
-        while len(jobs) < _MOST_JOBS and weight < _MOST_WEIGHT:
+    def _next_jobs(self) -> tuple[list[_Job], bool]:
+        """Wait for one, then take all that are there, as far as one transaction should hold; whether it is the end."""
+        jobs: list[_Job] = []
+        bytes_left = self._state.limits.transaction_bytes
+        while bytes_left > 0 and len(jobs) < _MOST_JOBS:
             try:
-                job = self._jobs.get_nowait()
+                job = self._jobs.get(block=not jobs)
             except queue.Empty:
                 break
             if job is None:
                 return jobs, True
             jobs.append(job)
-            weight += job.weight
+            bytes_left -= job.weight_bytes
         return jobs, False
 
-    def _run_group(self, jobs: list[_Job]) -> None:
-        if len(jobs) > 1:
-            try:
-                self._transact(jobs)
-            except Exception:  # noqa: S110  # told by the job at fault, which fails again below
-                pass
-            else:
+    def _make(self, changes: Sequence[_Change]) -> None:
+        """Together; or, if that fails, each by itself, so that only the one at fault fails."""
+        try:
+            self._commit(changes)
+        except Exception as error:
+            if len(changes) == 1:
+                changes[0].error = self._told(error, changes[0].without_room)
                 return
-        for job in jobs:
-            self._run_alone(job)
+            for change in changes:
+                self._make([change])
+        else:
+            self.trouble = ""
 
-    def _run_alone(self, job: _Job) -> None:
-        job.outcome, job.error = None, None
+    def _commit(self, changes: Sequence[_Change]) -> None:
+        end_transaction(self._state.connection)
+        transaction = Transaction(self._state)
         try:
-            self._transact([job])
-        except apsw.FullError:
-            self.trouble = "full"
-            job.error = StoreFull("the store has no room")
-        except apsw.Error as error:
-            self.trouble = _trouble(error)
-            job.error = StoreUnavailable(f"the store cannot be used: {error}")
-        except Exception as error:  # handed to whoever waits for the job
-            job.error = error
-
-    def _transact(self, jobs: list[_Job]) -> None:
-        transaction = Transaction(self._connection)
-        writes = any(job.writes for job in jobs)
-        if writes:
-            self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            for job in jobs:
+            for job in changes:
+                job.outcome, job.error = None, None
                 try:
-                    job.outcome = job.work(transaction)
+                    job.outcome = job.change(transaction)
                 except ForwarderError as error:
                     job.error = error
-            if writes:
-                _write_totals(transaction)
-                self._connection.execute("COMMIT")
+            transaction.commit()
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            for undo in reversed(transaction.rolled_back):
-                undo()
+            transaction.roll_back()
             raise
-        if writes:
-            self.trouble = ""
-        for change in transaction.committed:
-            change()
+
+    def _look(self, job: _Look) -> None:
+        try:
+            job.outcome = job.look(self._state)
+        except Exception as error:  # told to whoever waits for it
+            job.error = self._told(error, StoreUnavailable)
+
+    def _told(self, error: Exception, without_room: type[ForwarderError]) -> Exception:
+        """The library's errors in our words; a fault of the program as it is."""
+        if not isinstance(error, apsw.Error):
+            return error
+        self.trouble, kind = _trouble(error)
+        return (without_room if kind is StoreFull else kind)(f"the store cannot be written: {error}")
 
 
-def _write_totals(transaction: Transaction) -> None:
-    rows = [(*key, count) for key, count in transaction.totals.items() if count]
-    if rows:
-        transaction.execute_many("add_to_total", rows)
+def _trouble(error: apsw.Error) -> tuple[str, type[ForwarderError]]:
+    """Its short name, and what it means for new events. An I/O error may well be a full disk or a used-up quota."""
+    if isinstance(error, apsw.FullError):
+        return "full", StoreFull
+    if isinstance(error, apsw.IOError):
+        return "disk", StoreFull
+    if isinstance(error, apsw.BusyError):
+        return "locked", StoreUnavailable
+    return "disk", StoreUnavailable
 
 
-def _trouble(error: apsw.Error) -> str:
-    names = {apsw.BusyError: "locked", apsw.ReadOnlyError: "read_only", apsw.CorruptError: "damaged"}
-    return next((name for kind, name in names.items() if isinstance(error, kind)), "disk")
+def _tell(jobs: Sequence[_Job]) -> None:
+    """One wake-up for all that wait on a loop; a loop that has ended waits for nothing."""
+    for loop in {job.loop for job in jobs}:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell_all, [job for job in jobs if job.loop is loop])
 
 
-def _answer(jobs: list[_Job]) -> None:
+def _tell_all(jobs: Sequence[_Job]) -> None:
     for job in jobs:
-        job.answer()
+        job.tell()

@@ -1,172 +1,197 @@
 -- Every statement of the SQLite store. `-- name:` begins one and its line says what it does. `{slot}` stands for each of
 -- the six rotating tables.
 
--- name: queues: all queues
-SELECT queue_no, connection_id FROM queues;
+-- name: lanes: every lane with its books
+SELECT lane_no, connection_id, wire_form, waiting, waiting_bytes, dead_letters, dead_letter_bytes FROM lanes;
 
--- name: add_queue: a number for a connection
-INSERT INTO queues (connection_id) VALUES (:connection_id) RETURNING queue_no;
+-- name: put_lane: the books of a lane as they stand now
+INSERT INTO lanes (lane_no, connection_id, wire_form, waiting, waiting_bytes, dead_letters, dead_letter_bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (lane_no) DO UPDATE SET waiting = excluded.waiting, waiting_bytes = excluded.waiting_bytes,
+    dead_letters = excluded.dead_letters, dead_letter_bytes = excluded.dead_letter_bytes;
 
--- name: next_number: the next number of a sequence
-SELECT next FROM sequences WHERE name = :name;
+-- name: next_event_no: the number of the next event
+SELECT next FROM sequences WHERE name = 'event_no';
 
--- name: set_next_number: the sequence goes on from here
-UPDATE sequences SET next = :next WHERE name = :name;
+-- name: set_next_event_no: numbers go on from here
+UPDATE sequences SET next = ? WHERE name = 'event_no';
 
--- name: add_event: a new event, never tried
-INSERT INTO waiting (
-    queue_no, due_ms, event_no, scheduled_at_ms, connection_revision, wire_form, event_name, event_id, payload, subjects,
-    accepted_at_ms, attempts
-) VALUES (?, 0, ?, 0, ?, ?, ?, ?, ?, ?, ?, 0);
-
--- name: fresh_events: events never tried, oldest first, after a number
-SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 AND event_no > :after ORDER BY event_no;
-
--- name: newest_events: events never tried, newest first
-SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 ORDER BY event_no DESC;
-
--- name: due_retries: events whose next attempt is due, longest due first
-SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE queue_no = :queue_no AND due_ms BETWEEN 1 AND :now_ms ORDER BY due_ms, event_no;
-
--- name: one_event: an event by its key
-SELECT due_ms, event_no, connection_revision, wire_form, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE queue_no = :queue_no AND due_ms = :due_ms AND event_no = :event_no;
-
--- name: retry_keys: keys of events to be tried again, next due first
-SELECT due_ms, event_no FROM waiting WHERE queue_no = :queue_no AND due_ms > 0 ORDER BY due_ms, event_no;
-
--- name: fresh_keys: numbers of events never tried, after a number
-SELECT event_no FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 AND event_no > :after ORDER BY event_no;
-
--- name: mend_schedule: retries scheduled by a clock that has since been set back are due at once
-UPDATE waiting SET due_ms = 1 WHERE queue_no = :queue_no AND due_ms > 1 AND scheduled_at_ms > :now_ms;
-
--- name: delete_event: an event leaves the queue
-DELETE FROM waiting WHERE queue_no = :queue_no AND due_ms = :due_ms AND event_no = :event_no;
-
--- name: delete_fresh_run: a run of events never tried leaves the queue
-DELETE FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 AND event_no BETWEEN :first AND :last;
-
--- name: retry_event: an event is to be tried again
-UPDATE waiting SET
-    due_ms = max(1, :next_due_ms),
-    scheduled_at_ms = :now_ms,
-    attempts = attempts + :counts,
-    first_attempt_at_ms = CASE WHEN :counts THEN coalesce(first_attempt_at_ms, :now_ms) ELSE first_attempt_at_ms END,
-    unanswered_at_ms = CASE WHEN :unanswered THEN coalesce(unanswered_at_ms, :now_ms) ELSE unanswered_at_ms END,
-    answer = coalesce(:answer, answer)
-WHERE queue_no = :queue_no AND due_ms = :due_ms AND event_no = :event_no;
-
--- name: dead_letter_event: an event becomes a dead letter (its row in the queue is deleted after)
-INSERT INTO dead_letters (
-    event_no, queue_no, connection_revision, wire_form, event_name, event_id, payload, subjects, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, answer, reason, dead_lettered_at_ms
-) SELECT event_no, queue_no, connection_revision, wire_form, event_name, event_id, payload, subjects, accepted_at_ms,
-    attempts + :counts, CASE WHEN :counts THEN coalesce(first_attempt_at_ms, :now_ms) ELSE first_attempt_at_ms END,
-    unanswered_at_ms, coalesce(:answer, answer), :reason, :now_ms
-FROM waiting WHERE queue_no = :queue_no AND due_ms = :due_ms AND event_no = :event_no;
-
--- name: dead_letter_queue: every event of a queue becomes a dead letter
-INSERT INTO dead_letters (
-    event_no, queue_no, connection_revision, wire_form, event_name, event_id, payload, subjects, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, answer, reason, dead_lettered_at_ms
-) SELECT event_no, queue_no, connection_revision, wire_form, event_name, event_id, payload, subjects, accepted_at_ms,
-    attempts, first_attempt_at_ms, unanswered_at_ms, answer, :reason, :now_ms
-FROM waiting WHERE queue_no = :queue_no;
-
--- name: delete_queue_events: every event of a queue leaves it
-DELETE FROM waiting WHERE queue_no = :queue_no;
-
--- name: dead_letters: dead letters that fulfil every condition given
-SELECT event_no, queue_no, connection_revision, wire_form, event_name, event_id, payload, reason, answer, attempts,
-    accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
-FROM dead_letters
-WHERE event_no > :after AND (:queue_no IS NULL OR queue_no = :queue_no) AND (:reason IS NULL OR reason = :reason)
-    AND (:from_ms IS NULL OR dead_lettered_at_ms >= :from_ms)
-    AND (:until_ms IS NULL OR dead_lettered_at_ms < :until_ms)
-    AND (:event_nos IS NULL OR event_no IN (SELECT value FROM json_each(:event_nos)))
-ORDER BY event_no LIMIT :limit;
-
--- name: replay_dead_letter: a dead letter waits again (its row among the dead is deleted after)
-INSERT INTO waiting (
-    queue_no, due_ms, event_no, scheduled_at_ms, connection_revision, wire_form, event_name, event_id, payload, subjects,
-    accepted_at_ms, attempts, first_attempt_at_ms, unanswered_at_ms, answer
-) SELECT queue_no, 1, event_no, 0, connection_revision, wire_form, event_name, event_id, payload, subjects,
-    accepted_at_ms, attempts, NULL, NULL, answer
-FROM dead_letters WHERE event_no = :event_no;
-
--- name: delete_dead_letter: a dead letter is gone
-DELETE FROM dead_letters WHERE event_no = :event_no;
-
--- name: waiting_subjects: whom each waiting event is about
-SELECT queue_no, due_ms, event_no, length(payload), subjects FROM waiting WHERE subjects <> x'';
-
--- name: dead_subjects: whom each dead letter is about
-SELECT queue_no, event_no, subjects FROM dead_letters WHERE subjects <> x'';
-
--- name: waiting_counts: events and bytes by queue
-SELECT queue_no, count(*), sum(length(payload)) FROM waiting GROUP BY queue_no;
-
--- name: dead_counts: dead letters by queue
-SELECT queue_no, count(*) FROM dead_letters GROUP BY queue_no;
-
--- name: oldest_fresh: when the oldest event never tried was accepted
-SELECT accepted_at_ms FROM waiting WHERE queue_no = :queue_no AND due_ms = 0 ORDER BY event_no LIMIT 1;
-
--- name: oldest_retry: when the oldest event to be tried again was accepted
-SELECT min(accepted_at_ms) FROM waiting INDEXED BY waiting_retries_by_age WHERE queue_no = :queue_no AND due_ms > 0;
-
--- name: add_to_total: a count grows
+-- name: add_to_total: a count grows, or shrinks
 INSERT INTO totals (connection_id, counter, reason, count) VALUES (?, ?, ?, ?)
 ON CONFLICT (connection_id, counter, reason) DO UPDATE SET count = count + excluded.count;
 
--- name: totals: the books
-SELECT connection_id, counter, reason, count FROM totals WHERE count <> 0;
+-- name: totals: the books of all connections
+SELECT connection_id, counter, reason, count FROM totals WHERE count <> 0 ORDER BY connection_id, counter, reason;
 
--- name: seen_periods: which period each rotating table holds
-SELECT slot, period FROM seen_periods;
+-- name: add_event: a fresh event
+INSERT INTO waiting (
+    lane_no, due_ms, event_no, scheduled_at_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
+    subjects, payload
+) VALUES (?, 0, ?, 0, ?, ?, ?, ?, 0, ?, ?);
 
--- name: set_seen_period: a rotating table begins a period
-INSERT INTO seen_periods (slot, period) VALUES (:slot, :period) ON CONFLICT (slot) DO UPDATE SET period = :period;
+-- name: oldest_fresh: fresh events from a number on, in order
+SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
+    first_attempt_at_ms, unanswered_at_ms, subjects
+FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no >= :from_no ORDER BY event_no;
 
--- name: empty_seen_{slot}: forget what a rotating table holds
+-- name: newest_fresh: fresh events above a number, newest first
+SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
+    first_attempt_at_ms, unanswered_at_ms, subjects
+FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no > :after_no ORDER BY event_no DESC;
+
+-- name: due_returned: events that came back and are due, from a key on, longest due first
+SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
+    first_attempt_at_ms, unanswered_at_ms, subjects
+FROM waiting
+WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) AND due_ms BETWEEN 1 AND :now_ms
+ORDER BY due_ms, event_no;
+
+-- name: due_by_clock_change: events that came back, scheduled by a clock that was set back since
+SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
+    first_attempt_at_ms, unanswered_at_ms, subjects
+FROM waiting INDEXED BY returned_by_schedule
+WHERE lane_no = :lane_no AND scheduled_at_ms > :latest_ms AND due_ms > 1 ORDER BY scheduled_at_ms;
+
+-- name: fresh_numbers: numbers of fresh events from one on
+SELECT event_no FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no >= :from_no ORDER BY event_no;
+
+-- name: returned_keys: keys of events that came back, from one on, next due first
+SELECT due_ms, event_no FROM waiting
+WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) AND due_ms > 0 ORDER BY due_ms, event_no;
+
+-- name: oldest_fresh_accepted: when the oldest fresh event of a lane was accepted
+SELECT accepted_at_ms FROM waiting WHERE lane_no = ? AND due_ms = 0 ORDER BY event_no LIMIT 1;
+
+-- name: oldest_returned_accepted: when the oldest event that came back was accepted
+SELECT accepted_at_ms FROM waiting INDEXED BY returned_by_number
+WHERE lane_no = ? AND due_ms > 0 ORDER BY event_no LIMIT 1;
+
+-- name: delete_event: an event leaves the queue
+DELETE FROM waiting WHERE lane_no = ? AND due_ms = ? AND event_no = ?;
+
+-- name: retry_event: an event comes back
+UPDATE waiting SET
+    due_ms = :next_due_ms,
+    scheduled_at_ms = :now_ms,
+    attempts = attempts + :is_attempt,
+    first_attempt_at_ms = iif(:is_attempt, coalesce(first_attempt_at_ms, :now_ms), first_attempt_at_ms),
+    unanswered_at_ms = iif(:is_unanswered, coalesce(unanswered_at_ms, :now_ms), unanswered_at_ms),
+    answer = coalesce(:answer, answer)
+WHERE lane_no = :lane_no AND due_ms = :due_ms AND event_no = :event_no;
+
+-- name: places_of_lane: keys and sizes of a lane's events below a number, some at a time
+SELECT due_ms, event_no, length(payload) FROM waiting
+WHERE lane_no = :lane_no AND event_no < :before_no LIMIT :limit;
+
+-- name: place_of_event: key and size of one event, wherever it waits now
+SELECT due_ms, event_no, length(payload) FROM waiting
+WHERE lane_no = :lane_no AND due_ms = 0 AND event_no = :event_no
+UNION ALL
+SELECT due_ms, event_no, length(payload) FROM waiting INDEXED BY returned_by_number
+WHERE lane_no = :lane_no AND due_ms > 0 AND event_no = :event_no;
+
+-- name: waiting_about: lane and number of the events about any of these subjects
+SELECT lane_no, event_no FROM waiting
+WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(waiting.subjects, value) > 0);
+
+-- name: add_dead_letter: an event is given up on (its row in the queue is deleted after)
+INSERT INTO dead_letters (
+    event_no, connection_id, wire_form, reason, dead_lettered_at_ms, connection_revision, event_name, event_id,
+    accepted_at_ms, attempts, first_attempt_at_ms, answer, subjects, payload
+) SELECT event_no, :connection_id, :wire_form, :reason, :now_ms, connection_revision, event_name, event_id,
+    accepted_at_ms, attempts + :is_attempt,
+    iif(:is_attempt, coalesce(first_attempt_at_ms, :now_ms), first_attempt_at_ms), coalesce(:answer, answer),
+    subjects, payload
+FROM waiting WHERE lane_no = :lane_no AND due_ms = :due_ms AND event_no = :event_no;
+
+-- name: found_dead_letters: what a change needs to know of dead letters that fulfil every condition given
+SELECT event_no, connection_id, wire_form, length(payload) FROM dead_letters
+WHERE event_no > :after_no
+    AND (:reason IS NULL OR reason = :reason)
+    AND (:from_ms IS NULL OR dead_lettered_at_ms >= :from_ms)
+    AND (:until_ms IS NULL OR dead_lettered_at_ms < :until_ms)
+ORDER BY event_no LIMIT :limit;
+
+-- name: found_dead_letters_of_connection: the same of one connection
+SELECT event_no, connection_id, wire_form, length(payload)
+FROM dead_letters INDEXED BY dead_letters_by_connection
+WHERE connection_id = :connection_id AND event_no > :after_no
+    AND (:reason IS NULL OR reason = :reason)
+    AND (:from_ms IS NULL OR dead_lettered_at_ms >= :from_ms)
+    AND (:until_ms IS NULL OR dead_lettered_at_ms < :until_ms)
+ORDER BY event_no LIMIT :limit;
+
+-- name: found_dead_letters_by_number: the same of chosen numbers
+SELECT event_no, connection_id, wire_form, length(payload) FROM dead_letters
+WHERE event_no IN (SELECT value FROM json_each(:event_nos)) AND event_no > :after_no
+    AND (:connection_id IS NULL OR connection_id = :connection_id)
+    AND (:reason IS NULL OR reason = :reason)
+    AND (:from_ms IS NULL OR dead_lettered_at_ms >= :from_ms)
+    AND (:until_ms IS NULL OR dead_lettered_at_ms < :until_ms)
+ORDER BY event_no LIMIT :limit;
+
+-- name: found_dead_letter: the same of one number
+SELECT event_no, connection_id, wire_form, length(payload) FROM dead_letters WHERE event_no = ?;
+
+-- name: dead_letters_about: lane and number of the dead letters about any of these subjects
+SELECT connection_id, wire_form, event_no FROM dead_letters
+WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(dead_letters.subjects, value) > 0);
+
+-- name: dead_letter: one dead letter, whole
+SELECT event_no, connection_id, connection_revision, wire_form, event_name, event_id, payload, reason, answer, attempts,
+    accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
+FROM dead_letters WHERE event_no = ?;
+
+-- name: replay_dead_letter: an event waits again, as if never tried but for its attempts (then its dead row is deleted)
+INSERT INTO waiting (
+    lane_no, due_ms, event_no, scheduled_at_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
+    answer, subjects, payload
+) SELECT :lane_no, :due_ms, event_no, :now_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
+    answer, subjects, payload
+FROM dead_letters WHERE event_no = :event_no;
+
+-- name: delete_dead_letter: a dead letter is gone
+DELETE FROM dead_letters WHERE event_no = ?;
+
+-- name: seen_generations: which generations are kept, and since when
+SELECT generation, started_at_ms FROM seen_generations ORDER BY generation;
+
+-- name: begin_generation: a table's turn begins
+INSERT INTO seen_generations (generation, started_at_ms) VALUES (?, ?);
+
+-- name: end_generation: a table's turn is over and forgotten
+DELETE FROM seen_generations WHERE generation = ?;
+
+-- name: empty_seen_{slot}: forget what a table holds
 DELETE FROM seen_{slot};
 
--- name: seen_at_{slot}: when a key was seen
-SELECT accepted_at_ms FROM seen_{slot} WHERE key = ?;
+-- name: was_seen_in_{slot}: whether a key was taken after a time
+SELECT 1 FROM seen_{slot} WHERE key = ? AND accepted_at_ms > ?;
 
--- name: note_seen_{slot}: a key was seen
-INSERT INTO seen_{slot} (key, accepted_at_ms) VALUES (?, ?) ON CONFLICT (key) DO NOTHING;
+-- name: remember_in_{slot}: a key is taken, unless it was after a time; the number of rows changed tells
+INSERT INTO seen_{slot} (key, accepted_at_ms) VALUES (?1, ?2)
+ON CONFLICT (key) DO UPDATE SET accepted_at_ms = excluded.accepted_at_ms WHERE accepted_at_ms <= ?3;
 
 -- name: documents: documents of a kind, in order of creation
-SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = :kind ORDER BY document_no;
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = ? ORDER BY document_no;
 
 -- name: document: one document
-SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = :kind AND id = :id;
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = ? AND id = ?;
+
+-- name: latest_revision: the last revision of a document, a removed one too
+SELECT max(revision) FROM document_history WHERE kind = ? AND id = ?;
 
 -- name: put_document: a document is made or changed
-INSERT INTO documents (kind, id, revision, body, changed_at_ms, changed_by)
-VALUES (:kind, :id, :revision, :body, :changed_at_ms, :changed_by)
-ON CONFLICT (kind, id) DO UPDATE SET revision = :revision, body = :body, changed_at_ms = :changed_at_ms,
-    changed_by = :changed_by;
+INSERT INTO documents (kind, id, revision, body, changed_at_ms, changed_by) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, body = excluded.body,
+    changed_at_ms = excluded.changed_at_ms, changed_by = excluded.changed_by;
 
--- name: delete_document: a document is gone
-DELETE FROM documents WHERE kind = :kind AND id = :id;
+-- name: remove_document: a document is gone
+DELETE FROM documents WHERE kind = ? AND id = ?;
 
--- name: add_history: a revision is kept
-INSERT INTO document_history (kind, id, revision, body, changed_at_ms, changed_by)
-VALUES (:kind, :id, :revision, :body, :changed_at_ms, :changed_by);
+-- name: add_to_history: a revision is kept
+INSERT INTO document_history (kind, id, revision, body, changed_at_ms, changed_by) VALUES (?, ?, ?, ?, ?, ?);
 
--- name: last_revision: the latest revision of a document, also of one that is gone
-SELECT max(revision) FROM document_history WHERE kind = :kind AND id = :id;
-
--- name: history: every revision of a document
+-- name: document_history: every revision of a document
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM document_history
-WHERE kind = :kind AND id = :id ORDER BY revision;
+WHERE kind = ? AND id = ? ORDER BY revision;

@@ -1,0 +1,51 @@
+"""The rules that every store of this package follows, so that they behave alike."""
+
+from typing import Final, NamedTuple
+
+from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.ports import DocumentKind
+
+# TikTok ignores an event id that it has seen within 48 hours; so does a store.
+DUPLICATE_WINDOW_MS: Final = 48 * 3600 * 1000
+
+# The due time of an event that comes back at once. Fresh ones have 0; both are due whatever the clock says.
+AT_ONCE_MS: Final = 1
+
+# A retry was scheduled by a clock that was set back since when it lies further than this in the future. Less is the
+# distance between two callers who each read the clock before their turn at the store came.
+CLOCK_TOLERANCE_MS: Final = 5_000
+
+# How many groups must wait before the newest events may overtake the oldest.
+_LARGE_BACKLOG_GROUPS: Final = 2
+
+
+class Shares(NamedTuple):
+    """How many places of a group go first to events that come back (retries, replays), and to the newest fresh ones.
+
+    The oldest fresh events have the rest; places left free by one sort go to the others.
+    """
+
+    returned: int
+    newest: int
+
+
+def group_shares(places: int, unleased: int, turn: int) -> Shares:
+    """Half for what comes back; of the other half, half for the newest when the backlog is large.
+
+    So neither retries nor fresh events starve, and an outage's backlog does not make new events wait until it is gone.
+    `turn` counts the groups: odd places go to each sort in turn, so that even groups of one serve all.
+    """
+    returned = (places + turn % 2) // 2
+    is_large = unleased > _LARGE_BACKLOG_GROUPS * places
+    return Shares(returned, (places - returned + turn // 2 % 2) // 2 if is_large else 0)
+
+
+def revision_conflict(kind: DocumentKind, document_id: str, expected: int, stored: int) -> RevisionConflict:
+    what = f"{kind} {document_id}"
+    if expected == 0:
+        return RevisionConflict(f"{what} exists already (revision {stored})")
+    if stored == 0:
+        return RevisionConflict(f"{what} does not exist (any more)")
+    return RevisionConflict(
+        f"{what} is at revision {stored}, not {expected}: it was changed by somebody else meanwhile"
+    )
