@@ -1,0 +1,140 @@
+"""A store without room refuses new events and nothing else, and mends by itself."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.rig import T0, event
+from tiktok_forwarder.adapters.sqlite_limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
+from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
+from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits
+
+ALL = DeadLetterFilter()
+CONNECTIONS = "abc"
+
+
+async def _fill(store: SqliteStore) -> int:
+    """Append until the store is full; return how many events it took."""
+    taken = 0
+    with pytest.raises(StoreFull):
+        while True:
+            for connection in CONNECTIONS:
+                admissions = await store.append(
+                    Arrivals([event(f"e{taken}-{n}", connection, payload=b"x" * 1000) for n in range(10)], {}, T0)
+                )
+                taken += admissions.count("stored")
+    return taken
+
+
+async def _books_balance(store: SqliteStore) -> None:
+    for connection in CONNECTIONS:
+        totals = {row.counter: row.count for row in await store.totals() if row.connection_id == connection}
+        counts = (await store.counts()).get(connection)
+        waiting = counts.waiting if counts is not None else 0
+        parts = ("delivered", "dead_lettered", "dropped", "erased")
+        assert totals.get("accepted", 0) == waiting + sum(totals.get(part, 0) for part in parts)
+
+
+async def test_full_store_still_keeps_every_outcome(tmp_path: Path) -> None:
+    """Retries, dead letters and deliveries are written though no event is taken; deliveries make room again."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=4_000_000)
+    taken = await _fill(store)
+    assert taken > 500
+    assert await store.troubles() == ["full"]
+    for connection in CONNECTIONS:
+        lease = await store.lease(connection, GroupLimits(), T0, 60)
+        assert lease is not None
+        await store.settle(lease, {each.event_no: Retry(0, Answer(500)) for each in lease.events}, T0)
+        lease = await store.lease(connection, GroupLimits(), T0, 60)
+        assert lease is not None
+        await store.settle(lease, {each.event_no: DeadLettered("refused", Answer(200)) for each in lease.events}, T0)
+    assert await store.replay(ALL, T0) == taken
+    with pytest.raises(StoreFull):
+        await store.append(Arrivals([event("more", payload=b"x" * 100_000)], {}, T0))
+    while (lease := await store.lease("a", GroupLimits(), T0, 60)) is not None:
+        await store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
+    assert await store.troubles() == []
+    assert await store.append(Arrivals([event("more")], {}, T0)) == ["stored"]
+    await _books_balance(store)
+    await store.close()
+
+
+async def test_dead_letters_use_up_their_connections_share(tmp_path: Path) -> None:
+    """A connection whose events all die must not take the place of the others' events."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=4_000_000)
+    admissions: list[str] = []
+    body = b"x" * 2000
+    for n in range(20):
+        admissions += await store.append(Arrivals([event(f"{n}-{m}", payload=body) for m in range(100)], {}, T0))
+        await store.dead_letter_all("a", "connection_deleted", T0)
+    assert {"stored", "connection_full"} == set(admissions)
+    assert await store.append(Arrivals([event("0-0"), event("new", payload=body)], {}, T0)) == [
+        "duplicate",
+        "connection_full",
+    ]
+    assert await store.append(Arrivals([event("x", "b")], {}, T0)) == ["stored"]
+    await store.discard(ALL, T0)
+    assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
+    await _books_balance(store)
+    await store.close()
+
+
+@contextmanager
+def _no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """The system refuses every write beyond, as a full disk or a used-up quota does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) -> None:
+    """Senders are told to come back, deliverers to try again; all that was acknowledged is there, and it goes on."""
+    file = tmp_path / "events.db"
+    store = SqliteStore.open(file, max_bytes=50_000_000)
+    await store.append(Arrivals([event(f"{n}") for n in range(50)], {}, T0))
+    lease = await store.lease("a", GroupLimits(events_2_0=10), T0, 60)
+    assert lease is not None
+    delivered = {each.event_no: Delivered() for each in lease.events}
+    with _no_file_larger_than(file.with_name("events.db-wal").stat().st_size + 1000):
+        with pytest.raises(StoreFull):
+            await store.append(Arrivals([event("late")], {}, T0))
+        with pytest.raises(StoreUnavailable):
+            await store.settle(lease, delivered, T0)
+        assert await store.troubles() == ["disk"]
+        assert (await store.counts())["a"].waiting == 50
+    assert await store.troubles() == []
+    await store.settle(lease, delivered, T0)
+    assert await store.append(Arrivals([event("late"), event("0")], {}, T0)) == ["stored", "duplicate"]
+    await _books_balance(store)
+    await store.close()
+    reopened = SqliteStore.open(file, max_bytes=50_000_000)
+    assert (await reopened.counts())["a"].waiting == 41
+    await _books_balance(reopened)
+    await reopened.close()
+
+
+def test_small_disk_has_a_small_log() -> None:
+    """What the log and one transaction may take fits beside the database on a disk of 16 MB."""
+    limits = store_limits(12_800_000, 0.2)
+    assert (limits.checkpoint_pages + limits.transaction_bytes // 8192) * 8192 < 16_000_000 - 12_800_000
+    assert limits.append_bytes == 10_240_000
+    assert store_limits(64 * 1024**3, 0.2).checkpoint_pages == 4000
+
+
+def test_size_follows_from_the_free_space(tmp_path: Path) -> None:
+    """A share of it, with what the file holds already, and never more than 64 GiB."""
+    assert SMALLEST_STORE_BYTES < derived_max_bytes(tmp_path / "events.db") <= 64 * 1024**3
+
+
+def test_store_too_small_to_work_is_refused(tmp_path: Path) -> None:
+    """With the figure that is needed."""
+    with pytest.raises(ConfigurationError, match="1048576 are needed at least"):
+        SqliteStore.open(tmp_path / "events.db", max_bytes=100_000)
