@@ -53,6 +53,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
 
 @SCHEMA.parametrize()
 @settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_in_the_document(case: schemathesis.Case, served: ServedApi) -> None:
+def test_every_answer_is_in_the_document(case: "schemathesis.Case[Any]", served: ServedApi) -> None:
     """No request that can be generated meets a server error, or an answer that the document does not tell of."""
     case.call_and_validate(base_url=served.url, headers={"Authorization": f"Bearer {served.key}"}, checks=CHECKS)

@@ -1,6 +1,7 @@
 """Connections: documents with sealed access tokens, held in memory with a mapper each for the next request."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.ports import Clock, Document, DocumentKind, DocumentStore, SecretBox
@@ -169,7 +170,7 @@ class Connections:
             label = f"connections[{index}] {name}".rstrip()
             found = self._named(name)
             try:
-                if name.lower() in names:
+                if name and name.lower() in names:
                     raise ConfigurationError([f"name: {name} stands here twice"])
                 names.add(name.lower())
                 change = self._change(self._held[found.id], each, replaces=True) if found else self._addition(each)
@@ -190,10 +191,17 @@ class Connections:
         before = {} if replaces else connection_document(held.connection)
         draft = read_connection({**before, **changes}, needs_token=False)
         self._check(draft.connection, held.connection.id)
-        token = held.sealed_token
-        if draft.access_token is not None:
-            token = self._box.seal(draft.access_token, held.connection.id)
+        token = self._sealed_again(held, draft.access_token)
         return _Change(held.connection.id, draft.connection, token, held.connection.revision)
+
+    def _sealed_again(self, held: _Held, token: str | None) -> str:
+        """Sealing gives another text each time: the token that is there already must not look like a change."""
+        if token is None:
+            return held.sealed_token
+        with contextlib.suppress(SecretUnreadable):
+            if self._box.open(held.sealed_token, held.connection.id) == token:
+                return held.sealed_token
+        return self._box.seal(token, held.connection.id)
 
     def _check(self, connection: Connection, own_id: str | None) -> None:
         problems: list[str] = []
