@@ -2,16 +2,15 @@
 
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.ports import Clock, DocumentStore
-from tiktok_forwarder.service.connections import Connections
 from tiktok_forwarder.service.deliver import Deliverer
-from tiktok_forwarder.service.delivery_roles import DeliveryStatus
+from tiktok_forwarder.service.delivery_roles import ConnectionSource, DeliveryStatus
 from tiktok_forwarder.service.pauses import PauseBook, read_state
 
 
 class Pausing:
     """`deliverer` is None until delivery begins."""
 
-    def __init__(self, documents: DocumentStore, clock: Clock, connections: Connections) -> None:
+    def __init__(self, documents: DocumentStore, clock: Clock, connections: ConnectionSource) -> None:
         self._documents = documents
         self._clock = clock
         self._connections = connections

@@ -1,0 +1,79 @@
+"""API keys: what is kept of them, who they let in, and how they are revoked."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.service.parts import SetClock
+from tiktok_forwarder.adapters.memory_store import MemoryStore
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.service.api_keys import SCOPES, ApiKeys
+
+
+@pytest.fixture
+def keys() -> ApiKeys:
+    return ApiKeys(MemoryStore(), SetClock())
+
+
+async def test_a_key_is_found_with_its_scope(keys: ApiKeys) -> None:
+    """Each key by itself alone, and no text that is none."""
+    made = [await keys.make(f"key {scope}", scope, "ann") for scope in SCOPES]
+    for new in made:
+        found = keys.find(new.key)
+        assert found is not None and (found.id, found.name, found.scope) == (new.id, new.name, new.scope)
+    for wrong in ("", made[0].key[:-1], made[0].key + "x", made[0].key.upper(), made[0].id, "\udcff"):
+        assert keys.find(wrong) is None
+
+
+async def test_a_revoked_key_opens_nothing(keys: ApiKeys) -> None:
+    """Neither here nor in another process; the other keys stay."""
+    one, two = await keys.make("one", "admin", "ann"), await keys.make("two", "admin", "ann")
+    await keys.revoke("one", "ann")
+    await keys.revoke(two.id, "ann")
+    assert keys.find(one.key) is None and keys.find(two.key) is None
+    assert keys.all() == []
+    with pytest.raises(UnknownName, match="no API key named one"):
+        await keys.revoke("one", "ann")
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def test_only_a_digest_is_on_disk(tmp_path: Path) -> None:
+    """The key stands in no file of the store, revoked or not; another process knows it by its digest."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    keys = ApiKeys(store, SetClock())
+    kept, revoked = await keys.make("kept", "read", "ann"), await keys.make("revoked", "read", "ann")
+    await keys.revoke("revoked", "ann")
+    again = ApiKeys(store, SetClock())
+    await again.load()
+    found = again.find(kept.key)
+    assert found is not None and found.name == "kept"
+    assert again.find(revoked.key) is None
+    on_disk = everything_in(tmp_path)
+    await store.close()
+    assert b"kept" in on_disk
+    for secret in (kept.key, revoked.key):
+        assert secret.encode() not in on_disk and secret.removeprefix("tfk_").encode() not in on_disk
+
+
+async def test_a_listed_key_shows_no_secret(keys: ApiKeys) -> None:
+    """A list has names and scopes, and nothing that opens."""
+    new = await keys.make("one", "operate", "ann")
+    assert new.key not in repr(keys.all()) and "digest" not in repr(keys.all())
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 64, "a\nb"])
+async def test_a_name_must_be_one_line(keys: ApiKeys, name: str) -> None:
+    """The name stands in histories and lists."""
+    with pytest.raises(ConfigurationError, match="name"):
+        await keys.make(name, "read", "ann")
+
+
+async def test_names_are_unique_in_any_case(keys: ApiKeys) -> None:
+    """A history that names a key names one."""
+    await keys.make("Console", "read", "ann")
+    with pytest.raises(ConfigurationError, match="already"):
+        await keys.make(" console ", "admin", "ann")
