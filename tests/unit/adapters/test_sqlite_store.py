@@ -15,8 +15,9 @@ from tiktok_forwarder.adapters import sqlite_file
 from tiktok_forwarder.adapters.sqlite_file import open_reader, open_writer
 from tiktok_forwarder.adapters.sqlite_limits import store_limits
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.sqlite_transaction import Transaction
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
-from tiktok_forwarder.domain.outcome import Delivered, Retry
+from tiktok_forwarder.domain.outcome import Delivered, Retry, Settlements
 from tiktok_forwarder.ports import Arrivals, GroupLimits
 from tiktok_forwarder.sql import STATEMENTS, migrations
 
@@ -151,23 +152,37 @@ async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path, mon
     await store.close()
 
 
-async def test_one_job_at_fault_spoils_no_other_of_its_transaction(tmp_path: Path) -> None:
-    """Whatever shares a transaction with it is stored all the same, and memory agrees with the file."""
+async def test_one_change_at_fault_spoils_no_other_of_its_transaction(tmp_path: Path) -> None:
+    """Whatever shares a transaction with it is done all the same, once, and memory agrees with the file."""
     store = SqliteStore.open(tmp_path / "events.db")
-
-    def fault(_transaction: object) -> None:
-        raise ZeroDivisionError
-
-    writer = store._writer
-    # The first job holds the thread until the other three wait together.
-    slow = writer.look(lambda _: sum(range(2_000_000)))
-    good = [store.append(Arrivals([event(str(n))], {}, T0)) for n in range(2)]
-    _, first, failed, second = await asyncio.gather(slow, good[0], writer.write(fault), good[1], return_exceptions=True)
-    assert (first, second, type(failed)) == (["stored"], ["stored"], ZeroDivisionError)
-    assert (await store.counts())["a"].waiting == 2
+    await store.append(Arrivals([event("0"), event("1"), event("2", subjects=(7,))], {}, T0))
     lease = await store.lease("a", GroupLimits(), T0, 60)
     assert lease is not None
-    assert [each.event_id for each in lease.events] == ["0", "1"]
+    settlements: Settlements = {lease.events[0].event_no: Delivered(), lease.events[1].event_no: Retry(T0 + 9)}
+
+    def fault(transaction: Transaction) -> None:
+        transaction.run("remove_document", ("connection", "x"))
+        raise ZeroDivisionError
+
+    # The first keeps the thread busy until the others wait together.
+    _, first, settled, failed, none, last = await asyncio.gather(
+        store._writer.look(lambda _: sum(range(2_000_000))),
+        store.append(Arrivals([event("3")], {("a", "missing_ip"): 1}, T0)),
+        store.settle(lease, settlements, T0),
+        store._writer.write(fault),
+        store.dead_letter_all("b", "connection_deleted", T0),
+        store.append(Arrivals([event("4"), event("3")], {}, T0)),
+        return_exceptions=True,
+    )
+    assert (first, settled, none, last) == (["stored"], None, 0, ["stored", "duplicate"])
+    assert isinstance(failed, ZeroDivisionError)
+    counts = (await store.counts())["a"]
+    assert (counts.waiting, counts.leased) == (4, 1)
+    totals = {row.counter: row.count for row in await store.totals()}
+    assert totals == {"accepted": 6, "dropped": 1, "delivered": 1, "duplicate": 1}
+    more = await store.lease("a", GroupLimits(), T0 + 9, 60)
+    assert more is not None
+    assert [each.event_id for each in more.events] == ["1", "3", "4"]
     await store.close()
 
 
