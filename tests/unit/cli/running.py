@@ -1,9 +1,11 @@
 """Runs the command line in this process, as its entry point would be run."""
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from tiktok_forwarder.cli.main import main
 
@@ -11,7 +13,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Runs the command line with these arguments: exit status, standard output, standard error."""
 
     def running(*arguments: object) -> tuple[int, str, str]:
@@ -21,4 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         output = capsys.readouterr()
         return int(ended.value.code or 0), output.out, output.err
 
-    return running
+    yield running
+    # A command that opens the service's parts points the log at this test's standard error, which is closed next.
+    structlog.reset_defaults()
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
