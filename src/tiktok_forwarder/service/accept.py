@@ -33,7 +33,8 @@ class DroppedEvent(Struct, frozen=True, gc=False):
 
 
 class Acceptance(Struct, frozen=True):
-    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side.
+    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side,
+    one connection's together.
 
     `drop_counts` are those of `Arrivals`.
     """

@@ -1,14 +1,14 @@
 """The activity: what happened to recent events, gathered while it happens, for people who ask."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
+from zlib import crc32
 
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
-from tiktok_forwarder.ports import Clock
+from tiktok_forwarder.ports import Admission, Clock, NewEvent
 from tiktok_forwarder.service.accept import Acceptance, SubjectHash
-from tiktok_forwarder.service.activity_figures import add, add_all, add_latencies, add_match_keys
+from tiktok_forwarder.service.activity_figures import add, add_latencies, add_match_keys
 from tiktok_forwarder.service.activity_records import (
     ActivityStore,
     ActivityWrite,
@@ -83,8 +83,6 @@ class Activity:
         if acceptance.events:
             self._admitted(acceptance, at_ms)
         if acceptance.drops:
-            for (connection_id, reason), count in acceptance.drop_counts.items():
-                self._count_dropped(connection_id, at_ms, reason, count)
             self._dropped(acceptance, at_ms)
         self._write_soon()
 
@@ -172,43 +170,61 @@ class Activity:
     # --- gathering ---
 
     def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
-        second = at_ms // 1000
-        connections = [event.connection_id for event in acceptance.events]
-        levels: dict[str, int] = {}
-        for (connection_id, admission), count in Counter(zip(connections, acceptance.admissions, strict=True)).items():
-            levels[connection_id] = self._sampling.accepted(connection_id, second, count)
-            if admission == "connection_full":
-                self._count_dropped(connection_id, at_ms, CONNECTION_FULL, count)
+        events, admissions, warnings = acceptance.events, acceptance.admissions, acceptance.warnings
+        first = 0
+        while first < len(events):
+            connection_id = events[first].connection_id
+            after = _end_of_run(events, first)
+            if after - first == len(events):
+                self._admitted_run(connection_id, events, admissions, warnings, at_ms)
             else:
-                figures = self._of(connection_id, at_ms)
-                add(figures, "duplicate" if admission == "duplicate" else "mapped", count)
-                add(figures, "accepted", 0 if admission == "duplicate" else count)
-        for event, admission, warnings in zip(
-            acceptance.events, acceptance.admissions, acceptance.warnings, strict=True
-        ):
-            if warnings and admission == "stored":
-                add_all(self._of(event.connection_id, at_ms), {f"warning.{warning}": 1 for warning in warnings})
+                run = slice(first, after)
+                self._admitted_run(connection_id, events[run], admissions[run], warnings[run], at_ms)
+            first = after
+
+    def _admitted_run(
+        self,
+        connection_id: str,
+        events: Sequence[NewEvent],
+        admissions: Sequence[Admission],
+        warnings: Sequence[tuple[str, ...]],
+        at_ms: int,
+    ) -> None:
+        figures = self._of(connection_id, at_ms)
+        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
+        if stored:
+            figures["accepted"] = figures.get("accepted", 0) + stored
+            figures["mapped"] = figures.get("mapped", 0) + stored
+        if duplicates:
+            add(figures, "duplicate", duplicates)
+        if full := len(events) - stored - duplicates:
+            self._count_dropped(figures, CONNECTION_FULL, full)
+        second = at_ms // 1000
+        mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
+        for event, admission, warned in zip(events, admissions, warnings, strict=True):
+            if warned and admission == "stored":
+                for warning in warned:
+                    add(figures, f"warning.{warning}")
             if admission == "connection_full":
-                self._keep(admitted_record(event, admission, warnings, at_ms))
-                continue
-            level = levels[event.connection_id]
-            if not level or keeps(level, event.event_id):
-                self._sample(second, admitted_record(event, admission, warnings, at_ms))
+                self._keep(admitted_record(event, admission, warned, at_ms))
+            elif not mask or not crc32(event.event_id.encode()) & mask:
+                self._sample(second, admitted_record(event, admission, warned, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
+        for (connection_id, reason), count in acceptance.drop_counts.items():
+            self._count_dropped(self._of(connection_id, at_ms), reason, count)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
-        for drop in acceptance.drops:
+        for number, drop in enumerate(acceptance.drops):
             if not self._has_room():
-                self._lost += 1
-                continue
+                self._lost += len(acceptance.drops) - number
+                return
             if drop.dropped.subjects is not raw:
                 raw = drop.dropped.subjects
                 subjects = tuple(map(self._subject_hash.of, raw))
             self._kept.append(dropped_record(drop, subjects, at_ms))
 
-    def _count_dropped(self, connection_id: str, at_ms: int, reason: str, count: int) -> None:
-        figures = self._of(connection_id, at_ms)
+    def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
         add(figures, "accepted", count)
         add(figures, f"dropped.{reason}", count)
 
@@ -279,3 +295,11 @@ class Activity:
         self._kept, self._sampled = [], waiting
         records.sort(key=lambda record: record.at_ms)
         return records
+
+
+def _end_of_run(events: Sequence[NewEvent], first: int) -> int:
+    """Where the events of the first one's connection end: they stand together, connection by connection."""
+    connection_id = events[first].connection_id
+    if events[-1].connection_id == connection_id:
+        return len(events)
+    return next(number for number in range(first, len(events)) if events[number].connection_id != connection_id)
