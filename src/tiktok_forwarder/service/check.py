@@ -8,7 +8,7 @@ from msgspec import Struct
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import Accepted, Misconfigured, Throttled, TryLater
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.ports import Clock, EventSender, NoAnswer, OutboundRequest
+from tiktok_forwarder.ports import Clock, EventSender, HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.service.connections import Connections
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.payload import Context, Event10, Event20, Page, User, encode
@@ -16,7 +16,7 @@ from tiktok_forwarder.tiktok.request import build_group
 
 CheckKind = Literal["good", "token", "pixel", "configuration", "network", "busy", "unreadable_token"]
 _TOKEN_CODES: Final = frozenset({40101, 40102, 40104, 40105, 40106, 40110, 40115, 40116})
-_PIXEL_CODES: Final = frozenset({40001, 40003, 40300, 40301})
+_PIXEL_CODES: Final = frozenset({40001, 40003, 40007, 40119, 40300, 40301})
 _NETWORK: Final = {
     "connect": "could not be reached: no connection came about. Check the network, the proxy and the firewall",
     "tls": "could not be trusted: its TLS certificate does not verify. Check what stands between here and TikTok",
@@ -28,6 +28,10 @@ _NETWORK: Final = {
 
 # Without `event_time` (2.0) or `event` (1.0).
 _INCOMPLETE: Final = {"2.0": b'{"event":"ViewContent"}', "1.0": b'{"context":{}}'}
+_NOT_TIKTOK: Final = (
+    "What answered is not TikTok's Events API (HTTP {status}). "
+    "Check the setting tiktok_base_url, and what stands between here and TikTok."
+)
 
 
 class CheckResult(Struct, frozen=True):
@@ -59,15 +63,20 @@ class ConnectionCheck:
         answer = await self._sender.send(OutboundRequest(path, token, body))
         if isinstance(answer, NoAnswer):
             return CheckResult("network", f"TikTok {_NETWORK[answer.kind]}.")
+        return self._result(connection, answer)
+
+    def _result(self, connection: Connection, answer: HttpAnswer) -> CheckResult:
         verdict = classify(answer.status, answer.body, answer.retry_after, self._clock.now_ms())
         found = verdict.answer.code
         if isinstance(verdict, Misconfigured) and found is not None:
             return CheckResult(_kind(found), verdict.explanation, found)
-        if isinstance(verdict, Misconfigured | TryLater):
-            return CheckResult("network", f"What answered is not TikTok's Events API (HTTP {answer.status}).", found)
         if isinstance(verdict, Throttled):
             return CheckResult("busy", "TikTok takes no more requests of this token just now: try again later.", found)
-        return CheckResult("good", _good(connection, accepted=isinstance(verdict, Accepted)), found)
+        if found is None:
+            return CheckResult("network", _NOT_TIKTOK.format(status=answer.status))
+        if isinstance(verdict, TryLater):
+            return CheckResult("busy", f"TikTok has trouble of its own (code {found}): try again later.", found)
+        return _let_through(connection, found, accepted=isinstance(verdict, Accepted))
 
     def _test_event(self, connection: Connection) -> bytes:
         now_ms = self._clock.now_ms()
@@ -81,7 +90,6 @@ class ConnectionCheck:
 
 
 def _iso(now_ms: int) -> str:
-
     return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -91,12 +99,17 @@ def _kind(code: int) -> CheckKind:
     return "pixel" if code in _PIXEL_CODES else "configuration"
 
 
-def _good(connection: Connection, *, accepted: bool) -> str:
-    if accepted:
-        return (
+def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckResult:
+    """TikTok looks at the events only after token and pixel have passed."""
+    test_code = connection.test_event_code
+    if accepted and test_code:
+        sentence = (
             "TikTok accepted a test event: token and pixel are right. Look for ViewContent under Test Events in "
-            f"Events Manager, with the code {connection.test_event_code}."
+            f"Events Manager, with the code {test_code}."
         )
-    return (
-        "TikTok knows the token and lets it use the pixel. No event was sent: set a test event code to see one arrive."
-    )
+        return CheckResult("good", sentence, code)
+    known = "TikTok knows the token and lets it use the pixel"
+    if test_code:
+        sentence = f"{known}, but refused the test event. Check the test event code {test_code} in Events Manager."
+        return CheckResult("configuration", sentence, code)
+    return CheckResult("good", f"{known}. No event was sent: set a test event code to see one arrive.", code)
