@@ -14,8 +14,9 @@ from tiktok_forwarder.sql import ACTIVITY_STATEMENTS
 _SCHEMA_VERSION: Final = 1
 _PAGE_BYTES: Final = 4096
 _BUSY_MS: Final = 2000
-# Of the bound, so much is left for the log beside the file; it is written back when it has grown to half of that.
-_LOG_SHARE: Final = 1 / 8
+# Of the bound, so much is left for the log beside the file. It is written back at the end of the transaction with which
+# it has grown to a quarter of that.
+_LOG_SHARE: Final = 1 / 4
 _LARGEST_LOG_BYTES: Final = 16 * 1024 * 1024
 _NEARLY_FULL: Final = 0.92
 _CACHE_KIB: Final = 4000
@@ -67,7 +68,7 @@ class ActivityDatabase:
         connection.pragma("synchronous", "NORMAL")
         # Erased records must not stay readable in free pages.
         connection.pragma("secure_delete", True)
-        connection.pragma("wal_autocheckpoint", max(16, self._log_bytes // 2 // _PAGE_BYTES))
+        connection.pragma("wal_autocheckpoint", max(16, self._log_bytes // 4 // _PAGE_BYTES))
         connection.pragma("journal_size_limit", self._log_bytes)
         connection.pragma("cache_size", -_CACHE_KIB)
         connection.pragma("max_page_count", max(64, (self.max_bytes - self._log_bytes) // _PAGE_BYTES))

@@ -28,7 +28,8 @@ from tiktok_forwarder.service.activity_records import (
 from tiktok_forwarder.service.activity_sampling import MOST_CHANGES
 
 _MOST_WAITING_RECORDS: Final = 20_000
-_TRIM_RECORDS: Final = 1000
+# Few enough that the log does not grow by it.
+_TRIM_RECORDS: Final = 250
 # Minutes take at most about a quarter of the file; their number is looked at once in so many writes.
 _MINUTE_BYTES: Final = 800
 _MINUTES_SHARE: Final = 0.25
@@ -141,19 +142,27 @@ class ActivityFile:
         for key, figures in write.figures.items():
             add_all(self._unwritten.setdefault(key, {}), figures)
         try:
-            self._database.change(lambda: self._insert(write))
+            self._insert_or_trim(write)
         except (apsw.CorruptError, apsw.NotADBError):
             self._database.begin_anew()
-            self._database.change(lambda: self._insert(write))
-        except apsw.FullError:
-            self._trim()
-            self._database.change(lambda: self._insert(write))
+            self._insert_or_trim(write)
         self._unwritten.clear()
         while self._database.is_nearly_full and self._trim():
             pass
         self._writes += 1
         if self._writes % _TIDY_EVERY == 0:
             self._database.change(self._tidy)
+
+    def _insert_or_trim(self, write: ActivityWrite) -> None:
+        """Where there is no room, as many of the oldest records go as new ones come, or a few more."""
+        for _ in range(1 + len(write.records) // _TRIM_RECORDS):
+            try:
+                self._database.change(lambda: self._insert(write))
+            except apsw.FullError:
+                self._trim()
+            else:
+                return
+        self._database.change(lambda: self._insert(write))
 
     def _insert(self, write: ActivityWrite) -> None:
         first = self._database.one("last_record") + 1
