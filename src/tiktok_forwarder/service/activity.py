@@ -125,11 +125,9 @@ class Activity:
                 self._sample(second, record)
         self._write_soon()
 
-    def counted(self, connection_id: str, name: str, count: int) -> None:
-        """What people did to events: `replayed`, `discarded`, `erased`, or `dead_lettered` by a deletion."""
-        if count:
-            add(self._of(connection_id, self._clock.now_ms()), name, count)
-            self._write_soon()
+    def replayed(self, connection_id: str, count: int) -> None:
+        add(self._of(connection_id, self._clock.now_ms()), "replayed", count)
+        self._write_soon()
 
     def changed(self, status: DeliveryStatus) -> None:
         self._keep(condition_record(status, self._clock.now_ms()))

@@ -34,9 +34,11 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class FigureSet(Struct, frozen=True, omit_defaults=False):
-    """What became of a connection's events. accepted = mapped + dropped; a replayed event is settled and counted anew.
+    """What became of a connection's events. accepted = mapped + dropped.
 
-    `match_keys` counts events that had the key, out of `match_events` looked at: all, or a fair sample above a rate.
+    `replayed` counts dead letters that the service took back, which are settled, and counted, anew. What people do to
+    dead letters stands in the store's totals. `match_keys` counts events that had the key, out of `match_events` looked
+    at: all, or a fair sample above a rate.
     """
 
     accepted: int = 0
@@ -46,8 +48,6 @@ class FigureSet(Struct, frozen=True, omit_defaults=False):
     retried: int = 0
     dead_lettered: int = 0
     replayed: int = 0
-    discarded: int = 0
-    erased: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
@@ -119,7 +119,5 @@ _PLAIN: Final = (
     "retried",
     "dead_lettered",
     "replayed",
-    "discarded",
-    "erased",
     _COVERED,
 )

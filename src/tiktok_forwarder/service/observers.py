@@ -42,7 +42,7 @@ class Observers:
 
     def replayed(self, connection_id: str, count: int) -> None:
         self._telemetry.replayed(connection_id, count)
-        self._tell(lambda number: self._activity.counted(connection_id, "replayed", number), count)
+        self._tell(lambda number: self._activity.replayed(connection_id, number), count)
 
     def changed(self, status: DeliveryStatus) -> None:
         self._telemetry.changed(status)
