@@ -23,6 +23,7 @@ from tiktok_forwarder.domain.errors import (
     UnknownName,
     UnreadableBody,
 )
+from tiktok_forwarder.http.api_activity import ACTIVITY_ENDPOINTS
 from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
@@ -39,6 +40,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *INPUT_ENDPOINTS,
     *CONNECTION_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
+    *ACTIVITY_ENDPOINTS,
     *SERVICE_ENDPOINTS,
 )
 BY_COMMAND_LINE: Final = "command line"
