@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.rig import T0, event
+from tests.conformance.rig import HOUR, T0, event
 from tiktok_forwarder.adapters.sqlite_limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
@@ -106,17 +106,25 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
     with _no_file_larger_than(file.with_name("events.db-wal").stat().st_size + 1000):
         with pytest.raises(StoreFull):
             await store.append(Arrivals([event("late")], {}, T0))
+        # The memory of repeats would begin a new turn here.
+        with pytest.raises(StoreFull):
+            await store.append(Arrivals([event("later")], {}, T0 + 13 * HOUR))
         with pytest.raises(StoreUnavailable):
             await store.settle(lease, delivered, T0)
+        with pytest.raises(StoreUnavailable):
+            await store.dead_letter_all("a", "connection_deleted", T0)
         assert await store.troubles() == ["disk"]
-        assert (await store.counts())["a"].waiting == 50
+        counts = (await store.counts())["a"]
+        assert (counts.waiting, counts.leased, counts.dead_letters) == (50, 10, 0)
     assert await store.troubles() == []
     await store.settle(lease, delivered, T0)
     assert await store.append(Arrivals([event("late"), event("0")], {}, T0)) == ["stored", "duplicate"]
+    assert await store.append(Arrivals([event("later")], {}, T0 + 13 * HOUR)) == ["stored"]
     await _books_balance(store)
     await store.close()
     reopened = SqliteStore.open(file, max_bytes=50_000_000)
-    assert (await reopened.counts())["a"].waiting == 41
+    assert (await reopened.counts())["a"].waiting == 42
+    assert await reopened.append(Arrivals([event("later"), event("late")], {}, T0 + 13 * HOUR)) == ["duplicate"] * 2
     await _books_balance(reopened)
     await reopened.close()
 
