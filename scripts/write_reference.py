@@ -245,6 +245,7 @@ def _talkative_telemetry() -> Telemetry:
     telemetry = Telemetry(structlog.wrap_logger(structlog.PrintLogger(io.StringIO())))
     telemetry.figures.totals = (TotalsRow(_ANY, "dropped", _ANY, 1),)
     telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1)}
+    telemetry.figures.testing = (_ANY,)
     telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "healthy")}
     telemetry.answered(_ANY, 202, "", 0)
     telemetry.received(_ANY, 1, 1)

@@ -23,6 +23,7 @@ from tiktok_forwarder.http.front import Front
 from tiktok_forwarder.http.guard import guarded
 from tiktok_forwarder.http.ingest import Ingest
 from tiktok_forwarder.http.server import Servers
+from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.ports import DocumentStore, SecretBox
 from tiktok_forwarder.service.accept import Acceptor, SubjectHash
@@ -94,9 +95,7 @@ class Application:
         self.api_keys = ApiKeys(store, self._clock)
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
-        self.dead_letters = DeadLetters(
-            store, self._clock, self.deliverer.notify, self.connections.connection_ids
-        )
+        self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None
@@ -128,6 +127,9 @@ class Application:
         await self.deliverer.start()
         self._is_delivering = True
         self.pausing.deliverer = self.deliverer
+        for connection in self.connections.all():
+            for warning in warnings_on(connection):
+                self._telemetry.stands(connection.id, warning)
         await self._servers.start()
 
     async def stop(self) -> None:
@@ -162,6 +164,7 @@ class Application:
             figures.totals = await self.store.totals()
             figures.counts = await self.store.counts()
         figures.statuses = self.statuses()
+        figures.testing = [each.id for each in self.connections.all() if each.test_event_code is not None]
         figures.now_ms = self._clock.now_ms()
         return self._telemetry.exposition()
 

@@ -38,6 +38,7 @@ class StoreFigures:
         self.totals: Sequence[TotalsRow] = ()
         self.counts: Mapping[str, QueueCounts] = {}
         self.statuses: Mapping[str, DeliveryStatus] = {}
+        self.testing: Sequence[str] = ()
         self.now_ms = 0
 
 
@@ -64,6 +65,14 @@ class _StoreCollector(Collector):
             for name in _CONDITIONS:
                 condition.add_metric((connection_id, name), float(status.condition == name))
         yield condition
+        tests = GaugeMetricFamily(
+            "tiktok_forwarder_test_event_code",
+            "1 while a connection has a test event code: TikTok takes its events as tests.",
+            labels=("connection",),
+        )
+        for connection_id in self._figures.testing:
+            tests.add_metric((connection_id,), 1)
+        yield tests
 
     def _queue(self) -> Iterable[Metric]:
         waiting = GaugeMetricFamily("tiktok_forwarder_queue_events", "Events waiting.", labels=("connection",))
@@ -188,6 +197,10 @@ class Telemetry:
         self._warning_counter(connection_id, warning).inc()
 
     # --- delivery ---
+
+    def stands(self, connection_id: str, warning: str) -> None:
+        """Something about the connection's settings that its operator should not forget."""
+        self._log.warning("standing warning", connection=connection_id, warning=warning)
 
     def attempted(self, attempt: Attempt) -> None:
         connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code

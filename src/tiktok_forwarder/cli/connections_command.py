@@ -51,6 +51,7 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
     click.echo(json.dumps(_flat(added)))
+    _advise(added)
 
 
 @connections.command("list")
@@ -84,6 +85,12 @@ def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tu
     body = {"settings": dict(_change(each) for each in changes)}
     changed = call(settings_from(config_file, data_dir=data_dir), "PATCH", _path(name), body)
     click.echo(json.dumps(_flat(changed)))
+    _advise(changed)
+
+
+def _advise(shown: dict[str, Any]) -> None:
+    for sentence in shown["advice"]:
+        tell(f"{shown['settings']['name']}: {sentence}")
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -67,6 +67,8 @@ def status_table(found: dict[str, Any]) -> Any:
         )
         why = delivery.get("why")
         table.add_row(each["name"], f"{state}: {why}" if why else state, *(f"{figure:,}" for figure in figures))
+        for warning in each["warnings"]:
+            table.add_row("", f"  {warning}", style="yellow")
         for reason, count in sorted(each["dropped"].items(), key=lambda row: -row[1]):
             table.add_row("", f"  dropped: {reason}", f"{count:,}", style="dim")
     return table

@@ -12,14 +12,14 @@ from tiktok_forwarder.http.api_types import (
     RemovedView,
 )
 from tiktok_forwarder.http.endpoint import Call, Endpoint
-from tiktok_forwarder.mapping.connection import Connection, connection_document
+from tiktok_forwarder.mapping.connection import Connection, advice_on, connection_document
 from tiktok_forwarder.service.check import CheckResult
 from tiktok_forwarder.service.connections import Difference, HistoryEntry
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
 
 
 def _view(connection: Connection) -> ConnectionView:
-    return ConnectionView(connection.id, connection.revision, connection_document(connection))
+    return ConnectionView(connection.id, connection.revision, connection_document(connection), advice_on(connection))
 
 
 def _found(call: Call) -> Connection:

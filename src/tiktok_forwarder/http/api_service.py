@@ -5,7 +5,7 @@ from typing import Final
 
 from tiktok_forwarder.http.api_types import ConnectionStatus, NewKeyBody, RemovedView, StatusView
 from tiktok_forwarder.http.endpoint import Call, Endpoint
-from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
 from tiktok_forwarder.service.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
@@ -28,7 +28,13 @@ def _status_of(
     dropped = {row.reason: row.count for row in rows if row.counter == "dropped"}
     books = {row.counter: row.count for row in rows if row.counter != "dropped"}
     return ConnectionStatus(
-        connection.id, connection.name, {**books, "dropped": sum(dropped.values())}, dropped, queue, delivery
+        connection.id,
+        connection.name,
+        {**books, "dropped": sum(dropped.values())},
+        dropped,
+        queue,
+        delivery,
+        warnings_on(connection),
     )
 
 

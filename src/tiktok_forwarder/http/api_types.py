@@ -63,11 +63,12 @@ class ConnectionChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConnectionView(Struct, frozen=True):
-    """A connection without its access token."""
+    """A connection without its access token; `advice` is what its author should know of the settings."""
 
     id: str
     revision: int
     settings: Settings
+    advice: list[str]
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +174,7 @@ class ConnectionStatus(Struct, frozen=True):
     dropped: dict[str, int]
     queue: QueueCounts | None
     delivery: DeliveryStatus | None
+    warnings: list[str]
 
 
 class StatusView(Struct, frozen=True):

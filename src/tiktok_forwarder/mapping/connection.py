@@ -80,6 +80,22 @@ def read_connection(
     return ConnectionDraft(Connection(id=connection_id, revision=revision, **values), token)
 
 
+def advice_on(connection: Connection) -> list[str]:
+    """What is worth knowing of settings that are allowed: told when a connection is saved, and while it stands."""
+    name = connection.purchase_event
+    told = [f"purchases are sent as {name}: the site's pixel must fire the same name, or TikTok counts both"]
+    if name == "PlaceAnOrder":
+        told.append("TikTok supports PlaceAnOrder until 2027")
+    return [*warnings_on(connection), *told]
+
+
+def warnings_on(connection: Connection) -> list[str]:
+    """What stands in the way of a connection doing its work."""
+    if connection.test_event_code is None:
+        return []
+    return ["a test event code is set: TikTok takes every event as a test; remove it to go live"]
+
+
 def connection_document(connection: Connection) -> dict[str, object]:
     """The connection as plain keys and values that `read_connection` takes back: without id, revision and token."""
     plain = {
