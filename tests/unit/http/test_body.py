@@ -112,7 +112,10 @@ async def test_compressed_bodies_are_unpacked(encoding: bytes) -> None:
 
 async def test_gzip_of_several_members_is_one_body() -> None:
     """Joined gzip files unpack to their joined contents, as the format says."""
-    assert await read([gzip.compress(b"one ", mtime=0) + gzip.compress(b"two", mtime=0)], {b"content-encoding": b"gzip"}) == b"one two"
+    assert (
+        await read([gzip.compress(b"one ", mtime=0) + gzip.compress(b"two", mtime=0)], {b"content-encoding": b"gzip"})
+        == b"one two"
+    )
 
 
 async def test_many_members_are_refused_quickly() -> None:
@@ -138,7 +141,14 @@ async def test_a_bomb_costs_no_more_than_the_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"plain", gzip.compress(b"hello", mtime=0)[:-3], gzip.compress(b"hello", mtime=0) + b"more", zlib.compress(b"hello")]
+    "body",
+    [
+        b"",
+        b"plain",
+        gzip.compress(b"hello", mtime=0)[:-3],
+        gzip.compress(b"hello", mtime=0) + b"more",
+        zlib.compress(b"hello"),
+    ],
 )
 async def test_what_is_not_as_its_encoding_says_is_refused(body: bytes) -> None:
     """Plain text, a cut-off body or one with something behind it is a bad request under gzip."""
