@@ -1,5 +1,6 @@
 """Checks the custom mappings of a connection: what a TikTok event cannot take is told when the connection is saved."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -162,7 +163,8 @@ class _Reader:
 
     def _fits_static(self, key: str, name: str, source: PropertySource) -> bool:
         if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES:
-            if number_of(source.value) is None:
+            number = number_of(source.value)
+            if number is None or not math.isfinite(number):
                 self._problem(f"{key}.static", f"is {shown(source.value)}, but {name} must be a number")
                 return False
         elif text_of(source.value) is None:
