@@ -15,8 +15,9 @@ from yarl import URL
 
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Answer, Service, fresh_batch, running_service
 from tiktok_forwarder.cli.api_client import asgi_call
-from tiktok_forwarder.http.api import ENDPOINTS, build_api, caller_with_key
+from tiktok_forwarder.http.api import ENDPOINTS, build_api, caller_with_key, local_caller
 from tiktok_forwarder.http.endpoint import Endpoint, may
+from tiktok_forwarder.http.guard import guarded
 from tiktok_forwarder.service.api_keys import SCOPES, Scope
 
 OTHER_TOKEN = "another-access-token-9876543210"
@@ -194,6 +195,37 @@ async def test_a_body_that_is_no_json_or_too_large_is_refused(api: Api) -> None:
     large = io.BytesIO(b" " * 5 * 1024 * 1024)
     async with api.socket.post(url, data=large, headers={"Content-Type": "application/json"}) as answer:
         assert answer.status == 413
+
+
+async def test_head_is_answered_like_get_without_a_body(api: Api) -> None:
+    """For whoever only wants to know whether something is there."""
+    await api.service.add_connection("Shop")
+    for path, status in (("/api/connections/shop", 200), ("/api/connections/nobody", 404)):
+        got, head = await api.by_socket("GET", path), await api.by_socket("HEAD", path)
+        assert (head.status, head.body) == (status, b"")
+        assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.body))
+
+
+async def test_a_store_that_cannot_be_used_is_told_as_such(api: Api) -> None:
+    """503 with a code for programs: the same request may succeed later."""
+    await api.service.application.store.close()
+    answer = await api.by_socket("GET", "/api/status")
+    assert answer.status == 503 and answer.json["errors"][0]["code"] == "UNAVAILABLE"
+
+
+async def test_a_fault_of_the_program_is_answered_once_and_reported() -> None:
+    """The answer says nothing of the fault; whoever keeps the log is told of it."""
+    faults: list[Exception] = []
+
+    class Observer:
+        def faulted(self, error: Exception) -> None:
+            faults.append(error)
+
+    app = guarded(build_api(None, local_caller), Observer())
+    status, body = await asgi_call(app, "GET", "/api/status", b"")
+    assert status == 500 and json.loads(body)["errors"][0]["code"] == "INTERNAL"
+    assert [type(fault) for fault in faults] == [AttributeError]
+    assert b"NoneType" not in body
 
 
 # --- what it does ---
