@@ -118,8 +118,8 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
         assert (counts.waiting, counts.leased, counts.dead_letters) == (50, 10, 0)
     assert await store.troubles() == []
     await store.settle(lease, delivered, T0)
-    assert await store.append(Arrivals([event("late"), event("0")], {}, T0)) == ["stored", "duplicate"]
     assert await store.append(Arrivals([event("later")], {}, T0 + 13 * HOUR)) == ["stored"]
+    assert await store.append(Arrivals([event("late"), event("0")], {}, T0)) == ["stored", "duplicate"]
     await _books_balance(store)
     await store.close()
     reopened = SqliteStore.open(file, max_bytes=50_000_000)
