@@ -5,7 +5,7 @@ import json
 import signal
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ import pytest
 from tests.integration.service_process import add_shop, serving
 from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, until
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.http import api
-from tiktok_forwarder.http.api_activity import ACTIVITY_ENDPOINTS
 from tiktok_forwarder.sandbox import Code, Sandbox
 from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
 from tiktok_forwarder.service.activity_records import Record, RecordFilter
@@ -172,9 +170,7 @@ class Asked:
 
 
 @pytest.fixture
-async def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    if ACTIVITY_ENDPOINTS[0] not in api.ENDPOINTS:
-        monkeypatch.setattr(api, "ENDPOINTS", (*api.ENDPOINTS, *ACTIVITY_ENDPOINTS))
+async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
         sandbox.script.poison("bad")
         connection_id = await service.add_connection("Shop")
