@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bench.traffic import batch_bytes
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, EventData, ProductAction
@@ -22,71 +23,6 @@ RECEIVED_AT_MS: Final = 1_735_689_660_123
 ROUNDS: Final = 9
 SECONDS_PER_ROUND: Final = 0.25
 CONNECTION: Final = read_connection({"name": "Bench", "pixel_id": "EXAMPLEPIXEL"}, needs_token=False).connection
-
-
-def _product(number: int) -> dict[str, Any]:
-    return {
-        "id": f"SKU-{number:07d}",
-        "name": f"Trail Running Shoe {number}",
-        "brand": "Northbank",
-        "category": "footwear",
-        "variant": "blue / 42",
-        "price": 89.99 + number % 50,
-        "quantity": 1 + number % 3,
-        "total_product_amount": 89.99,
-    }
-
-
-def _event(number: int) -> dict[str, Any]:
-    return {
-        "event_type": "commerce_event",
-        "data": {
-            "timestamp_unixtime_ms": RECEIVED_AT_MS - 1000 - number,
-            "source_message_id": f"ac47946f-7ddd-568f-9643-{number:012d}",
-            "custom_attributes": {"store": "web", "first_order": "true"},
-            "product_action": {
-                "action": "purchase",
-                "transaction_id": f"order-{number}",
-                "affiliation": "Example Shop",
-                "total_amount": 187.97,
-                "tax_amount": 15.04,
-                "shipping_amount": 4.9,
-                "coupon_code": "WELCOME5",
-                "products": [_product(number * 3 + each) for each in range(3)],
-            },
-            "currency_code": "USD",
-            "custom_flags": {
-                "TikTok.URL": f"https://shop.example.com/checkout/thanks?order={number}",
-                "TikTok.Referrer": "https://shop.example.com/checkout/pay",
-                "TikTok.Callback": "E.C.P.v3fQ2RHacdksKfofPmlyuStIIHJ4Af1tKYxF9zz2c2PLx1Oaw15oHpcfl5AH",
-            },
-        },
-    }
-
-
-def batch_bytes(events: int) -> bytes:
-    """An Events API body of one user's purchases, three products each."""
-    return msgspec.json.encode(
-        {
-            "events": [_event(number) for number in range(events)],
-            "source_request_id": "811a80d1-7933-510c-9a3b-32ed02c00ca3",
-            "environment": "production",
-            "ip": "203.0.113.42",
-            "device_info": {
-                "platform": "web",
-                "http_header_user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"
-                " (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-            },
-            "user_attributes": {"$firstname": "Ann", "$country": "US", "loyalty_tier": "gold"},
-            "user_identities": {
-                "customerid": "cust-829311",
-                "email": "Ann.Shopper@example.com",
-                "mobile_number": "+12133734253",
-            },
-            "consent_state": {"ccpa": {}, "gdpr": {"marketing": {"consented": True, "timestamp_unixtime_ms": 1}}},
-        }
-    )
-
 
 _DECODER: Final = msgspec.json.Decoder(Batch)
 _NO_DATA: Final = EventData(custom_flags=CustomFlags(), product_action=ProductAction(products=[]))
@@ -144,7 +80,7 @@ def run() -> None:
     print("Parse + map + payload bytes: a purchase with 3 products, Events API 2.0, one core")
     print(f"{'events per batch':>16} {'forwarder ev/s':>15} {'floor ev/s':>11} {'ratio':>6}  (medians of {ROUNDS})")
     for events in (1, 100):
-        body = batch_bytes(events)
+        body = batch_bytes(events, now_ms=RECEIVED_AT_MS)
         pairs = [(_rate(forward, body, events), _rate(floor, body, events)) for _ in range(ROUNDS)]
         ours, floors = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(mine / theirs for mine, theirs in pairs)

@@ -1,0 +1,64 @@
+"""Delivering a backlog: the service starts on many stored events and sends them to a sink that takes everything.
+
+The floor does to a copy of the database what cannot be left out: it reads groups of 1,000 rows in order and deletes
+them, one durable transaction each.
+"""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from bench.processes import answer_of, service, sink
+from bench.sink import Arrived
+from bench.stock import MANY, stocked
+
+_KEY: Final = "lane_no = 1 AND due_ms = 0"
+_OLDEST: Final = f"SELECT min(event_no), min(event_no) + 999 FROM waiting WHERE {_KEY}"  # noqa: S608  # no outside text
+_GROUP_ROWS: Final = f"SELECT * FROM waiting WHERE {_KEY} AND event_no BETWEEN ? AND ?"  # noqa: S608
+_DELETE: Final = f"DELETE FROM waiting WHERE {_KEY} AND event_no BETWEEN ? AND ?"  # noqa: S608
+
+
+def _drain(data_dir: Path) -> tuple[float, float]:
+    """Events per second from the first request's arrival to the last one's, and the most memory meanwhile."""
+    with sink() as tiktok, service(data_dir, tiktok.url) as ours:
+        while (arrived := msgspec.json.decode(answer_of(f"{tiktok.url}/arrived")[1], type=Arrived)).events < MANY:
+            time.sleep(0.05)
+        _, most_mib = ours.memory_mib()
+        return arrived.events / (arrived.latest_at - arrived.first_at), most_mib
+
+
+def _floor(data_dir: Path) -> float:
+    connection = apsw.Connection(str(data_dir / "events.db"))
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("secure_delete", "ON")
+    wanted = min(MANY, 200_000)
+    done = 0
+    began = time.perf_counter()
+    while done < wanted:
+        first_no, last_no = connection.execute(_OLDEST).fetchone() or (0, 0)
+        rows = connection.execute(_GROUP_ROWS, (first_no, last_no)).fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_DELETE, (first_no, last_no))
+        connection.execute("COMMIT")
+        done += len(rows)
+    rate = done / (time.perf_counter() - began)
+    connection.close()
+    return rate
+
+
+def run() -> None:
+    """Print the rate of a drain, beside the floor."""
+    print(f"Drain of {MANY:,} stored events to a sink, groups of 1,000, service on one core")
+    with stocked(MANY, paused=False) as path:
+        rate, most_mib = _drain(path)
+    with stocked(MANY, paused=True) as path:
+        floor = _floor(path)
+    print(f"{'events/s':>9} {'seconds':>8} {'floor events/s':>14} {'ratio':>6} {'most MiB':>9}")
+    print(f"{rate:>9,.0f} {MANY / rate:>8.1f} {floor:>14,.0f} {rate / floor:>6.2f} {most_mib:>9.0f}")
+
+
+if __name__ == "__main__":
+    run()

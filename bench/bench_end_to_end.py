@@ -1,0 +1,86 @@
+"""From the load through the service to TikTok's stand-in, each a process: accepted, mapped, stored, sent, settled.
+
+The service has one core; load and stand-in share the others. The sandbox checks every event as TikTok does, which on
+two cores is most of what one waits for, so what it takes by itself stands beside it; the sink only counts.
+"""
+
+import http.client
+import statistics
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from bench.processes import PIXEL, Process, answer_of, data_directory, load, sandbox, service, sink
+from bench.sink import Arrived
+from bench.stock import new_events
+from tiktok_forwarder.sandbox.records import Counts
+from tiktok_forwarder.tiktok.request import build_group
+
+ROUNDS: Final = 3
+EVENTS: Final = 60_000
+PER_REQUEST: Final = 100
+CONNECTIONS: Final = 8
+_GROUP: Final = 1000
+_PATIENCE_SECONDS: Final = 120.0
+
+
+def _in_sandbox(url: str) -> int:
+    return msgspec.json.decode(answer_of(f"{url}/sandbox/counts")[1], type=Counts).events
+
+
+def _in_sink(url: str) -> int:
+    return msgspec.json.decode(answer_of(f"{url}/arrived")[1], type=Arrived).events
+
+
+def _wait_for_all(received: Callable[[str], int], url: str) -> None:
+    deadline = time.perf_counter() + _PATIENCE_SECONDS
+    while (arrived := received(url)) < EVENTS:
+        if time.perf_counter() > deadline:
+            raise RuntimeError(f"only {arrived} of {EVENTS} events have arrived")
+        time.sleep(0.01)
+
+
+def _round(start: Callable[[], Process], received: Callable[[str], int]) -> tuple[float, float]:
+    """Events per second until all have arrived, and the service's CPU time for each in microseconds."""
+    with (
+        data_directory(paused=False) as path,
+        start() as tiktok,
+        service(path, tiktok.url, max_wait_seconds="0.05") as ours,
+    ):
+        cpu_before = ours.cpu_seconds()
+        loaded = load(ours.port, events=PER_REQUEST, connections=CONNECTIONS, requests=EVENTS // PER_REQUEST)
+        _wait_for_all(received, tiktok.url)
+        return EVENTS / (time.monotonic() - loaded.began_at), (ours.cpu_seconds() - cpu_before) / EVENTS * 1e6
+
+
+def _alone(start: Callable[[], Process], received: Callable[[str], int]) -> float:
+    """Events per second that the stand-in takes when groups lie ready."""
+    groups = [
+        build_group("2.0", PIXEL, [event.payload for event in new_events("", first, _GROUP)], None)
+        for first in range(0, EVENTS, _GROUP)
+    ]
+    with start() as tiktok:
+        connection = http.client.HTTPConnection("127.0.0.1", tiktok.port)
+        began = time.perf_counter()
+        for path, body in groups:
+            connection.request("POST", path, body, {"Access-Token": "example", "Content-Type": "application/json"})
+            connection.getresponse().read()
+        _wait_for_all(received, tiktok.url)
+        return EVENTS / (time.perf_counter() - began)
+
+
+def run() -> None:
+    """Print rates to the sandbox and to the sink."""
+    print(f"End to end, {EVENTS:,} events, {PER_REQUEST} a request, {CONNECTIONS} connections (medians of {ROUNDS})")
+    print(f"{'to':>8} {'events/s':>9} {'service CPU us/event':>20} {'stand-in alone events/s':>23} {'ratio':>6}")
+    for start, received in ((sandbox, _in_sandbox), (sink, _in_sink)):
+        rounds = [(*_round(start, received), _alone(start, received)) for _ in range(ROUNDS)]
+        rate, cpu_us, alone = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratio = statistics.median(ours / floor for ours, _, floor in rounds)
+        print(f"{start.__name__:>8} {rate:>9,.0f} {cpu_us:>20.0f} {alone:>23,.0f} {ratio:>6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    run()
