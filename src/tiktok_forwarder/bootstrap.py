@@ -35,6 +35,7 @@ from tiktok_forwarder.service.dead_letters import DeadLetters
 from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
+from tiktok_forwarder.service.erasure import Erasures
 from tiktok_forwarder.service.inputs import Inputs
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
@@ -96,6 +97,7 @@ class Application:
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
         self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
+        self.erasures = Erasures(store, store, self._clock, self.connections, self.activity, subject_hash)
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None

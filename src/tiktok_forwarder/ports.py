@@ -224,7 +224,7 @@ class EventStore(Protocol):
 
 # --- documents -------------------------------------------------------------------------------------------------------
 
-DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key"]
+DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key", "audit"]
 
 
 class Document(Struct, frozen=True):

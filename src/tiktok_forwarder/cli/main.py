@@ -33,6 +33,7 @@ COMMANDS: Final = {
     ),
     "import": _Entry("import_command", "import_", "Put recorded batches into the queue."),
     "dead-letters": _Entry("dead_letters_command", "dead_letters", "List, show, replay and discard dead letters."),
+    "erase": _Entry("erase_command", "erase", "Erase a person's events."),
     "api-keys": _Entry("api_keys_command", "api_keys", "Make, list and revoke API keys."),
     "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
     "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints locally."),

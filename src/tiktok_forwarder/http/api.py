@@ -26,6 +26,7 @@ from tiktok_forwarder.domain.errors import (
 from tiktok_forwarder.http.api_activity import ACTIVITY_ENDPOINTS
 from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
+from tiktok_forwarder.http.api_erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.http.api_service import SERVICE_ENDPOINTS
 from tiktok_forwarder.http.body import Receive, Send
@@ -41,6 +42,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *CONNECTION_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
     *ACTIVITY_ENDPOINTS,
+    *ERASURE_ENDPOINTS,
     *SERVICE_ENDPOINTS,
 )
 BY_COMMAND_LINE: Final = "command line"

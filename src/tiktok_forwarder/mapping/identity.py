@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -54,6 +54,30 @@ def digests_of(batch: Batch, connection: Connection) -> Digests:
         external_value=external[0] if external is not None else None,
         warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
     )
+
+
+IdentityKind = Literal["email", "phone", "external_id"]
+"""What TikTok knows a person by."""
+
+
+def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -> list[str]:
+    """All that the connection would make of it in a batch; none if it would be left out.
+
+    There is more than one where the connection uses one of mParticle's identity types for several of TikTok's kinds.
+    """
+    types = {
+        "email": connection.email_identity_type,
+        "phone": connection.phone_identity_type,
+        "external_id": connection.external_identity_type,
+    }
+    kinds = [each for each in _NORMALISERS if types[each] == types[kind]]
+    digests = [_digest((text, "raw"), _NORMALISERS[each], connection.default_phone_region, []) for each in kinds]
+    return [digest for digest in digests if digest is not None]
+
+
+def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
+    """As a connection without a default phone region hashes it; None if it would be left out."""
+    return _digest((text, "raw"), _NORMALISERS[kind], None, [])
 
 
 # Text and region in; the normal form out, or None once the warning is noted.
@@ -109,6 +133,13 @@ def _normal_phone(text: str, region: str | None, warnings: list[str]) -> str | N
             return phone
     warnings.append("invalid_phone")
     return None
+
+
+_NORMALISERS: Final[dict[IdentityKind, _Normalise]] = {
+    "email": _normal_email,
+    "phone": _normal_phone,
+    "external_id": _normal_external_id,
+}
 
 
 def _without_trunk(phone: str) -> str:

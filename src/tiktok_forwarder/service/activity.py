@@ -42,6 +42,8 @@ _WRITE_AT_RECORDS: Final = 500
 _MOST_KEPT_PER_SECOND: Final = 5000
 # Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
 _ROOM_FOR_FAILURES: Final = 2500
+# Longer than a request with its retries of refused halves takes.
+_ERASED_SECONDS: Final = 600.0
 
 
 class Activity:
@@ -65,6 +67,8 @@ class Activity:
         self._sampled: list[tuple[int, Record]] = []
         self._levels: list[LevelChange] = []
         self._lost = 0
+        # Until when (in monotonic seconds) nothing is kept about these subjects.
+        self._erased: dict[int, float] = {}
         self._room_second, self._room = 0, _MOST_KEPT_PER_SECOND
         self._timer: asyncio.TimerHandle | None = None
 
@@ -151,8 +155,12 @@ class Activity:
         return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
 
     async def erase(self, subjects: Collection[int]) -> int:
-        """Delete the records of these keyed hashes; return how many there were."""
+        """Delete the records of these keyed hashes; return how many there were.
+
+        An event may be on its way to TikTok meanwhile: for ten minutes nothing new is kept about them either.
+        """
         wanted = frozenset(subjects)
+        self._erased |= dict.fromkeys(wanted, self._clock.monotonic_seconds() + _ERASED_SECONDS)
         waiting = len(self._kept) + len(self._sampled)
         self._kept = [record for record in self._kept if wanted.isdisjoint(record.subjects)]
         self._sampled = [each for each in self._sampled if wanted.isdisjoint(each[1].subjects)]
@@ -220,7 +228,8 @@ class Activity:
             if drop.dropped.subjects is not raw:
                 raw = drop.dropped.subjects
                 subjects = tuple(map(self._subject_hash.of, raw))
-            self._kept.append(dropped_record(drop, subjects, at_ms))
+            if not self._is_erased(subjects):
+                self._kept.append(dropped_record(drop, subjects, at_ms))
 
     def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
         add(figures, "accepted", count)
@@ -234,16 +243,23 @@ class Activity:
         return figures
 
     def _keep(self, record: Record) -> None:
+        if self._is_erased(record.subjects):
+            return
         if self._has_room():
             self._kept.append(record)
         else:
             self._lost += 1
 
     def _sample(self, second: int, record: Record) -> None:
+        if self._is_erased(record.subjects):
+            return
         if self._has_room(_ROOM_FOR_FAILURES):
             self._sampled.append((second, record))
         else:
             self._lost += 1
+
+    def _is_erased(self, subjects: tuple[int, ...]) -> bool:
+        return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
 
     def _has_room(self, left: int = 0) -> bool:
         second = self._clock.now_ms() // 1000
@@ -291,6 +307,9 @@ class Activity:
                 if record.outcome == "accepted":
                     add_match_keys(self._of(record.connection_id, record.at_ms), record.payload)
         self._kept, self._sampled = [], waiting
+        if self._erased:
+            now = self._clock.monotonic_seconds()
+            self._erased = {subject: until for subject, until in self._erased.items() if until > now}
         records.sort(key=lambda record: record.at_ms)
         return records
 

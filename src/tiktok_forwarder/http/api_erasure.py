@@ -1,0 +1,60 @@
+"""The API's endpoints of erasure: a person's events out of the service, and the record of that."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.service.erasure import Erasure, Person
+
+Identity = Annotated[str, Meta(max_length=1000)]
+
+
+class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """At least one; events with any of them are erased. 64 hexadecimal digits are taken for a SHA-256."""
+
+    email: Identity | None = None
+    phone: Identity | None = None
+    external_id: Identity | None = None
+    mpid: Identity | None = None
+
+    def __repr__(self) -> str:
+        return "EraseBody(…)"
+
+
+async def _erase(call: Call) -> Erasure:
+    given: EraseBody = call.body
+    erasure: Erasure = await call.parts.erasures.erase(
+        Person(given.email, given.phone, given.external_id, given.mpid), call.who
+    )
+    return erasure
+
+
+async def _erasures(call: Call) -> Sequence[Erasure]:
+    erasures: Sequence[Erasure] = await call.parts.erasures.all()
+    return erasures
+
+
+ERASURE_ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/api/erase",
+        "erase",
+        "Erase a person: their events, waiting or dead, and what the activity tells of them.",
+        "admin",
+        Erasure,
+        _erase,
+        body=EraseBody,
+        can_refuse=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/erasures",
+        "list_erasures",
+        "When, by whom and by what kinds of identity persons were erased; not who they were.",
+        "admin",
+        list[Erasure],
+        _erasures,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Erasing a person: every event about them that is here, and what the activity tells of them."""
+
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.mapping.identity import IdentityKind, digest_of_identity, digests_of_identity
+from tiktok_forwarder.mparticle.values import text_of
+from tiktok_forwarder.ports import Clock, DocumentStore, EventStore
+from tiktok_forwarder.service.accept import SubjectHash
+from tiktok_forwarder.service.activity import Activity
+from tiktok_forwarder.service.connections import Connections
+
+
+class Person(Struct, frozen=True):
+    """What is known of a person, as mParticle has it or as SHA-256 in hexadecimal. All of it is looked for."""
+
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    mpid: str | None = None
+
+    def __repr__(self) -> str:
+        return "Person(…)"
+
+
+class Erasure(Struct, frozen=True):
+    """What was erased, when and by whom; of the person only by what kinds of identity they were looked for."""
+
+    erased_at_ms: int
+    erased_by: str
+    identities: list[str]
+    events: int
+    activity_records: int
+
+
+_KINDS: Final[tuple[IdentityKind, ...]] = ("email", "phone", "external_id")
+_NEEDED: Final = "give at least one of email, phone, external_id and mpid"
+_UNUSABLE: Final[dict[IdentityKind, str]] = {
+    "email": "email: is no e-mail address",
+    "phone": "phone: is no phone number; give it with its country code, such as +14155550100",
+    "external_id": "external_id: stands for nobody",
+}
+
+
+class Erasures:
+    """Erases, and keeps a record of each time that it did."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        documents: DocumentStore,
+        clock: Clock,
+        connections: Connections,
+        activity: Activity,
+        subject_hash: SubjectHash,
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._clock = clock
+        self._connections = connections
+        self._activity = activity
+        self._subject_hash = subject_hash
+
+    async def erase(self, person: Person, erased_by: str) -> Erasure:
+        """Waiting, leased and dead events, and their activity. Doing it twice changes nothing.
+
+        Raises `ConfigurationError` for an identity that no event can have, and has erased nothing then.
+        """
+        identities, subjects = self._subjects(person)
+        # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
+        records = await self._activity.erase(subjects)
+        events = await self._store.erase(subjects, self._clock.now_ms())
+        erasure = Erasure(self._clock.now_ms(), erased_by, identities, events, records)
+        await self._documents.put_document(
+            "audit",
+            f"er_{secrets.token_hex(8)}",
+            msgspec.json.encode(erasure),
+            expected_revision=0,
+            changed_by=erased_by,
+            now_ms=erasure.erased_at_ms,
+        )
+        return erasure
+
+    async def all(self) -> Sequence[Erasure]:
+        """Oldest first."""
+        documents = await self._documents.list_documents("audit")
+        return [msgspec.json.decode(each.body, type=Erasure) for each in documents]
+
+    def _subjects(self, person: Person) -> tuple[list[str], Collection[int]]:
+        found: dict[str, set[str]] = {}
+        problems: list[str] = []
+        given: dict[IdentityKind, str | None] = {
+            "email": person.email,
+            "phone": person.phone,
+            "external_id": person.external_id,
+        }
+        for kind in _KINDS:
+            text = text_of(given[kind])
+            if text is not None:
+                found[kind] = self._digests(text, kind)
+                if not found[kind]:
+                    problems.append(_UNUSABLE[kind])
+        if mpid := text_of(person.mpid):
+            found["mpid"] = {mpid}
+        if not found:
+            problems.append(_NEEDED)
+        if problems:
+            raise ConfigurationError(problems)
+        return list(found), {self._subject_hash.of(each) for digests in found.values() for each in digests}
+
+    def _digests(self, text: str, kind: IdentityKind) -> set[str]:
+        digests = {each for each in [digest_of_identity(text, kind)] if each is not None}
+        for connection in self._connections.all():
+            digests.update(digests_of_identity(text, kind, connection))
+        return digests
