@@ -6,6 +6,7 @@ import time
 import tomllib
 import zlib
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +54,21 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
     """
     mapper = Mapper(load_connection(connection_file))
     now_ms = received_at_ms if received_at_ms is not None else time.time_ns() // 1_000_000
-    batches: list[Batch] = []
-    failed = False
-    for found in _read(files or (Path("-"),)):
-        if isinstance(found, UnreadableBody):
-            failed = True
-            click.echo(f"tiktok-forwarder map: {found}", err=True)
-        else:
-            batches.append(found)
+    reading = _Reading(files or (Path("-"),))
+    batches = iter(reading)
+    # Only whether there is a second batch decides how the first is printed: no need to hold them all.
+    begin = list(islice(batches, 2))
     out = sys.stdout.buffer
-    for batch_index, batch in enumerate(batches):
+    for batch_index, batch in enumerate(chain(begin, batches)):
         for outcome in mapper.map_batch(batch, now_ms):
             line = _outcome_members(outcome)
-            if len(batches) > 1:
+            if len(begin) > 1:
                 line = {"batch_index": batch_index, **line}
             if explains and isinstance(outcome, Mapped):
                 line["explanation"] = _explanation(batch, outcome, mapper.connection, now_ms)
             out.write(msgspec.json.encode(line) + b"\n")
     out.flush()
-    if failed:
+    if reading.has_failed:
         raise SystemExit(1)
 
 
@@ -84,6 +81,22 @@ def load_connection(file: Path) -> Connection:
         raise ConfigurationError([f"{file}: {error}"]) from None
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
+
+
+class _Reading:
+    """The batches of files one after the other; what cannot be read is told and passed over."""
+
+    def __init__(self, files: tuple[Path, ...]) -> None:
+        self._files = files
+        self.has_failed = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        for found in _read(self._files):
+            if isinstance(found, UnreadableBody):
+                self.has_failed = True
+                click.echo(f"tiktok-forwarder map: {found}", err=True)
+            else:
+                yield found
 
 
 def _read(files: tuple[Path, ...]) -> Iterator[Batch | UnreadableBody]:
