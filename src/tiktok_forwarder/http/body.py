@@ -71,13 +71,12 @@ class SenderLeft(Exception):  # named for what happened
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
     """The decompressed body. Raises `BodyRefused` and `SenderLeft`."""
-    too_large = BodyRefused(413, "too_large", f"the body is larger than the {limits.max_bytes} bytes allowed")
     encoding = headers.get(b"content-encoding", b"").strip().lower() or b"identity"
     if encoding != b"identity" and encoding not in _WINDOW_BITS:
         raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
     length = headers.get(b"content-length", b"")
     if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
-        raise too_large
+        raise _too_large(limits)
     try:
         async with asyncio.timeout(limits.timeout_seconds):
             raw = await _received(receive, limits, held)
@@ -85,10 +84,10 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyL
         seconds = f"{limits.timeout_seconds:g}"
         raise BodyRefused(408, "timeout", f"the body did not arrive within {seconds} seconds") from None
     if raw is None:
-        raise too_large
+        raise _too_large(limits)
     if encoding == b"identity":
         return raw
-    body = _decompressed(raw, _WINDOW_BITS[encoding], limits.max_bytes, too_large)
+    body = _decompressed(raw, _WINDOW_BITS[encoding], limits)
     held.hold(len(body), limits)
     return body
 
@@ -112,16 +111,20 @@ async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> byt
             return bytes(body)
 
 
-def _decompressed(raw: bytes, window_bits: int, max_bytes: int, too_large: BodyRefused) -> bytes:
+def _too_large(limits: BodyLimits) -> BodyRefused:
+    return BodyRefused(413, "too_large", f"the body is larger than the {limits.max_bytes} bytes allowed")
+
+
+def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
     """Stops at the bound, not at the end: a bomb of 256 MiB costs one bound's worth of memory."""
     body = b""
     rest = raw
     try:
         for _ in range(_MOST_MEMBERS):
             decompressor = zlib.decompressobj(window_bits)
-            body += decompressor.decompress(rest, max_bytes + 1 - len(body))
-            if len(body) > max_bytes or decompressor.unconsumed_tail:
-                raise too_large
+            body += decompressor.decompress(rest, limits.max_bytes + 1 - len(body))
+            if len(body) > limits.max_bytes or decompressor.unconsumed_tail:
+                raise _too_large(limits)
             if not decompressor.eof:
                 raise BodyRefused(400, "compression", "the compressed body ends too early")
             rest = decompressor.unused_data

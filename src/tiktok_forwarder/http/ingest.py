@@ -143,6 +143,9 @@ class Ingest:
 
     def _basic(self, headers: _Headers) -> Input:
         authorization = headers.get(b"authorization", b"")
+        known = self._inputs.of_known_header(authorization)
+        if known is not None:
+            return known
         if not authorization:
             raise Refusal(
                 401,
@@ -156,6 +159,7 @@ class Ingest:
         sender = self._inputs.of_basic(key, secret) if scheme.lower() == b"basic" and separator else None
         if sender is None:
             raise Refusal(403, "FORBIDDEN", "no input has this key and secret", reason="bad_credentials")
+        self._inputs.remember(authorization, sender)
         return sender
 
     def _authorized(self, headers: _Headers, path: str) -> Input:

@@ -77,10 +77,12 @@ class SubjectHash:
     """Keyed 64-bit hashes of what identifies a person, so that an erasure finds their events and nobody else can."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = blake2b(key=key, digest_size=SUBJECT_BYTES)
 
     def of(self, subject: str) -> int:
-        return int.from_bytes(blake2b(subject.encode(), key=self._key, digest_size=SUBJECT_BYTES).digest(), "big")
+        hashed = self._keyed.copy()
+        hashed.update(subject.encode())
+        return int.from_bytes(hashed.digest(), "big")
 
 
 class _Gathering(Struct):
@@ -152,16 +154,16 @@ class Acceptor:
 
     async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
         started = self._clock.monotonic_seconds()
-        drops: Counter[tuple[str, str]] = Counter((each.connection_id, each.dropped.reason) for each in gathering.drops)
+        drops: Counter[tuple[str, str]] = Counter()
+        drops.update([(each.connection_id, each.dropped.reason) for each in gathering.drops])
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
         acceptance = Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops, drops)
         self._observer.accepted(acceptance)
-        stored = Counter(
-            event.connection_id
-            for event, admission in zip(gathering.events, admissions, strict=True)
-            if admission == "stored"
-        )
+        stored: dict[str, int] = {}
+        for event, admission in zip(gathering.events, admissions, strict=True):
+            if admission == "stored":
+                stored[event.connection_id] = stored.get(event.connection_id, 0) + 1
         for connection_id, count in stored.items():
             self._delivery.notify(connection_id, count)
         return acceptance

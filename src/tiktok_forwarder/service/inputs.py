@@ -16,6 +16,7 @@ from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")
 _SHORTEST_SECRET: Final = 8
+_MOST_HEADERS: Final = 1000
 
 
 class InputRecord(Struct, frozen=True):
@@ -58,6 +59,8 @@ class Inputs:
         self._by_id: dict[str, Input] = {}
         self._by_key: dict[str, Input] = {}
         self._by_name: dict[str, Input] = {}
+        # Senders say the same header with every request: by its digest, so that no secret stays in memory.
+        self._by_header: dict[bytes, Input] = {}
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
@@ -70,6 +73,16 @@ class Inputs:
 
     def named(self, name: str) -> Input | None:
         return self._by_name.get(name.lower())
+
+    def of_known_header(self, header: bytes) -> Input | None:
+        """The input that this `Authorization` header was `remember`ed for, if nothing has changed since."""
+        return self._by_header.get(sha256(header).digest())
+
+    def remember(self, header: bytes, sender: Input) -> None:
+        """The header was found to be this input's."""
+        if len(self._by_header) >= _MOST_HEADERS:
+            self._by_header.clear()
+        self._by_header[sha256(header).digest()] = sender
 
     def of_basic(self, key: str, secret: str) -> Input | None:
         """The input of this key, if the secret is one of its."""
@@ -222,6 +235,7 @@ class Inputs:
         self._by_id = {each.id: each for each in inputs}
         self._by_key = {each.key: each for each in inputs}
         self._by_name = {each.name.lower(): each for each in inputs}
+        self._by_header.clear()
 
 
 def _secret_problems(new: NewInput) -> list[str]:

@@ -41,6 +41,20 @@ async def test_old_and_new_secrets_are_valid_until_the_old_are_retired(parts: Pa
         assert lets_in(each, new) == (True, True)
 
 
+async def test_a_header_is_known_until_something_changes(parts: Parts) -> None:
+    """What is remembered of a sender's header never outlives its secret, nor grows with what senders say."""
+    await parts.add_input("shop")
+    sender = parts.inputs.named("shop")
+    assert sender is not None
+    assert parts.inputs.of_known_header(b"Basic one") is None
+    for header in (b"Basic one", *(b"Basic %d" % n for n in range(2500))):
+        parts.inputs.remember(header, sender)
+    assert parts.inputs.of_known_header(b"Basic 2499") is sender
+    assert parts.inputs.of_known_header(b"Basic one") is None
+    await rotate(parts)
+    assert parts.inputs.of_known_header(b"Basic 2499") is None
+
+
 async def test_secrets_may_be_given(parts: Parts) -> None:
     """What is given is taken, and must be as good as a new input's; a bad one changes nothing."""
     old = await parts.add_input("shop")
