@@ -83,6 +83,7 @@ class Activity:
     # --- observing ---
 
     def accepted(self, acceptance: Acceptance) -> None:
+        self._make_room(self._clock.now_ms())
         at_ms = acceptance.accepted_at_ms
         if acceptance.events:
             self._admitted(acceptance, at_ms)
@@ -92,6 +93,7 @@ class Activity:
 
     def attempted(self, attempt: Attempt) -> None:
         at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
         verdict = attempt.verdict
         add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
         if verdict != "accepted" or attempt.note:
@@ -102,12 +104,14 @@ class Activity:
         ):
             for event in attempt.events:
                 second = event.accepted_at_ms // 1000
-                if keeps(self._sampling.level(attempt.connection_id, second), event.event_id):
+                level = self._sampling.level(attempt.connection_id, second)
+                if keeps(level, event.event_id) and self._has_room(_ROOM_FOR_FAILURES):
                     self._sample(second, attempted_record(attempt, event, at_ms))
         self._write_soon()
 
     def settled(self, settled: Settled) -> None:
         at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
         connection_id = settled.connection_id
         figures = self._of(connection_id, at_ms)
         for outcome, count in settled.counts.items():
@@ -124,7 +128,7 @@ class Activity:
             if event.accepted_at_ms // 1000 != second:
                 second = event.accepted_at_ms // 1000
                 level = self._sampling.level(connection_id, second)
-            if not level or keeps(level, event.event_id):
+            if (not level or keeps(level, event.event_id)) and self._has_room(_ROOM_FOR_FAILURES):
                 record = settled_record(connection_id, event, settlement, settled.verdict, at_ms)
                 self._sample(second, record)
         self._write_soon()
@@ -134,7 +138,9 @@ class Activity:
         self._write_soon()
 
     def changed(self, status: DeliveryStatus) -> None:
-        self._keep(condition_record(status, self._clock.now_ms()))
+        at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
+        self._keep(condition_record(status, at_ms))
         self._write_soon()
 
     # --- asking ---
@@ -213,7 +219,7 @@ class Activity:
                     add(figures, f"warning.{warning}")
             if admission == "connection_full":
                 self._keep(admitted_record(event, admission, warned, at_ms))
-            elif not mask or not crc32(event.event_id.encode()) & mask:
+            elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
                 self._sample(second, admitted_record(event, admission, warned, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
@@ -221,10 +227,9 @@ class Activity:
             self._count_dropped(self._of(connection_id, at_ms), reason, count)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
-        for number, drop in enumerate(acceptance.drops):
+        for drop in acceptance.drops:
             if not self._has_room():
-                self._lost += len(acceptance.drops) - number
-                return
+                continue
             if drop.dropped.subjects is not raw:
                 raw = drop.dropped.subjects
                 subjects = tuple(map(self._subject_hash.of, raw))
@@ -243,29 +248,24 @@ class Activity:
         return figures
 
     def _keep(self, record: Record) -> None:
-        if self._is_erased(record.subjects):
-            return
-        if self._has_room():
+        if self._has_room() and not self._is_erased(record.subjects):
             self._kept.append(record)
-        else:
-            self._lost += 1
 
     def _sample(self, second: int, record: Record) -> None:
-        if self._is_erased(record.subjects):
-            return
-        if self._has_room(_ROOM_FOR_FAILURES):
+        if not self._is_erased(record.subjects):
             self._sampled.append((second, record))
-        else:
-            self._lost += 1
 
     def _is_erased(self, subjects: tuple[int, ...]) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
 
+    def _make_room(self, now_ms: int) -> None:
+        if now_ms // 1000 != self._room_second:
+            self._room_second, self._room = now_ms // 1000, _MOST_KEPT_PER_SECOND
+
     def _has_room(self, left: int = 0) -> bool:
-        second = self._clock.now_ms() // 1000
-        if second != self._room_second:
-            self._room_second, self._room = second, _MOST_KEPT_PER_SECOND
+        """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""
         if self._room <= left:
+            self._lost += 1
             return False
         self._room -= 1
         return True
