@@ -96,7 +96,9 @@ class Activity:
         self._make_room(at_ms)
         verdict = attempt.verdict
         add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
-        if verdict != "accepted" or attempt.note:
+        # TikTok's text may quote any event of the request.
+        quotes_erased = self._erased and any(self._is_erased(event.subjects) for event in attempt.events)
+        if (verdict != "accepted" or attempt.note) and not quotes_erased:
             self._keep(request_record(attempt, at_ms))
         # What ends in a settlement is told with it.
         if verdict in ("throttled", "misconfigured") or (

@@ -296,6 +296,19 @@ async def test_erasure_finds_all_of_a_persons_records(rig: Rig) -> None:
     assert await rig.activity.erase([SubjectHash(b"k" * 32).of("111")]) == 0
 
 
+async def test_nothing_new_is_kept_about_an_erased_person(rig: Rig) -> None:
+    """The answer to a request that was on its way during the erasure leaves no record, nor does a text of TikTok's."""
+    connection_id = await rig.parts.add_connection()
+    await rig.accept(purchase(), mpid=111)
+    events = await rig.leased(connection_id)
+    assert await rig.activity.erase([SubjectHash(b"k" * 32).of("111")]) == 1
+    refused = BadEvent(Answer(200, 40002, "cust-829311 is wrong"), 0)
+    rig.attempt(connection_id, refused, events)
+    rig.settle(connection_id, [(events[0], DeadLettered("refused", refused.answer))], refused)
+    assert await rig.records() == []
+    assert (await rig.figures(connection_id)).dead_lettered == 1
+
+
 async def test_what_the_service_took_back_is_counted(rig: Rig) -> None:
     """Dead letters that were not the events' fault wait again: a figure too, so that the books can be compared."""
     rig.activity.replayed("c", 3)
