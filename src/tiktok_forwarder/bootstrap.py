@@ -5,12 +5,14 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from tiktok_forwarder.adapters.activity_file import ActivityFile
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox, load_key
+from tiktok_forwarder.adapters.sqlite_backup import Backup, back_up, check_backup, restore
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
@@ -209,6 +211,27 @@ async def open_application(settings: Settings, environment: Mapping[str, str]) -
             yield application
         finally:
             await application.stop()
+
+
+def back_up_to(settings: Settings, file: Path, *, overwrite: bool) -> Backup:
+    """A checked copy of the database, also while a service uses it; without the key. Raises `ConfigurationError`."""
+    if settings.store != "sqlite":
+        raise ConfigurationError([f"store: {settings.store} leaves nothing on disk to back up"])
+    if file.exists() and not overwrite:
+        raise ConfigurationError([f"{file}: is there already; choose another name, or --force"])
+    return back_up(settings.database_file, file)
+
+
+def restore_from(settings: Settings, file: Path, *, overwrite: bool) -> Backup:
+    """The backup in the place of the database, which nobody may use meanwhile. Raises `ConfigurationError`."""
+    check_backup(file)
+    _prepare(settings)
+    with DirectoryLock(settings.data_dir):
+        if settings.database_file.exists() and not overwrite:
+            raise ConfigurationError(
+                [f"{settings.data_dir}: holds a database already; --force replaces it, and what waits in it is lost"]
+            )
+        return restore(file, settings.database_file)
 
 
 def _prepare(settings: Settings) -> None:

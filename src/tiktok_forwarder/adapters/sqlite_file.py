@@ -13,7 +13,7 @@ from tiktok_forwarder.sql import migrations
 # Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
 # Marks the file as this program's ("TTFW").
-_APPLICATION_ID: Final = 0x54544657
+APPLICATION_ID: Final = 0x54544657
 _BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
 # Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
@@ -66,7 +66,7 @@ def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is
     connection.set_busy_timeout(_BUSY_MS)
     if is_new:
         connection.pragma("page_size", PAGE_BYTES)
-        connection.pragma("application_id", _APPLICATION_ID)
+        connection.pragma("application_id", APPLICATION_ID)
     else:
         _check(connection, path)
     _set_pragmas(connection)
@@ -90,7 +90,7 @@ def _set_pragmas(connection: apsw.Connection) -> None:
 
 def _check(connection: apsw.Connection, path: Path) -> None:
     """That the file is ours, and whole as far as a start may take time to look."""
-    if connection.pragma("application_id") != _APPLICATION_ID:
+    if connection.pragma("application_id") != APPLICATION_ID:
         raise _unusable(path, "it is a database of another program")
     if path.stat().st_size <= _LARGEST_CHECKED_BYTES:
         found = str(connection.pragma("quick_check"))
