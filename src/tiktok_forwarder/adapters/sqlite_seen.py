@@ -1,11 +1,12 @@
 """What was taken within 48 hours: rotating tables of 128-bit keys, so that forgetting is emptying a table."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
 import apsw
 
-from tiktok_forwarder.adapters.sqlite_statements import rows, run
+from tiktok_forwarder.adapters.sqlite_statements import rows, run, run_wide
 from tiktok_forwarder.adapters.store_rules import DUPLICATE_WINDOW_MS
 from tiktok_forwarder.ports import NewEvent
 from tiktok_forwarder.sql import SEEN_SLOTS
@@ -48,19 +49,19 @@ class SeenEvents:
         run(self._connection, "begin_generation", (generation, now_ms))
         self.reload()
 
-    def contains(self, key: bytes, now_ms: int) -> bool:
-        return self._is_in(self._generations, key, now_ms)
+    def repeats(self, keys: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """Those of the keys that were taken within the window before the time beside them, `_ms`."""
+        times = dict(keys)
+        wanted = [(key,) for key in times]
+        return {
+            key
+            for generation, _ in self._generations
+            for key, at_ms in run_wide(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted)
+            if at_ms > times[key] - DUPLICATE_WINDOW_MS
+        }
 
-    def is_new(self, key: bytes, now_ms: int) -> bool:
-        """Whether the key was not taken within the window; it is now."""
-        *earlier, (current, _) = self._generations
-        if earlier and self._is_in(earlier, key, now_ms):
-            return False
-        run(self._connection, f"remember_in_{current % SEEN_SLOTS}", (key, now_ms, now_ms - DUPLICATE_WINDOW_MS))
-        return self._connection.changes() == 1
-
-    def _is_in(self, generations: list[tuple[int, int]], key: bytes, now_ms: int) -> bool:
-        bindings = (key, now_ms - DUPLICATE_WINDOW_MS)
-        return any(
-            rows(self._connection, f"was_seen_in_{generation % SEEN_SLOTS}", bindings) for generation, _ in generations
-        )
+    def remember(self, keys: Sequence[tuple[bytes, int]]) -> None:
+        """They are taken, at the time beside each."""
+        current, _ = self._generations[-1]
+        # In their order, keys that lie on one page are written together.
+        run_wide(self._connection, f"remember_in_{current % SEEN_SLOTS}", sorted(keys))

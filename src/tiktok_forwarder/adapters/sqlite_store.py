@@ -81,6 +81,7 @@ class SqliteStore(SqliteDocuments):
             lambda transaction: append(transaction, arrivals),
             weight_bytes=arrivals_bytes(arrivals),
             without_room=StoreFull,
+            gathers=True,
         )
 
     # --- leases ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """One write transaction and the memory that goes with it: what waits in which lane, who leased what, what was seen."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import apsw
 
@@ -10,8 +10,10 @@ from tiktok_forwarder.adapters.lease_book import LeaseBook
 from tiktok_forwarder.adapters.sqlite_lanes import Lane, LaneFigures, Lanes, Place
 from tiktok_forwarder.adapters.sqlite_limits import StoreLimits
 from tiktok_forwarder.adapters.sqlite_seen import SeenEvents
-from tiktok_forwarder.adapters.sqlite_statements import rows, run
+from tiktok_forwarder.adapters.sqlite_statements import rows, run, run_wide
 from tiktok_forwarder.sql import STATEMENTS
+
+Item = TypeVar("Item")
 
 
 class StoreState:
@@ -53,6 +55,7 @@ class Transaction:
         self._event_no_before = state.next_event_no
         self._undo: list[Callable[[], object]] = []
         self._room_bytes: int | None = None
+        self._gathered: dict[Callable[[Transaction, list[Any]], None], list[Any]] = {}
         state.connection.execute("BEGIN IMMEDIATE")
 
     def run(self, name: str, bindings: "apsw.Bindings | None" = None) -> None:
@@ -60,6 +63,18 @@ class Transaction:
 
     def run_many(self, name: str, bindings: Iterable[Any]) -> None:
         self.state.connection.executemany(STATEMENTS[name], bindings)
+
+    def run_wide(self, name: str, values: Sequence[tuple[Any, ...]]) -> None:
+        run_wide(self.state.connection, name, values)
+
+    def gather(self, work: Callable[["Transaction", list[Item]], None], item: Item) -> None:
+        """Have `work` do all its items together: before a change that does not gather, or the commit."""
+        self._gathered.setdefault(work, []).append(item)
+
+    def finish_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        for work, items in gathered.items():
+            work(self, items)
 
     def count(self, connection_id: str, counter: str, number: int = 1, reason: str = "") -> None:
         self._totals[connection_id, counter, reason] += number
@@ -84,6 +99,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Write the books, and make all of it durable."""
+        self.finish_gathered()
         self.run_many("add_to_total", [(*key, number) for key, number in self._totals.items() if number])
         self.run_many(
             "put_lane",

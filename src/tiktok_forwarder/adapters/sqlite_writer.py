@@ -52,9 +52,12 @@ class _Look(_Job):
 
 
 class _Change(_Job):
-    def __init__(self, change: Change[Any], weight_bytes: int, without_room: type[ForwarderError]) -> None:
+    def __init__(
+        self, change: Change[Any], weight_bytes: int, without_room: type[ForwarderError], *, gathers: bool
+    ) -> None:
         super().__init__(weight_bytes)
         self.change = change
+        self.gathers = gathers
         self.without_room = without_room
 
 
@@ -75,9 +78,13 @@ class SqliteWriter:
         *,
         weight_bytes: int = _CHANGE_BYTES,
         without_room: type[ForwarderError] = StoreUnavailable,
+        gathers: bool = False,
     ) -> Result:
-        """Durable on return. Raises what `change` raises, `without_room` for want of space, else `StoreUnavailable`."""
-        result: Result = await self._done(_Change(change, weight_bytes, without_room))
+        """Durable on return. Raises what `change` raises, `without_room` for want of space, else `StoreUnavailable`.
+
+        `gathers`: the change only looks, counts and calls `Transaction.gather`.
+        """
+        result: Result = await self._done(_Change(change, weight_bytes, without_room, gathers=gathers))
         return result
 
     async def look(self, look: Look[Result]) -> Result:
@@ -148,6 +155,8 @@ class SqliteWriter:
         try:
             for job in changes:
                 job.outcome, job.error = None, None
+                if not job.gathers:
+                    transaction.finish_gathered()
                 try:
                     job.outcome = job.change(transaction)
                 except ForwarderError as error:

@@ -1,6 +1,7 @@
 """The SQL of the store (migrations in order, named statements) and of the activity (named statements)."""
 
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -34,3 +35,13 @@ def _statements(file_name: str) -> dict[str, str]:
 
 STATEMENTS: Final = _statements("queries.sql")
 ACTIVITY_STATEMENTS: Final = _statements("activity.sql")
+
+
+@cache
+def widened(name: str, rows: int) -> str:
+    """The store's statement for so many rows at once; it ends with what one row needs: `VALUES (…)` or `IN (?)`."""
+    head, _, tail = STATEMENTS[name].rpartition("(")
+    one_row = tail.rstrip(");")
+    if head.endswith("IN "):
+        return f"{head}({', '.join([one_row] * rows)});"
+    return f"{head}{', '.join([f'({one_row})'] * rows)};"

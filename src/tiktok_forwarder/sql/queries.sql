@@ -165,12 +165,11 @@ DELETE FROM seen_generations WHERE generation = ?;
 -- name: empty_seen_{slot}: forget what a table holds
 DELETE FROM seen_{slot};
 
--- name: was_seen_in_{slot}: whether a key was taken after a time
-SELECT 1 FROM seen_{slot} WHERE key = ? AND accepted_at_ms > ?;
+-- name: seen_in_{slot}: when keys were taken
+SELECT key, accepted_at_ms FROM seen_{slot} WHERE key IN (?);
 
--- name: remember_in_{slot}: a key is taken, unless it was after a time; the number of rows changed tells
-INSERT INTO seen_{slot} (key, accepted_at_ms) VALUES (?1, ?2)
-ON CONFLICT (key) DO UPDATE SET accepted_at_ms = excluded.accepted_at_ms WHERE accepted_at_ms <= ?3;
+-- name: remember_in_{slot}: keys are taken
+INSERT OR REPLACE INTO seen_{slot} (key, accepted_at_ms) VALUES (?, ?);
 
 -- name: documents: documents of a kind, in order of creation
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = ? ORDER BY document_no;

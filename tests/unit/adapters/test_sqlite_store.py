@@ -204,6 +204,33 @@ async def test_erased_events_leave_no_trace_in_the_files(tmp_path: Path) -> None
     await store.close()
 
 
+async def test_requests_that_share_a_transaction_get_their_own_answers(tmp_path: Path) -> None:
+    """Each event is stored once, whichever request brought it first; numbers of events are no powers of two."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    slow = store._writer.look(lambda _: sum(range(2_000_000)))
+    names = [[str(n) for n in range(77)], ["76", "77", "77"], [], ["5", "78"]]
+    requests = [store.append(Arrivals([event(name) for name in each], {("a", "sampled_out"): 1}, T0)) for each in names]
+    _, *answers = await asyncio.gather(slow, *requests)
+    assert answers == [["stored"] * 77, ["duplicate", "stored", "duplicate"], [], ["duplicate", "stored"]]
+    totals = {row.counter: row.count for row in await store.totals()}
+    assert totals == {"accepted": 79 + 4, "dropped": 4, "duplicate": 3}
+    lease = await store.lease("a", GroupLimits(), T0, 60)
+    assert lease is not None
+    assert [each.event_id for each in lease.events] == [str(n) for n in range(79)]
+    await store.close()
+
+
+async def test_an_event_that_no_row_can_hold_costs_only_its_request(tmp_path: Path) -> None:
+    """The others of its transaction are stored."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    slow = store._writer.look(lambda _: sum(range(2_000_000)))
+    names = ["PlaceAnOrder", "\ud800", "AddToCart"]
+    requests = [store.append(Arrivals([event("1", name=name)], {}, T0)) for name in names]
+    _, first, unfit, second = await asyncio.gather(slow, *requests, return_exceptions=True)
+    assert (first, type(unfit), second) == (["stored"], UnicodeEncodeError, ["stored"])
+    await store.close()
+
+
 async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None:
     """None of them walks the queue, however long it is."""
     await _filled(tmp_path / "events.db")
