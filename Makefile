@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench coverage lock clean
+.PHONY: help demo test soak check format docs bench coverage lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -16,6 +16,10 @@ demo: ## watch mParticle traffic become TikTok events, all on this machine; ARGS
 test: ## run every test; ARGS="-k name" chooses
 	@scripts/set-up dev
 	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+
+soak: ## kill the service a thousand times, and at every worst instant; prints the account of every event
+	@scripts/set-up dev
+	SOAK=1 $(PYTEST) tests/crash $(ARGS)
 
 check: ## format, lint, import contracts, types and the quick tests: before every commit
 	@scripts/set-up dev

@@ -9,16 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.integration.service_rig import BASIC
 from tiktok_forwarder.sandbox import Sandbox
 
 PROGRAM = (sys.executable, "-m", "tiktok_forwarder")
 STARTED = "serving on http://127.0.0.1:"
+T = TypeVar("T")
 CONNECTION = 'name = "Shop"\npixel_id = "PIXELSHOP"\naccess_token = "env:SHOP_TOKEN"\n'
 
 
@@ -117,6 +118,15 @@ class SandboxThread(threading.Thread):
             self.url = self.sandbox.url
             self._ready.set()
             await self._ended.wait()
+
+    def ask(self, question: Callable[[Sandbox], T]) -> T:
+        """The answer from its own thread, so that it is of one moment."""
+        assert self._loop is not None
+
+        async def answered() -> T:
+            return question(self.sandbox)
+
+        return asyncio.run_coroutine_threadsafe(answered(), self._loop).result(10)
 
     def __enter__(self) -> "SandboxThread":
         self.start()

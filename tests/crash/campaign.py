@@ -1,0 +1,187 @@
+"""A service that lives and dies again and again under load, is drained at last, and has to account for every event."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from tests.crash.accounting import Account, Received, account, assert_books
+from tests.crash.ledger import Ledger, Senders
+from tests.crash.nursery import Nursery, Wish
+from tests.integration.service_process import STARTED, SandboxThread, environment
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.cli.api_client import call_running
+from tiktok_forwarder.ports import DeadLetterFilter
+from tiktok_forwarder.sandbox.records import ReceivedEvent
+from tiktok_forwarder.sandbox.steps import Pass
+from tiktok_forwarder.settings import load_settings
+
+TIKTOK_SECONDS: Final = 0.02
+SOONEST_KILL_SECONDS: Final = 0.06
+LATEST_KILL_SECONDS: Final = 0.25
+START_SECONDS: Final = 20
+DRAIN_SECONDS: Final = 40
+
+
+class Payloads:
+    """The bytes of every event the sandbox got: they never change, however often an event is sent."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, int] = {}
+        self._requests: dict[int, int] = {}
+        self._last_number = 0
+
+    @property
+    def largest_request(self) -> int:
+        return max(self._requests.values(), default=0)
+
+    def look_at(self, events: list[ReceivedEvent]) -> None:
+        """All that are kept, in order of arrival."""
+        new = [event for event in events if event.number > self._last_number]
+        if not new:
+            return
+        assert new[0].number == self._last_number + 1, "the sandbox has forgotten events that were not looked at"
+        self._last_number = new[-1].number
+        for event in new:
+            assert event.event_id is not None
+            assert self._hashes.setdefault(event.event_id, hash(event.payload)) == hash(event.payload), event
+            self._requests[event.request_number] = self._requests.get(event.request_number, 0) + 1
+
+
+class Campaign:
+    """`seed` decides what is sent, and when the service dies."""
+
+    def __init__(self, data_dir: Path, nursery: Nursery, sandbox: SandboxThread, sandbox_log: Path, seed: int) -> None:
+        self.ledger = Ledger()
+        self.deaths = 0
+        self.payloads = Payloads()
+        self._data_dir = data_dir
+        self._service_log = data_dir.parent / "serve.log"
+        self._nursery = nursery
+        self._sandbox = sandbox
+        self._sandbox_log = sandbox_log
+        self._seed = seed
+        self._chance = random.Random(seed)
+        sandbox.sandbox.script.for_requests(Pass(delay_seconds=TIKTOK_SECONDS, times=None))
+
+    def live_until_killed(self) -> None:
+        """One life under load, ended at a random moment soon after the first 202."""
+        self._start()
+        port = self._port()
+        assert port is not None, self._service_log.read_text()
+        senders = self._senders(port)
+        assert senders.first_202.wait(START_SECONDS), self._service_log.read_text()
+        time.sleep(self._chance.uniform(SOONEST_KILL_SECONDS, LATEST_KILL_SECONDS))
+        self._nursery.signal(signal.SIGKILL)
+        self._end_life(senders)
+
+    def live_until(self, fail_point: str, most_passes: int, **settings: str) -> None:
+        """One life under load that ends by itself, at an instant passed at most so many times."""
+        self._start((fail_point, self._chance.randint(1, most_passes)), **settings)
+        # What waits from an earlier life may bring it to that instant before it serves.
+        port = self._port()
+        self._end_life(None if port is None else self._senders(port))
+
+    def die_starting(self, fail_point: str) -> None:
+        """A life that ends before it can serve."""
+        self._start((fail_point, 1))
+        assert self._nursery.ended() == -signal.SIGKILL, self._service_log.read_text()
+        self.deaths += 1
+
+    def drain(self) -> Mapping[str, Any]:
+        """A last life without load, until nothing waits; how the service itself accounts for its one connection."""
+        self._start()
+        assert self._port() is not None, self._service_log.read_text()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while (books := self.status())["queue"] and books["queue"]["waiting"]:
+            assert time.monotonic() < deadline, books
+            time.sleep(0.05)
+            self._look_at_payloads()
+        books = self.status()
+        self._nursery.signal(signal.SIGTERM)
+        assert self._nursery.ended() == 0, self._service_log.read_text()
+        self._look_at_payloads()
+        return books
+
+    def status(self) -> dict[str, Any]:
+        settings = load_settings(None, {}, data_dir=self._data_dir)
+        (books,) = call_running(settings, "GET", "/api/status")["connections"]
+        return dict(books)
+
+    def final_account(self, books: Mapping[str, Any]) -> Account:
+        """After the drain. Asserts that file and books are whole."""
+        self.assert_whole()
+        dead = asyncio.run(_dead_letters(self._data_dir / "events.db"))
+        received = Received.from_log(self._sandbox_log)
+        assert_books(self.ledger, received, dead, books)
+        return account(self.ledger, received, dead)
+
+    def assert_whole(self) -> None:
+        """While nobody has the database open."""
+        connection = apsw.Connection(str(self._data_dir / "events.db"))
+        assert connection.pragma("integrity_check") == "ok"
+        connection.close()
+
+    def _senders(self, port: int) -> Senders:
+        return Senders(self.ledger, port, self._chance.randrange(2**32), self._sandbox.sandbox.script.poison)
+
+    def _end_life(self, senders: Senders | None) -> None:
+        assert self._nursery.ended() == -signal.SIGKILL, self._service_log.read_text()
+        self.deaths += 1
+        if senders is not None:
+            senders.stop()
+        self._look_at_payloads()
+
+    def _start(self, fail_point: tuple[str, int] | None = None, **settings: str) -> None:
+        variables = {
+            "TIKTOK_FORWARDER_DATA_DIR": str(self._data_dir),
+            "TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox.url,
+            "TIKTOK_FORWARDER_MAX_WAIT_SECONDS": "0.02",
+            "TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "0.1",
+            "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "0.5",
+            **settings,
+        }
+        self._service_log.write_text("")
+        self._nursery.start(
+            Wish(["serve", "--port", "0"], environment(**variables), str(self._service_log), fail_point)
+        )
+
+    def _port(self) -> int | None:
+        """Once it serves; None if it has ended before."""
+        deadline = time.monotonic() + START_SECONDS
+        while STARTED not in (log := self._service_log.read_text()):
+            assert time.monotonic() < deadline, log
+            if not self._nursery.is_running:
+                return None
+            time.sleep(0.005)
+        return int(log.partition(STARTED)[2].split()[0])
+
+    def _look_at_payloads(self) -> None:
+        self.payloads.look_at(self._sandbox.ask(lambda sandbox: sandbox.events()))
+
+
+async def _dead_letters(database: Path) -> list[str]:
+    """Their event ids."""
+    store = SqliteStore.open(database)
+    try:
+        return [letter.event_id for letter in await store.dead_letters(DeadLetterFilter(), limit=1_000_000)]
+    finally:
+        await store.close()
+
+
+@contextmanager
+def campaign(data_dir: Path, seed: int) -> Iterator[Campaign]:
+    """With a sandbox of its own, whose log lies beside the data directory."""
+    log = data_dir.parent / "sandbox.jsonl"
+    nursery = Nursery()
+    try:
+        with SandboxThread(log) as sandbox:
+            yield Campaign(data_dir, nursery, sandbox, log, seed)
+    finally:
+        nursery.close()

@@ -1,0 +1,116 @@
+"""Named instants at which a test makes the service kill itself, put in from outside: what is shipped has none."""
+
+import os
+import signal
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+import apsw
+
+from tiktok_forwarder.adapters import sqlite_file, sqlite_settling, sqlite_store
+from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.sqlite_transaction import Transaction
+from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.sql import migrations
+
+Pass = Callable[[], None]
+LATER_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); UPDATE lanes SET waiting = waiting + 1;"
+
+
+def arm(name: str, passes: int) -> None:
+    """Die at the instant of this name, when it is passed for the `passes`-th time."""
+    left = passes
+
+    def pass_by() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    FAIL_POINTS[name](pass_by)
+
+
+def _after(owner: Any, function: str, pass_by: Pass, *, only_if: Callable[..., object]) -> None:
+    """Pass by when a function has returned; `only_if` is given its arguments."""
+    original = getattr(owner, function)
+
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        result = original(*arguments, **named)
+        if only_if(*arguments):
+            pass_by()
+        return result
+
+    setattr(owner, function, replacement)
+
+
+def _after_awaiting(owner: Any, function: str, pass_by: Pass) -> None:
+    """Pass by when a coroutine function has returned something."""
+    original = getattr(owner, function)
+
+    async def replacement(*arguments: Any, **named: Any) -> Any:
+        result = await original(*arguments, **named)
+        if result:
+            pass_by()
+        return result
+
+    setattr(owner, function, replacement)
+
+
+def _after_insert_before_commit(pass_by: Pass) -> None:
+    _after(sqlite_store, "append", pass_by, only_if=lambda _transaction, arrivals: arrivals.events)
+
+
+def _after_commit_before_202(pass_by: Pass) -> None:
+    _after_awaiting(SqliteStore, "append", pass_by)
+
+
+def _after_lease(pass_by: Pass) -> None:
+    _after_awaiting(SqliteStore, "lease", pass_by)
+
+
+def _after_send_before_settle(pass_by: Pass) -> None:
+    _after_awaiting(TikTokHttpSender, "send", pass_by)
+
+
+def _mid_settle(pass_by: Pass) -> None:
+    """The events are deleted, the books not yet written."""
+    _after(sqlite_settling, "remove_events", pass_by, only_if=lambda _transaction, _lane, places, _counter: places)
+
+
+def _mid_dead_letter(pass_by: Pass) -> None:
+    """The dead letter is there, and the waiting event too."""
+    _after(Transaction, "run_many", pass_by, only_if=lambda _transaction, name, *_bindings: name == "add_dead_letter")
+
+
+def _mid_migration(pass_by: Pass) -> None:
+    _pass_after_statements(pass_by, migrations())
+
+
+def _mid_later_migration(pass_by: Pass) -> None:
+    """The program knows one more migration than there is."""
+    scripts = [*migrations(), LATER_MIGRATION]
+    setattr(sqlite_file, "migrations", lambda: scripts)  # noqa: B010 - not exported, so that no other way type-checks
+    _pass_after_statements(pass_by, [LATER_MIGRATION])
+
+
+def _pass_after_statements(pass_by: Pass, passing: Collection[str]) -> None:
+    class PassingConnection(apsw.Connection):
+        def execute(self, statements: str, *arguments: Any, **named: Any) -> apsw.Cursor:
+            result = super().execute(statements, *arguments, **named)
+            if statements in passing:
+                pass_by()
+            return result
+
+    setattr(apsw, "Connection", PassingConnection)  # noqa: B010 - a class may not be assigned to by name
+
+
+FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
+    "after-insert-before-commit": _after_insert_before_commit,
+    "after-commit-before-202": _after_commit_before_202,
+    "after-lease": _after_lease,
+    "after-send-before-settle": _after_send_before_settle,
+    "mid-settle": _mid_settle,
+    "mid-dead-letter": _mid_dead_letter,
+    "mid-migration": _mid_migration,
+    "mid-later-migration": _mid_later_migration,
+}

@@ -1,0 +1,69 @@
+"""SIGKILL at the worst instants, which random kills seldom meet."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.campaign import campaign
+from tests.crash.conftest import Show
+from tests.crash.fail_points import FAIL_POINTS
+from tests.integration.service_process import add_shop
+
+DEATHS = 5
+SOAK_DEATHS = 20
+MOST_PASSES = 8
+UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith("migration")]
+# Before these instants an answer of TikTok was on its way into the books. At the others none is, if requests are made
+# one at a time, or none at all.
+MAY_SEND_TWICE = ("after-send-before-settle", "mid-settle", "mid-dead-letter")
+SENDING_NOTHING = ("after-insert-before-commit", "after-commit-before-202")
+ONE_AT_A_TIME = {"TIKTOK_FORWARDER_MAX_REQUESTS_IN_FLIGHT": "1"}
+OUT_OF_REACH = {"TIKTOK_FORWARDER_TIKTOK_BASE_URL": "http://127.0.0.1:9"}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def deaths(is_soak: bool) -> int:
+    return SOAK_DEATHS if is_soak else DEATHS
+
+
+@pytest.mark.parametrize("name", UNDER_LOAD)
+def test_every_instant_is_safe(name: str, data_dir: Path, seed: int, deaths: int, show: Show) -> None:
+    """Nothing is lost; events are sent twice only where an answer was on its way into the books."""
+    settings = OUT_OF_REACH if name in SENDING_NOTHING else ONE_AT_A_TIME
+    with campaign(data_dir, seed) as service:
+        for _ in range(deaths):
+            service.live_until(name, MOST_PASSES, **settings)
+            service.assert_whole()
+        account = service.final_account(service.drain())
+    show(f"{deaths} deaths {name}", account)
+    assert (account.lost, account.unexpected) == (0, 0)
+    assert account.duplicated <= (deaths * service.payloads.largest_request if name in MAY_SEND_TWICE else 0)
+    assert account.acknowledged > deaths
+
+
+def test_a_first_start_that_is_cut_short_begins_anew(tmp_path: Path, seed: int, deaths: int, show: Show) -> None:
+    """Killed while it makes its tables, time and again, the service is whole at the next start."""
+    data_dir = tmp_path / "data"
+    with campaign(data_dir, seed) as service:
+        for _ in range(deaths):
+            service.die_starting("mid-migration")
+            service.assert_whole()
+        add_shop(data_dir)
+        service.live_until_killed()
+        account = service.final_account(service.drain())
+    show(f"{deaths} first starts cut short", account)
+    assert (account.lost, account.unexpected) == (0, 0)
+
+
+def test_a_migration_is_whole_or_not_begun(data_dir: Path, seed: int, deaths: int, show: Show) -> None:
+    """Killed amid a migration of a database with events in it, the version before goes on as if there were none."""
+    with campaign(data_dir, seed) as service:
+        for _ in range(deaths):
+            service.live_until("after-commit-before-202", MOST_PASSES, **OUT_OF_REACH)
+            service.die_starting("mid-later-migration")
+            service.assert_whole()
+        account = service.final_account(service.drain())
+    show(f"{deaths} migrations cut short", account)
+    assert (account.lost, account.unexpected, account.duplicated) == (0, 0, 0)
