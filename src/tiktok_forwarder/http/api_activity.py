@@ -11,8 +11,8 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.http.api_types import Number
 from tiktok_forwarder.http.endpoint import Call, Endpoint
-from tiktok_forwarder.service.activity import MINUTE_MS
 from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
+from tiktok_forwarder.service.activity_gathering import MINUTE_MS
 from tiktok_forwarder.service.activity_records import KeptRecord, MinuteFigures, RecordFilter, RecordOutcome
 
 _HOUR_MS: Final = 3_600_000

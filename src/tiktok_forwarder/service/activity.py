@@ -1,57 +1,23 @@
-"""The activity: what happened to recent events, gathered while it happens, for people who ask."""
+"""The activity: what happened to recent events, for people who ask."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
-from zlib import crc32
 
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
-from tiktok_forwarder.ports import Admission, Clock, NewEvent
+from tiktok_forwarder.ports import Clock
 from tiktok_forwarder.service.accept import Acceptance, SubjectHash
-from tiktok_forwarder.service.activity_figures import add, add_latencies, add_match_keys
-from tiktok_forwarder.service.activity_records import (
-    ActivityStore,
-    ActivityWrite,
-    Figures,
-    KeptRecord,
-    LevelChange,
-    MinuteFigures,
-    Record,
-    RecordFilter,
-)
-from tiktok_forwarder.service.activity_sampling import Sampling, keeps
-from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus, Settled, SettledAs
-from tiktok_forwarder.service.record_making import (
-    admitted_record,
-    attempted_record,
-    condition_record,
-    dropped_record,
-    request_record,
-    settled_record,
-)
+from tiktok_forwarder.service.activity_gathering import MINUTE_MS, Gathering
+from tiktok_forwarder.service.activity_records import ActivityStore, KeptRecord, MinuteFigures, RecordFilter
+from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus, Settled
 
-_SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
-    "delivered": "delivered",
-    "retry": "retried",
-    "dead_letter": "dead_lettered",
-}
-MINUTE_MS: Final = 60_000
 _WRITE_EVERY_SECONDS: Final = 1.0
 _WRITE_AT_RECORDS: Final = 500
-# Drops and failures are all kept, up to what the file can take beside the service's own work.
-_MOST_KEPT_PER_SECOND: Final = 5000
-# Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
-_ROOM_FOR_FAILURES: Final = 2500
-# Longer than a request with its retries of refused halves takes.
-_ERASED_SECONDS: Final = 600.0
 
 
 class Activity:
-    """An observer of accepting and delivery, and the place to ask.
+    """Gathers while things happen, has it written about once a second, and is the place to ask.
 
-    No event waits for it or fails by it. It is written about once a second: a crash costs what was not.
-    Drops, dead letters and failed requests are all kept. Of a connection's other events, beyond
-    `most_per_second` accepted in one second, a fair sample is: all of an event's way, or none of it.
+    No event waits for it or fails by it. A crash costs what was not written. `most_per_second` is that of `Gathering`.
     """
 
     def __init__(
@@ -59,23 +25,13 @@ class Activity:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._subject_hash = subject_hash
-        self._sampling = Sampling(most_per_second, store.levels)
-        self._figures: dict[tuple[int, str], Figures] = {}
-        self._kept: list[Record] = []
-        # With the second of acceptance: until it is over its level may rise, and then fewer stay.
-        self._sampled: list[tuple[int, Record]] = []
-        self._levels: list[LevelChange] = []
-        self._lost = 0
-        # Until when (in monotonic seconds) nothing is kept about these subjects.
-        self._erased: dict[int, float] = {}
-        self._room_second, self._room = 0, _MOST_KEPT_PER_SECOND
+        self._gathering = Gathering(clock, subject_hash, most_per_second, store.levels)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def lost(self) -> int:
         """How many records were not kept since the start, for want of time, room or a working disk."""
-        return self._lost + self._store.lost
+        return self._gathering.lost + self._store.lost
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -83,66 +39,23 @@ class Activity:
     # --- observing ---
 
     def accepted(self, acceptance: Acceptance) -> None:
-        self._make_room(self._clock.now_ms())
-        at_ms = acceptance.accepted_at_ms
-        if acceptance.events:
-            self._admitted(acceptance, at_ms)
-        if acceptance.drops:
-            self._dropped(acceptance, at_ms)
+        self._gathering.accepted(acceptance)
         self._write_soon()
 
     def attempted(self, attempt: Attempt) -> None:
-        at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
-        verdict = attempt.verdict
-        add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
-        # TikTok's text may quote any event of the request.
-        quotes_erased = self._erased and any(self._is_erased(event.subjects) for event in attempt.events)
-        if (verdict != "accepted" or attempt.note) and not quotes_erased:
-            self._keep(request_record(attempt, at_ms))
-        # What ends in a settlement is told with it.
-        if verdict in ("throttled", "misconfigured") or (
-            verdict in ("bad_event", "too_large") and len(attempt.events) > 1
-        ):
-            for event in attempt.events:
-                second = event.accepted_at_ms // 1000
-                level = self._sampling.level(attempt.connection_id, second)
-                if keeps(level, event.event_id) and self._has_room(_ROOM_FOR_FAILURES):
-                    self._sample(second, attempted_record(attempt, event, at_ms))
+        self._gathering.attempted(attempt)
         self._write_soon()
 
     def settled(self, settled: Settled) -> None:
-        at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
-        connection_id = settled.connection_id
-        figures = self._of(connection_id, at_ms)
-        for outcome, count in settled.counts.items():
-            add(figures, _SETTLED_NAMES[outcome], count)
-        if settled.counts.get("delivered"):
-            delivered = [event.accepted_at_ms for event, outcome in settled.outcomes if type(outcome) is Delivered]
-            add_latencies(figures, delivered, at_ms)
-        second, level = -1, 0
-        for event, settlement in settled.outcomes:
-            if isinstance(settlement, DeadLettered):
-                add(figures, f"dead_letter.{settlement.reason}")
-                self._keep(settled_record(connection_id, event, settlement, settled.verdict, at_ms))
-                continue
-            if event.accepted_at_ms // 1000 != second:
-                second = event.accepted_at_ms // 1000
-                level = self._sampling.level(connection_id, second)
-            if (not level or keeps(level, event.event_id)) and self._has_room(_ROOM_FOR_FAILURES):
-                record = settled_record(connection_id, event, settlement, settled.verdict, at_ms)
-                self._sample(second, record)
+        self._gathering.settled(settled)
         self._write_soon()
 
     def replayed(self, connection_id: str, count: int) -> None:
-        add(self._of(connection_id, self._clock.now_ms()), "replayed", count)
+        self._gathering.replayed(connection_id, count)
         self._write_soon()
 
     def changed(self, status: DeliveryStatus) -> None:
-        at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
-        self._keep(condition_record(status, at_ms))
+        self._gathering.changed(status)
         self._write_soon()
 
     # --- asking ---
@@ -163,16 +76,8 @@ class Activity:
         return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
 
     async def erase(self, subjects: Collection[int]) -> int:
-        """Delete the records of these keyed hashes; return how many there were.
-
-        An event may be on its way to TikTok meanwhile: for ten minutes nothing new is kept about them either.
-        """
-        wanted = frozenset(subjects)
-        self._erased |= dict.fromkeys(wanted, self._clock.monotonic_seconds() + _ERASED_SECONDS)
-        waiting = len(self._kept) + len(self._sampled)
-        self._kept = [record for record in self._kept if wanted.isdisjoint(record.subjects)]
-        self._sampled = [each for each in self._sampled if wanted.isdisjoint(each[1].subjects)]
-        return waiting - len(self._kept) - len(self._sampled) + await self._store.erase(wanted)
+        """Delete the records of these keyed hashes, and keep none for a while; return how many there were."""
+        return self._gathering.forget(subjects) + await self._store.erase(subjects)
 
     async def close(self) -> None:
         """Write everything, then close the store."""
@@ -181,101 +86,10 @@ class Activity:
             self._timer.cancel()
         await self._store.close()
 
-    # --- gathering ---
-
-    def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
-        events, admissions, warnings = acceptance.events, acceptance.admissions, acceptance.warnings
-        first = 0
-        while first < len(events):
-            connection_id = events[first].connection_id
-            after = _end_of_run(events, first)
-            if after - first == len(events):
-                self._admitted_run(connection_id, events, admissions, warnings, at_ms)
-            else:
-                run = slice(first, after)
-                self._admitted_run(connection_id, events[run], admissions[run], warnings[run], at_ms)
-            first = after
-
-    def _admitted_run(
-        self,
-        connection_id: str,
-        events: Sequence[NewEvent],
-        admissions: Sequence[Admission],
-        warnings: Sequence[tuple[str, ...]],
-        at_ms: int,
-    ) -> None:
-        figures = self._of(connection_id, at_ms)
-        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
-        if stored:
-            figures["accepted"] = figures.get("accepted", 0) + stored
-            figures["mapped"] = figures.get("mapped", 0) + stored
-        if duplicates:
-            add(figures, "duplicate", duplicates)
-        if full := len(events) - stored - duplicates:
-            self._count_dropped(figures, CONNECTION_FULL, full)
-        second = at_ms // 1000
-        mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
-        for event, admission, warned in zip(events, admissions, warnings, strict=True):
-            if warned and admission == "stored":
-                for warning in warned:
-                    add(figures, f"warning.{warning}")
-            if admission == "connection_full":
-                self._keep(admitted_record(event, admission, warned, at_ms))
-            elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
-                self._sample(second, admitted_record(event, admission, warned, at_ms))
-
-    def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
-        for (connection_id, reason), count in acceptance.drop_counts.items():
-            self._count_dropped(self._of(connection_id, at_ms), reason, count)
-        raw: tuple[str, ...] = ()
-        subjects: tuple[int, ...] = ()
-        for drop in acceptance.drops:
-            if not self._has_room():
-                continue
-            if drop.dropped.subjects is not raw:
-                raw = drop.dropped.subjects
-                subjects = tuple(map(self._subject_hash.of, raw))
-            if not self._is_erased(subjects):
-                self._kept.append(dropped_record(drop, subjects, at_ms))
-
-    def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
-        add(figures, "accepted", count)
-        add(figures, f"dropped.{reason}", count)
-
-    def _of(self, connection_id: str, at_ms: int) -> Figures:
-        key = (at_ms // MINUTE_MS, connection_id)
-        figures = self._figures.get(key)
-        if figures is None:
-            figures = self._figures[key] = {}
-        return figures
-
-    def _keep(self, record: Record) -> None:
-        if self._has_room() and not self._is_erased(record.subjects):
-            self._kept.append(record)
-
-    def _sample(self, second: int, record: Record) -> None:
-        if not self._is_erased(record.subjects):
-            self._sampled.append((second, record))
-
-    def _is_erased(self, subjects: tuple[int, ...]) -> bool:
-        return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
-
-    def _make_room(self, now_ms: int) -> None:
-        if now_ms // 1000 != self._room_second:
-            self._room_second, self._room = now_ms // 1000, _MOST_KEPT_PER_SECOND
-
-    def _has_room(self, left: int = 0) -> bool:
-        """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""
-        if self._room <= left:
-            self._lost += 1
-            return False
-        self._room -= 1
-        return True
-
     # --- writing ---
 
     def _write_soon(self) -> None:
-        if len(self._kept) >= _WRITE_AT_RECORDS:
+        if self._gathering.records >= _WRITE_AT_RECORDS:
             self._write()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_WRITE_EVERY_SECONDS, self._write_now)
@@ -283,42 +97,10 @@ class Activity:
     def _write_now(self) -> None:
         self._timer = None
         self._write()
-        if self._sampled or self._figures:
+        if not self._gathering.is_empty:
             self._write_soon()
 
     def _write(self, *, is_last: bool = False) -> None:
-        records = self._ready(is_last=is_last)
-        if not (records or self._figures or self._levels):
-            return
-        if self._store.write(ActivityWrite(records, self._figures, self._levels)):
-            self._figures, self._levels = {}, []
-        else:
-            # Figures add up and can wait; records would fill the memory.
-            self._lost += len(records)
-
-    def _ready(self, *, is_last: bool) -> list[Record]:
-        """Everything that is to be written now, in the order in which it happened."""
-        now_second = self._clock.now_ms() // 1000
-        self._levels += self._sampling.close_before(now_second + is_last)
-        records, waiting = self._kept, []
-        for second, record in self._sampled:
-            if second == now_second and not is_last:
-                waiting.append((second, record))
-            elif keeps(self._sampling.level(record.connection_id, second), record.event_id):
-                records.append(record)
-                if record.outcome == "accepted":
-                    add_match_keys(self._of(record.connection_id, record.at_ms), record.payload)
-        self._kept, self._sampled = [], waiting
-        if self._erased:
-            now = self._clock.monotonic_seconds()
-            self._erased = {subject: until for subject, until in self._erased.items() if until > now}
-        records.sort(key=lambda record: record.at_ms)
-        return records
-
-
-def _end_of_run(events: Sequence[NewEvent], first: int) -> int:
-    """Where the events of the first one's connection end: they stand together, connection by connection."""
-    connection_id = events[first].connection_id
-    if events[-1].connection_id == connection_id:
-        return len(events)
-    return next(number for number in range(first, len(events)) if events[number].connection_id != connection_id)
+        write = self._gathering.take(is_last=is_last)
+        if (write.records or write.figures or write.levels) and not self._store.write(write):
+            self._gathering.give_back(write)
