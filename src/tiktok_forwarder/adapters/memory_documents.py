@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
+from tiktok_forwarder.adapters.single_put import DocumentChange, SinglePut
 from tiktok_forwarder.adapters.store_rules import revision_conflict
 from tiktok_forwarder.ports import Document, DocumentKind
 
-_Change = tuple[DocumentKind, str, bytes, int | None]
 
-
-class MemoryDocuments:
+class MemoryDocuments(SinglePut):
     """The `DocumentStore` side of the memory store."""
 
     def __init__(self) -> None:
@@ -21,21 +20,9 @@ class MemoryDocuments:
     async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None:
         return self._documents.get((kind, document_id))
 
-    async def put_document(
-        self,
-        kind: DocumentKind,
-        document_id: str,
-        body: bytes,
-        *,
-        expected_revision: int | None,
-        changed_by: str,
-        now_ms: int,
-    ) -> Document:
-        change: _Change = (kind, document_id, body, expected_revision)
-        (document,) = await self.put_documents([change], changed_by=changed_by, now_ms=now_ms)
-        return document
-
-    async def put_documents(self, changes: Sequence[_Change], *, changed_by: str, now_ms: int) -> Sequence[Document]:
+    async def put_documents(
+        self, changes: Sequence[DocumentChange], *, changed_by: str, now_ms: int
+    ) -> Sequence[Document]:
         for kind, document_id, _, expected in changes:
             found = self._documents.get((kind, document_id))
             stored = found.revision if found else 0

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
+from tiktok_forwarder.adapters.single_put import DocumentChange, SinglePut
 from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction
 from tiktok_forwarder.adapters.sqlite_writer import SqliteWriter
 from tiktok_forwarder.adapters.store_rules import revision_conflict
 from tiktok_forwarder.ports import Document, DocumentKind
 
-_Change = tuple[DocumentKind, str, bytes, int | None]
 
-
-class SqliteDocuments:
+class SqliteDocuments(SinglePut):
     """The `DocumentStore` side of the SQLite store."""
 
     def __init__(self, writer: SqliteWriter) -> None:
@@ -23,21 +22,9 @@ class SqliteDocuments:
         found = await self._writer.look(lambda state: _documents(state, "document", kind, document_id))
         return found[0] if found else None
 
-    async def put_document(
-        self,
-        kind: DocumentKind,
-        document_id: str,
-        body: bytes,
-        *,
-        expected_revision: int | None,
-        changed_by: str,
-        now_ms: int,
-    ) -> Document:
-        change: _Change = (kind, document_id, body, expected_revision)
-        (document,) = await self.put_documents([change], changed_by=changed_by, now_ms=now_ms)
-        return document
-
-    async def put_documents(self, changes: Sequence[_Change], *, changed_by: str, now_ms: int) -> Sequence[Document]:
+    async def put_documents(
+        self, changes: Sequence[DocumentChange], *, changed_by: str, now_ms: int
+    ) -> Sequence[Document]:
         return await self._writer.write(lambda transaction: _put(transaction, changes, changed_by, now_ms))
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
@@ -59,7 +46,7 @@ def _documents(state: StoreState, statement: str, *bindings: str) -> list[Docume
     return [Document(*row) for row in state.rows(statement, bindings)]
 
 
-def _put(transaction: Transaction, changes: Sequence[_Change], changed_by: str, now_ms: int) -> list[Document]:
+def _put(transaction: Transaction, changes: Sequence[DocumentChange], changed_by: str, now_ms: int) -> list[Document]:
     """Every check comes before the first write: a refusal leaves the shared transaction as it was."""
     for kind, document_id, _, expected in changes:
         found = _documents(transaction.state, "document", kind, document_id)

@@ -45,6 +45,17 @@ def _selecting(command: _Command) -> _Command:
     return command
 
 
+def _touching(command: _Command) -> _Command:
+    options = (
+        click.argument("event_nos", nargs=-1, type=click.IntRange(1)),
+        click.option("--dry-run", is_flag=True, help="Only say what would be touched."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return _selecting(command)
+
+
 @click.group("dead-letters", short_help="List, show, replay and discard dead letters.")
 def dead_letters() -> None:
     """Dead letters are events that were given up on: refused by TikTok, or not delivered within a day."""
@@ -78,10 +89,7 @@ def show(config_file: Path | None, data_dir: Path | None, event_no: int) -> None
 
 @dead_letters.command()
 @config_options
-@_selecting
-@click.argument("event_nos", nargs=-1, type=click.IntRange(1))
-@click.option("--dry-run", is_flag=True, help="Only say what would be replayed.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_touching
 def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
     """Deliver dead letters again: those named, or those that fulfil every condition, or all."""
     _touch(config_file, data_dir, "replay", given)
@@ -89,10 +97,7 @@ def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> Non
 
 @dead_letters.command()
 @config_options
-@_selecting
-@click.argument("event_nos", nargs=-1, type=click.IntRange(1))
-@click.option("--dry-run", is_flag=True, help="Only say what would be discarded.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_touching
 def discard(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
     """Delete dead letters for good: those named, or those that fulfil every condition, or all."""
     _touch(config_file, data_dir, "discard", given)
