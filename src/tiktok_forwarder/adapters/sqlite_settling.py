@@ -1,6 +1,6 @@
 """What has become of leased events, written down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tiktok_forwarder.adapters.lease_book import HeldLease
@@ -16,11 +16,10 @@ def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now
     """Raises `LeaseLost` before anything is changed."""
     held = transaction.state.leases.held(lease)
     lane = transaction.books_of(transaction.state.lanes.of(lease.connection_id, lease.wire_form))
+    places = _let_go(transaction, held, lane, settlements)
     delivered: list[Place] = []
-    for event_no, settlement in settlements.items():
-        place = _let_go(transaction, held, lane, event_no)
-        if place is None:
-            continue
+    for event_no, place in places.items():
+        settlement = settlements[event_no]
         if isinstance(settlement, Delivered):
             delivered.append(place)
         else:
@@ -31,7 +30,7 @@ def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now
 
 def remove_events(transaction: Transaction, lane: Lane, places: Sequence[Place], counter: str) -> None:
     """The events leave the queue for good, counted as what `counter` says."""
-    transaction.run_many("delete_event", [_row_key(lane, place) for place in places])
+    _delete(transaction, lane, places)
     transaction.books_of(lane).stored(-len(places), -sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, counter, len(places))
 
@@ -47,9 +46,18 @@ def bury(transaction: Transaction, lane: Lane, places: Sequence[Place], settleme
         "answer": encoded_answer(settlement.answer),
     }
     transaction.run_many("add_dead_letter", [{**common, **_named_key(lane, place)} for place in places])
-    transaction.run_many("delete_event", [_row_key(lane, place) for place in places])
+    _delete(transaction, lane, places)
     transaction.books_of(lane).buried(len(places), sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, "dead_lettered", len(places))
+
+
+def _delete(transaction: Transaction, lane: Lane, places: Sequence[Place]) -> None:
+    event_nos = [place.event_no for place in places]
+    # Most groups are a run of fresh events.
+    if event_nos and max(event_nos) - min(event_nos) < len(event_nos) and not any(place.due_ms for place in places):
+        transaction.run("delete_fresh_run", (lane.lane_no, min(event_nos), max(event_nos)))
+    else:
+        transaction.run_many("delete_event", [_row_key(lane, place) for place in places])
 
 
 def forget_lease(transaction: Transaction, lane: Lane, event_no: int) -> None:
@@ -60,19 +68,18 @@ def forget_lease(transaction: Transaction, lane: Lane, event_no: int) -> None:
         transaction.on_rollback(transaction.state.leases.forget(lane, event_no))
 
 
-def _let_go(transaction: Transaction, held: HeldLease[Place], lane: Lane, event_no: int) -> Place | None:
-    """None for an event that is not (or no longer) the lease's, or gone from the queue."""
-    place = held.items.pop(event_no, None)
-    if place is None:
-        return None
+def _let_go(transaction: Transaction, held: HeldLease[Place], lane: Lane, event_nos: Iterable[int]) -> dict[int, Place]:
+    """Without those that are not (or no longer) the lease's, or gone from the queue."""
+    popped = {event_no: held.items.pop(event_no, None) for event_no in event_nos}
+    places = {event_no: place for event_no, place in popped.items() if place is not None}
 
     def hold_again() -> None:
-        held.items[event_no] = place
-        lane.leased.add(event_no)
+        held.items.update(places)
+        lane.leased.update(places)
 
-    lane.leased.discard(event_no)
+    lane.leased.difference_update(places)
     transaction.on_rollback(hold_again)
-    return place
+    return places
 
 
 def _settle_undelivered(

@@ -66,6 +66,9 @@ SELECT accepted_at_ms FROM waiting WHERE lane_no = ? AND due_ms = 0 ORDER BY eve
 SELECT accepted_at_ms FROM waiting INDEXED BY returned_by_number
 WHERE lane_no = ? AND due_ms > 0 ORDER BY event_no LIMIT 1;
 
+-- name: delete_fresh_run: fresh events leave the queue, from one number to another
+DELETE FROM waiting WHERE lane_no = ? AND due_ms = 0 AND event_no BETWEEN ? AND ?;
+
 -- name: delete_event: an event leaves the queue
 DELETE FROM waiting WHERE lane_no = ? AND due_ms = ? AND event_no = ?;
 
@@ -194,3 +197,12 @@ INSERT INTO document_history (kind, id, revision, body, changed_at_ms, changed_b
 -- name: document_history: every revision of a document
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM document_history
 WHERE kind = ? AND id = ? ORDER BY revision;
+
+-- name: history_of_kind: every revision of every document of a kind
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM document_history WHERE kind = ?;
+
+-- name: rewrite_document: a document says the same in other bytes
+UPDATE documents SET body = ? WHERE kind = ? AND id = ?;
+
+-- name: rewrite_history: so does a revision of it
+UPDATE document_history SET body = ? WHERE kind = ? AND id = ? AND revision = ?;
