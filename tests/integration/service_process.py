@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,9 +47,14 @@ def add_shop(data_dir: Path) -> None:
 
 
 class ServiceProcess:
-    """A `serve` process. Its standard error goes to a file, so that nothing blocks on it."""
+    """A `serve` process. Its standard error goes to a file, so that nothing blocks on it.
 
-    def __init__(self, data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: str) -> None:
+    `under` is a program that runs it, with the program's arguments, and leaves it the process id.
+    """
+
+    def __init__(
+        self, data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", under: Sequence[str] = (), **settings: str
+    ) -> None:
         self.log_file = data_dir.parent / "serve.log"
         variables = {
             "TIKTOK_FORWARDER_DATA_DIR": str(data_dir),
@@ -61,7 +66,7 @@ class ServiceProcess:
         }
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, "serve", "--port", "0"], env=environment(**variables), stderr=log, stdout=log
+                [*under, *PROGRAM, "serve", "--port", "0"], env=environment(**variables), stderr=log, stdout=log
             )
         self.port = self._port()
 
@@ -88,8 +93,10 @@ class ServiceProcess:
 
 
 @contextmanager
-def serving(data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: str) -> Iterator[ServiceProcess]:
-    service = ServiceProcess(data_dir, tiktok_url, **settings)
+def serving(
+    data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", under: Sequence[str] = (), **settings: str
+) -> Iterator[ServiceProcess]:
+    service = ServiceProcess(data_dir, tiktok_url, under, **settings)
     try:
         yield service
     finally:
