@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "set-up"
 TOOLS = ("sh", "cat", "chmod", "dirname", "env", "grep", "mkdir", "touch")
+DEBIAN_TOOLS = ("curl", "strace")
 
 # Makes a "virtual environment" whose pip only writes down what it was asked, and lacks ensurepip until it is installed.
 PYTHON = f"""#!/bin/sh
@@ -58,7 +59,8 @@ class Scratch:
         (self.room / "calls").touch()
         self.command("python3", PYTHON)
         self.command("id", "#!/bin/sh\necho 1000\n")
-        self.command("curl", "#!/bin/sh\n")
+        for tool in DEBIAN_TOOLS:
+            self.command(tool, "#!/bin/sh\n")
 
     def command(self, name: str, text: str) -> None:
         path = self.room / "bin" / name
@@ -110,18 +112,19 @@ def test_a_missing_ensurepip_is_installed_from_debian_and_named(scratch: Scratch
     assert calls[6].endswith("--editable .")
 
 
-def test_the_tests_get_curl_from_debian(scratch: Scratch) -> None:
+@pytest.mark.parametrize("tool", DEBIAN_TOOLS)
+def test_the_tests_get_their_tools_from_debian(tool: str, scratch: Scratch) -> None:
     """What the tests need beside Python is installed when it is missing; the demo does without."""
     scratch.has_ensurepip()
-    (scratch.room / "bin" / "curl").unlink()
+    (scratch.room / "bin" / tool).unlink()
     scratch.command("apt-get", APT_GET)
     scratch.command("sudo", SUDO)
     assert scratch.set_up("demo").returncode == 0
     assert not any("apt-get" in call for call in scratch.calls())
     run = scratch.set_up("dev")
     assert run.returncode == 0, run.stderr
-    assert "installing the Debian package curl" in run.stderr
-    assert any(call.startswith("apt-get install") and call.endswith("curl") for call in scratch.calls())
+    assert f"installing the Debian package {tool}" in run.stderr
+    assert any(call.startswith("apt-get install") and call.endswith(tool) for call in scratch.calls())
 
 
 def test_without_apt_one_line_says_what_is_missing(scratch: Scratch) -> None:
