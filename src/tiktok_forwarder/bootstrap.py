@@ -10,8 +10,8 @@ from typing import Final
 
 from tiktok_forwarder.adapters.activity_file import ActivityFile
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
+from tiktok_forwarder.adapters.key_ring import KeyRing
 from tiktok_forwarder.adapters.memory_store import MemoryStore
-from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox, load_key
 from tiktok_forwarder.adapters.sqlite_backup import Backup, back_up, check_backup, restore
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
@@ -39,6 +39,7 @@ from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
 from tiktok_forwarder.service.erasure import Erasures
 from tiktok_forwarder.service.inputs import Inputs
+from tiktok_forwarder.service.key_rotation import KeyRotation
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
@@ -56,7 +57,7 @@ class Application:
         self,
         settings: Settings,
         store: SqliteStore | MemoryStore,
-        box: SecretBox,
+        key: KeyRing,
         subject_key: bytes,
         telemetry: Telemetry,
     ) -> None:
@@ -64,8 +65,8 @@ class Application:
         self.store = store
         self._clock = SystemClock()
         self._telemetry = telemetry
-        self.inputs = Inputs(store, box, self._clock)
-        self.connections = Connections(store, box, self._clock, self.inputs)
+        self.inputs = Inputs(store, key, self._clock)
+        self.connections = Connections(store, key, self._clock, self.inputs)
         subject_hash = SubjectHash(subject_key)
         self.activity = Activity(
             ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes),
@@ -99,6 +100,7 @@ class Application:
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
         self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
+        self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
         self.erasures = Erasures(store, store, self._clock, self.connections, self.activity, subject_hash)
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self.api = build_api(self, local_caller)
@@ -199,10 +201,10 @@ async def open_application(settings: Settings, environment: Mapping[str, str]) -
     with DirectoryLock(settings.data_dir):
         store = _open_store(settings)
         try:
-            box = await _open_box(settings, environment, store)
-            subject_key = await _subject_key(store, box)
+            key = await _open_key(settings, environment, store)
+            subject_key = await _subject_key(store, key)
             telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
-            application = Application(settings, store, box, subject_key, telemetry)
+            application = Application(settings, store, key, subject_key, telemetry)
         except BaseException:
             await store.close()
             raise
@@ -250,13 +252,13 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
 
 
-async def _open_box(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> AesGcmSecretBox:
+async def _open_key(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> KeyRing:
     sealed = await documents.get_document("secret", _SUBJECT_KEY)
-    key = load_key(environment, KEY_VARIABLE, settings.encryption_key_file, may_create=sealed is None)
-    return AesGcmSecretBox(key)
+    text = sealed.body.decode() if sealed is not None else None
+    return KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, text)
 
 
-async def _subject_key(documents: DocumentStore, box: AesGcmSecretBox) -> bytes:
+async def _subject_key(documents: DocumentStore, box: SecretBox) -> bytes:
     """The key of the subject hashes, made at first start. That it opens proves the encryption key right."""
     sealed = await documents.get_document("secret", _SUBJECT_KEY)
     if sealed is None:

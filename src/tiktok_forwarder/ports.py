@@ -4,7 +4,7 @@ Every time is in milliseconds since 1970 (`_ms`) unless a name says seconds. Met
 `StoreUnavailable` when the store cannot be used, and nothing of the library beneath.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -275,6 +275,13 @@ class DocumentStore(Protocol):
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
         """False if there was none. The history is kept; a document made again under the id goes on from it."""
+        ...
+
+    async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
+        """Put what `rewritten` makes of it in each body's place, in the history too, as one transaction.
+
+        This is no change of a document: revisions, times and names stay. What was there is beyond recovery.
+        """
         ...
 
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:

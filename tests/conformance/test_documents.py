@@ -72,3 +72,15 @@ async def test_history_keeps_every_revision_and_removal(rig: Rig) -> None:
 
 async def _history(rig: Rig) -> list[Document]:
     return list(await rig.store.document_history("connection", "1"))
+
+
+async def test_rewriting_is_no_change_of_a_document(rig: Rig) -> None:
+    """Bodies of the kinds named say the same in other bytes, in the history too; revisions and names stay."""
+    await _put(rig, "1", b"one", now_ms=T0)
+    await _put(rig, "1", b"two", now_ms=T0 + 1)
+    await rig.store.put_document("input", "1", b"one", expected_revision=0, changed_by="ann", now_ms=T0)
+    await rig.store.rewrite_documents(["connection"], lambda document: document.body.upper())
+    await rig.reopen()
+    assert await rig.store.get_document("connection", "1") == Document("connection", "1", 2, b"TWO", T0 + 1, "ann")
+    assert [each.body for each in await rig.store.document_history("connection", "1")] == [b"ONE", b"TWO"]
+    assert [each.body for each in await rig.store.list_documents("input")] == [b"one"]

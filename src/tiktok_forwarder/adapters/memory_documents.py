@@ -1,6 +1,8 @@
 """Documents and their history in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+
+from msgspec import structs
 
 from tiktok_forwarder.adapters.single_put import DocumentChange, SinglePut
 from tiktok_forwarder.adapters.store_rules import revision_conflict
@@ -35,6 +37,14 @@ class MemoryDocuments(SinglePut):
             return False
         self._keep(kind, document_id, b"", changed_by, now_ms)
         return True
+
+    async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
+        def rewrite(document: Document) -> Document:
+            return structs.replace(document, body=rewritten(document)) if document.kind in kinds else document
+
+        documents = {key: rewrite(document) for key, document in self._documents.items()}
+        self._history = {key: [rewrite(each) for each in history] for key, history in self._history.items()}
+        self._documents = documents
 
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
         return list(self._history.get((kind, document_id), ()))

@@ -66,13 +66,18 @@ def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, m
     """
     if variable in environment:
         return _decoded(environment[variable], variable)
+    if key_file.exists():
+        return read_key(key_file)
+    if not may_create:
+        lost = f"{key_file}: the key file is missing, but there are secrets encrypted with it"
+        raise ConfigurationError([f"{lost}: put it back, or set {variable}"])
+    return create_key(key_file)
+
+
+def read_key(key_file: Path) -> bytes:
+    """Raises `ConfigurationError`."""
     try:
         return _decoded(key_file.read_text("ascii"), str(key_file))
-    except FileNotFoundError:
-        if not may_create:
-            lost = f"{key_file}: the key file is missing, but there are secrets encrypted with it"
-            raise ConfigurationError([f"{lost}: put it back, or set {variable}"]) from None
-        return _create(key_file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{key_file}: the key file cannot be read: {error}"]) from None
 
@@ -95,7 +100,8 @@ def _strict_base64(text: str) -> bytes:
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
-def _create(key_file: Path) -> bytes:
+def create_key(key_file: Path) -> bytes:
+    """A new key in a new file, durable on return. Raises `ConfigurationError`."""
     key = secrets.token_bytes(KEY_BYTES)
     try:
         # O_EXCL: another process that starts at the same moment must not lose its key to ours.
@@ -107,7 +113,7 @@ def _create(key_file: Path) -> bytes:
             file.write(base64.urlsafe_b64encode(key).decode() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _sync_directory(key_file.parent)
+        sync_directory(key_file.parent)
     except OSError as error:
         # Half a key would be taken for a damaged one at the next start; nothing has been encrypted with it yet.
         key_file.unlink(missing_ok=True)
@@ -115,7 +121,7 @@ def _create(key_file: Path) -> bytes:
     return key
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """The file's name must be as durable as what is encrypted with its key."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:

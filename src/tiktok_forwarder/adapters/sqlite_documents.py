@@ -1,11 +1,14 @@
 """Documents and their history in the store's database."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Collection, Sequence
 
 from tiktok_forwarder.adapters.single_put import DocumentChange, SinglePut
+from tiktok_forwarder.adapters.sqlite_erasure import cut_log
 from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction
 from tiktok_forwarder.adapters.sqlite_writer import SqliteWriter
 from tiktok_forwarder.adapters.store_rules import revision_conflict
+from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.ports import Document, DocumentKind
 
 
@@ -38,12 +41,26 @@ class SqliteDocuments(SinglePut):
 
         return await self._writer.write(remove)
 
+    async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
+        await self._writer.write(lambda transaction: _rewrite(transaction, kinds, rewritten))
+        # It is done, also if the log is cut only by the next checkpoint.
+        with contextlib.suppress(StoreUnavailable):
+            await self._writer.look(cut_log)
+
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
         return await self._writer.look(lambda state: _documents(state, "document_history", kind, document_id))
 
 
 def _documents(state: StoreState, statement: str, *bindings: str) -> list[Document]:
     return [Document(*row) for row in state.rows(statement, bindings)]
+
+
+def _rewrite(transaction: Transaction, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
+    for kind in kinds:
+        for each in _documents(transaction.state, "documents", kind):
+            transaction.run("rewrite_document", (rewritten(each), each.kind, each.id))
+        for each in _documents(transaction.state, "history_of_kind", kind):
+            transaction.run("rewrite_history", (rewritten(each), each.kind, each.id, each.revision))
 
 
 def _put(transaction: Transaction, changes: Sequence[DocumentChange], changed_by: str, now_ms: int) -> list[Document]:

@@ -9,6 +9,7 @@ from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
 from tiktok_forwarder.service.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
+from tiktok_forwarder.service.key_rotation import Rotation
 
 
 async def _status(call: Call) -> StatusView:
@@ -54,6 +55,11 @@ async def _revoke_key(call: Call) -> RemovedView:
     return RemovedView(revoked.id, revoked.name)
 
 
+async def _rotate_encryption_key(call: Call) -> Rotation:
+    rotation: Rotation = await call.parts.key_rotation.rotate()
+    return rotation
+
+
 SERVICE_ENDPOINTS: Final = (
     Endpoint("GET", "/api/status", "status", "Books, queues and delivery by connection.", "read", StatusView, _status),
     Endpoint("GET", "/api/keys", "list_api_keys", "The API keys there are.", "admin", list[ApiKey], _keys),
@@ -67,6 +73,16 @@ SERVICE_ENDPOINTS: Final = (
         _make_key,
         body=NewKeyBody,
         status=201,
+        can_refuse=True,
+    ),
+    Endpoint(
+        "POST",
+        "/api/encryption-key/rotate",
+        "rotate_encryption_key",
+        "Seal every stored secret with a new key; backups made before still need the old one.",
+        "admin",
+        Rotation,
+        _rotate_encryption_key,
         can_refuse=True,
     ),
     Endpoint(

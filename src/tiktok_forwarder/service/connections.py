@@ -92,6 +92,10 @@ class Connections:
         """Have `changed` awaited with the id of each connection that is added, changed or removed."""
         self._changed.append(changed)
 
+    def held_still(self) -> asyncio.Lock:
+        """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
+        return self._changing
+
     def all(self) -> list[Connection]:
         """In order of creation."""
         return [held.connection for held in self._held.values()]

@@ -67,6 +67,10 @@ class Inputs:
         """Raises `SecretUnreadable`."""
         self._index([self._opened(document) for document in await self._documents.list_documents("input")])
 
+    def held_still(self) -> asyncio.Lock:
+        """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
+        return self._changing
+
     def all(self) -> list[Input]:
         """In order of creation."""
         return list(self._by_id.values())
