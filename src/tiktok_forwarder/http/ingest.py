@@ -25,6 +25,7 @@ from tiktok_forwarder.http.body import (
     SenderLeft,
     read_body,
 )
+from tiktok_forwarder.http.failures import FailedAuthentications, source_of
 from tiktok_forwarder.service.accept import Acceptor
 from tiktok_forwarder.service.inputs import Input, Inputs
 
@@ -34,6 +35,7 @@ _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
 # connection that is closed while data arrives is reset, and its sender never sees the answer.
 _BODY_HEADERS: Final = {408: ((b"connection", b"close"),), 503: (_RETRY_AFTER,)}
 _FIREHOSE_VERSION: Final = "3.2.0"
+_BAD_CREDENTIALS: Final = "bad_credentials"
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -73,6 +75,7 @@ class Ingest:
         self._limits = limits
         self._observer = observer
         self._pending = PendingBytes()
+        self._failures = FailedAuthentications()
         self.is_stopping = False
 
     def handles(self, path: str) -> bool:
@@ -92,7 +95,7 @@ class Ingest:
             reason = ""
             headers: tuple[tuple[bytes, bytes], ...] = (_JSON,) if body else ()
         except Refusal as refusal:
-            status, body, reason, headers = _told(refusal)
+            status, body, reason, headers = _told(self._throttled(refusal, scope))
         except SenderLeft:
             self._observer.left(route)
             return
@@ -100,6 +103,21 @@ class Ingest:
         await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
         await send({"type": "http.response.body", "body": body})
         self._observer.answered(route, status, reason, time.perf_counter() - started)
+
+    def _throttled(self, refusal: Refusal, scope: Scope) -> Refusal:
+        """The refusal itself, unless its source has failed to authenticate too often."""
+        if refusal.reason != _BAD_CREDENTIALS:
+            return refusal
+        wait_seconds = self._failures.failed(source_of(scope), time.monotonic())
+        if not wait_seconds:
+            return refusal
+        return Refusal(
+            429,
+            "TOO_MANY_FAILURES",
+            "too many wrong credentials came from this address: try again later, with the right ones",
+            reason="too_many_failures",
+            headers=((b"retry-after", str(wait_seconds).encode()),),
+        )
 
     def _routed(self, path: str) -> tuple[str, Callable[[_Headers, str, Receive], Awaitable[tuple[int, bytes]]]]:
         if path in ("/v2/events", "/v2/bulkevents"):
@@ -158,7 +176,7 @@ class Ingest:
         key, separator, secret = _decoded(credentials).partition(":")
         sender = self._inputs.of_basic(key, secret) if scheme.lower() == b"basic" and separator else None
         if sender is None:
-            raise Refusal(403, "FORBIDDEN", "no input has this key and secret", reason="bad_credentials")
+            raise Refusal(403, "FORBIDDEN", "no input has this key and secret", reason=_BAD_CREDENTIALS)
         self._inputs.remember(authorization, sender)
         return sender
 
@@ -175,7 +193,7 @@ class Ingest:
         sender = self._inputs.of_authorization(name, authorization.decode("latin-1"))
         if sender is None:
             raise Refusal(
-                403, "FORBIDDEN", "no input of this name has this Authorization value", reason="bad_credentials"
+                403, "FORBIDDEN", "no input of this name has this Authorization value", reason=_BAD_CREDENTIALS
             )
         return sender
 
