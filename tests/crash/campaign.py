@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +59,6 @@ class Campaign:
 
     def __init__(self, data_dir: Path, nursery: Nursery, sandbox: SandboxThread, sandbox_log: Path, seed: int) -> None:
         self.ledger = Ledger()
-        self.deaths = 0
         self.payloads = Payloads()
         self._data_dir = data_dir
         self._service_log = data_dir.parent / "serve.log"
@@ -91,8 +90,16 @@ class Campaign:
     def die_starting(self, fail_point: str) -> None:
         """A life that ends before it can serve."""
         self._start((fail_point, 1))
-        assert self._nursery.ended() == -signal.SIGKILL, self._service_log.read_text()
-        self.deaths += 1
+        self._end_life(None)
+
+    def die_erasing(self, external_id: str, most_passes: int) -> None:
+        """An erasure, without a running service, that ends in the middle."""
+        self._run(("erase", "--external-id", external_id, "--yes"), ("mid-erase", self._chance.randint(1, most_passes)))
+        self._end_life(None)
+
+    def erase(self, external_id: str) -> None:
+        self._run(("erase", "--external-id", external_id, "--yes"))
+        assert self._nursery.ended() == 0, self._service_log.read_text()
 
     def drain(self) -> Mapping[str, Any]:
         """A last life without load, until nothing waits; how the service itself accounts for its one connection."""
@@ -133,12 +140,14 @@ class Campaign:
 
     def _end_life(self, senders: Senders | None) -> None:
         assert self._nursery.ended() == -signal.SIGKILL, self._service_log.read_text()
-        self.deaths += 1
         if senders is not None:
             senders.stop()
         self._look_at_payloads()
 
     def _start(self, fail_point: tuple[str, int] | None = None, **settings: str) -> None:
+        self._run(("serve", "--port", "0"), fail_point, **settings)
+
+    def _run(self, arguments: Sequence[str], fail_point: tuple[str, int] | None = None, **settings: str) -> None:
         variables = {
             "TIKTOK_FORWARDER_DATA_DIR": str(self._data_dir),
             "TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox.url,
@@ -148,9 +157,7 @@ class Campaign:
             **settings,
         }
         self._service_log.write_text("")
-        self._nursery.start(
-            Wish(["serve", "--port", "0"], environment(**variables), str(self._service_log), fail_point)
-        )
+        self._nursery.start(Wish(arguments, environment(**variables), str(self._service_log), fail_point))
 
     def _port(self) -> int | None:
         """Once it serves; None if it has ended before."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import apsw
 
-from tiktok_forwarder.adapters import sqlite_file, sqlite_settling, sqlite_store
+from tiktok_forwarder.adapters import sqlite_erasure, sqlite_file, sqlite_settling
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.sqlite_transaction import Transaction
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
@@ -57,7 +57,7 @@ def _after_awaiting(owner: Any, function: str, pass_by: Pass) -> None:
 
 
 def _after_insert_before_commit(pass_by: Pass) -> None:
-    _after(sqlite_store, "append", pass_by, only_if=lambda _transaction, arrivals: arrivals.events)
+    _after(Transaction, "run_wide", pass_by, only_if=lambda _transaction, name, *_values: name == "add_event")
 
 
 def _after_commit_before_202(pass_by: Pass) -> None:
@@ -80,6 +80,11 @@ def _mid_settle(pass_by: Pass) -> None:
 def _mid_dead_letter(pass_by: Pass) -> None:
     """The dead letter is there, and the waiting event too."""
     _after(Transaction, "run_many", pass_by, only_if=lambda _transaction, name, *_bindings: name == "add_dead_letter")
+
+
+def _mid_erase(pass_by: Pass) -> None:
+    """Some of a person's events are deleted, others are not."""
+    _after(sqlite_erasure, "_erase_one", pass_by, only_if=lambda *_place: True)
 
 
 def _mid_migration(pass_by: Pass) -> None:
@@ -111,6 +116,7 @@ FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "after-send-before-settle": _after_send_before_settle,
     "mid-settle": _mid_settle,
     "mid-dead-letter": _mid_dead_letter,
+    "mid-erase": _mid_erase,
     "mid-migration": _mid_migration,
     "mid-later-migration": _mid_later_migration,
 }

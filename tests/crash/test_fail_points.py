@@ -12,7 +12,9 @@ from tests.integration.service_process import add_shop
 DEATHS = 5
 SOAK_DEATHS = 20
 MOST_PASSES = 8
-UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith("migration")]
+UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith(("migration", "erase"))]
+# Whose events the senders send.
+CUSTOMER_ID = "cust-829311"
 # Before these instants an answer of TikTok was on its way into the books. At the others none is, if requests are made
 # one at a time, or none at all.
 MAY_SEND_TWICE = ("after-send-before-settle", "mid-settle", "mid-dead-letter")
@@ -67,3 +69,27 @@ def test_a_migration_is_whole_or_not_begun(data_dir: Path, seed: int, deaths: in
         account = service.final_account(service.drain())
     show(f"{deaths} migrations cut short", account)
     assert (account.lost, account.unexpected, account.duplicated) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_done_again", [True, False])
+def test_an_erasure_is_whole_or_not_begun(
+    is_done_again: bool, data_dir: Path, seed: int, deaths: int, show: Show
+) -> None:
+    """Killed amid an erasure, all events are still there to be delivered; done once more, none is."""
+    with campaign(data_dir, seed) as service:
+        for _ in range(deaths):
+            service.live_until("after-commit-before-202", MOST_PASSES, **OUT_OF_REACH)
+            service.die_erasing(CUSTOMER_ID, MOST_PASSES)
+            service.assert_whole()
+        if is_done_again:
+            service.erase(CUSTOMER_ID)
+        books = service.drain()
+        account = service.final_account(books)
+    show(f"{deaths} erasures cut short", account)
+    erased = books["totals"].get("erased", 0)
+    if is_done_again:
+        assert (account.ok, account.recovered) == (0, 0)
+        assert 0 < account.lost <= erased
+    else:
+        assert (account.lost, erased) == (0, 0)
+    assert (account.unexpected, account.duplicated) == (0, 0)
