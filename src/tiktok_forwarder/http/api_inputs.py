@@ -12,7 +12,9 @@ from tiktok_forwarder.service.inputs import Input, NewInput
 
 def _view(found: Input) -> InputView:
     rotating = len(found.secret_digests) > 1
-    return InputView(found.id, found.revision, found.name, found.key, f"/webhook/{found.name}", rotating)
+    return InputView(
+        found.id, found.revision, found.name, found.key, f"/webhook/{found.name}", rotating, found.unreadable
+    )
 
 
 async def _list(call: Call) -> list[InputView]:

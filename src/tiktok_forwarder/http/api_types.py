@@ -36,7 +36,10 @@ class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputView(Struct, frozen=True):
-    """An input without its secrets. `rotating`: an old secret is still valid beside the new one."""
+    """An input without its secrets. `rotating`: an old secret is still valid beside the new one.
+
+    `unreadable`: a stored secret was changed on the disk and lets nobody in; new secrets mend that.
+    """
 
     id: str
     revision: int
@@ -44,6 +47,7 @@ class InputView(Struct, frozen=True):
     key: str
     webhook_path: str
     rotating: bool
+    unreadable: bool
 
 
 class ImportReceipt(Struct, frozen=True):

@@ -1,16 +1,18 @@
 """Inputs: who may send. Kept as documents with sealed secrets, looked up in memory on every request."""
 
 import asyncio
+import contextlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -29,7 +31,10 @@ class InputRecord(Struct, frozen=True):
 
 
 class Input(Struct, frozen=True):
-    """An input in memory. Secrets are kept as digests, which is all that comparing them takes."""
+    """An input in memory. Secrets are kept as digests, which is all that comparing them takes.
+
+    `unreadable`: one was changed on the disk. It lets nobody in; new secrets mend that.
+    """
 
     id: str
     revision: int
@@ -37,6 +42,7 @@ class Input(Struct, frozen=True):
     key: str
     secret_digests: tuple[bytes, ...]
     authorization_digests: tuple[bytes, ...]
+    unreadable: bool = False
 
 
 class NewInput(Struct, frozen=True):
@@ -64,7 +70,6 @@ class Inputs:
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Raises `SecretUnreadable`."""
         self._index([self._opened(document) for document in await self._documents.list_documents("input")])
 
     def held_still(self) -> asyncio.Lock:
@@ -92,13 +97,13 @@ class Inputs:
         """The input of this key, if the secret is one of its."""
         found = self._by_key.get(key)
         # An unknown key costs the same comparison, so that the answer's time does not tell which keys exist.
-        digests = found.secret_digests if found is not None else (_NO_DIGEST,)
+        digests = (found.secret_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(secret, digests) else None
 
     def of_authorization(self, name: str, authorization: str) -> Input | None:
         """The input of this name, if the `Authorization` value is one of its."""
         found = self.named(name)
-        digests = found.authorization_digests if found is not None else (_NO_DIGEST,)
+        digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(authorization, digests) else None
 
     async def add(
@@ -226,14 +231,21 @@ class Inputs:
 
     def _opened(self, document: Document) -> Input:
         record = msgspec.json.decode(document.body, type=InputRecord)
+        of_secrets = self._digests(record.sealed_secrets, document.id)
+        of_values = self._digests(record.sealed_authorizations, document.id)
+        opened = len(of_secrets) + len(of_values)
+        unreadable = opened < len(record.sealed_secrets) + len(record.sealed_authorizations)
         return Input(
-            document.id,
-            document.revision,
-            record.name,
-            record.key,
-            tuple(_digest(self._box.open(sealed, document.id)) for sealed in record.sealed_secrets),
-            tuple(_digest(self._box.open(sealed, document.id)) for sealed in record.sealed_authorizations),
+            document.id, document.revision, record.name, record.key, of_secrets, of_values, unreadable=unreadable
         )
+
+    def _digests(self, sealed_texts: Sequence[str], input_id: str) -> tuple[bytes, ...]:
+        """Of those that open: one that does not must neither let anybody in nor keep other inputs from their work."""
+        digests: list[bytes] = []
+        for sealed in sealed_texts:
+            with contextlib.suppress(SecretUnreadable):
+                digests.append(_digest(self._box.open(sealed, input_id)))
+        return tuple(digests)
 
     def _index(self, inputs: list[Input]) -> None:
         self._by_id = {each.id: each for each in inputs}

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.unit.service.parts import Parts
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox
-from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
+from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.service.inputs import InputRecord, Inputs
 
 
@@ -148,5 +149,27 @@ async def test_secrets_are_stored_sealed(parts: Parts) -> None:
     (document,) = await parts.store.list_documents("input")
     assert b"shop" in document.body and new.key.encode() in document.body
     assert new.secret.encode() not in document.body and new.authorization.encode() not in document.body
-    with pytest.raises(SecretUnreadable):
-        await Inputs(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock).load()
+    other = Inputs(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock)
+    await other.load()
+    assert other.of_basic(new.key, new.secret) is None
+    assert other.of_authorization("shop", new.authorization) is None
+    assert [each.unreadable for each in other.all()] == [True]
+
+
+async def test_a_secret_that_was_changed_on_disk_lets_nobody_in(parts: Parts) -> None:
+    """The other inputs go on as before, and new secrets mend it."""
+    shop, other = await parts.add_input("shop"), await parts.add_input("other")
+    first, second = await parts.store.list_documents("input")
+    one, two = (msgspec.json.decode(each.body, type=InputRecord) for each in (first, second))
+    moved = structs.replace(one, sealed_secrets=two.sealed_secrets, sealed_authorizations=two.sealed_authorizations)
+    body = msgspec.json.encode(moved)
+    await parts.store.put_document("input", shop.id, body, expected_revision=None, changed_by="eve", now_ms=1)
+    inputs = (await parts.reopened()).inputs
+    assert [each.unreadable for each in inputs.all()] == [True, False]
+    for secret, authorization in ((shop.secret, shop.authorization), (other.secret, other.authorization)):
+        assert inputs.of_basic(shop.key, secret) is None
+        assert inputs.of_authorization("shop", authorization) is None
+    assert inputs.of_basic(other.key, other.secret) is not None
+    new = await inputs.rotate("shop", secret=None, authorization=None, changed_by="ann")
+    assert inputs.of_basic(shop.key, new.secret) is not None
+    assert (await inputs.retire("shop", "ann")).unreadable is False
