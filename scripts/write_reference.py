@@ -251,6 +251,7 @@ def _talkative_telemetry() -> Telemetry:
     telemetry.received(_ANY, 1, 1)
     telemetry.historical(_ANY, 1)
     telemetry.stored(0)
+    telemetry.lagged(0)
     telemetry.warned(_ANY, _ANY)
     telemetry.attempted(Attempt(_ANY, "accepted", Answer(200, 0), (), 0))
     telemetry.failed(_ANY, RuntimeError())

@@ -40,6 +40,7 @@ from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStat
 from tiktok_forwarder.service.erasure import Erasures
 from tiktok_forwarder.service.inputs import Inputs
 from tiktok_forwarder.service.key_rotation import KeyRotation
+from tiktok_forwarder.service.loop_watch import LoopWatch
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
@@ -103,6 +104,7 @@ class Application:
         self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
         self.erasures = Erasures(store, store, self._clock, self.connections, self.activity, subject_hash)
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
+        self._loop_watch = LoopWatch(self._clock, telemetry)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None
         self._is_delivering = False
@@ -133,6 +135,7 @@ class Application:
         await self.deliverer.start()
         self._is_delivering = True
         self.pausing.deliverer = self.deliverer
+        self._loop_watch.start()
         for connection in self.connections.all():
             for warning in warnings_on(connection):
                 self._telemetry.stands(connection.id, warning)
@@ -146,6 +149,7 @@ class Application:
             await self._servers.stop(self._settings.stop_seconds / 2)
         if self._is_delivering:
             await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
+        await self._loop_watch.stop()
         await self._sender.close()
         await self.activity.close()
         await self.store.close()

@@ -28,6 +28,7 @@ _FRAMES_TOLD: Final = 4
 _FIRST_REFUSAL: Final = 400  # HTTP's own line between success and refusal
 _SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
+_LONG_LAG_SECONDS: Final = 1.0
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
@@ -146,6 +147,12 @@ class Telemetry:
             registry=registry,
         )
         self._faults = Counter("tiktok_forwarder_faults", "Faults of the program.", registry=registry)
+        self._lag_seconds = Histogram(
+            "tiktok_forwarder_loop_lag_seconds",
+            "How late the event loop comes back: what holds it up holds up everybody.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._failures = Counter(
             "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
         )
@@ -195,6 +202,11 @@ class Telemetry:
 
     def warned(self, connection_id: str, warning: str) -> None:
         self._warning_counter(connection_id, warning).inc()
+
+    def lagged(self, seconds: float) -> None:
+        self._lag_seconds.observe(seconds)
+        if seconds > _LONG_LAG_SECONDS:
+            self._log.warning("the event loop was held up", seconds=round(seconds, 3))
 
     # --- delivery ---
 

@@ -1,0 +1,107 @@
+"""The machine going wrong around a service: a loop that is held up, no more descriptors, a clock that jumps."""
+
+import asyncio
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
+from tests.integration.service_rig import fresh_batch
+from tiktok_forwarder.adapters.system_clock import SystemClock
+from tiktok_forwarder.sandbox import Http
+from tiktok_forwarder.service.loop_watch import LoopWatch
+
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
+
+
+class Lags:
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def lagged(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+async def test_a_loop_that_is_held_up_is_told() -> None:
+    """By how much, at its next turn."""
+    lags = Lags()
+    watch = LoopWatch(SystemClock(), lags)
+    watch.start()
+    await asyncio.sleep(0.01)
+    time.sleep(0.8)  # noqa: ASYNC251 - holding the loop up is what this is about
+    await asyncio.sleep(0.01)
+    await watch.stop()
+    assert len(lags.seconds) == 1
+    assert 0.4 < lags.seconds[0] < 5
+
+
+@pytest.mark.slow
+def test_running_out_of_descriptors_passes(tmp_path: Path) -> None:
+    """200 idle senders take what there is, and others wait; when they leave, it serves again by itself."""
+    data_dir = tmp_path / "data"
+    add_shop(data_dir)
+    few = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, few) as service:
+        assert service.post(fresh_batch("before")) == 202
+        idle = [socket.create_connection(("127.0.0.1", service.port), timeout=5) for _ in range(200)]
+        time.sleep(0.5)
+        assert service.process.poll() is None
+        for each in idle:
+            each.close()
+        assert _until_accepted(service, "after") == 202
+        _until_delivered(data_dir, 2)
+        assert service.end() == 0
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_neither_delays_nor_expires(tmp_path: Path) -> None:
+    """An hour back, a month forth, and back again, while events wait for TikTok.
+
+    None of those that could be sent is given up; what is old by the clock as it is told so far is dropped for that.
+    """
+    data_dir, clock = tmp_path / "data", tmp_path / "clock"
+    clock.write_text("+0")
+    add_shop(data_dir)
+    faked = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "1.5",
+        "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "1.5",
+    }
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
+        sandbox.ask(lambda tiktok: tiktok.script.for_requests(Http(status=503, times=None)))
+        for jump in ("-1h", "+30d", "+0"):
+            assert service.post(fresh_batch(f"before {jump}")) == 202
+            time.sleep(0.5)
+            clock.write_text(jump)
+            time.sleep(0.5)
+        sandbox.ask(lambda tiktok: tiktok.script.clear())
+        totals = _until_delivered(data_dir, 2)
+        assert totals.get("dead_lettered", 0) == 0
+        assert service.end() == 0
+
+
+def _until_accepted(service: ServiceProcess, event_id: str) -> int:
+    """Post until it is answered: the service takes a moment to notice that its senders have left."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return service.post(fresh_batch(event_id))
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def _until_delivered(data_dir: Path, events: int) -> dict[str, int]:
+    deadline = time.monotonic() + 20
+    totals: dict[str, int] = {}
+    while totals.get("delivered", 0) < events:
+        assert time.monotonic() < deadline, totals
+        (connection,) = json.loads(command("status", "--data-dir", str(data_dir)).stdout)["connections"]
+        totals = connection["totals"]
+    return totals
