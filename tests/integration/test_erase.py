@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service, until
 from tests.unit.cli.running import Run
+from tiktok_forwarder.adapters import sqlite_store
 from tiktok_forwarder.cli.api_client import asgi_call
 from tiktok_forwarder.ports import DeadLetterFilter
 from tiktok_forwarder.sandbox import Code, Sandbox
@@ -106,6 +108,24 @@ async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd:
     assert found_in(tmp_path) == []
     logged = "".join(capfd.readouterr()).encode()
     assert [trace for trace in traces() if trace in logged] == []
+
+
+async def test_a_kill_before_the_log_is_cut_leaves_no_trace_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deletion is durable by then, and the start cuts what the log still holds."""
+    left = tmp_path / "left"
+    async with running_service(tmp_path / "data", log_level="error") as service:
+        await service.add_connection(**SETTINGS)
+        assert (await service.post(body=fresh_batch("e1", ip=IP, user_identities={"email": EMAIL}))).status == 202
+        monkeypatch.setattr(sqlite_store, "cut_log", lambda _state: None)
+        assert (await api(service, "POST", "/api/erase", {"email": EMAIL}))[1]["events"] == 1
+        left.mkdir()
+        for name in ("events.db", "events.db-wal", "encryption.key", "activity.db"):
+            shutil.copyfile(tmp_path / "data" / name, left / name)
+    assert "events.db-wal" in {name for name, _ in found_in(left)}
+    async with running_service(left, log_level="error"):
+        assert found_in(left) == []
 
 
 @pytest.mark.parametrize(

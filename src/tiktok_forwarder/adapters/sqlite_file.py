@@ -1,5 +1,6 @@
 """Opening the database file: a current SQLite, durable settings, migrations, and no silent new start."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -74,6 +75,9 @@ def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is
     connection.pragma("journal_size_limit", 2 * limits.checkpoint_pages * PAGE_BYTES)
     connection.pragma("max_page_count", limits.max_pages)
     _migrate(connection, path)
+    with contextlib.suppress(apsw.Error):
+        # After a crash the log may still hold what was erased. Where there is no room for this, it is cut later.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _set_pragmas(connection: apsw.Connection) -> None:
