@@ -31,13 +31,14 @@ from tiktok_forwarder.ports import DocumentStore, SecretBox
 from tiktok_forwarder.service.accept import Acceptor, SubjectHash
 from tiktok_forwarder.service.activity import Activity
 from tiktok_forwarder.service.api_keys import ApiKeys
+from tiktok_forwarder.service.audit import Audit
 from tiktok_forwarder.service.check import ConnectionCheck
 from tiktok_forwarder.service.connections import Connections
 from tiktok_forwarder.service.dead_letters import DeadLetters
 from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
-from tiktok_forwarder.service.erasure import Erasures
+from tiktok_forwarder.service.erasure import PersonErasure
 from tiktok_forwarder.service.inputs import Inputs
 from tiktok_forwarder.service.key_rotation import KeyRotation
 from tiktok_forwarder.service.loop_watch import LoopWatch
@@ -101,8 +102,11 @@ class Application:
         self.pausing = Pausing(store, self._clock, self.connections)
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
         self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
+        self.audit = Audit(store, self._clock)
         self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
-        self.erasures = Erasures(store, store, self._clock, self.connections, self.activity, subject_hash)
+        self.person_erasure = PersonErasure(
+            store, self._clock, self.connections, self.activity, subject_hash, self.audit
+        )
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self._loop_watch = LoopWatch(self._clock, telemetry)
         self.api = build_api(self, local_caller)

@@ -103,8 +103,8 @@ async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd:
         assert await service.application.store.replay(DeadLetterFilter(), time.time_ns() // 1_000_000) == OTHERS
         _, again = await api(service, "POST", "/api/erase", person)
         assert (again["events"], again["activity_records"]) == (0, 0)
-        _, records = await api(service, "GET", "/api/erasures")
-        assert records == [receipt, again]
+        _, entries = await api(service, "GET", "/api/audit")
+        assert [entry["what"] for entry in entries] == [again, receipt]
     assert found_in(tmp_path) == []
     logged = "".join(capfd.readouterr()).encode()
     assert [trace for trace in traces() if trace in logged] == []
@@ -160,7 +160,7 @@ async def test_an_identity_that_no_event_can_have_erases_nothing(tmp_path: Path)
         assert (status, len(told)) == (422, 3)
         assert "no-address" not in str(told)
         assert (await api(service, "POST", "/api/erase", {"email": " "}))[0] == 422
-        assert await api(service, "GET", "/api/erasures") == (200, [])
+        assert await api(service, "GET", "/api/audit") == (200, [])
 
 
 def test_the_command_erases_and_asks_first(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

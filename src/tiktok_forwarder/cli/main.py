@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "erase": _Entry("erase_command", "erase", "Erase a person's events."),
     "backup": _Entry("backup_command", "backup", "Copy the database, also while a service uses it."),
     "restore": _Entry("backup_command", "restore", "Put a backup in the database's place."),
+    "audit": _Entry("audit_command", "audit", "Show who erased, replayed and discarded."),
     "keys": _Entry("keys_command", "keys", "Change the key that stored secrets are encrypted with."),
     "api-keys": _Entry("api_keys_command", "api_keys", "Make, list and revoke API keys."),
     "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),

@@ -15,6 +15,7 @@ from tiktok_forwarder.http.api_types import (
 )
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.ports import DeadLetterFilter
+from tiktok_forwarder.service.audit import AuditedAction
 from tiktok_forwarder.service.dead_letters import Selection
 
 _EVENT_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -51,18 +52,21 @@ async def _show(call: Call) -> DeadLetterDetail:
 
 
 async def _replay(call: Call) -> TouchedView:
-    return await _touch(call, call.parts.dead_letters.replay)
+    return await _touch(call, "replay", call.parts.dead_letters.replay)
 
 
 async def _discard(call: Call) -> TouchedView:
-    return await _touch(call, call.parts.dead_letters.discard)
+    return await _touch(call, "discard", call.parts.dead_letters.discard)
 
 
-async def _touch(call: Call, change: Any) -> TouchedView:
+async def _touch(call: Call, action: AuditedAction, change: Any) -> TouchedView:
     given: DeadLetterSelection = call.body
     which = _filter(call, given)
     run = call.parts.dead_letters.selection if given.dry_run else change
     selection: Selection = await run(which)
+    if not given.dry_run:
+        what = {"count": selection.count, "by_reason": selection.by_reason, "connection_id": which.connection_id}
+        await call.parts.audit.record(action, call.who, what)
     return TouchedView(selection.count, selection.by_reason, given.dry_run, _warning(selection))
 
 

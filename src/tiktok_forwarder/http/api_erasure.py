@@ -1,6 +1,5 @@
-"""The API's endpoints of erasure: a person's events out of the service, and the record of that."""
+"""The API's endpoint of erasure: a person's events out of the service."""
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -25,15 +24,10 @@ class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 async def _erase(call: Call) -> Erasure:
     given: EraseBody = call.body
-    erasure: Erasure = await call.parts.erasures.erase(
+    erasure: Erasure = await call.parts.person_erasure.erase(
         Person(given.email, given.phone, given.external_id, given.mpid), call.who
     )
     return erasure
-
-
-async def _erasures(call: Call) -> Sequence[Erasure]:
-    erasures: Sequence[Erasure] = await call.parts.erasures.all()
-    return erasures
 
 
 ERASURE_ENDPOINTS: Final = (
@@ -47,14 +41,5 @@ ERASURE_ENDPOINTS: Final = (
         _erase,
         body=EraseBody,
         can_refuse=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/erasures",
-        "list_erasures",
-        "When, by whom and by what kinds of identity persons were erased; not who they were.",
-        "admin",
-        list[Erasure],
-        _erasures,
     ),
 )

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tiktok_forwarder.http.api_types import ConnectionStatus, NewKeyBody, RemovedView, StatusView
+from msgspec import structs
+
+from tiktok_forwarder.http.api_types import AuditQuery, ConnectionStatus, NewKeyBody, RemovedView, StatusView
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
 from tiktok_forwarder.service.api_keys import ApiKey, NewApiKey
+from tiktok_forwarder.service.audit import AuditEntry
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
 from tiktok_forwarder.service.key_rotation import Rotation
 
@@ -55,8 +58,14 @@ async def _revoke_key(call: Call) -> RemovedView:
     return RemovedView(revoked.id, revoked.name)
 
 
+async def _audit(call: Call) -> list[AuditEntry]:
+    entries: list[AuditEntry] = await call.parts.audit.latest(call.query.limit)
+    return entries
+
+
 async def _rotate_encryption_key(call: Call) -> Rotation:
     rotation: Rotation = await call.parts.key_rotation.rotate()
+    await call.parts.audit.record("rotate_encryption_key", call.who, structs.asdict(rotation))
     return rotation
 
 
@@ -74,6 +83,16 @@ SERVICE_ENDPOINTS: Final = (
         body=NewKeyBody,
         status=201,
         can_refuse=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/audit",
+        "list_audit",
+        "Who erased, replayed, discarded and changed the encryption key, and when; newest first.",
+        "admin",
+        list[AuditEntry],
+        _audit,
+        query=AuditQuery,
     ),
     Endpoint(
         "POST",

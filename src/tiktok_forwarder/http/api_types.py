@@ -164,6 +164,10 @@ class TouchedView(Struct, frozen=True):
     warning: str = ""
 
 
+class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
 class NewKeyBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     scope: Scope = "read"

@@ -1,18 +1,17 @@
 """Erasing a person: every event about them that is here, and what the activity tells of them."""
 
-import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.mapping.identity import IdentityKind, digest_of_identity, digests_of_identity
 from tiktok_forwarder.mparticle.values import text_of
-from tiktok_forwarder.ports import Clock, DocumentStore, EventStore
+from tiktok_forwarder.ports import Clock, EventStore
 from tiktok_forwarder.service.accept import SubjectHash
 from tiktok_forwarder.service.activity import Activity
+from tiktok_forwarder.service.audit import Audit
 from tiktok_forwarder.service.connections import Connections
 
 
@@ -29,10 +28,8 @@ class Person(Struct, frozen=True):
 
 
 class Erasure(Struct, frozen=True):
-    """What was erased, when and by whom; of the person only by what kinds of identity they were looked for."""
+    """How many were erased; of the person only by what kinds of identity they were looked for."""
 
-    erased_at_ms: int
-    erased_by: str
     identities: list[str]
     events: int
     activity_records: int
@@ -47,24 +44,24 @@ _UNUSABLE: Final[dict[IdentityKind, str]] = {
 }
 
 
-class Erasures:
-    """Erases, and keeps a record of each time that it did."""
+class PersonErasure:
+    """Erases persons, and has each time in the audit."""
 
     def __init__(
         self,
         store: EventStore,
-        documents: DocumentStore,
         clock: Clock,
         connections: Connections,
         activity: Activity,
         subject_hash: SubjectHash,
+        audit: Audit,
     ) -> None:
         self._store = store
-        self._documents = documents
         self._clock = clock
         self._connections = connections
         self._activity = activity
         self._subject_hash = subject_hash
+        self._audit = audit
 
     async def erase(self, person: Person, erased_by: str) -> Erasure:
         """Waiting, leased and dead events, and their activity. Doing it twice changes nothing.
@@ -75,21 +72,9 @@ class Erasures:
         # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
         records = await self._activity.erase(subjects)
         events = await self._store.erase(subjects, self._clock.now_ms())
-        erasure = Erasure(self._clock.now_ms(), erased_by, identities, events, records)
-        await self._documents.put_document(
-            "audit",
-            f"er_{secrets.token_hex(8)}",
-            msgspec.json.encode(erasure),
-            expected_revision=0,
-            changed_by=erased_by,
-            now_ms=erasure.erased_at_ms,
-        )
+        erasure = Erasure(identities, events, records)
+        await self._audit.record("erase", erased_by, structs.asdict(erasure))
         return erasure
-
-    async def all(self) -> Sequence[Erasure]:
-        """Oldest first."""
-        documents = await self._documents.list_documents("audit")
-        return [msgspec.json.decode(each.body, type=Erasure) for each in documents]
 
     def _subjects(self, person: Person) -> tuple[list[str], Collection[int]]:
         found: dict[str, set[str]] = {}

@@ -1,0 +1,20 @@
+"""`audit`: who did what that no other history tells."""
+
+from pathlib import Path
+
+import click
+
+from tiktok_forwarder.cli.api_client import call
+from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.output import print_lines
+
+
+@click.command(short_help="Show who erased, replayed and discarded.")
+@config_options
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Newest entries to print.")
+def audit(config_file: Path | None, data_dir: Path | None, limit: int) -> None:
+    """Print the latest entries, newest first, one JSON object a line.
+
+    Changes of connections, with access tokens, are in `connections history`.
+    """
+    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", f"/api/audit?limit={limit}"))

@@ -1,0 +1,44 @@
+"""The audit: who did what that no other history tells. Entries are added and never changed."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.ports import Clock, DocumentStore
+
+AuditedAction = Literal["erase", "replay", "discard", "rotate_encryption_key"]
+"""Changes of connections, inputs and API keys, and pauses, are in the histories of those."""
+
+
+class AuditEntry(Struct, frozen=True):
+    """`what` tells counts and conditions; never an identity or a secret."""
+
+    at_ms: int
+    by: str
+    action: AuditedAction
+    what: Mapping[str, Any]
+
+
+class Audit:
+    def __init__(self, documents: DocumentStore, clock: Clock) -> None:
+        self._documents = documents
+        self._clock = clock
+
+    async def record(self, action: AuditedAction, by: str, what: Mapping[str, Any]) -> None:
+        entry = AuditEntry(self._clock.now_ms(), by, action, what)
+        await self._documents.put_document(
+            "audit",
+            f"au_{secrets.token_hex(8)}",
+            msgspec.json.encode(entry),
+            expected_revision=0,
+            changed_by=by,
+            now_ms=entry.at_ms,
+        )
+
+    async def latest(self, limit: int) -> list[AuditEntry]:
+        """Newest first."""
+        documents = await self._documents.list_documents("audit")
+        return [msgspec.json.decode(each.body, type=AuditEntry) for each in documents[: -limit - 1 : -1]]
