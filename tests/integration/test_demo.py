@@ -18,7 +18,10 @@ DEMO = [sys.executable, "-m", "tiktok_forwarder", "demo"]
 @pytest.mark.slow
 @pytest.mark.xdist_group("demo")
 def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
-    """The service is killed in the middle: it comes back, and every acknowledged event is accounted for."""
+    """The service is killed in the middle: it comes back, and every acknowledged event is accounted for.
+
+    A second demo in the same folder is refused, rather than empty it.
+    """
     log = tmp_path / "demo-data" / "sandbox.jsonl"
     with subprocess.Popen(
         [*DEMO, "--seconds", "12"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -27,11 +30,15 @@ def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
         assert demo.stdout is not None
         pid = re.search(r"kill -9 (\d+)", demo.stdout.readline() + demo.stdout.readline())
         assert pid is not None
+        second = subprocess.run(DEMO, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
         os.kill(int(pid[1]), signal.SIGKILL)
         told, _ = demo.communicate(timeout=50)
     assert demo.returncode == 0, told
+    assert (second.returncode, second.stdout) == (2, "")
+    assert "demo-data is in use by another process" in second.stderr
     assert told.count("every acknowledged event is accounted for") == 2
     assert "service started again 1×" in told
+    assert "WARNING" not in told
     delivered = {
         (each["event_source_id"], each["event"], each["event_id"])
         for each in map(json.loads, log.read_text().splitlines())

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from tiktok_forwarder.domain.errors import ConfigurationError
 
-_LOCK_FILE: Final = "forwarder.lock"
+LOCK_FILE: Final = "forwarder.lock"
 
 
 class DirectoryLock:
@@ -21,7 +21,7 @@ class DirectoryLock:
     def __enter__(self) -> Self:
         """Raises `ConfigurationError` when another process holds the directory, or it cannot be written."""
         try:
-            descriptor = os.open(self._directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigurationError([f"data_dir: {self._directory} cannot be locked: {error.strerror}"]) from None
         try:

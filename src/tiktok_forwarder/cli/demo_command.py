@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tiktok_forwarder.adapters.directory_lock import LOCK_FILE, DirectoryLock
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.cli.options import settings_from
 from tiktok_forwarder.demo.run import Plan, run_demo
@@ -28,7 +29,7 @@ def demo(seconds: float | None, folder: Path) -> None:
 
     Exit status 1 if the books do not balance at the end.
     """
-    _empty(folder)
+    _claim(folder)
     service_dir = folder / "service"
     settings = settings_from(None, data_dir=service_dir)
 
@@ -36,7 +37,9 @@ def demo(seconds: float | None, folder: Path) -> None:
         return call_running(settings, method, path, body)
 
     try:
-        balances = run_demo(Plan(folder, service_dir, seconds, ask))
+        with DirectoryLock(folder):
+            _empty(folder, service_dir)
+            balances = run_demo(Plan(folder, service_dir, seconds, ask))
     except ImportError as error:
         raise ConfigurationError(
             [f"the demo needs the package {error.name}: pip install 'tiktok-forwarder[demo]'"]
@@ -45,11 +48,19 @@ def demo(seconds: float | None, folder: Path) -> None:
         raise SystemExit(1)
 
 
-def _empty(folder: Path) -> None:
-    """Raises `ConfigurationError` rather than empty a folder that no demo made."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / _MARK).exists():
-            raise ConfigurationError([f"--folder: {folder} holds something that no demo put there: choose another"])
-        shutil.rmtree(folder)
+def _claim(folder: Path) -> None:
+    """Raises `ConfigurationError` rather than use a folder that no demo made."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise ConfigurationError([f"--folder: {folder} holds something that no demo put there: choose another"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()
+
+
+def _empty(folder: Path, service_dir: Path) -> None:
+    """All but the mark and the lock. Raises `ConfigurationError` while a service still runs in it."""
+    if service_dir.exists():
+        with DirectoryLock(service_dir):
+            shutil.rmtree(service_dir)
+    for each in folder.iterdir():
+        if each.name not in (_MARK, LOCK_FILE):
+            each.unlink()

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -69,6 +70,8 @@ def sdk_poster(base_url: str, key: str, secret: str) -> Poster:
     from urllib3.exceptions import HTTPError  # noqa: PLC0415  # comes with the SDK
 
     configuration = mparticle.Configuration()
+    # While the service is away the client under the SDK logs each of its own attempts: the table says it in one line.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     configuration.host = f"{base_url}/v2"
     configuration.api_key = key
     configuration.api_secret = secret
