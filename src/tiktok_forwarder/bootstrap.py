@@ -12,7 +12,7 @@ from tiktok_forwarder.adapters.activity_file import ActivityFile
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
 from tiktok_forwarder.adapters.key_ring import KeyRing
 from tiktok_forwarder.adapters.memory_store import MemoryStore
-from tiktok_forwarder.adapters.sqlite_backup import Backup, back_up, check_backup, restore
+from tiktok_forwarder.adapters.sqlite_backup import Backup, back_up, check_backup, remove_database, restore
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
@@ -241,6 +241,9 @@ def restore_from(settings: Settings, file: Path, *, overwrite: bool) -> Backup:
             raise ConfigurationError(
                 [f"{settings.data_dir}: holds a database already; --force replaces it, and what waits in it is lost"]
             )
+        if settings.activity_file is not None:
+            # It is about other events, and hashed with the key of the database that goes: no erasure would find them.
+            remove_database(settings.activity_file)
         return restore(file, settings.database_file)
 
 

@@ -21,6 +21,9 @@ def test_a_backup_moves_to_another_directory_with_its_key(run: Run, tmp_path: Pa
     assert run("backup", file, "--data-dir", first)[0] == 2
     assert run("backup", file, "--data-dir", first, "--force")[0] == 0
     assert run("restore", file, "--data-dir", first)[0] == 2
+    assert (first / "activity.db").exists()
+    assert run("restore", file, "--data-dir", first, "--force")[0] == 0
+    assert not (first / "activity.db").exists()
     assert run("restore", file, "--data-dir", second)[0] == 0
     status, _, err = run("inputs", "list", "--data-dir", second)
     assert (status, "the key file is missing" in err) == (2, True)

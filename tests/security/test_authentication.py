@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, Service, basic, fresh_batch, running_service
+from tiktok_forwarder.http.api import ENDPOINTS
+from tiktok_forwarder.http.endpoint import plain_path
 from tiktok_forwarder.http.failures import MOST_FAILURES, WINDOW_SECONDS, FailedAuthentications, source_of
 
 SOURCE = Path(__file__).parents[2] / "src" / "tiktok_forwarder"
@@ -102,6 +104,18 @@ async def test_what_answers_without_credentials(service: Service) -> None:
     assert (await service.request("GET", "/api/openapi.json")).status == 401
     proxied = {"X-Forwarded-For": "198.51.100.1"}
     assert (await service.request("GET", "/metrics", headers=proxied)).status == 403
+
+
+async def test_no_answer_of_the_api_may_be_kept_or_taken_for_a_page(service: Service) -> None:
+    """Refusals included: `no-store`, `nosniff`, and JSON."""
+    key = (await service.application.api_keys.make("k", "admin", "test")).key
+    addresses = [(each.method, plain_path(each.path).replace("{", "").replace("}", "")) for each in ENDPOINTS]
+    for method, path in [*addresses, ("GET", "/api/openapi.json"), ("GET", "/api/nothing"), ("PUT", "/api/status")]:
+        for headers in ({}, {"Authorization": f"Bearer {key}"}):
+            answer = await service.request(method, path, b"[" if method != "GET" else None, headers)
+            assert answer.headers["Cache-Control"] == "no-store", (method, path, answer.status)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff", (method, path, answer.status)
+            assert answer.headers["Content-Type"] == "application/json", (method, path, answer.status)
 
 
 async def test_every_way_in_compares_in_constant_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,15 @@ def restore(file: Path, database: Path) -> Backup:
     return structs.replace(backup, file=str(database))
 
 
+def remove_database(database: Path) -> None:
+    """With its log; one that is not there is no error. Raises `ConfigurationError`."""
+    try:
+        for suffix in ("", *_SIDE_FILES):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError([f"{database}: cannot be removed: {error.strerror}"]) from None
+
+
 @contextlib.contextmanager
 def _written(file: Path) -> Iterator[Path]:
     """A file beside the wanted one, which takes its place once it is whole and on the disk."""
