@@ -23,7 +23,7 @@ class StoreLimits(Struct, frozen=True):
 
     New events are refused above `append_bytes`: the rest is the reserve, in which deliveries can still be marked and
     dead letters kept. One connection may hold up to `connection_bytes`. The write-ahead log is written back at
-    `checkpoint_pages`; one transaction takes up about `transaction_bytes`.
+    `checkpoint_pages`; one transaction takes up about `transaction_bytes`. `disk_reserve_bytes` are kept from others.
     """
 
     max_pages: int
@@ -31,6 +31,11 @@ class StoreLimits(Struct, frozen=True):
     connection_bytes: int
     checkpoint_pages: int
     transaction_bytes: int
+
+    @property
+    def disk_reserve_bytes(self) -> int:
+        """What a log of full size may add to the database, and a transaction to the log."""
+        return self.checkpoint_pages * PAGE_BYTES + self.transaction_bytes
 
 
 def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
+from tiktok_forwarder.adapters.disk_reserve import DiskReserve
 from tiktok_forwarder.adapters.lease_book import LeaseBook
 from tiktok_forwarder.adapters.sqlite_lanes import Lane, LaneFigures, Lanes, Place
 from tiktok_forwarder.adapters.sqlite_limits import StoreLimits
@@ -27,6 +30,8 @@ class StoreState:
         self.seen = SeenEvents(connection)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
         self.latest_ms = 0
+        self.disk_reserve = DiskReserve(Path(connection.filename).with_suffix(".reserve"), limits.disk_reserve_bytes)
+        self.disk_reserve.take()
         # The size of what was last refused for want of room; 0 once something was taken again.
         self.refused_bytes = 0
         self._page_bytes: int = connection.pragma("page_size")
@@ -36,7 +41,15 @@ class StoreState:
 
     def is_full(self) -> bool:
         """Whether what was last refused would be refused again."""
-        return self.used_bytes() + self.refused_bytes >= self.limits.append_bytes
+        return self.used_bytes() + self.refused_bytes >= self.limits.append_bytes or not self.disk_reserve.take()
+
+    def give_up_disk_reserve(self) -> bool:
+        """Whether that made room on the disk. What the log holds is written back with it, so that it need not grow."""
+        if not self.disk_reserve.give_up():
+            return False
+        with suppress(apsw.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return True
 
     def used_bytes(self) -> int:
         """Pages in use; those that were freed will be filled again."""
@@ -88,10 +101,10 @@ class Transaction:
         self._undo.append(undo)
 
     def takes(self, size_bytes: int) -> bool:
-        """Whether there is room for so much more without using the reserve; if so, it is taken."""
+        """Whether there is room for so much more without using either reserve; if so, it is taken."""
         if self._room_bytes is None:
             self._room_bytes = self.state.limits.append_bytes - self.state.used_bytes()
-        has_room = size_bytes <= self._room_bytes
+        has_room = size_bytes <= self._room_bytes and self.state.disk_reserve.take()
         self.state.refused_bytes = 0 if has_room else size_bytes
         if has_room:
             self._room_bytes -= size_bytes

@@ -120,6 +120,7 @@ class SqliteWriter:
             _tell(looks)
         with contextlib.suppress(apsw.Error):
             self._state.connection.close()
+        self._state.disk_reserve.give_up()
 
     def _next_jobs(self) -> tuple[list[_Job], bool]:
         """Wait for one, then take all that are there, as far as one transaction should hold; whether it is the end."""
@@ -141,6 +142,9 @@ class SqliteWriter:
         try:
             self._commit(changes)
         except Exception as error:
+            if isinstance(error, apsw.FullError | apsw.IOError) and self._state.give_up_disk_reserve():
+                self._make(changes)
+                return
             if len(changes) == 1:
                 changes[0].error = self._told(error, changes[0].without_room)
                 return
