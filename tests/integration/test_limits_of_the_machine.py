@@ -1,4 +1,4 @@
-"""The machine going wrong around a service: a loop that is held up, no more descriptors, a clock that jumps."""
+"""The machine going wrong around a service: a loop that is held up, no more descriptors."""
 
 import asyncio
 import json
@@ -11,10 +11,7 @@ import pytest
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
 from tiktok_forwarder.adapters.system_clock import SystemClock
-from tiktok_forwarder.sandbox import Http
 from tiktok_forwarder.service.loop_watch import LoopWatch
-
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
 
 
 class Lags:
@@ -53,36 +50,6 @@ def test_running_out_of_descriptors_passes(tmp_path: Path) -> None:
             each.close()
         assert _until_accepted(service, "after") == 202
         _until_delivered(data_dir, 2)
-        assert service.end() == 0
-
-
-@pytest.mark.slow
-def test_a_clock_that_jumps_neither_delays_nor_expires(tmp_path: Path) -> None:
-    """An hour back, a month forth, and back again, while events wait for TikTok.
-
-    None of those that could be sent is given up; what is old by the clock as it is told so far is dropped for that.
-    """
-    data_dir, clock = tmp_path / "data", tmp_path / "clock"
-    clock.write_text("+0")
-    add_shop(data_dir)
-    faked = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "1.5",
-        "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "1.5",
-    }
-    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
-        sandbox.ask(lambda tiktok: tiktok.script.for_requests(Http(status=503, times=None)))
-        for jump in ("-1h", "+30d", "+0"):
-            assert service.post(fresh_batch(f"before {jump}")) == 202
-            time.sleep(0.5)
-            clock.write_text(jump)
-            time.sleep(0.5)
-        sandbox.ask(lambda tiktok: tiktok.script.clear())
-        totals = _until_delivered(data_dir, 2)
-        assert totals.get("dead_lettered", 0) == 0
         assert service.end() == 0
 
 
