@@ -1,5 +1,6 @@
 """The activity's file: bounded, private, and never a reason to fail."""
 
+import itertools
 import os
 import sqlite3
 import stat
@@ -217,12 +218,12 @@ async def test_without_a_place_it_lives_in_memory(unwritable: Path) -> None:
 async def test_writing_never_waits(path: Path) -> None:
     """While another holds the file, writes return at once; beyond a bound they are refused, and none is lost."""
     file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    # Made beforehand: while they were made, the thread could give up on one and make room for another.
+    writes = [write_of(*(record(number) for number in range(1000))) for _ in range(24)]
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        taken = 0
         began = time.monotonic()
-        while file.write(write_of(*(record(number) for number in range(1000)))):
-            taken += 1
+        taken = sum(itertools.takewhile(bool, map(file.write, writes)))
         elapsed_seconds = time.monotonic() - began
         other.execute("ROLLBACK")
     # One more may be in the thread's hands already, which waits for the other for up to the busy timeout.
