@@ -183,8 +183,11 @@ class EventStore(Protocol):
         """Give unsettled events back, untouched and due as before. A lease already lost is no error."""
         ...
 
-    async def next_due_ms(self, connection_id: str) -> int | None:
-        """When the connection's first unleased event is due (0: now); None if it has none."""
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
+        """When the connection's first unleased event is due (0: now); None if it has none.
+
+        What was scheduled by a clock that was set back since is due now.
+        """
         ...
 
     async def counts(self) -> Mapping[str, QueueCounts]:

@@ -21,7 +21,7 @@ async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None
         await rig.accept(ids(1))
         for number, delay_seconds in enumerate((10, 20, 40, 80, 160, 300, 300), start=1):
             await retries(rig, number)
-            due_ms = await rig.store.next_due_ms("c")
+            due_ms = await rig.store.next_due_ms("c", rig.clock.now_ms())
             assert due_ms is not None
             assert abs(due_ms - rig.clock.now_ms() - delay_seconds * 1000) < 1000
             rig.clock.advance(delay_seconds - 1)

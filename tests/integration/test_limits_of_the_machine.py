@@ -1,9 +1,10 @@
-"""The machine going wrong around a service: a loop that is held up, no more descriptors."""
+"""The machine going wrong around a service: a loop that is held up, no more descriptors, a clock that jumps."""
 
 import asyncio
 import json
 import socket
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
 from tiktok_forwarder.adapters.system_clock import SystemClock
+from tiktok_forwarder.sandbox import Http
 from tiktok_forwarder.service.loop_watch import LoopWatch
+
+_FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
 
 
 class Lags:
@@ -51,6 +55,42 @@ def test_running_out_of_descriptors_passes(tmp_path: Path) -> None:
         assert _until_accepted(service, "after") == 202
         _until_delivered(data_dir, 2)
         assert service.end() == 0
+
+
+@pytest.mark.slow
+def test_a_clock_that_was_ahead_keeps_no_event_back(tmp_path: Path) -> None:
+    """An event whose next attempt was set by a clock a month ahead is sent soon after the clock is right again."""
+    data_dir, clock = tmp_path / "data", tmp_path / "clock"
+    clock.write_text("+0")
+    add_shop(data_dir)
+    faked = {
+        "LD_PRELOAD": str(_FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # Two attempts fail; a third under the clock that is ahead would be the last.
+        "TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "6",
+        "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "6",
+    }
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
+        sandbox.ask(lambda tiktok: tiktok.script.for_requests(Http(status=503, times=2)))
+        assert service.post(fresh_batch("1")) == 202
+        _until_requested(sandbox.url, 1)
+        clock.write_text("+30d")
+        _until_requested(sandbox.url, 2)
+        clock.write_text("+0")
+        assert _until_delivered(data_dir, 1).get("dead_lettered", 0) == 0
+        assert service.end() == 0
+
+
+def _until_requested(sandbox_url: str, requests: int) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        with urllib.request.urlopen(f"{sandbox_url}/sandbox/counts", timeout=5) as answer:  # noqa: S310  # loopback
+            if json.load(answer)["requests"] >= requests:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _until_accepted(service: ServiceProcess, event_id: str) -> int:

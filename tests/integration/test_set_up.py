@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "set-up"
 TOOLS = ("sh", "cat", "chmod", "dirname", "env", "grep", "mkdir", "touch")
-DEBIAN_TOOLS = ("curl", "strace")
+DEBIAN_TOOLS = ("curl", "faketime", "strace")
 
 # Makes a "virtual environment" whose pip only writes down what it was asked, and lacks ensurepip until it is installed.
 PYTHON = f"""#!/bin/sh

@@ -140,7 +140,8 @@ class Lane:
         group.fill(self._due(now_ms), self._put_back, places)
         return sorted(group.events, key=lambda event: event.event_no)
 
-    def next_due_ms(self) -> int | None:
+    def next_due_ms(self, now_ms: int) -> int | None:
+        self._heed_clock(now_ms)
         self._skip_gone()
         if self._fresh:
             return 0

@@ -87,9 +87,9 @@ class MemoryStore(MemoryDocuments):
     async def release(self, lease: Lease) -> None:
         self._leases.release(lease)
 
-    async def next_due_ms(self, connection_id: str) -> int | None:
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
         self._leases.expire()
-        dues = (lane.next_due_ms() for lane in self._lanes.get(connection_id, ()))
+        dues = (lane.next_due_ms(now_ms) for lane in self._lanes.get(connection_id, ()))
         return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
     async def counts(self) -> Mapping[str, QueueCounts]:

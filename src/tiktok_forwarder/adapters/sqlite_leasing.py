@@ -18,7 +18,6 @@ def lease(
     state: StoreState, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float
 ) -> Lease | None:
     state.leases.expire()
-    state.latest_ms = now_ms
     for lane in state.lanes.of_connection(connection_id):
         if lane.unleased and (group := _next_group(state, lane, limits, now_ms)).events:
             state.lanes.had_turn(lane)
@@ -29,9 +28,9 @@ def lease(
     return None
 
 
-def next_due_ms(state: StoreState, connection_id: str) -> int | None:
+def next_due_ms(state: StoreState, connection_id: str, now_ms: int) -> int | None:
     state.leases.expire()
-    dues = (_next_due_ms(state, lane) for lane in state.lanes.of_connection(connection_id) if lane.unleased)
+    dues = (_next_due_ms(state, lane, now_ms) for lane in state.lanes.of_connection(connection_id) if lane.unleased)
     return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
 
@@ -52,12 +51,12 @@ def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int)
     return group
 
 
-def _next_due_ms(state: StoreState, lane: Lane) -> int | None:
+def _next_due_ms(state: StoreState, lane: Lane, now_ms: int) -> int | None:
     fresh = {"lane_no": lane.lane_no, "from_no": lane.fresh_from}
     with closing(run(state.connection, "fresh_numbers", fresh)) as numbers:
         if any(event_no not in lane.leased for (event_no,) in numbers):
             return 0
-    with closing(run(state.connection, "due_by_clock_change", _clock_change(state, lane))) as rows:
+    with closing(run(state.connection, "due_by_clock_change", _clock_change(lane, now_ms))) as rows:
         if any(row[1] not in lane.leased for row in rows):
             return 0
     with closing(run(state.connection, "returned_keys", _returned(lane))) as keys:
@@ -70,8 +69,8 @@ def _returned(lane: Lane) -> dict[str, int]:
     return {"lane_no": lane.lane_no, "from_ms": from_ms, "from_no": from_no}
 
 
-def _clock_change(state: StoreState, lane: Lane) -> dict[str, int]:
-    return {"lane_no": lane.lane_no, "latest_ms": state.latest_ms + CLOCK_TOLERANCE_MS}
+def _clock_change(lane: Lane, now_ms: int) -> dict[str, int]:
+    return {"lane_no": lane.lane_no, "latest_ms": now_ms + CLOCK_TOLERANCE_MS}
 
 
 class _Group:
@@ -100,7 +99,7 @@ class _Group:
         passed = self._add("due_returned", {**_returned(self._lane), "now_ms": now_ms}, at_most)
         if passed is not None:
             self._lane.returned_from = (passed[0], passed[1] + 1)
-        self._add("due_by_clock_change", _clock_change(self._state, self._lane), at_most)
+        self._add("due_by_clock_change", _clock_change(self._lane, now_ms), at_most)
 
     def _add(self, statement: str, bindings: Mapping[str, int], at_most: int) -> tuple[int, int] | None:
         """Take events while there is room; returns the last key that was taken, or found in somebody's hands."""

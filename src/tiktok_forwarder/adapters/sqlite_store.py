@@ -103,8 +103,8 @@ class SqliteStore(SqliteDocuments):
     async def release(self, lease: Lease) -> None:
         await self._writer.look(lambda state: state.leases.release(lease))
 
-    async def next_due_ms(self, connection_id: str) -> int | None:
-        return await self._writer.look(lambda state: sqlite_leasing.next_due_ms(state, connection_id))
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
+        return await self._writer.look(lambda state: sqlite_leasing.next_due_ms(state, connection_id, now_ms))
 
     # --- what there is -----------------------------------------------------------------------------------------------
 

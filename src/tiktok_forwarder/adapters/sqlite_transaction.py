@@ -29,7 +29,6 @@ class StoreState:
         self.leases: LeaseBook[Place] = LeaseBook(monotonic)
         self.seen = SeenEvents(connection)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
-        self.latest_ms = 0
         self.disk_reserve = DiskReserve(Path(connection.filename).with_suffix(".reserve"), limits.disk_reserve_bytes)
         self.disk_reserve.take()
         # The size of what was last refused for want of room; 0 once something was taken again.

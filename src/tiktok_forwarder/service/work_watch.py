@@ -50,7 +50,7 @@ class WorkWatch:
 
     async def event_is_due(self) -> bool:
         """False after a wait, at whose end things may have changed."""
-        due_ms = await self._store.next_due_ms(self._connection_id)
+        due_ms = await self._store.next_due_ms(self._connection_id, self._clock.now_ms())
         if due_ms is None:
             await self.woken_within(self._policy.recheck_seconds)
             return False
@@ -62,8 +62,8 @@ class WorkWatch:
 
     async def group_is_ready(self) -> bool:
         """Like `event_is_due`, and the group is full or its oldest event has waited `max_wait_seconds`."""
-        due_ms = await self._store.next_due_ms(self._connection_id)
         now_ms = self._clock.now_ms()
+        due_ms = await self._store.next_due_ms(self._connection_id, now_ms)
         if due_ms is None or due_ms > now_ms:
             return await self.event_is_due()
         hold_seconds = self._policy.max_wait_seconds - self._waited_seconds(due_ms, now_ms)
