@@ -1,33 +1,17 @@
-"""Fixtures of the crash tests: a data directory to begin with, how much is done, and the seed of what is random."""
+"""Fixtures of the crash tests: how much is done, and the seed of what is random."""
 
 import os
 import random
-import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.crash.accounting import Account
-from tests.integration.service_process import add_shop
 
 Show = Callable[[str, Account], None]
 SOAK_VARIABLE = "SOAK"
 SEED_VARIABLE = "CRASH_SEED"
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with an input and a connection, made by the command line once."""
-    directory = tmp_path_factory.mktemp("prepared") / "data"
-    add_shop(directory)
-    return directory
-
-
-@pytest.fixture
-def data_dir(prepared: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(prepared, tmp_path / "data"))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,6 @@ from tests.integration.service_process import (
     PROGRAM,
     SandboxThread,
     ServiceProcess,
-    add_shop,
     command,
     environment,
     serving,
@@ -53,19 +51,6 @@ class Senders:
         self._stopping.set()
         for thread in self.threads:
             thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with an input and a connection, made by the command line once."""
-    directory = tmp_path_factory.mktemp("prepared") / "data"
-    add_shop(directory)
-    return directory
-
-
-@pytest.fixture
-def data_dir(prepared: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(prepared, tmp_path / "data"))
 
 
 def until_delivered(sandbox_log: Path, ids: set[str], seconds: float = 15) -> list[str]:

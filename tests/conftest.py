@@ -1,0 +1,21 @@
+"""Fixtures of every test that runs the service as a process."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.service_process import add_shop
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with an input and a connection, made by the command line once."""
+    directory = tmp_path_factory.mktemp("prepared") / "data"
+    add_shop(directory)
+    return directory
+
+
+@pytest.fixture
+def data_dir(prepared: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared, tmp_path / "data"))
