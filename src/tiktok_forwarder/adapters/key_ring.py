@@ -9,8 +9,8 @@ from tiktok_forwarder.adapters.secret_box import (
     key_id_of,
     load_key,
     read_key,
-    sync_directory,
 )
+from tiktok_forwarder.adapters.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 
@@ -97,7 +97,7 @@ def _next_to(key_file: Path) -> Path:
 def _put_in_place(key_file: Path) -> None:
     try:
         _next_to(key_file).replace(key_file)
-        sync_directory(key_file.parent)
+        sync(key_file.parent)
     except OSError as error:
         raise ConfigurationError(
             [f"{key_file}: the new key cannot be put in its place: {error.strerror}; keep {_next_to(key_file)}"]

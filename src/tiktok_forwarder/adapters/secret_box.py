@@ -11,6 +11,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tiktok_forwarder.adapters.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 
 KEY_BYTES: Final = 32
@@ -113,21 +114,12 @@ def create_key(key_file: Path) -> bytes:
             file.write(base64.urlsafe_b64encode(key).decode() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        sync_directory(key_file.parent)
+        sync(key_file.parent)
     except OSError as error:
         # Half a key would be taken for a damaged one at the next start; nothing has been encrypted with it yet.
         key_file.unlink(missing_ok=True)
         raise _unwritable(key_file, error) from None
     return key
-
-
-def sync_directory(directory: Path) -> None:
-    """The file's name must be as durable as what is encrypted with its key."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(key_file: Path, error: OSError) -> ConfigurationError:

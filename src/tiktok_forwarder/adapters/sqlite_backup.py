@@ -11,6 +11,7 @@ import apsw
 from msgspec import Struct, structs
 
 from tiktok_forwarder.adapters.sqlite_file import APPLICATION_ID, open_reader
+from tiktok_forwarder.adapters.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.sql import migrations
 
@@ -95,23 +96,15 @@ def _written(file: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(file)
-        _sync(file.parent)
+        sync(file.parent)
     except (OSError, apsw.Error) as error:
         raise ConfigurationError([f"{file}: cannot be written: {error}"]) from None
     finally:
         for suffix in ("", "-journal", *_SIDE_FILES):
             with contextlib.suppress(OSError):
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(file: Path, why: str) -> ConfigurationError:
