@@ -138,12 +138,17 @@ class MovedClock:
 
     def __init__(self) -> None:
         self._ahead_seconds = 0.0
+        self._set_seconds = 0.0
+
+    def set_wall(self, seconds: float) -> None:
+        """Only the time of day, as an administrator sets it."""
+        self._set_seconds += seconds
 
     def advance(self, seconds: float) -> None:
         self._ahead_seconds += seconds
 
     def now_ms(self) -> int:
-        return round((time.time() + self._ahead_seconds) * 1000)
+        return round((time.time() + self._ahead_seconds + self._set_seconds) * 1000)
 
     def monotonic_seconds(self) -> float:
         return time.monotonic() + self._ahead_seconds

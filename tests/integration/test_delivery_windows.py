@@ -3,8 +3,11 @@
 from aiohttp import web
 from msgspec.structs import replace
 
-from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids
+from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids, take_all
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.outcome import Settlements
 from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.ports import Lease
 
 HOUR_SECONDS = 3600.0
 REAL_SCHEDULE = replace(QUICK, retry=RetryPolicy(jitter=0.0))
@@ -150,3 +153,23 @@ async def test_attempts_follow_the_script_of_each_event() -> None:
         await rig.until_empty()
     assert {event_id: rig.tiktok.event_ids.count(event_id) for event_id in lengths} == lengths
     assert (await rig.total("delivered"), await rig.total("dead_lettered")) == (20, 4)
+
+
+async def test_a_clock_set_back_while_an_outcome_is_kept_delays_nothing() -> None:
+    """The due time was reckoned by the clock as it was: the store is told that, however late it takes the outcome."""
+    async with delivery_rig() as rig:
+        failures = [500, 500]
+        rig.tiktok.judge = lambda received: web.Response(status=failures.pop()) if failures else take_all(received)
+        intact = rig.store.settle
+
+        async def late(lease: Lease, settlements: Settlements, now_ms: int) -> None:
+            if len(failures) == 1 and not rig.witness.failures:
+                rig.clock.set_wall(-30 * 24 * HOUR_SECONDS)
+                raise StoreUnavailable("busy")
+            await intact(lease, settlements, now_ms)
+
+        rig.store.settle = late  # type: ignore[method-assign]  # the store, in trouble for a moment
+        await rig.accept(ids(1))
+        await rig.until_empty()
+    assert [str(error) for error in rig.witness.failures] == ["busy"]
+    assert len(rig.tiktok.requests) == 3

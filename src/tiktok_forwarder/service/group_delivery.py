@@ -170,9 +170,11 @@ class GroupDelivery:
             if not self._had_success:
                 self._refusals.dead_letters += self._refused
             return
-        due_ms = self._parts.clock.now_ms() + round(self._parts.policy.probe_seconds * 2000)
+        now_ms = self._parts.clock.now_ms()
+        due_ms = now_ms + round(self._parts.policy.probe_seconds * 2000)
         await self._lease.settle(
-            {event_no: Retry(due_ms, refusal.answer, counts=False) for event_no, refusal in self._refused.items()}
+            {event_no: Retry(due_ms, refusal.answer, counts=False) for event_no, refusal in self._refused.items()},
+            now_ms,
         )
 
 
@@ -193,7 +195,8 @@ async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, p
             )
             return False
         may_have_arrived = isinstance(verdict, TryLater) and verdict.may_have_arrived
-        due_ms = parts.clock.now_ms() + round(parts.policy.probe_seconds * 2000)
+        now_ms = parts.clock.now_ms()
+        due_ms = now_ms + round(parts.policy.probe_seconds * 2000)
         retry = Retry(due_ms, verdict.answer, counts=False, may_have_arrived=may_have_arrived)
-        await lease.settle({event.event_no: retry for event in events})
+        await lease.settle({event.event_no: retry for event in events}, now_ms)
     return False

@@ -87,14 +87,21 @@ class HeldLease:
             {
                 event.event_no: after_failure(policy, verdict, self._history(event, now_ms), now_ms, chance)
                 for event in events
-            }
+            },
+            now_ms,
         )
 
-    async def settle(self, settlements: Settlements) -> None:
-        """A store in trouble is tried again for a while: an outcome that is not kept means sending twice."""
+    async def settle(self, settlements: Settlements, decided_at_ms: int | None = None) -> None:
+        """A store in trouble is tried again for a while: an outcome that is not kept means sending twice.
+
+        Retries need the time from which their due times were reckoned: the clock may have been set since, and the store
+        would not know that they lie too far ahead.
+        """
+        if decided_at_ms is None:
+            decided_at_ms = self._parts.clock.now_ms()
         for wait_seconds in (self._parts.policy.trouble_wait_seconds * 2**n for n in range(_SETTLE_TRIES)):
             try:
-                await self._parts.store.settle(self._lease, settlements, self._parts.clock.now_ms())
+                await self._parts.store.settle(self._lease, settlements, decided_at_ms)
             except StoreUnavailable as error:
                 self._parts.observer.failed(self._lease.connection_id, error)
                 await asyncio.sleep(wait_seconds)
