@@ -20,6 +20,8 @@ from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
 from tiktok_forwarder.service.activity_records import Record, RecordFilter
 from tiktok_forwarder.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 Books = dict[tuple[str, str, str], int]
 
 

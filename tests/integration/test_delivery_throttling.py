@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, take_all
 from tiktok_forwarder.ports import GroupLimits, Lease
 
+pytestmark = pytest.mark.slow
+
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 
 
