@@ -22,7 +22,11 @@ def main(chosen: Sequence[str]) -> int:
         return 2
     for name in chosen or names:
         print(f"== {name}")
-        importlib.import_module(f"bench.{_PREFIX}{name}").run()
+        try:
+            importlib.import_module(f"bench.{_PREFIX}{name}").run()
+        except RuntimeError as error:
+            print(f"the benchmark {name} stopped: {error}", file=sys.stderr)
+            return 1
         print(flush=True)
     return 0
 

@@ -49,7 +49,7 @@ class Process:
     """A child that says its address on one of its streams; stopped by SIGTERM at the end of its `with` block."""
 
     def __init__(self, arguments: list[str], cores: set[int], **variables: str) -> None:
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed with the process
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIKTOK_FORWARDER_")}
         self.started_at = time.perf_counter()
         with pinned(cores):
@@ -71,8 +71,9 @@ class Process:
         return f"http://127.0.0.1:{self.port}"
 
     def said(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        # The child writes through the same file offset: a seek here would have it write over its own lines.
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     def _said_port(self) -> int:
         while (found := _ADDRESS.search(said := self.said())) is None:
