@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tiktok_forwarder.adapters.activity_file import ActivityFile
+from tiktok_forwarder.adapters.argon2_hasher import Argon2Hasher
 from tiktok_forwarder.adapters.directory_lock import DirectoryLock
 from tiktok_forwarder.adapters.key_ring import KeyRing
 from tiktok_forwarder.adapters.memory_store import MemoryStore
@@ -34,6 +35,7 @@ from tiktok_forwarder.service.api_keys import ApiKeys
 from tiktok_forwarder.service.audit import Audit
 from tiktok_forwarder.service.check import ConnectionCheck
 from tiktok_forwarder.service.connections import Connections
+from tiktok_forwarder.service.console_access import ConsoleAccess
 from tiktok_forwarder.service.dead_letters import DeadLetters
 from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
@@ -44,6 +46,7 @@ from tiktok_forwarder.service.key_rotation import KeyRotation
 from tiktok_forwarder.service.loop_watch import LoopWatch
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
+from tiktok_forwarder.service.users import Users
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
 _SUBJECT_KEY: Final = "subject_key"
@@ -103,6 +106,8 @@ class Application:
         self.deletion = ConnectionDeletion(self.connections, store, self._clock)
         self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
         self.audit = Audit(store, self._clock)
+        self._users = Users(store, self._clock, Argon2Hasher())
+        self.console_access = ConsoleAccess(self._users, self.audit, self._clock)
         self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
         self.person_erasure = PersonErasure(
             store, self._clock, self.connections, self.activity, subject_hash, self.audit
@@ -117,11 +122,17 @@ class Application:
     def port(self) -> int:
         return self._servers.port if self._servers is not None else self._settings.port
 
+    @property
+    def console_base(self) -> str:
+        """The console's address as a browser on this machine, or behind the declared proxy, has it."""
+        return self._settings.console_url or f"http://127.0.0.1:{self.port}"
+
     async def load(self) -> None:
         """Read inputs and connections. Raises `ConfigurationError` and `SecretUnreadable`."""
         await self.inputs.load()
         await self.connections.load()
         await self.api_keys.load()
+        await self._users.load()
         await self.deletion.sweep()
 
     async def start(self) -> None:
@@ -175,8 +186,8 @@ class Application:
     async def _exposition(self) -> bytes:
         figures = self._telemetry.figures
         with contextlib.suppress(StoreUnavailable):
-            figures.totals = await self.store.totals()
-            figures.counts = await self.store.counts()
+            books = await self.store.books()
+            figures.totals, figures.counts = books.totals, books.counts
         figures.statuses = self.statuses()
         figures.testing = [each.id for each in self.connections.all() if each.test_event_code is not None]
         figures.now_ms = self._clock.now_ms()

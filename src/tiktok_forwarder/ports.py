@@ -34,6 +34,20 @@ class SecretBox(Protocol):
         ...
 
 
+class PasswordHasher(Protocol):
+    """Slow by intention, so to be called in a thread. The parameters stand in each hash: they can be raised later."""
+
+    def hash(self, password: bytes) -> str: ...
+
+    def verify(self, password: bytes, known: str) -> bool:
+        """Whether the password is the one of this hash."""
+        ...
+
+    def is_current(self, known: str) -> bool:
+        """Whether a hash was made with today's parameters."""
+        ...
+
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +161,13 @@ class TotalsRow(Struct, frozen=True):
     count: int
 
 
+class Books(Struct, frozen=True):
+    """Totals and what the store holds, of one moment: they balance."""
+
+    totals: Sequence[TotalsRow]
+    counts: Mapping[str, QueueCounts]
+
+
 class EventStore(Protocol):
     """The durable queue. Backoff, rate limits and pauses are the deliverer's business, not the store's.
 
@@ -195,6 +216,10 @@ class EventStore(Protocol):
         ...
 
     async def totals(self) -> Sequence[TotalsRow]: ...
+
+    async def books(self) -> Books:
+        """`totals` and `counts` as they stood between two changes."""
+        ...
 
     async def dead_letters(
         self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0

@@ -1,6 +1,7 @@
 """Process settings: declared once, read from a TOML file and then the environment, and able to explain themselves."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,10 @@ ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
-SettingKind = Literal["text", "path", "integer", "number", "choice"]
+# A host name or address and at most a port.
+_HTTPS_ADDRESS: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_address"]
 
 
 class Setting(Struct, frozen=True):
@@ -35,6 +39,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "host", "text", "127.0.0.1", "Address to listen on. Put a proxy with TLS in front of any other than loopback."
     ),
     Setting("port", "integer", 8090, "Port to listen on; 0 takes any free one.", 0, 65535),
+    Setting(
+        "console_url",
+        "https_address",
+        "",
+        "Address of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: it answers this "
+        "machine only.",
+    ),
     Setting("data_dir", "path", "data", "Directory of the database, the key file and the socket of the command line."),
     Setting(
         "store",
@@ -91,6 +102,7 @@ class Settings(Struct, frozen=True):
 
     host: str
     port: int
+    console_url: str
     data_dir: Path
     store: str
     max_store_bytes: int
@@ -207,6 +219,12 @@ def _checked(setting: Setting, given: object) -> str | int | float | None:
         return text if text or (given == "" and setting.default == "") else None
     if setting.kind == "choice":
         return str(given) if given in setting.choices else None
+    if setting.kind == "https_address":
+        return _https_address(given)
+    return _number(setting, given)
+
+
+def _number(setting: Setting, given: object) -> float | None:
     try:
         number = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else math.nan
     except (ValueError, OverflowError):
@@ -218,7 +236,14 @@ def _checked(setting: Setting, given: object) -> str | int | float | None:
     return number
 
 
+def _https_address(given: object) -> str | None:
+    address = given.strip().lower().rstrip("/") if isinstance(given, str) else " "
+    return address if not address or _HTTPS_ADDRESS.fullmatch(address) else None
+
+
 def _allowed(setting: Setting) -> str:
+    if setting.kind == "https_address":
+        return "https:// and a host, without a path, or empty"
     if setting.kind == "choice":
         return f"one of {', '.join(setting.choices)}"
     if setting.kind in ("text", "path"):

@@ -19,6 +19,30 @@ async def _half_leased(rig: Rig) -> tuple[object, dict[int, Delivered]]:
     return lease, {each.event_no: Delivered() for each in lease.events}
 
 
+async def test_books_balance_while_everything_changes(rig: Rig) -> None:
+    """Totals and counts that are asked for together are of one moment, whatever is under way."""
+
+    async def change(name: str) -> None:
+        for n in range(60):
+            await rig.append(*[event(f"{name}-{n}-{m}") for m in range(5)])
+            await asyncio.sleep(0)
+            if (lease := await rig.lease()) is not None:
+                await rig.store.settle(lease, {each.event_no: Delivered() for each in lease.events[:3]}, T0)
+                await rig.store.release(lease)
+
+    changes = asyncio.gather(change("one"), change("two"))
+    looks = 0
+    while not changes.done():
+        books = await rig.store.books()
+        totals = {row.counter: row.count for row in books.totals}
+        waiting = books.counts["a"].waiting if books.counts else 0
+        assert totals.get("accepted", 0) == waiting + totals.get("delivered", 0)
+        looks += 1
+        await asyncio.sleep(0)
+    await changes
+    assert looks > 10
+
+
 async def test_deletion_of_a_connection_meets_a_settlement(rig: Rig) -> None:
     """Each event is counted once, as delivered or as a dead letter."""
     lease, delivered = await _half_leased(rig)

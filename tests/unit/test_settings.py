@@ -86,6 +86,21 @@ def test_a_number_too_large_for_anything_is_refused(tmp_path: Path) -> None:
         load_settings(file, {})
 
 
+@pytest.mark.parametrize(
+    "text", ["http://forwarder.example.com", "forwarder.example.com", "https://", "https://a/b", "https://a b", "x" * 9]
+)
+def test_the_consoles_address_must_be_one_with_tls(text: str) -> None:
+    """Passwords cross no network in the clear."""
+    with pytest.raises(ConfigurationError, match=r"console_url is .*, but must be https:// and a host"):
+        load_settings(None, {"TIKTOK_FORWARDER_CONSOLE_URL": text})
+
+
+def test_the_consoles_address_is_written_in_one_way() -> None:
+    """As browsers write an origin."""
+    settings = load_settings(None, {"TIKTOK_FORWARDER_CONSOLE_URL": " HTTPS://Forwarder.Example.com:8443/ "})
+    assert settings.console_url == "https://forwarder.example.com:8443"
+
+
 def test_an_empty_key_file_setting_means_the_default() -> None:
     """The one setting that may be empty says where it then points."""
     settings = load_settings(None, {"TIKTOK_FORWARDER_ENCRYPTION_KEY_FILE": ""})

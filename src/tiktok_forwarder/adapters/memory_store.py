@@ -22,6 +22,7 @@ from tiktok_forwarder.domain.outcome import (
 from tiktok_forwarder.ports import (
     Admission,
     Arrivals,
+    Books,
     DeadLetter,
     DeadLetterFilter,
     GroupLimits,
@@ -100,6 +101,9 @@ class MemoryStore(MemoryDocuments):
 
     async def totals(self) -> Sequence[TotalsRow]:
         return [TotalsRow(*key, number) for key, number in sorted(self._totals.items()) if number]
+
+    async def books(self) -> Books:
+        return Books(await self.totals(), await self.counts())
 
     async def troubles(self) -> Sequence[str]:
         return ["full"] if self._held() + self._wanted >= self._max_events else []

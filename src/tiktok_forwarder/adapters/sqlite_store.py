@@ -32,6 +32,7 @@ from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.ports import (
     Admission,
     Arrivals,
+    Books,
     DeadLetter,
     DeadLetterFilter,
     GroupLimits,
@@ -112,7 +113,10 @@ class SqliteStore(SqliteDocuments):
         return await self._writer.look(_counts)
 
     async def totals(self) -> Sequence[TotalsRow]:
-        return await self._writer.look(lambda state: [TotalsRow(*row) for row in state.rows("totals")])
+        return await self._writer.look(_totals)
+
+    async def books(self) -> Books:
+        return await self._writer.look(lambda state: Books(_totals(state), _counts(state)))
 
     async def troubles(self) -> Sequence[str]:
         if self._writer.trouble:
@@ -181,6 +185,10 @@ class SqliteStore(SqliteDocuments):
 
 def _after(some: Callable[[Transaction, int], Step], after_no: int) -> Callable[[Transaction], Step]:
     return lambda transaction: some(transaction, after_no)
+
+
+def _totals(state: StoreState) -> list[TotalsRow]:
+    return [TotalsRow(*row) for row in state.rows("totals")]
 
 
 def _counts(state: StoreState) -> dict[str, QueueCounts]:

@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "restore": _Entry("backup_command", "restore", "Put a backup in the database's place."),
     "audit": _Entry("audit_command", "audit", "Show who erased, replayed and discarded."),
     "keys": _Entry("keys_command", "keys", "Change the key that stored secrets are encrypted with."),
+    "console-link": _Entry("console_link_command", "console_link", "Print a link into the console."),
+    "users": _Entry("users_command", "users", "Add, list and remove the console's users."),
     "api-keys": _Entry("api_keys_command", "api_keys", "Make, list and revoke API keys."),
     "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
     "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints locally."),

@@ -29,6 +29,7 @@ from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.http.api_erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.http.api_service import SERVICE_ENDPOINTS
+from tiktok_forwarder.http.api_users import USER_ENDPOINTS
 from tiktok_forwarder.http.body import Receive, Send
 from tiktok_forwarder.http.body import Scope as HttpScope
 from tiktok_forwarder.http.endpoint import Endpoint, decoded_call, json_answer, may, plain_path, refusal
@@ -44,6 +45,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *ACTIVITY_ENDPOINTS,
     *ERASURE_ENDPOINTS,
     *SERVICE_ENDPOINTS,
+    *USER_ENDPOINTS,
 )
 BY_COMMAND_LINE: Final = "command line"
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from tiktok_forwarder.http.api_types import AuditQuery, ConnectionStatus, NewKeyBody, RemovedView, StatusView
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
-from tiktok_forwarder.ports import QueueCounts, TotalsRow
+from tiktok_forwarder.ports import Books, QueueCounts, TotalsRow
 from tiktok_forwarder.service.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.service.audit import AuditEntry
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
@@ -16,11 +16,11 @@ from tiktok_forwarder.service.key_rotation import Rotation
 
 
 async def _status(call: Call) -> StatusView:
-    totals = await call.parts.store.totals()
-    counts = await call.parts.store.counts()
+    books: Books = await call.parts.store.books()
     statuses: Mapping[str, DeliveryStatus] = call.parts.statuses()
     connections = [
-        _status_of(each, totals, counts.get(each.id), statuses.get(each.id)) for each in call.parts.connections.all()
+        _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
+        for each in call.parts.connections.all()
     ]
     return StatusView(call.parts.is_running, list(await call.parts.store.troubles()), connections)
 

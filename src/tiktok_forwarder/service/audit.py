@@ -9,8 +9,21 @@ from msgspec import Struct
 
 from tiktok_forwarder.ports import Clock, DocumentStore
 
-AuditedAction = Literal["erase", "replay", "discard", "rotate_encryption_key"]
-"""Changes of connections, inputs and API keys, and pauses, are in the histories of those."""
+AuditedAction = Literal[
+    "erase",
+    "replay",
+    "discard",
+    "rotate_encryption_key",
+    "login",
+    "login_failed",
+    "login_refused",
+    "set_password",
+    "console_link",
+]
+"""Changes of connections, inputs, users and API keys, and pauses, are in the histories of those.
+
+`login_refused` is a login that was throttled, the first of a series: its password was not looked at.
+"""
 
 
 class AuditEntry(Struct, frozen=True):

@@ -1,0 +1,66 @@
+"""`users`: who may log in to the console."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from tiktok_forwarder.cli.api_client import call, call_running
+from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.service.users import ROLES
+
+_role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What they may do.")
+
+
+@click.group(short_help="Add, list and remove the console's users.")
+def users() -> None:
+    """Users log in to the console. A viewer looks at everything; an admin also changes everything."""
+
+
+@users.command("list")
+@config_options
+def list_users(config_file: Path | None, data_dir: Path | None) -> None:
+    """Print the users, one JSON object a line."""
+    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", "/api/users"))
+
+
+@users.command()
+@config_options
+@click.argument("name")
+@_role
+def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
+    """Add the user NAME, and print the link with which they set their password.
+
+    It takes a running service: the link lives in its memory, works once and holds for a day.
+    """
+    settings = settings_from(config_file, data_dir=data_dir)
+    link = call_running(settings, "POST", "/api/users", {"name": name, "role": role})
+    click.echo(f"{link['base']}{link['path']}")
+
+
+@users.command("set-role")
+@config_options
+@click.argument("name")
+@click.argument("role", type=click.Choice(ROLES))
+def set_role(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
+    """Make the user NAME a viewer or an admin."""
+    _print(call(settings_from(config_file, data_dir=data_dir), "PATCH", _one(name), {"role": role}))
+
+
+@users.command()
+@config_options
+@click.argument("name")
+def remove(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+    """Remove the user NAME; their sessions end."""
+    _print(call(settings_from(config_file, data_dir=data_dir), "DELETE", _one(name)))
+
+
+def _one(name: str) -> str:
+    return f"/api/users/{quote(name, safe='')}"
+
+
+def _print(answer: Any) -> None:
+    click.echo(json.dumps(answer))

@@ -1,0 +1,81 @@
+"""Passwords of the console's users: what may be one, and how it is kept."""
+
+import asyncio
+import secrets
+import unicodedata
+from itertools import product
+from typing import Final
+
+from tiktok_forwarder.ports import PasswordHasher
+
+SHORTEST: Final = 8
+LONGEST: Final = 128
+# One at a time: hashing may cost a core, and events need the other.
+_AT_ONCE: Final = 1
+
+_WORDS: Final = (
+    "password", "passwort", "passw0rd", "p@ssword", "p@ssw0rd", "welcome", "willkommen", "letmein", "admin",
+    "administrator", "qwerty", "qwertyuiop", "qwertz", "qwertzuiop", "asdfghjkl", "azerty", "abc", "abcd", "abcdef",
+    "abcdefgh", "iloveyou", "monkey", "dragon", "sunshine", "princess", "football", "baseball", "superman", "batman",
+    "shadow", "master", "michael", "jordan", "summer", "winter", "spring", "autumn", "secret", "changeme", "default",
+    "login", "access", "trustno", "starwars", "computer", "internet", "whatever", "freedom", "hello", "ninja",
+    "mustang", "tiktok", "mparticle", "marketing", "company", "test", "testing", "guest", "root", "user", "demo",
+)  # fmt: skip
+_ENDINGS: Final = (
+    "", "1", "12", "123", "1234", "12345", "123456", "12345678", "123456789", "1!", "123!", "!", "!!", "01", "11",
+    "00", "99", "69", "007", "2020", "2021", "2022", "2023", "2024", "2025", "2026", "2026!", "2025!",
+)  # fmt: skip
+_RUNS: Final = (
+    "0123456789", "1234567890", "9876543210", "12345678", "123456789", "87654321", "11223344", "1q2w3e4r", "1qaz2wsx",
+    "q1w2e3r4", "qazwsxedc", "zaq12wsx", "1q2w3e4r5t", "qweasdzxc", "asdfasdf", "qwerqwer", "abcd1234", "a1b2c3d4",
+)  # fmt: skip
+_COMMON: Final = frozenset(
+    [*_RUNS, *(word + ending for word, ending in product(_WORDS, _ENDINGS)), *(word * 2 for word in _WORDS)]
+)
+
+
+def password_problems(password: str, user_name: str) -> list[str]:
+    """Why this cannot be the password of this user; empty if it can."""
+    text = _normal(password)
+    if not SHORTEST <= len(text) <= LONGEST:
+        return [f"password: must be {SHORTEST} to {LONGEST} characters; 15 or more are better"]
+    plain = text.lower()
+    if plain in _COMMON or len(set(plain)) <= 2:  # such as aaaaaaaa and abababab
+        return ["password: is one of the first that others would try; choose another"]
+    if user_name and user_name.strip().lower() in (plain, plain.rstrip("0123456789!")):
+        return ["password: must not be the name of its user"]
+    return []
+
+
+class PasswordHashes:
+    """Made and compared in a thread."""
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._nobodys = ""
+
+    async def of(self, password: str) -> str:
+        async with self._at_once:
+            return await asyncio.to_thread(self._hasher.hash, _bytes(password))
+
+    async def fits(self, password: str, known: str) -> bool:
+        """Whether the password is the one of this hash. Without a hash it costs the same, and is no."""
+        given = _bytes(password if len(password) <= LONGEST else "")
+        async with self._at_once:
+            self._nobodys = self._nobodys or await asyncio.to_thread(self._hasher.hash, secrets.token_bytes(16))
+            fits = await asyncio.to_thread(self._hasher.verify, given, known or self._nobodys)
+        return fits and bool(known)
+
+    def is_current(self, known: str) -> bool:
+        """Whether a hash was made with today's parameters."""
+        return self._hasher.is_current(known)
+
+
+def _normal(password: str) -> str:
+    # One keyboard writes ü as one character, another as two.
+    return unicodedata.normalize("NFC", password)
+
+
+def _bytes(password: str) -> bytes:
+    return _normal(password).encode("utf-8", "surrogateescape")

@@ -1,0 +1,66 @@
+"""Sessions of the console: in memory, so that a restart ends them all."""
+
+import secrets
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct
+
+IDLE_SECONDS: Final = 30 * 60.0
+LONGEST_SECONDS: Final = 12 * 3600.0
+_MOST_SESSIONS: Final = 1000
+
+
+class Session(Struct):
+    """`csrf_token` is what every form of the session carries. Times are monotonic seconds."""
+
+    user_id: str
+    csrf_token: str
+    begun_seconds: float = 0.0
+    used_seconds: float = 0.0
+
+
+class Sessions:
+    """By the digest of their reference, which only the browser has. `monotonic` tells seconds."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._by_digest: dict[bytes, Session] = {}
+
+    def open(self, user_id: str) -> tuple[str, Session]:
+        """A new session with its reference: 256 random bits. Beyond a thousand the one unused for longest ends."""
+        now = self._monotonic()
+        if len(self._by_digest) >= _MOST_SESSIONS:
+            del self._by_digest[min(self._by_digest, key=lambda each: self._by_digest[each].used_seconds)]
+        reference = secrets.token_urlsafe(32)
+        session = Session(user_id, secrets.token_urlsafe(32), now, now)
+        self._by_digest[_digest(reference)] = session
+        return reference, session
+
+    def find(self, reference: str) -> Session | None:
+        """None once it was unused for half an hour, or is half a day old. To find it is to use it."""
+        digest = _digest(reference)
+        session = self._by_digest.get(digest)
+        if session is None:
+            return None
+        now = self._monotonic()
+        if now - session.used_seconds > IDLE_SECONDS or now - session.begun_seconds > LONGEST_SECONDS:
+            del self._by_digest[digest]
+            return None
+        session.used_seconds = now
+        return session
+
+    def close(self, reference: str) -> None:
+        self._by_digest.pop(_digest(reference), None)
+
+    def close_all_of(self, user_id: str, but: str = "") -> None:
+        """End a user's sessions, except the one of this reference."""
+        kept = self._by_digest.get(_digest(but))
+        for digest, session in list(self._by_digest.items()):
+            if session.user_id == user_id and session is not kept:
+                del self._by_digest[digest]
+
+
+def _digest(reference: str) -> bytes:
+    return sha256(reference.encode("utf-8", "surrogateescape")).digest()
