@@ -1,6 +1,7 @@
 """The repository keeps its own promises: locked libraries, documented rooms and words, tests that say what for."""
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from tiktok_forwarder.service.delivery_roles import DeliveryCondition, VerdictKi
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tiktok_forwarder"
 REQUIREMENTS = ROOT / "requirements"
+VENDOR = PACKAGE / "console" / "static" / "vendor" / "vendor.toml"
+NPM = ROOT / "tests" / "browser"
 SETS = ("runtime", "demo", "dev")
 DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 
@@ -34,6 +37,12 @@ def locked(name: str) -> dict[str, str]:
 def asked_for(name: str) -> list[str]:
     """The lines of an `.in` file that name libraries."""
     return [line for line in (REQUIREMENTS / f"{name}.in").read_text().splitlines() if line and line[0] not in "#-"]
+
+
+def taken_from_npm() -> set[str]:
+    """The packages in the vendor directory, and those that the browser tests use."""
+    vendored = {each["name"] for each in tomllib.loads(VENDOR.read_text())["package"]}
+    return vendored.union(json.loads((NPM / "package.json").read_text())["devDependencies"])
 
 
 def library(requirement: str) -> str:
@@ -60,6 +69,15 @@ def test_every_locked_library_has_hashes_and_no_address(name: str) -> None:
     assert INDEX_ADDRESS.findall(text) == []
 
 
+def test_every_locked_npm_package_has_a_hash_and_no_address() -> None:
+    """What the browser tests load is exact too, and comes from wherever the reader gets npm's packages."""
+    packages = json.loads((NPM / "package-lock.json").read_text())["packages"]
+    asked = json.loads((NPM / "package.json").read_text())["devDependencies"]
+    assert packages.pop("")["devDependencies"] == asked
+    assert sorted(packages) == sorted(f"node_modules/{name}" for name in asked)
+    assert [name for name, each in packages.items() if "resolved" in each or not each["integrity"]] == []
+
+
 def test_the_sets_agree_on_versions() -> None:
     """Service, demo and tests run with the same versions, so that the tests are about what people run."""
     dev = locked("dev")
@@ -82,10 +100,10 @@ def test_the_package_asks_for_what_the_runtime_set_asks_for() -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_every_library_has_its_reason(name: str) -> None:
     """`docs/dependencies.md` has a line for each library, and for none that is gone."""
-    lines = re.findall(r"^\| ([a-z0-9._-]+) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    lines = re.findall(r"^\| ([a-z0-9@/._-]+) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     assert [each for each in map(library, asked_for(name)) if lines.count(each) != 1] == []
-    everything = {library(each) for each_set in SETS for each in asked_for(each_set)}
-    assert set(lines) - everything == {"library"}
+    everything = {library(each) for each_set in SETS for each in asked_for(each_set)} | taken_from_npm()
+    assert set(lines) - {"library"} == everything
 
 
 def test_every_module_says_what_it_is() -> None:
