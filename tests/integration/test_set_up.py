@@ -14,8 +14,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "set-up"
-TOOLS = ("sh", "cat", "chmod", "dirname", "env", "grep", "mkdir", "touch")
-DEBIAN_TOOLS = ("curl", "faketime", "strace")
+TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "env", "grep", "mkdir", "touch")
+DEBIAN_TOOLS = ("chromium", "curl", "faketime", "strace")
 
 # Makes a "virtual environment" whose pip only writes down what it was asked, and lacks ensurepip until it is installed.
 PYTHON = f"""#!/bin/sh
@@ -35,6 +35,11 @@ esac
 """
 OLD_PYTHON = '#!/bin/sh\ncase "$*" in *version_info*) exit 1 ;; esac\n'
 APT_GET = '#!/bin/sh\necho "apt-get $*" >>"$ROOM/calls"\ncase "$*" in install*) touch "$ROOM/ensurepip" ;; esac\n'
+NPM = """#!/bin/sh
+echo "npm $*" >>"$ROOM/calls"
+[ ! -e "$ROOM/offline" ] || exit 1
+mkdir -p tests/browser/node_modules
+"""
 SUDO = '#!/bin/sh\necho sudo >>"$ROOM/calls"\n[ "$1" != -n ] || shift\nexec "$@"\n'
 
 
@@ -53,14 +58,21 @@ class Scratch:
         for name in ("demo", "dev"):
             (self.checkout / "requirements" / f"{name}.txt").write_text("example==1\n")
         (self.checkout / "pyproject.toml").touch()
+        (self.checkout / "tests" / "browser").mkdir(parents=True)
+        self.npm_lock.write_text("{}")
         (self.room / "bin").mkdir()
         for tool in TOOLS:
             (self.room / "bin" / tool).symlink_to(str(shutil.which(tool)))
         (self.room / "calls").touch()
         self.command("python3", PYTHON)
+        self.command("npm", NPM)
         self.command("id", "#!/bin/sh\necho 1000\n")
         for tool in DEBIAN_TOOLS:
             self.command(tool, "#!/bin/sh\n")
+
+    @property
+    def npm_lock(self) -> Path:
+        return self.checkout / "tests" / "browser" / "package-lock.json"
 
     def command(self, name: str, text: str) -> None:
         path = self.room / "bin" / name
@@ -127,6 +139,35 @@ def test_the_tests_get_their_tools_from_debian(tool: str, scratch: Scratch) -> N
     assert any(call.startswith("apt-get install") and call.endswith(tool) for call in scratch.calls())
 
 
+def test_the_browser_tests_get_their_npm_packages(scratch: Scratch) -> None:
+    """They are installed as locked, with no script of theirs run, and anew when the lock changes; not for the demo."""
+    scratch.has_ensurepip()
+    assert scratch.set_up("demo").returncode == 0
+    assert not any(call.startswith("npm") for call in scratch.calls())
+    assert scratch.set_up("dev").returncode == 0
+    [call] = [each for each in scratch.calls() if each.startswith("npm")]
+    assert call.startswith("npm ci --prefix tests/browser --ignore-scripts ")
+    scratch.npm_lock.write_text('{"lockfileVersion": 3}')
+    assert scratch.set_up("dev").returncode == 0
+    assert scratch.calls() == [call]
+
+
+def test_npm_comes_from_debian_where_there_is_none(scratch: Scratch) -> None:
+    """A machine without npm gets it once; one that has the npm packages needs no npm any more."""
+    scratch.has_ensurepip()
+    (scratch.room / "bin" / "npm").unlink()
+    (scratch.room / "npm").write_text(NPM)
+    scratch.command("apt-get", APT_GET + 'cat "$ROOM/npm" >"$ROOM/bin/npm" && chmod +x "$ROOM/bin/npm"\n')
+    scratch.command("sudo", SUDO)
+    run = scratch.set_up("dev")
+    assert run.returncode == 0, run.stderr
+    assert "installing the Debian package npm (the browser tests get axe-core by it)" in run.stderr
+    assert any(call.startswith("npm ci") for call in scratch.calls())
+    (scratch.room / "bin" / "npm").unlink()
+    assert scratch.set_up("dev").returncode == 0
+    assert scratch.calls() == []
+
+
 def test_without_apt_one_line_says_what_is_missing(scratch: Scratch) -> None:
     """On other systems the missing piece is named, and nothing is made."""
     run = scratch.set_up("demo")
@@ -165,6 +206,21 @@ def test_without_a_network_the_lock_file_is_named_and_the_next_run_tries_again(s
     assert "pip could not install requirements/demo.txt" in run.stderr
     (scratch.room / "offline").unlink()
     assert scratch.set_up("demo").returncode == 0
+
+
+def test_without_npms_registry_the_lock_file_is_named_and_the_next_run_tries_again(scratch: Scratch) -> None:
+    """A failed npm leaves no mark behind, not even where an older installation is."""
+    scratch.has_ensurepip()
+    assert scratch.set_up("dev").returncode == 0
+    scratch.npm_lock.write_text('{"lockfileVersion": 3}')
+    (scratch.room / "offline").touch()
+    run = scratch.set_up("dev")
+    assert run.returncode == 1
+    assert "npm could not install tests/browser/package-lock.json" in run.stderr
+    (scratch.room / "offline").unlink()
+    scratch.calls()
+    assert scratch.set_up("dev").returncode == 0
+    assert any(call.startswith("npm ci") for call in scratch.calls())
 
 
 def test_a_second_run_does_nothing(scratch: Scratch) -> None:
