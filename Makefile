@@ -58,4 +58,4 @@ lock: ## bring requirements/*.txt up to date with their .in files; ARGS=--upgrad
 	done
 
 clean: ## remove the virtual environment, the demo's state and every cache
-	rm -rf .venv demo-data dist build .coverage .*_cache .hypothesis
+	rm -rf .venv demo-data dist build .coverage .*_cache .hypothesis tests/browser/node_modules tests/browser/screenshots

@@ -1,0 +1,42 @@
+"""Fixtures of the browser tests. These are plain functions: Playwright brings an event loop of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.console import Console
+from tests.browser.watched_browser import WatchedBrowser, launched, told
+from tests.integration.service_process import SandboxThread, serving
+
+
+# Not for the whole session: as long as Playwright runs, its event loop counts as this thread's, and no other can start,
+# so it ends before a test of another directory begins.
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[WatchedBrowser]:
+    """Opens pages. The test fails if one of them reports an error or asks another host for anything."""
+    watched = WatchedBrowser(chromium)
+    yield watched
+    watched.close()
+    assert watched.faults == [], told(watched.faults)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    with SandboxThread() as thread:
+        yield thread
+
+
+@pytest.fixture
+def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
+    with serving(data_dir, sandbox.url) as service:
+        yield Console(f"http://127.0.0.1:{service.port}", data_dir, sandbox, service)
