@@ -18,6 +18,8 @@ from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.console.api import console_caller
+from tiktok_forwarder.console.app import build_console
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.http.api import build_api, caller_with_key, local_caller
@@ -138,7 +140,8 @@ class Application:
     async def start(self) -> None:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
         keyed_api = build_api(self, caller_with_key(self.api_keys))
-        front = Front(self._ingest, keyed_api, self._not_ready, self._exposition)
+        console = build_console(build_api(self, console_caller), self.console_access, self._settings.console_url)
+        front = Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
         self._servers = Servers(
             guarded(front, self._telemetry),
             guarded(self.api, self._telemetry),

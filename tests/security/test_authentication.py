@@ -92,11 +92,11 @@ def test_a_source_is_what_the_socket_says(client: object, source: str) -> None:
 
 
 async def test_what_answers_without_credentials(service: Service) -> None:
-    """Health and readiness; metrics on this machine; nothing else, whatever the method."""
+    """Health and readiness; metrics on this machine; the console's pages for coming in; nothing else."""
     open_to_all = {("GET", "/healthz"): 200, ("GET", "/readyz"): 200, ("GET", "/metrics"): 200}
     for (method, path), status in open_to_all.items():
         assert (await service.request(method, path)).status == status
-    for path in ("/", "/api", "/docs", "/openapi.json", "/admin", "/.env", "/metrics/", "/v1/events", "/static/x"):
+    for path in ("/api", "/docs", "/openapi.json", "/admin", "/.env", "/metrics/", "/v1/events", "/static/x"):
         assert (await service.request("GET", path)).status == 404, path
     for path in ("/v2/events", "/v2/bulkevents", "/v2/bulkevents/historical", "/webhook/shop", "/firehose/shop"):
         assert (await service.request("GET", path)).status == 405, path

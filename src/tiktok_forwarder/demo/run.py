@@ -14,6 +14,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 
+from tiktok_forwarder.demo.console_link import Ask, ConsoleLink
 from tiktok_forwarder.demo.processes import Process, free_port
 from tiktok_forwarder.demo.senders import Sender, Sent, sdk_poster, webhook_poster
 from tiktok_forwarder.demo.shop import Shop
@@ -43,9 +44,6 @@ _CONNECTIONS: Final = [
     {"name": "Pixel, Events API 2.0", "pixel_id": "DEMOPIXEL20", "events_api": "2.0", "custom_mappings": _MAPPINGS},
     {"name": "Pixel, Events API 1.0", "pixel_id": "DEMOPIXEL10", "events_api": "1.0", "custom_mappings": _MAPPINGS},
 ]
-
-Ask = Callable[[str, str, object], Any]
-"""One call of the running service's API: method, path, body. Raises `ForwarderError` while it is away."""
 
 
 class Plan(Struct, frozen=True):
@@ -90,6 +88,7 @@ class _Demo:
                 self._sent,
             ),
         ]
+        self._console_link = ConsoleLink(plan.ask, self._service_url)
         self._started = time.monotonic()
 
     def run(self) -> bool:
@@ -145,6 +144,7 @@ class _Demo:
 
     def _where(self) -> list[str]:
         return [
+            self._console_link.told(self._service.restarts),
             f"{self._sandbox_url}/ shows what TikTok gets; {self._service_url}/metrics the service's metrics.",
             f"{self._plan.folder}/ holds data and logs. Kill the service if you like: kill -9 {self._service.pid}",
         ]

@@ -1,4 +1,4 @@
-"""The service's public side: senders' routes first, then health and metrics; everything else is not there."""
+"""The service's public side: senders' routes first, then API, health and metrics; everything else is the console's."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -23,9 +23,17 @@ Exposition = Callable[[], Awaitable[bytes]]
 class Front:
     """The ASGI application on the service's port."""
 
-    def __init__(self, ingest: Ingest, api: AsgiApplication, readiness: Readiness, exposition: Exposition) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        api: AsgiApplication,
+        console: AsgiApplication,
+        readiness: Readiness,
+        exposition: Exposition,
+    ) -> None:
         self._ingest = ingest
         self._api = api
+        self._console = console
         self._readiness = readiness
         self._exposition = exposition
 
@@ -46,8 +54,7 @@ class Front:
         elif path == "/metrics":
             await self._metrics(scope, send)
         else:
-            body = msgspec.json.encode({"errors": [{"code": "NOT_FOUND", "message": "there is nothing here"}]})
-            await _answer(send, 404, body, _JSON)
+            await self._console(scope, receive, send)
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
         # A proxy on this machine speaks for others, whatever address it has itself.

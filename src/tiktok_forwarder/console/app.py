@@ -1,0 +1,149 @@
+"""The console as an ASGI application: its pages behind one door."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from tiktok_forwarder.console.api import Api, ApiRefused
+from tiktok_forwarder.console.forms import Form, read_form
+from tiktok_forwarder.console.headers import with_headers
+from tiktok_forwarder.console.notices import Notices
+from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
+from tiktok_forwarder.console.page import ConsoleParts, Page, Visit
+from tiktok_forwarder.console.pages.login import LOGIN_PAGES
+from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
+from tiktok_forwarder.console.rendering import Rendering
+from tiktok_forwarder.console.static_files import StaticFiles
+from tiktok_forwarder.http.body import Receive, Scope, Send
+from tiktok_forwarder.http.endpoint import refusal
+from tiktok_forwarder.http.guard import AsgiApplication
+from tiktok_forwarder.service.console_access import ConsoleAccess
+from tiktok_forwarder.service.sessions import Session
+from tiktok_forwarder.service.users import User
+
+PAGES: Final[tuple[Page, ...]] = (
+    *LOGIN_PAGES,
+    *OVERVIEW_PAGES,
+)
+_FORGED: Final = "the form is out of date: open the page again"
+
+
+def build_console(api: AsgiApplication, access: ConsoleAccess, console_url: str) -> AsgiApplication:
+    """`api` is the service's API behind `console_caller`."""
+    static = StaticFiles()
+    parts = ConsoleParts(access, Rendering(static), Notices())
+    door = _Door(api, parts, console_url)
+    pages = [Route(path, door.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
+    console = Starlette(
+        routes=[*pages, Route("/static/{name:path}", static.answer, methods=["GET"])],
+        exception_handlers={HTTPException: door.told_http, ApiRefused: door.told_api, Exception: door.told_fault},
+    )
+    console.router.redirect_slashes = False
+    return with_headers(_by_raw_path(console), is_behind_tls=bool(console_url))
+
+
+def _by_path() -> Sequence[tuple[str, list[Page]]]:
+    paths: dict[str, list[Page]] = {}
+    for page in PAGES:
+        paths.setdefault(page.path, []).append(page)
+    # A fixed path goes before one with a name in its place.
+    return sorted(paths.items(), key=lambda each: [segment.startswith("{") for segment in each[0].split("/")])
+
+
+def _by_raw_path(application: AsgiApplication) -> AsgiApplication:
+    """Pages are found by the path as it was sent, so that a name may hold a slash, written %2F."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
+
+    return answer
+
+
+class _Door:
+    """Lets in who may, and has every page answered by its own rules."""
+
+    def __init__(self, api: AsgiApplication, parts: ConsoleParts, console_url: str) -> None:
+        self._api = api
+        self._parts = parts
+        self._console_url = console_url
+
+    def to(self, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
+        of_method = {page.method: page for page in pages}
+
+        async def answer(request: Request) -> Response:
+            page = of_method["POST" if request.method == "POST" else "GET"]
+            origin = origin_of(request, self._console_url)
+            entry = self._entry(request, origin)
+            if page.right != "public" and entry is None:
+                return _to_login(request)
+            if request.method == "POST":
+                check_same_site(request, origin)
+            form = await read_form(request)
+            if request.method == "POST" and entry is not None:
+                _check_token(request, form.secret("csrf"), entry[1])
+            visit = Visit(request, self._parts, origin, form, entry)
+            if page.right == "admin" and not visit.is_admin:
+                raise HTTPException(403, "this is for administrators")
+            return await page.run(visit)
+
+        return answer
+
+    def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
+        reference = request.cookies.get(origin.cookie)
+        found = self._parts.access.who(reference) if reference else None
+        return (*found, Api(self._api, found[0])) if found is not None else None
+
+    # --- what went wrong, as a page ---
+
+    async def told_http(self, request: Request, error: Exception) -> Response:
+        status, detail = 500, str(error)
+        if isinstance(error, HTTPException):
+            status, detail = error.status_code, error.detail
+        return self._trouble(request, status, ["there is nothing at this address"] if status == 404 else [detail])
+
+    async def told_api(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiRefused)  # noqa: S101  # by its registration
+        return self._trouble(request, error.status, error.problems)
+
+    async def told_fault(self, request: Request, _error: Exception) -> Response:
+        # Starlette raises it again after the answer, for whoever serves the application to tell.
+        return self._trouble(request, 500, ["a fault of the service: its log says where"])
+
+    def _trouble(self, request: Request, status: int, problems: list[str]) -> Response:
+        entry = None
+        try:
+            origin = origin_of(request, self._console_url)
+            entry = self._entry(request, origin)
+        except HTTPException:
+            origin = Origin("", is_secure=False, source="")
+        if "text/html" not in request.headers.get("accept", "") and "hx-request" not in request.headers:
+            return refusal(status, "NOT_FOUND" if status == 404 else "REFUSED", *problems)
+        visit = Visit(request, self._parts, origin, Form(), entry)
+        template = "trouble_part.html" if visit.is_htmx else "trouble.html"
+        return visit.page(template, {"status": status, "problems": problems}, status)
+
+
+def _to_login(request: Request) -> Response:
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"hx-redirect": "/login"})
+    if request.method == "GET" and request.url.path != "/":
+        return RedirectResponse(f"/login?{_next(request)}", 303)
+    return RedirectResponse("/login", 303)
+
+
+def _next(request: Request) -> str:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return urlencode({"next": request.scope["path"] + query})
+
+
+def _check_token(request: Request, given: str, session: Session) -> None:
+    token = given or request.headers.get("x-csrf-token", "")
+    if not hmac.compare_digest(token.encode(), session.csrf_token.encode()):
+        raise HTTPException(403, _FORGED)

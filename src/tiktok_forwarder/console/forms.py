@@ -1,0 +1,53 @@
+"""Forms as browsers send them, bounded."""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+MAX_FORM_BYTES: Final = 1024 * 1024
+_MOST_FIELDS: Final = 5000
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+class Form:
+    """Fields in the order of the form; a name may stand several times."""
+
+    def __init__(self, fields: list[tuple[str, str]] | None = None) -> None:
+        self.fields = fields or []
+
+    def text(self, name: str, default: str = "") -> str:
+        """The last value of this name, without blanks at its ends."""
+        found = self.texts(name)
+        return found[-1] if found else default
+
+    def texts(self, name: str) -> list[str]:
+        return [value.strip() for key, value in self.fields if key == name]
+
+    def secret(self, name: str) -> str:
+        """The value as it was typed: blanks may belong to a password."""
+        found = [value for key, value in self.fields if key == name]
+        return found[-1] if found else ""
+
+    def has(self, name: str) -> bool:
+        return any(key == name for key, _ in self.fields)
+
+
+async def read_form(request: Request) -> Form:
+    """Raises `HTTPException` for what is no form of ours. Files are not taken: pages read them into fields."""
+    if request.method == "GET":
+        return Form()
+    content_type = request.headers.get("content-type", _FORM_TYPE).partition(";")[0].strip().lower()
+    if content_type != _FORM_TYPE:
+        raise HTTPException(415, "the console takes forms only")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            raise HTTPException(413, f"the form is larger than the {MAX_FORM_BYTES} bytes allowed")
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
+    except (ValueError, UnicodeDecodeError):
+        raise HTTPException(400, "the form cannot be read") from None
+    return Form(fields)

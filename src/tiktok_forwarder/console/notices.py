@@ -1,0 +1,26 @@
+"""What a page has to tell once, after the change that led to it."""
+
+from collections import OrderedDict
+from typing import Final
+
+from tiktok_forwarder.service.sessions import Session
+
+_MOST_SESSIONS: Final = 1000
+_MOST_NOTICES: Final = 10
+
+
+class Notices:
+    """By session, in memory: what is never looked at goes with the oldest."""
+
+    def __init__(self) -> None:
+        self._by_session: OrderedDict[str, list[str]] = OrderedDict()
+
+    def add(self, session: Session, notice: str) -> None:
+        waiting = self._by_session.setdefault(session.csrf_token, [])
+        waiting.append(notice)
+        del waiting[:-_MOST_NOTICES]
+        while len(self._by_session) > _MOST_SESSIONS:
+            self._by_session.popitem(last=False)
+
+    def take(self, session: Session) -> list[str]:
+        return self._by_session.pop(session.csrf_token, [])

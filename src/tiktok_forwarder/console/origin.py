@@ -1,0 +1,60 @@
+"""Whether a request reaches the console by a safe way: from this machine, or through a declared proxy with TLS."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from tiktok_forwarder.http.failures import source_of
+from tiktok_forwarder.http.origin import is_of_this_machine, is_proxied
+
+_LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+_TOO_OPEN: Final = (
+    "the console answers this machine only, since it speaks plain HTTP: put a proxy with TLS in front of it and name "
+    "the proxy's address in the setting console_url"
+)
+_FOREIGN_HOST: Final = "the console is not known under this address: see the setting console_url"
+_FOREIGN_FORM: Final = "this form was sent from another site, so nothing was done"
+
+
+class Origin(Struct, frozen=True):
+    """How a browser came here. `base` is scheme and host as it sees them; `source` is what its failures count for."""
+
+    base: str
+    is_secure: bool
+    source: str
+
+    @property
+    def cookie(self) -> str:
+        # Cookies are shared by all ports of a host, and this machine may have several services.
+        return "__Host-session" if self.is_secure else f"session-{self.base.rpartition(':')[2]}"
+
+
+def origin_of(request: Request, console_url: str) -> Origin:
+    """Raises `HTTPException` where a password would cross a network in the clear, or another site's name leads here."""
+    host = request.headers.get("host", "").lower()
+    if console_url and host == urlsplit(console_url).netloc.lower():
+        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return Origin(
+            console_url, True, source_of({"client": (forwarded, 0)}) if forwarded else source_of(request.scope)
+        )
+    if not is_of_this_machine(request.scope) or is_proxied(request.scope):
+        raise HTTPException(403, _TOO_OPEN)
+    # A name that resolves to this machine could be anybody's.
+    name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
+    if name not in _LOOPBACK_NAMES:
+        raise HTTPException(403, _FOREIGN_HOST)
+    return Origin(f"http://{name}:{port}", False, source_of(request.scope))
+
+
+def check_same_site(request: Request, origin: Origin) -> None:
+    """Every browser says with a form where it comes from. Raises `HTTPException` unless it is a page of ours."""
+    site = request.headers.get("sec-fetch-site")
+    given = request.headers.get("origin", "null").lower()
+    ours = given in (origin.base.lower(), origin.base.lower().removesuffix(":80"))
+    # A page whose policy is to name no referrer has its forms sent with the origin null.
+    same = ours if site is None else site == "same-origin" and (ours or given == "null")
+    if not same:
+        raise HTTPException(403, _FOREIGN_FORM)

@@ -1,0 +1,102 @@
+"""What a page of the console is: a row in a table, from which routes, rights and the security tests are made."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.console.notices import Notices
+from tiktok_forwarder.console.origin import Origin
+from tiktok_forwarder.console.rendering import Rendering
+from tiktok_forwarder.service.console_access import ConsoleAccess
+from tiktok_forwarder.service.sessions import Session
+from tiktok_forwarder.service.users import User
+
+Right = Literal["public", "viewer", "admin"]
+"""Who may open a page: anybody, whoever is logged in, administrators only."""
+
+
+class ConsoleParts(Struct, frozen=True):
+    """What pages work with beside the API."""
+
+    access: ConsoleAccess
+    rendering: Rendering
+    notices: Notices
+
+
+class Visit:
+    """One request to a page. `user`, `session` and `api` are those of whoever is logged in: on all but public pages."""
+
+    def __init__(
+        self, request: Request, parts: ConsoleParts, origin: Origin, form: Form, entry: tuple[User, Session, Api] | None
+    ) -> None:
+        self.request = request
+        self.parts = parts
+        self.origin = origin
+        self.form = form
+        self._entry = entry
+
+    @property
+    def user(self) -> User:
+        return self._entered()[0]
+
+    @property
+    def session(self) -> Session:
+        return self._entered()[1]
+
+    @property
+    def api(self) -> Api:
+        return self._entered()[2]
+
+    def _entered(self) -> tuple[User, Session, Api]:
+        if self._entry is None:
+            raise RuntimeError("a public page knows no user")
+        return self._entry
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self._entry is not None
+
+    @property
+    def is_admin(self) -> bool:
+        return self._entry is not None and self._entry[0].role == "admin"
+
+    @property
+    def is_htmx(self) -> bool:
+        """Whether a part of a page is asked for, not the whole."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return unquote(self.request.path_params[name])
+
+    def query(self, name: str, default: str = "") -> str:
+        return self.request.query_params.get(name, default)
+
+    def page(self, template: str, values: Mapping[str, Any] | None = None, status: int = 200) -> Response:
+        """The template, filled in. It knows `visit` beside the values."""
+        told = self.parts.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
+        text = self.parts.rendering.render(template, {"visit": self, "notices": told, **(values or {})})
+        return Response(text, status, media_type="text/html")
+
+    def go(self, path: str, notice: str = "") -> Response:
+        """After a change: the browser opens this page of ours, which shows the notice once."""
+        if notice and self.is_logged_in:
+            self.parts.notices.add(self.session, notice)
+        if self.is_htmx:
+            return Response(status_code=204, headers={"hx-redirect": path})
+        return RedirectResponse(path, 303)
+
+
+class Page(Struct, frozen=True):
+    """`path` may have parameters such as `{name}`, read with `Visit.path`. GET must change nothing."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    right: Right
+    run: Callable[[Visit], Awaitable[Response]]

@@ -1,0 +1,82 @@
+"""Templates and the words for figures in them. Everything is escaped: what events hold is shown as text."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from tiktok_forwarder import __version__
+from tiktok_forwarder.console.static_files import StaticFiles
+
+_SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_THOUSAND: Final = 1000
+
+
+class Rendering:
+    def __init__(self, static: StaticFiles) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("tiktok_forwarder.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(static=static.address, link=link, version=__version__)
+        self._environment.filters.update(
+            number=number, time=time_tag, span=span, part=part, pretty=pretty, words=words, percent=percent
+        )
+
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        return self._environment.get_template(template).render(values)
+
+
+def part(text: str) -> str:
+    """One part of an address."""
+    return quote(str(text), safe="")
+
+
+def link(path: str, **query: object) -> str:
+    """An address of ours; a query's members that are None or empty are left out."""
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def number(value: float) -> str:
+    """With a thin mark between thousands."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
+
+
+def time_tag(at_ms: int | None) -> Markup:
+    """In UTC; the page's script turns it into the reader's own time."""
+    if at_ms is None:
+        return Markup("–")
+    at = datetime.fromtimestamp(at_ms / _THOUSAND, UTC)
+    machine, human = at.isoformat(timespec="milliseconds"), at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}">{}</time>').format(machine, human)
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit, such as 3 minutes."""
+    for length, name in _SPANS:
+        if seconds >= length:
+            count = round(seconds / length)
+            return f"{count} {name}{'s' if count != 1 else ''}"
+    return f"{seconds * _THOUSAND:.0f} ms"
+
+
+def words(name: str) -> str:
+    """A name of the program's as words: missing_page_url is missing page url."""
+    return name.replace("_", " ")
+
+
+def pretty(value: object) -> Markup:
+    """JSON for a `pre`."""
+    return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,34 @@
+"""The way into the demo's console: a link that makes its first administrator, until somebody has used it."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from tiktok_forwarder.domain.errors import ForwarderError
+
+Ask = Callable[[str, str, object], Any]
+"""One call of the running service's API: method, path, body. Raises `ForwarderError` while it is away."""
+
+
+class ConsoleLink:
+    def __init__(self, ask: Ask, service_url: str) -> None:
+        self._ask = ask
+        self._service_url = service_url
+        self._link = ""
+        self._made_at_restart = -1
+        self._is_used = False
+
+    def told(self, restarts: int) -> str:
+        """One line. The service forgets a link when it dies, so there is another after each restart."""
+        with contextlib.suppress(ForwarderError):
+            self._look(restarts)
+        if self._is_used or not self._link:
+            return f"The console: {self._service_url}/"
+        return f"The console, this link for your first visit: {self._link}"
+
+    def _look(self, restarts: int) -> None:
+        if not self._is_used:
+            self._is_used = any(user["has_password"] for user in self._ask("GET", "/api/users", None))
+        if not self._is_used and self._made_at_restart != restarts:
+            self._link = self._service_url + self._ask("POST", "/api/console-link", {})["path"]
+            self._made_at_restart = restarts

@@ -1,0 +1,108 @@
+"""By which way a browser may come to the console."""
+
+from collections.abc import Mapping
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
+
+PROXY = "https://forwarder.example.com"
+
+
+def request(client: str = "127.0.0.1", **headers: str) -> Request:
+    """Underscores in the names stand for dashes."""
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": raw, "client": (client, 5000)})
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("127.0.0.1:8090", "http://127.0.0.1:8090"),
+        ("localhost:8090", "http://localhost:8090"),
+        ("LOCALHOST:8090", "http://localhost:8090"),
+        ("[::1]:8090", "http://[::1]:8090"),
+        ("[::1]", "http://[::1]:80"),
+        ("localhost", "http://localhost:80"),
+    ],
+)
+def test_this_machine_is_answered_over_plain_http(host: str, base: str) -> None:
+    """Under its own names only; the cookie's name tells services of one machine apart."""
+    origin = origin_of(request(host=host), "")
+    assert (origin.base, origin.is_secure) == (base, False)
+    assert origin.cookie == f"session-{base.rpartition(':')[2]}"
+
+
+@pytest.mark.parametrize(
+    ("client", "headers"),
+    [
+        ("203.0.113.9", {"host": "localhost:8090"}),
+        ("2001:db8::1", {"host": "localhost:8090"}),
+        ("127.0.0.1", {"host": "localhost:8090", "x_forwarded_for": "203.0.113.9"}),
+        ("127.0.0.1", {"host": "localhost:8090", "forwarded": "for=203.0.113.9"}),
+        ("127.0.0.1", {"host": "evil.example:8090"}),
+        ("127.0.0.1", {"host": "127.0.0.1.evil.example"}),
+        ("127.0.0.1", {"host": ""}),
+        ("127.0.0.1", {}),
+    ],
+)
+def test_everybody_else_is_refused_without_a_declared_proxy(client: str, headers: Mapping[str, str]) -> None:
+    """Another machine, a proxy nobody told of, and a foreign name that leads here."""
+    with pytest.raises(HTTPException) as refused:
+        origin_of(request(client, **headers), "")
+    assert refused.value.status_code == 403
+    assert "console_url" in refused.value.detail
+
+
+def test_a_declared_proxy_is_answered_under_its_name() -> None:
+    """From any peer, with a cookie that only TLS carries; failures count for whom the proxy speaks for."""
+    given = request("10.0.0.2", host="forwarder.example.com", x_forwarded_for="198.51.100.1, 203.0.113.9")
+    origin = origin_of(given, PROXY)
+    assert origin == Origin(PROXY, is_secure=True, source="203.0.113.9")
+    assert origin.cookie == "__Host-session"
+
+
+def test_a_declared_proxy_opens_no_other_door() -> None:
+    """Another name is still refused from afar, and this machine still gets plain HTTP."""
+    with pytest.raises(HTTPException):
+        origin_of(request("10.0.0.2", host="10.0.0.1:8090"), PROXY)
+    assert not origin_of(request(host="localhost:8090"), PROXY).is_secure
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ours"),
+    [
+        ({"origin": "http://localhost:8090"}, True),
+        ({"origin": "HTTP://LOCALHOST:8090"}, True),
+        ({"sec_fetch_site": "same-origin"}, True),
+        ({"origin": "http://localhost:8091"}, False),
+        ({"origin": "https://localhost:8090"}, False),
+        ({"origin": "null"}, False),
+        ({"origin": "null", "sec_fetch_site": "same-origin"}, True),
+        ({"origin": "null", "sec_fetch_site": "cross-site"}, False),
+        ({"origin": "http://localhost:8090", "sec_fetch_site": "cross-site"}, False),
+        ({"origin": "http://evil.example", "sec_fetch_site": "same-origin"}, False),
+        ({"sec_fetch_site": "cross-site"}, False),
+        ({"sec_fetch_site": "same-site"}, False),
+        ({"sec_fetch_site": "none"}, False),
+        ({}, False),
+    ],
+)
+def test_a_form_must_come_from_a_page_of_ours(headers: Mapping[str, str], is_ours: bool) -> None:
+    """Browsers say where a form comes from; what does not say it is refused."""
+    given = request(host="localhost:8090", **headers)
+    origin = origin_of(given, "")
+    if is_ours:
+        check_same_site(given, origin)
+        return
+    with pytest.raises(HTTPException) as refused:
+        check_same_site(given, origin)
+    assert refused.value.status_code == 403
+
+
+def test_the_usual_port_is_not_written_in_an_origin() -> None:
+    """A browser on http://localhost says just that."""
+    given = request(host="localhost", origin="http://localhost")
+    check_same_site(given, origin_of(given, ""))

@@ -1,0 +1,50 @@
+"""Templates and the words for figures in them."""
+
+import pytest
+
+from tiktok_forwarder.console.rendering import Rendering, link, number, part, percent, pretty, span, time_tag, words
+from tiktok_forwarder.console.static_files import StaticFiles
+
+HOSTILE = "</script><script>alert(1)</script>\"'"
+
+
+def test_what_an_event_holds_is_shown_as_text() -> None:
+    """In a template, in an address and as JSON."""
+    rendered = Rendering(StaticFiles()).render(
+        "trouble_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "visit": None}
+    )
+    assert "<script" not in rendered
+    assert "<script" not in pretty({HOSTILE: [HOSTILE]})
+    assert "<" not in part(HOSTILE) and "/" not in part(HOSTILE)
+    assert "<" not in link("/activity", reason=HOSTILE)
+
+
+def test_an_address_leaves_out_what_is_not_given() -> None:
+    """Filters that are off do not stand in it; zero is a value."""
+    assert (
+        link("/activity", connection="cn_1", reason="", outcome=None, before=0) == "/activity?connection=cn_1&before=0"
+    )
+    assert link("/activity") == "/activity"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.25, "250 ms"), (1, "1 second"), (90, "2 minutes"), (3600, "1 hour"), (200_000, "2 days")],
+)
+def test_a_length_of_time_is_told_in_its_largest_unit(seconds: float, told: str) -> None:
+    """Rounded, with the plural where there is one."""
+    assert span(seconds) == told
+
+
+def test_figures_are_readable() -> None:
+    """Thousands apart, shares in percent, names as words."""
+    assert (number(1234567), number(0.5), percent(0.256)) == ("1,234,567", "0.5", "26 %")
+    assert words("missing_page_url") == "missing page url"
+
+
+def test_a_time_is_told_to_people_and_programs() -> None:
+    """In UTC, until the page's script puts it into the reader's zone."""
+    assert time_tag(1_700_000_000_123) == (
+        '<time datetime="2023-11-14T22:13:20.123+00:00">2023-11-14 22:13:20 UTC</time>'
+    )
+    assert time_tag(None) == "–"
