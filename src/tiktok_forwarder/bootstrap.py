@@ -42,12 +42,15 @@ from tiktok_forwarder.service.dead_letters import DeadLetters
 from tiktok_forwarder.service.deletion import ConnectionDeletion
 from tiktok_forwarder.service.deliver import Deliverer
 from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
+from tiktok_forwarder.service.development_events import DevelopmentEvents
 from tiktok_forwarder.service.erasure import PersonErasure
 from tiktok_forwarder.service.inputs import Inputs
 from tiktok_forwarder.service.key_rotation import KeyRotation
 from tiktok_forwarder.service.loop_watch import LoopWatch
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
+from tiktok_forwarder.service.previews import Previews
+from tiktok_forwarder.service.seen_names import SeenNames
 from tiktok_forwarder.service.users import Users
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
@@ -81,7 +84,10 @@ class Application:
             subject_hash,
             most_per_second=settings.activity_events_per_second,
         )
-        observers = Observers(telemetry, self.activity)
+        self.seen_names = SeenNames()
+        self.development_events = DevelopmentEvents(self.connections, subject_hash, settings.development_events_kept)
+        self.previews = Previews(self.connections, self.development_events, self._clock)
+        observers = Observers(telemetry, self.activity, [self.seen_names.brought, self.development_events.brought])
         self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
         self.deliverer = Deliverer(
             store,
@@ -112,7 +118,13 @@ class Application:
         self.console_access = ConsoleAccess(self._users, self.audit, self._clock)
         self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
         self.person_erasure = PersonErasure(
-            store, self._clock, self.connections, self.activity, subject_hash, self.audit
+            store,
+            self._clock,
+            self.connections,
+            self.activity,
+            self.development_events,
+            subject_hash,
+            self.audit,
         )
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self._loop_watch = LoopWatch(self._clock, telemetry)

@@ -89,6 +89,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         1000,
     ),
+    Setting(
+        "development_events_kept",
+        "integer",
+        0,
+        "Events of mParticle's development environment whose raw input is kept, per connection and in memory only, for "
+        "the console.",
+        0,
+        100,
+    ),
     Setting("stop_seconds", "number", 8, "How long running requests may take when the service stops.", 0, 60),
     Setting("log_level", "choice", "info", "Least severe log line.", choices=("debug", "info", "warning", "error")),
     Setting(
@@ -123,6 +132,7 @@ class Settings(Struct, frozen=True):
     probe_seconds: float
     activity_max_bytes: int
     activity_events_per_second: int
+    development_events_kept: int
     stop_seconds: float
     log_level: str
     log_format: str

@@ -28,6 +28,7 @@ from tiktok_forwarder.http.api_connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.http.api_dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.http.api_erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.http.api_inputs import INPUT_ENDPOINTS
+from tiktok_forwarder.http.api_previews import PREVIEW_ENDPOINTS
 from tiktok_forwarder.http.api_service import SERVICE_ENDPOINTS
 from tiktok_forwarder.http.api_users import USER_ENDPOINTS
 from tiktok_forwarder.http.body import Receive, Send
@@ -43,6 +44,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *CONNECTION_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
     *ACTIVITY_ENDPOINTS,
+    *PREVIEW_ENDPOINTS,
     *ERASURE_ENDPOINTS,
     *SERVICE_ENDPOINTS,
     *USER_ENDPOINTS,

@@ -11,9 +11,12 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.http.api_types import Number
 from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.mapping.advice import Advice, AdviceKind, advice_on
+from tiktok_forwarder.mapping.explain import Explanation
+from tiktok_forwarder.mapping.explain_payload import explain_payload
 from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
 from tiktok_forwarder.service.activity_gathering import MINUTE_MS
-from tiktok_forwarder.service.activity_records import KeptRecord, MinuteFigures, RecordFilter, RecordOutcome
+from tiktok_forwarder.service.activity_records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
 
 _HOUR_MS: Final = 3_600_000
 _MOST_STEPS: Final = 2000
@@ -22,7 +25,7 @@ NO_NAME: Final = "-"
 
 
 class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every condition given must hold. `before` is the last `record_no` of the page before."""
+    """Every condition given must hold. `before` is the last `record_no` of a page, `after` the latest one known."""
 
     connection: str | None = None
     event: str | None = None
@@ -30,13 +33,15 @@ class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
     since_ms: Number | None = None
     before: Number | None = None
+    after: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class RecordView(Struct, frozen=True):
-    """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one, which `source`
-    names in mParticle's words. `verdict` and `answer` are of the request that led to it. `payload` is the event object
-    with digests, IP address and user agent.
+    """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one; `source` names
+    accepted and dropped events in mParticle's words. `verdict` and `answer` are of the request that led to it.
+    `payload` is the event object with digests, IP address and user agent; `explanation` says of each of its fields where
+    it came from by the connection's settings of `connection_revision`, where one event's way is asked for.
     """
 
     record_no: int
@@ -58,6 +63,9 @@ class RecordView(Struct, frozen=True):
     accepted_at_ms: int | None
     due_ms: int | None
     payload: Any
+    connection_revision: int
+    explanation: list[Explanation]
+    advice: Advice | None
 
 
 class ActivityView(Struct, frozen=True):
@@ -111,7 +119,7 @@ async def _recent(call: Call) -> ActivityView:
     query: ActivityQuery = call.query
     connection_id = _id_of(call, query.connection) if query.connection is not None else None
     which = RecordFilter(
-        connection_id, query.event, query.outcome, query.reason, query.since_ms, query.before, query.limit
+        connection_id, query.event, query.outcome, query.reason, query.since_ms, query.before, query.after, query.limit
     )
     kept: Sequence[KeptRecord] = await call.parts.activity.recent(which)
     names = _names(call)
@@ -129,7 +137,17 @@ async def _way(call: Call) -> list[RecordView]:
             "it never came, was left out of the sample, or is too long ago"
         )
     names = _names(call)
-    return [_view(each, names) for each in kept]
+    return [_view(each, names, await _explanation(call, each)) for each in kept]
+
+
+async def _explanation(call: Call, kept: KeptRecord) -> list[Explanation]:
+    record, revision = kept.record, kept.record.facts.connection_revision
+    if not record.payload or not revision:
+        return []
+    connection = await call.parts.connections.at_revision(record.connection_id, revision)
+    if connection is None:
+        return []
+    return explain_payload(msgspec.json.decode(record.payload), connection, record.facts.source)
 
 
 async def _figures(call: Call) -> FiguresView:
@@ -169,7 +187,13 @@ def _steps(minutes: Sequence[MinuteFigures], step_minutes: int) -> list[FiguresS
     ]
 
 
-def _view(kept: KeptRecord, names: Mapping[str, str]) -> RecordView:
+def _advice(record: Record) -> Advice | None:
+    kinds: Mapping[str, AdviceKind] = {"dropped": "dropped", "dead_letter": "dead_letter"}
+    kind = kinds.get(record.outcome)
+    return advice_on(kind, record.reason) if kind is not None else None
+
+
+def _view(kept: KeptRecord, names: Mapping[str, str], explanation: Sequence[Explanation] = ()) -> RecordView:
     record, facts = kept.record, kept.record.facts
     return RecordView(
         record_no=kept.record_no,
@@ -191,6 +215,9 @@ def _view(kept: KeptRecord, names: Mapping[str, str]) -> RecordView:
         accepted_at_ms=facts.accepted_at_ms,
         due_ms=facts.due_ms,
         payload=msgspec.Raw(record.payload) if record.payload else None,
+        connection_revision=facts.connection_revision,
+        explanation=list(explanation),
+        advice=_advice(record),
     )
 
 

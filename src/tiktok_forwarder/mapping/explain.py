@@ -41,29 +41,31 @@ def explain(
         return []
     explainer = _Explainer(batch, event, event.data, mapped, connection, received_at_ms)
     payload = msgspec.json.decode(mapped.payload)
-    return [explainer.explained(path) for path in _paths(payload)]
+    return [explainer.explained(path) for path in paths(payload)]
 
 
-def _paths(value: object, path: str = "") -> Iterator[str]:
+def paths(value: object, path: str = "") -> Iterator[str]:
+    """The path of each field of a payload, in order."""
     if isinstance(value, dict):
         for name, member in value.items():
-            yield from _paths(member, f"{path}.{name}" if path else name)
+            yield from paths(member, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for index, member in enumerate(value):
-            yield from _paths(member, f"{path}[{index}]")
+            yield from paths(member, f"{path}[{index}]")
     else:
         yield path
 
 
-_Answer = tuple[tuple[str, ...], str]
+Answer = tuple[tuple[str, ...], str]
+"""Sources, and what was done."""
 
-# A field's last name, where 1.0 and 2.0 or payload and rule differ in it.
-_RULE_NAMES: Final = {
+RULE_NAMES: Final = {
     "callback": "ttclid",
     "phone_number": "phone",
     "timestamp": "event_time",
     "search_string": "query",
 }
+"""The rule of a field's last name, where 1.0 and 2.0 or payload and rule differ in it."""
 
 
 class _Explainer:
@@ -94,13 +96,13 @@ class _Explainer:
             content = int(path.partition("contents[")[2].partition("]")[0])
             sources, done = self._content(name, content)
         else:
-            rule: Callable[[], _Answer] = getattr(self, f"_{_RULE_NAMES.get(name, name)}")
+            rule: Callable[[], Answer] = getattr(self, f"_{RULE_NAMES.get(name, name)}")
             sources, done = rule()
         return Explanation(path, sources, done)
 
     # --- the event itself ---
 
-    def _event(self) -> _Answer:
+    def _event(self) -> Answer:
         if self._custom is not None:
             number = self._connection.custom_mappings.index(self._custom)
             return (self._name_path(), f"connection.custom_mappings[{number}].event"), f"custom mapping {number + 1}"
@@ -112,7 +114,7 @@ class _Explainer:
         names = {"commerce_event": "product_action.action", "screen_view": "screen_name"}
         return f"{self._data_path}.{names.get(self._occurrence.event_type, 'event_name')}"
 
-    def _event_id(self) -> _Answer:
+    def _event_id(self) -> Answer:
         for name in ("source_message_id", "event_id"):
             if text_of(getattr(self._data, name)) is not None:
                 return (f"{self._data_path}.{name}",), "as text"
@@ -124,7 +126,7 @@ class _Explainer:
         given = tuple(path for path, value in parts if text_of(value) is not None)
         return given, "made from what identifies the event, since it has no id: SHA-256, shortened"
 
-    def _event_time(self) -> _Answer:
+    def _event_time(self) -> Answer:
         form = "seconds, rounded down" if self._connection.events_api == "2.0" else "ISO 8601 in UTC"
         candidates = (
             (f"{self._data_path}.timestamp_unixtime_ms", self._data.timestamp_unixtime_ms),
@@ -138,19 +140,19 @@ class _Explainer:
                 return (RECEIPT,), f"in place of a time in the future; {form}"
         return (RECEIPT,), form
 
-    def _limited_data_use(self) -> _Answer:
+    def _limited_data_use(self) -> Answer:
         path = "consent_state.ccpa.data_sale_opt_out.consented"
         return (path, "connection.ccpa_opt_out"), "true because the user opted out of data sale"
 
     # --- user and page ---
 
-    def _ip(self) -> _Answer:
+    def _ip(self) -> Answer:
         return ("ip",), "as it is, not hashed"
 
-    def _user_agent(self) -> _Answer:
+    def _user_agent(self) -> Answer:
         return ("device_info.http_header_user_agent",), "as it is, not hashed"
 
-    def _ttp(self) -> _Answer:
+    def _ttp(self) -> Answer:
         identities = self._batch.partner_identities
         if isinstance(identities, dict):
             return ("partner_identities.tiktok_cookie_id",), "as it is, not hashed"
@@ -160,16 +162,16 @@ class _Explainer:
         )
         return tuple(f"partner_identities[{n}].identity" for n in found)[:1], "as it is, not hashed"
 
-    def _email(self) -> _Answer:
+    def _email(self) -> Answer:
         return self._identity("email", "stripped, lower case, SHA-256")
 
-    def _phone(self) -> _Answer:
+    def _phone(self) -> Answer:
         return self._identity("phone", "E.164 with the plus, SHA-256")
 
-    def _external_id(self) -> _Answer:
+    def _external_id(self) -> Answer:
         return self._identity("external", "stripped, SHA-256")
 
-    def _identity(self, setting: str, done: str) -> _Answer:
+    def _identity(self, setting: str, done: str) -> Answer:
         wanted = getattr(self._connection, f"{setting}_identity_type")
         identities = self._batch.user_identities
         entries: list[tuple[str, str, object]] = []
@@ -186,20 +188,20 @@ class _Explainer:
                 return (path,), done if not is_digest(text) else "already hashed: lower case"
         return (), done
 
-    def _url(self) -> _Answer:
+    def _url(self) -> Answer:
         return (self._url_path(),), self._page_form()
 
     def _url_path(self) -> str:
         flag = flag_text(self._flags.url)
         return f"{self._data_path}.custom_flags.TikTok.URL" if flag is not None else f"{self._data_path}.page_url"
 
-    def _referrer(self) -> _Answer:
+    def _referrer(self) -> Answer:
         return (f"{self._data_path}.custom_flags.TikTok.Referrer",), self._page_form()
 
     def _page_form(self) -> str:
         return "as it is, e-mail addresses redacted" if self._connection.redact_emails else "as it is"
 
-    def _ttclid(self) -> _Answer:
+    def _ttclid(self) -> Answer:
         flag = flag_text(self._flags.callback)
         if flag is not None and usable_click_id(flag, "", []) is not None:
             return (f"{self._data_path}.custom_flags.TikTok.Callback",), "as it is, not hashed"
@@ -207,7 +209,7 @@ class _Explainer:
 
     # --- properties ---
 
-    def _mapped(self, name: str) -> _Answer | None:
+    def _mapped(self, name: str) -> Answer | None:
         source = self._custom.properties.get(name) if self._custom is not None else None
         if source is None:
             return None
@@ -230,7 +232,7 @@ class _Explainer:
             return self._currency_path()
         return f"{where[source.kind]}{source.value}"
 
-    def _currency(self) -> _Answer:
+    def _currency(self) -> Answer:
         mapped = self._mapped("currency")
         action = self._occurrence.product_action
         if mapped is not None and text_of(self._mapped_value("currency")) is not None:
@@ -250,7 +252,7 @@ class _Explainer:
         name = "currency" if action is not None and text_of(action.currency) is not None else "currency_code"
         return f"{self._action_path}.{name}"
 
-    def _value(self) -> _Answer:
+    def _value(self) -> Answer:
         mapped = self._mapped("value")
         action = self._occurrence.product_action
         if mapped is not None or action is None:
@@ -258,11 +260,11 @@ class _Explainer:
         if number_of(action.total_amount) is not None:
             return (f"{self._action_path}.total_amount",), "as a number"
         sources = tuple(
-            path for n, product in enumerate(action.products or ()) for path in self._amount_paths(n, product)
+            path for n, product in enumerate(action.products or ()) for path in self._amountpaths(n, product)
         )
         return (*sources, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals"
 
-    def _amount_paths(self, number: int, product: Product) -> tuple[str, ...]:
+    def _amountpaths(self, number: int, product: Product) -> tuple[str, ...]:
         if commerce.product_amount(product) is None:
             return ()
         path = f"{self._action_path}.products[{number}]."
@@ -271,23 +273,23 @@ class _Explainer:
         quantity = (f"{path}quantity",) if number_of(product.quantity) is not None else ()
         return (f"{path}price", *quantity)
 
-    def _description(self) -> _Answer:
+    def _description(self) -> Answer:
         default = ((f"{self._data_path}.custom_attributes.description",), "as text")
         return self._mapped("description") or default
 
-    def _query(self) -> _Answer:
+    def _query(self) -> Answer:
         return self._mapped("query") or ((), "")
 
-    def _content_type(self) -> _Answer:
+    def _content_type(self) -> Answer:
         return ("connection.content_type",), "the connection's setting"
 
-    def _content_ids(self) -> _Answer:
+    def _content_ids(self) -> Answer:
         return self._of_contents("content_id"), "the items' content_id, in order, without repeats"
 
-    def _num_items(self) -> _Answer:
+    def _num_items(self) -> Answer:
         return self._of_contents("quantity"), "the sum of the items' quantities"
 
-    def _order_id(self) -> _Answer:
+    def _order_id(self) -> Answer:
         return (f"{self._action_path}.transaction_id",), "as text"
 
     def _of_contents(self, name: str) -> tuple[str, ...]:
@@ -304,7 +306,7 @@ class _Explainer:
         products = (action.products if action is not None else None) or ()
         return [n for n, product in enumerate(products) if commerce.product_content(product, None, []) is not None]
 
-    def _content(self, name: str, content: int) -> _Answer:
+    def _content(self, name: str, content: int) -> Answer:
         product = self._products[content]
         source = self._custom.properties.get(name) if self._custom is not None else None
         form = {"price": "as a number", "quantity": "whole, at least 1"}.get(name, "as text")

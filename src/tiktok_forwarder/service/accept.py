@@ -33,15 +33,16 @@ class DroppedEvent(Struct, frozen=True, gc=False):
 
 
 class Acceptance(Struct, frozen=True):
-    """What a request brought and the store has taken; `events`, `warnings` and `admissions` stand side by side,
-    one connection's together.
+    """What a request brought and the store has taken; `events`, `warnings`, `sources` and `admissions` stand side by
+    side, one connection's together.
 
-    `drop_counts` are those of `Arrivals`.
+    `sources` are the events as they came; `drop_counts` are those of `Arrivals`.
     """
 
     accepted_at_ms: int
     events: Sequence[NewEvent]
     warnings: Sequence[tuple[str, ...]]
+    sources: Sequence[Event | None]
     admissions: Sequence[Admission]
     drops: Sequence[DroppedEvent]
     drop_counts: Mapping[tuple[str, str], int]
@@ -66,7 +67,11 @@ class RequestObserver(Protocol):
 
 
 class AcceptObserver(RequestObserver, Protocol):
-    """Is also told what became of each event, for people."""
+    """Is also told what came and what became of each event, for people."""
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        """A request as it was read; what it brought is durable now. Must not raise, nor keep what it is shown."""
+        ...
 
     def accepted(self, acceptance: Acceptance) -> None:
         """This is durable now, and counted in the store's totals. Must not raise: the sender would repeat it."""
@@ -90,6 +95,7 @@ class _Gathering(Struct):
 
     events: list[NewEvent]
     warnings: list[tuple[str, ...]]
+    sources: list[Event | None]
     drops: list[DroppedEvent]
 
 
@@ -123,13 +129,13 @@ class Acceptor:
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
         self._observer.received(input_name, len(batches), _count_events(batches))
-        gathering = _Gathering([], [], [])
+        gathering = _Gathering([], [], [], [])
         for mapper in self._connections.mappers_of(input_name):
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
-        if gathering.events or gathering.drops:
-            return await self._store_all(gathering, now_ms)
-        return None
+        acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
+        self._observer.brought(input_name, batches, now_ms)
+        return acceptance
 
     async def accept_historical(self, body: bytes, input_name: str) -> None:
         """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
@@ -140,8 +146,8 @@ class Acceptor:
         outcomes = mapper.map_batch(batch, now_ms)
         subjects: tuple[int, ...] | None = None
         for outcome in outcomes:
+            event = batch.events[outcome.event_index] if batch.events else None
             if not isinstance(outcome, Mapped):
-                event = batch.events[outcome.event_index] if batch.events else None
                 gathering.drops.append(DroppedEvent(connection.id, outcome, event))
                 continue
             if subjects is None:
@@ -151,6 +157,7 @@ class Acceptor:
                 self._observer.warned(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))
             gathering.warnings.append(outcome.warnings)
+            gathering.sources.append(event)
 
     async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
         started = self._clock.monotonic_seconds()
@@ -158,7 +165,9 @@ class Acceptor:
         drops.update([(each.connection_id, each.dropped.reason) for each in gathering.drops])
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
-        acceptance = Acceptance(now_ms, gathering.events, gathering.warnings, admissions, gathering.drops, drops)
+        acceptance = Acceptance(
+            now_ms, gathering.events, gathering.warnings, gathering.sources, admissions, gathering.drops, drops
+        )
         self._observer.accepted(acceptance)
         stored: dict[str, int] = {}
         for event, admission in zip(gathering.events, admissions, strict=True):

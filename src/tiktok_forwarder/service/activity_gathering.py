@@ -5,7 +5,7 @@ from typing import Final
 from zlib import crc32
 
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
-from tiktok_forwarder.ports import Admission, Clock, NewEvent
+from tiktok_forwarder.ports import Clock, NewEvent
 from tiktok_forwarder.service.accept import Acceptance, SubjectHash
 from tiktok_forwarder.service.activity_figures import add, add_latencies, add_match_keys
 from tiktok_forwarder.service.activity_records import ActivityWrite, Figures, LevelChange, Record
@@ -173,26 +173,16 @@ class Gathering:
     # --- keeping ---
 
     def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
-        events, admissions, warnings = acceptance.events, acceptance.admissions, acceptance.warnings
         first = 0
-        while first < len(events):
-            connection_id = events[first].connection_id
-            after = _end_of_run(events, first)
-            if after - first == len(events):
-                self._admitted_run(connection_id, events, admissions, warnings, at_ms)
-            else:
-                run = slice(first, after)
-                self._admitted_run(connection_id, events[run], admissions[run], warnings[run], at_ms)
+        while first < len(acceptance.events):
+            after = _end_of_run(acceptance.events, first)
+            self._admitted_run(acceptance, slice(first, after), at_ms)
             first = after
 
-    def _admitted_run(
-        self,
-        connection_id: str,
-        events: Sequence[NewEvent],
-        admissions: Sequence[Admission],
-        warnings: Sequence[tuple[str, ...]],
-        at_ms: int,
-    ) -> None:
+    def _admitted_run(self, acceptance: Acceptance, run: slice, at_ms: int) -> None:
+        """The events of one connection."""
+        events, admissions, warnings = acceptance.events[run], acceptance.admissions[run], acceptance.warnings[run]
+        connection_id = events[0].connection_id
         figures = self._of(connection_id, at_ms)
         stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
         if stored:
@@ -204,14 +194,14 @@ class Gathering:
             self._count_dropped(figures, CONNECTION_FULL, full)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
-        for event, admission, warned in zip(events, admissions, warnings, strict=True):
+        for event, admission, warned, source in zip(events, admissions, warnings, acceptance.sources[run], strict=True):
             if warned and admission == "stored":
                 for warning in warned:
                     add(figures, f"warning.{warning}")
             if admission == "connection_full":
-                self._keep(admitted_record(event, admission, warned, at_ms))
+                self._keep(admitted_record(event, admission, warned, source, at_ms))
             elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
-                self._sample(second, admitted_record(event, admission, warned, at_ms))
+                self._sample(second, admitted_record(event, admission, warned, source, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():

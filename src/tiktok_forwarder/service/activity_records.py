@@ -21,8 +21,8 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a record says beside what it can be found by.
 
     `verdict` and `answer` are of the request that led to the outcome, `group_events` is how many events it held,
-    `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an event that was dropped
-    in mParticle's words.
+    `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an accepted or dropped
+    event in mParticle's words; `connection_revision` is that by which it was mapped.
     """
 
     detail: str = ""
@@ -35,6 +35,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     attempts: int = 0
     accepted_at_ms: int | None = None
     due_ms: int | None = None
+    connection_revision: int = 0
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -62,7 +63,7 @@ class KeptRecord(Struct, frozen=True):
 
 
 class RecordFilter(Struct, frozen=True):
-    """Which records: every condition given must hold. Newest first, those below `before_record_no`."""
+    """Which records: every condition given must hold. Newest first; both bounds excluded."""
 
     connection_id: str | None = None
     event_name: str | None = None
@@ -70,6 +71,7 @@ class RecordFilter(Struct, frozen=True):
     reason: str | None = None
     since_ms: int | None = None
     before_record_no: int | None = None
+    after_record_no: int | None = None
     limit: int = 100
 
 

@@ -137,6 +137,17 @@ class Connections:
         await self._tell([held.connection.id])
         return held.connection
 
+    def draft(self, name_or_id: str, changes: Mapping[str, object]) -> Connection:
+        """The connection as `set` would make it; nothing is changed. Raises `ConfigurationError` and `UnknownName`."""
+        return self._change(self._of(name_or_id), changes).connection
+
+    async def at_revision(self, connection_id: str, revision: int) -> Connection | None:
+        """The connection as it stood then; None if that is not known (any more)."""
+        for document in await self._documents.document_history("connection", connection_id):
+            if document.revision == revision and document.body:
+                return _opened(document).connection
+        return None
+
     async def remove(self, name_or_id: str, changed_by: str) -> Connection:
         """Its events are the caller's to look after. Raises `ConfigurationError` if there is none."""
         async with self._changing:

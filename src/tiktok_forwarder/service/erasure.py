@@ -1,4 +1,4 @@
-"""Erasing a person: every event about them that is here, and what the activity tells of them."""
+"""Erasing a person: every event about them that is here, what the activity tells of them, and development events."""
 
 from collections.abc import Collection
 from typing import Final
@@ -13,6 +13,7 @@ from tiktok_forwarder.service.accept import SubjectHash
 from tiktok_forwarder.service.activity import Activity
 from tiktok_forwarder.service.audit import Audit
 from tiktok_forwarder.service.connections import Connections
+from tiktok_forwarder.service.development_events import DevelopmentEvents
 
 
 class Person(Struct, frozen=True):
@@ -53,6 +54,7 @@ class PersonErasure:
         clock: Clock,
         connections: Connections,
         activity: Activity,
+        development_events: DevelopmentEvents,
         subject_hash: SubjectHash,
         audit: Audit,
     ) -> None:
@@ -60,6 +62,7 @@ class PersonErasure:
         self._clock = clock
         self._connections = connections
         self._activity = activity
+        self._development_events = development_events
         self._subject_hash = subject_hash
         self._audit = audit
 
@@ -71,6 +74,7 @@ class PersonErasure:
         identities, subjects = self._subjects(person)
         # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
         records = await self._activity.erase(subjects)
+        self._development_events.forget(subjects)
         events = await self._store.erase(subjects, self._clock.now_ms())
         erasure = Erasure(identities, events, records)
         await self._audit.record("erase", erased_by, structs.asdict(erasure))

@@ -1,13 +1,17 @@
 """Whoever observes accepting and delivery, told one after the other: metrics and log, then the activity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
+from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.service.accept import Acceptance, RequestObserver
 from tiktok_forwarder.service.activity import Activity
 from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryObserver, DeliveryStatus, Settled
 
 _Told = TypeVar("_Told")
+Onlooker = Callable[[str, Sequence[Batch], int], None]
+"""Is shown what an input brought, and when (in ms)."""
 
 
 class Telemetry(RequestObserver, DeliveryObserver, Protocol):
@@ -19,15 +23,20 @@ class Telemetry(RequestObserver, DeliveryObserver, Protocol):
 class Observers:
     """`AcceptObserver` and `DeliveryObserver`. A fault of the activity ends here: no event may fail by it."""
 
-    def __init__(self, telemetry: Telemetry, activity: Activity) -> None:
+    def __init__(self, telemetry: Telemetry, activity: Activity, onlookers: Sequence[Onlooker] = ()) -> None:
         self._telemetry = telemetry
         self._activity = activity
+        self._onlookers = onlookers
         self.received = telemetry.received
         self.historical = telemetry.historical
         self.stored = telemetry.stored
         self.warned = telemetry.warned
         self.noted = telemetry.noted
         self.failed = telemetry.failed
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        for onlooker in self._onlookers:
+            self._tell(partial(onlooker, input_name, batches), at_ms)
 
     def accepted(self, acceptance: Acceptance) -> None:
         self._tell(self._activity.accepted, acceptance)

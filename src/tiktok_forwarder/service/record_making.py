@@ -13,14 +13,15 @@ from tiktok_forwarder.service.delivery_roles import VERDICT_KINDS, Attempt, Deli
 
 _LONGEST_TEXT: Final = 200
 _FULL: Final = "The connection's waiting events fill its share of the store."
-_NOTHING: Final = Facts()
 
 
-def admitted_record(event: NewEvent, admission: Admission, warnings: tuple[str, ...], at_ms: int) -> Record:
-    """The payload is kept where the store has taken the event."""
+def admitted_record(
+    event: NewEvent, admission: Admission, warnings: tuple[str, ...], source: Event | None, at_ms: int
+) -> Record:
+    """The payload is kept where the store has taken the event; `source` is the event as it came."""
     name, event_id = event.event_name, event.event_id
     if admission == "stored":
-        facts = Facts(warnings=warnings) if warnings else _NOTHING
+        facts = Facts(source=_source(source)[0], warnings=warnings, connection_revision=event.connection_revision)
         return Record(at_ms, event.connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
     if admission == "duplicate":
         return Record(at_ms, event.connection_id, "duplicate", name, event_id, subjects=event.subjects)

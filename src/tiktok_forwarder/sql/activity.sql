@@ -52,6 +52,7 @@ WHERE (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_nam
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
     AND (:since_ms IS NULL OR at_ms >= :since_ms)
     AND (:before_record_no IS NULL OR record_no < :before_record_no)
+    AND record_no > coalesce(:after_record_no, 0)
 ORDER BY record_no DESC LIMIT :limit;
 
 -- name: recent_of_connection: as recent, of one connection
@@ -61,6 +62,7 @@ WHERE connection_id = :connection_id AND (:event_name IS NULL OR event_name = :e
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
     AND (:since_ms IS NULL OR at_ms >= :since_ms)
     AND (:before_record_no IS NULL OR record_no < :before_record_no)
+    AND record_no > coalesce(:after_record_no, 0)
 ORDER BY record_no DESC LIMIT :limit;
 
 -- name: way: all records of one event

@@ -1,10 +1,12 @@
 """Inputs and connections on a store in memory, with a clock that a test may set."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox
+from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.service.accept import Acceptance, Acceptor, SubjectHash
 from tiktok_forwarder.service.connections import Connections
@@ -43,6 +45,9 @@ class Told:
 
     def warned(self, connection_id: str, warning: str) -> None:
         self.counted["warning", warning] += 1
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        self.counted["brought", input_name] += len(batches)
 
     def accepted(self, acceptance: Acceptance) -> None:
         self.acceptances.append(acceptance)

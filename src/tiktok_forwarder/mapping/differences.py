@@ -1,0 +1,42 @@
+"""What differs between two outcomes of one event, in lines for people."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
+
+
+def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[str]:
+    """One line for each field, drop or event that is another; empty if TikTok gets the same."""
+    was, becomes = dict(_lines(before)), dict(_lines(after))
+    names = [*was, *(name for name in becomes if name not in was)]
+    return [
+        f"{name}: {was.get(name, 'nothing')} → {becomes.get(name, 'nothing')}"
+        for name in names
+        if was.get(name) != becomes.get(name)
+    ]
+
+
+def _lines(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+    mapped = [each for each in outcomes if isinstance(each, Mapped)]
+    yield "sent as", ", ".join(each.event for each in mapped) or "nothing"
+    for outcome in outcomes:
+        if isinstance(outcome, Dropped):
+            yield "dropped because of", outcome.reason.replace("_", " ")
+            continue
+        prefix = f"{outcome.event}, " if len(mapped) > 1 else ""
+        for path, value in _leaves(msgspec.json.decode(outcome.payload)):
+            if path != "event":
+                yield prefix + path, value
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _leaves(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, member in enumerate(value):
+            yield from _leaves(member, f"{path}[{index}]")
+    else:
+        yield path, msgspec.json.encode(value).decode()

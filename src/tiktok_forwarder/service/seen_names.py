@@ -1,0 +1,133 @@
+"""Which events the inputs brought lately: names only, as choices for whoever makes a mapping. In memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct, field
+
+from tiktok_forwarder.mapping.custom import EVENT_TYPES, Occurrence
+from tiktok_forwarder.mapping.redaction import redacted
+from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
+from tiktok_forwarder.mparticle.values import flag_text, text_of
+
+_MOST_EVENTS: Final = 500
+_MOST_NAMES: Final = 100
+_LONGEST_NAME: Final = 200
+# Looked at per input and second: enough to see what comes in, little enough to cost nothing.
+_BATCHES_A_SECOND: Final = 20
+_EVENTS_A_BATCH: Final = 20
+
+Names = dict[str, None]
+"""In the order in which they were seen first."""
+
+
+class _Seen(Struct):
+    count: int = 0
+    last_ms: int = 0
+    custom_event_types: Names = field(default_factory=dict)
+    attributes: Names = field(default_factory=dict)
+    user_attributes: Names = field(default_factory=dict)
+    product_attributes: Names = field(default_factory=dict)
+
+
+class SeenEvent(Struct, frozen=True):
+    """An event as mParticle has it: type, and the name that a mapping is matched on. `count` is of those looked at."""
+
+    event_type: str
+    event_name: str
+    custom_event_types: list[str]
+    attributes: list[str]
+    user_attributes: list[str]
+    product_attributes: list[str]
+    count: int
+    last_seen_ms: int
+
+
+class SeenNames:
+    """Bounded by input, events and names; what was seen least lately goes."""
+
+    def __init__(self) -> None:
+        self._by_input: dict[str, OrderedDict[tuple[str, str], _Seen]] = {}
+        self._second: dict[str, tuple[int, int]] = {}
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        """A request of this input."""
+        for batch in batches[: self._allowance(input_name, len(batches), at_ms // 1000)]:
+            for event in (batch.events or ())[:_EVENTS_A_BATCH]:
+                if event is not None and event.data is not None:
+                    self._see(input_name, batch, event, event.data, at_ms)
+
+    def _allowance(self, input_name: str, wanted: int, second: int) -> int:
+        begun, used = self._second.get(input_name, (0, 0))
+        used = used if begun == second else 0
+        allowed = min(wanted, _BATCHES_A_SECOND - used)
+        self._second[input_name] = (second, used + allowed)
+        return allowed
+
+    def _see(self, input_name: str, batch: Batch, event: Event, data: EventData, at_ms: int) -> None:
+        event_type = (flag_text(event.event_type) or "").lower()
+        occurrence = Occurrence(batch, event, data, event_type)
+        if event_type not in EVENT_TYPES or (name := occurrence.name) is None:
+            return
+        events = self._by_input.setdefault(input_name, OrderedDict())
+        key = (event_type, _clean(name))
+        seen = events.setdefault(key, _Seen())
+        events.move_to_end(key)
+        if len(events) > _MOST_EVENTS:
+            events.popitem(last=False)
+        seen.count += 1
+        seen.last_ms = at_ms
+        _note(seen.custom_event_types, filter(None, [text_of(data.custom_event_type)]))
+        _note(seen.attributes, data.custom_attributes or ())
+        _note(seen.user_attributes, batch.user_attributes or ())
+        action = occurrence.product_action
+        for product in (action.products or ())[:_EVENTS_A_BATCH] if action is not None else ():
+            _note(seen.product_attributes, product.custom_attributes or ())
+
+    def of_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
+        """What these inputs brought, the latest first; the same event of several is one."""
+        merged: dict[tuple[str, str], _Seen] = {}
+        for input_name in input_names:
+            for key, seen in self._by_input.get(input_name, {}).items():
+                _merge(merged.setdefault(key, _Seen()), seen)
+        newest_first = sorted(merged.items(), key=lambda each: -each[1].last_ms)
+        return [_told(event_type, name, seen) for (event_type, name), seen in newest_first]
+
+
+def _clean(name: str) -> str:
+    return redacted(name)[:_LONGEST_NAME]
+
+
+def _note(names: Names, found: Iterable[str]) -> None:
+    for name in found:
+        if len(names) >= _MOST_NAMES:
+            return
+        if name not in names:
+            names[_clean(name)] = None
+
+
+def _merge(into: _Seen, seen: _Seen) -> None:
+    into.count += seen.count
+    into.last_ms = max(into.last_ms, seen.last_ms)
+    pairs: tuple[tuple[Names, Mapping[str, None]], ...] = (
+        (into.custom_event_types, seen.custom_event_types),
+        (into.attributes, seen.attributes),
+        (into.user_attributes, seen.user_attributes),
+        (into.product_attributes, seen.product_attributes),
+    )
+    for names, more in pairs:
+        _note(names, more)
+
+
+def _told(event_type: str, name: str, seen: _Seen) -> SeenEvent:
+    return SeenEvent(
+        event_type,
+        name,
+        list(seen.custom_event_types),
+        sorted(seen.attributes),
+        sorted(seen.user_attributes),
+        sorted(seen.product_attributes),
+        seen.count,
+        seen.last_ms,
+    )
