@@ -29,6 +29,10 @@ def searched(term: str, **members: Any) -> dict[str, Any]:
     return batch
 
 
+def on_disk(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+
+
 class Asked:
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -135,7 +139,7 @@ async def test_development_events_are_kept_with_their_input(asked: Asked, tmp_pa
     kept = await asked.done("GET", "/api/development-events?connection=Shop")
     assert EMAIL in json.dumps(kept) and f"2{EMAIL}" not in json.dumps(kept)
     assert len(kept["events"]) == 2
-    assert not any(EMAIL.encode() in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert EMAIL.encode() not in on_disk(tmp_path)
 
 
 async def test_a_draft_is_compared_over_the_kept_events(asked: Asked) -> None:

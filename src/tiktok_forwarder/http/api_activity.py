@@ -40,8 +40,8 @@ class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class RecordView(Struct, frozen=True):
     """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one; `source` names
     accepted and dropped events in mParticle's words. `verdict` and `answer` are of the request that led to it.
-    `payload` is the event object with digests, IP address and user agent; `explanation` says of each of its fields where
-    it came from by the connection's settings of `connection_revision`, where one event's way is asked for.
+    `payload` is the event object with digests, IP address and user agent. Where one event's way is asked for,
+    `explanation` says of each field where it came from, by the connection's settings of `connection_revision`.
     """
 
     record_no: int
