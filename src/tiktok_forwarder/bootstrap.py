@@ -44,6 +44,7 @@ from tiktok_forwarder.service.key_rotation import KeyRotation
 from tiktok_forwarder.service.loop_watch import LoopWatch
 from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
+from tiktok_forwarder.service.store_watch import StoreWatch
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
 _SUBJECT_KEY: Final = "subject_key"
@@ -109,6 +110,7 @@ class Application:
         )
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self._loop_watch = LoopWatch(self._clock, telemetry)
+        self._store_watch = StoreWatch(store, telemetry)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None
         self._is_delivering = False
@@ -140,6 +142,7 @@ class Application:
         self._is_delivering = True
         self.pausing.deliverer = self.deliverer
         self._loop_watch.start()
+        self._store_watch.start()
         for connection in self.connections.all():
             for warning in warnings_on(connection):
                 self._telemetry.stands(connection.id, warning)
@@ -154,6 +157,7 @@ class Application:
         if self._is_delivering:
             await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
         await self._loop_watch.stop()
+        await self._store_watch.stop()
         await self._sender.close()
         await self.activity.close()
         await self.store.close()

@@ -137,7 +137,7 @@ async def test_lease_of_an_earlier_process_is_lost(tmp_path: Path) -> None:
 
 async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the store's patience senders are told to come back; afterwards it writes again by itself."""
-    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
     file = tmp_path / "events.db"
     store = SqliteStore.open(file)
     other = apsw.Connection(str(file))
