@@ -52,12 +52,12 @@ def open_reader(path: Path) -> apsw.Connection:
 
 def is_whole(connection: apsw.Connection) -> bool:
     """What a start would find now, from the disk and not from memory. A file too large for that counts as damaged."""
-    if Path(connection.filename).stat().st_size > _LARGEST_CHECKED_BYTES:
-        return False
     try:
+        if Path(connection.filename).stat().st_size > _LARGEST_CHECKED_BYTES:
+            return False
         connection.release_memory()
         return bool(connection.pragma("quick_check") == "ok")
-    except apsw.Error:
+    except (apsw.Error, OSError):
         return False
 
 
