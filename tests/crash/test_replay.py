@@ -13,8 +13,8 @@ from tests.crash.conftest import Show
 from tests.crash.ledger import Kind, post_batch
 from tiktok_forwarder.sandbox.steps import Code, Pass
 
-DEATHS: Final = 3
-SOAK_DEATHS: Final = 20
+DEATHS: Final = 20
+SOAK_DEATHS: Final = 200
 # A replay makes three steps of them.
 LETTERS: Final = 2_500
 BATCH: Final = 250
