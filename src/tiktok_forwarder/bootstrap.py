@@ -51,6 +51,7 @@ from tiktok_forwarder.service.observers import Observers
 from tiktok_forwarder.service.pausing import Pausing
 from tiktok_forwarder.service.previews import Previews
 from tiktok_forwarder.service.seen_names import SeenNames
+from tiktok_forwarder.service.store_watch import StoreWatch
 from tiktok_forwarder.service.users import Users
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
@@ -128,6 +129,7 @@ class Application:
         )
         self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
         self._loop_watch = LoopWatch(self._clock, telemetry)
+        self._store_watch = StoreWatch(store, telemetry)
         self.api = build_api(self, local_caller)
         self._servers: Servers | None = None
         self._is_delivering = False
@@ -166,6 +168,7 @@ class Application:
         self._is_delivering = True
         self.pausing.deliverer = self.deliverer
         self._loop_watch.start()
+        self._store_watch.start()
         for connection in self.connections.all():
             for warning in warnings_on(connection):
                 self._telemetry.stands(connection.id, warning)
@@ -180,6 +183,7 @@ class Application:
         if self._is_delivering:
             await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
         await self._loop_watch.stop()
+        await self._store_watch.stop()
         await self._sender.close()
         await self.activity.close()
         await self.store.close()

@@ -240,7 +240,7 @@ class EventStore(Protocol):
         ...
 
     async def troubles(self) -> Sequence[str]:
-        """Why no new event can be taken now, in short names such as `full` or `disk`; empty if one can."""
+        """Why no new event can be taken now, in short names such as `full`; empty if one can. Raises nothing."""
         ...
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:

@@ -14,12 +14,13 @@ import apsw
 from tests.crash.accounting import Account, Received, account, assert_books
 from tests.crash.ledger import Ledger, Senders
 from tests.crash.nursery import Nursery, Wish
+from tests.crash.payloads import Payloads
 from tests.integration.service_process import STARTED, SandboxThread, environment
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.cli.api_client import call_running
+from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.ports import DeadLetterFilter
-from tiktok_forwarder.sandbox.records import ReceivedEvent
-from tiktok_forwarder.sandbox.steps import Pass
+from tiktok_forwarder.sandbox.steps import AnyStep, Pass
 from tiktok_forwarder.settings import load_settings
 
 TIKTOK_SECONDS: Final = 0.02
@@ -27,31 +28,6 @@ SOONEST_KILL_SECONDS: Final = 0.06
 LATEST_KILL_SECONDS: Final = 0.25
 START_SECONDS: Final = 20
 DRAIN_SECONDS: Final = 40
-
-
-class Payloads:
-    """The bytes of every event the sandbox got: they never change, however often an event is sent."""
-
-    def __init__(self) -> None:
-        self._hashes: dict[str, int] = {}
-        self._requests: dict[int, int] = {}
-        self._last_number = 0
-
-    @property
-    def largest_request(self) -> int:
-        return max(self._requests.values(), default=0)
-
-    def look_at(self, events: list[ReceivedEvent]) -> None:
-        """All that are kept, in order of arrival."""
-        new = [event for event in events if event.number > self._last_number]
-        if not new:
-            return
-        assert new[0].number == self._last_number + 1, "the sandbox has forgotten events that were not looked at"
-        self._last_number = new[-1].number
-        for event in new:
-            assert event.event_id is not None
-            assert self._hashes.setdefault(event.event_id, hash(event.payload)) == hash(event.payload), event
-            self._requests[event.request_number] = self._requests.get(event.request_number, 0) + 1
 
 
 class Campaign:
@@ -67,14 +43,16 @@ class Campaign:
         self._sandbox_log = sandbox_log
         self._seed = seed
         self._chance = random.Random(seed)
-        sandbox.sandbox.script.for_requests(Pass(delay_seconds=TIKTOK_SECONDS, times=None))
+        self.answer_with(Pass(delay_seconds=TIKTOK_SECONDS, times=None))
+
+    def answer_with(self, step: AnyStep) -> None:
+        """What TikTok does with every request from now on."""
+        self._sandbox.ask(lambda sandbox: sandbox.script.clear())
+        self._sandbox.ask(lambda sandbox: sandbox.script.for_requests(step))
 
     def live_until_killed(self) -> None:
         """One life under load, ended at a random moment soon after the first 202."""
-        self._start()
-        port = self._port()
-        assert port is not None, self._service_log.read_text()
-        senders = self._senders(port)
+        senders = self._senders(self.live())
         assert senders.first_202.wait(START_SECONDS), self._service_log.read_text()
         time.sleep(self._chance.uniform(SOONEST_KILL_SECONDS, LATEST_KILL_SECONDS))
         self._nursery.signal(signal.SIGKILL)
@@ -101,25 +79,49 @@ class Campaign:
         self._run(("erase", "--external-id", external_id, "--yes"))
         assert self._nursery.ended() == 0, self._service_log.read_text()
 
+    def live(self, fail_point: tuple[str, int] | None = None, **settings: str) -> int:
+        """A life that goes on after this, until it is ended or reaches the instant; its port."""
+        self._start(fail_point, **settings)
+        port = self._port()
+        assert port is not None, self._service_log.read_text()
+        return port
+
+    def end(self) -> None:
+        """As an operator stops a service."""
+        self._nursery.signal(signal.SIGTERM)
+        assert self._nursery.ended() == 0, self._service_log.read_text()
+        self.look_at_payloads()
+
+    def replay(self) -> int | None:
+        """How many dead letters came back; None if the life ended meanwhile."""
+        try:
+            count: int = self._call("POST", "/api/dead-letters/replay", {})["count"]
+        except ConfigurationError:
+            raise  # it was answered, with a refusal
+        except ForwarderError:
+            self._end_life(None)
+            return None
+        self.look_at_payloads()
+        return count
+
     def drain(self) -> Mapping[str, Any]:
         """A last life without load, until nothing waits; how the service itself accounts for its one connection."""
-        self._start()
-        assert self._port() is not None, self._service_log.read_text()
+        self.live()
         deadline = time.monotonic() + DRAIN_SECONDS
         while (books := self.status())["queue"] and books["queue"]["waiting"]:
             assert time.monotonic() < deadline, books
             time.sleep(0.05)
-            self._look_at_payloads()
+            self.look_at_payloads()
         books = self.status()
-        self._nursery.signal(signal.SIGTERM)
-        assert self._nursery.ended() == 0, self._service_log.read_text()
-        self._look_at_payloads()
+        self.end()
         return books
 
     def status(self) -> dict[str, Any]:
-        settings = load_settings(None, {}, data_dir=self._data_dir)
-        (books,) = call_running(settings, "GET", "/api/status")["connections"]
+        (books,) = self._call("GET", "/api/status")["connections"]
         return dict(books)
+
+    def look_at_payloads(self) -> None:
+        self.payloads.look_at(self._sandbox.ask(lambda sandbox: sandbox.events()))
 
     def final_account(self, books: Mapping[str, Any]) -> Account:
         """After the drain. Asserts that file and books are whole."""
@@ -135,6 +137,9 @@ class Campaign:
         assert connection.pragma("integrity_check") == "ok"
         connection.close()
 
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        return call_running(load_settings(None, {}, data_dir=self._data_dir), method, path, body)
+
     def _senders(self, port: int) -> Senders:
         return Senders(self.ledger, port, self._chance.randrange(2**32), self._sandbox.sandbox.script.poison)
 
@@ -142,7 +147,7 @@ class Campaign:
         assert self._nursery.ended() == -signal.SIGKILL, self._service_log.read_text()
         if senders is not None:
             senders.stop()
-        self._look_at_payloads()
+        self.look_at_payloads()
 
     def _start(self, fail_point: tuple[str, int] | None = None, **settings: str) -> None:
         self._run(("serve", "--port", "0"), fail_point, **settings)
@@ -168,9 +173,6 @@ class Campaign:
                 return None
             time.sleep(0.005)
         return int(log.partition(STARTED)[2].split()[0])
-
-    def _look_at_payloads(self) -> None:
-        self.payloads.look_at(self._sandbox.ask(lambda sandbox: sandbox.events()))
 
 
 async def _dead_letters(database: Path) -> list[str]:

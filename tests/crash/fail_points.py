@@ -82,6 +82,11 @@ def _mid_dead_letter(pass_by: Pass) -> None:
     _after(Transaction, "run_many", pass_by, only_if=lambda _transaction, name, *_bindings: name == "add_dead_letter")
 
 
+def _mid_replay(pass_by: Pass) -> None:
+    """The event waits again, and is no dead letter any more; its step, and others, are not done."""
+    _after(Transaction, "run", pass_by, only_if=lambda _transaction, name, *_bindings: name == "delete_dead_letter")
+
+
 def _mid_erase(pass_by: Pass) -> None:
     """Some of a person's events are deleted, others are not."""
     _after(sqlite_erasure, "_erase_one", pass_by, only_if=lambda *_place: True)
@@ -116,6 +121,7 @@ FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "after-send-before-settle": _after_send_before_settle,
     "mid-settle": _mid_settle,
     "mid-dead-letter": _mid_dead_letter,
+    "mid-replay": _mid_replay,
     "mid-erase": _mid_erase,
     "mid-migration": _mid_migration,
     "mid-later-migration": _mid_later_migration,

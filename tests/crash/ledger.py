@@ -89,22 +89,13 @@ class Senders:
             if self._stopping.is_set():
                 break
             self._ledger.sending(kinds)
-            status = self._post(connection, kinds)
+            status = post_batch(connection, kinds)
             self._ledger.answered(kinds, status)
             if status == 202:
                 self.first_202.set()
             elif status is None:
                 break
         connection.close()
-
-    def _post(self, connection: http.client.HTTPConnection, kinds: Mapping[str, Kind]) -> int | None:
-        try:
-            connection.request("POST", "/v2/events", json.dumps(_batch(kinds)), BASIC)
-            answer = connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        return answer.status
 
     def _new_batches(self, chance: random.Random) -> Iterable[dict[str, Kind]]:
         while True:
@@ -115,6 +106,17 @@ class Senders:
                 if kind == "poisoned":
                     self._poison(event_id)
             yield batch
+
+
+def post_batch(connection: http.client.HTTPConnection, kinds: Mapping[str, Kind]) -> int | None:
+    """The status that it was answered with; None if no answer was read."""
+    try:
+        connection.request("POST", "/v2/events", json.dumps(_batch(kinds)), BASIC)
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    return answer.status
 
 
 def _batch(kinds: Mapping[str, Kind]) -> dict[str, Any]:

@@ -1,67 +1,30 @@
 """A disk that something else fills up: no new events, but everything that waits is delivered, and then it goes on."""
 
-import http.client
-import json
 import os
-import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 
+from tests.crash.observed_service import ObservedService, until
 from tests.integration.service_process import SandboxThread, ServiceProcess, serving
-from tests.integration.service_rig import BASIC, fresh_batch
 from tiktok_forwarder.sandbox.steps import Code
 
 DISK: Final = "40m"
-EVENTS_IN_A_BATCH: Final = 50
 RESUME_SECONDS: Final = 10
 # A mount of its own, which goes with the process; $0 is where, $1 what to begin with, and the rest the program.
 ON_A_SMALL_DISK: Final = f'mount -t tmpfs -o size={DISK},mode=700 tmpfs "$0" && cp -r "$1"/. "$0" && shift && exec "$@"'
 UNSHARE: Final = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
 
 
-class Answer(NamedTuple):
-    status: int
-    retry_after: str | None
-    body: bytes
-
-
-class SmallDisk:
+class SmallDisk(ObservedService):
     """The service on a disk of 40 MB, seen from outside of its mount namespace."""
 
     def __init__(self, service: ServiceProcess, data_dir: Path) -> None:
-        self.service = service
-        self.acknowledged: set[str] = set()
-        self._directory = Path(f"/proc/{service.process.pid}/root{data_dir}")
-        self._filler = self._directory / "somebody-elses-file"
-        self._serial = 0
-
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=20)
-        try:
-            connection.request(method, path, body, BASIC)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.getheader("Retry-After"), answer.read())
-        finally:
-            connection.close()
-
-    def post(self) -> Answer:
-        """A batch of new events."""
-        self._serial += 1
-        ids = [f"event-{self._serial}-{number}" for number in range(EVENTS_IN_A_BATCH)]
-        answer = self.ask("POST", "/v2/events", json.dumps(fresh_batch(*ids)).encode())
-        if answer.status == 202:
-            self.acknowledged.update(ids)
-        return answer
-
-    def figure(self, name: str, label: str) -> float:
-        """The sum of a metric's samples with this label; 0 if there is none."""
-        exposition = self.ask("GET", "/metrics").body.decode()
-        return sum(map(float, re.findall(rf"^{name}{{[^}}]*{label}[^}}]*}} (\S+)$", exposition, re.MULTILINE)))
+        super().__init__(service)
+        self._filler = Path(f"/proc/{service.process.pid}/root{data_dir}") / "somebody-elses-file"
 
     def fill(self) -> None:
         """To the last page."""
@@ -86,13 +49,6 @@ def small_disk(prepared: Path, tmp_path: Path, tiktok_url: str) -> Iterator[Smal
         yield SmallDisk(service, data_dir)
 
 
-def until(happened: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it has not happened in time"
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("batches", [2, 40], ids=["a small log", "a large log"])
 def test_a_disk_filled_by_another_neither_loses_nor_wedges(batches: int, prepared: Path, tmp_path: Path) -> None:
@@ -106,14 +62,13 @@ def test_a_disk_filled_by_another_neither_loses_nor_wedges(batches: int, prepare
         until(lambda: disk.post().status != 202, 10)
         refused = disk.post()
         assert (refused.status, refused.retry_after) == (503, "5")
-        ready = disk.ask("GET", "/readyz")
-        assert ready.status == 503 and json.loads(ready.body)["reasons"] == ["full"], ready
+        assert disk.troubles() == ["full"]
         sandbox.ask(lambda tiktok: tiktok.script.clear())
         waiting = len(disk.acknowledged)
         until(lambda: disk.figure("tiktok_forwarder_events_total", 'outcome="delivered"') == waiting, 20)
         assert disk.post().status == 503
         disk.make_room()
         until(lambda: disk.post().status == 202, RESUME_SECONDS)
-        assert disk.ask("GET", "/readyz").status == 200
+        assert disk.troubles() == []
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(disk.acknowledged), 10)
         assert disk.service.end() == 0

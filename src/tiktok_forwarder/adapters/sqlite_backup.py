@@ -36,7 +36,7 @@ def back_up(database: Path, file: Path) -> Backup:
     if not database.exists():
         raise ConfigurationError([f"{database}: there is no database to back up"])
     with _written(file) as partial:
-        with closing(open_reader(database)) as source, closing(apsw.Connection(str(partial))) as target:
+        with closing(_source(database)) as source, closing(apsw.Connection(str(partial))) as target:
             with target.backup("main", source, "main") as copying:
                 # At once: a copy in steps begins anew whenever the service writes.
                 copying.step(-1)
@@ -44,6 +44,13 @@ def back_up(database: Path, file: Path) -> Backup:
             target.pragma("journal_mode", "delete")
         backup = check_backup(partial)
     return structs.replace(backup, file=str(file))
+
+
+def _source(database: Path) -> apsw.Connection:
+    try:
+        return open_reader(database)
+    except apsw.Error as error:
+        raise ConfigurationError([f"{database}: the database cannot be read: {error}"]) from None
 
 
 def check_backup(file: Path) -> Backup:

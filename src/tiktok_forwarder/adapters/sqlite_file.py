@@ -8,14 +8,14 @@ from typing import Final
 import apsw
 
 from tiktok_forwarder.adapters.sqlite_limits import PAGE_BYTES, StoreLimits
-from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.sql import migrations
 
 # Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
 # Marks the file as this program's ("TTFW").
 APPLICATION_ID: Final = 0x54544657
-_BUSY_MS: Final = 5_000
+BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
 # Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
 _LARGEST_CHECKED_BYTES: Final = 1024**3
@@ -40,13 +40,25 @@ def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:
 
 
 def open_reader(path: Path) -> apsw.Connection:
-    """A connection for one longer look, beside the writer's."""
+    """A connection for one longer look, beside the writer's. Raises `apsw.Error`."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         _set_pragmas(connection)
-    except apsw.Error as error:
-        raise StoreUnavailable(f"{path} cannot be read: {error}") from None
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def is_whole(connection: apsw.Connection) -> bool:
+    """What a start would find now, from the disk and not from memory. A file too large for that counts as damaged."""
+    try:
+        if Path(connection.filename).stat().st_size > _LARGEST_CHECKED_BYTES:
+            return False
+        connection.release_memory()
+        return bool(connection.pragma("quick_check") == "ok")
+    except (apsw.Error, OSError):
+        return False
 
 
 def _touch(path: Path) -> bool:
@@ -64,7 +76,7 @@ def _touch(path: Path) -> bool:
 
 
 def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is_new: bool) -> None:
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     if is_new:
         connection.pragma("page_size", PAGE_BYTES)
         connection.pragma("application_id", APPLICATION_ID)
@@ -81,7 +93,7 @@ def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is
 
 
 def _set_pragmas(connection: apsw.Connection) -> None:
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     if connection.pragma("journal_mode", "wal") != "wal":
         raise apsw.CantOpenError("its file system cannot share memory, which a write-ahead log needs")
     # FULL syncs the log at every commit: NORMAL may lose the last ones at a power cut, and 202 has been said by then.

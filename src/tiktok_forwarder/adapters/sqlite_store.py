@@ -26,6 +26,7 @@ from tiktok_forwarder.adapters.sqlite_lanes import Lane
 from tiktok_forwarder.adapters.sqlite_limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
 from tiktok_forwarder.adapters.sqlite_settling import settle
 from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction
+from tiktok_forwarder.adapters.sqlite_trouble import tells_damage
 from tiktok_forwarder.adapters.sqlite_writer import SqliteWriter
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
@@ -88,6 +89,8 @@ class SqliteStore(SqliteDocuments):
     # --- leases ------------------------------------------------------------------------------------------------------
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
+        """While outcomes cannot be kept nothing is leased: it would be sent again and again."""
+        await self._write_if_in_trouble()
         return await self._writer.look(
             lambda state: sqlite_leasing.lease(state, connection_id, limits, now_ms, lease_seconds)
         )
@@ -119,13 +122,11 @@ class SqliteStore(SqliteDocuments):
         return await self._writer.look(lambda state: Books(_totals(state), _counts(state)))
 
     async def troubles(self) -> Sequence[str]:
-        if self._writer.trouble:
-            try:
-                # Only a write tells whether the trouble is over.
-                await self._writer.write(_write_something)
-            except StoreUnavailable:
-                return [self._writer.trouble]
-        is_full = await self._writer.look(StoreState.is_full)
+        try:
+            await self._write_if_in_trouble()
+            is_full = await self._writer.look(StoreState.is_full)
+        except StoreUnavailable:
+            return [self._writer.trouble.name or "closed"]
         return ["full"] if is_full else []
 
     # --- dead letters ------------------------------------------------------------------------------------------------
@@ -162,6 +163,11 @@ class SqliteStore(SqliteDocuments):
 
     # --- ways to the database ----------------------------------------------------------------------------------------
 
+    async def _write_if_in_trouble(self) -> None:
+        """Only a write tells whether it is over. Raises `StoreUnavailable` if not."""
+        if self._writer.trouble.name:
+            await self._writer.write(_write_something)
+
     async def _in_steps(self, some: Callable[[Transaction, int], Step]) -> int:
         done = 0
         step = Step(STEP_EVENTS, 0)
@@ -178,6 +184,8 @@ class SqliteStore(SqliteDocuments):
                 with closing(open_reader(self._path)) as connection:
                     return read(connection)
             except apsw.Error as error:
+                if tells_damage(error):
+                    self._writer.trouble.meet(error)
                 raise StoreUnavailable(f"{self._path} cannot be read: {error}") from None
 
         return await asyncio.to_thread(read_and_close)

@@ -4,15 +4,23 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import apsw
 
+from tiktok_forwarder.adapters import sqlite_file
 from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction, end_transaction
+from tiktok_forwarder.adapters.sqlite_trouble import SqliteTrouble
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
 
 _MOST_JOBS: Final = 4000
+# How long a lock is waited for that was not gone when it was last waited for.
+_KNOWN_LOCK_MS: Final = 250
+# How long a database that was found damaged is left alone.
+_CHECK_AGAIN_SECONDS: Final = 5.0
+_DAMAGED: Final = "the database is damaged: stop the service, keep a copy of its directory, and restore a backup"
 # What a change weighs that says nothing else.
 _CHANGE_BYTES: Final = 1000
 
@@ -62,11 +70,12 @@ class _Change(_Job):
 
 
 class SqliteWriter:
-    """Does what waits in groups, changes first. `trouble` names what made the last change fail, until one succeeds."""
+    """Does what waits in groups, changes first."""
 
     def __init__(self, state: StoreState) -> None:
-        self.trouble = ""
+        self.trouble = SqliteTrouble()
         self._state = state
+        self._check_again_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -137,24 +146,46 @@ class SqliteWriter:
             bytes_left -= job.weight_bytes
         return jobs, False
 
-    def _make(self, changes: Sequence[_Change]) -> None:
+    def _make(self, changes: Sequence[_Change], *, may_make_room: bool = True) -> None:
         """Together; or, if that fails, each by itself, so that only the one at fault fails."""
+        if self.trouble.is_damage and not self._is_whole_again():
+            _refuse(changes, _DAMAGED)
+            return
         try:
             self._commit(changes)
+        except apsw.BusyError as error:
+            # It is no change's fault: one by one, each would wait for the lock anew.
+            self.trouble.meet(error)
+            _refuse(changes, f"the store cannot be written: {error}")
         except Exception as error:
-            if isinstance(error, apsw.FullError | apsw.IOError) and self._state.give_up_disk_reserve():
-                self._make(changes)
-                return
-            if len(changes) == 1:
+            if may_make_room and self._makes_room(error):
+                self._make(changes, may_make_room=False)
+            elif len(changes) == 1:
                 changes[0].error = self._told(error, changes[0].without_room)
-                return
-            for change in changes:
-                self._make([change])
-        else:
-            self.trouble = ""
+            else:
+                for change in changes:
+                    self._make([change], may_make_room=may_make_room)
+
+    def _is_whole_again(self) -> bool:
+        if time.monotonic() < self._check_again_at:
+            return False
+        is_whole = sqlite_file.is_whole(self._state.connection)
+        self._check_again_at = time.monotonic() + _CHECK_AGAIN_SECONDS
+        if is_whole:
+            self.trouble.end_damage()
+        return is_whole
+
+    def _makes_room(self, error: Exception) -> bool:
+        if not isinstance(error, apsw.FullError | apsw.IOError) or not self._state.give_up_disk_reserve():
+            return False
+        self.trouble.meet(error)
+        return True
 
     def _commit(self, changes: Sequence[_Change]) -> None:
-        end_transaction(self._state.connection)
+        connection = self._state.connection
+        end_transaction(connection)
+        connection.set_busy_timeout(_KNOWN_LOCK_MS if self.trouble.is_lock else sqlite_file.BUSY_MS)
+        rows_before = connection.total_changes()
         transaction = Transaction(self._state)
         try:
             for job in changes:
@@ -169,6 +200,9 @@ class SqliteWriter:
         except BaseException:
             transaction.roll_back()
             raise
+        # A transaction in which every change was refused has written nothing, and proves nothing.
+        if connection.total_changes() != rows_before:
+            self.trouble.end()
 
     def _look(self, job: _Look) -> None:
         try:
@@ -180,19 +214,13 @@ class SqliteWriter:
         """The library's errors in our words; a fault of the program as it is."""
         if not isinstance(error, apsw.Error):
             return error
-        self.trouble, kind = _trouble(error)
+        kind = self.trouble.meet(error)
         return (without_room if kind is StoreFull else kind)(f"the store cannot be written: {error}")
 
 
-def _trouble(error: apsw.Error) -> tuple[str, type[ForwarderError]]:
-    """Its short name, and what it means for new events. An I/O error may well be a full disk or a used-up quota."""
-    if isinstance(error, apsw.FullError):
-        return "full", StoreFull
-    if isinstance(error, apsw.IOError):
-        return "disk", StoreFull
-    if isinstance(error, apsw.BusyError):
-        return "locked", StoreUnavailable
-    return "disk", StoreUnavailable
+def _refuse(changes: Sequence[_Change], why: str) -> None:
+    for change in changes:
+        change.error = StoreUnavailable(why)
 
 
 def _tell(jobs: Sequence[_Job]) -> None:

@@ -29,6 +29,12 @@ _FIRST_REFUSAL: Final = 400  # HTTP's own line between success and refusal
 _SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
+_REMEDIES: Final[Mapping[str, str]] = {
+    "full": "make room on the disk of data_dir, or raise max_store_bytes",
+    "disk": "look at the disk of data_dir: what the system says of it, its free space, whether it can be written",
+    "locked": "end the program that has events.db open for writing",
+    "damaged": "stop the service, keep a copy of data_dir, and restore a backup",
+}
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
@@ -207,6 +213,12 @@ class Telemetry:
         self._lag_seconds.observe(seconds)
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was held up", seconds=round(seconds, 3))
+
+    def troubled(self, troubles: Sequence[str]) -> None:
+        for trouble in troubles:
+            self._log.error("the store takes no events", trouble=trouble, remedy=_REMEDIES.get(trouble, ""))
+        if not troubles:
+            self._log.warning("the store takes events again")
 
     # --- delivery ---
 

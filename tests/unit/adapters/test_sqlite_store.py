@@ -5,13 +5,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 
 from tests.conformance.rig import T0, event
-from tiktok_forwarder.adapters import sqlite_file
+from tiktok_forwarder.adapters import sqlite_file, sqlite_writer
 from tiktok_forwarder.adapters.sqlite_file import open_reader, open_writer
 from tiktok_forwarder.adapters.sqlite_limits import store_limits
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
@@ -137,7 +139,7 @@ async def test_lease_of_an_earlier_process_is_lost(tmp_path: Path) -> None:
 
 async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the store's patience senders are told to come back; afterwards it writes again by itself."""
-    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
     file = tmp_path / "events.db"
     store = SqliteStore.open(file)
     other = apsw.Connection(str(file))
@@ -149,6 +151,67 @@ async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path, mon
     assert await store.troubles() == []
     assert await store.append(Arrivals([event("1")], {}, T0)) == ["stored"]
     other.close()
+    await store.close()
+
+
+async def test_a_lock_is_waited_for_once_by_all_who_wait_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one each would wait anew, and the last for minutes."""
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 200)
+    file = tmp_path / "events.db"
+    store = SqliteStore.open(file)
+    with closing(apsw.Connection(str(file))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        appends = (store.append(Arrivals([event(str(number))], {}, T0)) for number in range(40))
+        told = await asyncio.gather(*appends, return_exceptions=True)
+        assert {type(each) for each in told} == {StoreUnavailable}
+        assert time.monotonic() - began < 4
+    assert await store.append(Arrivals([event("1")], {}, T0)) == ["stored"]
+    await store.close()
+
+
+async def test_nothing_is_leased_while_outcomes_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be sent again and again; when the trouble is over it is leased by itself."""
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
+    file = tmp_path / "events.db"
+    await _filled(file)
+    store = SqliteStore.open(file)
+    with closing(apsw.Connection(str(file))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await store.append(Arrivals([event("new")], {}, T0))
+        with pytest.raises(StoreUnavailable):
+            await store.lease("a", GroupLimits(), T0, 60)
+    lease = await store.lease("a", GroupLimits(), T0, 60)
+    assert lease is not None and len(lease.events) == 3
+    await store.close()
+
+
+async def test_damage_stops_every_change_until_the_file_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that succeeds does not end it: it may have cost what lay on another page."""
+    monkeypatch.setattr(sqlite_writer, "_CHECK_AGAIN_SECONDS", 0.0)
+    file = tmp_path / "events.db"
+    await _filled(file, 300)
+    store = SqliteStore.open(file)
+    content = file.read_bytes()
+    file.write_bytes(content[: 8192 * 2] + bytes(each ^ 0xFF for each in content[8192 * 2 :]))
+    with pytest.raises(StoreUnavailable):
+        await store.erase([1], T0)
+    for _ in range(2):
+        assert await store.troubles() == ["damaged"]
+        with pytest.raises(StoreUnavailable, match="stop the service, keep a copy of its directory"):
+            await store.append(Arrivals([event("new")], {}, T0))
+        with pytest.raises(StoreUnavailable):
+            await store.lease("a", GroupLimits(), T0, 60)
+    file.write_bytes(content)
+    assert await store.troubles() == []
+    assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
+    lease = await store.lease("a", GroupLimits(events_2_0=1000), T0, 60)
+    assert lease is not None and len(lease.events) == 301
     await store.close()
 
 

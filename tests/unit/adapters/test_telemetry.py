@@ -46,6 +46,17 @@ def test_refusals_are_told_once_a_second(log: Log) -> None:
     assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
 
 
+@pytest.mark.parametrize("trouble", ["full", "disk", "locked", "damaged"])
+def test_a_trouble_of_the_store_is_told_with_what_to_do(log: Log, trouble: str) -> None:
+    """And that it is over."""
+    log.telemetry.troubled([trouble])
+    log.telemetry.troubled([])
+    told, over = log.lines
+    assert (told["level"], told["trouble"]) == ("error", trouble)
+    assert told["remedy"]
+    assert over["event"] == "the store takes events again"
+
+
 def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line after a silence says how many refusals it stands for."""
     seconds = 100.0
