@@ -77,7 +77,10 @@ class _Demo:
             "service",
             ["serve", "--port", str(service_port), "--data-dir", str(plan.service_dir)],
             plan.folder / "service.log",
-            {"TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox_url},
+            {
+                "TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox_url,
+                "TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT": "100",
+            },
         )
         self._senders = [
             Sender("sdk", Shop(), sdk_poster(self._service_url, _INPUT["key"], _INPUT["secret"]), self._sent),

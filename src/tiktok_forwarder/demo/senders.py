@@ -88,7 +88,7 @@ def sdk_poster(base_url: str, key: str, secret: str) -> Poster:
 
 
 def _sdk_batch(mparticle: Any, visitor: Visitor, actions: list[Action]) -> Any:
-    batch = mparticle.Batch(environment="production", ip=visitor.ip, mpid=int(visitor.mpid))
+    batch = mparticle.Batch(environment=visitor.environment, ip=visitor.ip, mpid=int(visitor.mpid))
     batch.device_info = mparticle.DeviceInformation(platform="web", http_header_user_agent=visitor.user_agent)
     identities = visitor.identities
     batch.user_identities = mparticle.UserIdentities(
@@ -147,7 +147,7 @@ def _webhook_batch(visitor: Visitor, actions: list[Action]) -> dict[str, Any]:
         "user_attributes": {},
         "deleted_user_attributes": [],
         "mpid": visitor.mpid,
-        "environment": "production",
+        "environment": visitor.environment,
         "ip": visitor.ip,
         "timestamp_unixtime_ms": now_ms,
         "schema_version": 2,

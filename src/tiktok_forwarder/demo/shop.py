@@ -30,13 +30,14 @@ _SEARCHES: Final = ("trail shoes", "rain jacket", "wool socks", "head torch", "g
 
 
 class Visitor(Struct, frozen=True):
-    """Who is in the shop. `identities` are empty for one who never gave any."""
+    """Who is in the shop. `identities` are empty for one who never gave any; `environment` is mParticle's."""
 
     identities: dict[str, str]
     ip: str
     user_agent: str
     mpid: str
     click_id: str | None
+    environment: str
 
 
 class Action(Struct, frozen=True):
@@ -73,6 +74,8 @@ class Shop:
             user_agent=self._random.choice(_USER_AGENTS),
             mpid=str(self._random.getrandbits(62)),
             click_id=f"E.C.P.{self._random.getrandbits(160):040x}" if clicked else None,
+            # Now and then it is one of the shop's own developers, trying the site.
+            environment="development" if self._random.random() < 1 / 20 else "production",
         )
 
     def _action(self, visitor: Visitor) -> Action:
