@@ -18,6 +18,7 @@ from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
 from tiktok_forwarder.console.page import ConsoleParts, Page, Visit
 from tiktok_forwarder.console.pages.access import ACCESS_PAGES
+from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
@@ -32,6 +33,7 @@ from tiktok_forwarder.service.users import User
 PAGES: Final[tuple[Page, ...]] = (
     *LOGIN_PAGES,
     *OVERVIEW_PAGES,
+    *HEALTH_PAGES,
     *ACCESS_PAGES,
 )
 _FORGED: Final = "the form is out of date: open the page again"

@@ -14,6 +14,7 @@ from tiktok_forwarder.console.static_files import StaticFiles
 
 _SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _THOUSAND: Final = 1000
+_ONE_IN_200: Final = 0.005
 
 
 class Rendering:
@@ -51,6 +52,8 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
+    if 0 < share < _ONE_IN_200:
+        return "under 1 %"
     return f"{share * 100:.0f} %"
 
 

@@ -39,6 +39,7 @@ def test_a_length_of_time_is_told_in_its_largest_unit(seconds: float, told: str)
 def test_figures_are_readable() -> None:
     """Thousands apart, shares in percent, names as words."""
     assert (number(1234567), number(0.5), percent(0.256)) == ("1,234,567", "0.5", "26 %")
+    assert [percent(share) for share in (0, 0.0001, 0.005, 1)] == ["0 %", "under 1 %", "0 %", "100 %"]
     assert words("missing_page_url") == "missing page url"
 
 

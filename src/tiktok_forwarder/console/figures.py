@@ -1,0 +1,147 @@
+"""The API's figures as people read them: series for a chart, latencies in words, coverage of match keys. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.console.rendering import span
+
+_MINUTE_MS: Final = 60_000
+
+
+class Period(Struct, frozen=True):
+    """A time to look back on, in steps that make a readable chart."""
+
+    name: str
+    label: str
+    minutes: int
+    step_minutes: int
+
+
+PERIODS: Final = (
+    Period("hour", "Last hour", 60, 1),
+    Period("day", "Last day", 24 * 60, 15),
+    Period("week", "Last week", 7 * 24 * 60, 120),
+)
+
+
+def period_of(name: str) -> Period:
+    return next((each for each in PERIODS if each.name == name), PERIODS[0])
+
+
+class Chart(Struct, frozen=True):
+    """`at_seconds` since 1970, with a value of each series for each; `labels` in the series' order."""
+
+    at_seconds: Sequence[int]
+    labels: Sequence[str]
+    values: Sequence[Sequence[int]]
+
+
+def _dropped(figures: Mapping[str, Any]) -> int:
+    return sum(figures["dropped"].values())
+
+
+def chart(steps: Sequence[Mapping[str, Any]], period: Period, from_ms: int, until_ms: int) -> Chart:
+    """Events by step; one in which nothing happened is 0."""
+    length_ms = period.step_minutes * _MINUTE_MS
+    by_start = {step["from_ms"]: step["figures"] for step in steps}
+    starts = range(from_ms // length_ms * length_ms, until_ms, length_ms)
+    found = [by_start.get(start) for start in starts]
+    accepted = [each["accepted"] if each else 0 for each in found]
+    delivered = [each["delivered"] if each else 0 for each in found]
+    dropped = [_dropped(each) if each else 0 for each in found]
+    dead = [each["dead_lettered"] if each else 0 for each in found]
+    labels = ("Accepted", "Delivered", "Dropped", "Dead-lettered")
+    return Chart([start // 1000 for start in starts], labels, (accepted, delivered, dropped, dead))
+
+
+class LatencyShare(Struct, frozen=True):
+    """Deliveries up to this bound that took longer than the one before."""
+
+    label: str
+    events: int
+    share: float
+
+
+def latencies(figures: Mapping[str, Any]) -> list[LatencyShare]:
+    """From acceptance to delivery; buckets in which nothing fell are left out."""
+    total = sum(bucket["events"] for bucket in figures["latency"])
+    return [
+        LatencyShare(_bound(bucket["within_seconds"]), bucket["events"], bucket["events"] / total)
+        for bucket in figures["latency"]
+        if bucket["events"]
+    ]
+
+
+def latency_of(figures: Mapping[str, Any], share: float) -> str:
+    """The bound within which this share of the deliveries was made; empty if there were none."""
+    total = sum(bucket["events"] for bucket in figures["latency"])
+    reached = 0
+    for bucket in figures["latency"]:
+        reached += bucket["events"]
+        if total and reached >= share * total:
+            return _bound(bucket["within_seconds"])
+    return ""
+
+
+def _bound(within_seconds: int | None) -> str:
+    return f"within {span(within_seconds)}" if within_seconds is not None else "later than that"
+
+
+class MatchKey(Struct, frozen=True):
+    """What TikTok can find a person by, and where more of it comes from."""
+
+    name: str
+    label: str
+    remedy: str
+
+
+_MATCH_KEYS: Final = (
+    MatchKey(
+        "email",
+        "E-mail",
+        "Have the site identify users at mParticle with their e-mail address, and check the Email Identity Type.",
+    ),
+    MatchKey(
+        "phone",
+        "Phone",
+        "Send phone numbers with their country code, or name a default phone region; check the Phone Identity Type.",
+    ),
+    MatchKey(
+        "external_id",
+        "External ID",
+        "Have the site send the customer ID of whoever is logged in, and check the External Identity Type.",
+    ),
+    MatchKey(
+        "click_id",
+        "Click ID (ttclid)",
+        "Keep the ttclid of the landing page's address and send it in the custom flag TikTok.Callback.",
+    ),
+    MatchKey(
+        "ttp",
+        "TikTok cookie (_ttp)",
+        "Send the pixel's cookie _ttp as the partner identity tiktok_cookie_id.",
+    ),
+    MatchKey(
+        "ip_and_user_agent",
+        "IP address and user agent",
+        "Have the sender set ip and device_info.http_header_user_agent of the visitor, not of the server.",
+    ),
+)
+
+
+class Coverage(Struct, frozen=True):
+    key: MatchKey
+    events: int
+    share: float
+
+
+def coverage(figures: Mapping[str, Any]) -> list[Coverage]:
+    """Of the events looked at, how many had each key; empty if none were."""
+    total = figures["match_events"]
+    return [
+        Coverage(key, figures["match_keys"][key.name], figures["match_keys"][key.name] / total)
+        for key in _MATCH_KEYS
+        if total
+    ]

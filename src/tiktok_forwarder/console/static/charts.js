@@ -1,0 +1,55 @@
+// Draws each element with data-chart: {"at_seconds": [...], "labels": [...], "values": [[...], ...]}, as lines over time.
+// The page has the same numbers as a table, so nothing is lost without this script.
+(() => {
+    "use strict";
+
+    const COLOURS = ["--idle", "--good", "--slow", "--bad"];
+    const DASHES = [[], [], [6, 4], [2, 3]];  // so that no series is told apart by colour alone
+    const HEIGHT = 260;
+
+    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const grouped = (value) => (value == null ? "–" : value.toLocaleString());
+
+    const options = (chart, width) => {
+        const ink = colour("--pico-muted-color");
+        const grid = { stroke: colour("--pico-muted-border-color"), width: 1 };
+        const axis = { stroke: ink, grid, ticks: grid };
+        const size = (_plot, values) => 22 + 8 * Math.max(3, ...(values || []).map((each) => each.length));
+        return {
+            width,
+            height: HEIGHT,
+            scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.05)] } },
+            axes: [axis, { ...axis, size, values: (_plot, ticks) => ticks.map(grouped) }],
+            series: [
+                {},
+                ...chart.labels.map((label, index) => ({
+                    label,
+                    stroke: colour(COLOURS[index % COLOURS.length]),
+                    width: 2,
+                    dash: DASHES[index % DASHES.length],
+                    points: { show: chart.at_seconds.length < 2 },
+                    value: (_plot, value) => grouped(value),
+                })),
+            ],
+        };
+    };
+
+    const draw = (element) => {
+        const chart = JSON.parse(element.dataset.chart);
+        element.replaceChildren();
+        element.plot = new uPlot(options(chart, element.clientWidth), [chart.at_seconds, ...chart.values], element);
+    };
+
+    const all = () => document.querySelectorAll("[data-chart]");
+
+    document.addEventListener("DOMContentLoaded", () => {
+        all().forEach(draw);
+        const resized = new ResizeObserver((entries) => {
+            for (const { target } of entries) {
+                target.plot.setSize({ width: target.clientWidth, height: HEIGHT });
+            }
+        });
+        all().forEach((each) => resized.observe(each));
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => all().forEach(draw));
+    });
+})();

@@ -1,0 +1,98 @@
+"""The console's pages of health: the API's numbers, and what to do about them."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.console.visitor import Visitor, visiting
+from tests.integration.service_rig import fresh_batch, until
+from tests.unit.mapping.batches import purchase
+from tiktok_forwarder.sandbox import Sandbox
+
+
+@pytest.fixture
+async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+    """With a connection that delivered two events, dropped two, and warned."""
+    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+        await visitor.service.add_connection("Shop <b>")
+        batch = fresh_batch("e1", "e2", user_identities={"email": "ada@example.com"})
+        batch["events"][0]["data"]["custom_flags"]["TikTok.Callback"] = "__CLICKID__"
+        batch["events"] += [
+            purchase(source_message_id="e3", custom_flags={}),
+            {"event_type": "session_start", "data": {}},
+        ]
+        batch["events"][2]["data"]["timestamp_unixtime_ms"] = batch["events"][0]["data"]["timestamp_unixtime_ms"]
+        await visitor.service.post(body=batch)
+        await visitor.service.until_delivered(sandbox, 2)
+
+        async def all_counted() -> bool:
+            connections = (await visitor.api("GET", "/api/figures"))["connections"]
+            return bool(connections) and connections[0]["total"]["match_events"] == 2
+
+        await until(all_counted)
+        yield visitor
+
+
+def shown_figures(html: str) -> dict[str, int]:
+    found = re.findall(r"<dt>([^<]+)</dt><dd>([\d,]+)</dd>", html)
+    return {name: int(count.replace(",", "")) for name, count in found}
+
+
+@pytest.mark.parametrize("period", ["hour", "day", "week"])
+async def test_the_pages_show_the_apis_numbers(visitor: Visitor, period: str) -> None:
+    """In figures, in the chart and in its table, over every period."""
+    (own,) = await visitor.api("GET", "/api/connections")
+    (figures,) = (await visitor.api("GET", "/api/figures"))["connections"]
+    total = figures["total"]
+    shown = await visitor.get(f"/health/{own['id']}?period={period}")
+    assert shown_figures(shown.html) == {
+        "Accepted": total["accepted"],
+        "Mapped": total["mapped"],
+        "Dropped": sum(total["dropped"].values()),
+        "Delivered": total["delivered"],
+        "Delayed": total["retried"],
+        "Dead-lettered": total["dead_lettered"],
+        "Repeats ignored": total["duplicate"],
+    }
+    assert (total["accepted"], total["delivered"]) == (4, 2)
+    chart: dict[str, Any] = json.loads(unescape(shown.html.partition('data-chart="')[2].partition('"')[0]))
+    assert [sum(series) for series in chart["values"]] == [4, 2, 2, 0]
+
+
+async def test_what_is_wrong_is_explained(visitor: Visitor) -> None:
+    """Drops and warnings with their meaning and remedy, low coverage with what to do, each by its own link."""
+    (own,) = await visitor.api("GET", "/api/connections")
+    shown = await visitor.get(f"/health/{own['id']}")
+    assert "Health of Shop <b>" in shown.text and "<b>" not in shown.html
+    for told in (
+        "Neither a custom mapping nor a standard one is for this event.",
+        "Have the site set the custom flag TikTok.URL",
+        "The click id is a placeholder that nobody filled in",
+        "Send the pixel's cookie _ttp as the partner identity tiktok_cookie_id.",
+        "Half of the events were delivered within 1 second",
+    ):
+        assert told in shown.text, told
+    assert f"/activity?connection={own['id']}&amp;outcome=dropped&amp;reason=unsupported_event" in shown.html
+    assert f"/connections/{own['id']}/edit#field-page_url_fallback" in shown.html
+    assert re.search(r"E-mail</td>\s*<td[^>]*>.*100 %", shown.html, re.DOTALL)
+
+
+async def test_all_connections_are_side_by_side(visitor: Visitor) -> None:
+    """Also one to which nothing has happened."""
+    await visitor.service.add_connection("Quiet")
+    shown = await visitor.get("/health?period=day")
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"(?s)<tr>\s*<td.*?</tr>", shown.html)]
+    assert ["Shop" in rows[0], "up to 100 %" in rows[0], "Quiet" in rows[1]] == [True] * 3
+    quiet = next(each for each in await visitor.api("GET", "/api/connections") if each["settings"]["name"] == "Quiet")
+    assert "Nothing has happened in this time." in (await visitor.get(f"/health/{quiet['id']}")).text
+
+
+async def test_a_connection_that_is_not_there_is_named(visitor: Visitor) -> None:
+    """By a page, with its status."""
+    shown = await visitor.get("/health/nobody")
+    assert (shown.status, "There is no connection named nobody." in shown.text) == (404, True)
