@@ -41,8 +41,10 @@ class TikTokHttpSender:
     ) -> None:
         self._root = _checked_root(base_url)
         self._compress = compress
+        # Reading the machine's certificates takes longer than all else at start-up; a sandbox needs none.
+        default = ssl.create_default_context() if self._root.startswith("https:") else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls or ssl.create_default_context()),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls or default),
             timeout=aiohttp.ClientTimeout(total=deadline_seconds, connect=connect_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

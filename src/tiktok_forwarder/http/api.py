@@ -78,11 +78,10 @@ def caller_with_key(keys: ApiKeys) -> Caller:
 
 def build_api(parts: Any, caller: Caller) -> Starlette:
     """The API as an ASGI application; `parts` is what the endpoints work on."""
-    document = document_of(ENDPOINTS)
 
     async def openapi(request: Request) -> Response:
         caller(request)
-        return json_answer(document)
+        return json_answer(document_of(ENDPOINTS))
 
     routes = [Route(path, _by_method(parts, caller, found), methods=_methods(found)) for path, found in _by_path()]
     api = Starlette(

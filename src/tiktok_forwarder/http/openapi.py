@@ -1,6 +1,6 @@
 """The OpenAPI document, made from the endpoints and their msgspec types."""
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +24,9 @@ _REFUSALS: Final = {
 }
 
 
-def document_of(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """OpenAPI 3.1."""
+@cache
+def document_of(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    """OpenAPI 3.1. Made when it is first asked for: few do, and it takes a while."""
     types: list[Any] = [Problems]
     for endpoint in endpoints:
         types += [kind for kind in (endpoint.answer, endpoint.body, endpoint.query) if kind is not None]
