@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tiktok_forwarder.console.api import Api, ApiRefused
-from tiktok_forwarder.console.forms import Form, read_form
+from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 from tiktok_forwarder.console.headers import with_headers
 from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
@@ -89,7 +89,7 @@ class _Door:
                 return _to_login(request)
             if request.method == "POST":
                 check_same_site(request, origin)
-            form = await read_form(request)
+            form = await read_form(request, MAX_FORM_BYTES if entry is not None else MAX_PUBLIC_FORM_BYTES)
             if request.method == "POST" and entry is not None:
                 _check_token(request, form.secret("csrf"), entry[1])
             visit = Visit(request, self._parts, origin, form, entry)

@@ -1,5 +1,6 @@
 """Forms as browsers send them, bounded."""
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -7,6 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 MAX_FORM_BYTES: Final = 1024 * 1024
+# A name and a password: whoever is not logged in has nothing else to say.
+MAX_PUBLIC_FORM_BYTES: Final = 16 * 1024
+_FORM_SECONDS: Final = 10.0
 _MOST_FIELDS: Final = 5000
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -34,20 +38,29 @@ class Form:
         return any(key == name for key, _ in self.fields)
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> Form:
     """Raises `HTTPException` for what is no form of ours. Files are not taken: pages read them into fields."""
     if request.method == "GET":
         return Form()
     content_type = request.headers.get("content-type", _FORM_TYPE).partition(";")[0].strip().lower()
     if content_type != _FORM_TYPE:
         raise HTTPException(415, "the console takes forms only")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise HTTPException(413, f"the form is larger than the {MAX_FORM_BYTES} bytes allowed")
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            body = await _body(request, max_bytes)
+    except TimeoutError:
+        raise HTTPException(408, f"the form did not arrive within {_FORM_SECONDS:g} seconds") from None
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
     except (ValueError, UnicodeDecodeError):
         raise HTTPException(400, "the form cannot be read") from None
     return Form(fields)
+
+
+async def _body(request: Request, max_bytes: int) -> bytearray:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise HTTPException(413, f"the form is larger than the {max_bytes} bytes allowed")
+    return body

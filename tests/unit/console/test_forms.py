@@ -1,5 +1,6 @@
 """Forms as browsers send them."""
 
+import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.console.forms import MAX_FORM_BYTES, Form, read_form
+from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 
 
 def post(body: bytes, content_type: str = "application/x-www-form-urlencoded") -> Request:
@@ -46,6 +47,23 @@ async def test_what_is_no_form_is_refused(body: bytes, status: int) -> None:
     with pytest.raises(HTTPException) as refused:
         await read_form(post(body))
     assert refused.value.status_code == status
+
+
+async def test_a_form_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor may whoever is not logged in send a large one."""
+    monkeypatch.setattr("tiktok_forwarder.console.forms._FORM_SECONDS", 0.05)
+
+    async def receive() -> MutableMapping[str, Any]:
+        await asyncio.sleep(60)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    with pytest.raises(HTTPException) as refused:
+        await read_form(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive))
+    assert refused.value.status_code == 408
+    with pytest.raises(HTTPException) as refused:
+        await read_form(post(b"a=" + b"x" * MAX_PUBLIC_FORM_BYTES), MAX_PUBLIC_FORM_BYTES)
+    assert refused.value.status_code == 413
 
 
 def test_an_empty_form_has_nothing() -> None:
