@@ -283,6 +283,26 @@ async def test_an_import_with_wrong_ones_changes_nothing_and_names_them_all(api:
     assert await api.done("GET", "/api/connections") == []
 
 
+async def test_recorded_batches_can_be_taken_for_one_connection_only(api: Api) -> None:
+    """The other connections that the input feeds get nothing; one that it does not feed is refused."""
+    for name in ("Shop", "Other"):
+        await api.service.add_connection(name)
+    await api.done("POST", "/api/inputs", {"name": "app"})
+    await api.service.add_connection("App", inputs=["app"])
+    receipt = await api.done("POST", "/api/inputs/shop/import?connection=Shop", fresh_batch("one", "two"))
+    assert receipt == {"stored": 2, "duplicates": 0, "connection_full": 0, "dropped": 0}
+    status = await api.service.status()
+    assert {each["name"]: each["totals"].get("accepted", 0) for each in status["connections"]} == {
+        "Shop": 2,
+        "Other": 0,
+        "App": 0,
+    }
+    refused = await api.by_socket("POST", "/api/inputs/shop/import?connection=App", fresh_batch("three"))
+    assert (refused.status, messages(refused)) == (422, ["inputs: App is not fed by shop"])
+    missing = await api.by_socket("POST", "/api/inputs/shop/import?connection=Nobody", fresh_batch("three"))
+    assert (missing.status, messages(missing)) == (404, ["there is no connection named Nobody"])
+
+
 async def test_a_deleted_connection_leaves_dead_letters(api: Api) -> None:
     """While the service runs, what waited is listed and shown under the id; it can be discarded, but not replayed."""
     connection_id = await api.service.add_connection("Shop")

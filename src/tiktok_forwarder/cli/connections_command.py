@@ -10,10 +10,11 @@ from urllib.parse import quote
 import click
 
 from tiktok_forwarder.cli.api_client import ApiSession, call
-from tiktok_forwarder.cli.connection_files import read_files, token_variable, written
+from tiktok_forwarder.cli.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines, tell
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -174,7 +175,7 @@ def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ..
     """Write connections NAMES, or all, as TOML; access tokens as references to environment variables."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         shown = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
-    text = written([each["settings"] for each in shown])
+    text = written_toml([each["settings"] for each in shown])
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -53,11 +53,11 @@ class Api:
 
     async def get(self, path: str, **query: object) -> Any:
         """The decoded answer. A query's members that are None or empty are left out. Raises `ApiRefused`."""
-        given = {name: value for name, value in query.items() if value not in (None, "")}
-        return await self._ask("GET", path, urlencode(given), b"")
+        return await self._ask("GET", path, _query(query), b"")
 
-    async def post(self, path: str, body: object = None) -> Any:
-        return await self._ask("POST", path, "", msgspec.json.encode({} if body is None else body))
+    async def post(self, path: str, body: object = None, **query: object) -> Any:
+        content = msgspec.json.encode({} if body is None else body)
+        return await self._ask("POST", path, _query(query), content)
 
     async def patch(self, path: str, body: object) -> Any:
         return await self._ask("PATCH", path, "", msgspec.json.encode(body))
@@ -105,3 +105,7 @@ class Api:
             "server": None,
             _CALLER: self._caller,
         }
+
+
+def _query(members: Mapping[str, object]) -> str:
+    return urlencode({name: value for name, value in members.items() if value not in (None, "")})

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Final
 
-from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.http.api_types import ImportReceipt, InputView, NewInputBody, RemovedView, RotateBody
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.http.api_types import ImportQuery, ImportReceipt, InputView, NewInputBody, RemovedView, RotateBody
 from tiktok_forwarder.http.endpoint import Call, Endpoint
 from tiktok_forwarder.service.accept import Acceptance
 from tiktok_forwarder.service.inputs import Input, NewInput
@@ -50,12 +50,26 @@ async def _import(call: Call) -> ImportReceipt:
     found = call.parts.inputs.named(call.path["name"])
     if found is None:
         raise UnknownName(f"there is no input named {call.path['name']}")
-    acceptance: Acceptance | None = await call.parts.acceptor.accept(call.body, found.name)
+    only = _only(call, found.name)
+    acceptance: Acceptance | None = await call.parts.acceptor.accept(call.body, found.name, only)
     if acceptance is None:
         return ImportReceipt(0, 0, 0, 0)
     admissions = Counter(acceptance.admissions)
     dropped = len(acceptance.drops)
     return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions["connection_full"], dropped)
+
+
+def _only(call: Call, input_name: str) -> str | None:
+    """The id of the connection named in the query, which the input must feed."""
+    query: ImportQuery = call.query
+    if query.connection is None:
+        return None
+    connection = call.parts.connections.find(query.connection)
+    if connection is None:
+        raise UnknownName(f"there is no connection named {query.connection}")
+    if connection.id not in [each.connection.id for each in call.parts.connections.mappers_of(input_name)]:
+        raise ConfigurationError([f"inputs: {connection.name} is not fed by {input_name}"])
+    return str(connection.id)
 
 
 _INPUTS: Final = "/api/inputs"
@@ -106,7 +120,9 @@ INPUT_ENDPOINTS: Final = (
         "admin",
         ImportReceipt,
         _import,
+        query=ImportQuery,
         can_miss=True,
+        can_refuse=True,
         takes_batches=True,
     ),
     Endpoint(

@@ -50,6 +50,12 @@ class InputView(Struct, frozen=True):
     unreadable: bool
 
 
+class ImportQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """All connections that the input feeds, or only the one named."""
+
+    connection: str | None = None
+
+
 class ImportReceipt(Struct, frozen=True):
     """What became of the events, over all connections that the input feeds."""
 

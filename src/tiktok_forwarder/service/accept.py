@@ -121,8 +121,10 @@ class Acceptor:
         self._observer = observer
         self._delivery = delivery
 
-    async def accept(self, body: bytes, input_name: str) -> Acceptance | None:
+    async def accept(self, body: bytes, input_name: str, only: str | None = None) -> Acceptance | None:
         """What was stored and dropped, durable now; None if there was nothing to do either with.
+
+        With the id of a connection in `only`, the others that the input feeds are left out.
 
         Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored.
         """
@@ -131,6 +133,8 @@ class Acceptor:
         self._observer.received(input_name, len(batches), _count_events(batches))
         gathering = _Gathering([], [], [], [])
         for mapper in self._connections.mappers_of(input_name):
+            if only is not None and mapper.connection.id != only:
+                continue
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
         acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None

@@ -12,9 +12,9 @@ from msgspec import structs
 
 from tests.golden.cases import FILES, load
 from tests.unit.service.parts import TOKEN, Parts
-from tiktok_forwarder.cli.connection_files import written
 from tiktok_forwarder.domain.outcome import Outcome
 from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.mapping.connection_toml import written_toml
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
@@ -59,7 +59,7 @@ async def only_mapper(parts: Parts) -> Mapper:
 async def exported_and_imported(source: Parts) -> Parts:
     """Another service with the same connection, by way of the file that the command line writes."""
     (connection,) = source.connections.all()
-    (table,) = tomllib.loads(written([connection_document(connection)]))["connections"]
+    (table,) = tomllib.loads(written_toml([connection_document(connection)]))["connections"]
     target = Parts()
     await target.connections.import_all([{**table, "access_token": TOKEN}], dry_run=False, changed_by="test")
     return target

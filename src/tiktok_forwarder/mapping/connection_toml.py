@@ -1,0 +1,54 @@
+"""Connections as a TOML text: how they are kept, compared and handed on. Access tokens stand in it by reference."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import tomli_w
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+
+FROM_ENVIRONMENT: Final = "env:"
+_MANY: Final = "connections"
+
+
+def read_toml(text: str, label: str) -> list[tuple[str, dict[str, Any]]]:
+    """Each connection of the text with what it is called in a message, which begins with `label`.
+
+    A text is one connection, or a list of them under `connections`. Raises `ConfigurationError`.
+    """
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{label}: {error}"]) from None
+    many = given.get(_MANY)
+    if many is None:
+        return [(label, given)]
+    if not isinstance(many, list) or not all(isinstance(each, dict) for each in many) or len(given) > 1:
+        raise ConfigurationError([f"{label}: {_MANY} must be a list of tables, and nothing may stand beside it"])
+    return [(f"{label}: connections[{index}]", each) for index, each in enumerate(many)]
+
+
+def referenced_variable(given: Mapping[str, Any]) -> str | None:
+    """The environment variable that a connection takes its token from; None if it does not."""
+    token = given.get("access_token")
+    if not isinstance(token, str) or not token.startswith(FROM_ENVIRONMENT):
+        return None
+    return token.removeprefix(FROM_ENVIRONMENT)
+
+
+def token_variable(name: str) -> str:
+    """The environment variable that an exported connection takes its token from."""
+    return f"{re.sub(r'[^A-Z0-9]+', '_', name.upper()).strip('_') or 'CONNECTION'}_ACCESS_TOKEN"
+
+
+def written_toml(connections: Sequence[Mapping[str, Any]]) -> str:
+    """Connections as one text."""
+    tables: list[dict[str, Any]] = []
+    for each in connections:
+        name, pixel = each["name"], each["pixel_id"]
+        rest = {key: value for key, value in each.items() if key not in ("name", "pixel_id")}
+        token = f"{FROM_ENVIRONMENT}{token_variable(name)}"
+        tables.append({"name": name, "pixel_id": pixel, "access_token": token, **rest})
+    return tomli_w.dumps({_MANY: tables})
