@@ -18,7 +18,13 @@ from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
 from tiktok_forwarder.console.page import ConsoleParts, Page, Visit
 from tiktok_forwarder.console.pages.access import ACCESS_PAGES
+from tiktok_forwarder.console.pages.connection_actions import CONNECTION_ACTIONS_PAGES
+from tiktok_forwarder.console.pages.connection_import import CONNECTION_IMPORT_PAGES
+from tiktok_forwarder.console.pages.connection_senders import CONNECTION_SENDERS_PAGES
+from tiktok_forwarder.console.pages.connection_settings import CONNECTION_SETTINGS_PAGES
+from tiktok_forwarder.console.pages.connections import CONNECTIONS_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
+from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
@@ -35,6 +41,12 @@ PAGES: Final[tuple[Page, ...]] = (
     *OVERVIEW_PAGES,
     *HEALTH_PAGES,
     *ACCESS_PAGES,
+    *CONNECTIONS_PAGES,
+    *CONNECTION_SETTINGS_PAGES,
+    *CONNECTION_ACTIONS_PAGES,
+    *CONNECTION_SENDERS_PAGES,
+    *CONNECTION_IMPORT_PAGES,
+    *INPUTS_PAGES,
 )
 _FORGED: Final = "the form is out of date: open the page again"
 

@@ -17,14 +17,14 @@ from tiktok_forwarder.tiktok.request import build_group
 CheckKind = Literal["good", "token", "pixel", "configuration", "network", "busy", "unreadable_token"]
 _TOKEN_CODES: Final = frozenset({40101, 40102, 40104, 40105, 40106, 40110, 40115, 40116})
 _PIXEL_CODES: Final = frozenset({40001, 40003, 40007, 40119, 40300, 40301})
-_NETWORK: Final = {
+NO_ANSWER: Final = {
     "connect": "could not be reached: no connection came about. Check the network, the proxy and the firewall",
     "tls": "could not be trusted: its TLS certificate does not verify. Check what stands between here and TikTok",
     "timeout": "did not answer in time. Check the network, or try again later",
     "reset": "broke the connection off. Check the network, or try again later",
     "oversized": "sent an endless answer. Check what stands between here and TikTok",
 }
-
+"""What follows the word TikTok, by the kind of `NoAnswer`."""
 
 # Without `event_time` (2.0) or `event` (1.0).
 _INCOMPLETE: Final = {"2.0": b'{"event":"ViewContent"}', "1.0": b'{"context":{}}'}
@@ -62,7 +62,7 @@ class ConnectionCheck:
         path, body = build_group(connection.events_api, connection.pixel_id, payloads, code)
         answer = await self._sender.send(OutboundRequest(path, token, body))
         if isinstance(answer, NoAnswer):
-            return CheckResult("network", f"TikTok {_NETWORK[answer.kind]}.")
+            return CheckResult("network", f"TikTok {NO_ANSWER[answer.kind]}.")
         return self._result(connection, answer)
 
     def _result(self, connection: Connection, answer: HttpAnswer) -> CheckResult:

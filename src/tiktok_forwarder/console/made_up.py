@@ -1,0 +1,40 @@
+"""A made-up purchase, to see a connection work: of example.com and of an address set aside for documentation."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+_URL: Final = "https://example.com/made-up-purchase"
+_USER_AGENT: Final = "Mozilla/5.0 (made up by tiktok-forwarder)"
+
+
+def made_up_purchase(settings: Mapping[str, Any], event_id: str) -> dict[str, Any]:
+    """A batch with one purchase of a person who has the identities that the connection looks for."""
+    product = {"id": "made-up-product", "name": "Made-up product", "price": 10, "quantity": 1}
+    action = {"action": "purchase", "transaction_id": event_id, "total_amount": 10, "products": [product]}
+    event = {
+        "source_message_id": event_id,
+        "currency_code": settings.get("default_currency") or "USD",
+        "custom_flags": {"TikTok.URL": _URL},
+        "product_action": action,
+    }
+    identities = {
+        settings["external_identity_type"]: "made-up-customer",
+        settings["email_identity_type"]: "made.up@example.com",
+    }
+    return {
+        "environment": "development",
+        "events": [{"event_type": "commerce_event", "data": event}],
+        "user_identities": identities,
+        "ip": "203.0.113.7",
+        "device_info": {"platform": "web", "http_header_user_agent": _USER_AGENT},
+    }
+
+
+def as_curl(base: str, key: str, secret: str, batch: Mapping[str, Any]) -> str:
+    """A command for a terminal that sends the batch as a server would."""
+    body = msgspec.json.format(msgspec.json.encode(batch), indent=1).decode()
+    who, data = shlex.quote(f"{key}:{secret}"), shlex.quote(body)
+    return f"curl --include --user {who} {shlex.quote(base + '/v2/events')} \\\n  --data {data}"

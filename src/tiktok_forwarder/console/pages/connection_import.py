@@ -1,0 +1,91 @@
+"""Importing connections: the difference is looked at first, and applied when it is still the same."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.import_text import Pasted, digest_of, read_pasted
+from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.setting_words import label_of, value_words
+from tiktok_forwarder.domain.errors import ConfigurationError
+
+_IMPORT: Final = "/api/connections/import"
+_REFUSED: Final = 422
+_CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now."
+
+
+async def _import(visit: Visit) -> Response:
+    return _form(visit)
+
+
+def _form(
+    visit: Visit,
+    problems: Sequence[str] = (),
+    pasted: Pasted | None = None,
+    differences: Sequence[Mapping[str, Any]] | None = None,
+) -> Response:
+    values = {
+        "text": visit.form.secret("text"),
+        "problems": problems,
+        "tokens": pasted.tokens if pasted is not None else [],
+        "differences": differences,
+        "digest": digest_of(differences) if differences is not None else "",
+        "changing": [each for each in differences or () if each["change"] != "none"],
+        "label_of": label_of,
+        "value_words": value_words,
+    }
+    return visit.page("connections/import.html", values, _REFUSED if problems else 200)
+
+
+async def _look_or_apply(visit: Visit) -> Response:
+    pasted: Pasted | None = None
+    differences = None
+    try:
+        pasted = await _pasted(visit)
+        differences = await _asked(visit, pasted.for_a_look(), dry_run=True)
+        if not visit.form.has("apply"):
+            return _form(visit, (), pasted, differences)
+        problems = _reasons_to_wait(visit, pasted, differences)
+        if not problems:
+            return await _applied(visit, pasted)
+    except ConfigurationError as error:
+        problems = list(error.problems)
+    except ApiRefused as refused:
+        problems = refused.problems
+    return _form(visit, problems, pasted, differences)
+
+
+async def _pasted(visit: Visit) -> Pasted:
+    text = visit.form.secret("text")
+    if not text.strip():
+        raise ConfigurationError(["the text is empty: paste connections or choose a file"])
+    known = {each["settings"]["name"].lower() for each in await visit.api.get("/api/connections")}
+    typed = {name: value.strip() for name, value in visit.form.fields if name.startswith("token-")}
+    return read_pasted(text, known, typed)
+
+
+def _reasons_to_wait(visit: Visit, pasted: Pasted, differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    if digest_of(differences) != visit.form.text("digest"):
+        return [_CHANGED]
+    return [f"{each.connection}: type its access token" for each in pasted.missing]
+
+
+async def _applied(visit: Visit, pasted: Pasted) -> Response:
+    done = await _asked(visit, pasted.connections, dry_run=False)
+    names = [each["name"] for each in done if each["change"] != "none"]
+    return visit.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing was changed.")
+
+
+async def _asked(visit: Visit, connections: Sequence[Mapping[str, Any]], *, dry_run: bool) -> list[Mapping[str, Any]]:
+    differences: list[Mapping[str, Any]] = await visit.api.post(
+        _IMPORT, {"connections": connections, "dry_run": dry_run}
+    )
+    return differences
+
+
+CONNECTION_IMPORT_PAGES: Final = (
+    Page("GET", "/connections/import", "admin", _import),
+    Page("POST", "/connections/import", "admin", _look_or_apply),
+)

@@ -1,0 +1,89 @@
+"""The connections: all at a glance, each with its state, books, settings and history."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from tiktok_forwarder.console.connection_facts import all_facts, facts_of, path_of
+from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.setting_words import answer_words, label_of, value_words
+from tiktok_forwarder.mapping.connection import TOKEN
+from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
+from tiktok_forwarder.mapping.fields import FIELDS
+
+_BOOKS: Final = ("delivered", "dead_lettered", "dropped", "erased")
+
+
+async def _list(visit: Visit) -> Response:
+    values = {"connections": await all_facts(visit.api), "answer_words": answer_words}
+    return visit.page("connections/rows.html" if visit.is_htmx else "connections/list.html", values)
+
+
+async def _show(visit: Visit) -> Response:
+    facts = await facts_of(visit.api, visit.path("connection_id"))
+    return await connection_page(visit, facts)
+
+
+async def connection_page(
+    visit: Visit, facts: Mapping[str, Any], *, checked: Mapping[str, Any] | None = None, status: int = 200
+) -> Response:
+    """The connection's page; `checked` is what TikTok said when it was asked just now."""
+    history = await visit.api.get(path_of(facts["view"]["id"], "/history"))
+    values = {
+        **facts,
+        "books": _books(facts["state"]),
+        "settings": _settings(facts["view"]["settings"]),
+        "advice": [each for each in facts["view"]["advice"] if each not in facts["state"]["warnings"]],
+        "history": list(reversed(history)),
+        "checked": checked,
+        "answer_words": answer_words,
+        "label_of": label_of,
+        "value_words": value_words,
+    }
+    return visit.page("connections/show.html", values, status)
+
+
+def _books(state: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What the accepted events add up from."""
+    waiting = state["queue"]["waiting"] if state["queue"] else 0
+    return [("waiting", waiting), *((name, state["totals"].get(name, 0)) for name in _BOOKS)]
+
+
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Name, label and value in words of each setting, and whether it is not the default."""
+    return [
+        (field.name, field.label, value_words(field.name, settings.get(field.name)), _is_set(settings, field.name))
+        for field in FIELDS
+        if field.name != TOKEN
+    ]
+
+
+def _is_set(settings: Mapping[str, Any], name: str) -> bool:
+    field = next(each for each in FIELDS if each.name == name)
+    return bool(field.required or settings.get(name, field.default) not in (field.default, []))
+
+
+async def _export(visit: Visit) -> Response:
+    view = await visit.api.get(path_of(visit.path("connection_id")))
+    return _file(f"{view['id']}.toml", [view["settings"]])
+
+
+async def _export_all(visit: Visit) -> Response:
+    views = await visit.api.get("/api/connections")
+    return _file("connections.toml", [each["settings"] for each in views])
+
+
+def _file(name: str, connections: list[Mapping[str, Any]]) -> Response:
+    variables = ", ".join(token_variable(each["name"]) for each in connections) or "none"
+    text = f"# Access tokens are not in here. An import takes them from the environment: {variables}\n\n"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(text + written_toml(connections), headers=headers, media_type="application/toml")
+
+
+CONNECTIONS_PAGES: Final = (
+    Page("GET", "/connections", "viewer", _list),
+    Page("GET", "/connections/export", "viewer", _export_all),
+    Page("GET", "/connections/{connection_id}", "viewer", _show),
+    Page("GET", "/connections/{connection_id}/export", "viewer", _export),
+)

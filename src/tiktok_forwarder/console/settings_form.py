@@ -1,0 +1,99 @@
+"""The settings of a connection as a form: made from the fields that declare them, and read back."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.mapping.connection import TOKEN
+from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS, Field
+
+_ELSEWHERE: Final = "custom_mappings"
+_NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+ACCOUNT: Final = ("pixel_id", TOKEN, "name")
+IDENTITIES: Final = ("email_identity_type", "external_identity_type", "phone_identity_type")
+EVENTS: Final = ("content_type", "events_api", "purchase_event", "test_event_code")
+MORE: Final = tuple(field.name for field in FIELDS if field.name not in (*ACCOUNT, *IDENTITIES, *EVENTS, _ELSEWHERE))
+
+
+class Entry(Struct, frozen=True):
+    """A field with what stands in it. `problem` is what the API says of it, empty if it is right."""
+
+    field: Field
+    value: Any
+    problem: str = ""
+
+
+class SettingsForm(Struct, frozen=True):
+    """`groups` are the entries in the order and parts in which people meet them; `problems` those of no entry."""
+
+    account: list[Entry]
+    identities: list[Entry]
+    events: list[Entry]
+    more: list[Entry]
+    problems: list[str]
+
+    @property
+    def wrong(self) -> list[Entry]:
+        return [entry for entry in (*self.account, *self.identities, *self.events, *self.more) if entry.problem]
+
+
+def settings_form(values: Mapping[str, Any], problems: Sequence[str] = ()) -> SettingsForm:
+    """What `values` lack has its default. The token is never among them: it is written, not read."""
+    told, others = _by_field(problems)
+
+    def entries(names: Sequence[str]) -> list[Entry]:
+        return [_entry(name, values, told) for name in names]
+
+    return SettingsForm(entries(ACCOUNT), entries(IDENTITIES), entries(EVENTS), entries(MORE), others)
+
+
+def _entry(name: str, values: Mapping[str, Any], told: Mapping[str, str]) -> Entry:
+    field = FIELD_BY_NAME[name]
+    value = values.get(name, field.default)
+    return Entry(field, "" if value is None or name == TOKEN else value, told.get(name, ""))
+
+
+def _by_field(problems: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The API begins a problem with the setting's name."""
+    told: dict[str, str] = {}
+    others: list[str] = []
+    for problem in problems:
+        name, _, sentence = problem.partition(": ")
+        if name in FIELD_BY_NAME and name != _ELSEWHERE:
+            told[name] = f"{told[name]}; {sentence}" if name in told else sentence
+        else:
+            others.append(problem)
+    return told, others
+
+
+def settings_of(form: Form) -> dict[str, Any]:
+    """Every setting of the form, None for what is left empty. An empty token is left out."""
+    settings = {name: _read(FIELD_BY_NAME[name], form) for name in (*ACCOUNT, *IDENTITIES, *EVENTS, *MORE)}
+    if not settings[TOKEN]:
+        del settings[TOKEN]
+    return settings
+
+
+def _read(field: Field, form: Form) -> Any:
+    if field.kind == "boolean":
+        # A box that is not ticked is not sent.
+        return form.has(field.name)
+    if field.kind == "names":
+        return form.texts(field.name)
+    text = form.text(field.name)
+    return _number(text) if field.kind in ("integer", "number") else text or None
+
+
+def _number(text: str) -> Any:
+    """A number, or the text as it is, of which the API says what is wrong."""
+    if not _NUMBER.fullmatch(text):
+        return text or None
+    return float(text) if "." in text else int(text)
+
+
+def differing(stored: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed otherwise than it is stored; a token always is."""
+    return {name: value for name, value in typed.items() if value != stored.get(name)}
