@@ -35,6 +35,6 @@ def made_up_purchase(settings: Mapping[str, Any], event_id: str) -> dict[str, An
 
 def as_curl(base: str, key: str, secret: str, batch: Mapping[str, Any]) -> str:
     """A command for a terminal that sends the batch as a server would."""
-    body = msgspec.json.format(msgspec.json.encode(batch), indent=1).decode()
+    body = msgspec.json.encode(batch).decode()
     who, data = shlex.quote(f"{key}:{secret}"), shlex.quote(body)
     return f"curl --include --user {who} {shlex.quote(base + '/v2/events')} \\\n  --data {data}"

@@ -22,6 +22,14 @@ def label_of(name: str) -> str:
     return FIELD_BY_NAME[name].label if name in FIELD_BY_NAME else name
 
 
+def is_set(name: str, value: Any) -> bool:
+    """Whether a setting is worth naming: every connection has it, or this one has it otherwise than by default."""
+    field = FIELD_BY_NAME.get(name)
+    if field is None or field.required:
+        return True
+    return value not in (None, [], field.default)
+
+
 def value_words(name: str, value: Any) -> str:
     """A setting's value; of one that is not set what that means."""
     if isinstance(value, bool):

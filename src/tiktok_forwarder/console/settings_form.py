@@ -25,6 +25,13 @@ class Entry(Struct, frozen=True):
     value: Any
     problem: str = ""
 
+    @property
+    def help(self) -> str:
+        """As a sentence; a choice's own name at its head stays as it is."""
+        text = self.field.help
+        begins_with_choice = text.split()[0] in [choice.value for choice in self.field.choices]
+        return text if begins_with_choice else text[:1].upper() + text[1:]
+
 
 class SettingsForm(Struct, frozen=True):
     """`groups` are the entries in the order and parts in which people meet them; `problems` those of no entry."""

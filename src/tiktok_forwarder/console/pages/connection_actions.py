@@ -19,6 +19,11 @@ async def _check(visit: Visit) -> Response:
     return await connection_page(visit, facts, checked=checked)
 
 
+async def _ask_pause(visit: Visit) -> Response:
+    view = await visit.api.get(path_of(visit.path("connection_id")))
+    return visit.page("connections/pause.html", {"view": view})
+
+
 async def _pause(visit: Visit) -> Response:
     connection_id = visit.path("connection_id")
     await visit.api.post(path_of(connection_id, "/pause"), {"reason": visit.form.text("reason")})
@@ -51,6 +56,7 @@ async def _delete(visit: Visit) -> Response:
 
 CONNECTION_ACTIONS_PAGES: Final = (
     Page("POST", "/connections/{connection_id}/check", "admin", _check),
+    Page("GET", "/connections/{connection_id}/pause", "admin", _ask_pause),
     Page("POST", "/connections/{connection_id}/pause", "admin", _pause),
     Page("POST", "/connections/{connection_id}/resume", "admin", _resume),
     Page("GET", "/connections/{connection_id}/delete", "admin", _ask_delete),

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from tiktok_forwarder.console.api import ApiRefused
 from tiktok_forwarder.console.import_text import Pasted, digest_of, read_pasted
 from tiktok_forwarder.console.page import Page, Visit
-from tiktok_forwarder.console.setting_words import label_of, value_words
+from tiktok_forwarder.console.setting_words import is_set, label_of, value_words
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 _IMPORT: Final = "/api/connections/import"
 _REFUSED: Final = 422
-_CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now."
+_CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now"
 
 
 async def _import(visit: Visit) -> Response:
@@ -33,6 +33,7 @@ def _form(
         "differences": differences,
         "digest": digest_of(differences) if differences is not None else "",
         "changing": [each for each in differences or () if each["change"] != "none"],
+        "is_set": is_set,
         "label_of": label_of,
         "value_words": value_words,
     }

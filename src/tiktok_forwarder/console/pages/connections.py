@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from tiktok_forwarder.console.connection_facts import all_facts, facts_of, path_of
 from tiktok_forwarder.console.page import Page, Visit
-from tiktok_forwarder.console.setting_words import answer_words, label_of, value_words
+from tiktok_forwarder.console.setting_words import answer_words, is_set, label_of, value_words
 from tiktok_forwarder.mapping.connection import TOKEN
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.mapping.fields import FIELDS
@@ -32,6 +32,8 @@ async def connection_page(
     history = await visit.api.get(path_of(facts["view"]["id"], "/history"))
     values = {
         **facts,
+        "accepted": facts["state"]["totals"].get("accepted", 0),
+        "repeats": facts["state"]["totals"].get("duplicate", 0),
         "books": _books(facts["state"]),
         "settings": _settings(facts["view"]["settings"]),
         "advice": [each for each in facts["view"]["advice"] if each not in facts["state"]["warnings"]],
@@ -50,18 +52,10 @@ def _books(state: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [("waiting", waiting), *((name, state["totals"].get(name, 0)) for name in _BOOKS)]
 
 
-def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
-    """Name, label and value in words of each setting, and whether it is not the default."""
-    return [
-        (field.name, field.label, value_words(field.name, settings.get(field.name)), _is_set(settings, field.name))
-        for field in FIELDS
-        if field.name != TOKEN
-    ]
-
-
-def _is_set(settings: Mapping[str, Any], name: str) -> bool:
-    field = next(each for each in FIELDS if each.name == name)
-    return bool(field.required or settings.get(name, field.default) not in (field.default, []))
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Label and value in words of each setting, and whether it is worth naming."""
+    values = [(field, settings.get(field.name)) for field in FIELDS if field.name != TOKEN]
+    return [(field.label, value_words(field.name, value), is_set(field.name, value)) for field, value in values]
 
 
 async def _export(visit: Visit) -> Response:
