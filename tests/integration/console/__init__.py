@@ -1,0 +1,1 @@
+"""The console over HTTP, in front of a real service."""

@@ -26,7 +26,7 @@ def test_one_connection_may_stand_by_itself() -> None:
 @pytest.mark.parametrize("text", ["connections = 1", "connections = [1]", 'name = "Shop"\nconnections = []', "name ="])
 def test_what_is_no_connection_is_told_with_its_label(text: str) -> None:
     """A text that cannot be read, and lists of anything but tables."""
-    with pytest.raises(ConfigurationError, match="^the text: "):
+    with pytest.raises(ConfigurationError, match=r"^the text: "):
         read_toml(text, "the text")
 
 

@@ -1,0 +1,283 @@
+"""The pages of the connections: made, looked at, changed, checked, paused and deleted over HTTP."""
+
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from tests.integration.console.rig_connections import Visitor, fields_in, visiting
+from tests.integration.service_rig import TOKEN, fresh_batch, until
+from tiktok_forwarder.mapping.fields import FIELDS
+from tiktok_forwarder.sandbox import Sandbox
+from tiktok_forwarder.service.console_access import ConsoleAccess
+from tiktok_forwarder.service.sessions import Session
+from tiktok_forwarder.service.users import User
+
+OTHER_TOKEN = "another-access-token-9876543210"
+MAPPING = {"event": "Subscribe", "event_type": "custom_event", "event_name": "Signed up", "properties": {}}
+
+
+@pytest.fixture
+async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+    """TikTok is out of reach."""
+    async with visiting(tmp_path) as made:
+        yield made
+
+
+async def test_a_connection_is_made_with_three_fields(visitor: Visitor) -> None:
+    """All else stands at the defaults that the fields declare; the token is on no page."""
+    assert "No pixel is connected yet" in (await visitor.get("/connections")).text
+    form = await visitor.get("/connections/new")
+    made = await visitor.post(
+        "/connections/new", *fields_in(form.html, name="Shop/50 %", pixel_id="C9", access_token=TOKEN)
+    )
+    [connection] = await visitor.api("GET", "/api/connections")
+    assert made.path == f"/connections/{connection['id']}"
+    assert "Shop/50 % is saved" in made.text and "To the first event" in made.text
+    settings = connection["settings"]
+    assert {field.name: settings[field.name] for field in FIELDS if field.default is not None} == {
+        field.name: field.default for field in FIELDS if field.default is not None
+    }
+    for path in ("/connections", made.path, f"{made.path}/edit", f"{made.path}/export"):
+        assert TOKEN not in (await visitor.get(path)).html
+
+
+async def test_the_form_has_every_field_with_its_label_and_help(visitor: Visitor) -> None:
+    """But for custom mappings, which have pages of their own."""
+    form = await visitor.get("/connections/new")
+    for field in FIELDS:
+        assert (f'id="field-{field.name}"' in form.html) == (field.name != "custom_mappings"), field.name
+        if field.name != "custom_mappings":
+            assert field.label in form.text and field.help[1:] in form.text, field.name
+
+
+async def test_what_is_refused_is_told_at_its_field_and_kept(visitor: Visitor) -> None:
+    """The API's sentence stands at the field; the token alone must be typed again."""
+    form = await visitor.get("/connections/new")
+    wrong = {
+        "name": "Shop",
+        "pixel_id": "",
+        "access_token": TOKEN,
+        "default_phone_region": "ZZ",
+        "sample_percent": "nan",
+    }
+    refused = await visitor.post("/connections/new", *fields_in(form.html, **wrong))
+    assert refused.status == 422
+    for sentence in (
+        "Pixel ID : is required.",
+        "Default phone region : is 'ZZ', but must be a country code of two letters, such as US.",
+        "Sample of users : is 'nan', but must be a number from 0 to 100.",
+        "Type the Access Token again: no page keeps it.",
+    ):
+        assert sentence in refused.text
+    assert 'value="ZZ"' in refused.html and 'value="Shop"' in refused.html
+    assert TOKEN not in refused.html
+    assert await visitor.api("GET", "/api/connections") == []
+
+
+async def test_an_empty_token_keeps_the_present_one(visitor: Visitor) -> None:
+    """Other settings are changed; one emptied goes back to its default."""
+    connection_id = await visitor.service.add_connection(default_currency="USD")
+    path = f"/connections/{connection_id}"
+    form = await visitor.get(f"{path}/edit")
+    assert 'value="USD"' in form.html
+    saved = await visitor.post(f"{path}/edit", *fields_in(form.html, default_currency="", content_type="product_group"))
+    assert saved.path == path and "Shop is saved." in saved.text
+    view = await visitor.api("GET", f"/api/connections/{connection_id}")
+    assert (view["settings"].get("default_currency"), view["settings"]["content_type"]) == (None, "product_group")
+    assert visitor.service.application.connections.access_token(connection_id) == TOKEN
+    await visitor.post(f"{path}/edit", *fields_in((await visitor.get(f"{path}/edit")).html, access_token=OTHER_TOKEN))
+    assert visitor.service.application.connections.access_token(connection_id) == OTHER_TOKEN
+
+
+async def test_saving_what_is_there_makes_no_revision(visitor: Visitor) -> None:
+    """The history tells changes only."""
+    connection_id = await visitor.service.add_connection(sample_percent=12.5, inputs=["shop"])
+    path = f"/connections/{connection_id}"
+    saved = await visitor.post(f"{path}/edit", *fields_in((await visitor.get(f"{path}/edit")).html))
+    assert "Nothing was changed." in saved.text
+    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+
+
+async def test_a_change_of_somebody_else_is_told_and_nothing_typed_is_lost(visitor: Visitor) -> None:
+    """Both values stand side by side; saving again puts the reader's in place."""
+    connection_id = await visitor.service.add_connection()
+    path = f"/connections/{connection_id}"
+    mine = fields_in((await visitor.get(f"{path}/edit")).html, platforms="any")
+    await visitor.api("PATCH", f"/api{path}", {"settings": {"content_type": "product_group"}})
+    told = await visitor.post(f"{path}/edit", *mine)
+    assert told.status == 409
+    assert "Somebody changed this connection while you were typing." in told.text
+    assert "Content Type product_group product" in told.text and "Platforms web any" in told.text
+    assert (await visitor.api("GET", f"/api{path}"))["settings"]["platforms"] == "web"
+    assert (await visitor.post(f"{path}/edit", *fields_in(told.html))).path == path
+    settings = (await visitor.api("GET", f"/api{path}"))["settings"]
+    assert (settings["platforms"], settings["content_type"]) == ("any", "product")
+
+
+@pytest.mark.parametrize("revision", ["", "x", "-1", "9" * 30])
+async def test_a_form_without_a_sound_revision_changes_nothing(visitor: Visitor, revision: str) -> None:
+    """It counts as one made before somebody's change."""
+    connection_id = await visitor.service.add_connection()
+    path = f"/connections/{connection_id}"
+    form = await visitor.get(f"{path}/edit")
+    told = await visitor.post(f"{path}/edit", *fields_in(form.html, platforms="any", revision=revision))
+    assert told.status == 409
+    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+
+
+async def test_a_duplicate_lacks_name_and_token_only(visitor: Visitor) -> None:
+    """Custom mappings are copied too."""
+    source = await visitor.service.add_connection(platforms="any", custom_mappings=[MAPPING])
+    form = await visitor.get(f"/connections/new?from={source}")
+    assert "1 custom mapping will be copied too" in form.text
+    assert dict(fields_in(form.html))["name"] == ""
+    made = await visitor.post("/connections/new", *fields_in(form.html, name="Copy", access_token=OTHER_TOKEN))
+    copy, original = [await visitor.api("GET", f"/api{path}") for path in (made.path, f"/connections/{source}")]
+    assert {**copy["settings"], "name": "Shop"} == original["settings"]
+
+
+async def test_the_check_tells_token_pixel_and_network_apart(tmp_path: Path) -> None:
+    """In the API's sentences; as a part of the page for a script, as the whole page without one."""
+    async with Sandbox(grants={TOKEN: ["C9"]}) as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+        ids = [
+            await visitor.service.add_connection("Good", pixel_id="C9"),
+            await visitor.service.add_connection("Token", pixel_id="C9", access_token=OTHER_TOKEN),
+            await visitor.service.add_connection("Pixel", pixel_id="C8"),
+        ]
+        told = [await visitor.post(f"/connections/{each}/check") for each in ids]
+        assert "Token and pixel are right." in told[0].text
+        assert "The access token is the trouble. The access token is incorrect" in told[1].text
+        assert "The pixel is the trouble. The access token has no permission for this pixel." in told[2].text
+        assert all("<h1>" in each.html for each in told)
+        part = await visitor.post(f"/connections/{ids[0]}/check", headers={"HX-Request": "true"})
+        assert "Token and pixel are right." in part.html and "<h1>" not in part.html
+    async with visiting(tmp_path / "offline") as visitor:
+        connection_id = await visitor.service.add_connection()
+        told = [await visitor.post(f"/connections/{connection_id}/check")]
+        assert "The network is the trouble. TikTok could not be reached" in told[0].text
+
+
+async def test_a_pause_says_by_whom_and_why_until_it_is_resumed(visitor: Visitor) -> None:
+    """On the connection's page and in the list."""
+    path = f"/connections/{await visitor.service.add_connection()}"
+    assert "New events are taken as always, and wait." in (await visitor.get(f"{path}/pause")).text
+    paused = await visitor.post(f"{path}/pause", ("reason", "the shop <moves>"))
+    assert "Paused by user anna: the shop <moves>. Since" in paused.text
+    assert "Paused by user anna: the shop <moves>" in (await visitor.get("/connections")).text
+    resumed = await visitor.post(f"{path}/resume")
+    assert "What waits is sent now." in resumed.text and "the shop" not in resumed.text
+
+
+async def test_deleting_says_first_what_waits(visitor: Visitor) -> None:
+    """The number of events that become dead letters; afterwards the connection is gone."""
+    path = f"/connections/{await visitor.service.add_connection()}"
+    await visitor.post(f"{path}/pause")
+    assert (await visitor.service.post(body=fresh_batch("one", "two", "three"))).status == 202
+    asked = await visitor.get(f"{path}/delete")
+    assert "3 events still wait to be sent and will become dead letters" in asked.text
+    assert await visitor.api("GET", "/api/connections") != []
+    deleted = await visitor.post(f"{path}/delete")
+    assert deleted.path == "/connections"
+    assert "Shop is deleted. 3 waiting events became dead letters." in deleted.text
+    assert (await visitor.get(path)).status == 404
+    again = await visitor.post(f"{path}/delete")
+    assert "Somebody else has deleted the connection already." in again.text
+
+
+async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> None:
+    """accepted = waiting + delivered + dead-lettered + dropped + erased, with the reasons of the drops."""
+    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+        connection_id = await visitor.service.add_connection()
+        await visitor.service.post(body=fresh_batch("one", "two"))
+        await visitor.service.post(body=fresh_batch("three", ip=None))
+        await visitor.service.until_delivered(sandbox, 2)
+        shown = await visitor.get(f"/connections/{connection_id}")
+        assert "3 accepted = 0 waiting + 2 delivered + 0 dead-lettered + 1 dropped + 0 erased" in shown.text
+        assert "missing ip 1" in shown.text
+        assert "TikTok took the last request (code 0)." in shown.text
+        assert "To the first event" not in shown.text
+
+
+async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
+    """The reason names the remedy, and a changed token begins delivery again."""
+    async with Sandbox(grants={OTHER_TOKEN: None}) as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+        connection_id = await visitor.service.add_connection()
+        path = f"/connections/{connection_id}"
+        await visitor.service.post(body=fresh_batch("one"))
+
+        async def paused() -> bool:
+            return "Nothing is sent" in (await visitor.get(path)).text
+
+        await until(paused)
+        told = (await visitor.get(path)).text
+        assert "Make a new access token in TikTok's Events Manager and set it on the connection. (code 40105)" in told
+        assert "Once a changed setting is saved, sending begins again." in told
+        form = await visitor.get(f"{path}/edit")
+        await visitor.post(f"{path}/edit", *fields_in(form.html, access_token=OTHER_TOKEN))
+        await visitor.service.until_delivered(sandbox, 1)
+
+
+async def test_the_history_tells_changes_without_secrets(visitor: Visitor) -> None:
+    """Newest first: who, what it was and what it became, in the words of the settings."""
+    connection_id = await visitor.service.add_connection()
+    path = f"/connections/{connection_id}"
+    form = await visitor.get(f"{path}/edit")
+    changes = {"access_token": OTHER_TOKEN, "email_identity_type": "other_id_2", "require_ip_and_user_agent": "yes"}
+    shown = await visitor.post(f"{path}/edit", *fields_in(form.html, **changes))
+    history = shown.text.partition("Changes")[2]
+    assert history.index("Email Identity Type: Email → Other 2") < history.index("made")
+    assert "Access Token: a new one" in history and "user anna" in history
+    assert OTHER_TOKEN not in shown.html
+
+
+async def test_an_export_imports_without_a_difference(visitor: Visitor) -> None:
+    """Of one connection and of all; the token stands in it as a reference."""
+    connection_id = await visitor.service.add_connection("Shop / Europe", custom_mappings=[MAPPING])
+    await visitor.service.add_connection("Other")
+    one, both = [await visitor.get(path) for path in (f"/connections/{connection_id}/export", "/connections/export")]
+    [table] = tomllib.loads(one.html)["connections"]
+    assert table["access_token"] == "env:SHOP_EUROPE_ACCESS_TOKEN"
+    assert len(tomllib.loads(both.html)["connections"]) == 2
+    looked = await visitor.post("/connections/import", ("text", both.html))
+    assert "0 of 2 would change" in looked.text and "Apply" not in looked.text
+
+
+async def test_a_name_of_any_kind_is_shown_as_text_and_found_by_its_id(visitor: Visitor) -> None:
+    """Markup in it is not the page's."""
+    name = "<script>alert(1)</script>/../{{ 7 * 7 }}"
+    path = f"/connections/{await visitor.service.add_connection(name)}"
+    for page in ("/connections", path, f"{path}/edit", f"{path}/delete", f"{path}/pause", f"{path}/senders"):
+        shown = await visitor.get(page)
+        assert shown.status == 200 and "<script>alert" not in shown.html, page
+        assert name in shown.text or name in dict(fields_in(shown.html)).values(), page
+
+
+async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is there but the forms; the only one is for logging out, and pages that change are refused."""
+    connection_id = await visitor.service.add_connection()
+    path = f"/connections/{connection_id}"
+    _look_only(monkeypatch)
+    for page in ("/connections", path, f"{path}/senders", "/inputs", "/inputs/shop"):
+        shown = await visitor.get(page)
+        assert shown.status == 200, page
+        assert re.findall(r'<form[^>]* action="([^"]+)"', shown.html) == ["/logout"], page
+    for page in ("/connections/new", "/connections/import", f"{path}/edit", f"{path}/delete", "/inputs/shop/remove"):
+        assert (await visitor.get(page)).status == 403, page
+    for page in (f"{path}/check", f"{path}/pause", f"{path}/delete", f"{path}/edit", "/inputs/shop/rotate"):
+        assert (await visitor.post(page)).status == 403, page
+    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+
+
+def _look_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the visitor's rights to change anything."""
+    who = ConsoleAccess.who
+
+    def viewer(access: ConsoleAccess, reference: str) -> tuple[User, Session] | None:
+        found = who(access, reference)
+        return (structs.replace(found[0], role="viewer"), found[1]) if found is not None else None
+
+    monkeypatch.setattr(ConsoleAccess, "who", viewer)
