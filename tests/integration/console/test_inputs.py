@@ -81,7 +81,7 @@ async def test_secrets_are_rotated_without_refusing_anybody(visitor: Visitor) ->
     """Old and new are valid until the old ones are retired."""
     rotated = await visitor.post("/inputs/shop/rotate")
     new = basic(copied(rotated, "key"), copied(rotated, "secret"))
-    empty = {"events": []}
+    empty: dict[str, object] = {"events": []}
     assert [(await visitor.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [202, 202]
     assert "old and new are valid" in (await visitor.get("/inputs")).text
     twice = await visitor.post("/inputs/shop/rotate")

@@ -1,0 +1,71 @@
+"""Settings and answers in words."""
+
+from typing import Any
+
+import pytest
+from msgspec import to_builtins
+
+from tiktok_forwarder.console.setting_words import answer_words, is_set, label_of, value_words
+from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.mapping.fields import FIELDS
+from tiktok_forwarder.ports import NoAnswer
+from tiktok_forwarder.service.request_sender import no_answer_verdict
+from tiktok_forwarder.tiktok.codes import CODES
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("enabled", False, "no"),
+        ("email_identity_type", "other_id_2", "Other 2"),
+        ("purchase_event", "CompletePayment", "CompletePayment"),
+        ("inputs", [], "all inputs"),
+        ("inputs", ["web", "app"], "web, app"),
+        ("custom_mappings", None, "none"),
+        ("custom_mappings", [{}], "1 mapping"),
+        ("custom_mappings", [{}, {}], "2 mappings"),
+        ("default_currency", None, "none"),
+        ("sample_percent", 12.5, "12.5"),
+        ("a setting of a later version", "x", "x"),
+    ],
+)
+def test_a_value_is_told_in_words(name: str, value: Any, words: str) -> None:
+    """With mParticle's own names of the identity types; what is not set says what that means."""
+    assert value_words(name, value) == words
+
+
+def test_labels_are_those_of_the_fields() -> None:
+    """A setting of a later version keeps its name."""
+    assert label_of("pixel_id") == "Pixel ID"
+    assert label_of("later") == "later"
+
+
+def test_only_what_differs_from_its_default_is_worth_naming() -> None:
+    """And what every connection needs."""
+    named = {field.name for field in FIELDS if is_set(field.name, field.default)}
+    assert named == {field.name for field in FIELDS if field.required}
+    assert not is_set("inputs", []) and is_set("inputs", ["web"])
+    assert is_set("enabled", False) and is_set("sample_percent", 0)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_of_tiktok_is_told_in_a_sentence(code: int) -> None:
+    """With the code beside it, for whoever asks TikTok."""
+    words = answer_words(to_builtins(Answer(200, code, "OK")))
+    assert words.endswith(f" (code {code}).") and ".." not in words and len(words) > 25
+
+
+@pytest.mark.parametrize("kind", ["connect", "tls", "timeout", "reset", "oversized"])
+def test_no_answer_says_how_far_the_request_came(kind: Any) -> None:
+    """In the words of the connection's check."""
+    verdict = no_answer_verdict(NoAnswer(kind, "some detail", may_have_arrived=False))
+    words = answer_words(to_builtins(verdict.answer))
+    assert words.startswith("TikTok ") and words.endswith(".") and "detail" not in words
+
+
+def test_other_answers_are_told_too() -> None:
+    """None yet, none possible, and what is not TikTok's."""
+    assert answer_words(None) == "Nothing has been sent since the service was started."
+    assert answer_words(to_builtins(Answer(502))) == "What answered was not TikTok's Events API (HTTP status 502)."
+    assert answer_words(to_builtins(Answer(message="no request was made"))) == "No request could be made."
+    assert answer_words(to_builtins(Answer(200, 7))) == "TikTok gave an answer that is not known (code 7)."
