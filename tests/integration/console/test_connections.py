@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from tests.integration.console.rig_connections import Visitor, fields_in, visiting
+from tests.integration.console.visitor import Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_forwarder.sandbox import Sandbox
