@@ -148,6 +148,23 @@ class DeadLetterFilter(Struct, frozen=True):
     event_nos: Collection[int] | None = None
 
 
+class DeadLetterCount(Struct, frozen=True):
+    """The dead letters of one connection and one reason; the times are those of dead-lettering."""
+
+    connection_id: str
+    reason: DeadLetterReason
+    count: int
+    oldest_ms: int
+    newest_ms: int
+
+
+class Whereabouts(Struct, frozen=True):
+    """How many of some replayed events wait, and how many are dead letters again. The others have left the store."""
+
+    waiting: int
+    dead_letters: int
+
+
 class TotalsRow(Struct, frozen=True):
     """One line of the books. Each connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
 
@@ -227,8 +244,16 @@ class EventStore(Protocol):
         """In order of `event_no`, those above `after_event_no`."""
         ...
 
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        """Of every connection and reason that has some, in order of both."""
+        ...
+
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
         """Make dead letters due again, payload and attempts kept; return how many. Doing it twice changes nothing."""
+        ...
+
+    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+        """Of these events of the connection, which must have been replayed."""
         ...
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:

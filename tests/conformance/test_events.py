@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.ports import DeadLetterFilter, GroupLimits
+from tiktok_forwarder.ports import DeadLetterCount, DeadLetterFilter, GroupLimits, Whereabouts
 
 ALL = DeadLetterFilter()
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))
@@ -208,6 +208,34 @@ async def test_dead_letters_by_number(rig: Rig) -> None:
     numbers = await _dead(rig)
     which = DeadLetterFilter(event_nos=[numbers[0], numbers[4]])
     assert [letter.event_id for letter in await rig.store.dead_letters(which, limit=10)] == ["a1", "b2"]
+
+
+async def test_dead_letters_are_counted_by_connection_and_reason(rig: Rig) -> None:
+    """With the times of the first and the last; what is replayed or discarded is counted no more."""
+    assert await rig.store.dead_letter_counts() == []
+    numbers = await _dead(rig)
+    assert await rig.store.dead_letter_counts() == [
+        DeadLetterCount("a", "refused", 3, T0 + 1, T0 + 3),
+        DeadLetterCount("b", "unconfirmed", 3, T0 + 1, T0 + 3),
+    ]
+    await rig.store.replay(DeadLetterFilter(connection_id="b"), T0 + 9)
+    await rig.store.discard(DeadLetterFilter(event_nos=numbers[:1]), T0 + 9)
+    assert await rig.store.dead_letter_counts() == [DeadLetterCount("a", "refused", 2, T0 + 2, T0 + 3)]
+
+
+async def test_the_whereabouts_of_replayed_events(rig: Rig) -> None:
+    """They wait, due or leased or to be tried again, then have left or are dead letters again; others do not count."""
+    numbers = await _dead(rig)
+    await rig.store.replay(ALL, T0 + 9)
+    await rig.append(event("fresh"))
+    assert await rig.store.whereabouts("a", numbers[:3]) == Whereabouts(3, 0)
+    assert await rig.store.whereabouts("a", numbers[3:]) == Whereabouts(0, 0)
+    lease = await rig.must_lease()
+    outcomes = {numbers[0]: REFUSED, numbers[1]: Retry(T0 + 99), numbers[2]: Delivered()}
+    await rig.store.settle(lease, outcomes, T0 + 10)
+    assert await rig.store.whereabouts("a", numbers[:3]) == Whereabouts(1, 1)
+    await rig.reopen()
+    assert await rig.store.whereabouts("a", numbers[:2]) == Whereabouts(1, 1)
 
 
 async def test_replay_is_idempotent_and_keeps_the_count_of_attempts(rig: Rig) -> None:

@@ -303,6 +303,26 @@ async def test_recorded_batches_can_be_taken_for_one_connection_only(api: Api) -
     assert (missing.status, messages(missing)) == (404, ["there is no connection named Nobody"])
 
 
+async def test_dead_letters_are_summed_up_and_a_replay_is_followed(api: Api) -> None:
+    """How many there are by connection and reason, and then how far the replay of all of them has come."""
+    connection_id = await api.service.add_connection("Shop")
+    await api.done("POST", "/api/connections/Shop/pause", {"reason": "moving"})
+    await api.service.post(body=fresh_batch("e1", "e2"))
+    await api.service.application.store.dead_letter_all(connection_id, "refused", 17)
+    (counted,) = await api.done("GET", "/api/dead-letters/summary")
+    assert (counted["connection_id"], counted["connection"]) == (connection_id, "Shop")
+    assert (counted["reason"], counted["count"], counted["oldest_ms"], counted["newest_ms"]) == ("refused", 2, 17, 17)
+    replayed = await api.done("POST", "/api/dead-letters/replay", {"connection": "Shop"})
+    progress = await api.done("GET", f"/api/dead-letters/replays/{replayed['replay_no']}")
+    assert {name: progress[name] for name in ("events", "delivered", "waiting", "dead_letters")} == {
+        "events": 2,
+        "delivered": 0,
+        "waiting": 2,
+        "dead_letters": 0,
+    }
+    assert await api.done("GET", "/api/dead-letters/summary") == []
+
+
 async def test_a_deleted_connection_leaves_dead_letters(api: Api) -> None:
     """While the service runs, what waited is listed and shown under the id; it can be discarded, but not replayed."""
     connection_id = await api.service.add_connection("Shop")

@@ -24,12 +24,14 @@ from tiktok_forwarder.ports import (
     Arrivals,
     Books,
     DeadLetter,
+    DeadLetterCount,
     DeadLetterFilter,
     GroupLimits,
     Lease,
     NewEvent,
     QueueCounts,
     TotalsRow,
+    Whereabouts,
 )
 
 
@@ -114,6 +116,12 @@ class MemoryStore(MemoryDocuments):
         found = (dead.letter() for dead in self._matching(which) if dead.event.event_no > after_event_no)
         return list(itertools.islice(found, limit))
 
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        times: dict[tuple[str, DeadLetterReason], list[int]] = {}
+        for letter in (dead.letter() for dead in self._dead.values()):
+            times.setdefault((letter.connection_id, letter.reason), []).append(letter.dead_lettered_at_ms)
+        return [DeadLetterCount(*key, len(found), min(found), max(found)) for key, found in sorted(times.items())]
+
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
         found = list(self._matching(which))
         for dead in found:
@@ -122,6 +130,10 @@ class MemoryStore(MemoryDocuments):
             self._waiting.setdefault(event.new.connection_id, {})[event.event_no] = event
             self._lane(event.new).give_back([event])
         return len(found)
+
+    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+        waiting = self._waiting.get(connection_id, {})
+        return Whereabouts(sum(each in waiting for each in event_nos), sum(each in self._dead for each in event_nos))
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         """A discarded letter stays counted as dead-lettered, so that the books still balance."""

@@ -1,7 +1,7 @@
 """Dead letters in the database: found, brought back, given up, and made of all that a connection has."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -13,7 +13,7 @@ from tiktok_forwarder.adapters.sqlite_statements import rows
 from tiktok_forwarder.adapters.sqlite_transaction import Transaction
 from tiktok_forwarder.adapters.store_rules import AT_ONCE_MS
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, WireForm
-from tiktok_forwarder.ports import DeadLetter, DeadLetterFilter
+from tiktok_forwarder.ports import DeadLetter, DeadLetterCount, DeadLetterFilter, Whereabouts
 
 # Long changes are made in steps of so many events, so that senders and deliverers get their turn between.
 STEP_EVENTS: Final = 1000
@@ -42,6 +42,17 @@ def read_dead_letters(
 ) -> list[DeadLetter]:
     found = _find(connection, which, limit, after_no)
     return [_dead_letter(row) for letter in found for row in rows(connection, "dead_letter", (letter.event_no,))]
+
+
+def count_dead_letters(connection: apsw.Connection) -> list[DeadLetterCount]:
+    return [DeadLetterCount(*row) for row in rows(connection, "dead_letter_counts")]
+
+
+def find_replayed(connection: apsw.Connection, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+    numbers = json.dumps(list(event_nos))
+    ((waiting,),) = rows(connection, "replayed_waiting", {"connection_id": connection_id, "event_nos": numbers})
+    ((dead,),) = rows(connection, "replayed_dead", {"event_nos": numbers})
+    return Whereabouts(waiting, dead)
 
 
 def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int, now_ms: int) -> Step:

@@ -14,7 +14,9 @@ from tiktok_forwarder.adapters.sqlite_dead_letters import (
     STEP_EVENTS,
     Step,
     bury_some,
+    count_dead_letters,
     discard_some,
+    find_replayed,
     read_dead_letters,
     replay_some,
 )
@@ -35,11 +37,13 @@ from tiktok_forwarder.ports import (
     Arrivals,
     Books,
     DeadLetter,
+    DeadLetterCount,
     DeadLetterFilter,
     GroupLimits,
     Lease,
     QueueCounts,
     TotalsRow,
+    Whereabouts,
 )
 
 _RESERVE_SHARE: Final = 0.2
@@ -136,8 +140,14 @@ class SqliteStore(SqliteDocuments):
     ) -> Sequence[DeadLetter]:
         return await self._read_beside(lambda connection: read_dead_letters(connection, which, limit, after_event_no))
 
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        return await self._read_beside(count_dead_letters)
+
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
         return await self._in_steps(lambda transaction, after_no: replay_some(transaction, which, after_no, now_ms))
+
+    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+        return await self._read_beside(lambda connection: find_replayed(connection, connection_id, event_nos))
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         return await self._in_steps(lambda transaction, after_no: discard_some(transaction, which, after_no))

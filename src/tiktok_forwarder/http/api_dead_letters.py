@@ -1,12 +1,14 @@
 """The API's endpoints of dead letters."""
 
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.http.api_types import (
+    DeadLetterCountView,
     DeadLetterDetail,
     DeadLetterQuery,
     DeadLetterSelection,
@@ -14,11 +16,12 @@ from tiktok_forwarder.http.api_types import (
     TouchedView,
 )
 from tiktok_forwarder.http.endpoint import Call, Endpoint
-from tiktok_forwarder.ports import DeadLetterFilter
+from tiktok_forwarder.ports import DeadLetterCount, DeadLetterFilter
 from tiktok_forwarder.service.audit import AuditedAction
-from tiktok_forwarder.service.dead_letters import Selection
+from tiktok_forwarder.service.dead_letters import Replayed, Selection
+from tiktok_forwarder.service.replays import ReplayProgress
 
-_EVENT_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def _filter(call: Call, given: DeadLetterQuery | DeadLetterSelection) -> DeadLetterFilter:
@@ -42,32 +45,54 @@ async def _list(call: Call) -> list[DeadLetterView]:
     return [DeadLetterView.of(letter, _name(call, letter.connection_id)) for letter in letters]
 
 
+def _number(call: Call, parameter: str, what: str) -> int:
+    text = call.path[parameter]
+    if not _NUMBER.fullmatch(text):
+        raise UnknownName(f"there is no {what} {text}")
+    return int(text)
+
+
 async def _show(call: Call) -> DeadLetterDetail:
-    text = call.path["event_no"]
-    if not _EVENT_NO.fullmatch(text):
-        raise UnknownName(f"there is no dead letter {text}")
-    letter = await call.parts.dead_letters.one(int(text))
+    letter = await call.parts.dead_letters.one(_number(call, "event_no", "dead letter"))
     view = DeadLetterView.of(letter, _name(call, letter.connection_id))
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, msgspec.Raw(letter.payload))
 
 
+async def _summary(call: Call) -> list[DeadLetterCountView]:
+    counts: Sequence[DeadLetterCount] = await call.parts.dead_letters.counts()
+    return [DeadLetterCountView.of(each, _name(call, each.connection_id)) for each in counts]
+
+
 async def _replay(call: Call) -> TouchedView:
-    return await _touch(call, "replay", call.parts.dead_letters.replay)
+    which = _filter(call, call.body)
+    if call.body.dry_run:
+        return _touched(await call.parts.dead_letters.selection(which), dry_run=True)
+    replayed: Replayed = await call.parts.dead_letters.replay(which)
+    await _record(call, "replay", which, replayed.selection)
+    return _touched(replayed.selection, dry_run=False, replay_no=replayed.replay_no)
+
+
+async def _progress(call: Call) -> ReplayProgress:
+    progress: ReplayProgress = await call.parts.dead_letters.progress(_number(call, "replay_no", "replay"))
+    return progress
 
 
 async def _discard(call: Call) -> TouchedView:
-    return await _touch(call, "discard", call.parts.dead_letters.discard)
+    which = _filter(call, call.body)
+    if call.body.dry_run:
+        return _touched(await call.parts.dead_letters.selection(which), dry_run=True)
+    selection: Selection = await call.parts.dead_letters.discard(which)
+    await _record(call, "discard", which, selection)
+    return _touched(selection, dry_run=False)
 
 
-async def _touch(call: Call, action: AuditedAction, change: Any) -> TouchedView:
-    given: DeadLetterSelection = call.body
-    which = _filter(call, given)
-    run = call.parts.dead_letters.selection if given.dry_run else change
-    selection: Selection = await run(which)
-    if not given.dry_run:
-        what = {"count": selection.count, "by_reason": selection.by_reason, "connection_id": which.connection_id}
-        await call.parts.audit.record(action, call.who, what)
-    return TouchedView(selection.count, selection.by_reason, given.dry_run, _warning(selection))
+async def _record(call: Call, action: AuditedAction, which: DeadLetterFilter, selection: Selection) -> None:
+    what = {"count": selection.count, "by_reason": selection.by_reason, "connection_id": which.connection_id}
+    await call.parts.audit.record(action, call.who, what)
+
+
+def _touched(selection: Selection, *, dry_run: bool, replay_no: int | None = None) -> TouchedView:
+    return TouchedView(selection.count, selection.by_reason, dry_run, _warning(selection), replay_no)
 
 
 def _warning(selection: Selection) -> str:
@@ -92,6 +117,25 @@ DEAD_LETTER_ENDPOINTS: Final = (
         list[DeadLetterView],
         _list,
         query=DeadLetterQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/dead-letters/summary",
+        "count_dead_letters",
+        "How many there are by connection and reason.",
+        "read",
+        list[DeadLetterCountView],
+        _summary,
+    ),
+    Endpoint(
+        "GET",
+        "/api/dead-letters/replays/{replay_no:int}",
+        "show_replay",
+        "How far a replay has come, since the service's start.",
+        "read",
+        ReplayProgress,
+        _progress,
+        can_miss=True,
     ),
     Endpoint(
         "POST",

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.http.settings_schema import needed
-from tiktok_forwarder.ports import DeadLetter, QueueCounts
+from tiktok_forwarder.ports import DeadLetter, DeadLetterCount, QueueCounts
 from tiktok_forwarder.service.api_keys import Scope
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
 
@@ -152,6 +152,23 @@ class DeadLetterView(Struct, frozen=True):
         )
 
 
+class DeadLetterCountView(Struct, frozen=True):
+    """Dead letters of one connection and reason; the times are those of dead-lettering."""
+
+    connection_id: str
+    connection: str
+    reason: str
+    count: int
+    oldest_ms: int
+    newest_ms: int
+
+    @classmethod
+    def of(cls, counted: DeadLetterCount, connection: str) -> "DeadLetterCountView":
+        return cls(
+            counted.connection_id, connection, counted.reason, counted.count, counted.oldest_ms, counted.newest_ms
+        )
+
+
 class DeadLetterDetail(Struct, frozen=True):
     """A dead letter with the event object as TikTok was to get it."""
 
@@ -162,12 +179,16 @@ class DeadLetterDetail(Struct, frozen=True):
 
 
 class TouchedView(Struct, frozen=True):
-    """What a replay or discard touched, or would. `warning` is of a replay: what may count twice, what cannot go."""
+    """What a replay or discard touched, or would. `warning` is of a replay: what may count twice, what cannot go.
+
+    `replay_no` asks for the progress of a replay.
+    """
 
     count: int
     by_reason: dict[str, int]
     dry_run: bool
     warning: str = ""
+    replay_no: int | None = None
 
 
 class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):

@@ -140,6 +140,11 @@ SELECT event_no, connection_id, wire_form, length(payload) FROM dead_letters WHE
 SELECT connection_id, wire_form, event_no FROM dead_letters
 WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(dead_letters.subjects, value) > 0);
 
+-- name: dead_letter_counts: how many there are by connection and reason, and since when; from the index alone
+SELECT connection_id, reason, count(*), min(dead_lettered_at_ms), max(dead_lettered_at_ms)
+FROM dead_letters INDEXED BY dead_letters_by_connection
+GROUP BY connection_id, reason ORDER BY connection_id, reason;
+
 -- name: dead_letter: one dead letter, whole
 SELECT event_no, connection_id, connection_revision, wire_form, event_name, event_id, payload, reason, answer, attempts,
     accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
@@ -152,6 +157,15 @@ INSERT INTO waiting (
 ) SELECT :lane_no, :due_ms, event_no, :now_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
     answer, subjects, payload
 FROM dead_letters WHERE event_no = :event_no;
+
+-- name: replayed_waiting: how many of these replayed events of a connection wait
+SELECT count(*) FROM json_each(:event_nos) AS chosen
+CROSS JOIN lanes ON lanes.connection_id = :connection_id
+CROSS JOIN waiting INDEXED BY returned_by_number
+    ON waiting.lane_no = lanes.lane_no AND waiting.event_no = chosen.value AND waiting.due_ms > 0;
+
+-- name: replayed_dead: how many of these events are dead letters
+SELECT count(*) FROM dead_letters WHERE event_no IN (SELECT value FROM json_each(:event_nos));
 
 -- name: delete_dead_letter: a dead letter is gone
 DELETE FROM dead_letters WHERE event_no = ?;

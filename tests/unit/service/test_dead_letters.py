@@ -1,5 +1,6 @@
 """Dead letters: what a selection holds, and what replaying and discarding do."""
 
+from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from tests.unit.service.parts import SetClock
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason
+from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Delivered, Retry, Settlements
 from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
 from tiktok_forwarder.service.dead_letters import DeadLetters
+from tiktok_forwarder.service.replays import ReplayProgress, Replays
 
 HOUR_MS = 3_600_000
 ALL = DeadLetterFilter()
@@ -114,13 +116,42 @@ async def test_replayed_events_wait_again_as_they_were(kept: Kept) -> None:
     await kept.bury("b1", connection="b")
     numbers = [each.event_no for each in await kept.letters.page(ALL, limit=2, after=0)]
     replayed = await kept.letters.replay(DeadLetterFilter(event_nos=numbers))
-    assert replayed.count == 2
+    assert replayed.selection.count == 2
     assert await kept.waiting() == [b'{"event_id":"e1"}', b'{"event_id":"e2"}']
     assert kept.notified == [("a", 2)]
-    assert (await kept.letters.replay(DeadLetterFilter(event_nos=numbers))).count == 0
+    assert (await kept.letters.replay(DeadLetterFilter(event_nos=numbers))).selection.count == 0
     assert await kept.ids() == ["e3", "b1"]
-    assert (await kept.letters.replay(ALL)).count == 2
+    assert (await kept.letters.replay(ALL)).selection.count == 2
     assert kept.notified[1:] == [("a", 1), ("b", 1)]
+
+
+async def test_a_replay_tells_how_far_it_has_come(kept: Kept) -> None:
+    """Of the events that it sent, and no others: how many wait, were delivered, or are dead letters again."""
+    await kept.bury("e1", "e2", "e3")
+    await kept.bury("b1", connection="b")
+    await kept.bury("x1", connection="gone")
+    replay_no = (await kept.letters.replay(ALL)).replay_no
+    started = kept.clock.time_ms
+    assert await kept.letters.progress(replay_no) == ReplayProgress(replay_no, started, 4, 0, 4, 0)
+    lease = await kept.store.lease("a", GroupLimits(), kept.clock.time_ms, 60)
+    assert lease is not None
+    first, second, third = (each.event_no for each in lease.events)
+    outcomes: Settlements = {first: Delivered(), second: DeadLettered("refused"), third: Retry(started + 1000)}
+    await kept.store.settle(lease, outcomes, kept.clock.time_ms)
+    await kept.bury("another", connection="b")
+    assert await kept.letters.progress(replay_no) == ReplayProgress(replay_no, started, 4, 1, 1, 2)
+    with pytest.raises(UnknownName, match="no replay 99: it is too long ago"):
+        await kept.letters.progress(99)
+
+
+async def test_old_replays_are_forgotten_for_new_ones() -> None:
+    """Their events are remembered up to a bound; the newest replay is, whatever its size."""
+    store, replays = MemoryStore(), Replays()
+    large = {"a": array("q", range(700_000))}
+    first, second = replays.add(large, 0), replays.add(large, 0)
+    with pytest.raises(UnknownName, match=f"no replay {first}"):
+        await replays.progress(first, store)
+    assert (await replays.progress(second, store)).events == 700_000
 
 
 async def test_letters_of_a_deleted_connection_are_not_replayed(kept: Kept) -> None:
@@ -128,8 +159,8 @@ async def test_letters_of_a_deleted_connection_are_not_replayed(kept: Kept) -> N
     await kept.bury("e1")
     await kept.bury("x1", "x2", connection="gone")
     assert (await kept.letters.selection(ALL)).homeless == 2
-    assert (await kept.letters.replay(ALL)).count == 1
-    assert (await kept.letters.replay(DeadLetterFilter(connection_id="gone"))).count == 0
+    assert (await kept.letters.replay(ALL)).selection.count == 1
+    assert (await kept.letters.replay(DeadLetterFilter(connection_id="gone"))).selection.count == 0
     assert await kept.ids() == ["x1", "x2"] and await kept.waiting("gone") == []
     assert (await kept.letters.discard(DeadLetterFilter(connection_id="gone"))).count == 2
 
@@ -143,6 +174,6 @@ async def test_discarded_letters_are_gone_and_stay_in_the_books(kept: Kept) -> N
     assert (discarded.count, discarded.by_reason) == (1, {"refused": 1})
     assert await kept.ids() == ["e2", "e3"]
     assert (await kept.letters.discard(ALL)).count == 2
-    assert (await kept.letters.replay(ALL)).count == 0
+    assert (await kept.letters.replay(ALL)).selection.count == 0
     totals = {row.counter: row.count for row in await kept.store.totals()}
     assert (totals["accepted"], totals["dead_lettered"], totals["discarded"]) == (3, 3, 3)
