@@ -204,6 +204,19 @@ async def test_the_api_lists_what_happened(asked: Asked) -> None:
     first = await asked.json("/api/activity?limit=2")
     rest = await asked.json(f"/api/activity?before={first['before']}")
     assert [*first["records"], *rest["records"]] == everything["records"]
+    newer = await asked.json(f"/api/activity?after={numbers[2]}")
+    assert [record["record_no"] for record in newer["records"]] == numbers[:2]
+    refused = (await asked.json("/api/activity?event_id=bad"))["records"]
+    assert {record["outcome"] for record in refused} == {"accepted", "attempted", "dead_letter"}
+
+
+async def test_the_api_shows_one_record(asked: Asked) -> None:
+    """By its number, as the list has it; a number that no record has is told so."""
+    records = (await asked.json("/api/activity"))["records"]
+    assert await asked.json(f"/api/activity/record/{records[0]['record_no']}") == records[0]
+    for text in ("999999", "x", "9" * 5000):
+        status, message = await asked.refused(f"/api/activity/record/{text}")
+        assert status == 404 and "holds no record" in message
 
 
 async def test_the_api_shows_an_events_way(asked: Asked) -> None:

@@ -80,8 +80,12 @@ class ActivityFile:
         return True
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
-        name = "recent" if which.connection_id is None else "recent_of_connection"
+        name = _search(which)
         return await self._ask(lambda: self._records(name, msgspec.structs.asdict(which)))
+
+    async def one(self, record_no: int) -> KeptRecord | None:
+        found = await self._ask(lambda: self._records("record", {"record_no": record_no}))
+        return found[0] if found else None
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
         named = {"connection_id": connection_id, "event_name": event_name, "event_id": event_id}
@@ -227,6 +231,13 @@ class ActivityFile:
         if about:
             self._database.execute("delete_requests")
         return len(about)
+
+
+def _search(which: RecordFilter) -> str:
+    """The statement whose index leads to the fewest records."""
+    if which.event_id is not None:
+        return "recent_of_event"
+    return "recent" if which.connection_id is None else "recent_of_connection"
 
 
 def _in_loop(question: _Question, tell: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """The API's endpoints of the activity: what happened to recent events, one event's way, and figures by time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any, Final
@@ -22,10 +23,13 @@ _HOUR_MS: Final = 3_600_000
 _MOST_STEPS: Final = 2000
 # In a path, where nothing can stand: the event name of an event that was dropped before it had one.
 NO_NAME: Final = "-"
+_RECORD_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every condition given must hold. `before` is the last `record_no` of a page, `after` the latest one known."""
+    """Every condition given must hold. `before` is the last `record_no` of the page before; `after` the newest that is
+    known already.
+    """
 
     connection: str | None = None
     event: str | None = None
@@ -34,6 +38,7 @@ class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
     since_ms: Number | None = None
     before: Number | None = None
     after: Number | None = None
+    event_id: str | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
@@ -119,12 +124,28 @@ async def _recent(call: Call) -> ActivityView:
     query: ActivityQuery = call.query
     connection_id = _id_of(call, query.connection) if query.connection is not None else None
     which = RecordFilter(
-        connection_id, query.event, query.outcome, query.reason, query.since_ms, query.before, query.after, query.limit
+        connection_id,
+        query.event,
+        query.outcome,
+        query.reason,
+        query.since_ms,
+        query.before,
+        query.limit,
+        query.event_id,
+        query.after,
     )
     kept: Sequence[KeptRecord] = await call.parts.activity.recent(which)
     names = _names(call)
     before = kept[-1].record_no if len(kept) == query.limit else None
     return ActivityView([_view(each, names) for each in kept], before, call.parts.activity.lost)
+
+
+async def _record(call: Call) -> RecordView:
+    text = call.path["record_no"]
+    kept = await call.parts.activity.one(int(text)) if _RECORD_NO.fullmatch(text) else None
+    if kept is None:
+        raise UnknownName(f"the activity holds no record {text}: it is too long ago, or was erased")
+    return _view(kept, _names(call))
 
 
 async def _way(call: Call) -> list[RecordView]:
@@ -231,6 +252,16 @@ ACTIVITY_ENDPOINTS: Final = (
         ActivityView,
         _recent,
         query=ActivityQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/activity/record/{record_no:int}",
+        "show_record",
+        "One thing that happened, such as a drop of an event that has no id.",
+        "read",
+        RecordView,
+        _record,
+        can_miss=True,
     ),
     Endpoint(
         "GET",

@@ -65,6 +65,9 @@ class Activity:
         self._write()
         return await self._store.recent(which)
 
+    async def one(self, record_no: int) -> KeptRecord | None:
+        return await self._store.one(record_no)
+
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
         """One event's records, oldest first. A dropped event has no name at TikTok: ask with an empty one."""
         self._write()

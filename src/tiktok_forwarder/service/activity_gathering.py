@@ -106,6 +106,7 @@ class Gathering:
             delivered = [event.accepted_at_ms for event, outcome in settled.outcomes if type(outcome) is Delivered]
             add_latencies(figures, delivered, at_ms)
         second, level = -1, 0
+        delivered_together = settled.counts.get("delivered", 0)
         for event, settlement in settled.outcomes:
             if isinstance(settlement, DeadLettered):
                 add(figures, f"dead_letter.{settlement.reason}")
@@ -115,7 +116,7 @@ class Gathering:
                 second = event.accepted_at_ms // 1000
                 level = self._sampling.level(connection_id, second)
             if (not level or keeps(level, event.event_id)) and self._has_room(_ROOM_FOR_FAILURES):
-                record = settled_record(connection_id, event, settlement, settled.verdict, at_ms)
+                record = settled_record(connection_id, event, settlement, settled.verdict, at_ms, delivered_together)
                 self._sample(second, record)
 
     def replayed(self, connection_id: str, count: int) -> None:

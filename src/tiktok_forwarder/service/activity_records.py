@@ -63,7 +63,7 @@ class KeptRecord(Struct, frozen=True):
 
 
 class RecordFilter(Struct, frozen=True):
-    """Which records: every condition given must hold. Newest first; both bounds excluded."""
+    """Which records: every condition given must hold. Newest first, those between the numbers, both excluded."""
 
     connection_id: str | None = None
     event_name: str | None = None
@@ -71,8 +71,9 @@ class RecordFilter(Struct, frozen=True):
     reason: str | None = None
     since_ms: int | None = None
     before_record_no: int | None = None
-    after_record_no: int | None = None
     limit: int = 100
+    event_id: str | None = None
+    after_record_no: int | None = None
 
 
 class MinuteFigures(Struct, frozen=True):
@@ -117,6 +118,8 @@ class ActivityStore(Protocol):
         ...
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]: ...
+
+    async def one(self, record_no: int) -> KeptRecord | None: ...
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
         """All records of one event, oldest first."""

@@ -57,15 +57,28 @@ def attempted_record(attempt: Attempt, event: LeasedEvent, at_ms: int) -> Record
 
 
 def settled_record(
-    connection_id: str, event: LeasedEvent, settlement: Settlement, verdict: Verdict | None, at_ms: int
+    connection_id: str,
+    event: LeasedEvent,
+    settlement: Settlement,
+    verdict: Verdict | None,
+    at_ms: int,
+    group_events: int = 0,
 ) -> Record:
+    """`group_events` is known of a request that came to one outcome for all its events."""
     kind = VERDICT_KINDS[type(verdict)] if verdict is not None else ""
     name, event_id, accepted_at_ms = event.event_name, event.event_id, event.accepted_at_ms
     if isinstance(settlement, Delivered):
         note = verdict.note if isinstance(verdict, Accepted) else ""
         answer = verdict.answer if verdict is not None else None
         attempts = event.attempts + 1
-        facts = Facts(note, verdict=kind, answer=answer, attempts=attempts, accepted_at_ms=accepted_at_ms)
+        facts = Facts(
+            note,
+            verdict=kind,
+            answer=answer,
+            group_events=group_events,
+            attempts=attempts,
+            accepted_at_ms=accepted_at_ms,
+        )
         return Record(at_ms, connection_id, "delivered", name, event_id, "", facts, b"", event.subjects)
     if isinstance(settlement, DeadLettered):
         attempts = event.attempts + (settlement.answer is not None)

@@ -46,13 +46,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 INSERT INTO payloads (record_no, payload) VALUES (?, ?);
 
 -- name: recent: newest records that fulfil every condition given
+-- The bounds are of a form in which the key's order serves them: what came after a number is found without a search.
 SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
 FROM records LEFT JOIN payloads USING (record_no)
 WHERE (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_name IS NULL OR event_name = :event_name)
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
     AND (:since_ms IS NULL OR at_ms >= :since_ms)
-    AND (:before_record_no IS NULL OR record_no < :before_record_no)
-    AND record_no > coalesce(:after_record_no, 0)
+    AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
 ORDER BY record_no DESC LIMIT :limit;
 
 -- name: recent_of_connection: as recent, of one connection
@@ -61,9 +61,23 @@ FROM records INDEXED BY records_by_connection LEFT JOIN payloads USING (record_n
 WHERE connection_id = :connection_id AND (:event_name IS NULL OR event_name = :event_name)
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
     AND (:since_ms IS NULL OR at_ms >= :since_ms)
-    AND (:before_record_no IS NULL OR record_no < :before_record_no)
-    AND record_no > coalesce(:after_record_no, 0)
+    AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
 ORDER BY record_no DESC LIMIT :limit;
+
+-- name: recent_of_event: as recent, of one event id
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
+FROM records INDEXED BY records_by_event LEFT JOIN payloads USING (record_no)
+WHERE event_id = :event_id AND event_id <> ''
+    AND (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_name IS NULL OR event_name = :event_name)
+    AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
+    AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
+ORDER BY record_no DESC LIMIT :limit;
+
+-- name: record: one record
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload
+FROM records LEFT JOIN payloads USING (record_no)
+WHERE record_no = :record_no;
 
 -- name: way: all records of one event
 SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload

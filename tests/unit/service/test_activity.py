@@ -107,6 +107,7 @@ async def test_an_events_whole_way_is_kept(rig: Rig) -> None:
     assert way[1].facts.answer == busy.answer and way[1].reason == "try_later"
     assert way[1].facts.due_ms == accepted_at_ms + 11_000
     assert way[2].facts.answer == OK and way[2].facts.accepted_at_ms == accepted_at_ms
+    assert way[2].facts.group_events == 1
     (request,) = await rig.records(outcome="attempted")
     assert (request.reason, request.event_id, request.facts.group_events) == ("try_later", "", 1)
 
@@ -278,6 +279,27 @@ async def test_filters_and_pages(rig: Rig) -> None:
         numbers += [each.record_no for each in page]
         before = numbers[-1]
     assert len(numbers) == 12 and numbers == sorted(set(numbers), reverse=True)
+    newer = await rig.activity.recent(RecordFilter(connection_id=one, after_record_no=numbers[3], limit=100))
+    assert [each.record_no for each in newer] == numbers[:3]
+    assert [each.record.event_id for each in newer] == ["later", "dropped", "m9"]
+    assert await rig.activity.recent(RecordFilter(connection_id=one, after_record_no=numbers[0])) == []
+
+
+async def test_an_event_id_leads_to_every_connection_that_has_it(rig: Rig) -> None:
+    """Mapped or dropped; other conditions narrow it; each record is found by its number, too."""
+    one = await rig.parts.add_connection("One")
+    two = await rig.parts.add_connection("Two", consent_purpose="Marketing")
+    await rig.accept(purchase(), purchase(source_message_id="m2"))
+    await rig.records()
+    found = await rig.activity.recent(RecordFilter(event_id="m1"))
+    assert {(each.record.connection_id, each.record.outcome) for each in found} == {
+        (one, "accepted"),
+        (two, "dropped"),
+    }
+    (dropped,) = await rig.activity.recent(RecordFilter(event_id="m1", outcome="dropped"))
+    assert await rig.activity.one(dropped.record_no) == dropped
+    assert await rig.activity.one(999) is None
+    assert await rig.activity.recent(RecordFilter(event_id="")) == []
 
 
 async def test_erasure_finds_all_of_a_persons_records(rig: Rig) -> None:
@@ -331,6 +353,9 @@ class Stuck:
 
     async def recent(self, which: RecordFilter) -> Sequence[Any]:
         return ()
+
+    async def one(self, record_no: int) -> None:
+        """Nothing is kept."""
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[Any]:
         return ()
