@@ -83,6 +83,9 @@ class ActivityFile:
         name = _search(which)
         return await self._ask(lambda: self._records(name, msgspec.structs.asdict(which)))
 
+    async def newest(self) -> int:
+        return await self._ask(lambda: int(self._database.one("last_record")))
+
     async def one(self, record_no: int) -> KeptRecord | None:
         found = await self._ask(lambda: self._records("record", {"record_no": record_no}))
         return found[0] if found else None

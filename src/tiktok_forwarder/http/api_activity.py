@@ -74,10 +74,13 @@ class RecordView(Struct, frozen=True):
 
 
 class ActivityView(Struct, frozen=True):
-    """Newest first. `before` asks for the next page, None at the end. `lost` records could not be kept."""
+    """Newest first. `before` asks for the next page, None at the end; `newest`, as `after`, for what comes later.
+    `lost` records could not be kept.
+    """
 
     records: list[RecordView]
     before: int | None
+    newest: int
     lost: int
 
 
@@ -134,10 +137,12 @@ async def _recent(call: Call) -> ActivityView:
         query.event_id,
         query.after,
     )
+    newest: int = await call.parts.activity.newest()
     kept: Sequence[KeptRecord] = await call.parts.activity.recent(which)
     names = _names(call)
     before = kept[-1].record_no if len(kept) == query.limit else None
-    return ActivityView([_view(each, names) for each in kept], before, call.parts.activity.lost)
+    newest = max(newest, kept[0].record_no if kept else 0)
+    return ActivityView([_view(each, names) for each in kept], before, newest, call.parts.activity.lost)
 
 
 async def _record(call: Call) -> RecordView:

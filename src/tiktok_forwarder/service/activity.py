@@ -65,6 +65,10 @@ class Activity:
         self._write()
         return await self._store.recent(which)
 
+    async def newest(self) -> int:
+        """The highest number of a record so far: whatever comes later has a higher one."""
+        return await self._store.newest()
+
     async def one(self, record_no: int) -> KeptRecord | None:
         return await self._store.one(record_no)
 

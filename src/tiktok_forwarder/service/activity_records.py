@@ -119,6 +119,10 @@ class ActivityStore(Protocol):
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]: ...
 
+    async def newest(self) -> int:
+        """The highest number of a record; 0 if there is none."""
+        ...
+
     async def one(self, record_no: int) -> KeptRecord | None: ...
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:

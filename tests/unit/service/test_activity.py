@@ -354,6 +354,9 @@ class Stuck:
     async def recent(self, which: RecordFilter) -> Sequence[Any]:
         return ()
 
+    async def newest(self) -> int:
+        return 0
+
     async def one(self, record_no: int) -> None:
         """Nothing is kept."""
 
