@@ -18,6 +18,7 @@ from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
@@ -131,6 +132,7 @@ class Application:
         self._loop_watch = LoopWatch(self._clock, telemetry)
         self._store_watch = StoreWatch(store, telemetry)
         self.api = build_api(self, local_caller)
+        self._live_views = LiveViews()
         self._servers: Servers | None = None
         self._is_delivering = False
 
@@ -154,7 +156,9 @@ class Application:
     async def start(self) -> None:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
         keyed_api = build_api(self, caller_with_key(self.api_keys))
-        console = build_console(build_api(self, console_caller), self.console_access, self._settings.console_url)
+        console = build_console(
+            build_api(self, console_caller), self.console_access, self._settings.console_url, self._live_views
+        )
         front = Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
         self._servers = Servers(
             guarded(front, self._telemetry),
@@ -177,6 +181,7 @@ class Application:
     async def stop(self) -> None:
         """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""
         self._ingest.is_stopping = True
+        self._live_views.stop()
         deadline = time.monotonic() + self._settings.stop_seconds
         if self._servers is not None:
             await self._servers.stop(self._settings.stop_seconds / 2)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api, ApiRefused
 from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 from tiktok_forwarder.console.headers import with_headers
@@ -18,11 +19,14 @@ from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
 from tiktok_forwarder.console.page import ConsoleParts, Page, Visit
 from tiktok_forwarder.console.pages.access import ACCESS_PAGES
+from tiktok_forwarder.console.pages.activity import ACTIVITY_PAGES
 from tiktok_forwarder.console.pages.connection_actions import CONNECTION_ACTIONS_PAGES
 from tiktok_forwarder.console.pages.connection_import import CONNECTION_IMPORT_PAGES
 from tiktok_forwarder.console.pages.connection_senders import CONNECTION_SENDERS_PAGES
 from tiktok_forwarder.console.pages.connection_settings import CONNECTION_SETTINGS_PAGES
 from tiktok_forwarder.console.pages.connections import CONNECTIONS_PAGES
+from tiktok_forwarder.console.pages.dead_letters import DEAD_LETTER_PAGES
+from tiktok_forwarder.console.pages.event import EVENT_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
@@ -47,14 +51,19 @@ PAGES: Final[tuple[Page, ...]] = (
     *CONNECTION_SENDERS_PAGES,
     *CONNECTION_IMPORT_PAGES,
     *INPUTS_PAGES,
+    *ACTIVITY_PAGES,
+    *EVENT_PAGES,
+    *DEAD_LETTER_PAGES,
 )
 _FORGED: Final = "the form is out of date: open the page again"
 
 
-def build_console(api: AsgiApplication, access: ConsoleAccess, console_url: str) -> AsgiApplication:
-    """`api` is the service's API behind `console_caller`."""
+def build_console(
+    api: AsgiApplication, access: ConsoleAccess, console_url: str, live_views: LiveViews
+) -> AsgiApplication:
+    """`api` is the service's API behind `console_caller`. Whoever stops the service stops the live views first."""
     static = StaticFiles()
-    parts = ConsoleParts(access, Rendering(static), Notices())
+    parts = ConsoleParts(access, Rendering(static), Notices(), live_views)
     door = _Door(api, parts, console_url)
     pages = [Route(path, door.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
     console = Starlette(

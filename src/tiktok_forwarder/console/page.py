@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.notices import Notices
@@ -27,6 +28,7 @@ class ConsoleParts(Struct, frozen=True):
     access: ConsoleAccess
     rendering: Rendering
     notices: Notices
+    live_views: LiveViews
 
 
 class Visit:

@@ -1,0 +1,1 @@
+"""What pages say of the activity: records and ways in people's words."""

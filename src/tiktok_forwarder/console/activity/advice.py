@@ -1,0 +1,56 @@
+"""What a reason or warning means, and what to change so that it does not come again, with the place to change it."""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.rendering import part
+from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
+
+_MAPPINGS: Final = "custom_mappings"
+
+
+class Advice(Struct, frozen=True):
+    """`setting` is the connection's setting that decides it, empty if none does."""
+
+    name: str
+    meaning: str = ""
+    remedy: str = ""
+    setting: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where to change it, in the words of the pages; empty if no page can."""
+        if self.setting == _MAPPINGS:
+            return "custom mappings"
+        return f"setting “{FIELD_BY_NAME[self.setting].label}”" if self.setting else ""
+
+    def address(self, connection_id: str) -> str:
+        """The page of that place."""
+        connection = f"/connections/{part(connection_id)}"
+        return f"{connection}/mappings" if self.setting == _MAPPINGS else f"{connection}/edit#field-{self.setting}"
+
+
+class AdviceBook:
+    """All advice there is, by the name of the reason or warning."""
+
+    def __init__(self, by_kind: dict[str, dict[str, dict[str, Any]]]) -> None:
+        self._by_kind = {
+            kind: {name: _advice(name, given) for name, given in found.items()} for kind, found in by_kind.items()
+        }
+
+    def of(self, name: str) -> Advice:
+        """Empty for what needs none."""
+        return next((found[name] for found in self._by_kind.values() if name in found), Advice(name))
+
+    def names(self, kind: str) -> list[str]:
+        return list(self._by_kind.get(kind, ()))
+
+
+def _advice(name: str, given: dict[str, Any]) -> Advice:
+    return Advice(name, given["meaning"], given["remedy"], given["setting"] or "")
+
+
+async def advice_book(api: Api) -> AdviceBook:
+    return AdviceBook(await api.get("/api/advice"))

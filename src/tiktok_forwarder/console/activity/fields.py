@@ -1,0 +1,53 @@
+"""The fields of an event as TikTok gets it: each with its value, where that came from and what was done to it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SHOWN_OF_DIGEST: Final = 12
+_LONGEST_SHOWN: Final = 120
+
+
+class FieldRow(Struct, frozen=True):
+    """`shown` is the value, shortened where `full` is more."""
+
+    path: str
+    shown: str
+    full: str
+    is_digest: bool
+    sources: tuple[str, ...]
+    done: str
+
+    @property
+    def is_shortened(self) -> bool:
+        return self.shown != self.full
+
+
+def field_rows(payload: Any, explanation: Sequence[dict[str, Any]]) -> list[FieldRow]:
+    """In the order of the payload."""
+    explained = {each["field"]: each for each in explanation}
+    return [_row(path, value, explained.get(path, {})) for path, value in _fields(payload)]
+
+
+def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
+    full = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    is_digest = bool(_DIGEST.fullmatch(full))
+    length = _SHOWN_OF_DIGEST if is_digest else _LONGEST_SHOWN
+    shown = full if len(full) <= length else f"{full[:length]}…"
+    return FieldRow(path, shown, full, is_digest, tuple(explained.get("sources", ())), explained.get("done", ""))
+
+
+def _fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Paths such as `properties.contents[0].price`, as explanations name them."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _fields(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, member in enumerate(value):
+            yield from _fields(member, f"{path}[{index}]")
+    else:
+        yield path, value

@@ -1,0 +1,62 @@
+"""Which records a reader wants to see: the choices of the form, kept in the page's address."""
+
+import time
+from typing import Any, Final
+
+from msgspec import Struct, structs
+
+from tiktok_forwarder.console.activity.advice import AdviceBook
+from tiktok_forwarder.console.activity.words import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
+from tiktok_forwarder.console.page import Visit
+from tiktok_forwarder.console.rendering import link
+
+SINCE: Final = (
+    ("", "any time"),
+    ("900", "last 15 minutes"),
+    ("3600", "last hour"),
+    ("86400", "last 24 hours"),
+)
+Choices = list[tuple[str, str]]
+
+
+class Filters(Struct, frozen=True):
+    """Empty members choose everything. `since` is a number of seconds."""
+
+    connection: str = ""
+    event: str = ""
+    event_id: str = ""
+    outcome: str = ""
+    reason: str = ""
+    since: str = ""
+
+    @classmethod
+    def of(cls, visit: Visit) -> "Filters":
+        return cls(**{name: visit.query(name).strip() for name in cls.__struct_fields__})
+
+    @property
+    def is_narrow(self) -> bool:
+        return any(structs.astuple(self))
+
+    def question(self) -> dict[str, Any]:
+        """The same to the API."""
+        given = structs.asdict(self)
+        since = given.pop("since")
+        since_ms = time.time_ns() // 1_000_000 - int(since) * 1000 if since.isdigit() and len(since) < 10 else None
+        return {**given, "since_ms": since_ms}
+
+    def address(self, path: str, **more: object) -> str:
+        return link(path, **structs.asdict(self), **more)
+
+
+def outcome_choices() -> Choices:
+    return [(each, outcome_word(each)) for each in OUTCOMES]
+
+
+def reason_choices(book: AdviceBook) -> list[tuple[str, Choices]]:
+    """In groups, by what has such reasons."""
+    return [
+        ("Dropped because of", [(each, phrase(each)) for each in book.names("dropped")]),
+        ("Dead letter because of", [(each, phrase(each)) for each in book.names("dead_letter")]),
+        ("Request with the answer", [(each, phrase(word)) for each, (word, _) in VERDICTS.items()]),
+        ("Delivery became", [(each, word) for each, (word, _) in CONDITIONS.items() if each not in VERDICTS]),
+    ]

@@ -1,0 +1,98 @@
+"""The live view: one stream of server-sent events for each reader who watches, bounded in number."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+from starlette.responses import Response
+
+from tiktok_forwarder.http.body import Receive, Scope, Send
+
+_MOST_STREAMS: Final = 20
+_EVERY_SECONDS: Final = 1.0
+# A reader whose browser takes nothing for so long has left without a word.
+_STUCK_SECONDS: Final = 10.0
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),  # a proxy passes every event on at once
+)
+
+
+class LiveViews:
+    """Who watches now. `stop` ends all streams at once, so that the service need not wait for them."""
+
+    def __init__(self, most: int = _MOST_STREAMS) -> None:
+        self._most = most
+        self._watching = 0
+        self._stopping = asyncio.Event()
+
+    @property
+    def watching(self) -> int:
+        return self._watching
+
+    @property
+    def is_full(self) -> bool:
+        return self._watching >= self._most
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        self._watching += 1
+        try:
+            yield
+        finally:
+            self._watching -= 1
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def goes_on(self, seconds: float = _EVERY_SECONDS) -> bool:
+        """Wait for the next turn; False if there is none."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return not self._stopping.is_set()
+
+
+def event(name: str, html: str, number: str = "") -> str:
+    """One server-sent event. `number` comes back to us when the browser connects again."""
+    lines = [f"event: {name}", *(f"data: {line}" for line in html.splitlines() or [""])]
+    return "\n".join([*lines, *([f"id: {number}"] if number else []), "", ""])
+
+
+class LiveStream(Response):
+    """Sends what `turn` returns, about once a second: until that is None, the reader leaves or the service stops."""
+
+    def __init__(self, views: LiveViews, turn: Callable[[], Awaitable[str | None]]) -> None:
+        super().__init__()
+        self._views = views
+        self._turn = turn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        with self._views.watched():
+            sending = asyncio.ensure_future(self._send_turns(send))
+            leaving = asyncio.ensure_future(_left(receive))
+            try:
+                await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                leaving.cancel()
+                sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+                await sending
+
+    async def _send_turns(self, send: Send) -> None:
+        while (text := await self._turn()) is not None:
+            await _sent(send, text, more=True)
+            if not await self._views.goes_on():
+                break
+        await _sent(send, "", more=False)
+
+
+async def _sent(send: Send, text: str, *, more: bool) -> None:
+    async with asyncio.timeout(_STUCK_SECONDS):
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,37 @@
+"""Which dead letters a page is about, kept in its address and in its form."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, structs
+
+from tiktok_forwarder.console.rendering import link
+
+
+class Selected(Struct, frozen=True):
+    """Every member given must hold; `event_no` is one letter's number."""
+
+    connection: str = ""
+    reason: str = ""
+    event_no: str = ""
+
+    @classmethod
+    def of(cls, given: Callable[[str], str]) -> "Selected":
+        """`given` answers with the value of a name, as a query or form does."""
+        return cls(**{name: given(name) for name in cls.__struct_fields__})
+
+    @property
+    def is_everything(self) -> bool:
+        return not any(structs.astuple(self))
+
+    def question(self) -> dict[str, str]:
+        """As a query of the list."""
+        return {"connection": self.connection, "reason": self.reason}
+
+    def selection(self) -> dict[str, Any]:
+        """As the API's selection for a replay or discard."""
+        numbers = [int(self.event_no) if self.event_no.isdecimal() else self.event_no] if self.event_no else None
+        return {"connection": self.connection or None, "reason": self.reason or None, "event_nos": numbers}
+
+    def address(self, path: str, **more: object) -> str:
+        return link(path, **structs.asdict(self), **more)

@@ -1,0 +1,48 @@
+"""Dead letters added up for a page: by connection, and within it by reason."""
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+
+from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
+from tiktok_forwarder.console.activity.words import phrase
+
+
+class ReasonRow(Struct, frozen=True):
+    reason: str
+    words: str
+    advice: Advice
+    count: int
+    oldest_ms: int
+    newest_ms: int
+
+
+class ConnectionGroup(Struct, frozen=True):
+    """`is_deleted`: its letters can be discarded, but not replayed."""
+
+    connection_id: str
+    connection: str
+    is_deleted: bool
+    count: int
+    reasons: list[ReasonRow]
+
+
+def summed_up(counts: Sequence[dict[str, Any]], book: AdviceBook, known: Collection[str]) -> list[ConnectionGroup]:
+    """`counts` are the API's, in order of connections; `known` are the ids of connections that there are."""
+    groups = []
+    for connection_id, found in groupby(counts, key=lambda each: each["connection_id"]):
+        rows = list(found)
+        reasons = [_row(each, book) for each in rows]
+        total = sum(each.count for each in reasons)
+        group = ConnectionGroup(connection_id, rows[0]["connection"], connection_id not in known, total, reasons)
+        groups.append(group)
+    return sorted(groups, key=lambda group: (group.is_deleted, group.connection.lower()))
+
+
+def _row(counted: dict[str, Any], book: AdviceBook) -> ReasonRow:
+    reason = counted["reason"]
+    return ReasonRow(
+        reason, phrase(reason), book.of(reason), counted["count"], counted["oldest_ms"], counted["newest_ms"]
+    )

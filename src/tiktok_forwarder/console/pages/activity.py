@@ -1,0 +1,110 @@
+"""The activity: what happened to recent events, newest first, as a list and live."""
+
+from typing import Any, Final
+
+from markupsafe import escape
+from starlette.responses import Response
+
+from tiktok_forwarder.console.activity.advice import AdviceBook, advice_book
+from tiktok_forwarder.console.activity.filters import SINCE, Filters, outcome_choices, reason_choices
+from tiktok_forwarder.console.activity.live import LiveStream, event
+from tiktok_forwarder.console.activity.rows import row_of
+from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.tiktok.events import EVENTS
+
+_PAGE: Final = 50
+# Sessions are looked at again once in so many turns of a live view.
+_ASK_SESSION_EVERY: Final = 10
+# A comment: it keeps what is between here and the browser from taking the stream for dead.
+_NOTHING_NEW: Final = ":\n\n"
+_FULL: Final = "Too many people watch at once. Reload this page to see what is new."
+_LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
+
+
+async def _activity(visit: Visit) -> Response:
+    filters = Filters.of(visit)
+    book = await advice_book(visit.api)
+    found = await visit.api.get("/api/activity", **filters.question(), before=visit.query("before"), limit=_PAGE)
+    values = {
+        "filters": filters,
+        "rows": [row_of(each, book) for each in found["records"]],
+        "before": found["before"],
+        "lost": found["lost"],
+        "has_come": False,
+        "is_first": not visit.query("before"),
+        "is_live": visit.query("live") == "on" and not visit.query("before"),
+        "newest": found["newest"],
+        **await _choices(visit, filters, book),
+    }
+    return visit.page("activity/activity.html", values)
+
+
+async def _choices(visit: Visit, filters: Filters, book: AdviceBook) -> dict[str, Any]:
+    connections = [(each["id"], each["settings"]["name"]) for each in await visit.api.get("/api/connections")]
+    if filters.connection and filters.connection not in [each for each, _ in connections]:
+        # By name, or deleted.
+        connections.append((filters.connection, filters.connection))
+    return {
+        "connections": connections,
+        "event_names": list(EVENTS),
+        "outcomes": outcome_choices(),
+        "reasons": reason_choices(book),
+        "since": SINCE,
+    }
+
+
+async def _live(visit: Visit) -> Response:
+    views = visit.parts.live_views
+    watch = _Watch(visit, Filters.of(visit), await advice_book(visit.api), is_refused=views.is_full)
+    return LiveStream(views, watch.turn)
+
+
+class _Watch:
+    """What one reader has seen, and whether they may still look."""
+
+    def __init__(self, visit: Visit, filters: Filters, book: AdviceBook, *, is_refused: bool) -> None:
+        self._visit = visit
+        self._filters = filters
+        self._book = book
+        self._newest = visit.request.headers.get("last-event-id") or visit.query("after", "0")
+        self._last_word = _FULL if is_refused else ""
+        self._has_ended = False
+        self._turns = 0
+
+    async def turn(self) -> str | None:
+        """What came since the last turn, as events. None after the stream's last word."""
+        if self._has_ended:
+            return None
+        self._turns += 1
+        if self._turns % _ASK_SESSION_EVERY == 0 and not self._may_look():
+            self._last_word = _LOGGED_OUT
+        news = await self._news() if not self._last_word else ""
+        if not self._last_word:
+            return news
+        self._has_ended = True
+        return event("told", escape(self._last_word)) + event("over", "")
+
+    async def _news(self) -> str:
+        asked = {**self._filters.question(), "after": self._newest, "limit": _PAGE}
+        try:
+            found = await self._visit.api.get("/api/activity", **asked)
+        except ApiRefused as refused:
+            self._last_word = str(refused)
+            return ""
+        self._newest = str(found["newest"])
+        if not found["records"]:
+            return _NOTHING_NEW
+        rows = [row_of(each, self._book) for each in found["records"]]
+        html = self._visit.parts.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
+        return event("rows", html, self._newest)
+
+    def _may_look(self) -> bool:
+        reference = self._visit.request.cookies.get(self._visit.origin.cookie)
+        return reference is not None and self._visit.parts.access.who(reference) is not None
+
+
+ACTIVITY_PAGES: Final = (
+    Page("GET", "/activity", "viewer", _activity),
+    Page("GET", "/activity/live", "viewer", _live),
+)

@@ -1,0 +1,149 @@
+"""Dead letters: what was given up on, why, and sending it again or letting it go."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tiktok_forwarder.console.activity.advice import advice_book
+from tiktok_forwarder.console.activity.fields import field_rows
+from tiktok_forwarder.console.activity.places import way_path
+from tiktok_forwarder.console.activity.words import answer_meaning
+from tiktok_forwarder.console.dead_letters.selection import Selected
+from tiktok_forwarder.console.dead_letters.summary import summed_up
+from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.rendering import number
+
+_PAGE: Final = 50
+
+
+async def _summary(visit: Visit) -> Response:
+    counts = await visit.api.get("/api/dead-letters/summary")
+    wanted = visit.query("connection")
+    shown = [each for each in counts if wanted in ("", each["connection_id"], each["connection"])]
+    values = {
+        "groups": summed_up(shown, await advice_book(visit.api), await _names(visit)),
+        "is_narrow": bool(wanted),
+        "is_empty": not counts,
+    }
+    return visit.page("dead_letters/summary.html", values)
+
+
+async def _list(visit: Visit) -> Response:
+    selected = Selected.of(visit.query)
+    after = visit.query("after")
+    letters = await visit.api.get("/api/dead-letters", **selected.question(), after=after, limit=_PAGE + 1)
+    values = {
+        "selected": selected,
+        "letters": letters[:_PAGE],
+        "book": await advice_book(visit.api),
+        "after": letters[_PAGE - 1]["event_no"] if len(letters) > _PAGE else None,
+        "is_first": not after,
+        "connection": await _connection_name(visit, selected.connection),
+    }
+    return visit.page("dead_letters/list.html", values)
+
+
+async def _letter(visit: Visit) -> Response:
+    found = await visit.api.get(f"/api/dead-letters/{visit.path('event_no')}")
+    letter, answer = found["letter"], found["letter"]["answer"]
+    values = {
+        "letter": letter,
+        "revision": found["connection_revision"],
+        "advice": (await advice_book(visit.api)).of(letter["reason"]),
+        "answer_meaning": answer_meaning(answer) if answer else "",
+        "payload": found["payload"],
+        "fields": field_rows(found["payload"], found.get("explanation", ())),
+        "way": way_path(letter["connection"], letter["event"], letter["event_id"]),
+        "selected": Selected(event_no=str(letter["event_no"])),
+        "is_deleted": letter["connection"] not in (await _names(visit)).values(),
+    }
+    return visit.page("dead_letters/letter.html", values)
+
+
+# --- sending again and letting go ---
+
+
+async def _ask_replay(visit: Visit) -> Response:
+    return await _ask(visit, "replay")
+
+
+async def _ask_discard(visit: Visit) -> Response:
+    return await _ask(visit, "discard")
+
+
+async def _ask(visit: Visit, action: str) -> Response:
+    """What it would do, before it is done."""
+    selected = Selected.of(visit.query)
+    _check(selected)
+    foreseen = await visit.api.post(f"/api/dead-letters/{action}", {**selected.selection(), "dry_run": True})
+    values = {
+        "action": action,
+        "selected": selected,
+        "foreseen": foreseen,
+        "warnings": [each for each in foreseen["warning"].split("; ") if each],
+        "connection": await _connection_name(visit, selected.connection),
+        "paused": await _paused(visit, selected.connection) if action == "replay" else [],
+    }
+    return visit.page("dead_letters/ask.html", values)
+
+
+async def _replay(visit: Visit) -> Response:
+    selected = Selected.of(visit.form.text)
+    _check(selected)
+    done = await visit.api.post("/api/dead-letters/replay", selected.selection())
+    if not done["count"]:
+        return visit.go("/dead-letters", "Nothing was sent again: there is nothing left of what you chose.")
+    return visit.go(f"/dead-letters/replays/{done['replay_no']}", f"Sent on its way again: {_letters(done['count'])}.")
+
+
+async def _discard(visit: Visit) -> Response:
+    selected = Selected.of(visit.form.text)
+    _check(selected)
+    done = await visit.api.post("/api/dead-letters/discard", selected.selection())
+    return visit.go("/dead-letters", f"Discarded: {_letters(done['count'])}.")
+
+
+async def _progress(visit: Visit) -> Response:
+    progress = await visit.api.get(f"/api/dead-letters/replays/{visit.path('replay_no')}")
+    template = "dead_letters/progress_part.html" if visit.is_htmx else "dead_letters/progress.html"
+    return visit.page(template, {"progress": progress})
+
+
+def _check(selected: Selected) -> None:
+    """An empty selection means every dead letter there is: no form of ours asks for that."""
+    if selected.is_everything:
+        raise HTTPException(400, "choose a connection, a reason or one dead letter")
+
+
+def _letters(count: int) -> str:
+    return "1 dead letter" if count == 1 else f"{number(count)} dead letters"
+
+
+async def _connection_name(visit: Visit, connection: str) -> str:
+    return (await _names(visit)).get(connection, connection)
+
+
+async def _names(visit: Visit) -> dict[str, str]:
+    """Of the connections there are, by id."""
+    return {each["id"]: each["settings"]["name"] for each in await visit.api.get("/api/connections")}
+
+
+async def _paused(visit: Visit, connection: str) -> Sequence[dict[str, Any]]:
+    """The connections concerned that deliver nothing now."""
+    status = await visit.api.get("/api/status")
+    concerned = [each for each in status["connections"] if connection in ("", each["id"], each["name"])]
+    return [each for each in concerned if each["delivery"] and each["delivery"]["condition"] in ("paused", "disabled")]
+
+
+DEAD_LETTER_PAGES: Final = (
+    Page("GET", "/dead-letters", "viewer", _summary),
+    Page("GET", "/dead-letters/list", "viewer", _list),
+    Page("GET", "/dead-letters/replay", "admin", _ask_replay),
+    Page("POST", "/dead-letters/replay", "admin", _replay),
+    Page("GET", "/dead-letters/discard", "admin", _ask_discard),
+    Page("POST", "/dead-letters/discard", "admin", _discard),
+    Page("GET", "/dead-letters/replays/{replay_no}", "viewer", _progress),
+    Page("GET", "/dead-letters/{event_no}", "viewer", _letter),
+)
