@@ -58,6 +58,8 @@ class ActivityFile:
         self._waiting_records = 0
         self._is_closed = False
         self._writes = 0
+        # The newest record may be erased: its number must not come again, or whoever asks for those after it misses one.
+        self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
         self.lost = 0
         self.levels: Sequence[LevelChange] = self._tidy_levels()
@@ -172,13 +174,14 @@ class ActivityFile:
         self._database.change(lambda: self._insert(write))
 
     def _insert(self, write: ActivityWrite) -> None:
-        first = self._database.one("last_record") + 1
+        first = max(self._database.one("last_record"), self._last_record_no) + 1
         rows: list[tuple[Any, ...]] = []
         payloads: list[tuple[int, bytes]] = []
         for record_no, record in enumerate(write.records, first):
             rows.append(_row(record_no, record))
             if record.payload:
                 payloads.append((record_no, record.payload))
+        self._last_record_no = first + len(rows) - 1
         self._database.execute_many("add_record", rows)
         self._database.execute_many("add_payload", payloads)
         self._database.execute_many(

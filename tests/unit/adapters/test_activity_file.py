@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tiktok_forwarder.adapters.activity_file import ActivityFile
@@ -16,6 +17,7 @@ from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.service.activity_records import ActivityWrite, Facts, LevelChange, Record, RecordFilter
 from tiktok_forwarder.service.activity_sampling import MOST_CHANGES
+from tiktok_forwarder.sql import ACTIVITY_STATEMENTS
 
 MEBIBYTE = 1024 * 1024
 ALL = RecordFilter(limit=1_000_000)
@@ -59,7 +61,7 @@ async def test_records_come_back_as_they_were(path: Path) -> None:
         "PlaceAnOrder",
         "m1",
         "refused",
-        Facts("detail", "source", ("w1", "w2"), "bad_event", Answer(200, 40002, "wrong", "r"), 3, 0.5, 2, 4, 6),
+        Facts("detail", "source", ("w1", "w2"), "bad_event", Answer(200, 40002, "wrong", "r"), 3, 0.5, 2, 4, 6, 7),
         b'{"event":"PlaceAnOrder"}',
         (1, 2**64 - 1),
     )
@@ -171,6 +173,40 @@ async def test_erased_records_are_beyond_recovery(path: Path) -> None:
     left = b"".join(each.read_bytes() for each in path.parent.glob("activity.db*"))
     await file.close()
     assert b"digest-of-jane" not in left and b"digest-of-joe" in left
+
+
+async def test_a_live_view_asks_for_what_is_new(path: Path) -> None:
+    """Records after a number are the newest within the limit; none of them is missed though the newest was erased."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(*(record(number) for number in range(1, 9)), record(9, (7,))))
+    newest = (await file.recent(ALL))[0].record_no
+    assert [each.record_no for each in await file.recent(RecordFilter(after_record_no=6))] == [9, 8, 7]
+    assert [each.record_no for each in await file.recent(RecordFilter(connection_id="c", after_record_no=6))] == [
+        9,
+        8,
+        7,
+    ]
+    assert [each.record_no for each in await file.recent(RecordFilter(after_record_no=6, limit=1))] == [9]
+    assert await file.erase([7]) == 1
+    file.write(write_of(record(10)))
+    assert [each.record.event_id for each in await file.recent(RecordFilter(after_record_no=newest))] == ["m10"]
+    await file.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("recent", "PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("recent_of_connection", "(connection_id=? AND record_no>? AND record_no<?)"),
+    ],
+)
+def test_what_is_new_is_found_without_a_scan(name: str, search: str) -> None:
+    """A live view asks every second or so, so the index leads to the records after its number."""
+    named = dict.fromkeys(field.name for field in msgspec.structs.fields(RecordFilter))
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(ACTIVITY_STATEMENTS["schema"])
+        plan = database.execute(f"EXPLAIN QUERY PLAN {ACTIVITY_STATEMENTS[name]}", named).fetchall()
+    assert plan[0][3].startswith("SEARCH records USING") and plan[0][3].endswith(search)
 
 
 async def test_a_damaged_file_is_begun_anew(damaged: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.console.activity.words import phrase
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
@@ -18,6 +19,10 @@ class Advice(Struct, frozen=True):
     meaning: str = ""
     remedy: str = ""
     setting: str = ""
+
+    @property
+    def words(self) -> str:
+        return phrase(self.name)
 
     @property
     def place(self) -> str:

@@ -7,12 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
-from tiktok_forwarder.console.activity.words import phrase
 
 
 class ReasonRow(Struct, frozen=True):
     reason: str
-    words: str
     advice: Advice
     count: int
     oldest_ms: int
@@ -43,6 +41,4 @@ def summed_up(counts: Sequence[dict[str, Any]], book: AdviceBook, known: Collect
 
 def _row(counted: dict[str, Any], book: AdviceBook) -> ReasonRow:
     reason = counted["reason"]
-    return ReasonRow(
-        reason, phrase(reason), book.of(reason), counted["count"], counted["oldest_ms"], counted["newest_ms"]
-    )
+    return ReasonRow(reason, book.of(reason), counted["count"], counted["oldest_ms"], counted["newest_ms"])

@@ -14,8 +14,6 @@ from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.tiktok.events import EVENTS
 
 _PAGE: Final = 50
-# Sessions are looked at again once in so many turns of a live view.
-_ASK_SESSION_EVERY: Final = 10
 # A comment: it keeps what is between here and the browser from taking the stream for dead.
 _NOTHING_NEW: Final = ":\n\n"
 _FULL: Final = "Too many people watch at once. Reload this page to see what is new."
@@ -70,14 +68,12 @@ class _Watch:
         self._newest = visit.request.headers.get("last-event-id") or visit.query("after", "0")
         self._last_word = _FULL if is_refused else ""
         self._has_ended = False
-        self._turns = 0
 
     async def turn(self) -> str | None:
         """What came since the last turn, as events. None after the stream's last word."""
         if self._has_ended:
             return None
-        self._turns += 1
-        if self._turns % _ASK_SESSION_EVERY == 0 and not self._may_look():
+        if not self._may_look():
             self._last_word = _LOGGED_OUT
         news = await self._news() if not self._last_word else ""
         if not self._last_word:
