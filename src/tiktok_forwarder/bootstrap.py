@@ -132,7 +132,7 @@ class Application:
         self._loop_watch = LoopWatch(self._clock, telemetry)
         self._store_watch = StoreWatch(store, telemetry)
         self.api = build_api(self, local_caller)
-        self._live_views = LiveViews()
+        self.live_views = LiveViews()
         self._servers: Servers | None = None
         self._is_delivering = False
 
@@ -157,7 +157,7 @@ class Application:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
         keyed_api = build_api(self, caller_with_key(self.api_keys))
         console = build_console(
-            build_api(self, console_caller), self.console_access, self._settings.console_url, self._live_views
+            build_api(self, console_caller), self.console_access, self._settings.console_url, self.live_views
         )
         front = Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
         self._servers = Servers(
@@ -181,7 +181,7 @@ class Application:
     async def stop(self) -> None:
         """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""
         self._ingest.is_stopping = True
-        self._live_views.stop()
+        self.live_views.stop()
         deadline = time.monotonic() + self._settings.stop_seconds
         if self._servers is not None:
             await self._servers.stop(self._settings.stop_seconds / 2)

@@ -3,13 +3,13 @@
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.console.rig_connections import Shown, Visitor, visiting
+from tests.integration.console.rig_activity import Reader, links_in, reading
+from tests.integration.console.rig_connections import Shown
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
@@ -19,28 +19,23 @@ from tiktok_forwarder.service.activity_records import RecordFilter
 pytestmark = pytest.mark.slow
 
 ROW = re.compile(r'<tr id="r(\d+)".*?</tr>', re.DOTALL)
-LINK = re.compile(r'<a href="([^"]+)"')
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
     """TikTok is out of reach."""
-    async with visiting(tmp_path) as made:
+    async with reading(tmp_path) as made:
         yield made
 
 
-async def happened(visitor: Visitor, count: int, **conditions: Any) -> None:
+async def happened(reader: Reader, count: int, **conditions: Any) -> None:
     """Wait until the activity holds so many records."""
 
     async def kept() -> bool:
         which = RecordFilter(limit=1000, **conditions)
-        return len(await visitor.service.application.activity.recent(which)) >= count
+        return len(await reader.service.application.activity.recent(which)) >= count
 
     await until(kept)
-
-
-def links_in(html: str) -> list[str]:
-    return [unescape(each) for each in LINK.findall(html)]
 
 
 def rows_of(shown: Shown) -> list[str]:
@@ -66,18 +61,18 @@ DROPPED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("reason", DROPPED)
-async def test_three_clicks_lead_from_the_front_page_to_why_and_what_to_change(visitor: Visitor, reason: str) -> None:
-    """The reason on the front page, a row of the list, then the sentences, with a link to the setting if one decides."""
-    connection_id = await visitor.service.add_connection("Shop")
+async def test_three_clicks_lead_from_the_front_page_to_why_and_what_to_change(reader: Reader, reason: str) -> None:
+    """The reason on the front page, a row of the list, then the sentences, with a link to the setting that decides."""
+    connection_id = await reader.service.add_connection("Shop")
     batch = fresh_batch("sound")
     batch["events"].append(DROPPED[reason]())
-    await visitor.service.post(body=batch)
-    await happened(visitor, 1, outcome="dropped")
-    front = await visitor.get("/")
+    await reader.service.post(body=batch)
+    await happened(reader, 1, outcome="dropped")
+    front = await reader.get("/")
     [to_reason] = [each for each in links_in(front.html) if f"reason={reason}" in each]
-    listed = await visitor.get(to_reason)
+    listed = await reader.get(to_reason)
     [row] = rows_of(listed)
-    told = await visitor.get(links_in(row)[0])
+    told = await reader.get(links_in(row)[0])
     advice = ADVICE_ON_DROPS[reason]
     assert told.status == 200 and f"What to change: {advice.remedy}" in told.text
     assert "Dropped: " in told.text
@@ -86,72 +81,65 @@ async def test_three_clicks_lead_from_the_front_page_to_why_and_what_to_change(v
     assert where is None or where in links_in(told.html)
 
 
-async def test_filters_narrow_the_list_and_stay_chosen(visitor: Visitor) -> None:
+async def test_filters_narrow_the_list_and_stay_chosen(reader: Reader) -> None:
     """Each by itself and together; the form stands as it was sent; what fits nothing is said so."""
-    one = await visitor.service.add_connection("One")
-    await visitor.service.add_connection("Two")
+    one = await reader.service.add_connection("One")
+    await reader.service.add_connection("Two")
     batch = fresh_batch("m1")
     batch["events"].append(purchase(source_message_id="r1", product_action={"action": "refund"}))
-    await visitor.service.post(body=batch)
-    await happened(visitor, 2, outcome="accepted")
-    assert len(rows_of(await visitor.get("/activity?outcome=accepted"))) == 2
-    assert len(rows_of(await visitor.get("/activity?outcome=dropped"))) == 2
-    assert len(rows_of(await visitor.get("/activity?event=PlaceAnOrder&outcome=accepted"))) == 2
-    assert len(rows_of(await visitor.get("/activity?event_id=r1"))) == 2
-    assert len(rows_of(await visitor.get("/activity?reason=unsupported_event&since=900"))) == 2
-    narrow = await visitor.get(f"/activity?connection={one}&outcome=dropped&reason=unsupported_event")
+    await reader.service.post(body=batch)
+    await happened(reader, 2, outcome="accepted")
+    assert len(rows_of(await reader.get("/activity?outcome=accepted"))) == 2
+    assert len(rows_of(await reader.get("/activity?outcome=dropped"))) == 2
+    assert len(rows_of(await reader.get("/activity?event=PlaceAnOrder&outcome=accepted"))) == 2
+    assert len(rows_of(await reader.get("/activity?event_id=r1"))) == 2
+    assert len(rows_of(await reader.get("/activity?reason=unsupported_event&since=900"))) == 2
+    narrow = await reader.get(f"/activity?connection={one}&outcome=dropped&reason=unsupported_event")
     assert len(rows_of(narrow)) == 1
     for chosen in (one, "dropped", "unsupported_event"):
         assert f'value="{chosen}" selected' in narrow.html
-    none = await visitor.get(f"/activity?connection={one}&reason=missing_ip")
+    none = await reader.get(f"/activity?connection={one}&reason=missing_ip")
     assert rows_of(none) == [] and "Nothing of what is kept fits these filters." in none.text
 
 
-async def test_an_empty_activity_says_so(visitor: Visitor) -> None:
+async def test_an_empty_activity_says_so(reader: Reader) -> None:
     """Instead of an empty table."""
-    assert "As soon as an event arrives, it stands here." in (await visitor.get("/activity")).text
+    assert "As soon as an event arrives, it stands here." in (await reader.get("/activity")).text
 
 
-async def test_older_pages_lead_to_the_end(visitor: Visitor) -> None:
+async def test_older_pages_lead_to_the_end(reader: Reader) -> None:
     """Every record once, newest first, with the filters kept; the last page has no further one."""
-    await visitor.service.add_connection("Shop")
+    await reader.service.add_connection("Shop")
     batch = fresh_batch()
     batch["events"] = [fresh(source_message_id=f"r{n}", custom_flags=None) for n in range(120)]
-    await visitor.service.post(body=batch)
-    await happened(visitor, 120)
+    await reader.service.post(body=batch)
+    await happened(reader, 120)
     found: list[int] = []
     path = "/activity?outcome=dropped"
     while path:
-        shown = await visitor.get(path)
+        shown = await reader.get(path)
         found += numbers_of(shown)
-        path = next(
-            (
-                each
-                for each in links_in(shown.html.replace('role="button" class="small plain" ', ""))
-                if "before=" in each
-            ),
-            "",
-        )
+        path = next((each for each in links_in(shown.html) if "before=" in each), "")
     assert len(found) == 120 and found == sorted(set(found), reverse=True)
 
 
 async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> None:
     """Received, mapped, sent with others and taken, with TikTok's answer; digests are shortened, whole on demand."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        connection_id = await visitor.service.add_connection("Shop")
-        other_id = await visitor.service.add_connection("Other")
+    async with Sandbox() as sandbox, reading(tmp_path, sandbox.url) as reader:
+        connection_id = await reader.service.add_connection("Shop")
+        other_id = await reader.service.add_connection("Other")
         flags = {"TikTok.URL": "https://shop.example.com/thanks", "TikTok.Callback": "__CLICKID__"}
         batch = fresh_batch("m1", "m2")
         for event in batch["events"]:
             event["data"]["custom_flags"] = flags
-        await visitor.service.post(body=batch)
-        await visitor.service.until_delivered(sandbox, 4)
-        await happened(visitor, 8)
-        shown = await visitor.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
-        [record] = (
-            await visitor.api("GET", f"/api/activity?connection={connection_id}&event_id=m1&outcome=delivered")
-        )["records"]
-        payload = (await visitor.api("GET", f"/api/activity/{connection_id}/PlaceAnOrder/m1"))[0]["payload"]
+        await reader.service.post(body=batch)
+        await reader.service.until_delivered(sandbox, 4)
+        await happened(reader, 8)
+        shown = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
+        [record] = (await reader.api("GET", f"/api/activity?connection={connection_id}&event_id=m1&outcome=delivered"))[
+            "records"
+        ]
+        payload = (await reader.api("GET", f"/api/activity/{connection_id}/PlaceAnOrder/m1"))[0]["payload"]
     assert shown.text.index("Received and mapped") < shown.text.index("Delivered") < shown.text.index("Its fields")
     assert record["answer"]["request_id"] in shown.text and "The request held 2 events." in shown.text
     assert "Ttclid" not in shown.text and "Click id dummy omitted" in shown.text
@@ -163,65 +151,65 @@ async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> No
 
 async def test_a_dead_letters_way_names_tiktoks_answer_and_what_to_do(tmp_path: Path) -> None:
     """And a request that failed has a page of its own, which says how many events it held."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        connection_id = await visitor.service.add_connection("Shop")
+    async with Sandbox() as sandbox, reading(tmp_path, sandbox.url) as reader:
+        connection_id = await reader.service.add_connection("Shop")
         sandbox.script.poison("bad")
-        await visitor.service.post(body=fresh_batch("m1", "bad"))
-        await happened(visitor, 1, outcome="dead_letter")
-        shown = await visitor.get(f"/activity/{connection_id}/PlaceAnOrder/bad")
-        [request] = rows_of(await visitor.get("/activity?outcome=attempted&reason=bad_event&event_id="))[-1:]
-        told = await visitor.get(next(each for each in links_in(request)))
+        await reader.service.post(body=fresh_batch("m1", "bad"))
+        await happened(reader, 1, outcome="dead_letter")
+        shown = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/bad")
+        [request] = rows_of(await reader.get("/activity?outcome=attempted&reason=bad_event&event_id="))[-1:]
+        told = await reader.get(next(each for each in links_in(request)))
     assert "Given up: refused" in shown.text and "40002" in shown.text
     assert f"What to change: {ADVICE_ON_DEAD_LETTERS['refused'].remedy}" in shown.text
     assert f"/dead-letters/list?connection={connection_id}&reason=refused" in links_in(shown.html)
     assert "TikTok refused the request because of one event in it." in told.text
 
 
-async def test_what_waits_is_said_to_wait(visitor: Visitor) -> None:
+async def test_what_waits_is_said_to_wait(reader: Reader) -> None:
     """An event that was tried in vain says when it is tried again, and that it is still on its way."""
-    connection_id = await visitor.service.add_connection("Shop")
-    await visitor.service.post(body=fresh_batch("m1"))
-    await happened(visitor, 1, outcome="retry")
-    shown = await visitor.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
+    connection_id = await reader.service.add_connection("Shop")
+    await reader.service.post(body=fresh_batch("m1"))
+    await happened(reader, 1, outcome="retry")
+    shown = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
     assert "Tried; it waits for the next attempt" in shown.text and "Still on its way" in shown.text
     assert "Next attempt:" in shown.text and "No answer was read." in shown.text
 
 
 async def test_pauses_and_their_end_stand_in_the_list(tmp_path: Path) -> None:
     """As conditions of the delivery, with the reason."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        await visitor.service.add_connection("Shop")
+    async with Sandbox() as sandbox, reading(tmp_path, sandbox.url) as reader:
+        await reader.service.add_connection("Shop")
         sandbox.script.for_requests(Code(code=40105, times=1))
-        await visitor.service.post(body=fresh_batch("m1"))
-        await happened(visitor, 1, outcome="condition")
-        [row] = rows_of(await visitor.get("/activity?outcome=condition"))
+        await reader.service.post(body=fresh_batch("m1"))
+        await happened(reader, 1, outcome="condition")
+        [row] = rows_of(await reader.get("/activity?outcome=condition"))
         assert "Delivery" in row and "paused" in row and "revoked" in row
-        told = await visitor.get(links_in(row)[0])
+        told = await reader.get(links_in(row)[0])
         assert "Delivery became paused" in told.text
 
 
-async def test_an_event_that_is_not_kept_gets_a_kind_sentence(visitor: Visitor) -> None:
+async def test_an_event_that_is_not_kept_gets_a_kind_sentence(reader: Reader) -> None:
     """With where the same event id is known."""
-    await visitor.service.add_connection("Shop")
-    await visitor.service.post(body=fresh_batch("m1"))
-    await happened(visitor, 1, event_id="m1")
-    shown = await visitor.get("/activity/nobody/PlaceAnOrder/m1")
+    await reader.service.add_connection("Shop")
+    await reader.service.post(body=fresh_batch("m1"))
+    await happened(reader, 1, event_id="m1")
+    shown = await reader.get("/activity/nobody/PlaceAnOrder/m1")
     assert shown.status == 404 and "It never came, it is too long ago" in shown.text
     assert "PlaceAnOrder in Shop" in shown.text
-    gone = await visitor.get("/activity/record/999999")
+    gone = await reader.get("/activity/record/999999")
     assert gone.status == 404 and "too long ago" in gone.text
 
 
 @pytest.mark.parametrize("event_id", ["a/b", "..", ".", "50 %", "ä?#&", '"><script>', "x" * 190])
-async def test_any_event_id_leads_to_its_page(visitor: Visitor, event_id: str) -> None:
+async def test_any_event_id_leads_to_its_page(reader: Reader, event_id: str) -> None:
     """Whatever a sender writes: the row's link opens the page that tells of it."""
-    await visitor.service.add_connection("Shop")
+    await reader.service.add_connection("Shop")
     event = fresh(source_message_id=event_id, custom_flags=None)
     batch = fresh_batch()
     batch["events"] = [event]
-    await visitor.service.post(body=batch)
-    await happened(visitor, 1)
-    [row] = rows_of(await visitor.get("/activity"))
-    told = await visitor.get(links_in(row)[0])
+    await reader.service.post(body=batch)
+    await happened(reader, 1)
+    [row] = rows_of(await reader.get("/activity"))
+    told = await reader.get(links_in(row)[0])
     assert told.status == 200 and "Dropped: missing page address" in told.text
     assert f"Event id {event_id}" in told.text
