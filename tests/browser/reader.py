@@ -1,0 +1,20 @@
+"""The first administrator, in the browser."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.console import Console
+from tests.browser.watched_browser import WatchedBrowser
+
+_PASSWORD = "a password of some length"
+
+
+def entered(browser: WatchedBrowser, console: Console) -> Page:
+    """The front page, after the link of the first start."""
+    page = browser.page(console.url)
+    page.goto(console.login_link())
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password", exact=True).fill(_PASSWORD)
+    page.get_by_label("Password again").fill(_PASSWORD)
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    return page

@@ -1,0 +1,137 @@
+"""Scripts that senders put into their events: every page that shows them shows text, and runs nothing."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.console import Console
+from tests.browser.reader import entered
+from tests.browser.watched_browser import WatchedBrowser
+from tests.integration.service_process import command
+
+pytestmark = pytest.mark.slow
+
+RUN = "window.__xss=1"
+TEXTS = (
+    f"<script>{RUN}</script>",
+    f"</script><script>{RUN}</script>",
+    f"<img src=x onerror={RUN}>",
+    f'"><img src=x onerror="{RUN}">',
+    f"'><img src=x onerror='{RUN}'>",
+    f'" autofocus onfocus="{RUN}" x="',
+    f"' onmouseover='{RUN}' x='",
+    f"<svg onload={RUN}>",
+    f"<svg><script>{RUN}</script></svg>",
+    f"<details open ontoggle={RUN}>",
+    f"</td></tr></table><img src=x onerror={RUN}>",
+    f"</title><script>{RUN}</script>",
+    f"</textarea><script>{RUN}</script>",
+    f"<iframe srcdoc='<script>parent.{RUN}</script>'></iframe>",
+    f'<a href="javascript:{RUN}">click</a>',
+    f"<div hx-get=/activity hx-trigger=load hx-on::load={RUN}>x</div>",
+    "<div hx-ext=sse sse-connect=/activity/live sse-swap=rows>x</div>",
+    f"{{{{ ''.__class__ }}}}{{% raw %}}<script>{RUN}</script>",
+    f"\ndata: <script>{RUN}</script>\n\nevent: rows\ndata: <script>{RUN}</script>",
+    f"javascript:{RUN}//%0A<!--<script>{RUN}</script>-->",
+)
+CONNECTION = """
+pixel_id = "C9"
+access_token = "env:SHOP_TOKEN"
+[[custom_mappings]]
+event = "Search"
+event_type = "custom_event"
+event_name = "Site Search"
+[custom_mappings.properties]
+query = {attribute = "term"}
+description = {user_attribute = "note"}
+"""
+
+
+def batch_with(text: str, number: int) -> Any:
+    """Every field of three events that can hold the text holds it: one of them is mapped, two are dropped."""
+    data = {
+        "source_message_id": f"{number}-{text}",
+        "timestamp_unixtime_ms": time.time_ns() // 1_000_000,
+        "custom_attributes": {text: text, "term": text},
+        "custom_flags": {
+            "TikTok.URL": f"https://shop.example.com/?q={plain(text)}",
+            "TikTok.Referrer": f"https://shop.example.com/{text}",
+            "TikTok.Callback": text,
+            text: text,
+        },
+    }
+    product = {name: text for name in ("id", "name", "brand", "category", "variant")} | {"price": 1.5, text: text}
+    action = {"action": "purchase", "transaction_id": text, "affiliation": text, "products": [product], text: text}
+    events = [
+        {"event_type": "commerce_event", "data": {**data, "currency_code": text, "product_action": action}},
+        {"event_type": "custom_event", "data": {**data, "event_name": "Site Search"}},
+        {"event_type": "custom_event", "data": {**data, "event_name": text, "custom_event_type": text}},
+        {"event_type": "screen_view", "data": {**data, "source_message_id": text, "screen_name": text}},
+        {"event_type": text, "data": {**data, "event_name": text}},
+    ]
+    return {
+        "events": events,
+        "mpid": text,
+        "ip": "203.0.113.42",
+        "environment": "development",
+        "device_info": {"http_header_user_agent": text, "platform": "web"},
+        "user_identities": {"customer_id": f"{number}-{text}", "email": text, "mobile_number": text, text: text},
+        "user_attributes": {text: text, "note": text},
+        "partner_identities": {"tiktok_cookie_id": text},
+    }
+
+
+def add_connection(console: Console) -> None:
+    """One whose name is a script, and which maps attributes that hold one."""
+    file = console.data_dir.parent / "named.toml"
+    file.write_text(f"name = {json.dumps(TEXTS[0])}\n{CONNECTION}")
+    done = command(
+        "connections", "add", str(file), "--data-dir", str(console.data_dir), SHOP_TOKEN="a-token-0123456789"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_script_in_an_event_runs(browser: WatchedBrowser, console: Console) -> None:
+    """Twenty of them in every field; the browser tells of none that the page's policy had to stop."""
+    add_connection(console)
+    for number, text in enumerate(TEXTS):
+        event_id = f"{number}-{text}".strip()
+        if number % 2:
+            poison = lambda sandbox, each=event_id, said=text: sandbox.script.poison(each, message=said)  # noqa: E731
+            console.sandbox.ask(poison)
+        assert console.service.post(batch_with(text, number)) == 202
+    page = entered(browser, console)
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    page.wait_for_timeout(3000)
+    pages = ["/", "/dead-letters", "/dead-letters/list", "/activity?live=on"]
+    pages += reached(page, "/activity") | reached(page, "/dead-letters/list")
+    shown = ""
+    for path in pages:
+        page.goto(path)
+        shown += plain(page.locator("main").inner_text())
+        assert page.evaluate("window.__xss") is None, path
+        assert page.locator("main :is(script, img, svg, iframe, [onerror], [onload], [onfocus])").count() == 0, path
+        assert page.locator("main :is([hx-on], [srcdoc], [ontoggle], a[href^='javascript'])").count() == 0, path
+    assert len(pages) > 100
+    assert [text for text in TEXTS if plain(text) not in shown] == []
+
+
+def plain(text: str) -> str:
+    return "".join(text.split())
+
+
+def reached(page: Page, path: str) -> set[str]:
+    """The pages that the rows of a list lead to, over all pages of the list."""
+    found: set[str] = set()
+    while path:
+        page.goto(path)
+        links = page.locator("tbody a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+        found |= set(links)
+        older = (
+            page.locator("nav.actions a").filter(has_text="Older").or_(page.locator("nav.actions a", has_text="Next"))
+        )
+        path = older.get_attribute("href") or "" if older.count() else ""
+    return found
