@@ -1,0 +1,73 @@
+"""Every outcome, verdict, condition and warning has words for people, and every advice a place that is there."""
+
+from typing import get_args
+
+import pytest
+
+from tests.unit.console.activity.records import BOOK, answer
+from tiktok_forwarder.console.activity.words import (
+    CONDITIONS,
+    OUTCOMES,
+    VERDICTS,
+    answer_meaning,
+    phrase,
+    sentence,
+    source_words,
+)
+from tiktok_forwarder.service.activity_records import RecordOutcome
+from tiktok_forwarder.service.delivery_roles import DeliveryCondition, VerdictKind
+from tiktok_forwarder.tiktok.codes import CODES
+
+
+def test_every_outcome_verdict_and_condition_has_words() -> None:
+    """No record can hold one that the pages cannot tell."""
+    assert set(OUTCOMES) == set(get_args(RecordOutcome))
+    assert set(VERDICTS) == set(get_args(VerdictKind))
+    assert set(CONDITIONS) == set(get_args(DeliveryCondition))
+
+
+@pytest.mark.parametrize("kind", ["drop_reasons", "dead_letter_reasons", "warnings"])
+def test_every_advice_leads_to_a_place_that_is_there(kind: str) -> None:
+    """A setting's advice leads to its field in the form; that of the mappings to their page."""
+    for name in BOOK.names(kind):
+        advice = BOOK.of(name)
+        assert advice.meaning and advice.remedy and advice.words
+        if advice.setting:
+            assert advice.place and "/connections/a%2Fb/" in advice.address("a/b")
+    assert BOOK.of("unsupported_event").address("cn_1") == "/connections/cn_1/mappings"
+    assert BOOK.of("missing_ip").address("cn_1") == "/connections/cn_1/edit#field-require_ip_and_user_agent"
+    assert BOOK.of("nothing known").meaning == ""
+
+
+@pytest.mark.parametrize("code", [*CODES, 40199, 49999, 69999, 7])
+def test_every_code_has_a_plain_meaning(code: int) -> None:
+    """Listed, told by its range, or said to be unknown."""
+    meaning = answer_meaning(answer(code))
+    assert meaning.endswith(".") and meaning[:1].isupper()
+
+
+def test_an_answer_without_a_code_is_told_too() -> None:
+    """None was read, or it was not in TikTok's form."""
+    assert answer_meaning(answer(None, None)) == "No answer was read."
+    assert "HTTP status 502" in answer_meaning(answer(None, 502))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("custom_event Site Search", "Site Search (custom event)"),
+        ("commerce_event add_to_cart", "add_to_cart (commerce event)"),
+        ("session_start", "session start"),
+        ("", ""),
+    ],
+)
+def test_what_an_event_was_at_mparticle(given: str, told: str) -> None:
+    """Its name first, as people know it."""
+    assert source_words(given) == told
+
+
+def test_names_become_words() -> None:
+    """With a capital, and abbreviations spelled as they should be."""
+    assert phrase("missing_ip") == "Missing IP address"
+    assert sentence("the token is old") == "The token is old."
+    assert sentence("Is it?") == "Is it?" and sentence("") == ""
