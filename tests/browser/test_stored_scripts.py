@@ -94,6 +94,7 @@ def add_connection(console: Console) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.timeout(240)
 def test_no_script_in_an_event_runs(browser: WatchedBrowser, console: Console) -> None:
     """Twenty of them in every field, watched live and then looked at; the policy had nothing to stop."""
     add_connection(console)

@@ -58,7 +58,7 @@ class ActivityFile:
         self._waiting_records = 0
         self._is_closed = False
         self._writes = 0
-        # The newest record may be erased: its number must not come again, or whoever asks for those after it misses one.
+        # The newest record may be erased: were its number to come again, whoever asks for later ones would miss it.
         self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
         self.lost = 0

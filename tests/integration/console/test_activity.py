@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.console.rig_connections import Shown
+from tests.integration.console.visitor import Shown
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
@@ -77,7 +77,7 @@ async def test_three_clicks_lead_from_the_front_page_to_why_and_what_to_change(r
     assert told.status == 200 and f"What to change: {advice.remedy}" in told.text
     assert "Dropped: " in told.text
     edit = f"/connections/{connection_id}/edit#field-{advice.setting}"
-    where = {None: None, "custom_mappings": f"/connections/{connection_id}/mappings"}.get(advice.setting, edit)
+    where = {"": None, "custom_mappings": f"/connections/{connection_id}/mappings"}.get(advice.setting, edit)
     assert where is None or where in links_in(told.html)
 
 

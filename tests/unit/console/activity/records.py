@@ -5,14 +5,9 @@ from typing import Any
 import msgspec
 
 from tiktok_forwarder.console.activity.advice import AdviceBook
-from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
-from tiktok_forwarder.mapping.advice_on_warnings import ADVICE_ON_WARNINGS
+from tiktok_forwarder.mapping.advice import all_advice
 
-BOOK = AdviceBook(
-    msgspec.to_builtins(
-        {"drop_reasons": ADVICE_ON_DROPS, "dead_letter_reasons": ADVICE_ON_DEAD_LETTERS, "warnings": ADVICE_ON_WARNINGS}
-    )
-)
+BOOK = AdviceBook(msgspec.to_builtins(all_advice()))
 
 
 def record(outcome: str, **members: Any) -> dict[str, Any]:
