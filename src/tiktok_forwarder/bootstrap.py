@@ -87,7 +87,7 @@ class Application:
             most_per_second=settings.activity_events_per_second,
         )
         self.seen_names = SeenNames()
-        self.development_events = DevelopmentEvents(self.connections, subject_hash, settings.development_events_kept)
+        self.development_events = DevelopmentEvents(self.connections, settings.development_events_kept)
         self.previews = Previews(self.connections, self.development_events, self._clock)
         observers = Observers(telemetry, self.activity, [self.seen_names.brought, self.development_events.brought])
         self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)

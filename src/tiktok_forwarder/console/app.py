@@ -26,6 +26,7 @@ from tiktok_forwarder.console.pages.connection_senders import CONNECTION_SENDERS
 from tiktok_forwarder.console.pages.connection_settings import CONNECTION_SETTINGS_PAGES
 from tiktok_forwarder.console.pages.connections import CONNECTIONS_PAGES
 from tiktok_forwarder.console.pages.dead_letters import DEAD_LETTER_PAGES
+from tiktok_forwarder.console.pages.development import DEVELOPMENT_PAGES
 from tiktok_forwarder.console.pages.event import EVENT_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
@@ -53,6 +54,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *INPUTS_PAGES,
     *ACTIVITY_PAGES,
     *EVENT_PAGES,
+    *DEVELOPMENT_PAGES,
     *DEAD_LETTER_PAGES,
 )
 _FORGED: Final = "the form is out of date: open the page again"

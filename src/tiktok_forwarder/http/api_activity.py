@@ -12,9 +12,9 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.http.api_types import Number
 from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.http.explained import explained
 from tiktok_forwarder.mapping.advice import Advice, AdviceKind, advice_on
 from tiktok_forwarder.mapping.explain import Explanation
-from tiktok_forwarder.mapping.explain_payload import explain_payload
 from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
 from tiktok_forwarder.service.activity_gathering import MINUTE_MS
 from tiktok_forwarder.service.activity_records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
@@ -167,13 +167,8 @@ async def _way(call: Call) -> list[RecordView]:
 
 
 async def _explanation(call: Call, kept: KeptRecord) -> list[Explanation]:
-    record, revision = kept.record, kept.record.facts.connection_revision
-    if not record.payload or not revision:
-        return []
-    connection = await call.parts.connections.at_revision(record.connection_id, revision)
-    if connection is None:
-        return []
-    return explain_payload(msgspec.json.decode(record.payload), connection, record.facts.source)
+    record, facts = kept.record, kept.record.facts
+    return await explained(call, record.connection_id, facts.connection_revision, record.payload, facts.source)
 
 
 async def _figures(call: Call) -> FiguresView:

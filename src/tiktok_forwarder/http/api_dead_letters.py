@@ -16,6 +16,7 @@ from tiktok_forwarder.http.api_types import (
     TouchedView,
 )
 from tiktok_forwarder.http.endpoint import Call, Endpoint
+from tiktok_forwarder.http.explained import explained
 from tiktok_forwarder.ports import DeadLetterCount, DeadLetterFilter
 from tiktok_forwarder.service.audit import AuditedAction
 from tiktok_forwarder.service.dead_letters import Replayed, Selection
@@ -55,7 +56,9 @@ def _number(call: Call, parameter: str, what: str) -> int:
 async def _show(call: Call) -> DeadLetterDetail:
     letter = await call.parts.dead_letters.one(_number(call, "event_no", "dead letter"))
     view = DeadLetterView.of(letter, _name(call, letter.connection_id))
-    return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, msgspec.Raw(letter.payload))
+    explanation = await explained(call, letter.connection_id, letter.connection_revision, letter.payload)
+    payload = msgspec.Raw(letter.payload)
+    return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, payload, explanation)
 
 
 async def _summary(call: Call) -> list[DeadLetterCountView]:

@@ -85,7 +85,7 @@ async def _preview(call: Call) -> PreviewView:
     given: PreviewBody = call.body
     draft = call.parts.previews.draft(given.connection, given.settings)
     body = given.batches.encode() if isinstance(given.batches, str) else msgspec.json.encode(given.batches)
-    return PreviewView(call.parts.previews.outcomes(draft, body, given.received_at_ms))
+    return PreviewView(await call.parts.previews.outcomes(draft, body, given.received_at_ms))
 
 
 async def _development(call: Call) -> DevelopmentView:
@@ -96,7 +96,7 @@ async def _development(call: Call) -> DevelopmentView:
 async def _compare(call: Call) -> Comparison:
     given: ComparisonBody = call.body
     connection = _named(call, given.connection)
-    comparison: Comparison = call.parts.previews.comparison(
+    comparison: Comparison = await call.parts.previews.comparison(
         connection, call.parts.previews.draft(connection.id, given.settings)
     )
     return comparison

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.http.settings_schema import needed
+from tiktok_forwarder.mapping.explain import Explanation
 from tiktok_forwarder.ports import DeadLetter, DeadLetterCount, QueueCounts
 from tiktok_forwarder.service.api_keys import Scope
 from tiktok_forwarder.service.delivery_roles import DeliveryStatus
@@ -170,12 +171,13 @@ class DeadLetterCountView(Struct, frozen=True):
 
 
 class DeadLetterDetail(Struct, frozen=True):
-    """A dead letter with the event object as TikTok was to get it."""
+    """A dead letter with the event object as TikTok was to get it, and where each of its fields comes from."""
 
     letter: DeadLetterView
     wire_form: str
     connection_revision: int
     payload: Any
+    explanation: list[Explanation]
 
 
 class TouchedView(Struct, frozen=True):

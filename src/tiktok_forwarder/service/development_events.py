@@ -1,17 +1,14 @@
 """Events of mParticle's development environment with their raw input, for whoever builds a site: in memory only."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Outcome
-from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.values import text_of
-from tiktok_forwarder.service.accept import SubjectHash
 from tiktok_forwarder.service.connections import Connections
 
 _LARGEST_BYTES: Final = 64 * 1024
@@ -38,9 +35,8 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 class DevelopmentEvents:
     """The latest of each connection. `most` is how many; 0 keeps none. Production input is never kept."""
 
-    def __init__(self, connections: Connections, subject_hash: SubjectHash, most: int) -> None:
+    def __init__(self, connections: Connections, most: int) -> None:
         self._connections = connections
-        self._subject_hash = subject_hash
         self._most = most
         self._by_connection: dict[str, deque[KeptEvent]] = {}
 
@@ -57,25 +53,14 @@ class DevelopmentEvents:
             self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._most)).extend(kept)
 
     def of(self, connection_id: str) -> list[KeptEvent]:
-        """The latest first."""
+        """The latest first. Those of a connection that is no more are dropped."""
+        known = self._connections.connection_ids()
+        self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
         return list(reversed(self._by_connection.get(connection_id, ())))
 
-    def forget(self, subjects: Collection[int]) -> int:
-        """Drop the events of these keyed hashes; return how many there were."""
-        wanted, forgotten = set(subjects), 0
-        for connection in self._connections.all():
-            kept = self._by_connection.get(connection.id, deque())
-            stay = [each for each in kept if wanted.isdisjoint(self._subjects(each, Mapper(connection)))]
-            forgotten += len(kept) - len(stay)
-            if stay or kept:
-                self._by_connection[connection.id] = deque(stay, maxlen=self._most)
-        known = set(self._connections.connection_ids())
-        self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
-        return forgotten
-
-    def _subjects(self, kept: KeptEvent, mapper: Mapper) -> set[int]:
-        outcomes: list[Outcome] = mapper.map_batch(kept.batch, kept.at_ms)
-        return {self._subject_hash.of(subject) for outcome in outcomes for subject in outcome.subjects}
+    def forget_all(self) -> None:
+        """After an erasure: a person may stand anywhere in raw input, and nothing is lost that was promised."""
+        self._by_connection.clear()
 
 
 def _is_of_development(batch: Batch) -> bool:

@@ -74,7 +74,7 @@ class PersonErasure:
         identities, subjects = self._subjects(person)
         # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
         records = await self._activity.erase(subjects)
-        self._development_events.forget(subjects)
+        self._development_events.forget_all()
         events = await self._store.erase(subjects, self._clock.now_ms())
         erasure = Erasure(identities, events, records)
         await self._audit.record("erase", erased_by, structs.asdict(erasure))

@@ -1,5 +1,6 @@
 """Previews: what batches become at TikTok under settings that nobody has saved yet. Nothing is stored or sent."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -79,28 +80,36 @@ class Previews:
             return self._connections.draft(name_or_id, settings)
         return read_connection({**_NAMELESS, **settings}, needs_token=False).connection
 
-    def outcomes(self, connection: Connection, body: bytes, received_at_ms: int | None) -> list[PreviewedOutcome]:
+    async def outcomes(self, connection: Connection, body: bytes, received_at_ms: int | None) -> list[PreviewedOutcome]:
         """Raises `UnreadableBody`."""
         at_ms = received_at_ms if received_at_ms is not None else self._clock.now_ms()
-        batches = parse_body(body, _BOUNDS)
-        return [told for index, batch in enumerate(batches) for told in _previewed(connection, index, batch, at_ms)]
+        # In a thread: explaining takes many times as long as mapping, and senders are waiting.
+        return await asyncio.to_thread(_outcomes, connection, body, at_ms)
 
     def kept(self, connection: Connection) -> list[KeptOutcome]:
         """The connection's development events, the latest first."""
         return [_kept_outcome(connection, each) for each in self._development_events.of(connection.id)]
 
-    def comparison(self, connection: Connection, draft: Connection) -> Comparison:
+    async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
         """What the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
         if not self._development_events.most:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
-        kept = self._development_events.of(connection.id)
-        before, after = Mapper(connection), Mapper(draft)
-        changed: list[ChangedEvent] = []
-        for each in kept:
-            lines = differences(before.map_batch(each.batch, each.at_ms), after.map_batch(each.batch, each.at_ms))
-            if lines:
-                changed.append(ChangedEvent(each.at_ms, *_named(each), lines))
-        return Comparison(len(kept), len(kept) - len(changed), changed)
+        return await asyncio.to_thread(_compared, self._development_events.of(connection.id), connection, draft)
+
+
+def _outcomes(connection: Connection, body: bytes, at_ms: int) -> list[PreviewedOutcome]:
+    batches = parse_body(body, _BOUNDS)
+    return [told for index, batch in enumerate(batches) for told in _previewed(connection, index, batch, at_ms)]
+
+
+def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connection) -> Comparison:
+    before, after = Mapper(connection), Mapper(draft)
+    changed: list[ChangedEvent] = []
+    for each in kept:
+        lines = differences(before.map_batch(each.batch, each.at_ms), after.map_batch(each.batch, each.at_ms))
+        if lines:
+            changed.append(ChangedEvent(each.at_ms, *_named(each), lines))
+    return Comparison(len(kept), len(kept) - len(changed), changed)
 
 
 def _previewed(connection: Connection, batch_index: int, batch: Batch, at_ms: int) -> list[PreviewedOutcome]:

@@ -26,11 +26,11 @@ def links_in(html: str) -> list[str]:
 
 
 @asynccontextmanager
-async def reading(data_dir: Path, tiktok_url: str = "http://127.0.0.1:9") -> AsyncIterator[Reader]:
+async def reading(data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: object) -> AsyncIterator[Reader]:
     """A reader who is logged in as the first administrator."""
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address are kept as those of a name are
     async with (
-        running_service(data_dir, tiktok_url) as service,
+        running_service(data_dir, tiktok_url, **settings) as service,
         aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
         reader = Reader(service, session)

@@ -146,7 +146,8 @@ async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> No
     assert f"/activity/{other_id}/PlaceAnOrder/m1" in links_in(shown.html)
     digest = payload["user"]["external_id"]
     assert f"{digest[:12]}…" in shown.text and f"<code>{digest}</code>" in shown.html
-    assert "properties.contents" not in shown.text and "properties.value 12.5" in shown.text
+    assert "properties.value 12.5" in shown.text and "stripped, SHA-256" in shown.text
+    assert "mParticle's purchase (commerce event) became TikTok's PlaceAnOrder, by revision 1" in shown.text
 
 
 async def test_a_dead_letters_way_names_tiktoks_answer_and_what_to_do(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_one_letter_tells_why_and_shows_its_fields(tmp_path: Path) -> None
         assert (await reader.get("/dead-letters/999999")).status == 404
     assert "PlaceAnOrder: refused" in shown.text and letter["answer"]["message"] in shown.text
     assert "A parameter is wrong." in shown.text and "properties.value 12.5" in shown.text
-    assert ADVICE_ON_DEAD_LETTERS["refused"].remedy in shown.text
+    assert ADVICE_ON_DEAD_LETTERS["refused"].remedy in shown.text and "stripped, SHA-256" in shown.text
 
 
 async def test_a_replay_is_foreseen_confirmed_and_followed(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _step(record: dict[str, Any], book: AdviceBook) -> Step:
 
 def _accepted(record: dict[str, Any]) -> tuple[str, list[str]]:
     was = f"mParticle's {source_words(record['source'])}" if record["source"] else "An event of mParticle's"
-    revision = record.get("connection_revision")
+    revision = record["connection_revision"]
     by = f", by revision {revision} of the connection's settings" if revision else ""
     return "Received and mapped", [f"{was} became TikTok's {record['event']}{by}.", OUTCOMES["accepted"][1]]
 

@@ -54,7 +54,7 @@ async def _letter(visit: Visit) -> Response:
         "advice": (await advice_book(visit.api)).of(letter["reason"]),
         "answer_meaning": answer_meaning(answer) if answer else "",
         "payload": found["payload"],
-        "fields": field_rows(found["payload"], found.get("explanation", ())),
+        "fields": field_rows(found["payload"], found["explanation"]),
         "way": way_path(letter["connection"], letter["event"], letter["event_id"]),
         "selected": Selected(event_no=str(letter["event_no"])),
         "is_deleted": letter["connection"] not in (await _names(visit)).values(),

@@ -46,7 +46,7 @@ async def _told(visit: Visit, records: Sequence[dict[str, Any]], elsewhere: Sequ
         "is_cut": records[0]["outcome"] in ("retry", "delivered", "dead_letter"),
         "warnings": [book.of(each) for each in dict.fromkeys(name for each in records for name in each["warnings"])],
         "payload": mapped["payload"] if mapped else None,
-        "fields": field_rows(mapped["payload"], mapped.get("explanation", ())) if mapped else [],
+        "fields": field_rows(mapped["payload"], mapped["explanation"]) if mapped else [],
         "elsewhere": elsewhere,
     }
     return visit.page("activity/event.html", values)

@@ -31,7 +31,10 @@ def record(outcome: str, **members: Any) -> dict[str, Any]:
         "attempts": 0,
         "accepted_at_ms": None,
         "due_ms": None,
+        "connection_revision": 0,
         "payload": None,
+        "explanation": [],
+        "advice": None,
         **members,
     }
 

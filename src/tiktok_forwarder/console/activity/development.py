@@ -1,0 +1,58 @@
+"""Kept development events for a page: what came, what became of it, and where its fields come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
+from tiktok_forwarder.console.activity.fields import FieldRow, field_rows
+from tiktok_forwarder.console.activity.words import sentence, source_words
+
+
+class Became(Struct, frozen=True):
+    """One outcome: mapped to TikTok's `event`, or dropped because of `advice`."""
+
+    event: str
+    event_id: str
+    payload: Any
+    fields: list[FieldRow]
+    warnings: list[Advice]
+    detail: str
+    advice: Advice | None
+
+
+class Came(Struct, frozen=True):
+    """One event as it came. `raw` is JSON."""
+
+    at_ms: int
+    connection_id: str
+    connection: str
+    about: str
+    became: list[Became]
+    raw: str
+
+
+def came(kept: Mapping[str, Any], connection: Mapping[str, Any], book: AdviceBook) -> Came:
+    """`kept` is the API's. Outcomes and explanations are by the connection's settings as they are now."""
+    return Came(
+        kept["at_ms"],
+        connection["id"],
+        connection["settings"]["name"],
+        source_words(f"{kept['event_type']} {kept['event_name']}".strip()) or "Unreadable event",
+        [_became(each, book) for each in kept["outcomes"]],
+        msgspec.json.format(msgspec.json.encode(kept["batch"]), indent=2).decode(),
+    )
+
+
+def _became(outcome: Mapping[str, Any], book: AdviceBook) -> Became:
+    return Became(
+        outcome["event"],
+        outcome["event_id"],
+        outcome["payload"],
+        field_rows(outcome["payload"], outcome["explanation"]) if outcome["payload"] is not None else [],
+        [book.of(each) for each in outcome["warnings"]],
+        sentence(outcome["detail"]),
+        book.of(outcome["reason"]) if outcome["reason"] else None,
+    )

@@ -1,0 +1,30 @@
+"""Events of mParticle's development environment with their raw input, for administrators who try settings."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from tiktok_forwarder.console.activity.advice import advice_book
+from tiktok_forwarder.console.activity.development import Came, came
+from tiktok_forwarder.console.page import Page, Visit
+
+
+async def _development(visit: Visit) -> Response:
+    connections = await visit.api.get("/api/connections")
+    wanted = visit.query("connection")
+    named = [each for each in connections if wanted in (each["id"], each["settings"]["name"])]
+    chosen = next(iter(named or connections), None)
+    book = await advice_book(visit.api)
+    events: list[Came] = []
+    if chosen is not None:
+        kept = await visit.api.get("/api/development-events", connection=chosen["id"])
+        events = [came(each, chosen, book) for each in kept["events"]]
+    values = {
+        "connections": [(each["id"], each["settings"]["name"]) for each in connections],
+        "chosen": chosen["id"] if chosen else "",
+        "events": events,
+    }
+    return visit.page("activity/development.html", values)
+
+
+DEVELOPMENT_PAGES: Final = (Page("GET", "/activity/development", "admin", _development),)
