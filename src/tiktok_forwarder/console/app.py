@@ -31,6 +31,7 @@ from tiktok_forwarder.console.pages.event import EVENT_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
+from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
@@ -56,6 +57,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *EVENT_PAGES,
     *DEVELOPMENT_PAGES,
     *DEAD_LETTER_PAGES,
+    *MAPPINGS_PAGES,
 )
 _FORGED: Final = "the form is out of date: open the page again"
 

@@ -1,0 +1,110 @@
+"""What may be chosen in the form of a custom mapping, so that no combination can be made that the API would refuse."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, SOURCE_KINDS
+from tiktok_forwarder.tiktok.events import (
+    CONTENT_PROPERTIES,
+    EVENTS,
+    INTEGER_PROPERTIES,
+    NUMBER_PROPERTIES,
+    TikTokEvent,
+)
+
+COMMERCE: Final = "commerce_event"
+PRODUCT_ACTIONS: Final = (
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout",
+    "checkout_option",
+    "click",
+    "view_detail",
+    "purchase",
+    "refund",
+    "add_to_wishlist",
+    "remove_from_wish_list",
+)
+CUSTOM_EVENT_TYPES: Final = (
+    "navigation",
+    "location",
+    "search",
+    "transaction",
+    "user_content",
+    "user_preference",
+    "social",
+    "media",
+    "attribution",
+    "other",
+)
+EVENT_TYPE_LABELS: Final = {
+    "custom_event": "Custom event",
+    "screen_view": "Screen view",
+    COMMERCE: "Commerce event",
+}
+EVENT_NAME_LABELS: Final = {"custom_event": "Event name", "screen_view": "Screen name", COMMERCE: "Product action"}
+_KIND_LABELS: Final = {
+    "attribute": "Event attribute",
+    "user_attribute": "User attribute",
+    "field": "Event field",
+    "product": "Product field",
+    "product_attribute": "Product attribute",
+    "static": "Static value",
+}
+PROPERTY_LABELS: Final = {
+    "price": "Price of one item",
+    "quantity": "Quantity",
+    "content_id": "Product ID",
+    "content_name": "Product name",
+    "content_category": "Product category",
+    "currency": "Currency",
+    "value": "Total value",
+    "query": "Search term",
+    "description": "Description",
+}
+
+
+class Choice(Struct, frozen=True):
+    value: str
+    label: str
+
+
+def events_of(events_api: str) -> list[TikTokEvent]:
+    """TikTok's events that this version of the Events API has."""
+    return [event for event in EVENTS.values() if events_api != "1.0" or not event.only_2_0]
+
+
+def expected_type(name: str) -> str:
+    """The type of a property, in the words of a form."""
+    if name in NUMBER_PROPERTIES:
+        return "Number"
+    return "Whole number" if name in INTEGER_PROPERTIES else "Text"
+
+
+def takes(event_type: str, name: str, kind: str) -> bool:
+    """Whether a property may have this kind of source when the mapping is for this kind of event."""
+    if kind in PRODUCT_SOURCES:
+        return event_type == COMMERCE and name in CONTENT_PROPERTIES
+    return kind in SOURCE_KINDS
+
+
+def kinds_of(event_type: str, name: str, *, is_filled: bool) -> list[Choice]:
+    """The sources a property may have; the first is none. `is_filled`: the event itself gives what is not mapped."""
+    given = [Choice(kind, _KIND_LABELS[kind]) for kind in SOURCE_KINDS if takes(event_type, name, kind)]
+    return [Choice("", "As without a mapping" if is_filled else "Nothing is sent"), *given]
+
+
+def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:
+    """The members to choose from when the kind has a closed set of them, else None: a name is typed."""
+    if kind == "product":
+        return [Choice(name, _titled(name)) for name in PRODUCT_FIELDS]
+    if kind != "field":
+        return None
+    own = Choice("name", EVENT_NAME_LABELS[event_type])
+    return [own, *(Choice(name, _titled(name)) for name in COMMERCE_FIELDS)] if event_type == COMMERCE else [own]
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").capitalize().replace("Id", "ID").replace(" id", " ID")

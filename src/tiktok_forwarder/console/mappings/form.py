@@ -1,0 +1,136 @@
+"""Custom mappings as the fields of a form, and back; and the changes that a form's buttons ask for."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.console.mappings.draft import (
+    DraftCondition,
+    DraftMapping,
+    DraftSource,
+    fitting,
+    properties_of,
+)
+from tiktok_forwarder.mapping.custom import EVENT_TYPES
+
+_KEY: Final = re.compile(r"m[0-9]{1,6}", re.ASCII)
+_MOST_CONDITIONS: Final = 100
+
+
+def read_drafts(form: Form, event: str) -> list[DraftMapping]:
+    """The mappings of this TikTok event, in the order of the form's cards."""
+    keys = [key for key in dict.fromkeys(form.texts("card")) if _KEY.fullmatch(key)]
+    return [fitting(_draft(form, key, event), event) for key in keys]
+
+
+def _draft(form: Form, key: str, event: str) -> DraftMapping:
+    if form.has(f"{key}.kept"):
+        return DraftMapping(key, kept=form.text(f"{key}.kept"))
+    event_type = form.text(f"{key}.event_type")
+    return DraftMapping(
+        key,
+        event_type if event_type in EVENT_TYPES else EVENT_TYPES[0],
+        form.text(f"{key}.event_name"),
+        form.text(f"{key}.custom_event_type"),
+        _conditions(form, key),
+        {name: _source(form, f"{key}.{name}") for name in properties_of(event)},
+    )
+
+
+def _conditions(form: Form, key: str) -> tuple[DraftCondition, ...]:
+    places = [f"{key}.if{number}" for number in range(_MOST_CONDITIONS) if form.has(f"{key}.if{number}.attribute")]
+    # Names of attributes are kept as they were typed: blanks may belong to them.
+    return tuple(DraftCondition(form.secret(f"{each}.attribute"), form.secret(f"{each}.values")) for each in places)
+
+
+def _source(form: Form, place: str) -> DraftSource:
+    kind = form.text(f"{place}.kind")
+    if not kind:
+        return DraftSource()
+    value = form.text(f"{place}.value") if kind == "static" else form.secret(f"{place}.value")
+    return DraftSource(kind, value, form.has(f"{place}.required"))
+
+
+def fields_of(drafts: Sequence[DraftMapping]) -> list[tuple[str, str]]:
+    """The fields of a form that shows these drafts, as a browser sends them."""
+    return [field for draft in drafts for field in [("card", draft.key), *_fields(draft)]]
+
+
+def _fields(draft: DraftMapping) -> list[tuple[str, str]]:
+    if draft.kept:
+        return [(f"{draft.key}.kept", draft.kept)]
+    names = ("event_type", "event_name", "custom_event_type")
+    fields = [(f"{draft.key}.{name}", getattr(draft, name)) for name in names]
+    for number, condition in enumerate(draft.conditions):
+        place = f"{draft.key}.if{number}"
+        fields += [(f"{place}.attribute", condition.attribute), (f"{place}.values", condition.values)]
+    for name, source in draft.properties.items():
+        place = f"{draft.key}.{name}"
+        fields += [(f"{place}.kind", source.kind), (f"{place}.value", source.value)]
+        fields += [(f"{place}.required", "yes")] if source.required else []
+    return fields
+
+
+# --- what a button asks for ---
+
+
+def changed(drafts: Sequence[DraftMapping], wanted: str, event: str) -> list[DraftMapping]:
+    """The drafts after what a button asked for, as `up m2` or `without-condition m2 0`; other words change nothing."""
+    what, _, rest = wanted.partition(" ")
+    key, _, number = rest.partition(" ")
+    if what == "add":
+        return [*drafts, new_draft(drafts, event)]
+    if what == "remove":
+        return [draft for draft in drafts if draft.key != key]
+    if what in ("up", "down"):
+        return _moved(drafts, key, -1 if what == "up" else 1)
+    if what == "condition":
+        return [_with_condition(draft) if draft.key == key else draft for draft in drafts]
+    if what == "without-condition":
+        return [_without_condition(draft, number) if draft.key == key else draft for draft in drafts]
+    return list(drafts)
+
+
+def new_draft(drafts: Sequence[DraftMapping], event: str) -> DraftMapping:
+    """An empty mapping under a key that none of the drafts has."""
+    highest = max((int(draft.key[1:]) for draft in drafts), default=0)
+    return fitting(DraftMapping(f"m{highest + 1}"), event)
+
+
+def _moved(drafts: Sequence[DraftMapping], key: str, by: int) -> list[DraftMapping]:
+    order = list(drafts)
+    place = next((number for number, draft in enumerate(order) if draft.key == key), None)
+    if place is not None and 0 <= place + by < len(order):
+        order[place], order[place + by] = order[place + by], order[place]
+    return order
+
+
+def _with_condition(draft: DraftMapping) -> DraftMapping:
+    return replace(draft, conditions=(*draft.conditions, DraftCondition()))
+
+
+def _without_condition(draft: DraftMapping, number: str) -> DraftMapping:
+    kept = tuple(each for place, each in enumerate(draft.conditions) if str(place) != number)
+    return replace(draft, conditions=kept)
+
+
+def place_after(drafts: Sequence[DraftMapping], wanted: str) -> str:
+    """Where the reader goes on after this button was pressed: the id of a field or button; empty where they were."""
+    what, _, rest = wanted.partition(" ")
+    key = rest.partition(" ")[0]
+    place = next((number for number, draft in enumerate(drafts) if draft.key == key), None)
+    if what == "add":
+        return f"{drafts[-1].key}-event_type"
+    if place is None:
+        return "add" if what == "remove" else ""
+    # The first cannot go further up, nor the last down.
+    next_places = {
+        "up": f"{key}-up" if place > 0 else f"{key}-down",
+        "down": f"{key}-down" if place < len(drafts) - 1 else f"{key}-up",
+        "condition": f"{key}-if{len(drafts[place].conditions) - 1}-attribute",
+        "without-condition": f"{key}-condition",
+    }
+    return next_places.get(what, "")

@@ -1,0 +1,86 @@
+"""Where the mappings of one TikTok event stand among all of a connection, and which card a problem of the API is of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.console.mappings.choices import EVENT_NAME_LABELS, PROPERTY_LABELS
+from tiktok_forwarder.console.mappings.draft import DraftMapping, MappingDocument, document_of
+
+_PROBLEM: Final = re.compile(r"custom_mappings\[(\d+)\]\.?([^:]*): (.*)", re.DOTALL)
+_CONDITION: Final = re.compile(r"(conditions\[\d+\])")
+_PLAIN_LABELS: Final = {"custom_event_type": "Custom event type", "event_type": "Kind of event"}
+
+
+class Placed(Struct, frozen=True):
+    """All of a connection's mappings; `positions` are those of the drafts, in their order."""
+
+    mappings: list[MappingDocument]
+    positions: list[int]
+
+
+def placed(present: Sequence[MappingDocument], event: str, drafts: Sequence[DraftMapping]) -> Placed:
+    """The drafts in the places of the TikTok event's present mappings; those too many stand at the end."""
+    waiting = [document_of(draft, event) for draft in drafts]
+    mappings: list[MappingDocument] = []
+    for each in present:
+        if each["event"] != event:
+            mappings.append(each)
+        elif waiting:
+            mappings.append(waiting.pop(0))
+    mappings += waiting
+    return Placed(mappings, [number for number, each in enumerate(mappings) if each["event"] == event])
+
+
+class Problems(Struct, frozen=True):
+    """`of_cards`: by a card's key and the place in it (`event_name`, `conditions[0]`, a property, or empty)."""
+
+    general: list[str]
+    of_cards: Mapping[str, Mapping[str, list[str]]]
+
+    def at(self, key: str, place: str) -> list[str]:
+        return list(self.of_cards.get(key, {}).get(place, ()))
+
+
+NO_PROBLEMS: Final = Problems([], {})
+
+
+def placed_problems(problems: Sequence[str], drafts: Sequence[DraftMapping], positions: Sequence[int]) -> Problems:
+    """The API's sentences at the cards and rows that they name; what is of no card is general."""
+    keys = dict(zip(positions, (draft.key for draft in drafts), strict=True))
+    kinds = {draft.key: draft.event_type for draft in drafts}
+    general: list[str] = []
+    of_cards: dict[str, dict[str, list[str]]] = {}
+    for problem in problems:
+        found = _PROBLEM.fullmatch(problem)
+        key = keys.get(int(found[1])) if found else None
+        if found is None or key is None:
+            general.append(problem)
+            continue
+        place, label = _place(found[2], kinds[key])
+        of_cards.setdefault(key, {}).setdefault(place, []).append(f"{label} {found[3]}.")
+    return Problems(general, of_cards)
+
+
+def _place(path: str, event_type: str) -> tuple[str, str]:
+    """The place in a card that a path such as `properties.value.static` is of, and what it is called there."""
+    condition = _CONDITION.match(path)
+    if condition:
+        return condition[1], "The condition's values" if path.endswith(".values") else "The condition's attribute"
+    if path.startswith("properties."):
+        name = path.split(".")[1]
+        return name, PROPERTY_LABELS.get(name, name)
+    if path == "event_name":
+        return path, EVENT_NAME_LABELS[event_type]
+    return path if path in _PLAIN_LABELS else "", _PLAIN_LABELS.get(path, "The mapping")
+
+
+def numbered(problems: Problems, drafts: Sequence[DraftMapping]) -> list[str]:
+    """All problems as one list, each with its card's number where there are several."""
+    told = list(problems.general)
+    for number, draft in enumerate(drafts, 1):
+        label = f"Mapping {number}: " if len(drafts) > 1 else ""
+        told += [f"{label}{each}" for found in problems.of_cards.get(draft.key, {}).values() for each in found]
+    return told

@@ -1,0 +1,89 @@
+"""The events that a mapping can be tried on: made up, pasted, or kept from mParticle's development environment."""
+
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.mappings.choices import Choice
+from tiktok_forwarder.console.mappings.draft import document_of
+from tiktok_forwarder.console.mappings.editing import Editing
+from tiktok_forwarder.console.mappings.made_up import sample_batch
+
+PASTED: Final = "pasted"
+_MADE: Final = "made"
+_NOTHING_PASTED: Final = "Paste a batch of events as mParticle sends it, and see here what becomes of it."
+_NO_MAPPING: Final = "Add a mapping, or paste a sample of your own, to see what becomes of it."
+
+KeptEvent = Mapping[str, Any]
+"""An event of mParticle's development environment, as the API shows it."""
+
+
+class Samples(Struct, frozen=True):
+    """What may be tried. `chosen` is one of the options' values; `kept` is by such values."""
+
+    options: list[Choice]
+    chosen: str
+    pasted: str
+    kept: Mapping[str, KeptEvent]
+
+
+class Sample(Struct, frozen=True):
+    """`batch` is what a sender sends, as an object or as text; `received_at_ms` is None for now."""
+
+    batch: object
+    received_at_ms: int | None = None
+
+
+class NoSample(Exception):  # named for what is lacking
+    """There is nothing to try yet. The text says what the reader can do."""
+
+
+async def samples_of(api: Api, editing: Editing, chosen: str, pasted: str) -> Samples:
+    """The first of them is chosen unless another one is."""
+    answer = await api.get("/api/development-events", connection=editing.connection["id"])
+    kept = {_value(event): event for event in answer["events"]}
+    options = [*_made(editing), Choice(PASTED, "Pasted by you"), *(Choice(*each) for each in _labels(kept))]
+    is_there = chosen in [option.value for option in options]
+    return Samples(options, chosen if is_there else options[0].value, pasted, kept)
+
+
+def _made(editing: Editing) -> list[Choice]:
+    several = len(editing.drafts) > 1
+    return [
+        Choice(f"{_MADE} {draft.key}", f"Made up for mapping {number}" if several else "Made up for this mapping")
+        for number, draft in enumerate(editing.drafts, 1)
+    ]
+
+
+def _value(event: KeptEvent) -> str:
+    """The same for the same event, however many come in meanwhile."""
+    return f"kept {sha256(msgspec.json.encode(event['batch'])).hexdigest()[:16]}"
+
+
+def _labels(kept: Mapping[str, KeptEvent]) -> Sequence[tuple[str, str]]:
+    return [
+        (value, f"Development event {number}: {_named(event)}") for number, (value, event) in enumerate(kept.items(), 1)
+    ]
+
+
+def _named(event: KeptEvent) -> str:
+    return f"{event['event_type'].replace('_', ' ')} {event['event_name'] or 'without a name'}"
+
+
+def sample_of(editing: Editing, samples: Samples) -> Sample:
+    """The chosen one. Raises `NoSample`."""
+    kept = samples.kept.get(samples.chosen)
+    if kept is not None:
+        return Sample(kept["batch"], kept["at_ms"])
+    if samples.chosen != PASTED:
+        key = samples.chosen.removeprefix(f"{_MADE} ")
+        mapping = document_of(next(draft for draft in editing.drafts if draft.key == key), editing.event)
+        return Sample(sample_batch(mapping, editing.settings, time.time_ns() // 1_000_000))
+    if not samples.pasted.strip():
+        raise NoSample(_NOTHING_PASTED if editing.drafts else _NO_MAPPING)
+    return Sample(samples.pasted)

@@ -1,0 +1,169 @@
+"""The custom mappings of a connection: which of TikTok's events have some, and the editor of one event's."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tiktok_forwarder.console.api import ApiRefused, part
+from tiktok_forwarder.console.mappings.cards import cards_of
+from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_of
+from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting
+from tiktok_forwarder.console.mappings.editing import Editing
+from tiktok_forwarder.console.mappings.form import changed, place_after, read_drafts
+from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
+from tiktok_forwarder.console.mappings.samples import Samples, samples_of
+from tiktok_forwarder.console.mappings.seen import SeenNames
+from tiktok_forwarder.console.mappings.trial import tried
+from tiktok_forwarder.console.mappings.words import EVENT_WORDS
+from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.mapping.event import STANDARD_EVENTS
+
+_CONFLICT: Final = 409
+_CHANGED_MEANWHILE: Final = (
+    "Somebody changed this connection since you opened it, so nothing was saved. What you typed is still here: "
+    "save again to put it in the place of what this TikTok event has now."
+)
+
+
+async def _connection(visit: Visit) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = await visit.api.get(f"/api/connections/{part(visit.path('id'))}")
+    return found
+
+
+def _event_name(visit: Visit, connection: Mapping[str, Any]) -> str:
+    name = visit.path("event")
+    if name not in [event.name for event in events_of(connection["settings"]["events_api"])]:
+        raise HTTPException(404)
+    return name
+
+
+def _common(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """What both pages show: TikTok's events with their mappings, and what is sent without one."""
+    settings = connection["settings"]
+    counts: dict[str, int] = {}
+    for mapping in settings["custom_mappings"]:
+        counts[mapping["event"]] = counts.get(mapping["event"], 0) + 1
+    names = [event.name for event in events_of(settings["events_api"])]
+    return {
+        "connection": connection,
+        "events": sorted(names, key=lambda name: EVENT_WORDS[name].title),
+        "counts": counts,
+        "words_of": EVENT_WORDS,
+        "kinds": EVENT_TYPE_LABELS,
+        "standard": {
+            event: action for action, event in {**STANDARD_EVENTS, "purchase": settings["purchase_event"]}.items()
+        },
+    }
+
+
+async def _overview(visit: Visit) -> Response:
+    return visit.page("mappings/mappings.html", _common(await _connection(visit)))
+
+
+# --- one TikTok event ---
+
+
+def _stored_drafts(connection: Mapping[str, Any], event: str) -> list[DraftMapping]:
+    documents = [each for each in connection["settings"]["custom_mappings"] if each["event"] == event]
+    return [fitting(draft_of(each, f"m{number}"), event) for number, each in enumerate(documents, 1)]
+
+
+async def _event(visit: Visit) -> Response:
+    connection = await _connection(visit)
+    event = _event_name(visit, connection)
+    drafts = _stored_drafts(connection, event)
+    if not visit.is_admin:
+        cards = cards_of(drafts, SeenNames([]), NO_PROBLEMS)
+        return visit.page("mappings/reading.html", {**_common(connection), "event": event, "cards": cards})
+    return await _editor(visit, Editing(connection, event, drafts))
+
+
+async def _editor(
+    visit: Visit, editing: Editing, problems: Problems = NO_PROBLEMS, status: int = 200, *, is_newest: bool = False
+) -> Response:
+    """The form. A part of it takes no preview along: that asks for itself.
+
+    It is of the revision that was opened, unless its reader has been told that there is a newer one.
+    """
+    samples = await _samples(visit, editing)
+    trial = None if visit.is_htmx else await tried(visit.api, editing, samples)
+    values = {
+        **_common(editing.connection),
+        "event": editing.event,
+        "cards": cards_of(editing.drafts, await _seen(visit, editing.connection), problems),
+        "problems": problems.general,
+        "samples": samples,
+        "trial": trial,
+        "focus": place_after(editing.drafts, visit.form.text("do")),
+        "revision": (not is_newest and visit.form.text("revision")) or editing.connection["revision"],
+    }
+    return visit.page("mappings/editor.html" if visit.is_htmx else "mappings/event.html", values, status)
+
+
+async def _seen(visit: Visit, connection: Mapping[str, Any]) -> SeenNames:
+    return SeenNames((await visit.api.get("/api/seen", connection=connection["id"]))["events"])
+
+
+async def _samples(visit: Visit, editing: Editing) -> Samples:
+    pasted = visit.form.secret("batch")
+    # A first mapping is shown with its own sample, unless something else was chosen.
+    is_open = visit.form.text("do") == "add" and not pasted.strip()
+    return await samples_of(visit.api, editing, "" if is_open else visit.form.text("sample"), pasted)
+
+
+# --- what its buttons do ---
+
+
+async def _typed(visit: Visit) -> Editing:
+    """The mappings as the form has them."""
+    connection = await _connection(visit)
+    event = _event_name(visit, connection)
+    return Editing(connection, event, read_drafts(visit.form, event))
+
+
+async def _redraft(visit: Visit) -> Response:
+    """The form after what a button asked for; nothing is saved."""
+    editing = await _typed(visit)
+    return await _editor(visit, replace(editing, drafts=changed(editing.drafts, visit.form.text("do"), editing.event)))
+
+
+async def _preview(visit: Visit) -> Response:
+    editing = await _typed(visit)
+    trial = await tried(visit.api, editing, await _samples(visit, editing))
+    return visit.page("mappings/preview.html", {"trial": trial, "event": editing.event, "words_of": EVENT_WORDS})
+
+
+async def _save(visit: Visit) -> Response:
+    editing = await _typed(visit)
+    placed = editing.placed()
+    revision = visit.form.text("revision")
+    change = {
+        "settings": {"custom_mappings": placed.mappings},
+        "expected_revision": int(revision) if revision.isdecimal() else None,
+    }
+    path = f"/connections/{part(editing.connection['id'])}"
+    try:
+        await visit.api.patch(f"/api{path}", change)
+    except ApiRefused as refused:
+        return await _refused(visit, editing, refused)
+    title = EVENT_WORDS[editing.event].title
+    return visit.go(f"{path}/mappings/{editing.event}", f"The mappings to {title} are saved: they hold from now on.")
+
+
+async def _refused(visit: Visit, editing: Editing, refused: ApiRefused) -> Response:
+    if refused.status == _CONFLICT:
+        return await _editor(visit, editing, Problems([_CHANGED_MEANWHILE], {}), _CONFLICT, is_newest=True)
+    return await _editor(visit, editing, editing.problems(refused.problems), refused.status)
+
+
+_ONE: Final = "/connections/{id}/mappings/{event}"
+MAPPINGS_PAGES: Final = (
+    Page("GET", "/connections/{id}/mappings", "viewer", _overview),
+    Page("GET", _ONE, "viewer", _event),
+    Page("POST", _ONE, "admin", _save),
+    Page("POST", f"{_ONE}/draft", "admin", _redraft),
+    Page("POST", f"{_ONE}/preview", "admin", _preview),
+)
