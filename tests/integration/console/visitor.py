@@ -75,11 +75,13 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(data_dir: Path, tiktok_url: str = "http://127.0.0.1:9") -> AsyncIterator[Visitor]:
-    """A visitor who is logged in as the first administrator."""
+async def visiting(
+    data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: object
+) -> AsyncIterator[Visitor]:
+    """A visitor who is logged in as the first administrator, at a service with these settings."""
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address are kept as those of a name are
     async with (
-        running_service(data_dir, tiktok_url) as service,
+        running_service(data_dir, tiktok_url, **settings) as service,
         aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
         visitor = Visitor(service, session)

@@ -1,0 +1,296 @@
+"""The console's pages of custom mappings, over HTTP: without a script, as every page must work."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.integration.console.visitor import Shown, Visitor, visiting
+from tests.integration.service_rig import fresh_batch
+from tests.unit.mapping.batches import batch_of
+from tiktok_forwarder.tiktok.events import EVENTS
+
+Fields = list[tuple[str, str]]
+SIGNUP: dict[str, Any] = {
+    "event": "Subscribe",
+    "event_type": "custom_event",
+    "event_name": "Newsletter Signup",
+    "conditions": [{"attribute": "list", "values": ["weekly", "daily"]}],
+    "properties": {"value": {"attribute": "price_paid", "required": True}},
+}
+SEARCH = {"event": "Search", "event_type": "custom_event", "event_name": "Site Search", "properties": {}}
+SIGNUP_FIELDS: Fields = [
+    ("card", "m1"),
+    ("m1.event_type", "custom_event"),
+    ("m1.event_name", "Newsletter Signup"),
+    ("m1.if0.attribute", "list"),
+    ("m1.if0.values", "weekly\r\ndaily"),
+    ("m1.value.kind", "attribute"),
+    ("m1.value.value", "price_paid"),
+    ("m1.value.required", "yes"),
+]
+
+
+@pytest.fixture
+async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+    async with visiting(tmp_path, development_events_kept=5) as visitor:
+        yield visitor
+
+
+async def connected(visitor: Visitor, **settings: Any) -> str:
+    """The path of the mappings of a new connection."""
+    return f"/connections/{await visitor.service.add_connection(**settings)}/mappings"
+
+
+async def stored(visitor: Visitor, path: str) -> Any:
+    view = await visitor.api("GET", f"/api{path.removesuffix('/mappings')}")
+    return view["settings"]["custom_mappings"]
+
+
+def signup_event(**data: Any) -> dict[str, Any]:
+    members = {"event_name": "Newsletter Signup", "custom_flags": {"TikTok.URL": "https://shop.example.com/"}}
+    attributes = {"list": "weekly", "price_paid": "4.5"}
+    return {"event_type": "custom_event", "data": {**members, "custom_attributes": attributes, **data}}
+
+
+def revision_in(shown: Shown) -> str:
+    found = re.search(r'name="revision" value="(\d+)"', shown.html)
+    assert found is not None
+    return found[1]
+
+
+# --- looking ---
+
+
+async def test_tiktoks_events_are_listed_with_their_mappings(visitor: Visitor) -> None:
+    """Each with the number of its mappings; what is sent without one is said."""
+    path = await connected(visitor, custom_mappings=[SIGNUP, SEARCH, {**SIGNUP, "event_name": "Club"}])
+    shown = await visitor.get(path)
+    assert shown.status == 200
+    assert all(f"{path}/{event}" in shown.html for event in EVENTS)
+    assert "Subscribe (2)" in shown.text and "Search (1)" in shown.text
+    assert "Add to Cart sent without a mapping: add to cart" in shown.text
+    assert "Custom event: Club Subscribe value" in shown.text
+
+
+async def test_only_events_of_the_connections_version_are_there(visitor: Visitor) -> None:
+    """Events API 1.0 lacks some: no page is there for them, nor for what is no event of TikTok's."""
+    path = await connected(visitor, events_api="1.0")
+    assert f"{path}/Lead" not in (await visitor.get(path)).html
+    for event in ("Lead", "lead", "Nothing"):
+        assert (await visitor.get(f"{path}/{event}")).status == 404
+    assert (await visitor.get("/connections/cn_nobody/mappings")).status == 404
+
+
+async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
+    access = visitor.service.application.console_access
+    await access.users.add("Vera", "viewer", "test")
+    _, token = await access.link_for("Vera", "test")
+    entry = await access.accept_link(token, "", "the viewers password", "")
+    cookie = {f"session-{visitor.service.port}": entry.reference}
+    return aiohttp.ClientSession(cookies=cookie, cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+
+async def test_a_viewer_reads_the_same_as_text(visitor: Visitor) -> None:
+    """Without a form, and with all that a mapping says."""
+    path = await connected(visitor, custom_mappings=[SIGNUP, {**SIGNUP, "event_name": "Two\nlines"}])
+    async with await as_viewer(visitor) as session:
+        async with session.get(visitor.service.url + path) as answer:
+            assert answer.status == 200
+        async with session.get(f"{visitor.service.url}{path}/Subscribe") as answer:
+            html = await answer.text()
+        shown = Shown(answer.status, path, html)
+        async with session.get(f"{visitor.service.url}{path}/Contact") as answer:
+            assert "There is no custom mapping to Contact" in await answer.text()
+    assert shown.status == 200 and 'name="card"' not in html
+    assert (
+        "When the custom event Newsletter Signup arrives, if the attribute list is weekly or daily, send Subscribe"
+        in shown.text
+    )
+    assert "Total value value Event attribute: price_paid yes" in shown.text
+    assert "This mapping holds a line break" in shown.text
+
+
+async def test_what_events_hold_is_text(visitor: Visitor) -> None:
+    """Names, values and samples, wherever they are shown."""
+    odd = '"><script>x</script>'
+    properties = {"description": {"static": odd}, "value": {"attribute": odd}}
+    mapping = {**SIGNUP, "event_name": odd, "conditions": [], "properties": properties}
+    path = await connected(visitor, custom_mappings=[mapping])
+    await visitor.service.post(body=batch_of(signup_event(event_name=odd), environment="development"))
+    for each in (path, f"{path}/Subscribe"):
+        html = (await visitor.get(each)).html
+        assert "<script>x" not in html and "&lt;script&gt;x" in html
+
+
+# --- editing ---
+
+
+async def test_a_mapping_is_added_changed_and_removed(visitor: Visitor) -> None:
+    """Those of other TikTok events stay as they are."""
+    path = await connected(visitor, custom_mappings=[SEARCH])
+    opened = await visitor.get(f"{path}/Subscribe")
+    assert "There is no custom mapping to Subscribe yet." in opened.text
+    saved = await visitor.post(f"{path}/Subscribe", ("revision", revision_in(opened)), *SIGNUP_FIELDS)
+    assert saved.path == f"{path}/Subscribe"
+    assert "The mappings to Subscribe are saved" in saved.text
+    assert await stored(visitor, path) == [SEARCH, SIGNUP]
+    fields = [(name, "Club" if name == "m1.event_name" else value) for name, value in SIGNUP_FIELDS]
+    await visitor.post(f"{path}/Subscribe", ("revision", revision_in(saved)), *fields)
+    assert await stored(visitor, path) == [SEARCH, {**SIGNUP, "event_name": "Club"}]
+    await visitor.post(f"{path}/Subscribe", ("revision", "3"))
+    assert await stored(visitor, path) == [SEARCH]
+
+
+async def test_problems_stand_at_their_row_and_everything_typed_is_kept(visitor: Visitor) -> None:
+    """In the API's words, with nothing saved."""
+    path = await connected(visitor, custom_mappings=[SEARCH])
+    wrong: Fields = [
+        ("card", "m4"),
+        ("m4.event_type", "screen_view"),
+        ("m4.event_name", ""),
+        ("m4.value.kind", "static"),
+        ("m4.value.value", "much & more"),
+    ]
+    shown = await visitor.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS, *wrong)
+    assert shown.status == 422
+    at_name = re.search(r'id="m4-event_name-wrong">([^<]+)<', shown.html)
+    at_value = re.search(r'id="m4-value-wrong">([^<]+)<', shown.html)
+    assert at_name is not None and at_name[1].startswith("Screen name is required")
+    assert (
+        at_value is not None and at_value[1] == "Total value is &#39;much &amp; more&#39;, but value must be a number."
+    )
+    assert 'value="much &amp; more"' in shown.html and 'value="Newsletter Signup"' in shown.html
+    assert "Mapping 2: Screen name is required" in shown.text
+    assert await stored(visitor, path) == [SEARCH]
+
+
+async def test_somebody_elses_change_is_not_overwritten_unseen(visitor: Visitor) -> None:
+    """It is told, with what was typed kept; saving again then takes the place of this TikTok event's mappings only."""
+    path = await connected(visitor)
+    await visitor.api(
+        "PATCH",
+        f"/api{path.removesuffix('/mappings')}",
+        {"settings": {"custom_mappings": [SEARCH, {**SIGNUP, "event_name": "Club"}]}},
+    )
+    shown = await visitor.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS)
+    assert shown.status == 409 and "Somebody changed this connection" in shown.text
+    assert 'value="Newsletter Signup"' in shown.html
+    assert len(await stored(visitor, path)) == 2
+    await visitor.post(f"{path}/Subscribe", ("revision", revision_in(shown)), *SIGNUP_FIELDS)
+    assert await stored(visitor, path) == [SEARCH, SIGNUP]
+
+
+async def test_buttons_change_the_form_and_save_nothing(visitor: Visitor) -> None:
+    """Add, conditions, and a kind of event that has no products: without a script the whole page comes back."""
+    path = await connected(visitor)
+    draft = f"{path}/AddToCart/draft"
+    shown = await visitor.post(draft, ("do", "add"), ("revision", "1"))
+    assert (shown.status, revision_in(shown)) == (200, "1")
+    assert re.search(r'<select id="m1-event_type"[^>]* autofocus', shown.html)
+    assert f'action="{path}/AddToCart"' in shown.html
+    assert set(re.findall(r'formaction="([^"]+)"', shown.html)) == {draft}
+    fields: Fields = [("card", "m1"), ("m1.event_type", "commerce_event"), ("m1.event_name", "click")]
+    fields += [("m1.price.kind", "product"), ("m1.price.value", "price")]
+    shown = await visitor.post(draft, ("do", "condition m1"), *fields)
+    assert '<option value="price" selected>Price</option>' in shown.html and 'id="m1-if0-attribute"' in shown.html
+    assert '<option value="view_detail">' in shown.html
+    fields[1] = ("m1.event_type", "screen_view")
+    shown = await visitor.post(draft, ("do", "update"), *fields)
+    assert 'value="product"' not in shown.html and 'id="m1-price-value"' not in shown.html
+    assert await stored(visitor, path) == []
+
+
+async def test_a_part_of_the_form_comes_without_the_page(visitor: Visitor) -> None:
+    """For htmx: the cards and the choice of samples, which grows with them."""
+    path = await connected(visitor)
+    shown = await visitor.post(f"{path}/Subscribe/draft", ("do", "add"), *SIGNUP_FIELDS, headers={"HX-Request": "true"})
+    assert shown.status == 200 and "<html" not in shown.html
+    assert "Mapping 2" in shown.text and "Made up for mapping 2" in shown.text
+
+
+async def test_names_seen_lately_are_suggested(visitor: Visitor) -> None:
+    """Of events and attributes, as soon as one came in."""
+    path = await connected(visitor)
+    await visitor.service.post(body=batch_of(signup_event(), user_attributes={"home_shop": "Bonn"}))
+    fields: Fields = [("card", "m1"), ("m1.event_type", "custom_event"), ("m1.event_name", "newsletter signup")]
+    shown = await visitor.post(f"{path}/Subscribe/draft", *fields)
+    for name in ("Newsletter Signup", "price_paid", "home_shop"):
+        assert f'<option value="{name}">' in shown.html
+
+
+# --- the preview ---
+
+
+def outcome_of(shown: Shown) -> Any:
+    """The JSON that TikTok would get."""
+    found = re.search(r'(?s)<pre [^>]*as JSON">(.*?)</pre>', shown.html)
+    assert found is not None, shown.text
+    return json.loads(found[1].replace("&#34;", '"'))
+
+
+async def test_the_preview_shows_the_unsaved_mapping_on_a_made_up_event(visitor: Visitor) -> None:
+    """Payload, warnings and where each field came from; nothing is saved."""
+    path = await connected(visitor)
+    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
+    assert shown.status == 200
+    assert outcome_of(shown)["properties"] == {"value": 298}
+    assert "Subscribe would be sent" in shown.text
+    assert "A value was sent without a currency" in shown.text
+    assert "properties.value events[0].data.custom_attributes.price_paid custom mapping" in shown.text
+    assert await stored(visitor, path) == []
+
+
+async def test_the_preview_takes_a_pasted_batch(visitor: Visitor) -> None:
+    """In any form; what is dropped says why and what to do, what cannot be read says so."""
+    path = await connected(visitor)
+    events = [signup_event(), signup_event(event_name="Club"), signup_event(custom_flags={})]
+    pasted = ("sample", "pasted"), ("batch", json.dumps([batch_of(*events)]))
+    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *pasted)
+    assert outcome_of(shown)["properties"] == {"value": 4.5}
+    assert "Event 2: Unsupported event would be dropped" in shown.text
+    assert "What to do: Make a custom mapping if TikTok should get it." in shown.text
+    assert "Event 3: Missing page url would be dropped" in shown.text
+    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", '{"events": ['))
+    assert shown.status == 200 and "would be" not in shown.text and "Not complete yet" not in shown.text
+    assert "This sample cannot be read" in shown.text
+    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", " "))
+    assert "Paste a batch of events" in shown.text
+
+
+async def test_the_preview_says_what_an_unfinished_mapping_lacks(visitor: Visitor) -> None:
+    """Also when there is none yet."""
+    path = await connected(visitor)
+    shown = await visitor.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.event_name", ""))
+    assert "Not complete yet: Event name is required" in shown.text
+    shown = await visitor.post(f"{path}/Subscribe/preview")
+    assert "Add a mapping, or paste a sample" in shown.text
+
+
+async def test_kept_development_events_are_samples_and_say_what_would_change(visitor: Visitor) -> None:
+    """The raw input is the service's memory; the draft is tried on all of it."""
+    path = await connected(visitor)
+    await visitor.service.post(body=batch_of(signup_event(), environment="development"))
+    await visitor.service.post(body=fresh_batch("e1", environment="development"))
+    opened = await visitor.post(f"{path}/Subscribe/draft", *SIGNUP_FIELDS)
+    option = re.search(r'<option value="(kept \w+)">Development event 2: custom event Newsletter Signup', opened.html)
+    assert option is not None
+    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, ("sample", option[1]))
+    assert outcome_of(shown)["properties"] == {"value": 4.5}
+    assert (
+        "Of the last 2 events of mParticle's development environment, 1 would have become something else" in shown.text
+    )
+    assert "sent as: nothing → Subscribe" in shown.text
+
+
+async def test_nothing_is_said_of_development_events_where_none_are_kept(tmp_path: Path) -> None:
+    """As by default."""
+    async with visiting(tmp_path) as visitor:
+        path = await connected(visitor)
+        await visitor.service.post(body=batch_of(signup_event(), environment="development"))
+        shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
+        assert "Subscribe would be sent" in shown.text and "development environment" not in shown.text
