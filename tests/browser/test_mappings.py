@@ -1,0 +1,242 @@
+"""Custom mappings in the browser: made with the mouse, made with the keyboard alone, and previewed while typing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.accessibility import axe
+from tests.browser.console import Console
+from tests.browser.screenshots import screenshot
+from tests.browser.watched_browser import WatchedBrowser
+from tests.integration.service_process import SandboxThread, serving
+from tests.unit.mapping.batches import batch_of
+
+pytestmark = pytest.mark.slow
+
+PASSWORD = "a password of some length"
+_MOST_STOPS = 150
+
+
+def entered(browser: WatchedBrowser, console: Console) -> Page:
+    """The front page, for the first administrator."""
+    page = browser.page(console.url)
+    page.goto(console.login_link())
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    return page
+
+
+def mappings_of_shop(page: Page) -> None:
+    """From the front page to the mappings of the one connection there is."""
+    page.get_by_role("link", name="Shop").click()
+    page.get_by_role("button", name="Custom mappings").first.click()
+    expect(page.get_by_role("heading", name="Custom mappings of Shop")).to_be_visible()
+
+
+def custom_event(name: str, **attributes: Any) -> dict[str, Any]:
+    data = {
+        "event_name": name,
+        "custom_event_type": "other",
+        "source_message_id": f"{name} {time.time_ns()}",
+        "timestamp_unixtime_ms": time.time_ns() // 1_000_000,
+        "custom_flags": {"TikTok.URL": "https://shop.example.com/"},
+        "custom_attributes": attributes,
+    }
+    return {"event_type": "custom_event", "data": data}
+
+
+def payload_delivered(page: Page, console: Console, event: str) -> Any:
+    """The event of this name as TikTok's stand-in took it, once it has arrived."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        arrived = console.sandbox.ask(lambda sandbox: [each for each in sandbox.events() if each.event == event])
+        if arrived:
+            assert arrived[0].code == 0, arrived[0]
+            return msgspec.json.decode(arrived[0].payload)
+        page.wait_for_timeout(50)
+    raise AssertionError(f"no {event} arrived")
+
+
+def looked_at(page: Page, name: str) -> None:
+    """Accessible in both colours, and pictured."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+        axe(page)
+    screenshot(page, f"mappings-{name}")
+
+
+@pytest.fixture
+def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
+    """With a memory of development events, which the service has none of unless it is told so."""
+    with serving(data_dir, sandbox.url, TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT="10") as service:
+        yield Console(f"http://127.0.0.1:{service.port}", data_dir, sandbox, service)
+
+
+def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: WatchedBrowser, console: Console) -> None:
+    """From a name that was seen to the event at TikTok, with the change foreseen for what came before."""
+    signup = custom_event("Newsletter Signup", list="weekly", price_paid="4.5")
+    assert console.service.post(batch_of(signup, environment="development")) == 202
+    page = entered(browser, console)
+    mappings_of_shop(page)
+    looked_at(page, "events")
+    page.get_by_role("link", name="Subscribe", exact=True).click()
+    page.get_by_role("button", name="Add new mapping").click()
+    page.get_by_label("Event name").fill("Newsletter Signup")
+    expect(page.locator("#m1-names-name option").first).to_have_attribute("value", "Newsletter Signup")
+    page.get_by_label("Currency: where it comes from").select_option("Static value")
+    page.get_by_label("Currency: the value").fill("EUR")
+    page.get_by_label("Total value: where it comes from").select_option("Event attribute")
+    page.get_by_label("Total value: name of the attribute").fill("price_paid")
+    page.get_by_label("Total value: required").check()
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Event attribute", exact=True).fill("list")
+    page.get_by_label("is one of").fill("weekly\ndaily")
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("would be sent")
+    expect(preview).to_contain_text("sent as: nothing → Subscribe")
+    looked_at(page, "editor")
+    page.get_by_label("Sample event").select_option("Development event 1: custom event Newsletter Signup")
+    expect(preview.locator("pre").first).to_contain_text('"value": 4.5')
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("The mappings to Subscribe are saved")
+    assert console.service.post(batch_of(custom_event("Newsletter Signup", list="Daily", price_paid="7.5"))) == 202
+    payload = payload_delivered(page, console, "Subscribe")
+    assert payload["properties"] == {"currency": "EUR", "value": 7.5}
+
+
+# --- by the keyboard alone ---
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until it has the focus, as somebody without a mouse would."""
+    for _ in range(_MOST_STOPS):
+        if wanted.count() == 1 and wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} is not reached by Tab")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """By the arrow keys, in a closed list."""
+    field = page.get_by_label(label)
+    tab_to(page, field)
+    for _ in range(10):
+        if field.locator("option:checked").inner_text() == option:
+            return
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(150)
+    raise AssertionError(f"{label} has no {option}")
+
+
+def test_a_mapping_is_made_with_the_keyboard_alone_and_its_event_delivered(
+    browser: WatchedBrowser, console: Console
+) -> None:
+    """Tab, arrows, letters, Enter and Space; the place in the form is kept when a part of it changes."""
+    page = entered(browser, console)
+    mappings_of_shop(page)
+    tab_to(page, page.get_by_role("link", name="Complete Registration"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Complete Registration")).to_be_visible()
+    tab_to(page, page.get_by_role("button", name="Add new mapping"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("When mParticle sends a")).to_be_focused()
+    choose(page, "When mParticle sends a", "Screen view")
+    expect(page.get_by_label("When mParticle sends a")).to_be_focused()
+    tab_to(page, page.get_by_label("Screen name"))
+    page.keyboard.type("Welcome")
+    choose(page, "Description: where it comes from", "User attribute")
+    expect(page.get_by_label("Description: where it comes from")).to_be_focused()
+    tab_to(page, page.get_by_label("Description: name of the attribute"))
+    page.keyboard.type("plan")
+    tab_to(page, page.get_by_label("Description: required"))
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Description: required")).to_be_checked()
+    expect(page.locator("#preview")).to_contain_text("would be sent")
+    tab_to(page, page.get_by_role("button", name="Save"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("The mappings to Complete Registration are saved")
+    welcome = {**custom_event("")["data"], "screen_name": "welcome"}
+    batch = batch_of({"event_type": "screen_view", "data": welcome}, user_attributes={"plan": "yearly"})
+    assert console.service.post(batch) == 202
+    assert payload_delivered(page, console, "CompleteRegistration")["properties"] == {"description": "yearly"}
+
+
+def test_cards_are_ordered_and_removed_with_the_keyboard(browser: WatchedBrowser, console: Console) -> None:
+    """The focus goes on to what can be done next; Enter in a field saves, and what is wrong is said at its field."""
+    page = entered(browser, console)
+    mappings_of_shop(page)
+    page.get_by_role("link", name="Contact", exact=True).click()
+    for number in (1, 2):
+        page.get_by_role("button", name="Add new mapping").press("Enter")
+        page.locator(f"#m{number}").get_by_label("Event name").fill("Call us")
+    page.locator("#m2").get_by_label("Event name").press("Tab")
+    page.get_by_role("button", name="Move mapping 2 up").press("Enter")
+    expect(page.locator("article.mapping").first).to_have_id("m2")
+    expect(page.get_by_role("button", name="Move mapping 1 down")).to_be_focused()
+    expect(page.locator("#m1")).to_contain_text("Mapping 1 is for the same event and goes first")
+    page.get_by_role("button", name="Remove mapping 2").press("Enter")
+    expect(page.locator("article.mapping")).to_have_count(1)
+    expect(page.get_by_role("button", name="Add new mapping")).to_be_focused()
+    page.get_by_role("button", name="Add a condition").press("Enter")
+    expect(page.locator("#m2-if0-attribute")).to_be_focused()
+    page.get_by_role("button", name="Remove this condition").press("Enter")
+    expect(page.get_by_role("button", name="Add a condition")).to_be_focused()
+    page.get_by_label("Event name").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("The mappings to Contact are saved")
+
+
+# --- the preview ---
+
+
+def test_the_preview_follows_what_is_typed(browser: WatchedBrowser, console: Console) -> None:
+    """Letter by letter, without leaving the field; what the page holds meanwhile is not touched."""
+    page = entered(browser, console)
+    mappings_of_shop(page)
+    page.get_by_role("link", name="Search", exact=True).click()
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("Add a mapping, or paste a sample of your own")
+    page.get_by_role("button", name="Add new mapping").click()
+    expect(preview).to_contain_text("Event name is required")
+    page.get_by_label("Event name").press_sequentially("Site Search")
+    expect(preview).to_contain_text("would be sent")
+    page.get_by_label("Search term: where it comes from").select_option("Static value")
+    value = page.get_by_label("Search term: the value")
+    value.press_sequentially("rain")
+    expect(preview.locator("pre").first).to_contain_text('"search_string": "rain"')
+    value.press_sequentially(" jacket")
+    expect(preview.locator("pre").first).to_contain_text('"search_string": "rain jacket"')
+    expect(value).to_be_focused()
+    page.get_by_text("Paste a sample of your own").click()
+    sample = msgspec.json.encode(batch_of(custom_event("Other Search"))).decode()
+    page.get_by_label("A batch of events").fill(sample)
+    expect(page.get_by_label("Sample event")).to_have_value("pasted")
+    expect(preview).to_contain_text("would be dropped")
+    expect(preview).to_contain_text("What to do: Make a custom mapping if TikTok should get it.")
+    looked_at(page, "dropped")
+    page.get_by_label("Event name").fill("Other Search")
+    expect(preview).to_contain_text("would be sent")
+
+
+def test_what_is_refused_is_shown_where_it_is(browser: WatchedBrowser, console: Console) -> None:
+    """At its field, with everything typed kept."""
+    browser.tolerate("status of 422")
+    page = entered(browser, console)
+    mappings_of_shop(page)
+    page.get_by_role("link", name="Subscribe", exact=True).click()
+    page.get_by_role("button", name="Add new mapping").click()
+    page.get_by_label("Event name").fill("Newsletter Signup")
+    page.get_by_label("Total value: where it comes from").select_option("Static value")
+    page.get_by_label("Total value: the value").fill("much")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#m1-value-wrong")).to_have_text("Total value is 'much', but value must be a number.")
+    expect(page.get_by_label("Total value: the value")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Event name")).to_have_value("Newsletter Signup")
+    looked_at(page, "refused")
