@@ -1,5 +1,6 @@
 """Fixtures of the browser tests. These are plain functions: Playwright brings an event loop of its own."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.console import Console
+from tests.browser.furnished import Furnished, furnished_service
 from tests.browser.watched_browser import WatchedBrowser, launched, told
 from tests.integration.service_process import SandboxThread, serving
 
@@ -40,3 +42,11 @@ def sandbox() -> Iterator[SandboxThread]:
 def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
     with serving(data_dir, sandbox.url) as service:
         yield Console(f"http://127.0.0.1:{service.port}", data_dir, sandbox, service)
+
+
+@pytest.fixture(scope="package")
+def furnished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+    """For tests that only look: one for all of them."""
+    data_dir = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("furnished") / "data"))
+    with furnished_service(data_dir) as made:
+        yield made
