@@ -1,4 +1,4 @@
-"""The service's API over the socket of its data directory, asked without an event loop: Playwright has this thread's."""
+"""The service's API over the socket of its data directory, without an event loop: Playwright has this thread's."""
 
 import json
 import socket

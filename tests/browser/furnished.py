@@ -69,7 +69,7 @@ def _send(service: ServiceProcess, sandbox: SandboxThread) -> None:
     for batch in (
         fresh_batch("delivered", "delivered-2", "delivered-3", **known),
         fresh_batch("refused-1", "refused-2"),
-        batch_of(nowhere, doubtful, user_identities={"email": "no address"}),
+        batch_of(nowhere, doubtful, user_identities={"customer_id": "cust-2", "email": "no address"}),
         batch_of(_telephone_order(now_ms), environment="development", **known),
     ):
         assert service.post(batch) == 202

@@ -1,7 +1,7 @@
-"""Every page there is, found in the console's table: for whoever may open it, on a desktop and a telephone, light and dark.
+"""Every page in the console's table, for whoever may open it: on a desktop and a telephone, in light and dark.
 
-A new page is tested here without a change, unless its path has a parameter that no other has: `furnished.py` gives those
-their values.
+A new page is tested here without a change, unless its path has a parameter that no other has: `furnished.py` gives
+those their values.
 """
 
 import re
@@ -54,7 +54,9 @@ def media_type(port: int, path: str, cookie: str) -> str:
     try:
         connection.request("GET", path, headers={"Accept": "text/html", "Cookie": cookie})
         answer = connection.getresponse()
-        assert answer.status == 200, f"{path}: {answer.status}; if it needs a query, add it in QUESTIONS: {answer.read()!r}"
+        assert answer.status == 200, (
+            f"{path}: {answer.status}; if it needs a query, add it in QUESTIONS: {answer.read()!r}"
+        )
         return (answer.getheader("Content-Type") or "").partition(";")[0]
     finally:
         connection.close()
