@@ -10,6 +10,16 @@
     const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const grouped = (value) => (value == null ? "–" : value.toLocaleString());
 
+    // Times as the reader writes them; the day where one begins.
+    const time = (at) => at.toLocaleTimeString(undefined, { timeStyle: "short" });
+    const day = (at) => at.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+    const moment = (at) => `${day(at)}, ${time(at)}`;
+    const times = (_plot, ticks, _axis, _space, step) => {
+        const all = ticks.map((each) => new Date(each * 1000));
+        if (step >= 86400) return all.map(day);
+        return all.map((at, index) => (index && day(at) === day(all[index - 1]) ? time(at) : `${time(at)}\n${day(at)}`));
+    };
+
     const options = (chart, width) => {
         const ink = colour("--pico-muted-color");
         const grid = { stroke: colour("--pico-muted-border-color"), width: 1 };
@@ -19,9 +29,9 @@
             width,
             height: HEIGHT,
             scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.05)] } },
-            axes: [axis, { ...axis, size, values: (_plot, ticks) => ticks.map(grouped) }],
+            axes: [{ ...axis, values: times, space: 64 }, { ...axis, size, values: (_plot, ticks) => ticks.map(grouped) }],
             series: [
-                {},
+                { label: "Time", value: (_plot, at) => (at == null ? "–" : moment(new Date(at * 1000))) },
                 ...chart.labels.map((label, index) => ({
                     label,
                     stroke: colour(COLOURS[index % COLOURS.length]),
@@ -36,7 +46,7 @@
 
     const draw = (element) => {
         const chart = JSON.parse(element.dataset.chart);
-        element.replaceChildren();
+        element.plot?.destroy();
         element.plot = new uPlot(options(chart, element.clientWidth), [chart.at_seconds, ...chart.values], element);
     };
 
