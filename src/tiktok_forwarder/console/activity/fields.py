@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
+
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_OF_DIGEST: Final = 12
 _LONGEST_SHOWN: Final = 120
@@ -38,7 +40,14 @@ def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
     is_digest = bool(_DIGEST.fullmatch(full))
     length = _SHOWN_OF_DIGEST if is_digest else _LONGEST_SHOWN
     shown = full if len(full) <= length else f"{full[:length]}…"
-    return FieldRow(path, shown, full, is_digest, tuple(explained.get("sources", ())), explained.get("done", ""))
+    sources = tuple(map(_source_words, explained.get("sources", ())))
+    return FieldRow(path, shown, full, is_digest, sources, explained.get("done", ""))
+
+
+def _source_words(source: str) -> str:
+    """Settings by the name that their form has."""
+    setting = FIELD_BY_NAME.get(source.removeprefix("connection."))
+    return f"setting “{setting.label}”" if setting is not None and source.startswith("connection.") else source
 
 
 def _fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:

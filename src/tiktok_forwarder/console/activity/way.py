@@ -63,7 +63,7 @@ def _accepted(record: dict[str, Any]) -> tuple[str, list[str]]:
     was = f"mParticle's {source_words(record['source'])}" if record["source"] else "An event of mParticle's"
     revision = record["connection_revision"]
     by = f", by revision {revision} of the connection's settings" if revision else ""
-    return "Received and mapped", [f"{was} became TikTok's {record['event']}{by}.", OUTCOMES["accepted"][1]]
+    return "Received and mapped", [f"{was} became TikTok's {record['event']}{by}."]
 
 
 def _duplicate(_record: dict[str, Any]) -> tuple[str, list[str]]:

@@ -14,7 +14,16 @@ PAYLOAD = {
 
 def test_fields_stand_in_the_order_of_the_payload_under_the_paths_of_explanations() -> None:
     """Lists of objects by index, other lists whole, numbers as they are sent."""
-    rows = field_rows(PAYLOAD, [{"field": "user.email", "sources": ["user_identities.email"], "done": "SHA-256"}])
+    rows = field_rows(
+        PAYLOAD,
+        [
+            {
+                "field": "user.email",
+                "sources": ["user_identities.email", "connection.email_identity_type"],
+                "done": "SHA-256",
+            }
+        ],
+    )
     assert [(row.path, row.shown) for row in rows if not row.is_shortened] == [
         ("event", "Search"),
         ("event_time", "1735689600"),
@@ -24,7 +33,7 @@ def test_fields_stand_in_the_order_of_the_payload_under_the_paths_of_explanation
         ("limited_data_use", "true"),
     ]
     [email] = [row for row in rows if row.path == "user.email"]
-    assert (email.sources, email.done) == (("user_identities.email",), "SHA-256")
+    assert (email.sources, email.done) == (("user_identities.email", "setting “Email Identity Type”"), "SHA-256")
     assert rows[0].sources == () and rows[0].done == ""
 
 
