@@ -9,6 +9,7 @@ import asyncio
 import re
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +30,7 @@ LOOKS: Final = 15
 RECORDS: Final = 500_000
 DEAD_LETTERS: Final = 100_000
 _PER_WRITE: Final = 5000
+_SENDING_SECONDS: Final = 25.0
 _GONE: Final = "cn_0000000000000000"
 _PAGES: Final = {
     "front page": "/",
@@ -85,13 +87,26 @@ def _times(reader: Reader, path: str) -> tuple[float, float]:
     return statistics.median(taken), max(taken)
 
 
-def _print_pages(reader: Reader) -> None:
+def _print_pages(ours: Process, reader: Reader) -> None:
     found = _ROW.search(reader.page("/activity?outcome=accepted"))
     if found is None:
         raise RuntimeError("the activity shows no accepted event")
-    for name, path in {**_PAGES, "an event": found[1]}.items():
-        median, longest = _times(reader, path)
-        print(f"{name:>36} {median:>8.1f} {longest:>8.1f}", flush=True)
+    pages = {**_PAGES, "an event": found[1], "health, a week": f"/health/{found[1].split('/')[2]}?period=week"}
+    quiet = {name: _times(reader, path) for name, path in pages.items()}
+    with ThreadPoolExecutor(1) as sender:
+        options = {"first": 10**12, "events": 1, "connections": 1, "seconds": _SENDING_SECONDS}
+        sending = sender.submit(load, ours.port, warm_up_seconds=0.0, **options)
+        time.sleep(1)
+        busy = {name: _times(reader, path) for name, path in pages.items()}
+        is_over = sending.done()
+        rate = sending.result().requests / _SENDING_SECONDS
+    if is_over:
+        raise RuntimeError(f"the pages took longer than the {_SENDING_SECONDS:g} seconds of sending")
+    print(f"{'':>36} {'nobody sends':>17} {f'{rate:,.0f} events/s come in':>25}")
+    print(f"{'page':>36} {'p50 ms':>8} {'max ms':>8} {'p50 ms':>16} {'max ms':>8}")
+    for name in pages:
+        (median, longest), (busy_median, busy_longest) = quiet[name], busy[name]
+        print(f"{name:>36} {median:>8.1f} {longest:>8.1f} {busy_median:>16.1f} {busy_longest:>8.1f}", flush=True)
 
 
 class _Ingest(NamedTuple):
@@ -134,8 +149,7 @@ def run() -> None:
         with service(path) as ours:
             reader = Reader(ours.port, path)
             print(f"The console's pages beside {MANY:,} waiting events and a full activity ({LOOKS} looks each)")
-            print(f"{'page':>36} {'p50 ms':>8} {'max ms':>8}")
-            _print_pages(reader)
+            _print_pages(ours, reader)
             print(f"Ingest, 1 event a request, while nobody | somebody watches ({ROUNDS} rounds of {SECONDS:g} s)")
             print(f"{'connections':>11} {'requests/s':>21} {'CPU us/request':>29} {'ratio':>6}")
             for number, connections in enumerate((1, 8)):
