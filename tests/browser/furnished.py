@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.admin_api import ask
-from tests.browser.readers import Reader, first_reader, invitation, invited_reader
+from tests.browser.sessions import Reader, first_session, invitation, invited_session
 from tests.integration.service_process import SandboxThread, ServiceProcess, serving
 from tests.integration.service_rig import TOKEN, fresh_batch
 from tests.unit.mapping.batches import URL, batch_of, purchase
@@ -42,8 +42,8 @@ def furnished_service(data_dir: Path) -> Iterator[Furnished]:
         serving(data_dir, sandbox.url, TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT="20") as service,
     ):
         url = f"http://127.0.0.1:{service.port}"
-        cookies: dict[Reader, str] = {"administrator": first_reader(url, data_dir)}
-        cookies["viewer"] = invited_reader(url, data_dir, "Vera")
+        cookies: dict[Reader, str] = {"administrator": first_session(url, data_dir)}
+        cookies["viewer"] = invited_session(url, data_dir, "Vera")
         shop = _connected(data_dir)
         _send(service, sandbox)
         yield Furnished(url, service, cookies, _values(data_dir, shop))

@@ -14,8 +14,8 @@ from playwright.sync_api import Page
 
 from tests.browser.accessibility import axe
 from tests.browser.furnished import Furnished
-from tests.browser.readers import Reader, become, first_reader
 from tests.browser.screenshots import SCHEMES, screenshot
+from tests.browser.sessions import Reader, become, first_session
 from tests.browser.watched_browser import NARROW, WIDE, WatchedBrowser
 from tests.integration.service_process import serving
 from tiktok_forwarder.console.app import PAGES
@@ -114,7 +114,7 @@ def test_every_page_before_anything_came_in(tmp_path: Path, browser: WatchedBrow
     plain = [page for page in SHOWN if page.right != "public" and "{" not in page.path and page.path not in QUESTIONS]
     with serving(tmp_path / "data") as service:
         url = f"http://127.0.0.1:{service.port}"
-        cookie = first_reader(url, tmp_path / "data")
+        cookie = first_session(url, tmp_path / "data")
         page = browser.page(url)
         become(page, url, cookie)
         for each in plain:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.furnished import Furnished
-from tests.browser.readers import become
+from tests.browser.sessions import become
 from tests.browser.watched_browser import NARROW, WatchedBrowser
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("furnished")]

@@ -1,4 +1,4 @@
-"""People who are logged in: the cookie of each, got over HTTP as the form of the welcome page gets it."""
+"""Sessions of people who read the console, without the welcome page in a browser: their cookies, got over HTTP."""
 
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,13 +14,13 @@ PASSWORD = "a password of some length"
 _SECONDS = 10
 
 
-def first_reader(url: str, data_dir: Path) -> str:
+def first_session(url: str, data_dir: Path) -> str:
     """The cookie of anna, the first administrator."""
     link = ask(data_dir, "POST", "/api/console-link")
     return _welcomed(url, link["path"], "anna")
 
 
-def invited_reader(url: str, data_dir: Path, name: str) -> str:
+def invited_session(url: str, data_dir: Path, name: str) -> str:
     """The cookie of a new viewer."""
     return _welcomed(url, invitation(data_dir, name)[1], name)
 
