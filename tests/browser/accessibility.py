@@ -27,11 +27,16 @@ def grave_violations(page: Page) -> list[str]:
     page.evaluate(_source())
     found: dict[str, Any] = page.evaluate(_QUESTION)
     return [
-        f"{page.url}: {rule['id']} ({rule['impact']}): {rule['help']}: {json.dumps(node['target'])} {node['html']}"
+        f"{page.url}: {rule['id']} ({rule['impact']}): {_why(rule, node)}: {json.dumps(node['target'])} {node['html']}"
         for rule in found["violations"]
         if rule["impact"] in _GRAVE
         for node in rule["nodes"]
     ]
+
+
+def _why(rule: dict[str, Any], node: dict[str, Any]) -> str:
+    """In axe's words, with its measurements where it has some: the colours of a contrast."""
+    return "; ".join(check["message"] for check in node["any"]) or str(rule["help"])
 
 
 def axe(page: Page) -> None:
