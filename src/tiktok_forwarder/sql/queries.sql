@@ -159,10 +159,10 @@ INSERT INTO waiting (
 FROM dead_letters WHERE event_no = :event_no;
 
 -- name: replayed_waiting: how many of these replayed events of a connection wait
-SELECT count(*) FROM json_each(:event_nos) AS chosen
+SELECT count(*) FROM json_each(:event_nos)
 CROSS JOIN lanes ON lanes.connection_id = :connection_id
 CROSS JOIN waiting INDEXED BY returned_by_number
-    ON waiting.lane_no = lanes.lane_no AND waiting.event_no = chosen.value AND waiting.due_ms > 0;
+    ON waiting.lane_no = lanes.lane_no AND waiting.event_no = json_each.value AND waiting.due_ms > 0;
 
 -- name: replayed_dead: how many of these events are dead letters
 SELECT count(*) FROM dead_letters WHERE event_no IN (SELECT value FROM json_each(:event_nos));

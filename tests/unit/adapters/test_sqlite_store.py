@@ -301,10 +301,10 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
     scanning = {
         "lanes",
         "totals",
-        "dead_letter_counts",
         "seen_generations",
         "waiting_about",
         "dead_letters_about",
+        "dead_letter_counts",
         "documents",
     }
     for name in STATEMENTS.keys() - scanning:
