@@ -252,6 +252,19 @@ async def test_a_session_is_new_at_login_and_ends_at_logout(visitor: Visitor) ->
     assert (await plain(service, "GET", "/account", **sent)).status == 200
 
 
+async def test_an_open_page_keeps_no_session_alive(visitor: Visitor) -> None:
+    """What it asks by itself, in parts or as a stream, is no use of the session; what a person opens is."""
+    access = visitor.service.application.console_access
+    (session,) = access._sessions._by_digest.values()
+    for headers in ({"HX-Request": "true"}, {"Accept": "text/event-stream"}):
+        session.used_seconds = before = session.used_seconds - 100
+        async with visitor._session.get(visitor.service.url + "/", headers=headers) as answer:
+            assert answer.status == 200
+        assert session.used_seconds == before, headers
+    await visitor.get("/")
+    assert session.used_seconds > before + 90
+
+
 def attributes(answer: aiohttp.ClientResponse) -> set[str]:
     return {part.strip().lower() for part in answer.headers["Set-Cookie"].split(";")[1:]}
 

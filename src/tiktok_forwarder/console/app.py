@@ -126,7 +126,7 @@ class _Door:
 
     def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
         reference = request.cookies.get(origin.cookie)
-        found = self._parts.access.who(reference) if reference else None
+        found = self._parts.access.who(reference, is_use=_is_use(request)) if reference else None
         return (*found, Api(self._api, found[0])) if found is not None else None
 
     # --- what went wrong, as a page ---
@@ -157,6 +157,12 @@ class _Door:
         visit = Visit(request, self._parts, origin, Form(), entry)
         template = "trouble_part.html" if visit.is_htmx else "trouble.html"
         return visit.page(template, {"status": status, "problems": problems}, status)
+
+
+def _is_use(request: Request) -> bool:
+    """Whether a person asks, and not an open page by itself: nobody may sit before it any more."""
+    is_part = request.method == "GET" and request.headers.get("hx-request") == "true"
+    return not is_part and request.headers.get("accept") != "text/event-stream"
 
 
 def _to_login(request: Request) -> Response:

@@ -38,8 +38,8 @@ class Sessions:
         self._by_digest[_digest(reference)] = session
         return reference, session
 
-    def find(self, reference: str) -> Session | None:
-        """None once it was unused for half an hour, or is half a day old. To find it is to use it."""
+    def find(self, reference: str, *, is_use: bool = True) -> Session | None:
+        """None once it was unused for half an hour, or is half a day old. A page that asks by itself is no use of it."""
         digest = _digest(reference)
         session = self._by_digest.get(digest)
         if session is None:
@@ -48,7 +48,8 @@ class Sessions:
         if now - session.used_seconds > IDLE_SECONDS or now - session.begun_seconds > LONGEST_SECONDS:
             del self._by_digest[digest]
             return None
-        session.used_seconds = now
+        if is_use:
+            session.used_seconds = now
         return session
 
     def close(self, reference: str) -> None:

@@ -85,6 +85,16 @@ async def test_a_session_ends_unused_or_at_last(console: Console) -> None:
     assert console.access.who(entry.reference) is None
 
 
+async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
+    """A screen that was left on logs out like one that was switched off."""
+    entry = await console.entered()
+    for _ in range(int(IDLE_SECONDS)):
+        console.wait(1)
+        assert console.access.who(entry.reference, is_use=False) is not None
+    console.wait(1)
+    assert console.access.who(entry.reference, is_use=False) is None
+
+
 def test_sessions_are_bounded() -> None:
     """The one that was unused for longest makes room."""
     clock = SetClock()

@@ -97,7 +97,7 @@ class _Watch:
 
     def _may_look(self) -> bool:
         reference = self._visit.request.cookies.get(self._visit.origin.cookie)
-        return reference is not None and self._visit.parts.access.who(reference) is not None
+        return reference is not None and self._visit.parts.access.who(reference, is_use=False) is not None
 
 
 ACTIVITY_PAGES: Final = (
