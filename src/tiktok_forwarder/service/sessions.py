@@ -39,7 +39,7 @@ class Sessions:
         return reference, session
 
     def find(self, reference: str, *, is_use: bool = True) -> Session | None:
-        """None once it was unused for half an hour, or is half a day old. A page that asks by itself is no use of it."""
+        """None once it was unused for half an hour, or is half a day old. A page that asks by itself is no use."""
         digest = _digest(reference)
         session = self._by_digest.get(digest)
         if session is None:
