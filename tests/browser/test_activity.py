@@ -94,7 +94,7 @@ def test_the_list_does_not_grow_for_ever(browser: WatchedBrowser, console: Conso
     page = entered(browser, console)
     page.goto("/activity?outcome=dropped&live=on")
     expect(page.get_by_role("status")).to_have_text("Live")
-    for number in range(8):
+    for number in range(6):
         batch = fresh_batch()
         batch["events"] = [fresh(f"r{number}-{each}", custom_flags=None) for each in range(50)]
         assert console.service.post(batch) == 202

@@ -85,6 +85,19 @@ async def test_rows_come_as_things_happen(reader: Reader) -> None:
         assert "live-3" in event["data"] and "live-2" not in event["data"]
 
 
+async def test_a_crowd_is_told(reader: Reader) -> None:
+    """Of more than fifty in a second the newest are shown, and that is said; so is its end."""
+    batch = fresh_batch(*(f"m{number}" for number in range(120)))
+    for event in batch["events"]:
+        del event["data"]["custom_flags"]
+    async with watching(reader, "?after=0&outcome=dropped") as stream:
+        await reader.service.post(body=batch)
+        told, rows, calm = [await stream.event() for _ in range(3)]
+    assert told["event"] == "told" and "the newest 50 of each second" in told["data"]
+    assert rows["event"] == "rows" and rows["data"].count("<tr ") == 50
+    assert (calm["event"], calm["data"]) == ("told", "Live")
+
+
 async def test_a_reader_who_leaves_takes_nothing_more(reader: Reader) -> None:
     """The stream is over as soon as the connection is."""
     async with watching(reader):

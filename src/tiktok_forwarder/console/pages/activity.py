@@ -16,6 +16,8 @@ from tiktok_forwarder.tiktok.events import EVENTS
 _PAGE: Final = 50
 # A comment: it keeps what is between here and the browser from taking the stream for dead.
 _NOTHING_NEW: Final = ":\n\n"
+_CALM: Final = "Live"
+_CROWDED: Final = f"Live: more happens than can be shown, so these are the newest {_PAGE} of each second"
 _FULL: Final = "Too many people watch at once. Reload this page to see what is new."
 _LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
 
@@ -68,6 +70,7 @@ class _Watch:
         self._newest = visit.request.headers.get("last-event-id") or visit.query("after", "0")
         self._last_word = _FULL if is_refused else ""
         self._has_ended = False
+        self._is_crowded = False
 
     async def turn(self) -> str | None:
         """What came since the last turn, as events. None after the stream's last word."""
@@ -89,11 +92,19 @@ class _Watch:
             self._last_word = str(refused)
             return ""
         self._newest = str(found["newest"])
+        told = self._told(is_crowded=found["before"] is not None)
         if not found["records"]:
-            return _NOTHING_NEW
+            return told or _NOTHING_NEW
         rows = [row_of(each, self._book) for each in found["records"]]
         html = self._visit.parts.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
-        return event("rows", html, self._newest)
+        return told + event("rows", html, self._newest)
+
+    def _told(self, *, is_crowded: bool) -> str:
+        """A word when more begins to happen than is shown, and when that is over."""
+        if is_crowded == self._is_crowded:
+            return ""
+        self._is_crowded = is_crowded
+        return event("told", _CROWDED if is_crowded else _CALM)
 
     def _may_look(self) -> bool:
         reference = self._visit.request.cookies.get(self._visit.origin.cookie)
