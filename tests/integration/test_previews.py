@@ -10,6 +10,8 @@ import pytest
 from tests.integration.service_rig import Service, fresh_batch, running_service, until
 from tiktok_forwarder.cli.api_client import asgi_call
 
+pytestmark = pytest.mark.slow
+
 SEARCH = {
     "event": "Search",
     "event_type": "custom_event",

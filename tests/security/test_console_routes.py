@@ -17,6 +17,8 @@ from tiktok_forwarder.console.page import Page
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
 
+pytestmark = pytest.mark.slow
+
 TEMPLATES = Path(__file__).parents[2] / "src" / "tiktok_forwarder" / "console" / "templates"
 STATIC = StaticFiles().address("console.css")
 PROXY = "https://forwarder.example.com"

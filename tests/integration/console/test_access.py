@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.integration.console.visitor import NAME, Visitor, visiting
+
+pytestmark = pytest.mark.slow
 
 GOOD = "another good password"
 

@@ -8,6 +8,8 @@ import pytest
 from tests.integration.console.visitor import Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN
 
+pytestmark = pytest.mark.slow
+
 IMPORT = "/connections/import"
 TYPED = "typed-access-token-0123456789"
 TEXT = """

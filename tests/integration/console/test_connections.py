@@ -6,15 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 
-from tests.integration.console.visitor import Visitor, fields_in, visiting
+from tests.integration.console.visitor import NAME, PASSWORD, Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_forwarder.sandbox import Sandbox
-from tiktok_forwarder.service.console_access import ConsoleAccess
-from tiktok_forwarder.service.sessions import Session
-from tiktok_forwarder.service.users import User
+
+pytestmark = pytest.mark.slow
 
 OTHER_TOKEN = "another-access-token-9876543210"
 MAPPING = {"event": "Subscribe", "event_type": "custom_event", "event_name": "Signed up", "properties": {}}
@@ -256,11 +254,13 @@ async def test_a_name_of_any_kind_is_shown_as_text_and_found_by_its_id(visitor: 
         assert name in shown.text or name in dict(fields_in(shown.html)).values(), page
 
 
-async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor) -> None:
     """All of it is there but the forms; the only one is for logging out, and pages that change are refused."""
     connection_id = await visitor.service.add_connection()
     path = f"/connections/{connection_id}"
-    _look_only(monkeypatch)
+    access = visitor.service.application.console_access
+    await access.users.add_with_password("Other", "admin", PASSWORD, "test")
+    await access.set_role(NAME, "viewer", "test")
     for page in ("/connections", path, f"{path}/senders", "/inputs", "/inputs/shop"):
         shown = await visitor.get(page)
         assert shown.status == 200, page
@@ -270,14 +270,3 @@ async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor, monkeyp
     for page in (f"{path}/check", f"{path}/pause", f"{path}/delete", f"{path}/edit", "/inputs/shop/rotate"):
         assert (await visitor.post(page)).status == 403, page
     assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
-
-
-def _look_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the visitor's rights to change anything."""
-    who = ConsoleAccess.who
-
-    def viewer(access: ConsoleAccess, reference: str) -> tuple[User, Session] | None:
-        found = who(access, reference)
-        return (structs.replace(found[0], role="viewer"), found[1]) if found is not None else None
-
-    monkeypatch.setattr(ConsoleAccess, "who", viewer)

@@ -14,6 +14,8 @@ from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:

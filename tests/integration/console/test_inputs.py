@@ -13,6 +13,8 @@ from tests.integration.console.visitor import Shown, Visitor, visiting
 from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, until
 from tiktok_forwarder.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:

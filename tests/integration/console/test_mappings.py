@@ -14,6 +14,8 @@ from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import batch_of
 from tiktok_forwarder.tiktok.events import EVENTS
 
+pytestmark = pytest.mark.slow
+
 Fields = list[tuple[str, str]]
 SIGNUP: dict[str, Any] = {
     "event": "Subscribe",
