@@ -47,8 +47,7 @@ class Campaign:
 
     def answer_with(self, step: AnyStep) -> None:
         """What TikTok does with every request from now on."""
-        self._sandbox.ask(lambda sandbox: sandbox.script.clear())
-        self._sandbox.ask(lambda sandbox: sandbox.script.for_requests(step))
+        self._sandbox.ask(lambda sandbox: sandbox.script.from_now_on(step))
 
     def live_until_killed(self) -> None:
         """One life under load, ended at a random moment soon after the first 202."""
@@ -57,6 +56,24 @@ class Campaign:
         time.sleep(self._chance.uniform(SOONEST_KILL_SECONDS, LATEST_KILL_SECONDS))
         self._nursery.signal(signal.SIGKILL)
         self._end_life(senders)
+
+    def live_until_stopped(self) -> float:
+        """One life under load, ended as an operator would at a random moment; how many seconds the stop took."""
+        with self.sending(self.live()):
+            time.sleep(self._chance.uniform(SOONEST_KILL_SECONDS, LATEST_KILL_SECONDS))
+            began = time.monotonic()
+            self.end()
+            return time.monotonic() - began
+
+    @contextmanager
+    def sending(self, port: int) -> Iterator[None]:
+        """Senders are at work from the first 202 to the end of the block, or until the service is gone."""
+        senders = self._senders(port)
+        try:
+            assert senders.first_202.wait(START_SECONDS), self._service_log.read_text()
+            yield
+        finally:
+            senders.stop()
 
     def live_until(self, fail_point: str, most_passes: int, **settings: str) -> None:
         """One life under load that ends by itself, at an instant passed at most so many times."""

@@ -16,10 +16,13 @@ from typing import Any, TypeVar
 
 from tests.integration.service_rig import BASIC
 from tiktok_forwarder.sandbox import Sandbox
+from tiktok_forwarder.sandbox.options import SandboxOptions
 
 PROGRAM = (sys.executable, "-m", "tiktok_forwarder")
 STARTED = "serving on http://127.0.0.1:"
 T = TypeVar("T")
+# Tests that look at what arrives must be able to do so now and then, however much it is.
+KEEPS_MUCH = SandboxOptions(keep_events=200_000, keep_payload_bytes=512 * 1024 * 1024)
 CONNECTION = 'name = "Shop"\npixel_id = "PIXELSHOP"\naccess_token = "env:SHOP_TOKEN"\n'
 
 
@@ -110,7 +113,7 @@ class SandboxThread(threading.Thread):
 
     def __init__(self, log: Path | None = None, grants: Mapping[str, list[str] | None] | None = None) -> None:
         super().__init__(daemon=True)
-        self.sandbox = Sandbox(log_path=log, grants=grants)
+        self.sandbox = Sandbox(KEEPS_MUCH, log_path=log, grants=grants)
         self._ready = threading.Event()
         self._ended: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -79,6 +79,11 @@ class Script:
         """Steps for the requests to come, whatever they bring."""
         self._requests.extend(steps)
 
+    def from_now_on(self, *steps: AnyStep) -> None:
+        """Do these with requests, in place of what was scripted for them; pixels and events keep their scripts."""
+        self._requests = _Steps()
+        self._requests.extend(steps)
+
     def for_pixel(self, pixel: str, *steps: AnyStep) -> None:
         _refuse_early_reset(steps)
         self._pixels.setdefault(pixel, _Steps()).extend(steps)

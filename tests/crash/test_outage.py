@@ -1,0 +1,56 @@
+"""TikTok away for a while under steady traffic, and back: what waited goes out, though more comes in."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.crash.campaign import TIKTOK_SECONDS, Campaign, campaign
+from tests.crash.conftest import Show
+from tiktok_forwarder.sandbox.steps import Http, Pass
+
+OUTAGE_SECONDS = 4.0
+SOAK_OUTAGE_SECONDS = 120.0
+# Of what waits, so much may have come since the last look.
+NEARLY_NOTHING = 500
+PATIENCE = 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_backlog_goes_out_after_an_outage(data_dir: Path, seed: int, is_soak: bool, show: Show) -> None:
+    """While senders go on: within the outage's own length in the long run, and in time in the short one."""
+    outage_seconds = SOAK_OUTAGE_SECONDS if is_soak else OUTAGE_SECONDS
+    with campaign(data_dir, seed) as service:
+        service.answer_with(Http(status=503, times=None))
+        with service.sending(service.live()):
+            ends = time.monotonic() + outage_seconds
+            while time.monotonic() < ends:
+                time.sleep(0.2)
+                service.look_at_payloads()
+            backlog = waiting(service)
+            service.answer_with(Pass(delay_seconds=TIKTOK_SECONDS, times=None))
+            caught_up_seconds = until_caught_up(service, PATIENCE * outage_seconds)
+        service.end()
+        account = service.final_account(service.drain())
+    told = f"{backlog:,} events waited after {outage_seconds:g} s without TikTok, gone in {caught_up_seconds:.1f} s"
+    show(told, account)
+    assert backlog > NEARLY_NOTHING
+    assert (account.lost, account.unexpected, account.duplicated) == (0, 0, 0)
+    if is_soak:
+        assert caught_up_seconds <= outage_seconds
+
+
+def waiting(service: Campaign) -> int:
+    queue = service.status()["queue"]
+    return int(queue["waiting"]) if queue else 0
+
+
+def until_caught_up(service: Campaign, patience_seconds: float) -> float:
+    """How long it took until next to nothing waited, while more came in."""
+    began = time.monotonic()
+    while waiting(service) > NEARLY_NOTHING:
+        assert time.monotonic() - began < patience_seconds, service.status()
+        time.sleep(0.05)
+        service.look_at_payloads()
+    return time.monotonic() - began
