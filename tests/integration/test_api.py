@@ -14,10 +14,10 @@ from starlette.routing import Route
 from yarl import URL
 
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Answer, Service, fresh_batch, running_service
-from tiktok_forwarder.cli.api_client import asgi_call
 from tiktok_forwarder.http.api import ENDPOINTS, build_api, caller_with_key, local_caller
 from tiktok_forwarder.http.endpoint import Endpoint
 from tiktok_forwarder.http.guard import guarded
+from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.service.api_keys import Scope
 
 OTHER_TOKEN = "another-access-token-9876543210"

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.service_rig import Service, fresh_batch, running_service, until
 from tests.unit.cli.running import Run
 from tiktok_forwarder.adapters import sqlite_store
-from tiktok_forwarder.cli.api_client import asgi_call
+from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.ports import DeadLetterFilter
 from tiktok_forwarder.sandbox import Code, Sandbox
 

@@ -7,14 +7,13 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import unquote
 
 import aiohttp
 
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
+from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 60.0
@@ -105,37 +104,3 @@ def _understood(status: int, answer: bytes) -> Any:
         return decoded
     messages = [error["message"] for error in decoded["errors"]] if isinstance(decoded, dict) else [f"HTTP {status}"]
     raise ConfigurationError(messages)
-
-
-async def asgi_call(app: Any, method: str, path: str, content: bytes) -> tuple[int, bytes]:
-    """One request to an ASGI application in this process: status and body of its answer."""
-    status = 500
-    answer = bytearray()
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        else:
-            answer.extend(message.get("body", b""))
-
-    plain, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(plain),
-        "raw_path": plain.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
-        "client": None,
-        "server": None,
-    }
-    await app(scope, receive, send)
-    return status, bytes(answer)

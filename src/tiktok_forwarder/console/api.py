@@ -1,6 +1,6 @@
 """The console's way to change and ask anything: the service's own API, called in this process for one user."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tiktok_forwarder.http.guard import AsgiApplication
+from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.service.api_keys import Scope
 from tiktok_forwarder.service.users import Role, User
 
@@ -66,45 +67,12 @@ class Api:
         return await self._ask("DELETE", path, "", b"")
 
     async def _ask(self, method: str, path: str, query: str, content: bytes) -> Any:
-        status, answer = await self._answered(method, path, query, content)
+        address = f"{path}?{query}" if query else path
+        status, answer = await asgi_call(self._app, method, address, content, **{_CALLER: self._caller})
         decoded: Any = msgspec.json.decode(answer) if answer else None
         if status < _REFUSED:
             return decoded
         raise ApiRefused(status, [error["message"] for error in decoded["errors"]])
-
-    async def _answered(self, method: str, path: str, query: str, content: bytes) -> tuple[int, bytes]:
-        status = 500
-        answer = bytearray()
-
-        async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                answer.extend(message.get("body", b""))
-
-        await self._app(self._scope(method, path, query), receive, send)
-        return status, bytes(answer)
-
-    def _scope(self, method: str, path: str, query: str) -> MutableMapping[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
-            "client": None,
-            "server": None,
-            _CALLER: self._caller,
-        }
 
 
 def _query(members: Mapping[str, object]) -> str:
