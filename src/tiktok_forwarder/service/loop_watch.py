@@ -1,10 +1,10 @@
 """Watches the event loop: everything runs on one, so whatever holds it up holds up everybody."""
 
 import asyncio
-import contextlib
 from typing import Final, Protocol
 
 from tiktok_forwarder.ports import Clock
+from tiktok_forwarder.service.watch import Watch
 
 _EVERY_SECONDS: Final = 0.25
 
@@ -15,22 +15,12 @@ class LoopObserver(Protocol):
         ...
 
 
-class LoopWatch:
+class LoopWatch(Watch):
     """Measures from `start` to `stop`."""
 
     def __init__(self, clock: Clock, observer: LoopObserver) -> None:
         self._clock = clock
         self._observer = observer
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _watch(self) -> None:
         while True:

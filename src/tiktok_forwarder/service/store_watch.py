@@ -1,11 +1,11 @@
 """Watches the store: that it takes no new events is told once, with the reason, and again when it is over."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from tiktok_forwarder.ports import EventStore
+from tiktok_forwarder.service.watch import Watch
 
 _EVERY_SECONDS: Final = 1.0
 
@@ -16,22 +16,12 @@ class StoreObserver(Protocol):
         ...
 
 
-class StoreWatch:
+class StoreWatch(Watch):
     """Looks from `start` to `stop`. A store in trouble is tried by that, so that it goes on also without a sender."""
 
     def __init__(self, store: EventStore, observer: StoreObserver) -> None:
         self._store = store
         self._observer = observer
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _watch(self) -> None:
         told: list[str] = []
