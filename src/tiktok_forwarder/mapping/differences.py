@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
+from tiktok_forwarder.mapping.explain import fields
 
 
 def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[str]:
@@ -26,17 +27,6 @@ def _lines(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
             yield "dropped because of", outcome.reason.replace("_", " ")
             continue
         prefix = f"{outcome.event}, " if len(mapped) > 1 else ""
-        for path, value in _leaves(msgspec.json.decode(outcome.payload)):
+        for path, value in fields(msgspec.json.decode(outcome.payload)):
             if path != "event":
-                yield prefix + path, value
-
-
-def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from _leaves(member, f"{path}.{name}" if path else name)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for index, member in enumerate(value):
-            yield from _leaves(member, f"{path}[{index}]")
-    else:
-        yield path, msgspec.json.encode(value).decode()
+                yield prefix + path, msgspec.json.encode(value).decode()

@@ -41,19 +41,19 @@ def explain(
         return []
     explainer = _Explainer(batch, event, event.data, mapped, connection, received_at_ms)
     payload = msgspec.json.decode(mapped.payload)
-    return [explainer.explained(path) for path in paths(payload)]
+    return [explainer.explained(path) for path, _ in fields(payload)]
 
 
-def paths(value: object, path: str = "") -> Iterator[str]:
-    """The path of each field of a payload, in order."""
+def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each field of a payload with its value, in order, by paths such as `properties.contents[0].price`."""
     if isinstance(value, dict):
         for name, member in value.items():
-            yield from paths(member, f"{path}.{name}" if path else name)
+            yield from fields(member, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for index, member in enumerate(value):
-            yield from paths(member, f"{path}[{index}]")
+            yield from fields(member, f"{path}[{index}]")
     else:
-        yield path
+        yield path, value
 
 
 Answer = tuple[tuple[str, ...], str]

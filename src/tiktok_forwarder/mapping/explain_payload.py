@@ -9,7 +9,7 @@ from typing import Any, Final
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, PropertySource
 from tiktok_forwarder.mapping.custom_properties import PRODUCT_FIELD
-from tiktok_forwarder.mapping.explain import RULE_NAMES, Answer, Explanation, paths
+from tiktok_forwarder.mapping.explain import RULE_NAMES, Answer, Explanation, fields
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES
 
 _ACTION: Final = "data.product_action"
@@ -28,7 +28,7 @@ def explain_payload(payload: Mapping[str, Any], connection: Connection, source: 
     """One explanation for each field. `source` is what the event was at mParticle, such as `custom_event Site Search`;
     empty if that is not known."""
     explainer = _Explainer(str(payload.get("event", "")), connection, source)
-    return [explainer.explained(path) for path in paths(payload)]
+    return [explainer.explained(path) for path, _ in fields(payload)]
 
 
 class _Explainer:

@@ -1,12 +1,13 @@
 """The fields of an event as TikTok gets it: each with its value, where that came from and what was done to it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.mapping.explain import fields
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -32,7 +33,7 @@ class FieldRow(Struct, frozen=True):
 def field_rows(payload: Any, explanation: Sequence[dict[str, Any]]) -> list[FieldRow]:
     """In the order of the payload."""
     explained = {each["field"]: each for each in explanation}
-    return [_row(path, value, explained.get(path, {})) for path, value in _fields(payload)]
+    return [_row(path, value, explained.get(path, {})) for path, value in fields(payload)]
 
 
 def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
@@ -48,15 +49,3 @@ def _source_words(source: str) -> str:
     """Settings by the name that their form has."""
     setting = FIELD_BY_NAME.get(source.removeprefix("connection."))
     return f"setting “{setting.label}”" if setting is not None and source.startswith("connection.") else source
-
-
-def _fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Paths such as `properties.contents[0].price`, as explanations name them."""
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from _fields(member, f"{path}.{name}" if path else name)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for index, member in enumerate(value):
-            yield from _fields(member, f"{path}[{index}]")
-    else:
-        yield path, value
