@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
+from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import WatchedBrowser
 from tests.integration.service_process import SandboxThread, serving
@@ -34,18 +35,6 @@ def console(tmp_path: Path) -> Iterator[Console]:
     """TikTok's stand-in knows one token."""
     with SandboxThread(grants={GOOD_TOKEN: None}) as sandbox, first_start(tmp_path, sandbox) as made:
         yield made
-
-
-def entered(browser: WatchedBrowser, console: Console) -> Page:
-    """The front page, for the first administrator."""
-    page = browser.page(console.url)
-    page.goto(console.login_link())
-    page.get_by_label("Name").fill("anna")
-    page.get_by_label("Password", exact=True).fill("a password of some length")
-    page.get_by_label("Password again").fill("a password of some length")
-    page.get_by_role("button", name="Set the password").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    return page
 
 
 def connect(page: Page, token: str) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
+from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import WatchedBrowser
 from tests.integration.service_process import SandboxThread, serving
@@ -18,20 +19,7 @@ from tests.unit.mapping.batches import batch_of
 
 pytestmark = pytest.mark.slow
 
-PASSWORD = "a password of some length"
 _MOST_STOPS = 150
-
-
-def entered(browser: WatchedBrowser, console: Console) -> Page:
-    """The front page, for the first administrator."""
-    page = browser.page(console.url)
-    page.goto(console.login_link())
-    page.get_by_label("Name").fill("anna")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("Password again").fill(PASSWORD)
-    page.get_by_role("button", name="Set the password").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    return page
 
 
 def mappings_of_shop(page: Page) -> None:
