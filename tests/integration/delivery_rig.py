@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,7 @@ QUICK = DeliveryPolicy(
 )
 # No retry within a test.
 PATIENT = replace(QUICK, retry=RetryPolicy(first_delay_seconds=60.0))
+BAD_TOKEN = 40105
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ def answer(code: int, message: str = "text", status: int = 200, **headers: str) 
 
 def take_all(_: Received) -> web.Response:
     return answer(0, "OK")
+
+
+def refuse_token(_: Received) -> web.Response:
+    return answer(BAD_TOKEN, "Access token is incorrect or has been revoked.", 401)
 
 
 class ScriptedTikTok:
@@ -221,18 +226,29 @@ class Rig:
         self, event_ids: Sequence[str], connection_id: str = "c", wire_form: WireForm = "2.0"
     ) -> list[bytes]:
         """Store events of these ids and tell the deliverer; return their payloads."""
+        payloads = {event_id: payload(event_id, wire_form) for event_id in event_ids}
+        await self.accept_payloads(payloads, connection_id, wire_form)
+        return list(payloads.values())
+
+    async def accept_payloads(
+        self, payloads: Mapping[str, bytes], connection_id: str = "c", wire_form: WireForm = "2.0"
+    ) -> None:
+        """Store events with these payloads by event ID, and notify the deliverer."""
         events = [
-            NewEvent(connection_id, 1, wire_form, "AddToCart", event_id, payload(event_id, wire_form), ())
-            for event_id in event_ids
+            NewEvent(connection_id, 1, wire_form, "AddToCart", event_id, content, ())
+            for event_id, content in payloads.items()
         ]
         await self.store.append(Arrivals(events, {}, self.clock.now_ms()))
         self.deliverer.notify(connection_id, len(events))
-        return [event.payload for event in events]
 
     async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - a test looks from outside
                 await asyncio.sleep(0.003)
+
+    async def give_time(self, seconds: float = 0.06) -> None:
+        """Let the deliverer run for three times the longest wait of `QUICK`, so that a wrong request would be sent."""
+        await asyncio.sleep(seconds)
 
     async def until_requests(self, count: int) -> None:
         """Until TikTok has got so many requests, and all are answered."""
@@ -247,6 +263,12 @@ class Rig:
         """Until connection `c` is paused and what had been leased is settled or given back."""
         await self.until(lambda: ("c", "paused") in self.witness.changes)
         return self.deliverer.status("c")
+
+    async def refuse_until_paused(self, events: int = 3) -> None:
+        """Bring connection `c` into a pause made by the service."""
+        self.tiktok.judge = refuse_token
+        await self.accept(ids(events))
+        await self.until_paused()
 
     async def until_empty(self, connection_id: str = "c", seconds: float = 5.0) -> None:
         """Until nothing of the connection waits any more."""

@@ -6,27 +6,24 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids
+from tests.integration.delivery_rig import (
+    BAD_TOKEN,
+    PATIENT,
+    QUICK,
+    Received,
+    answer,
+    delivery_rig,
+    ids,
+    refuse_token,
+)
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
 from tiktok_forwarder.ports import NoAnswer, OutboundRequest
 
 HOUR_SECONDS = 3600.0
-BAD_TOKEN = 40105
-
-
-def refuse_token(_: Received) -> web.Response:
-    return answer(BAD_TOKEN, "Access token is incorrect or has been revoked.", 401)
 
 
 def reply_with(reply: web.Response, _: Received) -> web.Response:
     return reply
-
-
-async def paused_rig(rig: Rig, events: int = 3) -> None:
-    """Bring connection `c` into a pause made by the service."""
-    rig.tiktok.judge = refuse_token
-    await rig.accept(ids(events))
-    await rig.until_paused()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +83,7 @@ async def test_an_unreadable_token_pauses_without_a_request() -> None:
 async def test_a_probe_resumes_the_connection() -> None:
     """Every five minutes one event is tried; the first that is taken ends the pause."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         for probes in (1, 2):
             rig.clock.advance(299)
             rig.deliverer.notify("c")
@@ -106,7 +103,7 @@ async def test_a_probe_resumes_the_connection() -> None:
 async def test_a_paused_connection_is_not_probed_early() -> None:
     """At most one probe in five minutes, however many events arrive."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         rig.clock.advance(298)
         for event_id in ids(20, "more"):
             await rig.accept([event_id])
@@ -119,7 +116,7 @@ async def test_a_probe_that_fails_otherwise_uses_up_nothing() -> None:
     """Passing trouble, throttling or a refusal while probing neither counts nor loses the event."""
     replies = [answer(50000), answer(40100, Retry_After="1"), answer(40002)]
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig, events=1)
+        await rig.refuse_until_paused(events=1)
         for number, reply in enumerate(replies, start=2):
             rig.tiktok.judge = partial(reply_with, reply)
             rig.clock.advance(700)
@@ -135,7 +132,7 @@ async def test_a_probe_that_fails_otherwise_uses_up_nothing() -> None:
 async def test_changed_settings_resume_at_once() -> None:
     """A new token or pixel deserves a try without waiting for the probe."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         rig.tiktok.judge = lambda received: (
             answer(0) if received.headers["Access-Token"] == "new" else refuse_token(received)
         )
@@ -149,7 +146,7 @@ async def test_changed_settings_resume_at_once() -> None:
 async def test_a_pause_by_the_service_survives_a_restart() -> None:
     """After a restart the connection is still paused, for the same reason."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         before = rig.deliverer.status("c")
         await rig.restart()
         await rig.accept(ids(1, "later"))
@@ -166,7 +163,7 @@ async def test_a_pause_by_the_service_survives_a_restart() -> None:
 async def test_a_change_during_a_restart_resumes() -> None:
     """Settings that were changed while the service was down get their try at its start."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         rig.tiktok.judge = lambda _: answer(0)
         rig.connections.change("c", pixel_id="another")
         await rig.restart()
@@ -197,7 +194,7 @@ async def test_a_pause_by_hand_holds_until_it_is_ended_by_hand() -> None:
 async def test_a_pause_by_hand_replaces_one_of_the_service() -> None:
     """Once a person has taken over, the service does not probe any more, nor put its own reason back."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         since_ms = rig.deliverer.status("c").since_ms
         await rig.deliverer.pause("c", "asked the agency", "ann")
         rig.clock.advance(HOUR_SECONDS)
@@ -258,7 +255,7 @@ async def test_a_disabled_connection_keeps_its_events() -> None:
 async def test_a_removed_connection_leaves_no_state() -> None:
     """Nothing is sent for it any more, and a connection made again under its id is not paused."""
     async with delivery_rig(PATIENT) as rig:
-        await paused_rig(rig)
+        await rig.refuse_until_paused()
         del rig.connections.targets["c"]
         await rig.deliverer.reload("c")
         assert rig.deliverer.statuses() == {}
