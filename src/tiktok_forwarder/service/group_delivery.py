@@ -179,16 +179,19 @@ class GroupDelivery:
 
 
 async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseBook) -> bool:
-    """Whether TikTok takes an event of the paused connection again. Otherwise no attempt is counted."""
+    """Whether TikTok takes an event of the paused connection again. Otherwise no attempt is counted.
+
+    A person may pause the connection meanwhile: then nothing more is sent, and no answer ends the pause.
+    """
     async with lease.held():
         events = await lease.sendable()
-        if not events:
+        if not events or pauses.is_manual:
             sender.gate.give_back()
             return False
         verdict = await lease.send(sender, events)
         if isinstance(verdict, Accepted):
             await lease.settle({event.event_no: Delivered() for event in events})
-            return True
+            return not pauses.is_manual
         if isinstance(verdict, Misconfigured):
             await pauses.pause_by_service(
                 "misconfigured", verdict.explanation, verdict.answer.code, sender.target.revision

@@ -69,6 +69,11 @@ class PauseBook:
     def current(self) -> Pause | None:
         return self._state.pause
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person has paused the connection, so that only a person may resume it."""
+        return self.current is not None and self.current.cause == "by_hand"
+
     def paused_ms(self, from_ms: int) -> int:
         """How much of the time since `from_ms` was paused."""
         return self._state.paused_ms(from_ms, self._clock.now_ms())
@@ -84,7 +89,7 @@ class PauseBook:
         self, cause: Literal["misconfigured", "refusals"], reason: str, code: int | None, revision: int
     ) -> None:
         """It holds even if it cannot be kept (`StoreUnavailable`): after a restart one request finds it out again."""
-        if self.current is not None and self.current.cause == "by_hand":
+        if self.is_manual:
             return
         pause = Pause(cause, reason, self._since_ms(), BY_SERVICE, revision, code)
         if pause == self.current:
