@@ -169,6 +169,7 @@ async def test_a_pause_holds_even_if_it_cannot_be_kept() -> None:
         await rig.until_paused()
         assert len(rig.witness.failures) == 1
         await rig.deliverer.reload("c")
+        await rig.give_time()
         assert rig.deliverer.status("c").condition == "paused"
         assert len(rig.tiktok.requests) == 1
         assert await rig.leased() == 0

@@ -46,6 +46,7 @@ async def test_a_misconfiguration_pauses_after_one_request(reply: web.Response, 
         assert words in status.why
         assert (status.by, status.last_answer is not None) == ("service", True)
         await rig.accept(ids(3, "later"))
+        await rig.give_time()
         assert (await rig.waiting(), await rig.dead_letters()) == (6, [])
         assert len(rig.tiktok.requests) == 1
         assert rig.witness.changes == [("c", "paused")]
@@ -76,6 +77,7 @@ async def test_an_unreadable_token_pauses_without_a_request() -> None:
         await rig.accept(ids(2))
         status = await rig.until_paused()
         assert "another key" in status.why
+        await rig.give_time()
         assert rig.tiktok.requests == []
         assert await rig.waiting() == 2
 
@@ -85,9 +87,11 @@ async def test_a_probe_resumes_the_connection() -> None:
     async with delivery_rig(PATIENT) as rig:
         await rig.refuse_until_paused()
         for probes in (1, 2):
-            rig.clock.advance(299)
+            rig.clock.advance(290)
             rig.deliverer.notify("c")
-            rig.clock.advance(2)
+            await rig.give_time()
+            assert len(rig.tiktok.requests) == probes
+            rig.clock.advance(11)
             rig.deliverer.notify("c")
             await rig.until_requests(1 + probes)
         assert [len(group) for group in rig.tiktok.groups] == [3, 1, 1]
@@ -104,10 +108,12 @@ async def test_a_paused_connection_is_not_probed_early() -> None:
     """At most one probe in five minutes, however many events arrive."""
     async with delivery_rig(PATIENT) as rig:
         await rig.refuse_until_paused()
-        rig.clock.advance(298)
+        rig.clock.advance(290)
         for event_id in ids(20, "more"):
             await rig.accept([event_id])
+        await rig.give_time()
         await rig.deliverer.reload("c")  # unchanged settings are no reason to try
+        await rig.give_time()
         assert await rig.waiting() == 23
     assert len(rig.tiktok.requests) == 1
 
@@ -150,6 +156,7 @@ async def test_a_pause_by_the_service_survives_a_restart() -> None:
         before = rig.deliverer.status("c")
         await rig.restart()
         await rig.accept(ids(1, "later"))
+        await rig.give_time()
         after = rig.deliverer.status("c")
         assert (after.condition, after.why, after.code, after.since_ms) == (
             "paused",
@@ -178,9 +185,13 @@ async def test_a_pause_by_hand_holds_until_it_is_ended_by_hand() -> None:
         await rig.accept(ids(3))
         rig.clock.advance(24 * HOUR_SECONDS)
         rig.deliverer.notify("c")
+        await rig.give_time(0.3)
+        assert rig.tiktok.requests == []
         rig.connections.change("c", pixel_id="another")
         await rig.deliverer.reload("c")
+        await rig.give_time()
         await rig.restart()
+        await rig.give_time()
         status = rig.deliverer.status("c")
         assert (status.condition, status.why, status.by) == ("paused", "the shop moves house", "ann")
         assert rig.tiktok.requests == []
@@ -199,6 +210,7 @@ async def test_a_pause_by_hand_replaces_one_of_the_service() -> None:
         await rig.deliverer.pause("c", "asked the agency", "ann")
         rig.clock.advance(HOUR_SECONDS)
         rig.deliverer.notify("c")
+        await rig.give_time()
         status = rig.deliverer.status("c")
         assert (status.why, status.by, status.since_ms) == ("asked the agency", "ann", since_ms)
     assert len(rig.tiktok.requests) == 1
@@ -215,6 +227,7 @@ async def test_a_verdict_that_comes_late_does_not_replace_a_pause_by_hand() -> N
         rig.tiktok.judge = judge
         await rig.accept(ids(1))
         await rig.until(lambda: len(rig.witness.attempts) == 1)
+        await rig.give_time()
         assert rig.deliverer.status("c").why == "by hand"
 
 
@@ -245,7 +258,9 @@ async def test_a_disabled_connection_keeps_its_events() -> None:
         rig.connections.change("c", enabled=False)
         await rig.deliverer.reload("c")
         await rig.accept(ids(2))
+        await rig.give_time()
         assert rig.deliverer.status("c").condition == "disabled"
+        assert rig.tiktok.requests == []
         rig.connections.change("c", enabled=True)
         await rig.deliverer.reload("c")
         await rig.until_empty()
@@ -260,3 +275,18 @@ async def test_a_removed_connection_leaves_no_state() -> None:
         await rig.deliverer.reload("c")
         assert rig.deliverer.statuses() == {}
         assert await rig.store.list_documents("delivery_state") == []
+        rig.clock.advance(HOUR_SECONDS)
+        await rig.accept(ids(1, "later"))
+        await rig.give_time()
+        assert len(rig.tiktok.requests) == 1
+
+
+async def test_manual_pause_and_its_end_are_reported() -> None:
+    """Whoever watches the log or the metrics learns of a pause that a person makes, and of its end after a restart."""
+    async with delivery_rig() as rig:
+        await rig.deliverer.pause("c", "stocktaking", "ann")
+        assert rig.witness.changes == [("c", "paused")]
+        await rig.restart()
+        assert rig.witness.changes == [("c", "paused")]
+        await rig.deliverer.resume("c", "ann")
+        assert rig.witness.changes == [("c", "paused"), ("c", "healthy")]

@@ -177,6 +177,7 @@ async def test_a_named_field_of_the_envelope_pauses_at_once(field: str) -> None:
         await rig.accept(ids(50))
         status = await rig.until_paused()
         assert field in status.why
+        await rig.give_time()
         assert len(rig.tiktok.requests) == 1
         assert (await rig.waiting(), await rig.dead_letters()) == (50, [])
 

@@ -68,10 +68,13 @@ async def test_both_wire_forms_of_a_connection_are_delivered() -> None:
 
 async def test_a_group_waits_for_more_events_only_so_long() -> None:
     """Events that trickle in share a request, which leaves when the first has waited its time."""
-    async with delivery_rig(replace(QUICK, max_wait_seconds=0.15)) as rig:
+    async with delivery_rig(replace(QUICK, max_wait_seconds=60.0, recheck_seconds=0.01)) as rig:
         for event_id in ids(5):
             await rig.accept([event_id])
+        rig.clock.advance(50)
+        await rig.give_time()
         assert rig.tiktok.requests == []
+        rig.clock.advance(10)
         await rig.until_empty()
     assert rig.tiktok.groups == [ids(5)]
 
@@ -81,6 +84,8 @@ async def test_a_full_group_does_not_wait() -> None:
     limits = GroupLimits(events_2_0=10)
     async with delivery_rig(replace(QUICK, max_wait_seconds=60.0, limits=limits)) as rig:
         await rig.accept(ids(9))
+        await rig.give_time()
+        assert rig.tiktok.requests == []
         await rig.accept(["e9"])
         await rig.until_empty()
     assert rig.tiktok.groups == [ids(10)]

@@ -29,6 +29,7 @@ async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None
             assert abs(due_ms - rig.clock.now_ms() - delay_seconds * 1000) < 1000
             rig.clock.advance(delay_seconds - 1)
             rig.deliverer.notify("c", 0)
+            await rig.give_time(0.02)
             assert len(rig.tiktok.requests) == number
             rig.clock.advance(1.1)
             rig.deliverer.notify("c", 0)

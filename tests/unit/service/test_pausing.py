@@ -55,7 +55,9 @@ async def test_a_pause_made_while_nothing_ran_holds_from_the_next_start_on() -> 
         await pausing.pause("c", "not yet", "ann")
         await rig.accept(["e1"])
         await rig.deliverer.start()
+        await rig.give_time()
         assert rig.deliverer.status("c").condition == "paused"
+        assert rig.tiktok.requests == []
 
         pausing.deliverer = rig.deliverer
         assert (await pausing.resume("c", "bob")).condition == "healthy"
@@ -71,6 +73,7 @@ async def test_a_running_deliverer_pauses_at_once() -> None:
         status = await pausing.pause("c", "stocktaking", "ann")
         assert (status.condition, status.why, status.by) == ("paused", "stocktaking", "ann")
         await rig.accept(["e1"])
+        await rig.give_time()
         assert await rig.waiting() == 1 and rig.tiktok.requests == []
         with pytest.raises(ConfigurationError):
             await pausing.pause("nobody", "", "ann")
