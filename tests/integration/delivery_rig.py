@@ -315,6 +315,22 @@ async def delivery_rig(policy: DeliveryPolicy = QUICK, *, start: bool = True, ur
         await rig.store.close()
 
 
+def break_store(rig: Rig, method: str, results: Sequence[Exception | None]) -> None:
+    """Let the next calls of a store's method do nothing: each raises the next of `results`, or returns it if None."""
+    intact, left = getattr(rig.store, method), list(results)
+
+    async def broken(*args: object, **kwargs: object) -> object:
+        if not left:
+            return await intact(*args, **kwargs)
+        await asyncio.sleep(0)
+        result = left.pop(0)
+        if result is not None:
+            raise result
+        return None
+
+    setattr(rig.store, method, broken)
+
+
 def payload(event_id: str, wire_form: WireForm = "2.0") -> bytes:
     when = '"event_time":1455236520' if wire_form == "2.0" else '"timestamp":"2016-02-12T00:22:00.490Z"'
     return f'{{"event":"AddToCart",{when},"event_id":"{event_id}"}}'.encode()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids
+from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, break_store, delivery_rig, ids
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
 from tiktok_forwarder.ports import GroupLimits
 
@@ -136,24 +136,11 @@ async def test_an_unknown_connection_is_an_error_of_the_caller() -> None:
             await rig.deliverer.pause("nobody", "why", "ann")
 
 
-def break_store(rig: Rig, method: str, errors: list[Exception]) -> None:
-    """Let the next calls of a store's method fail before they do anything."""
-    intact = getattr(rig.store, method)
-
-    async def broken(*args: object, **kwargs: object) -> object:
-        if errors:
-            raise errors.pop(0)
-        return await intact(*args, **kwargs)
-
-    setattr(rig.store, method, broken)
-
-
 @pytest.mark.parametrize("method", ["lease", "next_due_ms", "settle"])
 async def test_trouble_with_the_store_passes(method: str) -> None:
     """A store that cannot be used for a moment is tried again; no event is sent more often for it."""
     async with delivery_rig() as rig:
-        errors: list[Exception] = [StoreUnavailable("disk full")] * 2
-        break_store(rig, method, errors)
+        break_store(rig, method, [StoreUnavailable("disk full")] * 2)
         await rig.accept(ids(3))
         await rig.until_empty()
     assert rig.tiktok.groups == [ids(3)]
