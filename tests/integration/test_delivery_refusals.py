@@ -107,6 +107,64 @@ async def test_an_index_outside_the_group_names_nobody() -> None:
     assert [letter.event_id for letter in dead] == ["e3"]
 
 
+@pytest.mark.parametrize("size", [1, 8])
+async def test_index_one_beyond_the_group_names_no_event(size: int) -> None:
+    """TikTok's documentation does not say from where it counts; an index that fits no event leads to halving."""
+
+    def judge(received: Received) -> web.Response:
+        if "e0" not in received.event_ids:
+            return answer(0)
+        return answer(40002, f"Invalid value for data.{len(received.event_ids)}.event_id")
+
+    async with delivery_rig() as rig:
+        rig.tiktok.judge = judge
+        await deliver(rig, ids(size))
+        dead = await rig.dead_letters()
+    assert [(letter.event_id, letter.reason) for letter in dead] == [("e0", "refused")]
+    assert await rig.total("delivered") == size - 1
+    assert rig.witness.failures == []
+
+
+@pytest.mark.parametrize("answers", [1, 2, 3, 4, 5])
+async def test_divided_group_stops_when_a_person_pauses_the_connection(answers: int) -> None:
+    """Not one request more leaves, and no event is given up on for a refusal that nobody has confirmed."""
+    async with delivery_rig() as rig:
+
+        async def judge(_: Received) -> web.Response:
+            if len(rig.tiktok.requests) == answers:
+                await rig.deliverer.pause("c", "stocktaking", "ann")
+            return answer(40002, "A parameter is wrong.")
+
+        rig.tiktok.judge = judge
+        await rig.accept(ids(8))
+        await rig.until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.give_time()
+        assert len(rig.tiktok.requests) == answers
+        assert (await rig.waiting(), await rig.leased(), await rig.dead_letters()) == (8, 0, [])
+
+
+async def test_divided_group_keeps_what_was_taken_when_a_person_pauses_the_connection() -> None:
+    """The parts that TikTok has taken are delivered, and what was refused before them is refused."""
+    finder = refuse("e0", "e7")
+
+    async with delivery_rig() as rig:
+
+        async def judge(received: Received) -> web.StreamResponse:
+            reply = finder(received)
+            if received.event_ids == ["e1"]:
+                await rig.deliverer.pause("c", "stocktaking", "ann")
+            assert isinstance(reply, web.StreamResponse)
+            return reply
+
+        rig.tiktok.judge = judge
+        await rig.accept(ids(8))
+        await rig.until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.give_time()
+        dead = await rig.dead_letters()
+        assert [letter.event_id for letter in dead] == ["e0"]
+        assert (await rig.waiting(), await rig.leased(), await rig.total("delivered")) == (6, 0, 1)
+
+
 async def test_a_single_refused_event_is_a_dead_letter() -> None:
     """One refused event on a quiet connection does not wait for others to be judged."""
     async with delivery_rig() as rig:
@@ -140,11 +198,37 @@ async def test_an_envelope_fault_on_a_quiet_connection_gives_its_dead_letters_ba
             await rig.until_requests(number)
         await rig.until_paused()
         assert (await rig.waiting(), await rig.dead_letters()) == (4, [])
+        assert rig.witness.taken_back == 3
         rig.tiktok.judge = lambda _: answer(0)
         await rig.deliverer.resume("c", "ann")
         await rig.until(lambda: rig.witness.outcomes["c", "delivered"] == 3)
         assert await rig.dead_letters() == []
         assert await rig.waiting() == 1  # the last one refused comes after a probe
+
+
+async def test_event_refused_beside_a_success_is_not_taken_back_with_a_later_run() -> None:
+    """TikTok took its neighbor, so the refusal was its own fault, whatever is refused afterward."""
+    async with delivery_rig(replace(QUICK, refusals_before_pause=3)) as rig:
+        rig.tiktok.judge = refuse("bad")
+        await deliver(rig, ["good", "bad"])
+        rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
+        for number, event_id in enumerate(ids(3), start=4):
+            await rig.accept([event_id])
+            await rig.until_requests(number)
+        await rig.until_paused()
+        dead = await rig.dead_letters()
+    assert [letter.event_id for letter in dead] == ["bad"]
+    assert rig.witness.taken_back == 2
+
+
+@pytest.mark.parametrize("size", [1, 19])
+async def test_fewer_refusals_than_twenty_are_dead_letters(size: int) -> None:
+    """So few may each have a fault of their own: they are given up on, and the connection goes on."""
+    async with delivery_rig() as rig:
+        rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
+        await deliver(rig, ids(size))
+        assert rig.deliverer.status("c").condition == "healthy"
+        assert len(await rig.dead_letters()) == size
 
 
 async def test_a_success_between_ends_the_run_of_refusals() -> None:
