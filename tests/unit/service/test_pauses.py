@@ -22,6 +22,8 @@ def pause(since_ms: int) -> Pause:
         (DeliveryState(pause(900), ((100, 200),)), 950, 50),
         (DeliveryState(pause(900), ((100, 200),)), 100, 200),
         (DeliveryState(pause(2000)), 0, 0),
+        (DeliveryState(past=((100, 2000),)), 0, 900),
+        (DeliveryState(past=((1500, 2000),)), 0, 0),
     ],
 )
 def test_paused_time_is_counted_from_a_moment_on(state: DeliveryState, from_ms: int, paused_ms: int) -> None:

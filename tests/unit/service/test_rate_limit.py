@@ -147,6 +147,95 @@ def test_the_full_rate_comes_back() -> None:
     assert all(later <= 2 * earlier for earlier, later in pairwise(rates))
 
 
+@pytest.mark.parametrize(("limit", "lowest"), [(500.0, 1.0), (100.0, 1.0), (0.5, 0.5)])
+def test_repeated_refusals_bring_the_rate_down_to_one_a_second(limit: float, lowest: float) -> None:
+    """Each refusal halves what the one before has left; no limit that TikTok may have is too low to be found."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, limit)
+    rates = []
+    for _ in range(10):
+        rate.refused(1.0, clock.seconds)
+        rates.append(rate.per_second)
+        clock.seconds += 1.0
+    assert all(later <= earlier for earlier, later in pairwise(rates))
+    assert rates[-1] == lowest
+
+
+@pytest.mark.parametrize(
+    ("seconds", "idle_seconds", "learned"), [(1, 0.0, 8.0), (3, 0.0, 8.0), (3, 5.0, 5.0), (1, 5.0, 5.0)]
+)
+def test_refusal_halves_what_was_sent_within_the_last_second(seconds: int, idle_seconds: float, learned: float) -> None:
+    """What was sent before, or how long sending has gone on, says nothing about the limit that was met."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 500.0)
+    for _ in range(seconds * 16):
+        assert rate.try_take()
+        clock.seconds += 0.0625
+    clock.seconds += idle_seconds
+    rate.refused(1.0, clock.seconds)
+    assert rate.per_second == learned
+
+
+def test_rate_comes_back_quickly_to_just_under_the_refusal_and_then_creeps() -> None:
+    """Nine tenths return within a second; the last tenth takes twenty, so that few requests are refused again."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 500.0)
+    rate.refused(1.0, clock.seconds)
+    clock.seconds += 1.0
+    rates = []
+    for seconds in (0.0, 0.4, 0.5, 10.0, 10.0):
+        clock.seconds += seconds
+        rates.append(round(rate.per_second, 6))
+    assert rates == [5.0, 7.0, 9.0, 9.5, 10.0]
+
+
+def test_rate_beyond_the_refusal_grows_by_a_twentieth_a_second() -> None:
+    """An hour without a request is no proof that TikTok takes more, so it counts as one second."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 500.0)
+    rate.refused(1.0, clock.seconds)
+    clock.seconds += 2.0
+    while rate.per_second < 10.5:
+        clock.seconds += 1.0
+    known = rate.per_second
+    clock.seconds += 0.5
+    assert rate.per_second == pytest.approx(known * 1.025)
+    clock.seconds += 3600.0
+    assert rate.per_second == pytest.approx(known * 1.025 * 1.05)
+
+
+@pytest.mark.parametrize(("limit", "after"), [(500.0, 0.5), (500.0, 2.0), (1.0, 0.5)])
+def test_refused_rate_is_slowed_while_it_waits_and_while_it_is_low(limit: float, after: float) -> None:
+    """People are told either way: that nothing leaves for a moment, and that less leaves than is set."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, limit)
+    assert not rate.is_slowed
+    rate.refused(1.0, clock.seconds)
+    clock.seconds += after
+    assert rate.is_slowed
+
+
+def test_rate_starts_without_a_burst_after_a_refusal() -> None:
+    """Turns saved up before would all leave in the moment in which the wait ends."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 100.0)
+    rate.refused(1.0, clock.seconds)
+    clock.seconds += 1.0
+    assert not rate.try_take()
+    clock.seconds += 0.2
+    assert [rate.try_take(), rate.try_take()] == [True, False]
+
+
+def test_unused_turns_are_not_saved_beyond_a_burst() -> None:
+    """However many are given back, no more leave at once than in a tenth of a second."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 100.0)
+    for _ in range(50):
+        rate.give_back()
+    clock.seconds += 60.0
+    assert sum(rate.try_take() for _ in range(100)) == 10
+
+
 async def test_turns_are_given_in_the_order_of_asking() -> None:
     """Whoever asks first is served first, so that no connection starves another with the same token."""
     clock = SimulatedTime()
