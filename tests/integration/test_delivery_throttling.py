@@ -10,11 +10,10 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, take_all
 from tiktok_forwarder.ports import GroupLimits, Lease
 
-pytestmark = pytest.mark.slow
-
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -42,6 +41,7 @@ async def test_nothing_is_sent_before_retry_after(refusal: object) -> None:
     assert ("c", "throttled") in rig.witness.changes
 
 
+@pytest.mark.slow
 async def test_our_own_limit_is_kept() -> None:
     """No more requests a second are made than set, whatever the backlog."""
     async with delivery_rig(replace(QUICK, limits=SINGLES, requests_per_second=50.0)) as rig:
@@ -53,6 +53,7 @@ async def test_our_own_limit_is_kept() -> None:
     assert rig.deliverer.status("c").condition == "healthy"
 
 
+@pytest.mark.slow
 async def test_connections_with_one_token_share_its_limit() -> None:
     """The limit is the token's: two connections with it are no faster than one."""
     async with delivery_rig(replace(QUICK, limits=SINGLES, requests_per_second=50.0), start=False) as rig:
@@ -68,6 +69,7 @@ async def test_connections_with_one_token_share_its_limit() -> None:
     assert seconds > 0.5
 
 
+@pytest.mark.slow
 async def test_a_token_that_is_throttled_is_so_for_all_its_connections() -> None:
     """A refusal that one connection gets slows the others with the same token, and nobody else."""
     async with delivery_rig(PATIENT, start=False) as rig:
@@ -89,6 +91,7 @@ async def test_a_token_that_is_throttled_is_so_for_all_its_connections() -> None
     assert to_c.at - throttled_at < 0.5
 
 
+@pytest.mark.slow
 async def test_a_refusal_that_comes_while_leasing_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events leased just before another connection was throttled are given back, not sent."""
     async with delivery_rig(PATIENT, start=False) as rig:
@@ -127,7 +130,7 @@ async def test_a_pixel_that_is_throttled_slows_no_other() -> None:
         started = time.monotonic()
         await rig.accept(ids(1), "b")
         await rig.until_empty("b")
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 0.9
         assert rig.deliverer.status("b").condition == "healthy"
 
 
