@@ -1,13 +1,19 @@
 """Every verdict from end to end: stored events, a real request, and what becomes of the events."""
 
 import json
+import math
 
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
+from tests.golden.cases import connection_of
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, payload
-from tiktok_forwarder.domain.outcome import Answer
+from tests.strict_json import read_strictly
+from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, Members, batch_of, order, purchase
+from tiktok_forwarder.domain.outcome import Answer, Mapped, WireForm
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.ports import GroupLimits
 
 
@@ -184,10 +190,87 @@ async def test_a_request_that_tiktok_fails_on_is_given_up_after_five_attempts() 
 
 
 async def test_requests_are_strict_json() -> None:
-    """What leaves can be read by any JSON decoder."""
+    """What leaves can be read by any JSON decoder, in either wire form and with a test event code."""
+    async with delivery_rig(start=False) as rig:
+        rig.connections.add("t", test_event_code='TEST"1')
+        await rig.deliverer.start()
+        for connection_id in ("c", "t"):
+            await rig.accept(ids(3), connection_id)
+            await rig.accept(ids(3, "b"), connection_id, wire_form="1.0")
+            await rig.until_empty(connection_id)
+    events = [read_strictly(request.body) for request in rig.tiktok.requests]
+    assert len(events) == 2 + 1 + 3
+
+
+# --- payloads that the mapping makes of extreme numbers --------------------------------------------------------------
+
+EXTREME_NUMBERS: list[object] = [
+    1.7976931348623157e308,
+    5e-324,
+    -0.0,
+    1e22,
+    123456789.123456789,
+    2**53 + 1,
+    2**63,
+    10**30,
+    10**400,
+    math.nan,
+    math.inf,
+    -math.inf,
+    "NaN",
+    "-Infinity",
+    "1e308",
+    "1e999",
+    "0x10",
+    "\u0661\u0662",
+]
+
+
+def custom_mapping(event: str, event_name: str, *properties: str) -> Members:
+    """A mapping that fills these properties from the attribute `number`."""
+    sources = {name: {"attribute": "number"} for name in properties}
+    return {"event": event, "event_type": "custom_event", "event_name": event_name, "properties": sources}
+
+
+CUSTOM_MAPPINGS = [
+    custom_mapping("Search", "look", "query", "description"),
+    custom_mapping("Subscribe", "look", "value"),
+    custom_mapping("AddToCart", "look", "price", "quantity", "content_id"),
+]
+
+
+def events_with(number: object) -> list[Members]:
+    """Events with this number wherever a sender may put one."""
+    product = {"id": number, "name": number, "price": number, "quantity": number, "total_product_amount": number}
+    largest = {"price": 1e308, "quantity": 1e308}
+    attributes = {"custom_attributes": {"number": number}, "custom_flags": {"TikTok.URL": URL}}
+    return [
+        order(total_amount=number, transaction_id=number, products=[product] * 2),
+        order(products=[{"id": "a", "price": number, "quantity": 3}, largest, largest]),
+        purchase(timestamp_unixtime_ms=number),
+        {"event_type": "custom_event", "data": {"event_name": "look", **attributes}},
+    ]
+
+
+def extreme_payloads(events_api: WireForm) -> dict[str, bytes]:
+    """What the mapping makes of extreme numbers in a body as senders write it, by made-up event IDs."""
+    body = json.dumps(batch_of(*(event for number in EXTREME_NUMBERS for event in events_with(number)))).encode()
+    (batch,) = parse_body(body, Bounds())
+    connection = connection_of({"events_api": events_api, "custom_mappings": CUSTOM_MAPPINGS})
+    outcomes = Mapper(connection).map_batch(batch, RECEIVED_AT_MS)
+    payloads = [outcome.payload for outcome in outcomes if isinstance(outcome, Mapped)]
+    return {f"m{number}": payload for number, payload in enumerate(payloads)}
+
+
+@pytest.mark.parametrize("wire_form", ["1.0", "2.0"])
+async def test_requests_with_extreme_numbers_are_strict_json(wire_form: WireForm) -> None:
+    """One number that a JSON reader refuses, or a null in its place, would cost all events of its request."""
+    payloads = extreme_payloads(wire_form)
     async with delivery_rig() as rig:
-        await rig.accept(ids(3))
-        await rig.accept(ids(3, "b"), wire_form="1.0")
+        await rig.accept_payloads(payloads, wire_form=wire_form)
         await rig.until_empty()
-    for request in rig.tiktok.requests:
-        json.loads(request.body)
+    assert not any(b"null" in request.body for request in rig.tiktok.requests)
+    requests = [read_strictly(request.body) for request in rig.tiktok.requests]
+    events = [event for request in requests for event in request["data" if wire_form == "2.0" else "batch"]]
+    assert len(events) == len(payloads) > 5 * len(EXTREME_NUMBERS)
+    assert {event["event"] for event in events} == {"PlaceAnOrder", "Search", "Subscribe", "AddToCart"}

@@ -141,7 +141,9 @@ def add_content_summary(properties: Properties, content_type: str, *, is_2_0: bo
         if content.quantity is None:
             return
         num_items += content.quantity
-    properties.num_items = num_items
+    # Two quantities near the largest double add up to infinity, which JSON can only write as null.
+    if num_items < math.inf:
+        properties.num_items = num_items
 
 
 def content_ids(contents: Sequence[Content]) -> list[str] | None:
