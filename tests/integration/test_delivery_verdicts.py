@@ -49,6 +49,20 @@ async def test_1_0_events_leave_in_batches_of_50() -> None:
     assert sorted(rig.tiktok.event_ids) == sorted(ids(120))
 
 
+@pytest.mark.parametrize(("size", "groups"), [(1_048_576, [1, 4]), (1_048_577, [2, 3])])
+async def test_group_holds_at_most_four_mebibytes_of_events(size: int, groups: list[int]) -> None:
+    """Large events leave in smaller groups, so that no request is refused for its size."""
+    payloads = {event_id: payload(event_id)[:-1] for event_id in ids(5)}
+    filled = {
+        event_id: start + b',"x":"' + b"x" * (size - len(start) - 8) + b'"}' for event_id, start in payloads.items()
+    }
+    assert {len(each) for each in filled.values()} == {size}
+    async with delivery_rig() as rig:
+        await rig.accept_payloads(filled)
+        await rig.until_empty()
+    assert sorted(map(len, rig.tiktok.groups)) == groups
+
+
 async def test_1_0_test_events_leave_one_by_one() -> None:
     """With a test event code, 1.0 events are no batch."""
     async with delivery_rig(start=False) as rig:

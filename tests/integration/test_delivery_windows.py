@@ -36,6 +36,28 @@ async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None
             await rig.until_requests(number + 1)
 
 
+async def test_retries_are_spread_by_a_fifth_to_either_side() -> None:
+    """Events that failed in one moment, of many connections perhaps, must not all come back in one."""
+    singles = replace(QUICK.limits, events_2_0=1)
+    async with delivery_rig(replace(QUICK, retry=RetryPolicy(), limits=singles)) as rig:
+        rig.tiktok.judge = lambda _: answer(50000)
+        began_ms = rig.clock.now_ms()
+        await rig.accept(ids(40))
+        await retries(rig, 40)
+        ended_ms = rig.clock.now_ms()
+        first_ms = await rig.store.next_due_ms("c", ended_ms)
+        assert first_ms is not None
+        assert began_ms + 8000 <= first_ms < ended_ms + 9900
+        all_due = replace(QUICK.limits, events_2_0=1000)
+        lease = await rig.store.lease("c", all_due, ended_ms + 12_000, 60)
+        assert lease is not None
+        assert len(lease.events) == 40
+        await rig.store.release(lease)
+        some = await rig.store.lease("c", all_due, began_ms + 10_100, 60)
+        assert some is not None
+        assert len(some.events) < 40
+
+
 async def test_an_event_is_given_up_after_24_hours_of_trying() -> None:
     """The attempt that fails 24 hours after the first one is the last, and the dead letter counts them all."""
     async with delivery_rig(REAL_SCHEDULE) as rig:

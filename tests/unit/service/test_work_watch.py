@@ -5,6 +5,7 @@ import time
 
 from msgspec.structs import replace
 
+from tests.unit.service.parts import SetClock
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.ports import Arrivals, GroupLimits, Lease, NewEvent
@@ -52,6 +53,18 @@ async def test_few_events_wait_for_more() -> None:
     await asyncio.sleep(0.1)
     await queue.add(1)
     assert 0.0 < await queue.ready_after() < 0.2
+
+
+async def test_group_waits_for_more_events_for_one_second_by_default() -> None:
+    """People who watch their first event arrive wait no longer than that."""
+    clock, store = SetClock(), MemoryStore()
+    watch = WorkWatch(store, clock, DeliveryPolicy(), "c", LIMITS)
+    await store.append(Arrivals([NewEvent("c", 1, "2.0", "x", "e1", b"{}", ())], {}, 0))
+    watch.notify(1)
+    clock.time_ms += 990
+    assert not await watch.group_is_ready()
+    clock.time_ms += 10
+    assert await watch.group_is_ready()
 
 
 async def test_events_that_were_there_before_do_not_wait() -> None:
