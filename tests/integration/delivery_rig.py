@@ -331,6 +331,20 @@ def break_store(rig: Rig, method: str, results: Sequence[Exception | None]) -> N
     setattr(rig.store, method, broken)
 
 
+def watch_calls(rig: Rig, method: str, before: Callable[[], Awaitable[None]] | None = None) -> list[float]:
+    """The times at which a store's method is called; `before` runs in each call, ahead of the method itself."""
+    intact, calls = getattr(rig.store, method), list[float]()
+
+    async def watched(*args: Any) -> Any:
+        calls.append(time.monotonic())
+        if before is not None:
+            await before()
+        return await intact(*args)
+
+    setattr(rig.store, method, watched)
+    return calls
+
+
 def payload(event_id: str, wire_form: WireForm = "2.0") -> bytes:
     when = '"event_time":1455236520' if wire_form == "2.0" else '"timestamp":"2016-02-12T00:22:00.490Z"'
     return f'{{"event":"AddToCart",{when},"event_id":"{event_id}"}}'.encode()

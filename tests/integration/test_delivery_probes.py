@@ -7,7 +7,17 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from tests.integration.delivery_rig import PATIENT, Received, Rig, answer, delivery_rig, ids, refuse_token, take_all
+from tests.integration.delivery_rig import (
+    PATIENT,
+    Received,
+    Rig,
+    answer,
+    delivery_rig,
+    ids,
+    refuse_token,
+    take_all,
+    watch_calls,
+)
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.ports import Lease
 
@@ -132,6 +142,20 @@ async def test_event_that_a_probe_was_not_answered_about_is_not_sent_after_48_ho
         (dead,) = await rig.dead_letters()
     assert (dead.reason, dead.event_id) == ("unconfirmed", "e0")
     assert len(rig.tiktok.requests) == 2
+
+
+async def test_manually_paused_connection_is_not_probed() -> None:
+    """Whatever time passes and whatever arrives, its events are not even leased until a person resumes it."""
+    async with delivery_rig(PATIENT) as rig:
+        await rig.refuse_until_paused()
+        await rig.deliverer.pause("c", "stocktaking", "ann")
+        leases = watch_calls(rig, "lease")
+        for _ in range(3):
+            rig.clock.advance(PROBE_SECONDS + 1)
+            await rig.accept([f"at {rig.clock.now_ms()}"])
+            await rig.give_time()
+        assert leases == []
+        assert await rig.waiting() == 6
 
 
 async def test_manual_pause_holds_when_a_probe_is_on_its_way() -> None:
