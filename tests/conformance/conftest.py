@@ -1,5 +1,5 @@
 """Fixtures of the suite that every store passes."""
 
-from tests.conformance.rig import rig
+from tests.conformance.rig import rig, small_rig
 
-__all__ = ["rig"]
+__all__ = ["rig", "small_rig"]

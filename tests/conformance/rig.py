@@ -1,6 +1,8 @@
 """Stores under test and events for them: one suite for every store, so that each keeps the same promises."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import pytest
 
 from tiktok_forwarder.adapters.memory_store import MemoryStore
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.sqlite_transaction import StoreState
 from tiktok_forwarder.domain.outcome import WireForm
-from tiktok_forwarder.ports import Arrivals, GroupLimits, Lease, NewEvent
+from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits, Lease, NewEvent, QueueCounts
 
 T0 = 1_735_689_600_000
 HOUR = 3_600_000
 LIMITS = GroupLimits()
+NOTHING = QueueCounts(0, 0, 0, None, 0)
 
 
 class HandClock:
@@ -29,16 +33,17 @@ class HandClock:
 class Rig:
     """A store of one kind, which can be closed and opened again where it is durable."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, *, max_bytes: int = 64 * 1024 * 1024, max_events: int = 20_000) -> None:
         self.kind = kind
         self.clock = HandClock()
         self._file = folder / "events.db"
+        self._max_bytes, self._max_events = max_bytes, max_events
         self.store: Any = self._open()
 
     def _open(self) -> Any:
         if self.kind == "sqlite":
-            return SqliteStore.open(self._file, max_bytes=64 * 1024 * 1024, monotonic=self.clock)
-        return MemoryStore(max_events=20_000, monotonic=self.clock)
+            return SqliteStore.open(self._file, max_bytes=self._max_bytes, monotonic=self.clock)
+        return MemoryStore(self._max_events, monotonic=self.clock)
 
     @property
     def is_durable(self) -> bool:
@@ -70,17 +75,64 @@ class Rig:
         await self.store.release(lease)
         return [event.event_id for event in lease.events]
 
+    async def held(self, connection: str = "a") -> tuple[list[str], list[str]]:
+        """The IDs of a connection's waiting events and of its dead letters, found one by one, oldest first.
+
+        Every lease ends. What the store counts must agree with what is found.
+        """
+        self.clock.seconds += 3600
+        leases = []
+        while (lease := await self.lease(connection, T0 + 24 * HOUR)) is not None:
+            leases.append(lease)
+        waiting = sorted((event for lease in leases for event in lease.events), key=lambda event: event.event_no)
+        dead = await self.store.dead_letters(DeadLetterFilter(connection_id=connection), limit=10_000)
+        assert (await self.store.counts()).get(connection, NOTHING) == QueueCounts(
+            waiting=len(waiting),
+            leased=len(waiting),
+            dead_letters=len(dead),
+            oldest_accepted_at_ms=min((event.accepted_at_ms for event in waiting), default=None),
+            waiting_bytes=sum(len(event.payload) for event in waiting),
+        )
+        for lease in leases:
+            await self.store.release(lease)
+        await self.books(connection)
+        return [event.event_id for event in waiting], [letter.event_id for letter in dead]
+
+    async def together(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Do these at the same time; return what each gives or raises."""
+        return await together(self.store, *works)
+
     async def books(self, connection: str = "a") -> dict[str, int]:
-        """Totals of a connection, dropped ones summed; they must balance with what waits."""
+        """Totals of a connection, dropped ones summed; they must balance with what waits and what is dead."""
         rows = [row for row in await self.store.totals() if row.connection_id == connection]
         totals: dict[str, int] = {}
         for row in rows:
             totals[row.counter] = totals.get(row.counter, 0) + row.count
-        counts = (await self.store.counts()).get(connection)
-        totals["waiting"] = counts.waiting if counts is not None else 0
+        counts = (await self.store.counts()).get(connection, NOTHING)
+        totals["waiting"] = counts.waiting
         parts = ("waiting", "delivered", "dead_lettered", "dropped", "erased")
         assert totals.get("accepted", 0) == sum(totals.get(part, 0) for part in parts)
+        assert counts.dead_letters == totals.get("dead_lettered", 0) - totals.get("discarded", 0)
         return totals
+
+
+async def together(store: Any, *works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Hold up SQLite's thread until all of these wait for it, so that they share a transaction as far as one goes."""
+    if not isinstance(store, SqliteStore):
+        return await asyncio.gather(*works, return_exceptions=True)
+    is_held_up, may_go_on = threading.Event(), threading.Event()
+
+    def hold_up(_: StoreState) -> None:
+        is_held_up.set()
+        may_go_on.wait(10)
+
+    holding = asyncio.create_task(store._writer.look(hold_up))
+    await asyncio.to_thread(is_held_up.wait, 10)
+    tasks = [asyncio.create_task(work) for work in works]
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await holding
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def event(
@@ -98,5 +150,13 @@ def event(
 @pytest.fixture(params=["memory", "sqlite"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(request.param, tmp_path)
+    yield made
+    await made.store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def small_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A store of which one connection may hold 500 events, in SQLite such of 1,600 bytes each."""
+    made = Rig(request.param, tmp_path, max_bytes=2_500_000, max_events=1000)
     yield made
     await made.store.close()
