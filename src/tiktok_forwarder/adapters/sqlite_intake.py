@@ -58,8 +58,7 @@ def _store_all(transaction: Transaction, requests: list[_Request]) -> None:
 def _turn_memory(transaction: Transaction, now_ms: int) -> None:
     seen = transaction.state.seen
     if seen.turn_is_over(now_ms):
-        transaction.on_rollback(seen.reload)
-        seen.begin_turn(now_ms)
+        transaction.on_rollback(seen.begin_turn(now_ms))
 
 
 class _Intake:

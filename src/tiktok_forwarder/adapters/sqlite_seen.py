@@ -1,6 +1,7 @@
 """What was taken within 48 hours: rotating tables of 128-bit keys, so that forgetting is emptying a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -31,23 +32,20 @@ class SeenEvents:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._generations: list[tuple[int, int]] = []
-        self.reload()
-
-    def reload(self) -> None:
-        """Read anew which generations there are."""
-        self._generations = rows(self._connection, "seen_generations")
+        self._generations: list[tuple[int, int]] = rows(connection, "seen_generations")
 
     def turn_is_over(self, now_ms: int) -> bool:
         return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
 
-    def begin_turn(self, now_ms: int) -> None:
-        """Inside a transaction; `reload` after a rollback."""
+    def begin_turn(self, now_ms: int) -> Callable[[], None]:
+        """Inside a transaction. Returns what undoes that in memory, for a rollback."""
+        before = self._generations
         generation = self._generations[-1][0] + 1 if self._generations else 0
         run(self._connection, f"empty_seen_{generation % SEEN_SLOTS}")
         run(self._connection, "end_generation", (generation - SEEN_SLOTS,))
         run(self._connection, "begin_generation", (generation, now_ms))
-        self.reload()
+        self._generations = rows(self._connection, "seen_generations")
+        return partial(setattr, self, "_generations", before)
 
     def repeats(self, keys: Sequence[tuple[bytes, int]]) -> set[bytes]:
         """Those of the keys that were taken within the window before the time beside them, `_ms`."""

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.rig import HOUR, T0, event
+from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.adapters.sqlite_file import open_reader
 from tiktok_forwarder.adapters.sqlite_seen import event_key
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.sqlite_transaction import Transaction
 from tiktok_forwarder.ports import Arrivals
 from tiktok_forwarder.sql import SEEN_SLOTS
 
@@ -34,6 +35,22 @@ async def test_window_is_exact_whatever_the_turns(tmp_path: Path, step_hours: in
         if hours in range(100, 100 + step_hours):
             await store.close()
             store = _open(tmp_path)
+    await store.close()
+
+
+async def test_turn_begun_in_an_undone_transaction_is_begun_again(tmp_path: Path) -> None:
+    """What is taken afterwards is still known after a restart, when memory follows what the file says."""
+    store = _open(tmp_path)
+    assert await _admissions(store, ["e0"], 0) == ["stored"]
+
+    def fault(_: Transaction) -> None:
+        raise ZeroDivisionError
+
+    appended, failed = await together(store, _admissions(store, ["e13"], 13), store._writer.write(fault))
+    assert (appended, type(failed)) == (["stored"], ZeroDivisionError)
+    await store.close()
+    store = _open(tmp_path)
+    assert await _admissions(store, ["e0", "e13"], 14) == ["duplicate"] * 2
     await store.close()
 
 
