@@ -1,15 +1,17 @@
 """A store without room refuses new events and nothing else, and mends by itself."""
 
+import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.rig import HOUR, T0, event
-from tiktok_forwarder.adapters.sqlite_limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
+from tests.conformance.rig import HOUR, T0, event, together
+from tiktok_forwarder.adapters.sqlite_limits import derived_max_bytes, store_limits
 from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.adapters.sqlite_transaction import StoreState, Transaction
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
 from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits
@@ -29,6 +31,14 @@ async def _fill(store: SqliteStore) -> int:
                 )
                 taken += admissions.count("stored")
     return taken
+
+
+async def _used_bytes(store: SqliteStore) -> int:
+    return await store._writer.look(StoreState.used_bytes)
+
+
+async def _append_sized(store: SqliteStore, event_id: str, payload_bytes: int) -> Sequence[str]:
+    return await store.append(Arrivals([event(event_id, payload=b"x" * payload_bytes)], {}, T0))
 
 
 async def _books_balance(store: SqliteStore) -> None:
@@ -61,6 +71,24 @@ async def test_full_store_still_keeps_every_outcome(tmp_path: Path) -> None:
     assert await store.troubles() == []
     assert await store.append(Arrivals([event("more")], {}, T0)) == ["stored"]
     await _books_balance(store)
+    await store.close()
+
+
+@pytest.mark.parametrize("excess_bytes", [0, 1])
+async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, excess_bytes: int) -> None:
+    """New events may fill it to the byte, with 400 reckoned for each row; the last fifth is kept for deliveries."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=1_500_000)
+    room_bytes = 1_200_000 - await _used_bytes(store)
+    # One transaction: what an earlier request of it has taken is no room for a later one.
+    answers = await together(
+        store,
+        _append_sized(store, "1", 29_600),
+        _append_sized(store, "2", 29_600),
+        # A connection may hold half of it.
+        store.append(Arrivals([event("3", "b", payload=b"x" * (room_bytes - 60_400 + excess_bytes))], {}, T0)),
+    )
+    assert answers[:2] == [["stored"], ["stored"]]
+    assert isinstance(answers[2], StoreFull) == bool(excess_bytes)
     await store.close()
 
 
@@ -104,11 +132,11 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
     assert lease is not None
     delivered = {each.event_no: Delivered() for each in lease.events}
     with _no_file_larger_than(1000):
-        with pytest.raises(StoreFull):
-            await store.append(Arrivals([event("late")], {}, T0))
         # The memory of repeats would begin a new turn here.
         with pytest.raises(StoreFull):
             await store.append(Arrivals([event("later")], {}, T0 + 13 * HOUR))
+        with pytest.raises(StoreFull):
+            await store.append(Arrivals([event("late")], {}, T0))
         with pytest.raises(StoreUnavailable):
             await store.settle(lease, delivered, T0)
         with pytest.raises(StoreUnavailable):
@@ -129,17 +157,97 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
     await reopened.close()
 
 
+def _small_files_only(file: Path) -> AbstractContextManager[None]:
+    """A disk on which the database may grow to the size of its log, but the log no further; the reserve has no room."""
+    return _no_file_larger_than(file.with_name("events.db-wal").stat().st_size)
+
+
+async def _used_store(file: Path) -> SqliteStore:
+    """With a log that is larger than the database."""
+    store = SqliteStore.open(file, max_bytes=50_000_000)
+    for n in range(40):
+        await store.append(Arrivals([event(f"{n}")], {}, T0))
+    return store
+
+
+async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path: Path) -> None:
+    """The first delivery that meets the full disk is kept already; senders wait until there is room for the reserve."""
+    file, reserve = tmp_path / "events.db", tmp_path / "events.reserve"
+    store = await _used_store(file)
+    assert reserve.stat().st_size == 6_242_304
+    first, second = [await store.lease("a", GroupLimits(events_2_0=20), T0, 60) for _ in range(2)]
+    assert first is not None and second is not None
+    with _small_files_only(file):
+        settling = [
+            store.settle(each, {no.event_no: Delivered() for no in each.events}, T0) for each in (first, second)
+        ]
+        assert await together(store, *settling) == [None, None]
+        assert not reserve.exists()
+        assert await store.troubles() == ["full"]
+        with pytest.raises(StoreFull):
+            await store.append(Arrivals([event("new")], {}, T0))
+        assert await store.append(Arrivals([], {("a", "missing_ip"): 1}, T0)) == []
+    assert await store.troubles() == []
+    assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
+    assert reserve.stat().st_size == 6_242_304
+    assert (await store.counts())["a"].waiting == 1
+    await _books_balance(store)
+    await store.close()
+    assert not reserve.exists()
+
+
+async def test_store_without_its_reserve_is_full_from_the_start(tmp_path: Path) -> None:
+    """Where the disk has no room for the reserve, no event is taken that could not be delivered later."""
+    file = tmp_path / "events.db"
+    await (await _used_store(file)).close()
+    with _no_file_larger_than(1_000_000):
+        store = SqliteStore.open(file, max_bytes=50_000_000)
+        assert await store.troubles() == ["full"]
+        with pytest.raises(StoreFull):
+            await store.append(Arrivals([event("new")], {}, T0))
+        lease = await store.lease("a", GroupLimits(), T0, 60)
+        assert lease is not None
+        await store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
+    assert await store.troubles() == []
+    assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
+    await store.close()
+
+
+async def test_fault_of_the_program_keeps_the_reserve(tmp_path: Path) -> None:
+    """Only an error of the disk gives it up; what makes no room must not cost new events."""
+
+    def fault(_: Transaction) -> None:
+        raise ZeroDivisionError
+
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
+    with pytest.raises(ZeroDivisionError):
+        await store._writer.write(fault)
+    assert (tmp_path / "events.reserve").exists()
+    await store.close()
+
+
 def test_small_disk_has_a_small_log() -> None:
     """What the log and one transaction may take fits beside the database on a disk of 16 MB."""
     limits = store_limits(12_800_000, 0.2)
     assert (limits.checkpoint_pages + limits.transaction_bytes // 8192) * 8192 < 16_000_000 - 12_800_000
     assert limits.append_bytes == 10_240_000
-    assert store_limits(64 * 1024**3, 0.2).checkpoint_pages == 4000
+
+
+def test_large_store_has_a_bounded_log() -> None:
+    """A larger log would only make restarts slow, and a larger transaction the answers of its requests."""
+    limits = store_limits(64 * 1024**3, 0.2)
+    assert (limits.checkpoint_pages, limits.transaction_bytes) == (4000, 8_388_608)
 
 
 def test_size_follows_from_the_free_space(tmp_path: Path) -> None:
-    """A share of it, with what the file holds already, and never more than 64 GiB."""
-    assert SMALLEST_STORE_BYTES < derived_max_bytes(tmp_path / "events.db") <= 64 * 1024**3
+    """A store may use four fifths of it, with what the file holds already, and never more than 64 GiB."""
+    file = tmp_path / "events.db"
+    space = os.statvfs(tmp_path)
+    free = 0.8 * space.f_bavail * space.f_frsize
+    assert derived_max_bytes(file) == pytest.approx(min(68_719_476_736, free), rel=0.1)
+    with file.open("wb") as content:
+        content.truncate(10**9)
+    assert derived_max_bytes(file) == pytest.approx(min(68_719_476_736, free + 10**9), rel=0.1)
 
 
 def test_store_too_small_to_work_is_refused(tmp_path: Path) -> None:
