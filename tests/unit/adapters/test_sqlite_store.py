@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.conformance.rig import T0, event
+from tests.conformance.rig import T0, event, together
 from tiktok_forwarder.adapters import sqlite_file, sqlite_writer
 from tiktok_forwarder.adapters.sqlite_file import open_reader, open_writer
 from tiktok_forwarder.adapters.sqlite_limits import store_limits
@@ -30,6 +30,13 @@ async def _filled(file: Path, events: int = 3) -> None:
     await store.close()
 
 
+def _spoil(file: Path) -> bytes:
+    """Damage all pages but the first two; return what the file held."""
+    content = file.read_bytes()
+    file.write_bytes(content[: 8192 * 2] + bytes(each ^ 0xFF for each in content[8192 * 2 :]))
+    return content
+
+
 @pytest.mark.parametrize("opened", ["new", "again", "beside"])
 async def test_every_connection_is_durable(tmp_path: Path, opened: str) -> None:
     """WAL with a sync at each commit, erased rows overwritten, a current SQLite, a file for its owner alone."""
@@ -40,7 +47,7 @@ async def test_every_connection_is_durable(tmp_path: Path, opened: str) -> None:
     connection = open_reader(file) if opened == "beside" else open_writer(file, limits)
     pragma = connection.pragma
     assert (pragma("journal_mode"), pragma("synchronous"), pragma("secure_delete")) == ("wal", 2, 1)
-    assert pragma("page_size") == 8192
+    assert (pragma("page_size"), pragma("busy_timeout")) == (8192, 5000)
     if opened != "beside":
         assert pragma("max_page_count") * 8192 <= 10_000_000
         assert pragma("wal_autocheckpoint") == limits.checkpoint_pages < 4000
@@ -197,8 +204,7 @@ async def test_damage_stops_every_change_until_the_file_is_sound(
     file = tmp_path / "events.db"
     await _filled(file, 300)
     store = SqliteStore.open(file)
-    content = file.read_bytes()
-    file.write_bytes(content[: 8192 * 2] + bytes(each ^ 0xFF for each in content[8192 * 2 :]))
+    content = _spoil(file)
     with pytest.raises(StoreUnavailable):
         await store.erase([1], T0)
     for _ in range(2):
@@ -215,6 +221,24 @@ async def test_damage_stops_every_change_until_the_file_is_sound(
     await store.close()
 
 
+async def test_damaged_database_is_left_alone_between_two_checks(tmp_path: Path) -> None:
+    """A check reads the whole file, so there is one in five seconds; until one finds it sound nothing is written."""
+    file = tmp_path / "events.db"
+    await _filled(file, 300)
+    store = SqliteStore.open(file)
+    content = _spoil(file)
+    with pytest.raises(StoreUnavailable):
+        await store.erase([1], T0)
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        await store.append(Arrivals([event("new")], {}, T0))
+    file.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        await store.append(Arrivals([event("new")], {}, T0))
+    store._writer._check_again_at -= 5
+    assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
+    await store.close()
+
+
 async def test_one_change_at_fault_spoils_no_other_of_its_transaction(tmp_path: Path) -> None:
     """Whatever shares a transaction with it is done all the same, once, and memory agrees with the file."""
     store = SqliteStore.open(tmp_path / "events.db")
@@ -227,15 +251,13 @@ async def test_one_change_at_fault_spoils_no_other_of_its_transaction(tmp_path: 
         transaction.run("remove_document", ("connection", "x"))
         raise ZeroDivisionError
 
-    # The first keeps the thread busy until the others wait together.
-    _, first, settled, failed, none, last = await asyncio.gather(
-        store._writer.look(lambda _: sum(range(2_000_000))),
+    first, settled, failed, none, last = await together(
+        store,
         store.append(Arrivals([event("3")], {("a", "missing_ip"): 1}, T0)),
         store.settle(lease, settlements, T0),
         store._writer.write(fault),
         store.dead_letter_all("b", "connection_deleted", T0),
         store.append(Arrivals([event("4"), event("3")], {}, T0)),
-        return_exceptions=True,
     )
     assert (first, settled, none, last) == (["stored"], None, 0, ["stored", "duplicate"])
     assert isinstance(failed, ZeroDivisionError)
@@ -270,10 +292,9 @@ async def test_erased_events_leave_no_trace_in_the_files(tmp_path: Path) -> None
 async def test_requests_that_share_a_transaction_get_their_own_answers(tmp_path: Path) -> None:
     """Each event is stored once, whichever request brought it first; numbers of events are no powers of two."""
     store = SqliteStore.open(tmp_path / "events.db")
-    slow = store._writer.look(lambda _: sum(range(2_000_000)))
     names = [[str(n) for n in range(77)], ["76", "77", "77"], [], ["5", "78"]]
     requests = [store.append(Arrivals([event(name) for name in each], {("a", "sampled_out"): 1}, T0)) for each in names]
-    _, *answers = await asyncio.gather(slow, *requests)
+    answers = await together(store, *requests)
     assert answers == [["stored"] * 77, ["duplicate", "stored", "duplicate"], [], ["duplicate", "stored"]]
     totals = {row.counter: row.count for row in await store.totals()}
     assert totals == {"accepted": 79 + 4, "dropped": 4, "duplicate": 3}
@@ -286,10 +307,9 @@ async def test_requests_that_share_a_transaction_get_their_own_answers(tmp_path:
 async def test_an_event_that_no_row_can_hold_costs_only_its_request(tmp_path: Path) -> None:
     """The others of its transaction are stored."""
     store = SqliteStore.open(tmp_path / "events.db")
-    slow = store._writer.look(lambda _: sum(range(2_000_000)))
     names = ["PlaceAnOrder", "\ud800", "AddToCart"]
     requests = [store.append(Arrivals([event("1", name=name)], {}, T0)) for name in names]
-    _, first, unfit, second = await asyncio.gather(slow, *requests, return_exceptions=True)
+    first, unfit, second = await together(store, *requests)
     assert (first, type(unfit), second) == (["stored"], UnicodeEncodeError, ["stored"])
     await store.close()
 
