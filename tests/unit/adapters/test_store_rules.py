@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_forwarder.adapters.store_rules import group_shares
+from tiktok_forwarder.adapters.store_rules import Shares, group_shares
 
 
 @given(places=st.integers(1, 1000), unleased=st.integers(0, 100_000), turn=st.integers(0, 1000))
@@ -14,6 +14,11 @@ def test_shares_leave_room_for_each_other(places: int, unleased: int, turn: int)
     assert 0 <= shares.newest <= places - shares.returned
     if unleased <= 2 * places:
         assert shares.newest == 0
+
+
+def test_backlog_is_large_beyond_two_groups() -> None:
+    """The newest events overtake older ones only where these could not leave with the next two requests anyway."""
+    assert [group_shares(8, unleased, 0) for unleased in (16, 17)] == [Shares(4, 0), Shares(4, 2)]
 
 
 @given(places=st.integers(1, 1000), turn=st.integers(0, 1000))
