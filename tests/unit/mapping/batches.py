@@ -1,5 +1,6 @@
 """Batches for tests, as senders write them, and a short way to map them."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -44,8 +45,8 @@ def batch_of(*events: Any, **members: Any) -> Members:
 
 
 def outcomes_of(batch: Members, **settings: Any) -> list[Outcome]:
-    """The outcomes of a batch for a connection with these settings."""
-    (parsed,) = parse_body(msgspec.json.encode(batch), Bounds())
+    """The outcomes of a batch for a connection with these settings; numbers may be NaN and infinite."""
+    (parsed,) = parse_body(json.dumps(batch).encode(), Bounds())
     return Mapper(connection_of(settings)).map_batch(parsed, RECEIVED_AT_MS)
 
 

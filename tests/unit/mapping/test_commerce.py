@@ -1,5 +1,6 @@
 """Value, currency and contents of a standard commerce event."""
 
+import math
 from typing import Any
 
 import pytest
@@ -50,8 +51,13 @@ def test_no_value_needs_no_currency() -> None:
         (None, 20, set()),
         ("abc", 20, set()),
         (True, 20, set()),
+        (0.0, 0, set()),
         (-1, None, {"invalid_value"}),
+        (-0.5, None, {"invalid_value"}),
+        ("-0.5", None, {"invalid_value"}),
         ("NaN", None, {"invalid_value"}),
+        (math.nan, None, {"invalid_value"}),
+        (math.inf, None, {"invalid_value"}),
         (10**400, None, {"invalid_value"}),
     ],
 )
@@ -68,9 +74,14 @@ def test_value(total: Any, value: float | None, warnings: set[str]) -> None:
         ([{"total_product_amount": "9.5"}, {"price": 3}, {"price": "2", "quantity": "1.5"}], 15.5),
         ([{"price": 0.1, "quantity": 3}, {"price": 0.2}], 0.5),
         ([{"price": 1.00004}], 1),
+        ([{"price": 1.00006}], 1.0001),
+        ([{"price": 0.12344}], 0.1234),
         ([{"price": 5, "quantity": 0}], 0),
         ([{"price": -5, "quantity": -1}, {"price": 1}], 1),
         ([{"total_product_amount": -1, "price": 5}, {"price": 1}], 1),
+        ([{"price": -0.5}, {"price": 1}], 1),
+        ([{"total_product_amount": math.inf}, {"price": 1}], 1),
+        ([{"price": 1e308}, {"price": 1e308}], None),
         ([{"total_product_amount": "inf"}, {"price": "x"}, {"name": "a"}], None),
         ([], None),
     ],
@@ -90,9 +101,15 @@ def test_sum_of_products(products: Any, value: float | None) -> None:
         (2.0, 2, set()),
         (2.5, 3, {"quantity_rounded"}),
         (2.4, 2, {"quantity_rounded"}),
+        (0.5, 1, {"quantity_rounded"}),
         (0, 1, {"quantity_rounded"}),
         (-3, 1, {"quantity_rounded"}),
+        (-2.5, 1, {"quantity_rounded"}),
         ("NaN", None, set()),
+        (math.nan, None, set()),
+        (math.inf, None, set()),
+        (True, None, set()),
+        ("many", None, set()),
         (None, None, set()),
         ([], None, set()),
         (10**30, 1e30, set()),
@@ -105,10 +122,70 @@ def test_quantity(quantity: Any, sent: float | None, warnings: set[str]) -> None
     assert (payload["properties"].get("num_items"), given) == (sent, warnings)
 
 
-def test_price_that_is_no_good_is_left_out() -> None:
-    """The product stays, with a warning."""
-    payload, warnings = one_mapped(batch_of(order(total_amount=1, products=[{"id": 5, "price": -1}])))
-    assert (payload["properties"]["contents"], warnings) == ([{"content_id": "5"}], {"invalid_value"})
+@pytest.mark.parametrize("quantity", [2, "4", 2.0, 2.5, "0.2", 2**53 - 1])
+def test_quantity_is_written_without_a_decimal_point(quantity: Any) -> None:
+    """TikTok takes integers only, for items and for their number."""
+    properties = one_mapped(batch_of(order(total_amount=1, products=[{"id": "a", "quantity": quantity}])))[0][
+        "properties"
+    ]
+    assert {type(properties["contents"][0]["quantity"]), type(properties["num_items"])} == {int}
+
+
+@pytest.mark.parametrize(
+    ("price", "sent", "warnings"),
+    [
+        (12.5, 12.5, set()),
+        ("12.50", 12.5, set()),
+        (0, 0, set()),
+        (0.0, 0, set()),
+        (-1, None, {"invalid_value"}),
+        (-1.5, None, {"invalid_value"}),
+        ("-1.5", None, {"invalid_value"}),
+        (-0.0001, None, {"invalid_value"}),
+        ("NaN", None, {"invalid_value"}),
+        (math.nan, None, {"invalid_value"}),
+        (math.inf, None, {"invalid_value"}),
+        (-math.inf, None, {"invalid_value"}),
+        (10**400, None, {"invalid_value"}),
+        ("cheap", None, set()),
+        (True, None, set()),
+        ([1], None, set()),
+    ],
+)
+def test_price_is_left_out_unless_it_is_a_finite_number_from_zero_up(
+    price: Any, sent: float | None, warnings: set[str]
+) -> None:
+    """The product is sent without a price that TikTok would refuse, and a warning names a number that is unusable."""
+    payload, given = one_mapped(batch_of(order(total_amount=1, products=[{"id": 5, "price": price}])))
+    content = {"content_id": "5"} if sent is None else {"price": sent, "content_id": "5"}
+    assert (payload["properties"]["contents"], given) == ([content], warnings)
+
+
+PRODUCT_TEXTS = [("id", "content_id"), ("category", "content_category"), ("name", "content_name"), ("brand", "brand")]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000", None, [], {}, math.nan])
+@pytest.mark.parametrize(("member", "name"), PRODUCT_TEXTS)
+def test_product_text_is_left_out_when_blank(member: str, name: str, blank: Any) -> None:
+    """An empty text says nothing to TikTok: neither the item nor the list of content ids has it."""
+    payload, warnings = one_mapped(batch_of(order(total_amount=1, products=[{"price": 1.5, member: blank}])))
+    assert (payload["properties"]["contents"], warnings) == ([{"price": 1.5}], set())
+    assert "content_ids" not in payload["properties"]
+
+
+@pytest.mark.parametrize(("given", "sent"), [(" a b ", "a b"), (7, "7"), (7.0, "7"), (0, "0"), (False, "false")])
+@pytest.mark.parametrize(("member", "name"), PRODUCT_TEXTS)
+def test_product_text_is_sent_stripped_and_as_text(member: str, name: str, given: Any, sent: str) -> None:
+    """Product catalogs number their items, and a number in place of a text is no reason to lose it."""
+    payload, _ = one_mapped(batch_of(order(total_amount=1, products=[{"price": 1.5, member: given}])))
+    assert payload["properties"]["contents"] == [{"price": 1.5, name: sent}]
+
+
+def test_product_of_blank_members_is_no_item() -> None:
+    """A product of which nothing can be sent is skipped, and without items there is no content type."""
+    products = [{"id": " ", "name": "", "price": None, "quantity": " "}, {}]
+    payload, warnings = one_mapped(batch_of(order(total_amount=1, products=products)))
+    assert (payload["properties"], warnings) == ({"currency": "USD", "value": 1}, set())
 
 
 def test_contents_and_what_follows_from_them() -> None:
