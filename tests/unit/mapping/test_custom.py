@@ -1,11 +1,17 @@
 """Custom mappings: which events they match and what they send."""
 
+import json
+import math
 from typing import Any
 
 import pytest
 
+from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import URL, Members, batch_of, one_mapped, order, outcomes_of, reason_of
 from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.mapping.custom import Occurrence
+from tiktok_forwarder.mapping.custom_properties import PropertyReader
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 
 def _custom(attributes: Any = None, **data: Any) -> Members:
@@ -46,6 +52,36 @@ def test_match(members: Members, matches: bool) -> None:
     """Type, name, custom type and all conditions; texts without regard to case."""
     reason = reason_of(batch_of(_custom({"results": 2, "place": "Top"})), custom_mappings=[_mapping(**members)])
     assert reason == (None if matches else "unsupported_event")
+
+
+NO_ATTRIBUTES: list[Any] = [None, {}, [], ["results"], "results", 2]
+
+
+@pytest.mark.parametrize("members", [{}, *({"custom_attributes": each} for each in NO_ATTRIBUTES)])
+def test_condition_fails_when_the_event_has_no_attributes(members: Members) -> None:
+    """What is not there equals no value, and the event's other mappings are tried all the same."""
+    event = _custom()
+    del event["data"]["custom_attributes"]
+    event["data"] |= members
+    conditional = _mapping(conditions=[{"attribute": "results", "values": ["2"]}])
+    assert reason_of(batch_of(event), custom_mappings=[conditional]) == "unsupported_event"
+    assert one_mapped(batch_of(event), custom_mappings=[conditional, _mapping("Contact")])[0]["event"] == "Contact"
+
+
+@pytest.mark.parametrize("value", [None, "", " ", [], ["2"], {"2": "2"}])
+def test_condition_fails_when_the_attribute_is_no_text(value: Any) -> None:
+    """Blank values, lists and objects equal none of the condition's texts."""
+    conditional = _mapping(conditions=[{"attribute": "results", "values": ["2"]}])
+    assert reason_of(batch_of(_custom({"results": value})), custom_mappings=[conditional]) == "unsupported_event"
+
+
+@pytest.mark.parametrize("source", ["attribute", "user_attribute"])
+@pytest.mark.parametrize("holder", [None, {}, [], "term", 5])
+def test_source_gives_nothing_when_what_holds_it_is_missing(source: str, holder: Any) -> None:
+    """An event or a user without attributes is sent without the property, and without a warning."""
+    batch = batch_of(_custom(holder), user_attributes=holder)
+    payload, warnings = one_mapped(batch, custom_mappings=[_mapping(properties={"query": {source: "term"}})])
+    assert ("properties" in payload, warnings) == (False, set())
 
 
 def test_screen_views_match_by_screen_name() -> None:
@@ -91,6 +127,68 @@ def test_mapped_value_obeys_the_rules_of_values(value: Any, sent: float | None, 
     mapping = _mapping("Subscribe", properties={"value": {"attribute": "worth"}})
     properties, given = _properties(_custom({"worth": value}), mapping)
     assert (properties.get("value"), given) == (sent, warnings)
+
+
+@pytest.mark.parametrize(
+    ("price", "sent", "warnings"),
+    [
+        ("9.50", 9.5, set()),
+        (0, 0, set()),
+        (-1.5, None, {"invalid_value"}),
+        ("-1.5", None, {"invalid_value"}),
+        (math.inf, None, {"invalid_value"}),
+        ("cheap", None, {"mistyped_attribute"}),
+        (" ", None, set()),
+    ],
+)
+def test_mapped_price_obeys_the_rules_of_prices(price: Any, sent: float | None, warnings: set[str]) -> None:
+    """A price from an attribute is left out for the same reasons as a product's."""
+    mapping = _mapping("AddToCart", properties={"content_id": {"static": "a"}, "price": {"attribute": "price"}})
+    properties, given = _properties(_custom({"price": price}), mapping)
+    assert (properties["contents"][0].get("price"), given) == (sent, warnings)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "sent", "warnings"),
+    [
+        (4, 4, set()),
+        ("4", 4, set()),
+        (2.0, 2, set()),
+        (2.5, 3, {"quantity_rounded"}),
+        ("2.4", 2, {"quantity_rounded"}),
+        (0, 1, {"quantity_rounded"}),
+        (-3, 1, {"quantity_rounded"}),
+        ("NaN", None, set()),
+        (math.inf, None, set()),
+        ("many", None, {"mistyped_attribute"}),
+        (True, None, {"mistyped_attribute"}),
+        ([], None, {"mistyped_attribute"}),
+        ("", None, set()),
+    ],
+)
+def test_mapped_quantity_is_sent_whole(quantity: Any, sent: int | None, warnings: set[str]) -> None:
+    """TikTok takes integers only, wherever a quantity comes from, and `num_items` is their sum."""
+    mapping = _mapping("AddToCart", properties={"content_id": {"static": "a"}, "quantity": {"attribute": "count"}})
+    properties, given = _properties(_custom({"count": quantity}), mapping)
+    found = (properties["contents"][0].get("quantity"), properties.get("num_items"))
+    assert (found, given) == ((sent, sent), warnings)
+    assert {type(each) for each in found} == {type(sent)}
+
+
+def test_mapped_quantities_of_products_are_rounded_one_by_one() -> None:
+    """The number of items is the sum of the quantities as they are sent, so that TikTok can check it."""
+    products = [{"id": "a", "custom_attributes": {"packs": 1.5}}, {"id": "b", "custom_attributes": {"packs": "2.5"}}]
+    mapping = _commerce("CompletePayment", {"quantity": {"product_attribute": "packs"}})
+    properties, warnings = _properties(order(total_amount=1, products=products), mapping)
+    assert [content["quantity"] for content in properties["contents"]] == [2, 3]
+    assert (properties["num_items"], warnings) == (5, {"quantity_rounded"})
+
+
+def test_static_quantity_is_sent_whole() -> None:
+    """A fraction in the settings is rounded as one in an event is."""
+    mapping = _mapping("AddToCart", properties={"quantity": {"static": 2.5}})
+    properties, warnings = _properties(_custom(), mapping)
+    assert (properties["contents"], properties["num_items"], warnings) == ([{"quantity": 3}], 3, {"quantity_rounded"})
 
 
 def test_default_currency_accompanies_a_mapped_value() -> None:
@@ -151,6 +249,36 @@ def test_product_sources_make_an_item_per_product_filled_up_from_it() -> None:
     ]
     assert properties["content_ids"] == ["a", "b"]
     assert (properties["num_items"], properties["value"], properties["order_id"]) == (3, 7, "o1")
+
+
+@pytest.mark.parametrize("holder", [None, {}, [], "size"])
+def test_product_without_attributes_keeps_its_own_values(holder: Any) -> None:
+    """A mapped property that a product lacks is left out, and the product's other values are sent."""
+    mapping = _commerce("CompletePayment", {"content_name": {"product_attribute": "size"}})
+    products = [{"id": "a"}, {"id": "b", "custom_attributes": holder}]
+    properties, warnings = _properties(order(total_amount=1, products=products), mapping)
+    assert (properties["contents"], warnings) == ([{"content_id": "a"}, {"content_id": "b"}], set())
+
+
+@pytest.mark.parametrize(
+    ("mapping", "products"),
+    [
+        (_commerce("CompletePayment", {}), [0, 1]),
+        (_commerce("CompletePayment", {"content_name": {"product_attribute": "size", "required": True}}), [0]),
+        (_commerce("CompletePayment", {"price": {"static": 9}}), [None]),
+        (_commerce("Contact", {}), []),
+    ],
+)
+def test_items_are_traced_to_their_products(mapping: Members, products: list[int | None]) -> None:
+    """An explanation of the event names the products that its items are made of, and none where it has no items."""
+    connection = connection_of({"custom_mappings": [mapping]})
+    (batch,) = parse_body(json.dumps(batch_of(order(products=PRODUCTS))).encode(), Bounds())
+    (event,) = batch.events or [None]
+    assert event is not None and event.data is not None
+    occurrence = Occurrence(batch, event, event.data, "commerce_event")
+    reader = PropertyReader(connection, connection.custom_mappings[0], occurrence, [])
+    assert reader.content_products() == products
+    assert len(products) == len(reader.properties().contents or ())
 
 
 def test_product_that_lacks_a_required_property_is_skipped() -> None:
