@@ -1,7 +1,9 @@
 """A connection's settings: defaults, every problem told at once, and the way back to plain keys."""
 
+import math
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -139,6 +141,95 @@ def test_custom_mapping_that_cannot_be(mapping: dict[str, Any], problem: str) ->
     """The one problem names where in which mapping."""
     (found,) = _problems(custom_mappings=[_mapping(), mapping])
     assert re.fullmatch(r"custom_mappings\[1\]" + problem, found), found
+
+
+CONDITION = {"attribute": "a", "values": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("members_with", "place", "needed", "wrong_values"),
+    [
+        (lambda wrong: {"conditions": wrong}, "conditions", "a list of", ["a", 5, True, CONDITION]),
+        (lambda wrong: {"conditions": [wrong]}, "conditions[0]", "attribute and values", ["a", 5, None, ["a"]]),
+        (
+            lambda wrong: {"conditions": [CONDITION, {**CONDITION, "attribute": wrong}]},
+            "conditions[1].attribute",
+            "the name of an attribute",
+            [None, "", " ", 5, ["a"]],
+        ),
+        (
+            lambda wrong: {"conditions": [CONDITION, {**CONDITION, "values": wrong}]},
+            "conditions[1].values",
+            "a list of texts, none of them empty",
+            [None, "b", 5, [], [""], ["b", " "], [None], [["b"]], {"b": 1}],
+        ),
+        (lambda wrong: {"properties": wrong}, "properties", "a source per property", ["query", ["query"], 5, True]),
+        (
+            lambda wrong: {"properties": {"query": wrong}},
+            "properties.query",
+            "one source of attribute, user_attribute, field, product, product_attribute, static",
+            ["shoes", 5, True, None, ["shoes"]],
+        ),
+        (
+            lambda wrong: {"properties": {"query": {"attribute": wrong}}},
+            "properties.query.attribute",
+            "a name",
+            [None, "", " ", 5, True, ["shoes"]],
+        ),
+        (
+            lambda wrong: {"properties": {"query": {"static": wrong}}},
+            "properties.query.static",
+            "text, a number, true or false",
+            [None, "", " ", [], {}, math.nan],
+        ),
+        (
+            lambda wrong: {"properties": {"query": {"static": "shoes", "required": wrong}}},
+            "properties.query.required",
+            "true or false",
+            [None, 1, "true", []],
+        ),
+    ],
+)
+def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
+    members_with: Callable[[Any], dict[str, Any]], place: str, needed: str, wrong_values: list[Any]
+) -> None:
+    """A part that is passed over in silence would send events otherwise than its author meant."""
+    for wrong in wrong_values:
+        (found,) = _problems(custom_mappings=[_mapping(), _mapping(**members_with(wrong))])
+        assert found.startswith(f"custom_mappings[1].{place}: is {wrong!r}, but must"), found
+        assert needed in found
+
+
+@pytest.mark.parametrize(
+    ("members", "place", "known"),
+    [
+        ({"propertys": {}}, "propertys", "event, event_type, event_name, custom_event_type, conditions, properties"),
+        ({"conditions": [{**CONDITION, "vlaues": ["c"]}]}, "conditions[0].vlaues", "attribute, values"),
+        ({"conditions": [CONDITION, {**CONDITION, "Attribute": "c"}]}, "conditions[1].Attribute", "attribute, values"),
+        (
+            {"properties": {"query": {"attribute": "a", "requierd": True}}},
+            "properties.query.requierd",
+            "attribute, user_attribute, field, product, product_attribute, static, required",
+        ),
+    ],
+)
+def test_misspelt_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, known: str) -> None:
+    """A condition or a requirement that its author wrote must not be lost to a typing error."""
+    problems = _problems(custom_mappings=[_mapping(), _mapping(**members)])
+    assert problems == (f"custom_mappings[1].{place}: is no known key; known are {known}",)
+
+
+@pytest.mark.parametrize("mapping", ["Search", 5, True, None, ["Search"]])
+def test_mapping_that_is_no_object_is_refused(mapping: Any) -> None:
+    """The problem names which mapping it is, and those beside it are read."""
+    (found,) = _problems(custom_mappings=[_mapping(), mapping])
+    assert found.startswith(f"custom_mappings[1]: is {mapping!r}, but must be a mapping with event, event_type, ")
+
+
+def test_problem_shows_60_characters_of_a_value() -> None:
+    """A long value would hide what is wrong with it."""
+    (found,) = _problems(content_type="x" * 100)
+    assert found == f"content_type: is '{'x' * 59}…, but must be one of product, product_group"
 
 
 def test_2_0_events_are_refused_by_1_0() -> None:
