@@ -143,6 +143,28 @@ def test_unsupported_event_names_its_type_or_action(event_type: str, action: str
     assert (outcome.reason, name in outcome.detail) == ("unsupported_event", True)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("r" * 60, "r" * 60),
+        ("r" * 61, "r" * 60),
+        ("x" * 55 + " jane@example.com", "x" * 55 + " reda"),
+        ("to jane@example.com", "to redacted"),
+    ],
+)
+def test_unsupported_event_shows_60_characters_of_its_name(name: str, shown: str) -> None:
+    """Senders choose the name, so it may be endless or hold an address."""
+    (outcome,) = outcomes_of(batch_of(purchase(product_action={"action": name})))
+    assert isinstance(outcome, Dropped)
+    assert outcome.detail == f"The product action {shown} has no TikTok event, and no custom mapping matches it."
+
+
+@pytest.mark.parametrize(("age_ms", "reason"), [(28 * DAY_MS, None), (28 * DAY_MS + 1, "event_too_old")])
+def test_event_of_28_days_is_the_oldest_when_nothing_else_is_set(age_ms: int, reason: str | None) -> None:
+    """The default is the greatest age that the settings allow."""
+    assert reason_of(batch_of(purchase(timestamp_unixtime_ms=RECEIVED_AT_MS - age_ms))) == reason
+
+
 @pytest.mark.parametrize(("age_ms", "reason"), [(7 * DAY_MS, None), (7 * DAY_MS + 1, "event_too_old")])
 def test_age(age_ms: int, reason: str | None) -> None:
     """The bound itself is young enough."""

@@ -1,10 +1,11 @@
 """The fields that every outgoing event has."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, batch_of, one_mapped, order, purchase
+from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, Members, batch_of, one_mapped, order, purchase
 from tiktok_forwarder.mapping.redaction import _ADDRESS, redacted
 
 
@@ -23,6 +24,82 @@ def test_event_id_is_made_of_what_identifies_the_event() -> None:
     del event["data"]["timestamp_unixtime_ms"]
     first = one_mapped(batch_of(event, mpid=5))[0]["event_id"]
     assert first == one_mapped(batch_of(event, mpid=5))[0]["event_id"] != "tf-c1763808f61fa1ded47de65317de292c"
+
+
+def _nameless(event_type: str, **data: Any) -> Members:
+    """An event without an id of its own, at the same millisecond as all others unless `data` says otherwise."""
+    return {
+        "event_type": event_type,
+        "data": {"timestamp_unixtime_ms": 1_735_689_600_123, "custom_flags": {"TikTok.URL": URL}, **data},
+    }
+
+
+def _commerce(action: str, **members: Any) -> Members:
+    return _nameless("commerce_event", product_action={"action": action, **members})
+
+
+def _made_id(event: Members, mpid: Any = 5, **members: Any) -> str:
+    """The id that is made for the event, which a custom mapping sends whatever its type and name are."""
+    names = [("custom_event", "a"), ("custom_event", "b"), ("screen_view", "a"), ("screen_view", "b")]
+    names += [("commerce_event", "purchase"), ("commerce_event", "add_to_cart")]
+    mappings = [{"event": "Contact", "event_type": kind, "event_name": name} for kind, name in names]
+    payload, _ = one_mapped(batch_of(event, mpid=mpid, **members), custom_mappings=mappings)
+    event_id: str = payload["event_id"]
+    return event_id
+
+
+def test_made_event_ids_differ_when_the_events_do() -> None:
+    """Two events of one id would be taken for a repeat, and one of them lost."""
+    events = [
+        _nameless("custom_event", event_name="a"),
+        _nameless("custom_event", event_name="b"),
+        _nameless("custom_event", event_name="a", timestamp_unixtime_ms=1_735_689_600_124),
+        _nameless("custom_event", event_name="a", timestamp_unixtime_ms=None),
+        _nameless("screen_view", screen_name="a"),
+        _nameless("screen_view", screen_name="b"),
+        _commerce("purchase"),
+        _commerce("add_to_cart"),
+        _commerce("purchase", transaction_id="o1"),
+        _commerce("purchase", transaction_id="o2"),
+        _commerce("add_to_cart", transaction_id="o1"),
+    ]
+    ids = [_made_id(event, mpid) for event in events for mpid in (5, 6, None)]
+    assert len(set(ids)) == len(ids) == 33
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (_nameless("custom_event", event_name="a"), "5\ncustom_event\na\n1735689600123\n"),
+        (_nameless("screen_view", screen_name="b"), "5\nscreen_view\nb\n1735689600123\n"),
+        (_commerce("add_to_cart"), "5\ncommerce_event\nadd_to_cart\n1735689600123\n"),
+        (_commerce("purchase", transaction_id=7), "5\ncommerce_event\npurchase\n1735689600123\n7"),
+        (_nameless("custom_event", event_name="a", timestamp_unixtime_ms=None), "5\ncustom_event\na\n\n"),
+    ],
+)
+def test_made_event_id_stays_the_same_between_versions(event: Members, text: str) -> None:
+    """A sender may repeat an event after an upgrade: the same 32 digits of SHA-256 must come of the same members."""
+    assert _made_id(event) == f"tf-{sha256(text.encode()).hexdigest()[:32]}"
+
+
+def test_made_event_ids_are_equal_when_the_events_are() -> None:
+    """A repeat gets its event's id however it is spelled, and whatever else its batch says."""
+    event = _nameless("custom_event", event_name="a")
+    spellings = [
+        _made_id(_nameless("Custom_Event", event_name=" a ")),
+        _made_id(_nameless("custom_event", event_name="a", timestamp_unixtime_ms="1735689600123")),
+        _made_id(
+            _nameless("custom_event", event_name="a", timestamp_unixtime_ms=None),
+            timestamp_unixtime_ms=1_735_689_600_123,
+        ),
+        _made_id(_nameless("custom_event", event_name="a", source_message_id=" ", event_id="")),
+        _made_id(event, "5"),
+        _made_id(event, ip="203.0.113.9", user_identities={"customer_id": "cust-2"}),
+    ]
+    assert set(spellings) == {_made_id(event)}
+    assert _made_id(_commerce("Purchase", transaction_id=" o1 ")) == _made_id(
+        _commerce("purchase", transaction_id="o1")
+    )
 
 
 @pytest.mark.parametrize(
