@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import batch_of, one_mapped, purchase
-from tiktok_forwarder.mparticle.identities import EMPTY_DIGEST
+from tiktok_forwarder.mapping.identity import IdentityKind, digest_of_identity, digests_of_identity
 
+# printf '' | sha256sum
+EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 PHONE = "9f7ec22d72092cd3c0b58726ed9c2d91b92e51a3f29837508fb2948bb22dd2fd"
 
 
@@ -148,3 +151,36 @@ def test_1_0_names_them_otherwise() -> None:
     """`phone_number`, inside the context."""
     batch = batch_of(purchase(), user_identities={"mobile_number": "+12133734253"})
     assert one_mapped(batch, events_api="1.0")[0]["context"]["user"] == {"phone_number": PHONE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "digests"),
+    [
+        ("email", "Ann@Example.com", [_digest("ann@example.com")]),
+        ("external_id", "Ann@Example.com", [_digest("Ann@Example.com")]),
+        ("phone", "213-373-4253", [PHONE]),
+        ("email", "A" * 64, ["a" * 64]),
+        ("email", "no address", []),
+        ("external_id", "null", []),
+        ("phone", "call me", []),
+    ],
+)
+def test_identity_to_erase_is_hashed_as_its_kind_alone(kind: IdentityKind, text: str, digests: list[str]) -> None:
+    """An erasure must not reach a person whose external id reads as another's email address."""
+    assert digests_of_identity(text, kind, connection_of({"default_phone_region": "US"})) == digests
+
+
+def test_identity_to_erase_is_hashed_as_each_kind_of_its_type() -> None:
+    """Where one identity type serves several kinds, the person's events hold a digest of each."""
+    connection = connection_of({"email_identity_type": "other", "external_identity_type": "other"})
+    both = {_digest("ann@example.com"), _digest("Ann@example.com")}
+    kinds: tuple[IdentityKind, ...] = ("email", "external_id")
+    assert [set(digests_of_identity("Ann@example.com", kind, connection)) for kind in kinds] == [both, both]
+    assert digests_of_identity("+12133734253", "phone", connection) == [PHONE]
+
+
+def test_identity_to_erase_is_hashed_without_a_connection() -> None:
+    """Events of a connection that is gone are found too; only a national phone number needs its region."""
+    assert digest_of_identity("Ann@Example.com", "email") == _digest("ann@example.com")
+    assert digest_of_identity("+1 213-373-4253", "phone") == PHONE
+    assert digest_of_identity("213-373-4253", "phone") is None

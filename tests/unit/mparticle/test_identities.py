@@ -2,7 +2,10 @@
 
 import pytest
 
-from tiktok_forwarder.mparticle.identities import EMPTY_DIGEST, IDENTITY_TYPES, identities_by_type, identity_type_of
+from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES, identities_by_type, identity_type_of
+
+# printf '' | sha256sum
+EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 @pytest.mark.parametrize(
