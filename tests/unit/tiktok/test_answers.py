@@ -82,6 +82,12 @@ NO_VERDICT = [
     pytest.param(b"{}", id="no code"),
     pytest.param(b'{"code":0,"mess', id="truncated"),
     pytest.param(b'{"code":0}\x00', id="NUL after it"),
+    pytest.param(b'{"code":0}{"code":0}', id="two objects"),
+    pytest.param(b'\xef\xbb\xbf{"code":0}', id="byte order mark"),
+    pytest.param('{"code":0}'.encode("utf-16"), id="UTF-16"),
+    pytest.param(b'{"code":0,"data":NaN}', id="NaN"),
+    pytest.param(b'{"code":0,"data":1e400}', id="endless number"),
+    pytest.param(b'{"code":0,"message":"\\ud800"}', id="half a surrogate pair"),
     pytest.param(b"\x00\x00\x00", id="NULs"),
     pytest.param(b'{"code":0,"message":"\xff"}', id="bad UTF-8"),
     pytest.param(b"<html><body>code: 0</body></html>", id="HTML"),
@@ -91,6 +97,29 @@ NO_VERDICT = [
     pytest.param(b"0", id="bare zero"),
     pytest.param(b"\x1f\x8b\x08\x00", id="gzip bytes"),
 ]
+
+
+def nested(levels: int, opener: str, closer: str) -> str:
+    return opener * levels + "1" + closer * levels
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")], ids=["lists", "objects", "both"])
+@pytest.mark.parametrize("member", ["data", "message", "request_id", "other"])
+def test_answer_is_read_by_its_status_when_it_nests_5000_deep(member: str, brackets: tuple[str, str]) -> None:
+    """A decoder's recursion ends before that, which must neither end the delivery nor pass for a success."""
+    for code in (0, 20001, 40002):
+        body = f'{{"code":{code},"{member}":{nested(5000, *brackets)}}}'.encode()
+        for status, kind in ((200, TryLater), (400, Misconfigured), (429, Throttled), (500, TryLater)):
+            verdict = verdict_of(body, status)
+            assert type(verdict) is kind
+            assert verdict == verdict_of(b" " * len(body), status)
+
+
+@pytest.mark.parametrize("member", ["data", "message", "request_id", "other"])
+def test_answer_is_read_by_its_code_when_it_nests_100_deep(member: str) -> None:
+    """Brackets that can be read are no reason to send the events again."""
+    verdict = verdict_of(f'{{"code":0,"{member}":{nested(100, "[", "]")}}}'.encode())
+    assert isinstance(verdict, Accepted)
 
 
 @pytest.mark.parametrize("body", NO_VERDICT)
@@ -104,7 +133,12 @@ def test_an_unreadable_success_is_no_success(body: bytes) -> None:
     [
         *((status, TryLater, True) for status in (200, 202, 204, 500, 502, 504, 599)),
         *((status, TryLater, False) for status in (408, 503)),
-        *((status, Misconfigured, None) for status in (301, 302, 307, 308, 400, 401, 403, 404, 405, 418)),
+        *((status, TryLater, True) for status in (100, 201, 299, 501, 999)),
+        *((status, Misconfigured, None) for status in (300, 301, 302, 307, 308, 399)),
+        *(
+            (status, Misconfigured, None)
+            for status in (400, 401, 403, 404, 405, 407, 409, 412, 414, 418, 428, 430, 499)
+        ),
         (429, Throttled, None),
         (413, TooLarge, None),
     ],
@@ -115,6 +149,35 @@ def test_the_status_decides_without_a_code(status: int, kind: type, may_have_arr
     assert type(verdict) is kind
     if isinstance(verdict, TryLater):
         assert verdict.may_have_arrived is may_have_arrived
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
+def test_explanation_says_redirect_for_3xx(status: int) -> None:
+    """A server that redirects is not TikTok's, and nothing is sent to where it points."""
+    verdict = verdict_of(b"", status)
+    assert isinstance(verdict, Misconfigured)
+    assert verdict.explanation == (
+        f"The server answers with a redirect (HTTP {status}), which is never followed. "
+        "Check the setting tiktok_base_url."
+    )
+
+
+def test_explanation_says_that_the_path_is_missing_for_404() -> None:
+    """A server without TikTok's path is the wrong one."""
+    verdict = verdict_of(b"", 404)
+    assert isinstance(verdict, Misconfigured)
+    assert verdict.explanation == "The server has no such path (HTTP 404). Check the setting tiktok_base_url."
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 407, 410, 418, 451, 499])
+def test_explanation_names_proxy_and_firewall_for_other_refusals(status: int) -> None:
+    """Where TikTok has not spoken a proxy may have, and neither a redirect nor a missing path is to blame."""
+    verdict = verdict_of(b"<html>Forbidden</html>", status)
+    assert isinstance(verdict, Misconfigured)
+    assert verdict.explanation == (
+        f"The server refuses the request with HTTP {status} and gives no code of TikTok's. "
+        "Check the setting tiktok_base_url, and whether a proxy or firewall stands between."
+    )
 
 
 def http_date(seconds_from_now: float) -> str:
@@ -133,16 +196,49 @@ def http_date(seconds_from_now: float) -> str:
         ("0", 1.0),
         ("301", 300.0),
         ("1000000000", 300.0),
+        ("9" * 20, 300.0),
         ("9" * 400, 300.0),
+        ("9" * 5000, 300.0),
+        ("299.99" + "0" * 400, 299.99),
+        ("0." + "0" * 400 + "1", 1.0),
+        ("0.999", 1.0),
+        ("300", 300.0),
         ("1e9", None),
+        ("1e400", None),
         ("-5", None),
+        ("-" + "9" * 20, None),
+        *(
+            (text, None)
+            for text in ("NaN", "nan", "inf", "-inf", "Infinity", "+5", "5s", "0x10", "1_000", "1,5", ".", "1.")
+        ),
         ("soon", None),
         ("", None),
         ("²", None),
         (http_date(30), 30.0),
         (http_date(-3600), 1.0),
         (http_date(86400), 300.0),
+        (http_date(300.0), 300.0),
         ("Mon, 99 Foo 2026 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300.0),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 1.0),
+        *(
+            (date, None)
+            for date in (
+                "Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
+                "Fri, 31 Dec -99999999999999999999 23:59:59 GMT",
+                f"Fri, 31 Dec {'9' * 5000} 23:59:59 GMT",
+                "Fri, 31 Dec 10000 00:00:00 GMT",
+                "Fri, 00 Dec 2026 23:59:59 GMT",
+                "Fri, 99999999999999999999 Dec 2026 23:59:59 GMT",
+                "Fri, 31 Dec 2026 25:00:00 GMT",
+                "Fri, 31 Dec 2026 99999999999999999999:00:00 GMT",
+                "Fri, 31 Dec 2026 23:59:59 +9999",
+                "Fri, 31 Dec 2026 23:59:59 +99999999999999999999",
+                "Fri, 31 Dec",
+                ",",
+                "GMT",
+            )
+        ),
     ],
 )
 def test_retry_after_is_read_within_bounds(retry_after: str | None, seconds: float | None) -> None:
@@ -164,6 +260,10 @@ def test_retry_after_is_read_within_bounds(retry_after: str | None, seconds: flo
         ("data. 17 .event_id", 17),
         ("Invalid value for data.3.event_id: 'pixel_code'", 3),
         ("Invalid value for event_id: not a valid string.", None),
+        ("data.0000.event_id", 0),
+        ("data.12345.event_id", None),
+        ("data.-1.event_id", None),
+        ("data.3", None),
         ("metadata.3.event", None),
         ("", None),
     ],
@@ -175,12 +275,21 @@ def test_the_bad_events_index_is_read_from_the_message(message: str, index: int 
     assert verdict.index == index
 
 
-@pytest.mark.parametrize("field", ["event_source_id", "event_source", "pixel_code", "test_event_code", "partner_name"])
-def test_a_refused_field_of_the_envelope_is_a_misconfiguration(field: str) -> None:
-    """A 40002 that names what every request carries is not an event's fault."""
+@pytest.mark.parametrize(
+    ("field", "advice"),
+    [
+        ("event_source_id", "Check the connection's Pixel ID."),
+        ("pixel_code", "Check the connection's Pixel ID."),
+        ("test_event_code", "Take the current code from Events Manager, or remove it from the connection."),
+        ("event_source", "This version of the forwarder may be too old."),
+        ("partner_name", "This version of the forwarder may be too old."),
+    ],
+)
+def test_a_refused_field_of_the_envelope_is_a_misconfiguration(field: str, advice: str) -> None:
+    """A 40002 that names what every request carries is not an event's fault, and the setting to look at is named."""
     verdict = verdict_of(answer_body(40002, f"Invalid value for {field}: not a valid string."))
     assert isinstance(verdict, Misconfigured)
-    assert field in verdict.explanation
+    assert verdict.explanation == f"TikTok refuses the request's {field} (code 40002). {advice}"
 
 
 def test_a_partial_success_is_delivered_with_a_note() -> None:
@@ -189,6 +298,39 @@ def test_a_partial_success_is_delivered_with_a_note() -> None:
     verdict = verdict_of(answer_body(20001, "Partially successful", data=failures))
     assert isinstance(verdict, Accepted)
     assert verdict.note == "TikTok took the group in part. Partially successful; event 2: bad currency"
+
+
+@pytest.mark.parametrize("data", [None, 7, "x", [], [1], {}, {"failed_events": None}, {"failed_events": "x"}])
+def test_partial_success_is_delivered_when_it_names_no_failures(data: object) -> None:
+    """What TikTok adds to its code is for people, and its absence changes nothing."""
+    verdict = verdict_of(answer_body(20001, "Partially successful", data=data))
+    assert isinstance(verdict, Accepted)
+    assert verdict.note == "TikTok took the group in part. Partially successful"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {},
+        {"order_in_batch": None, "error": None},
+        {"order_in_batch": 10**30, "error": [{"a": [1.5, True]}]},
+        {"order_in_batch": {"x": []}, "error": "a\r\nb"},
+        {"error": "x" * 1000},
+    ],
+)
+def test_note_is_one_short_line_whatever_the_failures_are(failure: object) -> None:
+    """Failures of any shape are told within 500 characters of printable text."""
+    verdict = verdict_of(answer_body(20001, data={"failed_events": [failure] * 100}))
+    assert isinstance(verdict, Accepted)
+    assert len(verdict.note) == 500
+    assert verdict.note.isprintable()
+
+
+def test_note_is_made_when_a_failure_nests_as_deep_as_can_be_read() -> None:
+    """Writing a failure down recurses like reading it, and must not fail where reading has not."""
+    for levels in range(850, 1000):
+        body = f'{{"code":20001,"data":{{"failed_events":[{{"error":{nested(levels, "[", "]")}}}]}}}}'
+        assert isinstance(verdict_of(body.encode()), Accepted | TryLater)
 
 
 def test_a_repeated_request_is_delivered_with_a_note() -> None:
@@ -222,7 +364,40 @@ def test_a_message_of_another_type_is_ignored(message: object) -> None:
     assert (verdict.answer.message, verdict.answer.request_id) == ("", "")
 
 
-@given(body=st.binary(max_size=200), status=st.integers(100, 599), retry_after=st.none() | st.text(max_size=30))
+_DATE_PART = st.sampled_from(
+    ["Fri,", "31", "Dec", "2026", "23:59:59", "GMT", "+9999", "-", ",", ":", "0", "9" * 20, "²"]
+)
+_RETRY_AFTER = st.none() | st.text(max_size=30) | st.lists(_DATE_PART, max_size=7).map(" ".join)
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_FAILURES = st.lists(_ANYTHING | st.fixed_dictionaries({}, optional={"order_in_batch": _ANYTHING, "error": _ANYTHING}))
+
+
+@given(body=st.binary(max_size=200), status=st.integers(100, 599), retry_after=_RETRY_AFTER)
 def test_any_answer_has_a_verdict(body: bytes, status: int, retry_after: str | None) -> None:
     """Whatever comes back, classification neither raises nor calls noise a success."""
     assert not isinstance(classify(status, body, retry_after, NOW_MS), Accepted)
+
+
+@given(
+    code=st.sampled_from([code for code, _ in EVERY_CODE]) | _ANYTHING,
+    members=st.fixed_dictionaries(
+        {},
+        optional={
+            "message": _ANYTHING,
+            "request_id": _ANYTHING,
+            "data": _ANYTHING | st.fixed_dictionaries({"failed_events": _FAILURES}),
+        },
+    ),
+    status=st.integers(100, 599),
+    retry_after=_RETRY_AFTER,
+)
+def test_success_needs_an_integer_code_of_the_list(
+    code: object, members: dict[str, object], status: int, retry_after: str | None
+) -> None:
+    """Members of any type are survived, and only the integers of TikTok's list are a success."""
+    verdict = classify(status, msgspec.json.encode({"code": code, **members}), retry_after, NOW_MS)
+    assert isinstance(verdict, Accepted) == (type(code) is int and code in CLASSES[Accepted])
