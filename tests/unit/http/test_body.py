@@ -35,6 +35,15 @@ def arriving(chunks: Iterable[bytes], *, ends: bool = True) -> Receive:
     return receive
 
 
+def whole(body: bytes) -> Receive:
+    """A sender whose body comes in one message, which is the last."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
 async def read(
     chunks: Iterable[bytes],
     headers: dict[bytes, bytes] | None = None,
@@ -76,6 +85,31 @@ async def test_the_bound_itself_is_allowed() -> None:
     assert await refusal_of([b"x" * 1001]) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    "chunks", [[b"x" * 400, b"x" * 600], [b"x" * 999, b"x"], [b"", b"x" * 1000], [b"x" * 1000, b""]]
+)
+async def test_bound_holds_however_a_body_is_cut_in_pieces(chunks: list[bytes]) -> None:
+    """The sum of the pieces counts: 1000 bytes are read, and one more byte in any piece is too many."""
+    assert await read(chunks) == b"x" * 1000
+    for number in range(len(chunks)):
+        longer = [chunk + b"x" * (number == index) for index, chunk in enumerate(chunks)]
+        assert await refusal_of(longer) == (413, "too_large")
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000])
+async def test_body_of_one_piece_is_read_up_to_the_bound(count: int) -> None:
+    """Most bodies arrive in one message that says it is the last."""
+    with HeldBody(PendingBytes()) as held:
+        assert await read_body({}, whole(b"x" * count), LIMITS, held) == b"x" * count
+
+
+async def test_body_of_one_piece_is_refused_beyond_the_bound() -> None:
+    """A body that has arrived all the same is not used."""
+    with pytest.raises(BodyRefused, match="1000 bytes") as refused, HeldBody(PendingBytes()) as held:
+        await read_body({}, whole(b"x" * 1001), LIMITS, held)
+    assert refused.value.status == 413
+
+
 async def test_a_stream_is_cut_off_at_the_bound() -> None:
     """Reading stops when the bound is passed: an endless body costs no more than that."""
     taken = 0
@@ -103,6 +137,15 @@ async def test_a_declared_length_is_believed_when_too_large(length: bytes) -> No
     assert await refusal_of([], {b"content-length": length}) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    "length", [b"1000", b"0", b"000000000000001000", b"", b"-1", b"+1001", b"1001 ", b"2e3", b"many"]
+)
+async def test_declared_length_within_the_bound_or_unreadable_is_left_to_the_body(length: bytes) -> None:
+    """What is not certain to be too large is read, and the bytes that arrive decide."""
+    assert await read([b"x" * 1000], {b"content-length": length}) == b"x" * 1000
+    assert await refusal_of([b"x" * 1001], {b"content-length": length}) == (413, "too_large")
+
+
 @pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b"x-gzip", b"deflate", b" gzip "])
 async def test_compressed_bodies_are_unpacked(encoding: bytes) -> None:
     """gzip and deflate are understood, in any case."""
@@ -116,6 +159,32 @@ async def test_gzip_of_several_members_is_one_body() -> None:
         await read([gzip.compress(b"one ", mtime=0) + gzip.compress(b"two", mtime=0)], {b"content-encoding": b"gzip"})
         == b"one two"
     )
+
+
+async def test_gzip_body_has_64_members_at_most() -> None:
+    """Each member costs a copy of what follows it, and senders make one."""
+    member = gzip.compress(b"x", mtime=0)
+    limits = BodyLimits(max_bytes=5000, max_pending_bytes=10_000, timeout_seconds=5)
+    assert await read([member * 64], {b"content-encoding": b"gzip"}, limits) == b"x" * 64
+    assert await refusal_of([member * 65], {b"content-encoding": b"gzip"}, limits) == (400, "compression")
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+async def test_bound_counts_unpacked_bytes(encoding: bytes) -> None:
+    """Exactly as many bytes as allowed come out of a compressed body, and one more is too many."""
+    for count in (1000, 1001):
+        packed = zlib.compress(b"x" * count) if encoding == b"deflate" else gzip.compress(b"x" * count, mtime=0)
+        if count == 1000:
+            assert await read([packed], {b"content-encoding": encoding}) == b"x" * 1000
+        else:
+            assert await refusal_of([packed], {b"content-encoding": encoding}) == (413, "too_large")
+
+
+async def test_bound_counts_the_members_of_a_gzip_body_together() -> None:
+    """Two members that fit alone are too large together."""
+    parts = [gzip.compress(b"x" * 600, mtime=0), gzip.compress(b"x" * 400, mtime=0), gzip.compress(b"x" * 401, mtime=0)]
+    assert await read([parts[0] + parts[1]], {b"content-encoding": b"gzip"}) == b"x" * 1000
+    assert await refusal_of([parts[0] + parts[2]], {b"content-encoding": b"gzip"}) == (413, "too_large")
 
 
 async def test_many_members_are_refused_quickly() -> None:
@@ -190,4 +259,38 @@ async def test_bodies_together_are_bounded() -> None:
             await read_body({}, arriving([b"x" * 500, b"x" * 400]), limits, second)
         assert refused.value.status == 503
         assert pending.total == 900
+    assert pending.total == 0
+
+
+async def test_bodies_together_may_hold_exactly_what_is_allowed() -> None:
+    """The last byte of the allowance is given to a sender, and the next one is refused until it is given back."""
+    pending = PendingBytes()
+    limits = BodyLimits(max_bytes=1000, max_pending_bytes=1500, timeout_seconds=5)
+    with HeldBody(pending) as first:
+        await read_body({}, arriving([b"x" * 900]), limits, first)
+        with HeldBody(pending) as second:
+            assert len(await read_body({}, arriving([b"x" * 500, b"x" * 100]), limits, second)) == 600
+            with pytest.raises(BodyRefused) as refused, HeldBody(pending) as third:
+                await read_body({}, arriving([b"x"]), limits, third)
+            assert (refused.value.status, refused.value.reason) == (503, "overloaded")
+        with HeldBody(pending) as third:
+            assert await read_body({}, arriving([b"x"]), limits, third) == b"x"
+    assert pending.total == 0
+
+
+@pytest.mark.parametrize(("room", "fits"), [(0, True), (-1, False)])
+async def test_bodies_together_count_packed_and_unpacked(room: int, fits: bool) -> None:
+    """A compressed body is held twice for a moment: as it came and as it is unpacked."""
+    packed = gzip.compress(b"x" * 1000, mtime=0)
+    pending = PendingBytes()
+    limits = BodyLimits(max_bytes=1000, max_pending_bytes=len(packed) + 1000 + room, timeout_seconds=5)
+    with HeldBody(pending) as held:
+        reading = read_body({b"content-encoding": b"gzip"}, arriving([packed]), limits, held)
+        if fits:
+            assert len(await reading) == 1000
+        else:
+            with pytest.raises(BodyRefused) as refused:
+                await reading
+            assert refused.value.status == 503
+        assert pending.total == len(packed) + 1000
     assert pending.total == 0
