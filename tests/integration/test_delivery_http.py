@@ -147,6 +147,18 @@ async def test_oversized_answers_are_cut_off(make_sender: MakeSender, reply: Rep
     assert (answer.kind, answer.may_have_arrived) == ("oversized", True)
 
 
+@pytest.mark.parametrize(("size", "is_read"), [(1_048_576, True), (1_048_577, False)])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_answer_is_read_up_to_1_mib(make_sender: MakeSender, encoding: str, size: int, is_read: bool) -> None:
+    """The bound is of the bytes after decompression, and the last byte that it allows is read."""
+    body = b" " * size
+    sent = gzip.compress(body) if encoding == "gzip" else body
+    async with raw_server(http(200, sent, f"Content-Encoding: {encoding}\r\n")) as server:
+        answer = await make_sender(server.url, deadline_seconds=5).send(REQUEST)
+    assert isinstance(answer, HttpAnswer) == is_read
+    assert not is_read or answer == HttpAnswer(200, body)
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [

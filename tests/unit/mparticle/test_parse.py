@@ -167,6 +167,30 @@ def test_size_and_number_of_events_are_bounded() -> None:
     assert events.value.too_large
 
 
+def test_bounds_themselves_are_allowed() -> None:
+    """A body of exactly as many bytes and events as the bounds say is read."""
+    assert _one(b'{"events":[' + b" " * 13 + b"]}", Bounds(max_body_bytes=26)).events == []
+    batches = parse_body(b'[{"events":[{},{}]},{"events":[{}]}]', Bounds(max_events=3))
+    assert [len(batch.events or ()) for batch in batches] == [2, 1]
+
+
+def test_body_may_have_1_mib_and_10_000_events_when_nothing_else_is_set() -> None:
+    """Senders are told these limits, and one byte or event more is refused."""
+    assert _one(b'{"mpid":1}'.ljust(1_048_576)).mpid == 1
+    with pytest.raises(UnreadableBody, match="1048577 bytes, more than the 1048576 allowed"):
+        parse_body(b'{"mpid":1}'.ljust(1_048_577), Bounds())
+    assert len(_one(b'{"events":[' + b",".join([b"{}"] * 10_000) + b"]}").events or ()) == 10_000
+    with pytest.raises(UnreadableBody, match="holds 10001 events, more than the 10000 allowed"):
+        parse_body(b'{"events":[' + b",".join([b"{}"] * 10_001) + b"]}", Bounds())
+
+
+def test_file_may_be_larger_than_a_request() -> None:
+    """The bounds of requests keep a running service safe; a file is read by a command of its own."""
+    line = b'{"events":[{},{}]}'
+    found = list(parse_lines(b"\n".join([line] * 3), Bounds(max_body_bytes=10, max_events=1)))
+    assert [len(batch.events or ()) for batch in found if isinstance(batch, Batch)] == [2, 2, 2]
+
+
 def test_file_lines_that_cannot_be_read_are_named_and_the_rest_goes_on() -> None:
     """A broken line costs that line only."""
     found = list(parse_lines(b'{"mpid":1}\n\n{"mpid":\n{"mpid":3}\nno\n', Bounds()))
