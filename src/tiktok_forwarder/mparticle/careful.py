@@ -29,6 +29,8 @@ def loads(body: bytes) -> object:
         raise UnreadableBody(
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except RecursionError:
+        raise UnreadableBody("the body nests too deep to be read") from None
 
 
 def _integer(digits: str) -> int | float:
@@ -38,13 +40,24 @@ def _integer(digits: str) -> int | float:
 
 
 def _clean(value: object) -> object:
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_LONE_SURROGATE.sub("\ufffd", key): _clean(item) for key, item in value.items()}
-    return value
+    """Replace lone surrogates in every text, in place and without recursion: a body may nest 900 levels deep."""
+    root = [value]
+    holders: list[list[object] | dict[str, object]] = [root]
+    while holders:
+        holder = holders.pop()
+        if isinstance(holder, dict):
+            members = {_LONE_SURROGATE.sub("\ufffd", key): _clean_text(item) for key, item in holder.items()}
+            holder.clear()
+            holder.update(members)
+        else:
+            holder[:] = [_clean_text(item) for item in holder]
+        inner = holder.values() if isinstance(holder, dict) else holder
+        holders += [item for item in inner if isinstance(item, list | dict)]
+    return root[0]
+
+
+def _clean_text(value: object) -> object:
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def batch_of(members: object) -> Batch:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tiktok_forwarder.domain.errors import UnreadableBody
+from tiktok_forwarder.mparticle import careful
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body, parse_lines
 
@@ -148,6 +149,22 @@ def test_nesting_is_bounded_exactly(
     assert _one(fits).mpid == 1
     with pytest.raises(UnreadableBody, match="deeper than the 200 levels"):
         parse_body(b"[" + fits + b"]", Bounds())
+
+
+@pytest.mark.parametrize("odd", [b"NaN", rb'"\ud83d"', rb'{"\ud83d":[1]}', b"9" * 5000])
+@pytest.mark.parametrize(("opener", "closer"), [(b"[", b"]"), (b'{"a":', b"}"), (rb'{"\ud83d":[', b"]}")])
+def test_body_is_saved_when_it_nests_600_deep(opener: bytes, closer: bytes, odd: bytes) -> None:
+    """Levels up to 900 can be allowed, and an odd value must not turn such a body into a fault of the service."""
+    rounds = 590 // (opener.count(b"[") + opener.count(b"{"))
+    body = b'{"mpid":1,"x":' + opener * rounds + odd + closer * rounds + b"}"
+    assert _one(body, Bounds(max_nesting=600)).mpid == 1
+
+
+def test_body_is_refused_when_it_nests_deeper_than_python_reads() -> None:
+    """A sender that is answered 400 stops, and one that meets a fault sends the same body again."""
+    with pytest.raises(UnreadableBody, match="nests too deep") as refusal:
+        careful.loads(b"[" * 100_000 + b"NaN" + b"]" * 100_000)
+    assert not refusal.value.too_large
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[[]," * 50_000, b"]" * 100_000])
