@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiktok_forwarder.domain.outcome import Accepted, BadEvent, Misconfigured, Throttled, TooLarge, TryLater
@@ -382,6 +382,7 @@ def test_any_answer_has_a_verdict(body: bytes, status: int, retry_after: str | N
     assert not isinstance(classify(status, body, retry_after, NOW_MS), Accepted)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     code=st.sampled_from([code for code, _ in EVERY_CODE]) | _ANYTHING,
     members=st.fixed_dictionaries(
