@@ -1,5 +1,6 @@
 """API keys: what is kept of them, who they let in, and how they are revoked."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,33 @@ async def test_a_name_must_be_one_line(keys: ApiKeys, name: str) -> None:
         await keys.make(name, "read", "ann")
 
 
-async def test_names_are_unique_in_any_case(keys: ApiKeys) -> None:
-    """A history that names a key names one."""
-    await keys.make("Console", "read", "ann")
-    with pytest.raises(ConfigurationError, match="already"):
-        await keys.make(" console ", "admin", "ann")
+@pytest.mark.parametrize(
+    ("first", "second"), [("Console", " console "), ("console", "CONSOLE"), ("CONSOLE", "Console"), ("ÄÖ", "äö")]
+)
+async def test_names_are_unique_in_any_case(keys: ApiKeys, first: str, second: str) -> None:
+    """A history that names a key names one, whichever spelling came first; the refused key does not exist."""
+    made = await keys.make(first, "read", "ann")
+    with pytest.raises(ConfigurationError) as refused:
+        await keys.make(second, "admin", "ann")
+    assert refused.value.problems == (f"name: there is a key named {second.strip()} already",)
+    assert [each.id for each in keys.all()] == [made.id]
+
+
+async def test_name_of_a_revoked_key_is_free_again(keys: ApiKeys) -> None:
+    """A key that leaked is replaced by one of the same name."""
+    await keys.make("console", "read", "ann")
+    await keys.revoke("console", "ann")
+    assert (await keys.make("CONSOLE", "read", "ann")).name == "CONSOLE"
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 63, "  deploy / prod  "])
+async def test_name_of_up_to_63_characters_is_taken(keys: ApiKeys, name: str) -> None:
+    """Blanks at its ends do not count."""
+    assert (await keys.make(name, "read", "ann")).name == name.strip()
+
+
+async def test_key_is_256_random_bits_behind_its_prefix(keys: ApiKeys) -> None:
+    """A key can be recognized in a file that leaked, and cannot be guessed."""
+    made = [(await keys.make(name, "read", "ann")).key for name in ("one", "two")]
+    assert made[0] != made[1]
+    assert all(re.fullmatch(r"tfk_[\w-]{43}", key) for key in made)
