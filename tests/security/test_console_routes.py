@@ -11,9 +11,8 @@ import pytest
 
 from tests.integration.console.visitor import NAME, PASSWORD, Shown, Visitor, visiting
 from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.unit.console.door_rig import GUARDED, POSTS, PROXY, SAFE_HEADERS, address, title
 from tiktok_forwarder.console.app import PAGES
-from tiktok_forwarder.console.headers import POLICY
-from tiktok_forwarder.console.page import Page
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
 
@@ -21,26 +20,7 @@ pytestmark = pytest.mark.slow
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "tiktok_forwarder" / "console" / "templates"
 STATIC = StaticFiles().address("console.css")
-PROXY = "https://forwarder.example.com"
 VIEWER_PASSWORD = "the viewers password"
-GUARDED = [page for page in PAGES if page.right != "public"]
-POSTS = [page for page in PAGES if page.method == "POST"]
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
-
-
-def address(page: Page) -> str:
-    """The page's path with names that nothing has."""
-    return re.sub(r"\{[^}]+\}", "nobody", page.path)
-
-
-def title(page: Page) -> str:
-    return f"{page.method} {page.path}"
 
 
 @pytest.fixture
@@ -200,7 +180,7 @@ async def test_every_answer_has_its_headers(visitor: Visitor) -> None:
                     await answer.read()
             else:
                 answer = await plain(visitor.service, "GET", path)
-            for name, value in HEADERS.items():
+            for name, value in SAFE_HEADERS.items():
                 assert answer.headers[name] == value, (path, name)
             kept = "public, max-age=31536000, immutable" if path == STATIC else "no-store"
             assert answer.headers["Cache-Control"] == kept, path

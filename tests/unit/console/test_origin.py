@@ -64,6 +64,53 @@ def test_a_declared_proxy_is_answered_under_its_name() -> None:
     assert origin.cookie == "__Host-session"
 
 
+@pytest.mark.parametrize("declared", ["https://Forwarder.Example.COM", "https://forwarder.example.com"])
+@pytest.mark.parametrize("host", ["forwarder.example.com", "FORWARDER.example.com"])
+def test_name_of_a_declared_proxy_has_no_case(declared: str, host: str) -> None:
+    """A setting with capitals is the same address, and a form from it is one of the console's own."""
+    given = request("10.0.0.2", host=host, origin="https://forwarder.example.com")
+    origin = origin_of(given, declared)
+    assert origin.is_secure
+    check_same_site(given, origin)
+
+
+@pytest.mark.parametrize(
+    "host", ["forwarder.example.com:8443", "forwarder.example.com.evil.example", "example.com", ""]
+)
+def test_name_of_a_declared_proxy_is_compared_to_the_letter(host: str) -> None:
+    """A part of it, something behind it, or another port is another host."""
+    with pytest.raises(HTTPException) as refused:
+        origin_of(request("10.0.0.2", host=host), PROXY)
+    assert refused.value.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "source"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("198.51.100.1,203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9, 2001:db8::1", "2001:db8::/64"),
+        ("unknown", "unknown"),
+        (" ", "10.0.0.2"),
+    ],
+)
+def test_failures_count_for_whom_the_proxy_names_last(forwarded: str, source: str) -> None:
+    """What a guesser writes into the header stands before it; without a name the proxy itself is the source."""
+    given = request("10.0.0.2", host="forwarder.example.com", x_forwarded_for=forwarded)
+    assert origin_of(given, PROXY).source == source
+
+
+def test_failures_count_for_the_proxy_when_it_names_nobody() -> None:
+    """A proxy that sets no header is slowed as one source, which is better than none."""
+    assert origin_of(request("10.0.0.2", host="forwarder.example.com"), PROXY).source == "10.0.0.2"
+
+
+def test_failures_count_for_the_peer_on_this_machine() -> None:
+    """Without a proxy the socket says who it is."""
+    assert origin_of(request("127.0.0.1", host="localhost:8090"), "").source == "127.0.0.1"
+    assert origin_of(request("::1", host="localhost:8090"), "").source == "::/64"
+
+
 def test_a_declared_proxy_opens_no_other_door() -> None:
     """Another name is still refused from afar, and this machine still gets plain HTTP."""
     with pytest.raises(HTTPException):
