@@ -37,6 +37,20 @@ def test_the_first_link_leads_to_the_overview(console: Console, browser: Watched
     expect(stranger.get_by_role("alert")).to_contain_text("This link has been used")
 
 
+def test_login_works_when_a_link_from_another_site_led_there(console: Console, browser: WatchedBrowser) -> None:
+    """The browser withholds the session's cookie from the link and sends it with the form, which is taken."""
+    page = browser.page(console.url)
+    welcome(page, console.login_link())
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.goto(f'data:text/html,<a href="{console.url}/account">a message</a>')
+    page.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.get_by_label("Name").fill("Dana")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+
+
 def test_logging_out_and_in_with_the_keyboard(console: Console, browser: WatchedBrowser) -> None:
     """Back to the page one wanted; a wrong password is told, and how long to wait."""
     page = browser.page(console.url)

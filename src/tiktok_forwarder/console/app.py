@@ -115,7 +115,9 @@ class _Door:
             if request.method == "POST":
                 check_same_site(request, origin)
             form = await read_form(request, MAX_FORM_BYTES if entry is not None else MAX_PUBLIC_FORM_BYTES)
-            if request.method == "POST" and entry is not None:
+            # Not on public pages: a link from another site shows them without the cookie, so without a token, but the
+            # browser sends the cookie with their forms.
+            if request.method == "POST" and entry is not None and page.right != "public":
                 _check_token(request, form.secret("csrf"), entry[1])
             visit = Visit(request, self._parts, origin, form, entry)
             if page.right == "admin" and not visit.is_admin:

@@ -59,6 +59,14 @@ async def test_token_of_an_ended_session_is_worth_nothing(door: Door, behind: Be
     assert behind.reached == []
 
 
+async def test_public_form_needs_no_token_when_a_session_is_open(door: Door, behind: Behind) -> None:
+    """Its page was shown without the session, when a link of another site led there; what it holds is proof enough."""
+    ada = await door.browser()
+    for page in PUBLIC_POSTS:
+        assert (await ada.post(address(page), token=False)).status == 200, title(page)
+    assert behind.reached == [title(page) for page in PUBLIC_POSTS]
+
+
 async def test_page_to_look_at_needs_no_token(door: Door, behind: Behind) -> None:
     """A link or a bookmark has none."""
     ada = await door.browser()

@@ -132,6 +132,16 @@ async def test_login_page_leads_on_who_is_logged_in(door: Door) -> None:
     assert (answer.status, answer.location) == (303, "/")
 
 
+async def test_login_is_taken_while_a_session_is_open(door: Door) -> None:
+    """A link of another site leads to the login page without the cookie, which the browser then sends with the form."""
+    ada = await door.browser()
+    answer = await ada.post("/login", ("name", "Ada"), ("password", GOOD), ("next", "/account"), token=False)
+    assert (answer.status, answer.location) == (303, "/account")
+    assert "Ada" in (await entered(ada, answer).get("/account")).text
+    refused = await ada.post("/login", ("name", "Ada"), ("password", "a wrong password"), token=False)
+    assert (refused.status, "set-cookie" in refused.headers) == (401, False)
+
+
 async def test_cookie_behind_a_declared_proxy_needs_tls() -> None:
     """No other host and no plain connection carries it, and logging out takes it away by the same name."""
     door = Door(PROXY)
@@ -223,6 +233,18 @@ async def test_invitation_lets_in_its_user_whatever_name_is_sent(door: Door) -> 
     answer = await browser.post(path, ("name", "Ada"), ("password", OTHER), ("again", OTHER))
     assert "<strong>Ben &lt;b&gt;</strong>, a viewer" in (await entered(browser, answer).get("/account")).text
     assert (await log_in(door.stranger(), "Ada", GOOD)).status == 303
+
+
+async def test_link_is_taken_while_a_session_is_open(door: Door) -> None:
+    """Whoever forgot the password may still be logged in, and an administrator may try a link of somebody else."""
+    ada, other = await door.browser(), await door.browser()
+    await door.console.users.add("Ben", "viewer", "test")
+    for name, role in (("Ada", "an administrator"), ("Ben", "a viewer")):
+        path = f"/welcome/{(await door.console.access.link_for(name, 'test'))[1]}"
+        assert f"Choose a password for <strong>{name}</strong>." in (await ada.get(path)).text
+        answer = await ada.post(path, ("password", OTHER), ("again", OTHER), token=False)
+        assert f"<strong>{name}</strong>, {role}" in (await entered(ada, answer).get("/account")).text
+    assert (await other.get("/account")).status == 303
 
 
 # --- access ---
