@@ -128,13 +128,17 @@ class Users:
         if held is None or not fits:
             return None
         if not self._hashes.is_current(known):
-            await self._renew_hash(held, password)
+            held = await self._with_new_hash(held, password)
+        if self._held.get(held.document.id) is not held:
+            # Changed or removed while it was compared: what was right before may be wrong now.
+            return await self.verified(name, password)
         return held.user
 
-    async def _renew_hash(self, held: _Held, password: str) -> None:
+    async def _with_new_hash(self, held: _Held, password: str) -> _Held:
         async with self._changing:
-            if self._held.get(held.document.id) == held:
-                await self._change(held, held.record.name, password_hash=await self._hashes.of(password))
+            if self._held.get(held.document.id) is not held:
+                return held
+            return await self._change(held, held.record.name, password_hash=await self._hashes.of(password))
 
     def _name_problems(self, name: str) -> list[str]:
         name = name.strip()
