@@ -15,8 +15,8 @@ import msgspec
 from bench.processes import PIXEL, Process, answer_of, data_directory, load, sandbox, service, sink
 from bench.sink import Arrived
 from bench.stock import new_events
-from tiktok_forwarder.sandbox.records import Counts
 from tiktok_forwarder.tiktok.request import build_group
+from tiktok_sandbox.records import Counts
 
 ROUNDS: Final = 3
 EVENTS: Final = 60_000

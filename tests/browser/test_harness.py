@@ -16,7 +16,7 @@ from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import WatchedBrowser
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import fresh_batch
-from tests.unit.sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
+from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.ports import DeadLetterFilter
-from tiktok_forwarder.sandbox.steps import AnyStep, Pass
 from tiktok_forwarder.settings import load_settings
+from tiktok_sandbox.steps import AnyStep, Pass
 
 TIKTOK_SECONDS: Final = 0.02
 SOONEST_KILL_SECONDS: Final = 0.06

@@ -1,6 +1,6 @@
 """What reached the sandbox, byte by byte."""
 
-from tiktok_forwarder.sandbox.records import ReceivedEvent
+from tiktok_sandbox.records import ReceivedEvent
 
 
 class Payloads:

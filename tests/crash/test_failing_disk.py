@@ -12,7 +12,7 @@ from tests.crash.accounting import Received
 from tests.crash.failing_disk import NO_SYNCS, NO_WRITES, NOTHING_WORKS, READ_ONLY, Fault, failing
 from tests.crash.observed_service import EVENTS_IN_A_BATCH, ObservedService, until
 from tests.integration.service_process import SandboxThread, serving
-from tiktok_forwarder.sandbox.steps import Code
+from tiktok_sandbox.steps import Code
 
 FAULTS: Final = {"read-only": READ_ONLY, "no writes": NO_WRITES, "no syncs": NO_SYNCS, "nothing works": NOTHING_WORKS}
 BATCHES: Final = 3

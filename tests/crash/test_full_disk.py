@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash.observed_service import ObservedService, until
 from tests.integration.service_process import SandboxThread, ServiceProcess, serving
-from tiktok_forwarder.sandbox.steps import Code
+from tiktok_sandbox.steps import Code
 
 DISK: Final = "40m"
 RESUME_SECONDS: Final = 10

@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.campaign import TIKTOK_SECONDS, Campaign, campaign
 from tests.crash.conftest import Show
-from tiktok_forwarder.sandbox.steps import Http, Pass
+from tiktok_sandbox.steps import Http, Pass
 
 OUTAGE_SECONDS = 4.0
 SOAK_OUTAGE_SECONDS = 120.0

@@ -11,7 +11,7 @@ import pytest
 from tests.crash.campaign import DRAIN_SECONDS, Campaign, campaign
 from tests.crash.conftest import Show
 from tests.crash.ledger import Kind, post_batch
-from tiktok_forwarder.sandbox.steps import Code, Pass
+from tiktok_sandbox.steps import Code, Pass
 
 DEATHS: Final = 20
 SOAK_DEATHS: Final = 200

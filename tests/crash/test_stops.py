@@ -6,7 +6,7 @@ import pytest
 
 from tests.crash.campaign import campaign
 from tests.crash.conftest import Show
-from tiktok_forwarder.sandbox.steps import Pass
+from tiktok_sandbox.steps import Pass
 
 STOPS = 5
 SOAK_STOPS = 100

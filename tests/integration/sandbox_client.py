@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.unit.sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
-from tiktok_forwarder.sandbox import Sandbox, SandboxOptions
+from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
+from tiktok_sandbox import Sandbox, SandboxOptions
 
 
 @dataclass

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.integration.service_rig import BASIC
-from tiktok_forwarder.sandbox import Sandbox
-from tiktok_forwarder.sandbox.options import SandboxOptions
+from tiktok_sandbox import Sandbox
+from tiktok_sandbox.options import SandboxOptions
 
 PROGRAM = (sys.executable, "-m", "tiktok_forwarder")
 STARTED = "serving on http://127.0.0.1:"

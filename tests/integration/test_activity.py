@@ -15,10 +15,10 @@ import pytest
 from tests.integration.service_process import add_shop, serving
 from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, until
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.sandbox import Code, Sandbox
 from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
 from tiktok_forwarder.service.activity_records import Record, RecordFilter
 from tiktok_forwarder.settings import load_settings
+from tiktok_sandbox import Code, Sandbox
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import fresh_batch
 from tests.unit.cli.running import Run
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 TOKEN = "token-of-the-shop-0123"
 SHOP = 'name = "Shop"\npixel_id = "PIX1"\naccess_token = "env:SHOP_ACCESS_TOKEN"\n'

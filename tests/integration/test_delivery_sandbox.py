@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import QUICK, delivery_rig, ids
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.ports import GroupLimits
-from tiktok_forwarder.sandbox import Code, Http, Reset, Sandbox, SandboxOptions, Wire
-from tiktok_forwarder.sandbox.steps import AnyStep
+from tiktok_sandbox import Code, Http, Reset, Sandbox, SandboxOptions, Wire
+from tiktok_sandbox.steps import AnyStep
 
 PASSING_TROUBLE: list[AnyStep] = [
     Code(code=50000),

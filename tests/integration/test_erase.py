@@ -15,7 +15,7 @@ from tests.unit.cli.running import Run
 from tiktok_forwarder.adapters import sqlite_store
 from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.ports import DeadLetterFilter
-from tiktok_forwarder.sandbox import Code, Sandbox
+from tiktok_sandbox import Code, Sandbox
 
 EMAIL = "Ada.Lovelace@example.com"
 PHONE = "+14155550107"

@@ -12,7 +12,7 @@ from tests.unit.cli.running import Run
 from tiktok_forwarder.adapters.key_ring import KeyRing
 from tiktok_forwarder.adapters.sqlite_documents import SqliteDocuments
 from tiktok_forwarder.domain.errors import SecretUnreadable
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 
 def key_ids_in(data_dir: Path) -> set[bytes]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.integration.sandbox_client import SandboxClient, sandbox_client
-from tests.unit.sandbox.requests import EVENT_TRACK, event_2_0, event_track
-from tiktok_forwarder.sandbox import SandboxOptions
+from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, event_2_0, event_track
+from tiktok_sandbox import SandboxOptions
 
 
 async def _post_script(client: SandboxClient, script: Any, content_type: str = "application/json") -> tuple[int, str]:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientTimeout
 
 from tests.integration.sandbox_client import sandbox_client
-from tests.unit.sandbox.requests import (
+from tests.unit.tiktok_sandbox.requests import (
     EVENT_TRACK,
     PIXEL_BATCH,
     PIXEL_TRACK,
@@ -18,7 +18,7 @@ from tests.unit.sandbox.requests import (
     pixel_batch,
     pixel_track,
 )
-from tiktok_forwarder.sandbox import Code, Sandbox, SandboxError, SandboxOptions, Silence
+from tiktok_sandbox import Code, Sandbox, SandboxError, SandboxOptions, Silence
 
 BODIES: dict[str, Any] = {
     PIXEL_TRACK: pixel_track(event_1_0()),

@@ -10,19 +10,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.integration.sandbox_client import SandboxClient, bare_connection, request_bytes, sandbox_client
-from tests.unit.sandbox.requests import EVENT_TRACK, PIXEL_BATCH, event_1_0, event_2_0, event_track, pixel_batch
-from tiktok_forwarder.sandbox import (
-    Code,
-    Drip,
-    Endless,
-    Http,
-    Pass,
-    Reset,
-    SandboxOptions,
-    Silence,
-    Wire,
+from tests.unit.tiktok_sandbox.requests import (
+    EVENT_TRACK,
+    PIXEL_BATCH,
+    event_1_0,
+    event_2_0,
+    event_track,
+    pixel_batch,
 )
-from tiktok_forwarder.sandbox.steps import AnyStep
+from tiktok_sandbox import Code, Drip, Endless, Http, Pass, Reset, SandboxOptions, Silence, Wire
+from tiktok_sandbox.steps import AnyStep
 
 BODY = event_track(event_2_0())
 

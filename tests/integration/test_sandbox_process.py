@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
+from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
 from tiktok_forwarder.cli.sandbox_command import sandbox
 
 COMMAND = [sys.executable, "-c", "from tiktok_forwarder.cli.sandbox_command import sandbox; sandbox()"]

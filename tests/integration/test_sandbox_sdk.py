@@ -9,8 +9,8 @@ import pytest
 from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 
 from tests.integration.sandbox_client import sandbox_client
-from tests.unit.sandbox.requests import DIGEST
-from tiktok_forwarder.sandbox import Code
+from tests.unit.tiktok_sandbox.requests import DIGEST
+from tiktok_sandbox import Code
 
 
 def _sdk(url: str) -> Any:

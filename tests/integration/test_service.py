@@ -23,7 +23,7 @@ from tests.integration.service_rig import (
     until,
 )
 from tests.unit.mapping.batches import URL, purchase
-from tiktok_forwarder.sandbox import Code, Sandbox
+from tiktok_sandbox import Code, Sandbox
 
 
 def sdk(service: Service, key: str = KEY, secret: str = SECRET) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Service, fresh_batch, running_service, until
 from tiktok_forwarder.adapters.sqlite_backup import back_up
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 
 def files_with(folder: Path, text: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.sandbox import SandboxError, SandboxOptions, serve_sandbox
+from tiktok_sandbox import SandboxError, SandboxOptions, serve_sandbox
 
 
 @click.command("sandbox", short_help="Run TikTok's endpoints locally.")

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.console.visitor import NAME, PASSWORD, Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

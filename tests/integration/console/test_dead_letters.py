@@ -9,7 +9,7 @@ from tests.integration.console.rig_activity import Reader, links_in, reading
 from tests.integration.service_rig import fresh_batch, until
 from tiktok_forwarder.domain.outcome import DeadLetterReason
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.console.visitor import Visitor, visiting
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

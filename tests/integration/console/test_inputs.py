@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.console.visitor import Shown, Visitor, visiting
 from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, until
-from tiktok_forwarder.sandbox import Sandbox
+from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

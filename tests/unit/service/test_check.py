@@ -10,10 +10,10 @@ from tests.unit.service.parts import TOKEN, Parts
 from tiktok_forwarder.adapters.secret_box import AesGcmSecretBox
 from tiktok_forwarder.adapters.system_clock import SystemClock
 from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
-from tiktok_forwarder.sandbox import Sandbox, SandboxOptions
-from tiktok_forwarder.sandbox.steps import Code, Http, Reset, Silence
 from tiktok_forwarder.service.check import CheckResult, ConnectionCheck
 from tiktok_forwarder.service.connections import Connections
+from tiktok_sandbox import Sandbox, SandboxOptions
+from tiktok_sandbox.steps import Code, Http, Reset, Silence
 
 PIXEL = "PIXEL1"
 GRANTS = {TOKEN: [PIXEL]}

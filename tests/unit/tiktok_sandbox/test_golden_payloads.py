@@ -1,0 +1,36 @@
+"""What the mapping must give by its golden cases, in the eyes of the sandbox, which shares no code with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.golden import cases
+from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, PIXEL_BATCH, event_track, judged, pixel_batch
+from tiktok_sandbox import SandboxOptions
+from tiktok_sandbox.verdict import Verdict
+
+# Of what the sandbox warns: a hand-made case of the past is old, or lacks a page address, an amount or a real click id.
+EXPECTED_WARNINGS = {29, 38, 42, 44}
+
+
+def _payloads(case: dict[str, Any]) -> list[dict[str, Any]]:
+    return [outcome["payload"] for outcome in case["outcomes"] if outcome["outcome"] == "mapped"]
+
+
+def _judged(case: dict[str, Any], payloads: list[dict[str, Any]]) -> Verdict:
+    if case["connection"].get("events_api") == "1.0":
+        return judged(PIXEL_BATCH, pixel_batch(*payloads), SandboxOptions())
+    return judged(EVENT_TRACK, event_track(*payloads), SandboxOptions())
+
+
+@pytest.mark.parametrize("file", cases.FILES, ids=lambda file: file.stem)
+def test_the_sandbox_takes_what_the_mapping_must_give(file: Path) -> None:
+    """No golden payload breaks a rule, and none gives a warning that the case does not call for."""
+    case = cases.load(file)
+    payloads = _payloads(case)
+    if payloads:
+        verdict = _judged(case, payloads)
+        assert verdict.code == 0, verdict.message
+        found = {(each.rule, each.field, each.problem) for warnings in verdict.warnings for each in warnings}
+        assert {each for each in found if each[0] not in EXPECTED_WARNINGS} == set()
