@@ -16,13 +16,13 @@ from typing import Final, NamedTuple
 from bench.console_reader import Reader
 from bench.processes import STORE_BYTES, Process, load, service
 from bench.stock import MANY, new_events, payload, stocked
-from tiktok_forwarder.adapters.activity_file import ActivityFile
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
+from tiktok_forwarder.activity.file import ActivityFile
+from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
 from tiktok_forwarder.ports import Arrivals
-from tiktok_forwarder.service.activity_records import ActivityWrite, Facts, Record
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 9
 SECONDS: Final = 3.0

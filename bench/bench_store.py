@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.domain.outcome import Delivered
 from tiktok_forwarder.ports import Arrivals, GroupLimits, NewEvent
+from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 3
 PAYLOAD: Final = b'{"event":"PlaceAnOrder","x":"' + b"x" * 1150 + b'"}'

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import uvloop
 
-from tiktok_forwarder.http.body import Receive, Scope, Send
-from tiktok_forwarder.http.server import Servers
+from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.server import Servers
 
 
 async def accept_all(_scope: Scope, receive: Receive, send: Send) -> None:

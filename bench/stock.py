@@ -13,7 +13,6 @@ from typing import Final
 
 from bench.processes import STORE_BYTES, set_up
 from bench.traffic import batch_bytes
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.mapping.connection import read_connection
@@ -21,6 +20,7 @@ from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.ports import Arrivals, NewEvent
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 # BENCH_EVENTS=100000 makes a quick run.
 MANY: Final = int(os.environ.get("BENCH_EVENTS", "1000000"))

@@ -13,15 +13,15 @@ import click
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from tiktok_forwarder.adapters.telemetry import Telemetry
 from tiktok_forwarder.cli.main import COMMANDS, commands
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.ports import QueueCounts, TotalsRow
-from tiktok_forwarder.service.delivery_roles import Attempt, DeliveryStatus
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, SETTINGS, Setting
+from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS
 
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"

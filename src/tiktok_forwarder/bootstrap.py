@@ -8,53 +8,53 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tiktok_forwarder.adapters.activity_file import ActivityFile
-from tiktok_forwarder.adapters.argon2_hasher import Argon2Hasher
-from tiktok_forwarder.adapters.directory_lock import DirectoryLock
-from tiktok_forwarder.adapters.key_ring import KeyRing
-from tiktok_forwarder.adapters.memory_store import MemoryStore
-from tiktok_forwarder.adapters.sqlite_backup import Backup, back_up, check_backup, remove_database, restore
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
-from tiktok_forwarder.adapters.system_clock import SystemClock
-from tiktok_forwarder.adapters.telemetry import Telemetry, open_log
-from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.access.api_keys import ApiKeys
+from tiktok_forwarder.access.argon2_hasher import Argon2Hasher
+from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.access.console_access import ConsoleAccess
+from tiktok_forwarder.access.users import Users
+from tiktok_forwarder.activity.activity import Activity
+from tiktok_forwarder.activity.development_events import DevelopmentEvents
+from tiktok_forwarder.activity.file import ActivityFile
+from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
+from tiktok_forwarder.connections.check import ConnectionCheck
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
+from tiktok_forwarder.database.directory_lock import DirectoryLock
+from tiktok_forwarder.delivery.deliverer import Deliverer
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, DeliveryStatus
+from tiktok_forwarder.delivery.pausing import Pausing
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.http.api import build_api, caller_with_key, local_caller
-from tiktok_forwarder.http.body import BodyLimits
-from tiktok_forwarder.http.front import Front
-from tiktok_forwarder.http.guard import guarded
-from tiktok_forwarder.http.ingest import Ingest
-from tiktok_forwarder.http.server import Servers
+from tiktok_forwarder.inputs.inputs import Inputs
+from tiktok_forwarder.intake.accept import Acceptor, SubjectHash
+from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.operations.dead_letters import DeadLetters
+from tiktok_forwarder.operations.erasure import PersonErasure
+from tiktok_forwarder.operations.key_rotation import KeyRotation
+from tiktok_forwarder.operations.loop_watch import LoopWatch
+from tiktok_forwarder.operations.observers import Observers
+from tiktok_forwarder.operations.previews import Previews
+from tiktok_forwarder.operations.store_watch import StoreWatch
 from tiktok_forwarder.ports import DocumentStore, SecretBox
-from tiktok_forwarder.service.accept import Acceptor, SubjectHash
-from tiktok_forwarder.service.activity import Activity
-from tiktok_forwarder.service.api_keys import ApiKeys
-from tiktok_forwarder.service.audit import Audit
-from tiktok_forwarder.service.check import ConnectionCheck
-from tiktok_forwarder.service.connections import Connections
-from tiktok_forwarder.service.console_access import ConsoleAccess
-from tiktok_forwarder.service.dead_letters import DeadLetters
-from tiktok_forwarder.service.deletion import ConnectionDeletion
-from tiktok_forwarder.service.deliver import Deliverer
-from tiktok_forwarder.service.delivery_roles import DeliveryPolicy, DeliveryStatus
-from tiktok_forwarder.service.development_events import DevelopmentEvents
-from tiktok_forwarder.service.erasure import PersonErasure
-from tiktok_forwarder.service.inputs import Inputs
-from tiktok_forwarder.service.key_rotation import KeyRotation
-from tiktok_forwarder.service.loop_watch import LoopWatch
-from tiktok_forwarder.service.observers import Observers
-from tiktok_forwarder.service.pausing import Pausing
-from tiktok_forwarder.service.previews import Previews
-from tiktok_forwarder.service.seen_names import SeenNames
-from tiktok_forwarder.service.store_watch import StoreWatch
-from tiktok_forwarder.service.users import Users
+from tiktok_forwarder.secrets.key_ring import KeyRing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
+from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+from tiktok_forwarder.system_clock import SystemClock
+from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
+from tiktok_forwarder.web.body import BodyLimits
+from tiktok_forwarder.web.front import Front
+from tiktok_forwarder.web.guard import guarded
+from tiktok_forwarder.web.server import Servers
 
 _SUBJECT_KEY: Final = "subject_key"
 _BY_SERVICE: Final = "service"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tiktok_forwarder.adapters.memory_store import MemoryStore
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
-from tiktok_forwarder.adapters.sqlite_transaction import StoreState
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits, Lease, NewEvent, QueueCounts
+from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+from tiktok_forwarder.store.sqlite.transaction import StoreState
 
 T0 = 1_735_689_600_000
 HOUR = 3_600_000

@@ -7,11 +7,19 @@ from typing import Any, Final
 
 import apsw
 
-from tiktok_forwarder.adapters import sqlite_erasure, sqlite_file, sqlite_settling
-from tiktok_forwarder.adapters.sqlite_store import SqliteStore
-from tiktok_forwarder.adapters.sqlite_transaction import Transaction
-from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
-from tiktok_forwarder.sql import migrations
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.store.sqlite import (
+    erasure as sqlite_erasure,
+)
+from tiktok_forwarder.store.sqlite import (
+    file as sqlite_file,
+)
+from tiktok_forwarder.store.sqlite import (
+    settling as sqlite_settling,
+)
+from tiktok_forwarder.store.sqlite.statements import migrations
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 Pass = Callable[[], None]
 LATER_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); UPDATE lanes SET waiting = waiting + 1;"

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 KILLED = """
 import os, signal, sys
 from tiktok_forwarder.adapters import key_ring, sqlite_documents
-from tiktok_forwarder.adapters.key_ring import KeyRing
-from tiktok_forwarder.adapters.sqlite_transaction import Transaction
+from tiktok_forwarder.secrets.key_ring import KeyRing
+from tiktok_forwarder.store.sqlite.transaction import Transaction
 from tiktok_forwarder.cli.main import main
 
 def killing(step, when):

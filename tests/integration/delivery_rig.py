@@ -12,14 +12,9 @@ from typing import Any
 from aiohttp import web
 from msgspec.structs import replace
 
-from tiktok_forwarder.adapters.memory_store import MemoryStore
-from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
-from tiktok_forwarder.domain.errors import SecretUnreadable
-from tiktok_forwarder.domain.outcome import WireForm
-from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.ports import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
-from tiktok_forwarder.service.deliver import Deliverer
-from tiktok_forwarder.service.delivery_roles import (
+from tiktok_forwarder.delivery.deliverer import Deliverer
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.delivery.interfaces import (
     Attempt,
     DeliveryPolicy,
     DeliveryStatus,
@@ -28,6 +23,11 @@ from tiktok_forwarder.service.delivery_roles import (
     SettledAs,
     VerdictKind,
 )
+from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.ports import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
+from tiktok_forwarder.store.memory.store import MemoryStore
 
 # Retries after 20, 40, 80 ms, so that tests need not wait.
 QUICK = DeliveryPolicy(

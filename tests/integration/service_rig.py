@@ -15,8 +15,8 @@ import aiohttp
 
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.bootstrap import Application, open_application
-from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 
 KEY = "key-of-the-shop"

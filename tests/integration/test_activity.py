@@ -15,8 +15,8 @@ import pytest
 from tests.integration.service_process import add_shop, serving
 from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, until
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.service.activity_figures import FigureSet, figure_set
-from tiktok_forwarder.service.activity_records import Record, RecordFilter
+from tiktok_forwarder.activity.figures import FigureSet, figure_set
+from tiktok_forwarder.activity.records import Record, RecordFilter
 from tiktok_forwarder.settings import load_settings
 from tiktok_sandbox import Code, Sandbox
 

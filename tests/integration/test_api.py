@@ -14,11 +14,11 @@ from starlette.routing import Route
 from yarl import URL
 
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Answer, Service, fresh_batch, running_service
-from tiktok_forwarder.http.api import ENDPOINTS, build_api, caller_with_key, local_caller
-from tiktok_forwarder.http.endpoint import Endpoint
-from tiktok_forwarder.http.guard import guarded
-from tiktok_forwarder.http.in_process import asgi_call
-from tiktok_forwarder.service.api_keys import Scope
+from tiktok_forwarder.access.api_keys import Scope
+from tiktok_forwarder.api.app import ENDPOINTS, build_api, caller_with_key, local_caller
+from tiktok_forwarder.api.endpoint import Endpoint
+from tiktok_forwarder.web.guard import guarded
+from tiktok_forwarder.web.in_process import asgi_call
 
 OTHER_TOKEN = "another-access-token-9876543210"
 DOCUMENT = "/api/openapi.json"

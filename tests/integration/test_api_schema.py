@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.integration.served_api import DISPOSABLE, ServedApi, served_api
-from tiktok_forwarder.http.api import ENDPOINTS
-from tiktok_forwarder.http.openapi import document_of
+from tiktok_forwarder.api.app import ENDPOINTS
+from tiktok_forwarder.api.openapi import document_of
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.raw_server import Reply, drip, flood, http, raw, raw_server, reset, silence
 from tiktok_forwarder import __version__
-from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.ports import HttpAnswer, NoAnswer, OutboundRequest
 

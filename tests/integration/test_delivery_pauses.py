@@ -16,7 +16,7 @@ from tests.integration.delivery_rig import (
     ids,
     refuse_token,
 )
-from tiktok_forwarder.adapters.tiktok_http import TikTokHttpSender
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.ports import NoAnswer, OutboundRequest
 
 HOUR_SECONDS = 3600.0

@@ -12,9 +12,9 @@ import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service, until
 from tests.unit.cli.running import Run
-from tiktok_forwarder.adapters import sqlite_store
-from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.ports import DeadLetterFilter
+from tiktok_forwarder.store.sqlite import store as sqlite_store
+from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Code, Sandbox
 
 EMAIL = "Ada.Lovelace@example.com"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.integration.service_rig import BASIC, TOKEN, Service, basic, fresh_batch, running_service
 from tests.unit.cli.running import Run
-from tiktok_forwarder.adapters.key_ring import KeyRing
-from tiktok_forwarder.adapters.sqlite_documents import SqliteDocuments
 from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.secrets.key_ring import KeyRing
+from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
 from tiktok_sandbox import Sandbox
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
-from tiktok_forwarder.adapters.system_clock import SystemClock
-from tiktok_forwarder.service.loop_watch import LoopWatch
+from tiktok_forwarder.operations.loop_watch import LoopWatch
+from tiktok_forwarder.system_clock import SystemClock
 from tiktok_sandbox import Http
 
 _FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service, until
-from tiktok_forwarder.http.in_process import asgi_call
+from tiktok_forwarder.web.in_process import asgi_call
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.service_process import PROGRAM, command, environment, serving
 from tests.integration.service_rig import Service, running_service
-from tiktok_forwarder.http.in_process import asgi_call
+from tiktok_forwarder.web.in_process import asgi_call
 
 GOOD = "correct horse battery"
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, Service, basic, fresh_batch, running_service
-from tiktok_forwarder.http.api import ENDPOINTS
-from tiktok_forwarder.http.endpoint import plain_path
-from tiktok_forwarder.http.failures import FailedAuthentications, source_of
+from tiktok_forwarder.api.app import ENDPOINTS
+from tiktok_forwarder.api.endpoint import plain_path
+from tiktok_forwarder.intake.failures import FailedAuthentications
+from tiktok_forwarder.web.origin import source_of
 
 SOURCE = Path(__file__).parents[2] / "src" / "tiktok_forwarder"
 SECRET_NAME = re.compile(r"secret|token|digest|authorization|password|signature|csrf", re.IGNORECASE)
 # Compared as parts of records that nobody outside has a hand in.
 HARMLESS = {
-    ("service/connections.py", "sealed_token"),
-    ("service/connections.py", "token"),
+    ("connections/connections.py", "sealed_token"),
+    ("connections/connections.py", "token"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Service, fresh_batch, running_service, until
-from tiktok_forwarder.adapters.sqlite_backup import back_up
+from tiktok_forwarder.store.sqlite.backup import back_up
 from tiktok_sandbox import Sandbox
 
 

@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 
+from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason
 from tiktok_forwarder.ports import Admission
-from tiktok_forwarder.service.delivery_roles import DeliveryCondition, VerdictKind
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tiktok_forwarder"

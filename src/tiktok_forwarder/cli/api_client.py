@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 import aiohttp
 
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
-from tiktok_forwarder.http.in_process import asgi_call
 from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.web.in_process import asgi_call
 
 _TIMEOUT_SECONDS: Final = 60.0
 _REFUSED: Final = 400

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import click
 
+from tiktok_forwarder.access.api_keys import SCOPES
 from tiktok_forwarder.cli.api_client import call
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
-from tiktok_forwarder.service.api_keys import SCOPES
 
 
 @click.group("api-keys", short_help="Make, list and revoke API keys.")

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from tiktok_forwarder.adapters.directory_lock import LOCK_FILE, DirectoryLock
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.cli.options import settings_from
+from tiktok_forwarder.database.directory_lock import LOCK_FILE, DirectoryLock
 from tiktok_forwarder.demo.run import Plan, run_demo
 from tiktok_forwarder.domain.errors import ConfigurationError
 

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import click
 
+from tiktok_forwarder.access.users import ROLES
 from tiktok_forwarder.cli.api_client import call, call_running
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
-from tiktok_forwarder.service.users import ROLES
 
 _role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What they may do.")
 

@@ -8,10 +8,10 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.http.guard import AsgiApplication
-from tiktok_forwarder.http.in_process import asgi_call
-from tiktok_forwarder.service.api_keys import Scope
-from tiktok_forwarder.service.users import Role, User
+from tiktok_forwarder.access.api_keys import Scope
+from tiktok_forwarder.access.users import Role, User
+from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.in_process import asgi_call
 
 SCOPES: Final[Mapping[Role, Scope]] = {"admin": "admin", "viewer": "read"}
 _CALLER: Final = "console.caller"

@@ -11,6 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from tiktok_forwarder.access.console_access import ConsoleAccess
+from tiktok_forwarder.access.sessions import Session
+from tiktok_forwarder.access.users import User
+from tiktok_forwarder.api.endpoint import refusal
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api, ApiRefused
 from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
@@ -35,12 +39,8 @@ from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
-from tiktok_forwarder.http.body import Receive, Scope, Send
-from tiktok_forwarder.http.endpoint import refusal
-from tiktok_forwarder.http.guard import AsgiApplication
-from tiktok_forwarder.service.console_access import ConsoleAccess
-from tiktok_forwarder.service.sessions import Session
-from tiktok_forwarder.service.users import User
+from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.guard import AsgiApplication
 
 PAGES: Final[tuple[Page, ...]] = (
     *LOGIN_PAGES,

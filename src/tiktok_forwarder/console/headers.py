@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from tiktok_forwarder.http.body import Message, Receive, Scope, Send
-from tiktok_forwarder.http.guard import AsgiApplication
+from tiktok_forwarder.web.body import Message, Receive, Scope, Send
+from tiktok_forwarder.web.guard import AsgiApplication
 
 POLICY: Final = "; ".join(
     (

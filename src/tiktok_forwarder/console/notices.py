@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from tiktok_forwarder.service.sessions import Session
+from tiktok_forwarder.access.sessions import Session
 
 _MOST_SESSIONS: Final = 1000
 _MOST_NOTICES: Final = 10

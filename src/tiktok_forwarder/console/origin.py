@@ -7,8 +7,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.http.failures import source_of
-from tiktok_forwarder.http.origin import is_of_this_machine, is_proxied
+from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of
 
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _TOO_OPEN: Final = (

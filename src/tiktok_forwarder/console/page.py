@@ -8,15 +8,15 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tiktok_forwarder.access.console_access import ConsoleAccess
+from tiktok_forwarder.access.sessions import Session
+from tiktok_forwarder.access.users import User
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin
 from tiktok_forwarder.console.rendering import Rendering
-from tiktok_forwarder.service.console_access import ConsoleAccess
-from tiktok_forwarder.service.sessions import Session
-from tiktok_forwarder.service.users import User
 
 Right = Literal["public", "viewer", "admin"]
 """Who may open a page: anybody, whoever is logged in, administrators only."""

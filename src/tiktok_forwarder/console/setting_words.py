@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tiktok_forwarder.connections.check import NO_ANSWER
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
-from tiktok_forwarder.service.check import NO_ANSWER
 from tiktok_forwarder.tiktok.codes import CodeClass, code_meaning
 
 _NO_ANSWER: Final = re.compile(r"no answer \((\w+)\)")

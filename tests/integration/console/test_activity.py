@@ -12,8 +12,8 @@ from tests.integration.console.rig_activity import Reader, links_in, reading
 from tests.integration.console.visitor import Shown
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
+from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
-from tiktok_forwarder.service.activity_records import RecordFilter
 from tiktok_sandbox import Code, Sandbox
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from tests.integration.service_rig import Service, running_service
-from tiktok_forwarder.http.in_process import asgi_call
+from tiktok_forwarder.web.in_process import asgi_call
 
 NAME = "anna"
 PASSWORD = "a password of some length"

@@ -10,18 +10,18 @@ from urllib.parse import urlencode
 from msgspec import structs
 from starlette.responses import Response
 
-from tests.unit.service.access_rig import GOOD, Console
+from tests.unit.access.access_rig import GOOD, Console
+from tiktok_forwarder.access.api_keys import ApiKeys
+from tiktok_forwarder.access.console_access import LoggedIn
+from tiktok_forwarder.access.users import Role
+from tiktok_forwarder.api.app import build_api
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import PAGES, build_console
 from tiktok_forwarder.console.page import Page, Visit
-from tiktok_forwarder.http.api import build_api
-from tiktok_forwarder.http.body import Message, Receive, Scope, Send
-from tiktok_forwarder.http.guard import guarded
-from tiktok_forwarder.http.in_process import asgi_call
-from tiktok_forwarder.service.api_keys import ApiKeys
-from tiktok_forwarder.service.console_access import LoggedIn
-from tiktok_forwarder.service.users import Role
+from tiktok_forwarder.web.body import Message, Receive, Scope, Send
+from tiktok_forwarder.web.guard import guarded
+from tiktok_forwarder.web.in_process import asgi_call
 
 HERE = "127.0.0.1:8090"
 BASE = f"http://{HERE}"

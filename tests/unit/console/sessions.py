@@ -1,6 +1,6 @@
 """Sessions for tests."""
 
-from tiktok_forwarder.service.sessions import Session
+from tiktok_forwarder.access.sessions import Session
 
 
 def session(csrf_token: str) -> Session:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.console.door_rig import BASE, GUARDED, Behind, Door, address, title
 from tiktok_forwarder.console.api import ApiRefused
 from tiktok_forwarder.console.app import PAGES
-from tiktok_forwarder.http.in_process import asgi_call
+from tiktok_forwarder.web.in_process import asgi_call
 
 PUBLIC = {"GET /login", "POST /login", "GET /welcome/{token}", "POST /welcome/{token}"}
 POSTS_OF_VIEWERS = {"POST /logout", "POST /account"}

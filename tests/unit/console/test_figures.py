@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from tiktok_forwarder.activity.figures import figure_set
 from tiktok_forwarder.console.figures import PERIODS, chart, coverage, latencies, latency_of, period_of
-from tiktok_forwarder.service.activity_figures import figure_set
 
 HOUR = PERIODS[0]
 T0 = 1_735_689_600_000

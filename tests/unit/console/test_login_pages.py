@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from tests.unit.access.access_rig import GOOD, OTHER
 from tests.unit.console.door_rig import BASE, PROXY, Answer, Browser, Door
-from tests.unit.service.access_rig import GOOD, OTHER
 
 COOKIE = re.compile(r"session-8090=([\w-]{43}); HttpOnly; Path=/; SameSite=strict")
 VOID = "This link has been used, is out of date, or was replaced by a newer one. Ask for another."

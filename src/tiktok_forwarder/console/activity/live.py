@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tiktok_forwarder.http.body import Receive, Scope, Send
+from tiktok_forwarder.web.body import Receive, Scope, Send
 
 _MOST_STREAMS: Final = 20
 _EVERY_SECONDS: Final = 1.0

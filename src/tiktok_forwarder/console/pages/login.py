@@ -5,9 +5,9 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.service.console_access import LoggedIn
 
 _VOID: Final = "This link has been used, is out of date, or was replaced by a newer one. Ask for another."
 _TWICE_DIFFERENT: Final = "The two passwords are not the same."

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from tests.unit.console.activity.records import BOOK, answer
+from tiktok_forwarder.activity.records import RecordOutcome
 from tiktok_forwarder.console.activity.words import (
     CONDITIONS,
     OUTCOMES,
@@ -14,8 +15,7 @@ from tiktok_forwarder.console.activity.words import (
     sentence,
     source_words,
 )
-from tiktok_forwarder.service.activity_records import RecordOutcome
-from tiktok_forwarder.service.delivery_roles import DeliveryCondition, VerdictKind
+from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
 from tiktok_forwarder.tiktok.codes import CODES
 
 

@@ -1,0 +1,170 @@
+"""Coming into the console: logging in and out, links that let in once, and who a session is of."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.access.login_links import LoginLink, LoginLinks
+from tiktok_forwarder.access.login_throttle import LoginThrottle
+from tiktok_forwarder.access.passwords import password_problems
+from tiktok_forwarder.access.sessions import Session, Sessions
+from tiktok_forwarder.access.users import Role, User, Users
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.ports import Clock
+
+# Bounds memory and audit alike.
+_MOST_REFUSED: Final = 1000
+_WRONG: Final = "Name or password is wrong."
+_VOID: Final = "this link has been used, is out of date, or was replaced by a newer one"
+_NOT_YET: Final = "there is an administrator already: name the user that the link is for"
+_WRONG_CURRENT: Final = "the present password is not right"
+_BY_LINK: Final = "console link"
+
+
+class LoggedIn(Struct, frozen=True):
+    """`reference` is the session's secret, for the browser's cookie alone."""
+
+    reference: str
+    session: Session
+    user: User
+
+    def __repr__(self) -> str:
+        return f"LoggedIn({self.user.name})"
+
+
+class Refused(Struct, frozen=True):
+    """`wait_seconds` is 0 where the password was looked at and is wrong."""
+
+    wait_seconds: int
+    message: str
+
+
+class ConsoleAccess:
+    def __init__(self, users: Users, audit: Audit, clock: Clock) -> None:
+        self.users = users
+        self._audit = audit
+        self._sessions = Sessions(clock.monotonic_seconds)
+        self._throttle = LoginThrottle(clock.monotonic_seconds)
+        self._links = LoginLinks(clock.monotonic_seconds)
+        # Accounts and sources that wait and have been told so: a series of refusals has one entry.
+        self._refused: set[tuple[str, str]] = set()
+
+    @property
+    def needs_first_user(self) -> bool:
+        """Whether nobody can administer yet."""
+        return not any(each.role == "admin" and each.has_password for each in self.users.all())
+
+    # --- sessions ---
+
+    async def log_in(self, name: str, password: str, source: str) -> LoggedIn | Refused:
+        known = self.users.find(name)
+        wait_seconds = self._throttle.wait_seconds(name, source)
+        if wait_seconds:
+            await self._refusal(known, name, source)
+            return Refused(wait_seconds, f"Too many failures: try again in {wait_seconds} seconds.")
+        self._refused.discard((name.lower(), source))
+        # Counted before it is looked at: many at once must not all be looked at.
+        self._throttle.failed(name, source)
+        user = await self.users.verified(name, password)
+        if user is None:
+            await self._audit.record("login_failed", _who(known), {})
+            return Refused(0, _WRONG)
+        self._throttle.succeeded(name, source)
+        await self._audit.record("login", _who(user), {})
+        return self._entered(user)
+
+    async def _refusal(self, known: User | None, name: str, source: str) -> None:
+        key = (name.lower(), source)
+        if key not in self._refused and len(self._refused) < _MOST_REFUSED:
+            self._refused.add(key)
+            await self._audit.record("login_refused", _who(known), {})
+
+    def _entered(self, user: User) -> LoggedIn:
+        reference, session = self._sessions.open(user.id)
+        return LoggedIn(reference, session, user)
+
+    def log_out(self, reference: str) -> None:
+        self._sessions.close(reference)
+
+    def who(self, reference: str, *, is_use: bool = True) -> tuple[User, Session] | None:
+        """Of a session that holds; a user that was removed or has another role since is so at once."""
+        session = self._sessions.find(reference, is_use=is_use)
+        user = self.users.find(session.user_id) if session is not None else None
+        return (user, session) if user is not None and session is not None else None
+
+    # --- links ---
+
+    async def first_link(self, made_by: str) -> str:
+        """The token that makes the first administrator. Raises `ConfigurationError` once there is one."""
+        if not self.needs_first_user:
+            raise ConfigurationError([_NOT_YET])
+        await self._audit.record("console_link", made_by, {})
+        return self._links.make(None)
+
+    async def link_for(self, name_or_id: str, made_by: str) -> tuple[User, str]:
+        """A token to set this user's password with. Raises `UnknownName`."""
+        user = self.users.find(name_or_id)
+        if user is None:
+            raise UnknownName(f"there is no user named {name_or_id}")
+        await self._audit.record("console_link", made_by, {"user": user.name})
+        return user, self._links.make(user.id)
+
+    def link_of(self, token: str) -> LoginLink | None:
+        link = self._links.find(token)
+        if link is not None and link.user_id is None and not self.needs_first_user:
+            return None
+        return link if link is None or link.user_id is None or self.users.find(link.user_id) else None
+
+    async def accept_link(self, token: str, name: str, password: str, source: str) -> LoggedIn:
+        """Set the password and let in. `name` is of the first administrator; another link knows whose it is.
+
+        Raises `UnknownName` for a link that is void, `ConfigurationError` for what cannot be: the link then holds.
+        """
+        link = self.link_of(token)
+        if link is None:
+            raise UnknownName(_VOID)
+        if link.user_id is None:
+            problems = self.users.problems(name, password)
+        else:
+            problems = password_problems(password, self._name_of(link.user_id))
+        if problems:
+            raise ConfigurationError(problems)
+        # Used up before anything is awaited: of two at once only one goes on.
+        self._links.use(token)
+        if link.user_id is None:
+            user = await self.users.add_with_password(name, "admin", password, _BY_LINK)
+        else:
+            user = await self.users.set_password(link.user_id, password, _BY_LINK)
+        self._sessions.close_all_of(user.id)
+        self._throttle.succeeded(user.name, source)
+        await self._audit.record("set_password", _who(user), {"by": _BY_LINK})
+        return self._entered(user)
+
+    def _name_of(self, user_id: str) -> str:
+        user = self.users.find(user_id)
+        return user.name if user is not None else ""
+
+    async def change_password(self, user_id: str, current: str, new: str, keep_reference: str) -> None:
+        """The user's other sessions end. Raises `ConfigurationError`."""
+        user = self.users.find(user_id)
+        if user is None or await self.users.verified(user.name, current) is None:
+            raise ConfigurationError([_WRONG_CURRENT])
+        await self.users.set_password(user_id, new, _who(user))
+        self._sessions.close_all_of(user_id, but=keep_reference)
+        await self._audit.record("set_password", _who(user), {})
+
+    async def remove(self, name_or_id: str, changed_by: str) -> User:
+        """A user, and their sessions. Raises `UnknownName` and `ConfigurationError`."""
+        user = await self.users.remove(name_or_id, changed_by)
+        self._sessions.close_all_of(user.id)
+        self._links.void(user.id)
+        return user
+
+    async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:
+        return await self.users.set_role(name_or_id, role, changed_by)
+
+
+def _who(user: User | None) -> str:
+    # What was typed is not told: people type passwords into the wrong field.
+    return f"user {user.name}" if user is not None else "somebody unknown"

@@ -1,0 +1,179 @@
+"""The console's users: documents with a role and the hash of a password."""
+
+import asyncio
+import secrets
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct, structs
+
+from tiktok_forwarder.access.passwords import PasswordHashes, password_problems
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.ports import Clock, Document, DocumentStore, PasswordHasher
+
+Role = Literal["admin", "viewer"]
+"""viewer looks at everything; admin also changes everything."""
+ROLES: Final[tuple[Role, ...]] = ("viewer", "admin")
+_LONGEST_NAME: Final = 63
+_LAST: Final = "is the last administrator with a password: make another one first"
+
+
+class UserRecord(Struct, frozen=True):
+    """A user as stored. `password_hash` is empty until the user has set a password."""
+
+    name: str
+    role: Role
+    password_hash: str
+    created_at_ms: int
+
+    def __repr__(self) -> str:
+        return f"UserRecord({self.name})"
+
+
+class User(Struct, frozen=True):
+    id: str
+    name: str
+    role: Role
+    created_at_ms: int
+    has_password: bool
+
+
+class _Held(Struct, frozen=True):
+    document: Document
+    record: UserRecord
+
+    @property
+    def user(self) -> User:
+        record = self.record
+        return User(self.document.id, record.name, record.role, record.created_at_ms, bool(record.password_hash))
+
+
+class Users:
+    """The users there are. Call `load` before use."""
+
+    def __init__(self, documents: DocumentStore, clock: Clock, hasher: PasswordHasher) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._hashes = PasswordHashes(hasher)
+        self._held: dict[str, _Held] = {}
+        self._changing = asyncio.Lock()
+
+    async def load(self) -> None:
+        self._held = {each.id: _opened(each) for each in await self._documents.list_documents("user")}
+
+    def all(self) -> list[User]:
+        """In order of creation."""
+        return [held.user for held in self._held.values()]
+
+    def find(self, name_or_id: str) -> User | None:
+        """Names are compared without regard to case."""
+        wanted = name_or_id.strip().lower()
+        found = (each for each in self.all() if name_or_id == each.id or each.name.lower() == wanted)
+        return next(found, None)
+
+    async def add(self, name: str, role: Role, changed_by: str) -> User:
+        """A user without a password, whom nobody can log in as. Raises `ConfigurationError`."""
+        async with self._changing:
+            return (await self._added(name, role, "", changed_by)).user
+
+    async def add_with_password(self, name: str, role: Role, password: str, changed_by: str) -> User:
+        """Raises `ConfigurationError` with every problem of name and password."""
+        async with self._changing:
+            if problems := self.problems(name, password):
+                raise ConfigurationError(problems)
+            return (await self._added(name, role, await self._hashes.of(password), changed_by)).user
+
+    def problems(self, name: str, password: str) -> list[str]:
+        """Why there cannot be a new user of this name with this password; empty if there can."""
+        return [*self._name_problems(name), *password_problems(password, name)]
+
+    async def _added(self, name: str, role: Role, password_hash: str, changed_by: str) -> _Held:
+        if problems := self._name_problems(name):
+            raise ConfigurationError(problems)
+        record = UserRecord(name.strip(), role, password_hash, self._clock.now_ms())
+        return await self._put(f"us_{secrets.token_hex(8)}", record, 0, changed_by)
+
+    async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:
+        """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
+        async with self._changing:
+            held = self._of(name_or_id)
+            if role != "admin":
+                self._check_not_last(held)
+            return (await self._change(held, changed_by, role=role)).user
+
+    async def set_password(self, user_id: str, password: str, changed_by: str) -> User:
+        """Raises `UnknownName` and `ConfigurationError`."""
+        async with self._changing:
+            held = self._of(user_id)
+            if problems := password_problems(password, held.record.name):
+                raise ConfigurationError(problems)
+            return (await self._change(held, changed_by, password_hash=await self._hashes.of(password))).user
+
+    async def remove(self, name_or_id: str, changed_by: str) -> User:
+        """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
+        async with self._changing:
+            held = self._of(name_or_id)
+            self._check_not_last(held)
+            now_ms = self._clock.now_ms()
+            await self._documents.remove_document("user", held.document.id, changed_by=changed_by, now_ms=now_ms)
+            del self._held[held.document.id]
+            return held.user
+
+    async def verified(self, name: str, password: str) -> User | None:
+        """The user of this name, if the password is theirs. It takes as long for somebody unknown."""
+        found = self.find(name)
+        held = self._held[found.id] if found is not None else None
+        known = held.record.password_hash if held is not None else ""
+        fits = await self._hashes.fits(password, known)
+        if held is None or not fits:
+            return None
+        if not self._hashes.is_current(known):
+            held = await self._with_new_hash(held, password)
+        if self._held.get(held.document.id) is not held:
+            # Changed or removed while it was compared: what was right before may be wrong now.
+            return await self.verified(name, password)
+        return held.user
+
+    async def _with_new_hash(self, held: _Held, password: str) -> _Held:
+        async with self._changing:
+            if self._held.get(held.document.id) is not held:
+                return held
+            return await self._change(held, held.record.name, password_hash=await self._hashes.of(password))
+
+    def _name_problems(self, name: str) -> list[str]:
+        name = name.strip()
+        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+            return [f"name: must be 1 to {_LONGEST_NAME} printable characters"]
+        return [f"name: there is a user named {name} already"] if self.find(name) is not None else []
+
+    def _check_not_last(self, held: _Held) -> None:
+        others = [each for each in self.all() if each.id != held.document.id]
+        is_one = held.record.role == "admin" and held.record.password_hash
+        if is_one and not any(each.role == "admin" and each.has_password for each in others):
+            raise ConfigurationError([f"{held.record.name} {_LAST}"])
+
+    def _of(self, name_or_id: str) -> _Held:
+        found = self.find(name_or_id)
+        if found is None:
+            raise UnknownName(f"there is no user named {name_or_id}")
+        return self._held[found.id]
+
+    async def _change(self, held: _Held, changed_by: str, **members: str) -> _Held:
+        record = structs.replace(held.record, **members)
+        return await self._put(held.document.id, record, held.document.revision, changed_by)
+
+    async def _put(self, user_id: str, record: UserRecord, revision: int, changed_by: str) -> _Held:
+        document = await self._documents.put_document(
+            "user",
+            user_id,
+            msgspec.json.encode(record),
+            expected_revision=revision,
+            changed_by=changed_by,
+            now_ms=self._clock.now_ms(),
+        )
+        self._held[user_id] = held = _Held(document, record)
+        return held
+
+
+def _opened(document: Document) -> _Held:
+    return _Held(document, msgspec.json.decode(document.body, type=UserRecord))

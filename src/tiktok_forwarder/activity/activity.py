@@ -1,0 +1,113 @@
+"""The activity: what happened to recent events, for people who ask."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from tiktok_forwarder.activity.gathering import MINUTE_MS, Gathering
+from tiktok_forwarder.activity.records import ActivityStore, KeptRecord, MinuteFigures, RecordFilter
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
+from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
+from tiktok_forwarder.ports import Clock
+
+_WRITE_EVERY_SECONDS: Final = 1.0
+_WRITE_AT_RECORDS: Final = 500
+
+
+class Activity:
+    """Gathers while things happen, has it written about once a second, and is the place to ask.
+
+    No event waits for it or fails by it. A crash costs what was not written. `most_per_second` is that of `Gathering`.
+    """
+
+    def __init__(
+        self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int = 50
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._gathering = Gathering(clock, subject_hash, most_per_second, store.levels)
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def lost(self) -> int:
+        """How many records were not kept since the start, for want of time, room or a working disk."""
+        return self._gathering.lost + self._store.lost
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    # --- observing ---
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        self._gathering.accepted(acceptance)
+        self._write_soon()
+
+    def attempted(self, attempt: Attempt) -> None:
+        self._gathering.attempted(attempt)
+        self._write_soon()
+
+    def settled(self, settled: Settled) -> None:
+        self._gathering.settled(settled)
+        self._write_soon()
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        self._gathering.replayed(connection_id, count)
+        self._write_soon()
+
+    def changed(self, status: DeliveryStatus) -> None:
+        self._gathering.changed(status)
+        self._write_soon()
+
+    # --- asking ---
+
+    async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
+        """Newest first. What happened within the last two seconds may still be missing."""
+        self._write()
+        return await self._store.recent(which)
+
+    async def newest(self) -> int:
+        """The highest number of a record so far: whatever comes later has a higher one."""
+        return await self._store.newest()
+
+    async def one(self, record_no: int) -> KeptRecord | None:
+        return await self._store.one(record_no)
+
+    async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
+        """One event's records, oldest first. A dropped event has no name at TikTok: ask with an empty one."""
+        self._write()
+        return await self._store.way(connection_id, event_name, event_id)
+
+    async def figures(self, from_ms: int, until_ms: int, connection_id: str | None = None) -> Sequence[MinuteFigures]:
+        """Whole minutes: the first holds `from_ms`, the last begins before `until_ms`."""
+        self._write()
+        return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
+
+    async def erase(self, subjects: Collection[int]) -> int:
+        """Delete the records of these keyed hashes, and keep none for a while; return how many there were."""
+        return self._gathering.forget(subjects) + await self._store.erase(subjects)
+
+    async def close(self) -> None:
+        """Write everything, then close the store."""
+        self._write(is_last=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._store.close()
+
+    # --- writing ---
+
+    def _write_soon(self) -> None:
+        if self._gathering.records >= _WRITE_AT_RECORDS:
+            self._write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_WRITE_EVERY_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        self._timer = None
+        self._write()
+        if not self._gathering.is_empty:
+            self._write_soon()
+
+    def _write(self, *, is_last: bool = False) -> None:
+        write = self._gathering.take(is_last=is_last)
+        if (write.records or write.figures or write.levels) and not self._store.write(write):
+            self._gathering.give_back(write)

@@ -1,0 +1,84 @@
+"""Events of mParticle's development environment with their raw input, for whoever builds a site: in memory only."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.mparticle.batch import Batch, Event
+from tiktok_forwarder.mparticle.values import text_of
+
+_LARGEST_BYTES: Final = 64 * 1024
+
+
+class KeptEvent(Struct, frozen=True):
+    """One event, in a batch that holds no other. `raw` is that batch as it was read: what nothing reads is left out."""
+
+    at_ms: int
+    raw: bytes
+
+    @property
+    def batch(self) -> Batch:
+        return _BATCH.decode(self.raw)
+
+    @property
+    def event(self) -> Event | None:
+        return (self.batch.events or [None])[0]
+
+
+_BATCH: Final = msgspec.json.Decoder(Batch)
+
+
+class DevelopmentEvents:
+    """The latest of each connection. `most` is how many; 0 keeps none. Production input is never kept."""
+
+    def __init__(self, connections: Connections, most: int) -> None:
+        self._connections = connections
+        self._most = most
+        self._by_connection: dict[str, deque[KeptEvent]] = {}
+
+    @property
+    def most(self) -> int:
+        return self._most
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        """A request of this input."""
+        if not self._most:
+            return
+        kept = [each for batch in batches if _is_of_development(batch) for each in _alone(batch, at_ms)]
+        for mapper in self._connections.mappers_of(input_name) if kept else ():
+            self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._most)).extend(kept)
+
+    def of(self, connection_id: str) -> list[KeptEvent]:
+        """The latest first. Those of a connection that is no more are dropped."""
+        known = self._connections.connection_ids()
+        self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
+        return list(reversed(self._by_connection.get(connection_id, ())))
+
+    def forget_all(self) -> None:
+        """After an erasure: a person may stand anywhere in raw input, and nothing is lost that was promised."""
+        self._by_connection.clear()
+
+
+def _is_of_development(batch: Batch) -> bool:
+    return (text_of(batch.environment) or "").lower() == "development"
+
+
+def _alone(batch: Batch, at_ms: int) -> Iterator[KeptEvent]:
+    for event in batch.events or ():
+        if event is None:
+            continue
+        raw = msgspec.json.encode(_given(msgspec.structs.replace(batch, events=[event])))
+        if len(raw) <= _LARGEST_BYTES:
+            yield KeptEvent(at_ms, raw)
+
+
+def _given(value: object) -> object:
+    """Without the members that are absent."""
+    if isinstance(value, Struct):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        return {told: _given(member) for name, told in names if (member := getattr(value, name)) is not None}
+    return [_given(each) for each in value] if isinstance(value, list) else value

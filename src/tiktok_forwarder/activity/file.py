@@ -1,0 +1,282 @@
+"""The activity's keeper: an SQLite file of its own, bounded in bytes, written by one thread that nobody waits for."""
+
+import asyncio
+import contextlib
+import queue
+import struct
+import threading
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import apsw
+import msgspec
+
+from tiktok_forwarder.activity.database import ActivityDatabase
+from tiktok_forwarder.activity.figures import add_all
+from tiktok_forwarder.activity.records import (
+    ActivityWrite,
+    Facts,
+    Figures,
+    KeptRecord,
+    LevelChange,
+    MinuteFigures,
+    Record,
+    RecordFilter,
+)
+from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.domain.errors import StoreUnavailable
+
+_MOST_WAITING_RECORDS: Final = 20_000
+# Few enough that the log does not grow by it.
+_TRIM_RECORDS: Final = 250
+# Minutes take at most about a quarter of the file; their number is looked at once in so many writes.
+_MINUTE_BYTES: Final = 800
+_MINUTES_SHARE: Final = 0.25
+_TIDY_EVERY: Final = 300
+
+_FACTS: Final = msgspec.json.Decoder(Facts)
+_FIGURES: Final = msgspec.json.Decoder(dict[str, int])
+_Result = TypeVar("_Result")
+
+
+class _Question(msgspec.Struct):
+    """Something to do in the thread that somebody waits for."""
+
+    ask: Callable[[], Any]
+    loop: asyncio.AbstractEventLoop
+    answered: asyncio.Future[Any]
+
+
+class ActivityFile:
+    """`ActivityStore`. What goes wrong costs records, never the service: they are counted in `lost`."""
+
+    def __init__(self, database: ActivityDatabase) -> None:
+        self._database = database
+        self._max_minutes = max(60, int(database.max_bytes * _MINUTES_SHARE) // _MINUTE_BYTES)
+        self._jobs: queue.SimpleQueue[ActivityWrite | _Question | None] = queue.SimpleQueue()
+        self._waiting_records = 0
+        self._is_closed = False
+        self._writes = 0
+        # The newest record may be erased: were its number to come again, whoever asks for later ones would miss it.
+        self._last_record_no = 0
+        self._unwritten: dict[tuple[int, str], Figures] = {}
+        self.lost = 0
+        self.levels: Sequence[LevelChange] = self._tidy_levels()
+        self._thread = threading.Thread(target=self._run, name="activity-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, path: Path | None, *, max_bytes: int) -> Self:
+        """Open or create the file; without a path nothing outlives the process.
+
+        An unusable file is begun anew; where that fails too, the activity lives in memory.
+        """
+        return cls(ActivityDatabase(path, max_bytes))
+
+    def write(self, write: ActivityWrite) -> bool:
+        if self._is_closed or self._waiting_records > _MOST_WAITING_RECORDS:
+            return False
+        self._waiting_records += len(write.records)
+        self._jobs.put(write)
+        return True
+
+    async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
+        name = _search(which)
+        return await self._ask(lambda: self._records(name, msgspec.structs.asdict(which)))
+
+    async def newest(self) -> int:
+        return await self._ask(lambda: int(self._database.one("last_record")))
+
+    async def one(self, record_no: int) -> KeptRecord | None:
+        found = await self._ask(lambda: self._records("record", {"record_no": record_no}))
+        return found[0] if found else None
+
+    async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
+        named = {"connection_id": connection_id, "event_name": event_name, "event_id": event_id}
+        return await self._ask(lambda: self._records("way", named))
+
+    async def figures(
+        self, from_minute: int, until_minute: int, connection_id: str | None = None
+    ) -> Sequence[MinuteFigures]:
+        named = {"from_minute": from_minute, "until_minute": until_minute, "connection_id": connection_id}
+        return await self._ask(lambda: self._minutes(named))
+
+    async def erase(self, subjects: Collection[int]) -> int:
+        wanted = {struct.pack(">Q", subject) for subject in subjects}
+        return await self._ask(lambda: self._erase(wanted))
+
+    async def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._database.close()
+
+    async def _ask(self, ask: Callable[[], _Result]) -> _Result:
+        if self._is_closed:
+            raise StoreUnavailable("the activity is closed")
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[_Result] = loop.create_future()
+        self._jobs.put(_Question(ask, loop, answered))
+        return await answered
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if isinstance(job, _Question):
+                self._answer(job)
+                continue
+            try:
+                self._save(job)
+            except Exception:  # whatever it is, the service goes on without these records
+                self.lost += len(job.records)
+            self._waiting_records -= len(job.records)
+
+    def _answer(self, question: _Question) -> None:
+        try:
+            result = question.ask()
+        except apsw.Error as error:
+            trouble = StoreUnavailable(f"the activity cannot be read: {error}")
+            _in_loop(question, lambda: question.answered.set_exception(trouble))
+        except Exception as error:  # handed to whoever asked
+            fault = error
+            _in_loop(question, lambda: question.answered.set_exception(fault))
+        else:
+            _in_loop(question, lambda: question.answered.set_result(result))
+
+    def _save(self, write: ActivityWrite) -> None:
+        # Figures add up: what could not be written goes with the next.
+        for key, figures in write.figures.items():
+            add_all(self._unwritten.setdefault(key, {}), figures)
+        try:
+            self._insert_or_trim(write)
+        except (apsw.CorruptError, apsw.NotADBError):
+            self._database.begin_anew()
+            self._insert_or_trim(write)
+        self._unwritten.clear()
+        while self._database.is_nearly_full and self._trim():
+            pass
+        self._writes += 1
+        if self._writes % _TIDY_EVERY == 0:
+            self._database.change(self._tidy)
+
+    def _insert_or_trim(self, write: ActivityWrite) -> None:
+        """Where there is no room, as many of the oldest records go as new ones come, or a few more."""
+        for _ in range(1 + len(write.records) // _TRIM_RECORDS):
+            try:
+                self._database.change(lambda: self._insert(write))
+            except apsw.FullError:
+                self._trim()
+            else:
+                return
+        self._database.change(lambda: self._insert(write))
+
+    def _insert(self, write: ActivityWrite) -> None:
+        first = max(self._database.one("last_record"), self._last_record_no) + 1
+        rows: list[tuple[Any, ...]] = []
+        payloads: list[tuple[int, bytes]] = []
+        for record_no, record in enumerate(write.records, first):
+            rows.append(_row(record_no, record))
+            if record.payload:
+                payloads.append((record_no, record.payload))
+        self._last_record_no = first + len(rows) - 1
+        self._database.execute_many("add_record", rows)
+        self._database.execute_many("add_payload", payloads)
+        self._database.execute_many(
+            "add_level", [(each.connection_id, each.second, each.level) for each in write.levels]
+        )
+        for (minute, connection_id), figures in self._unwritten.items():
+            key = {"minute": minute, "connection_id": connection_id}
+            stored = self._database.execute("minute", key).fetchone()
+            total: Figures = _FIGURES.decode(stored[0]) if stored is not None else {}
+            add_all(total, figures)
+            self._database.execute("set_minute", {**key, "figures": msgspec.json.encode(total)})
+
+    def _trim(self) -> bool:
+        """Let the oldest records go; False if there are none."""
+        last = self._database.one("oldest_records", {"count": _TRIM_RECORDS})
+        if last is None:
+            return False
+        self._database.change(lambda: self._delete_to(last))
+        return True
+
+    def _delete_to(self, last: int) -> None:
+        self._database.execute("delete_records_to", {"last": last})
+        self._database.execute("delete_payloads_to", {"last": last})
+
+    def _tidy(self) -> None:
+        self._database.execute("delete_minutes", {"keep": self._max_minutes})
+        self._database.execute("delete_levels", {"keep": MOST_CHANGES - 1})
+
+    def _tidy_levels(self) -> Sequence[LevelChange]:
+        try:
+            self._database.change(self._tidy)
+            return [LevelChange(*row) for row in self._database.execute("levels")]
+        except apsw.Error:
+            self._database.begin_anew()
+            return []
+
+    def _records(self, name: str, named: dict[str, Any]) -> list[KeptRecord]:
+        return [_kept(row) for row in self._database.execute(name, named)]
+
+    def _minutes(self, named: dict[str, Any]) -> list[MinuteFigures]:
+        rows = self._database.execute("minutes", named)
+        return [MinuteFigures(minute, connection_id, _FIGURES.decode(raw)) for minute, connection_id, raw in rows]
+
+    def _erase(self, wanted: set[bytes]) -> int:
+        erased = self._database.change(lambda: self._delete_about(wanted))
+        self._database.cut_log()
+        return erased
+
+    def _delete_about(self, wanted: set[bytes]) -> int:
+        about = [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
+        self._database.execute_many("delete_record", about)
+        self._database.execute_many("delete_payload", about)
+        if about:
+            self._database.execute("delete_requests")
+        return len(about)
+
+
+def _search(which: RecordFilter) -> str:
+    """The statement whose index leads to the fewest records."""
+    if which.event_id is not None:
+        return "recent_of_event"
+    return "recent" if which.connection_id is None else "recent_of_connection"
+
+
+def _in_loop(question: _Question, tell: Callable[[], None]) -> None:
+    def answer() -> None:
+        if not question.answered.done():
+            tell()
+
+    with contextlib.suppress(RuntimeError):  # a loop that has ended waits for nothing
+        question.loop.call_soon_threadsafe(answer)
+
+
+def _row(record_no: int, record: Record) -> tuple[Any, ...]:
+    return (
+        record_no,
+        record.at_ms,
+        record.connection_id,
+        record.outcome,
+        record.event_name,
+        record.event_id,
+        record.reason,
+        msgspec.json.encode(record.facts),
+        struct.pack(f">{len(record.subjects)}Q", *record.subjects),
+    )
+
+
+def _kept(row: Any) -> KeptRecord:
+    record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, packed, payload = row
+    subjects = struct.unpack(f">{len(packed) // 8}Q", packed)
+    record = Record(
+        at_ms, connection_id, outcome, event_name, event_id, reason, _FACTS.decode(facts), payload or b"", subjects
+    )
+    return KeptRecord(record_no, record)
+
+
+def _is_about(packed: bytes, wanted: set[bytes]) -> bool:
+    return any(packed[start : start + 8] in wanted for start in range(0, len(packed), 8))

@@ -1,0 +1,261 @@
+"""What has happened and is not written yet: figures of everything, records of what is worth one."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+from zlib import crc32
+
+from tiktok_forwarder.activity.figures import add, add_latencies, add_match_keys
+from tiktok_forwarder.activity.record_making import (
+    admitted_record,
+    attempted_record,
+    condition_record,
+    dropped_record,
+    request_record,
+    settled_record,
+)
+from tiktok_forwarder.activity.records import ActivityWrite, Figures, LevelChange, Record
+from tiktok_forwarder.activity.sampling import Sampling, keeps
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled, SettledAs
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
+from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
+from tiktok_forwarder.ports import Clock, NewEvent
+
+_SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
+    "delivered": "delivered",
+    "retry": "retried",
+    "dead_letter": "dead_lettered",
+}
+MINUTE_MS: Final = 60_000
+# Drops and failures are all kept, up to what the file can take beside the service's own work.
+_MOST_KEPT_PER_SECOND: Final = 5000
+# Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
+_ROOM_FOR_FAILURES: Final = 2500
+# Longer than a request with its retries of refused halves takes.
+_ERASED_SECONDS: Final = 600.0
+
+
+class Gathering:
+    """Takes what the observers are told; `take` hands it over to be written.
+
+    Drops, dead letters and failed requests are all kept. Of a connection's other events, beyond `most_per_second`
+    accepted in one second, a fair sample is: all of an event's way, or none of it.
+    """
+
+    def __init__(
+        self, clock: Clock, subject_hash: SubjectHash, most_per_second: int, earlier: Iterable[LevelChange]
+    ) -> None:
+        self._clock = clock
+        self._subject_hash = subject_hash
+        self._sampling = Sampling(most_per_second, earlier)
+        self._figures: dict[tuple[int, str], Figures] = {}
+        self._kept: list[Record] = []
+        # With the second of acceptance: until it is over its level may rise, and then fewer stay.
+        self._sampled: list[tuple[int, Record]] = []
+        self._levels: list[LevelChange] = []
+        # Until when (in monotonic seconds) nothing is kept about these subjects.
+        self._erased: dict[int, float] = {}
+        self._room_second, self._room = 0, _MOST_KEPT_PER_SECOND
+        self.lost = 0
+
+    @property
+    def records(self) -> int:
+        """How many could be written now."""
+        return len(self._kept)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._figures or self._kept or self._sampled or self._levels)
+
+    # --- observing ---
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        self._make_room(self._clock.now_ms())
+        at_ms = acceptance.accepted_at_ms
+        if acceptance.events:
+            self._admitted(acceptance, at_ms)
+        if acceptance.drops:
+            self._dropped(acceptance, at_ms)
+
+    def attempted(self, attempt: Attempt) -> None:
+        at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
+        verdict = attempt.verdict
+        add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
+        # TikTok's text may quote any event of the request.
+        quotes_erased = self._erased and any(self._is_erased(event.subjects) for event in attempt.events)
+        if (verdict != "accepted" or attempt.note) and not quotes_erased:
+            self._keep(request_record(attempt, at_ms))
+        # What ends in a settlement is told with it.
+        if verdict in ("throttled", "misconfigured") or (
+            verdict in ("bad_event", "too_large") and len(attempt.events) > 1
+        ):
+            for event in attempt.events:
+                second = event.accepted_at_ms // 1000
+                level = self._sampling.level(attempt.connection_id, second)
+                if keeps(level, event.event_id) and self._has_room(_ROOM_FOR_FAILURES):
+                    self._sample(second, attempted_record(attempt, event, at_ms))
+
+    def settled(self, settled: Settled) -> None:
+        at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
+        connection_id = settled.connection_id
+        figures = self._of(connection_id, at_ms)
+        for outcome, count in settled.counts.items():
+            add(figures, _SETTLED_NAMES[outcome], count)
+        if settled.counts.get("delivered"):
+            delivered = [event.accepted_at_ms for event, outcome in settled.outcomes if type(outcome) is Delivered]
+            add_latencies(figures, delivered, at_ms)
+        second, level = -1, 0
+        delivered_together = settled.counts.get("delivered", 0)
+        for event, settlement in settled.outcomes:
+            if isinstance(settlement, DeadLettered):
+                add(figures, f"dead_letter.{settlement.reason}")
+                self._keep(settled_record(connection_id, event, settlement, settled.verdict, at_ms))
+                continue
+            if event.accepted_at_ms // 1000 != second:
+                second = event.accepted_at_ms // 1000
+                level = self._sampling.level(connection_id, second)
+            if (not level or keeps(level, event.event_id)) and self._has_room(_ROOM_FOR_FAILURES):
+                record = settled_record(connection_id, event, settlement, settled.verdict, at_ms, delivered_together)
+                self._sample(second, record)
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        add(self._of(connection_id, self._clock.now_ms()), "replayed", count)
+
+    def changed(self, status: DeliveryStatus) -> None:
+        at_ms = self._clock.now_ms()
+        self._make_room(at_ms)
+        self._keep(condition_record(status, at_ms))
+
+    # --- handing over ---
+
+    def take(self, *, is_last: bool = False) -> ActivityWrite:
+        """Everything that is to be written now. Events of the present second wait for its end, unless it `is_last`."""
+        records = self._ready(is_last=is_last)
+        write = ActivityWrite(records, self._figures, self._levels)
+        self._figures, self._levels = {}, []
+        return write
+
+    def give_back(self, write: ActivityWrite) -> None:
+        """It could not be written. Figures add up and can wait; records would fill the memory."""
+        self.lost += len(write.records)
+        self._figures, self._levels = dict(write.figures), list(write.levels)
+
+    def forget(self, subjects: Collection[int]) -> int:
+        """Drop the records of these keyed hashes; return how many there were.
+
+        An event may be on its way to TikTok meanwhile: for ten minutes nothing new is kept about them either.
+        """
+        self._erased |= dict.fromkeys(subjects, self._clock.monotonic_seconds() + _ERASED_SECONDS)
+        waiting = len(self._kept) + len(self._sampled)
+        self._kept = [record for record in self._kept if not self._is_erased(record.subjects)]
+        self._sampled = [each for each in self._sampled if not self._is_erased(each[1].subjects)]
+        return waiting - len(self._kept) - len(self._sampled)
+
+    def _ready(self, *, is_last: bool) -> list[Record]:
+        """Everything that is to be written now, in the order in which it happened."""
+        now_second = self._clock.now_ms() // 1000
+        self._levels += self._sampling.close_before(now_second + is_last)
+        records, waiting = self._kept, []
+        for second, record in self._sampled:
+            if second == now_second and not is_last:
+                waiting.append((second, record))
+            elif keeps(self._sampling.level(record.connection_id, second), record.event_id):
+                records.append(record)
+                if record.outcome == "accepted":
+                    add_match_keys(self._of(record.connection_id, record.at_ms), record.payload)
+        self._kept, self._sampled = [], waiting
+        if self._erased:
+            now = self._clock.monotonic_seconds()
+            self._erased = {subject: until for subject, until in self._erased.items() if until > now}
+        records.sort(key=lambda record: record.at_ms)
+        return records
+
+    # --- keeping ---
+
+    def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
+        first = 0
+        while first < len(acceptance.events):
+            after = _end_of_run(acceptance.events, first)
+            self._admitted_run(acceptance, slice(first, after), at_ms)
+            first = after
+
+    def _admitted_run(self, acceptance: Acceptance, run: slice, at_ms: int) -> None:
+        """The events of one connection."""
+        events, admissions, warnings = acceptance.events[run], acceptance.admissions[run], acceptance.warnings[run]
+        connection_id = events[0].connection_id
+        figures = self._of(connection_id, at_ms)
+        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
+        if stored:
+            figures["accepted"] = figures.get("accepted", 0) + stored
+            figures["mapped"] = figures.get("mapped", 0) + stored
+        if duplicates:
+            add(figures, "duplicate", duplicates)
+        if full := len(events) - stored - duplicates:
+            self._count_dropped(figures, CONNECTION_FULL, full)
+        second = at_ms // 1000
+        mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
+        for event, admission, warned, source in zip(events, admissions, warnings, acceptance.sources[run], strict=True):
+            if warned and admission == "stored":
+                for warning in warned:
+                    add(figures, f"warning.{warning}")
+            if admission == "connection_full":
+                self._keep(admitted_record(event, admission, warned, source, at_ms))
+            elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
+                self._sample(second, admitted_record(event, admission, warned, source, at_ms))
+
+    def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
+        for (connection_id, reason), count in acceptance.drop_counts.items():
+            self._count_dropped(self._of(connection_id, at_ms), reason, count)
+        raw: tuple[str, ...] = ()
+        subjects: tuple[int, ...] = ()
+        for drop in acceptance.drops:
+            if not self._has_room():
+                continue
+            if drop.dropped.subjects is not raw:
+                raw = drop.dropped.subjects
+                subjects = tuple(map(self._subject_hash.of, raw))
+            if not self._is_erased(subjects):
+                self._kept.append(dropped_record(drop, subjects, at_ms))
+
+    def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
+        add(figures, "accepted", count)
+        add(figures, f"dropped.{reason}", count)
+
+    def _of(self, connection_id: str, at_ms: int) -> Figures:
+        key = (at_ms // MINUTE_MS, connection_id)
+        figures = self._figures.get(key)
+        if figures is None:
+            figures = self._figures[key] = {}
+        return figures
+
+    def _keep(self, record: Record) -> None:
+        if self._has_room() and not self._is_erased(record.subjects):
+            self._kept.append(record)
+
+    def _sample(self, second: int, record: Record) -> None:
+        if not self._is_erased(record.subjects):
+            self._sampled.append((second, record))
+
+    def _is_erased(self, subjects: tuple[int, ...]) -> bool:
+        return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
+
+    def _make_room(self, now_ms: int) -> None:
+        if now_ms // 1000 != self._room_second:
+            self._room_second, self._room = now_ms // 1000, _MOST_KEPT_PER_SECOND
+
+    def _has_room(self, left: int = 0) -> bool:
+        """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""
+        if self._room <= left:
+            self.lost += 1
+            return False
+        self._room -= 1
+        return True
+
+
+def _end_of_run(events: Sequence[NewEvent], first: int) -> int:
+    """Where the events of the first one's connection end: they stand together, connection by connection."""
+    connection_id = events[first].connection_id
+    if events[-1].connection_id == connection_id:
+        return len(events)
+    return next(number for number in range(first, len(events)) if events[number].connection_id != connection_id)

@@ -1,0 +1,134 @@
+"""How what the observers are told becomes records of the activity: in people's words, free of raw identities."""
+
+from typing import Final
+
+from tiktok_forwarder.activity.records import Facts, Record
+from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryStatus
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, Accepted, DeadLettered, Delivered, Settlement, Verdict
+from tiktok_forwarder.intake.accept import DroppedEvent
+from tiktok_forwarder.mapping.redaction import redacted
+from tiktok_forwarder.mparticle.batch import Event
+from tiktok_forwarder.mparticle.values import flag_text, text_of
+from tiktok_forwarder.ports import Admission, LeasedEvent, NewEvent
+
+_LONGEST_TEXT: Final = 200
+_FULL: Final = "The connection's waiting events fill its share of the store."
+
+
+def admitted_record(
+    event: NewEvent, admission: Admission, warnings: tuple[str, ...], source: Event | None, at_ms: int
+) -> Record:
+    """The payload is kept where the store has taken the event; `source` is the event as it came."""
+    name, event_id = event.event_name, event.event_id
+    if admission == "stored":
+        facts = Facts(source=_source(source)[0], warnings=warnings, connection_revision=event.connection_revision)
+        return Record(at_ms, event.connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
+    if admission == "duplicate":
+        return Record(at_ms, event.connection_id, "duplicate", name, event_id, subjects=event.subjects)
+    facts = Facts(detail=_FULL, warnings=warnings)
+    return Record(at_ms, event.connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
+
+
+def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int) -> Record:
+    """It has no name at TikTok: `source` says what it was at mParticle."""
+    source, event_id = _source(drop.event)
+    facts = Facts(detail=drop.dropped.detail, source=source)
+    return Record(at_ms, drop.connection_id, "dropped", "", event_id, drop.dropped.reason, facts, b"", subjects)
+
+
+def request_record(attempt: Attempt, at_ms: int) -> Record:
+    """A whole request."""
+    return Record(at_ms, attempt.connection_id, "attempted", reason=attempt.verdict, facts=_attempt_facts(attempt))
+
+
+def attempted_record(attempt: Attempt, event: LeasedEvent, at_ms: int) -> Record:
+    """One event of a request that left it without an outcome."""
+    return Record(
+        at_ms,
+        attempt.connection_id,
+        "attempted",
+        event.event_name,
+        event.event_id,
+        attempt.verdict,
+        _attempt_facts(attempt),
+        b"",
+        event.subjects,
+    )
+
+
+def settled_record(
+    connection_id: str,
+    event: LeasedEvent,
+    settlement: Settlement,
+    verdict: Verdict | None,
+    at_ms: int,
+    group_events: int = 0,
+) -> Record:
+    """`group_events` is known of a request that came to one outcome for all its events."""
+    kind = VERDICT_KINDS[type(verdict)] if verdict is not None else ""
+    name, event_id, accepted_at_ms = event.event_name, event.event_id, event.accepted_at_ms
+    if isinstance(settlement, Delivered):
+        note = verdict.note if isinstance(verdict, Accepted) else ""
+        answer = verdict.answer if verdict is not None else None
+        attempts = event.attempts + 1
+        facts = Facts(
+            note,
+            verdict=kind,
+            answer=answer,
+            group_events=group_events,
+            attempts=attempts,
+            accepted_at_ms=accepted_at_ms,
+        )
+        return Record(at_ms, connection_id, "delivered", name, event_id, "", facts, b"", event.subjects)
+    if isinstance(settlement, DeadLettered):
+        attempts = event.attempts + (settlement.answer is not None)
+        facts = Facts(verdict=kind, answer=settlement.answer, attempts=attempts, accepted_at_ms=accepted_at_ms)
+        return Record(
+            at_ms,
+            connection_id,
+            "dead_letter",
+            name,
+            event_id,
+            settlement.reason,
+            facts,
+            event.payload,
+            event.subjects,
+        )
+    facts = Facts(
+        verdict=kind,
+        answer=settlement.answer,
+        attempts=event.attempts + settlement.counts,
+        accepted_at_ms=accepted_at_ms,
+        due_ms=settlement.due_ms,
+    )
+    return Record(at_ms, connection_id, "retry", name, event_id, kind, facts, b"", event.subjects)
+
+
+def condition_record(status: DeliveryStatus, at_ms: int) -> Record:
+    """TikTok's last answer stays out: it may quote an event that this record could not be erased with."""
+    facts = Facts(detail=status.why, source=status.by)
+    return Record(at_ms, status.connection_id, "condition", reason=status.condition, facts=facts)
+
+
+def _attempt_facts(attempt: Attempt) -> Facts:
+    return Facts(
+        detail=attempt.note,
+        verdict=attempt.verdict,
+        answer=attempt.answer,
+        group_events=len(attempt.events),
+        seconds=round(attempt.seconds, 3),
+    )
+
+
+def _source(event: Event | None) -> tuple[str, str]:
+    """What a dropped event was, such as `commerce_event refund`, and the sender's id of it."""
+    if event is None:
+        return "", ""
+    kind = flag_text(event.event_type) or ""
+    data = event.data
+    if data is None:
+        return redacted(kind)[:_LONGEST_TEXT], ""
+    action = text_of(data.product_action.action) if data.product_action is not None else None
+    name = action or text_of(data.event_name) or text_of(data.screen_name) or ""
+    event_id = text_of(data.source_message_id) or text_of(data.event_id) or ""
+    return redacted(f"{kind} {name}".strip())[:_LONGEST_TEXT], redacted(event_id)[:_LONGEST_TEXT]

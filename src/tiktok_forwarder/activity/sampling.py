@@ -1,0 +1,94 @@
+"""Which events the activity keeps when there are more than people can look at: all of an event's way, or none of it."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Final
+from zlib import crc32
+
+from tiktok_forwarder.activity.records import LevelChange
+
+MOST_CHANGES: Final = 2000
+
+
+def keeps(level: int, event_id: str) -> bool:
+    """One in 2 to the power of `level` event ids, spread evenly. Whom a level keeps, every lower one keeps too."""
+    return not crc32(event_id.encode()) & ((1 << level) - 1)
+
+
+class Sampling:
+    """The levels of all connections, by the second in which events were accepted.
+
+    A level follows from how many were accepted in that second alone, so that it can be asked for again when the event
+    is settled, hours later. While the second lasts it only rises.
+    """
+
+    def __init__(self, most_per_second: int, earlier: Iterable[LevelChange] = ()) -> None:
+        self._most_per_second = most_per_second
+        self._connections: dict[str, _ConnectionLevels] = {}
+        for change in earlier:
+            self._of(change.connection_id).change(change.second, change.level)
+
+    def accepted(self, connection_id: str, second: int, events: int) -> int:
+        """Count events of a second; its level from now on. A second that is closed keeps its level."""
+        return self._of(connection_id).accepted(second, events)
+
+    def level(self, connection_id: str, second: int) -> int:
+        levels = self._connections.get(connection_id)
+        return levels.level(second) if levels is not None else 0
+
+    def close_before(self, second: int) -> Sequence[LevelChange]:
+        """Earlier seconds are over. What changed in them is returned, to be remembered over a restart."""
+        return [
+            LevelChange(connection_id, *change)
+            for connection_id, levels in self._connections.items()
+            for change in levels.close_before(second)
+        ]
+
+    def _of(self, connection_id: str) -> "_ConnectionLevels":
+        levels = self._connections.get(connection_id)
+        if levels is None:
+            levels = self._connections[connection_id] = _ConnectionLevels(self._most_per_second)
+        return levels
+
+
+class _ConnectionLevels:
+    def __init__(self, most_per_second: int) -> None:
+        self._most_per_second = most_per_second
+        self._open: dict[int, int] = {}
+        self._closed_until = 0
+        # Changes in order of time. The first stands for all time before, until there are too many to remember.
+        self._seconds = [0]
+        self._levels = [0]
+
+    def accepted(self, second: int, events: int) -> int:
+        if second < self._closed_until:
+            return self.level(second)
+        self._open[second] = seen = self._open.get(second, 0) + events
+        return self._level_for(seen)
+
+    def level(self, second: int) -> int:
+        if second in self._open:
+            return self._level_for(self._open[second])
+        return self._levels[max(0, bisect_right(self._seconds, second) - 1)]
+
+    def change(self, second: int, level: int) -> None:
+        self._seconds.append(second)
+        self._levels.append(level)
+        if len(self._seconds) > MOST_CHANGES:
+            del self._seconds[0], self._levels[0]
+
+    def close_before(self, second: int) -> list[tuple[int, int]]:
+        closing = sorted(each for each in self._open if each < second)
+        changes: list[tuple[int, int]] = []
+        for each in closing:
+            level = self._level_for(self._open.pop(each))
+            if level != self._levels[-1]:
+                self.change(each, level)
+                changes.append((each, level))
+        if closing:
+            self._closed_until = closing[-1] + 1
+        return changes
+
+    def _level_for(self, seen: int) -> int:
+        """The smallest level that keeps no more than the rate allows."""
+        return max(0, (seen - 1) // self._most_per_second).bit_length()

@@ -1,0 +1,287 @@
+"""The API's endpoints of the activity: what happened to recent events, one event's way, and figures by time."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tiktok_forwarder.activity.figures import FigureSet, figure_set
+from tiktok_forwarder.activity.gathering import MINUTE_MS
+from tiktok_forwarder.activity.records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
+from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.explained import explained
+from tiktok_forwarder.api.types import Number
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.mapping.advice import Advice, AdviceKind, advice_on
+from tiktok_forwarder.mapping.explain import Explanation
+
+_HOUR_MS: Final = 3_600_000
+_MOST_STEPS: Final = 2000
+# In a path, where nothing can stand: the event name of an event that was dropped before it had one.
+NO_NAME: Final = "-"
+_RECORD_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every condition given must hold. `before` is the last `record_no` of the page before; `after` the newest that is
+    known already.
+    """
+
+    connection: str | None = None
+    event: str | None = None
+    outcome: RecordOutcome | None = None
+    reason: str | None = None
+    since_ms: Number | None = None
+    before: Number | None = None
+    after: Number | None = None
+    event_id: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class RecordView(Struct, frozen=True):
+    """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one; `source` names
+    accepted and dropped events in mParticle's words. `verdict` and `answer` are of the request that led to it.
+    `payload` is the event object with digests, IP address and user agent. Where one event's way is asked for,
+    `explanation` says of each field where it came from, by the connection's settings of `connection_revision`.
+    """
+
+    record_no: int
+    at_ms: int
+    connection_id: str
+    connection: str
+    outcome: RecordOutcome
+    event: str
+    event_id: str
+    reason: str
+    detail: str
+    source: str
+    warnings: list[str]
+    verdict: str
+    answer: Answer | None
+    group_events: int
+    seconds: float
+    attempts: int
+    accepted_at_ms: int | None
+    due_ms: int | None
+    payload: Any
+    connection_revision: int
+    explanation: list[Explanation]
+    advice: Advice | None
+
+
+class ActivityView(Struct, frozen=True):
+    """Newest first. `before` asks for the next page, None at the end; `newest`, as `after`, for what comes later.
+    `lost` records could not be kept.
+    """
+
+    records: list[RecordView]
+    before: int | None
+    newest: int
+    lost: int
+
+
+class FiguresQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The last hour, unless a time is given, in whole minutes. `step_minutes` 0 gives one sum per connection."""
+
+    connection: str | None = None
+    from_ms: Number | None = None
+    until_ms: Number | None = None
+    step_minutes: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class FiguresStep(Struct, frozen=True):
+    from_ms: int
+    figures: FigureSet
+
+
+class ConnectionFigures(Struct, frozen=True):
+    """`steps` in which nothing happened are left out."""
+
+    connection_id: str
+    connection: str
+    total: FigureSet
+    steps: list[FiguresStep]
+
+
+class FiguresView(Struct, frozen=True):
+    from_ms: int
+    until_ms: int
+    connections: list[ConnectionFigures]
+
+
+def _id_of(call: Call, name_or_id: str) -> str:
+    """A deleted connection is found by its id."""
+    found = call.parts.connections.find(name_or_id)
+    return str(found.id) if found is not None else name_or_id
+
+
+def _names(call: Call) -> Mapping[str, str]:
+    return {each.id: each.name for each in call.parts.connections.all()}
+
+
+async def _recent(call: Call) -> ActivityView:
+    query: ActivityQuery = call.query
+    connection_id = _id_of(call, query.connection) if query.connection is not None else None
+    which = RecordFilter(
+        connection_id,
+        query.event,
+        query.outcome,
+        query.reason,
+        query.since_ms,
+        query.before,
+        query.limit,
+        query.event_id,
+        query.after,
+    )
+    newest: int = await call.parts.activity.newest()
+    kept: Sequence[KeptRecord] = await call.parts.activity.recent(which)
+    names = _names(call)
+    before = kept[-1].record_no if len(kept) == query.limit else None
+    newest = max(newest, kept[0].record_no if kept else 0)
+    return ActivityView([_view(each, names) for each in kept], before, newest, call.parts.activity.lost)
+
+
+async def _record(call: Call) -> RecordView:
+    text = call.path["record_no"]
+    kept = await call.parts.activity.one(int(text)) if _RECORD_NO.fullmatch(text) else None
+    if kept is None:
+        raise UnknownName(f"the activity holds no record {text}: it is too long ago, or was erased")
+    return _view(kept, _names(call))
+
+
+async def _way(call: Call) -> list[RecordView]:
+    name = call.path["event"] if call.path["event"] != NO_NAME else ""
+    event_id = call.path["event_id"]
+    kept = await call.parts.activity.way(_id_of(call, call.path["connection"]), name, event_id)
+    if not kept:
+        raise UnknownName(
+            f"the activity holds no {name or 'dropped event'} with the id {event_id} of {call.path['connection']}: "
+            "it never came, was left out of the sample, or is too long ago"
+        )
+    names = _names(call)
+    return [_view(each, names, await _explanation(call, each)) for each in kept]
+
+
+async def _explanation(call: Call, kept: KeptRecord) -> list[Explanation]:
+    record, facts = kept.record, kept.record.facts
+    return await explained(call, record.connection_id, facts.connection_revision, record.payload, facts.source)
+
+
+async def _figures(call: Call) -> FiguresView:
+    query: FiguresQuery = call.query
+    until_ms = query.until_ms if query.until_ms is not None else call.parts.activity.now_ms()
+    from_ms = query.from_ms if query.from_ms is not None else max(0, until_ms - _HOUR_MS)
+    _check_time(from_ms, until_ms, query.step_minutes)
+    connection_id = _id_of(call, query.connection) if query.connection is not None else None
+    minutes: Sequence[MinuteFigures] = await call.parts.activity.figures(from_ms, until_ms, connection_id)
+    names = _names(call)
+    by_connection: dict[str, list[MinuteFigures]] = {}
+    for minute in minutes:
+        by_connection.setdefault(minute.connection_id, []).append(minute)
+    connections = [
+        ConnectionFigures(
+            each, names.get(each, each), figure_set(m.figures for m in found), _steps(found, query.step_minutes)
+        )
+        for each, found in sorted(by_connection.items())
+    ]
+    return FiguresView(from_ms, until_ms, connections)
+
+
+def _check_time(from_ms: int, until_ms: int, step_minutes: int) -> None:
+    if from_ms >= until_ms:
+        raise ConfigurationError([f"from_ms is {from_ms}, but must be before until_ms, {until_ms}"])
+    if step_minutes and (until_ms - from_ms) // MINUTE_MS // step_minutes > _MOST_STEPS:
+        raise ConfigurationError([f"step_minutes is {step_minutes}, which makes more than {_MOST_STEPS} steps"])
+
+
+def _steps(minutes: Sequence[MinuteFigures], step_minutes: int) -> list[FiguresStep]:
+    """Steps begin at multiples of their length since 1970."""
+    if not step_minutes:
+        return []
+    return [
+        FiguresStep(step * step_minutes * MINUTE_MS, figure_set(each.figures for each in found))
+        for step, found in groupby(minutes, key=lambda each: each.minute // step_minutes)
+    ]
+
+
+def _advice(record: Record) -> Advice | None:
+    kinds: Mapping[str, AdviceKind] = {"dropped": "dropped", "dead_letter": "dead_letter"}
+    kind = kinds.get(record.outcome)
+    return advice_on(kind, record.reason) if kind is not None else None
+
+
+def _view(kept: KeptRecord, names: Mapping[str, str], explanation: Sequence[Explanation] = ()) -> RecordView:
+    record, facts = kept.record, kept.record.facts
+    return RecordView(
+        record_no=kept.record_no,
+        at_ms=record.at_ms,
+        connection_id=record.connection_id,
+        connection=names.get(record.connection_id, record.connection_id),
+        outcome=record.outcome,
+        event=record.event_name,
+        event_id=record.event_id,
+        reason=record.reason,
+        detail=facts.detail,
+        source=facts.source,
+        warnings=list(facts.warnings),
+        verdict=facts.verdict,
+        answer=facts.answer,
+        group_events=facts.group_events,
+        seconds=facts.seconds,
+        attempts=facts.attempts,
+        accepted_at_ms=facts.accepted_at_ms,
+        due_ms=facts.due_ms,
+        payload=msgspec.Raw(record.payload) if record.payload else None,
+        connection_revision=facts.connection_revision,
+        explanation=list(explanation),
+        advice=_advice(record),
+    )
+
+
+ACTIVITY_ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/api/activity",
+        "list_activity",
+        "What happened to recent events, newest first.",
+        "read",
+        ActivityView,
+        _recent,
+        query=ActivityQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/activity/record/{record_no:int}",
+        "show_record",
+        "One thing that happened, such as a drop of an event that has no id.",
+        "read",
+        RecordView,
+        _record,
+        can_miss=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/activity/{connection}/{event}/{event_id}",
+        "show_way",
+        "One event's way, oldest first; the event is - for one that was dropped before it had a name.",
+        "read",
+        list[RecordView],
+        _way,
+        can_miss=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/figures",
+        "show_figures",
+        "What happened to events by connection over a time: counts, latencies, match keys, warnings.",
+        "read",
+        FiguresView,
+        _figures,
+        query=FiguresQuery,
+        can_refuse=True,
+    ),
+)

@@ -1,0 +1,187 @@
+"""The API for people and programs that run the service: the one way to change anything.
+
+On the Unix socket of the data directory, which only the service's own user can open, everything is allowed. On the
+service's port a key is needed, and only this machine is answered: a proxy with TLS on it is what others speak to.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tiktok_forwarder.access.api_keys import ApiKeys, Scope
+from tiktok_forwarder.api.activity import ACTIVITY_ENDPOINTS
+from tiktok_forwarder.api.connections import CONNECTION_ENDPOINTS
+from tiktok_forwarder.api.dead_letters import DEAD_LETTER_ENDPOINTS
+from tiktok_forwarder.api.endpoint import Endpoint, decoded_call, json_answer, may, plain_path, refusal
+from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
+from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
+from tiktok_forwarder.api.openapi import document_of
+from tiktok_forwarder.api.previews import PREVIEW_ENDPOINTS
+from tiktok_forwarder.api.service import SERVICE_ENDPOINTS
+from tiktok_forwarder.api.users import USER_ENDPOINTS
+from tiktok_forwarder.domain.errors import (
+    ConfigurationError,
+    RevisionConflict,
+    SecretUnreadable,
+    StoreFull,
+    StoreUnavailable,
+    UnknownName,
+    UnreadableBody,
+)
+from tiktok_forwarder.web.body import Receive, Send
+from tiktok_forwarder.web.body import Scope as HttpScope
+from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.origin import is_of_this_machine
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *INPUT_ENDPOINTS,
+    *CONNECTION_ENDPOINTS,
+    *DEAD_LETTER_ENDPOINTS,
+    *ACTIVITY_ENDPOINTS,
+    *PREVIEW_ENDPOINTS,
+    *ERASURE_ENDPOINTS,
+    *SERVICE_ENDPOINTS,
+    *USER_ENDPOINTS,
+)
+BY_COMMAND_LINE: Final = "command line"
+
+
+Caller = Callable[[Request], tuple[str, Scope]]
+"""Who calls, and what they may do. Raises `HTTPException` for somebody unknown."""
+
+
+def local_caller(_request: Request) -> tuple[str, Scope]:
+    """Whoever can open the socket owns the data directory."""
+    return BY_COMMAND_LINE, "admin"
+
+
+def caller_with_key(keys: ApiKeys) -> Caller:
+    def caller(request: Request) -> tuple[str, Scope]:
+        if not is_of_this_machine(request.scope):
+            raise HTTPException(403, "the API answers this machine only: put a proxy with TLS on it")
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise HTTPException(
+                401, "an API key is needed: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
+            )
+        return f"API key {found.name}", found.scope
+
+    return caller
+
+
+def build_api(parts: Any, caller: Caller) -> Starlette:
+    """The API as an ASGI application; `parts` is what the endpoints work on."""
+
+    async def openapi(request: Request) -> Response:
+        caller(request)
+        return json_answer(document_of(ENDPOINTS))
+
+    routes = [Route(path, _by_method(parts, caller, found), methods=_methods(found)) for path, found in _by_path()]
+    api = Starlette(
+        routes=[*routes, Route("/api/openapi.json", openapi, methods=["GET"])],
+        middleware=[Middleware(_ByRawPath)],
+        exception_handlers={
+            ConfigurationError: _told_problems,
+            UnknownName: _told(404, "NOT_FOUND"),
+            RevisionConflict: _told(409, "CONFLICT"),
+            StoreFull: _told(503, "UNAVAILABLE"),
+            StoreUnavailable: _told(503, "UNAVAILABLE"),
+            SecretUnreadable: _told(422, "INVALID"),
+            UnreadableBody: _told_unreadable,
+            HTTPException: _told_http,
+            # Starlette raises it again after the answer, for whoever serves the application to tell.
+            Exception: _told_fault,
+        },
+    )
+    api.router.redirect_slashes = False
+    return api
+
+
+class _ByRawPath:
+    """Routes are found by the path as it was sent, so that a name may hold a slash, written %2F."""
+
+    def __init__(self, app: AsgiApplication) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
+
+
+def _by_path() -> Sequence[tuple[str, list[Endpoint]]]:
+    paths: dict[str, list[Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(plain_path(endpoint.path), []).append(endpoint)
+    # A fixed path goes before one with a name in its place.
+    return sorted(paths.items(), key=lambda each: "{" in each[0])
+
+
+def _methods(endpoints: Sequence[Endpoint]) -> list[str]:
+    return [endpoint.method for endpoint in endpoints]
+
+
+def _by_method(parts: Any, caller: Caller, endpoints: Sequence[Endpoint]) -> Callable[[Request], Any]:
+    of_method = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def answer(request: Request) -> Response:
+        endpoint = of_method.get(request.method) or of_method["GET"]
+        who, scope = caller(request)
+        if not may(scope, endpoint.scope):
+            raise HTTPException(403, f"this needs the scope {endpoint.scope}; the key has {scope}")
+        call = await decoded_call(endpoint, request, parts, who)
+        return json_answer(await endpoint.run(call), endpoint.status)
+
+    return answer
+
+
+def _told(status: int, code: str) -> Callable[[Request, Exception], Any]:
+    async def told(_request: Request, error: Exception) -> Response:
+        return refusal(status, code, str(error))
+
+    return told
+
+
+async def _told_unreadable(_request: Request, error: Exception) -> Response:
+    if isinstance(error, UnreadableBody) and error.too_large:
+        return refusal(413, "TOO_LARGE", str(error))
+    return refusal(400, "BAD_REQUEST", str(error))
+
+
+async def _told_problems(_request: Request, error: Exception) -> Response:
+    problems = error.problems if isinstance(error, ConfigurationError) else (str(error),)
+    return refusal(422, "INVALID", *problems)
+
+
+_CODES: Final = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+# Words for what Starlette's router refuses.
+_BY_ROUTER: Final = {
+    404: "there is nothing at this address; /api/openapi.json lists what there is",
+    405: "this address does not take this method; the header Allow says which it takes",
+}
+
+
+async def _told_http(_request: Request, error: Exception) -> Response:
+    status, detail, headers = 500, str(error), None
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, error.headers
+    answer = refusal(status, _CODES.get(status, "ERROR"), _BY_ROUTER.get(status, detail))
+    answer.headers.update(headers or {})
+    return answer
+
+
+async def _told_fault(_request: Request, _error: Exception) -> Response:
+    return refusal(500, "INTERNAL", "a fault of the service: its log says where")

@@ -1,0 +1,115 @@
+"""Checking a connection: one request to TikTok whose answer tells token, pixel and network apart in plain words."""
+
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.domain.outcome import Accepted, Misconfigured, Throttled, TryLater
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.ports import Clock, EventSender, HttpAnswer, NoAnswer, OutboundRequest
+from tiktok_forwarder.tiktok.answers import classify
+from tiktok_forwarder.tiktok.payload import Context, Event10, Event20, Page, User, encode
+from tiktok_forwarder.tiktok.request import build_group
+
+CheckKind = Literal["good", "token", "pixel", "configuration", "network", "busy", "unreadable_token"]
+_TOKEN_CODES: Final = frozenset({40101, 40102, 40104, 40105, 40106, 40110, 40115, 40116})
+_PIXEL_CODES: Final = frozenset({40001, 40003, 40007, 40119, 40300, 40301})
+NO_ANSWER: Final = {
+    "connect": "could not be reached: no connection came about. Check the network, the proxy and the firewall",
+    "tls": "could not be trusted: its TLS certificate does not verify. Check what stands between here and TikTok",
+    "timeout": "did not answer in time. Check the network, or try again later",
+    "reset": "broke the connection off. Check the network, or try again later",
+    "oversized": "sent an endless answer. Check what stands between here and TikTok",
+}
+"""What follows the word TikTok, by the kind of `NoAnswer`."""
+
+# Without `event_time` (2.0) or `event` (1.0).
+_INCOMPLETE: Final = {"2.0": b'{"event":"ViewContent"}', "1.0": b'{"context":{}}'}
+_NOT_TIKTOK: Final = (
+    "What answered is not TikTok's Events API (HTTP {status}). "
+    "Check the setting tiktok_base_url, and what stands between here and TikTok."
+)
+
+
+class CheckResult(Struct, frozen=True):
+    """`sentence` says what was found and what to do; `code` is TikTok's, if it answered."""
+
+    kind: CheckKind
+    sentence: str
+    code: int | None = None
+
+
+class ConnectionCheck:
+    """Asks TikTok. With a test event code it sends a test event, else one that lacks what every event must have, which
+    TikTok refuses once token and pixel have passed: nothing is added to the pixel's data either way.
+    """
+
+    def __init__(self, connections: Connections, sender: EventSender, clock: Clock) -> None:
+        self._connections = connections
+        self._sender = sender
+        self._clock = clock
+
+    async def check(self, connection: Connection) -> CheckResult:
+        try:
+            token = self._connections.access_token(connection.id)
+        except SecretUnreadable as error:
+            return CheckResult("unreadable_token", f"The access token cannot be read: {error}.")
+        code = connection.test_event_code
+        payloads = [self._test_event(connection) if code else _INCOMPLETE[connection.events_api]]
+        path, body = build_group(connection.events_api, connection.pixel_id, payloads, code)
+        answer = await self._sender.send(OutboundRequest(path, token, body))
+        if isinstance(answer, NoAnswer):
+            return CheckResult("network", f"TikTok {NO_ANSWER[answer.kind]}.")
+        return self._result(connection, answer)
+
+    def _result(self, connection: Connection, answer: HttpAnswer) -> CheckResult:
+        verdict = classify(answer.status, answer.body, answer.retry_after, self._clock.now_ms())
+        found = verdict.answer.code
+        if isinstance(verdict, Misconfigured) and found is not None:
+            return CheckResult(_kind(found), verdict.explanation, found)
+        if isinstance(verdict, Throttled):
+            return CheckResult("busy", "TikTok takes no more requests of this token just now: try again later.", found)
+        if found is None:
+            return CheckResult("network", _NOT_TIKTOK.format(status=answer.status))
+        if isinstance(verdict, TryLater):
+            return CheckResult("busy", f"TikTok has trouble of its own (code {found}): try again later.", found)
+        return _let_through(connection, found, accepted=isinstance(verdict, Accepted))
+
+    def _test_event(self, connection: Connection) -> bytes:
+        now_ms = self._clock.now_ms()
+        event_id = f"tf-check-{now_ms}"
+        page = Page("https://example.com/tiktok-forwarder-check")
+        if connection.events_api == "2.0":
+            user = User(ip="203.0.113.1", user_agent="tiktok-forwarder")
+            return encode(Event20("ViewContent", now_ms // 1000, event_id, user, page))
+        context = Context(page=page, ip="203.0.113.1", user_agent="tiktok-forwarder")
+        return encode(Event10("ViewContent", event_id, _iso(now_ms), context))
+
+
+def _iso(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _kind(code: int) -> CheckKind:
+    if code in _TOKEN_CODES:
+        return "token"
+    return "pixel" if code in _PIXEL_CODES else "configuration"
+
+
+def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckResult:
+    """TikTok looks at the events only after token and pixel have passed."""
+    test_code = connection.test_event_code
+    if accepted and test_code:
+        sentence = (
+            "TikTok accepted a test event: token and pixel are right. Look for ViewContent under Test Events in "
+            f"Events Manager, with the code {test_code}."
+        )
+        return CheckResult("good", sentence, code)
+    known = "TikTok knows the token and lets it use the pixel"
+    if test_code:
+        sentence = f"{known}, but refused the test event. Check the test event code {test_code} in Events Manager."
+        return CheckResult("configuration", sentence, code)
+    return CheckResult("good", f"{known}. No event was sent: set a test event code to see one arrive.", code)

@@ -1,0 +1,326 @@
+"""Connections: documents with sealed access tokens, held in memory with a mapper each for the next request."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, structs
+
+from tiktok_forwarder.delivery.interfaces import DeliveryTarget
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
+from tiktok_forwarder.inputs.inputs import Inputs
+from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.ports import Clock, Document, DocumentKind, DocumentStore, SecretBox
+
+ConnectionChanged = Callable[[str], Awaitable[None]]
+
+
+class ConnectionRecord(Struct, frozen=True):
+    """A connection as it is stored."""
+
+    settings: dict[str, Any]
+    sealed_token: str
+
+
+class _Held(Struct, frozen=True):
+    connection: Connection
+    mapper: Mapper
+    sealed_token: str
+
+
+class FieldChange(Struct, frozen=True):
+    """A setting's value before and after; None where it had or has none. An access token is never shown."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class Difference(Struct, frozen=True):
+    """What an import does to one connection."""
+
+    name: str
+    change: Literal["add", "change", "none"]
+    fields: list[FieldChange]
+
+
+class HistoryEntry(Struct, frozen=True):
+    """One revision: when, by whom, and what it changed."""
+
+    revision: int
+    changed_at_ms: int
+    changed_by: str
+    removed: bool
+    fields: list[FieldChange]
+
+
+class _Change(Struct, frozen=True):
+    """A connection on its way into the store; `expected_revision` 0 makes a new one."""
+
+    id: str
+    connection: Connection
+    sealed_token: str
+    expected_revision: int
+
+    def record(self) -> ConnectionRecord:
+        return ConnectionRecord(connection_document(self.connection), self.sealed_token)
+
+
+class Connections:
+    """The connections there are, and the deliverer's `ConnectionSource`. Call `load` before use."""
+
+    def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock, inputs: Inputs) -> None:
+        self._documents = documents
+        self._box = box
+        self._clock = clock
+        self._inputs = inputs
+        self._held: dict[str, _Held] = {}
+        self._mappers: dict[str, tuple[Mapper, ...]] = {}
+        self._changed: list[ConnectionChanged] = []
+        self._changing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Raises `ConfigurationError` if a stored connection no longer fits this program."""
+        documents = await self._documents.list_documents("connection")
+        self._hold({document.id: _opened(document) for document in documents})
+
+    def on_change(self, changed: ConnectionChanged) -> None:
+        """Have `changed` awaited with the id of each connection that is added, changed or removed."""
+        self._changed.append(changed)
+
+    def held_still(self) -> asyncio.Lock:
+        """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
+        return self._changing
+
+    def all(self) -> list[Connection]:
+        """In order of creation."""
+        return [held.connection for held in self._held.values()]
+
+    def find(self, name_or_id: str) -> Connection | None:
+        if name_or_id in self._held:
+            return self._held[name_or_id].connection
+        return self._named(name_or_id)
+
+    def _named(self, name: str) -> Connection | None:
+        wanted = name.strip().lower()
+        return next((each for each in self.all() if each.name.lower() == wanted), None)
+
+    def mappers_of(self, input_name: str) -> tuple[Mapper, ...]:
+        """The mappers of the connections that this input feeds."""
+        mappers = self._mappers.get(input_name)
+        if mappers is None:
+            mappers = tuple(held.mapper for held in self._held.values() if _is_fed_by(held.connection, input_name))
+            self._mappers[input_name] = mappers
+        return mappers
+
+    async def add(self, given: Mapping[str, object], changed_by: str) -> Connection:
+        """Raises `ConfigurationError` with every problem of what is given."""
+        # One at a time, or two of the same name could both find it free.
+        async with self._changing:
+            (held,) = await self._put([self._addition(given)], changed_by)
+        await self._tell([held.connection.id])
+        return held.connection
+
+    async def set(
+        self, name_or_id: str, changes: Mapping[str, object], *, expected_revision: int | None, changed_by: str
+    ) -> Connection:
+        """Change some settings, None back to the default. Raises `ConfigurationError` and `RevisionConflict`."""
+        async with self._changing:
+            change = self._change(self._of(name_or_id), changes)
+            if expected_revision is not None:
+                change = structs.replace(change, expected_revision=expected_revision)
+            (held,) = await self._put([change], changed_by)
+        await self._tell([held.connection.id])
+        return held.connection
+
+    def draft(self, name_or_id: str, changes: Mapping[str, object]) -> Connection:
+        """The connection as `set` would make it; nothing is changed. Raises `ConfigurationError` and `UnknownName`."""
+        return self._change(self._of(name_or_id), changes).connection
+
+    async def at_revision(self, connection_id: str, revision: int) -> Connection | None:
+        """The connection as it stood then; None if that is not known (any more)."""
+        for document in await self._documents.document_history("connection", connection_id):
+            if document.revision == revision and document.body:
+                return _opened(document).connection
+        return None
+
+    async def remove(self, name_or_id: str, changed_by: str) -> Connection:
+        """Its events are the caller's to look after. Raises `ConfigurationError` if there is none."""
+        async with self._changing:
+            connection = self._of(name_or_id).connection
+            now_ms = self._clock.now_ms()
+            await self._documents.remove_document("connection", connection.id, changed_by=changed_by, now_ms=now_ms)
+            self._hold({key: held for key, held in self._held.items() if key != connection.id})
+        await self._tell([connection.id])
+        return connection
+
+    async def import_all(
+        self, given: Sequence[Mapping[str, object]], *, dry_run: bool, changed_by: str
+    ) -> list[Difference]:
+        """Add or change connections by name, all of them or none; a dry run only says what would change.
+
+        A connection that is there keeps its token unless one is given. Raises `ConfigurationError` with every problem.
+        """
+        async with self._changing:
+            changes = self._changes(given)
+            differences = [self._difference(change) for change in changes]
+            held = (
+                []
+                if dry_run
+                else await self._put([c for c, d in zip(changes, differences, strict=True) if d.fields], changed_by)
+            )
+        await self._tell([each.connection.id for each in held])
+        return differences
+
+    def _changes(self, given: Sequence[Mapping[str, object]]) -> list[_Change]:
+        changes: list[_Change] = []
+        problems: list[str] = []
+        names: set[str] = set()
+        for index, each in enumerate(given):
+            name = str(each.get("name") or "").strip()
+            label = f"connections[{index}] {name}".rstrip()
+            found = self._named(name)
+            try:
+                if name and name.lower() in names:
+                    raise ConfigurationError([f"name: {name} stands here twice"])
+                names.add(name.lower())
+                change = self._change(self._held[found.id], each, replaces=True) if found else self._addition(each)
+                changes.append(change)
+            except ConfigurationError as error:
+                problems += [f"{label}: {problem}" for problem in error.problems]
+        if problems:
+            raise ConfigurationError(problems)
+        return changes
+
+    def _addition(self, given: Mapping[str, object]) -> _Change:
+        draft = read_connection(given)
+        self._check(draft.connection, None)
+        connection_id = f"cn_{secrets.token_hex(8)}"
+        return _Change(connection_id, draft.connection, self._box.seal(draft.access_token or "", connection_id), 0)
+
+    def _change(self, held: _Held, changes: Mapping[str, object], *, replaces: bool = False) -> _Change:
+        before = {} if replaces else connection_document(held.connection)
+        draft = read_connection({**before, **changes}, needs_token=False)
+        self._check(draft.connection, held.connection.id)
+        token = self._sealed_again(held, draft.access_token)
+        return _Change(held.connection.id, draft.connection, token, held.connection.revision)
+
+    def _sealed_again(self, held: _Held, token: str | None) -> str:
+        """Sealing gives another text each time: the token that is there already must not look like a change."""
+        if token is None:
+            return held.sealed_token
+        with contextlib.suppress(SecretUnreadable):
+            if self._box.open(held.sealed_token, held.connection.id) == token:
+                return held.sealed_token
+        return self._box.seal(token, held.connection.id)
+
+    def _check(self, connection: Connection, own_id: str | None) -> None:
+        problems: list[str] = []
+        namesake = self._named(connection.name)
+        if namesake is not None and namesake.id != own_id:
+            problems.append(f"name: there is a connection named {connection.name} already")
+        known = ", ".join(each.name for each in self._inputs.all()) or "none yet"
+        problems += [
+            f"inputs: there is no input named {name}; there are: {known}"
+            for name in connection.inputs
+            if self._inputs.named(name) is None
+        ]
+        if problems:
+            raise ConfigurationError(problems)
+
+    async def _put(self, changes: Sequence[_Change], changed_by: str) -> list[_Held]:
+        rows: list[tuple[DocumentKind, str, bytes, int | None]] = [
+            ("connection", each.id, msgspec.json.encode(each.record()), each.expected_revision) for each in changes
+        ]
+        documents = await self._documents.put_documents(rows, changed_by=changed_by, now_ms=self._clock.now_ms())
+        held = [_opened(document) for document in documents]
+        self._hold({**self._held, **{each.connection.id: each for each in held}})
+        return held
+
+    async def _tell(self, connection_ids: Sequence[str]) -> None:
+        for connection_id in connection_ids:
+            for changed in self._changed:
+                await changed(connection_id)
+
+    def _of(self, name_or_id: str) -> _Held:
+        found = self.find(name_or_id)
+        if found is None:
+            raise UnknownName(f"there is no connection named {name_or_id}")
+        return self._held[found.id]
+
+    def _difference(self, change: _Change) -> Difference:
+        held = self._held.get(change.id)
+        before = connection_document(held.connection) if held is not None else {}
+        fields = _differing(before, connection_document(change.connection))
+        if held is not None and change.sealed_token != held.sealed_token:
+            fields.append(FieldChange("access_token", None, "a new token"))
+        return Difference(change.connection.name, "add" if held is None else "change" if fields else "none", fields)
+
+    async def history(self, name_or_id: str) -> list[HistoryEntry]:
+        """Every revision, oldest first, with what it changed; of the token only that it did.
+
+        A connection that was removed is found by its id. Raises `UnknownName`.
+        """
+        entries: list[HistoryEntry] = []
+        before: dict[str, Any] = {}
+        token = ""
+        found = self.find(name_or_id)
+        documents = await self._documents.document_history("connection", found.id if found else name_or_id)
+        if not documents:
+            raise UnknownName(f"there is no connection named {name_or_id}")
+        for document in documents:
+            removed = not document.body
+            record = ConnectionRecord({}, "") if removed else msgspec.json.decode(document.body, type=ConnectionRecord)
+            fields = [] if removed else _differing(before, record.settings)
+            if not removed and record.sealed_token != token:
+                fields.append(FieldChange("access_token", None, "a new token"))
+            entries.append(
+                HistoryEntry(document.revision, document.changed_at_ms, document.changed_by, removed, fields)
+            )
+            before, token = record.settings, record.sealed_token
+        return entries
+
+    def _hold(self, held: dict[str, _Held]) -> None:
+        self._held = held
+        self._mappers = {}
+
+    # --- the deliverer's side ---
+
+    def connection_ids(self) -> Collection[str]:
+        return list(self._held)
+
+    def target(self, connection_id: str) -> DeliveryTarget | None:
+        held = self._held.get(connection_id)
+        if held is None:
+            return None
+        connection = held.connection
+        return DeliveryTarget(
+            connection.id, connection.revision, connection.enabled, connection.pixel_id, connection.test_event_code
+        )
+
+    def access_token(self, connection_id: str) -> str:
+        """Raises `SecretUnreadable`."""
+        return self._box.open(self._held[connection_id].sealed_token, connection_id)
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        FieldChange(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    ]
+
+
+def _opened(document: Document) -> _Held:
+    record = msgspec.json.decode(document.body, type=ConnectionRecord)
+    connection = read_connection(
+        record.settings, connection_id=document.id, revision=document.revision, needs_token=False
+    ).connection
+    return _Held(connection, Mapper(connection), record.sealed_token)
+
+
+def _is_fed_by(connection: Connection, input_name: str) -> bool:
+    return not connection.inputs or input_name.lower() in [name.lower() for name in connection.inputs]

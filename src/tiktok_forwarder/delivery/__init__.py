@@ -1,0 +1,1 @@
+"""From the store to TikTok: leases, groups, retries, pauses and rate limits."""

@@ -1,0 +1,232 @@
+"""Delivers one connection's events: waits, leases, sends several groups at once, and obeys its pause."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from msgspec.structs import replace
+
+from tiktok_forwarder.delivery.group_delivery import GroupDelivery, RefusalRun, probe
+from tiktok_forwarder.delivery.held_lease import HeldLease
+from tiktok_forwarder.delivery.interfaces import (
+    DeliveryCondition,
+    DeliveryParts,
+    DeliveryStatus,
+    DeliveryTarget,
+)
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseBook
+from tiktok_forwarder.delivery.rate_limit import SendRate, TokenRates
+from tiktok_forwarder.delivery.request_sender import RequestSender
+from tiktok_forwarder.delivery.send_gate import SendGate
+from tiktok_forwarder.delivery.work_watch import WorkWatch
+from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
+from tiktok_forwarder.ports import GroupLimits, Lease
+
+# A store that says an event is due and then leases none is not asked again at once.
+_EMPTY_LEASE_WAIT_SECONDS: Final = 0.05
+_ABANDON_SECONDS: Final = 2.0
+
+
+class ConnectionDelivery:
+    """One connection's tasks. They share nothing with another connection's but the rate of a common access token."""
+
+    def __init__(
+        self, parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, state: DeliveryState
+    ) -> None:
+        self.target = target
+        self._parts = parts
+        self._policy = parts.policy
+        self._limits = _limits(parts.policy.limits, target)
+        self._pauses = PauseBook(parts.documents, parts.clock, target.connection_id, state)
+        self._sender = RequestSender(parts, target, _gate(parts, token_rates, target))
+        self._watch = WorkWatch(parts.store, parts.clock, parts.policy, target.connection_id, self._limits)
+        self._refusals = RefusalRun(parts.policy.refusals_before_pause)
+        self._slots = asyncio.Semaphore(parts.policy.max_requests_in_flight)
+        self._groups: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self._probe_at = self._next_probe_at()
+        self._condition: DeliveryCondition = "healthy"
+        self._slowed_since_ms: int | None = None
+
+    async def start(self) -> None:
+        """Settings that have changed since the service paused the connection deserve a try."""
+        self._condition = self.status().condition
+        pause = self._pauses.current
+        if pause is not None and pause.cause != "by_hand" and pause.revision != self.target.revision:
+            await self.resume(BY_SERVICE)
+        if self.target.enabled:
+            self._loop = asyncio.create_task(self._run(), name=f"deliver {self.target.connection_id}")
+
+    @property
+    def state(self) -> DeliveryState:
+        return self._pauses.state
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Lease nothing more, let running requests end within the grace, then give up on the rest."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait([self._loop])
+        if self._groups:
+            await asyncio.wait(self._groups, timeout=grace_seconds)
+        for group in self._groups:
+            group.cancel()
+        if self._groups:
+            await asyncio.wait(self._groups, timeout=_ABANDON_SECONDS)
+
+    def notify(self, new_events: int) -> None:
+        self._watch.notify(new_events)
+
+    async def pause(self, reason: str, by: str) -> None:
+        await self._pauses.pause_by_hand(reason, by, self.target.revision)
+        self._watch.wake()
+        self._report_change()
+
+    async def resume(self, by: str) -> None:
+        try:
+            await self._pauses.resume(by)
+        finally:
+            self._refusals.end()
+            self._watch.wake()
+            self._report_change()
+
+    def status(self) -> DeliveryStatus:
+        gate, pause = self._sender.gate, self._pauses.current
+        status = DeliveryStatus(
+            self.target.connection_id,
+            "healthy",
+            last_answer=self._sender.last_answer,
+            last_note=self._sender.last_note,
+            requests_per_second=gate.per_second,
+            requests_in_flight=self._sender.in_flight,
+        )
+        if pause is not None:
+            return replace(
+                status, condition="paused", why=pause.reason, code=pause.code, since_ms=pause.since_ms, by=pause.by
+            )
+        if not self.target.enabled:
+            return replace(status, condition="disabled")
+        if gate.is_slowed:
+            why = "TikTok found requests too frequent; the rate comes back by itself."
+            return replace(status, condition="throttled", why=why, since_ms=self._slowed_since_ms, by=BY_SERVICE)
+        return status
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._turn()
+            except Exception as error:  # whatever happens, this connection must not stop for good without a word
+                self._parts.observer.failed(self.target.connection_id, error)
+                await asyncio.sleep(self._policy.trouble_wait_seconds)
+
+    async def _turn(self) -> None:
+        if self._pauses.current is not None:
+            await self._paused_turn()
+        elif await self._watch.group_is_ready():
+            await self._begin(self._limits, self._deliver_group)
+
+    async def _begin(self, limits: GroupLimits, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
+        """Lease only what can be sent now, and send it beside what is on its way already."""
+        await self._slots.acquire()
+        lease: Lease | None = None
+        try:
+            await self._sender.gate.take()
+            lease = await self._lease(limits)
+        finally:
+            if lease is None:
+                self._slots.release()
+        if lease is None:
+            self._sender.gate.give_back()
+            await asyncio.sleep(_EMPTY_LEASE_WAIT_SECONDS)
+            return
+        group = asyncio.create_task(self._deliver(lease, deliver))
+        self._groups.add(group)
+        group.add_done_callback(self._end_group)
+
+    async def _lease(self, limits: GroupLimits) -> Lease | None:
+        """A lease that comes too late, on a stop or after a refusal as too frequent, is given back."""
+        self._watch.leasing()
+        asking = asyncio.ensure_future(
+            self._parts.store.lease(
+                self.target.connection_id, limits, self._parts.clock.now_ms(), self._policy.lease_seconds
+            )
+        )
+        try:
+            lease = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            with suppress(ForwarderError):
+                await self._give_back(await asking)
+            raise
+        self._watch.leased(lease)
+        if self._sender.gate.is_blocked:
+            await self._give_back(lease)
+            return None
+        return lease
+
+    async def _give_back(self, lease: Lease | None) -> None:
+        if lease is not None:
+            await self._parts.store.release(lease)
+
+    async def _deliver(self, lease: Lease, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
+        try:
+            await deliver(HeldLease(self._parts, lease, self._pauses))
+        except Exception as error:  # the events are given back; other groups and connections go on
+            self._parts.observer.failed(self.target.connection_id, error)
+        self._report_change()
+
+    async def _deliver_group(self, held: HeldLease) -> None:
+        await GroupDelivery(self._parts, held, self._sender, self._pauses, self._refusals).deliver()
+
+    def _end_group(self, group: asyncio.Task[None]) -> None:
+        """A retry may be due before anything that the loop waits for."""
+        self._groups.discard(group)
+        self._slots.release()
+        self._watch.wake()
+
+    # --- paused ------------------------------------------------------------------------------------------------------
+
+    async def _paused_turn(self) -> None:
+        pause = self._pauses.current
+        if pause is None or pause.cause == "by_hand":
+            await self._watch.woken_within(self._policy.recheck_seconds)
+            return
+        now = self._parts.clock.monotonic_seconds()
+        if now < self._probe_at:
+            await self._watch.woken_within(self._probe_at - now)
+        elif await self._watch.event_is_due():
+            self._probe_at = self._next_probe_at()
+            await self._begin(replace(self._limits, events_1_0=1, events_2_0=1), self._probe)
+
+    async def _probe(self, held: HeldLease) -> None:
+        if await probe(self._parts, held, self._sender, self._pauses):
+            await self.resume(BY_SERVICE)
+
+    def _next_probe_at(self) -> float:
+        return self._parts.clock.monotonic_seconds() + self._policy.probe_seconds
+
+    def _report_change(self) -> None:
+        condition = self.status().condition
+        if condition == "throttled" and self._slowed_since_ms is None:
+            self._slowed_since_ms = self._parts.clock.now_ms()
+        elif condition != "throttled":
+            self._slowed_since_ms = None
+        if condition != self._condition:
+            self._condition = condition
+            self._probe_at = self._next_probe_at()
+            self._parts.observer.changed(self.status())
+
+
+def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:
+    """1.0 takes test events one by one."""
+    return replace(limits, events_1_0=1) if target.test_event_code is not None else limits
+
+
+def _gate(parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget) -> SendGate:
+    own = SendRate(parts.clock, parts.policy.requests_per_second)
+    try:
+        return SendGate(own, token_rates.of(parts.connections.access_token(target.connection_id)))
+    except SecretUnreadable:
+        # The first request finds this out too, and pauses the connection with the reason.
+        return SendGate(own, own)

@@ -1,0 +1,111 @@
+"""The deliverer: takes what is stored to TikTok, each connection by itself."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
+from tiktok_forwarder.delivery.interfaces import (
+    ConnectionSource,
+    DeliveryObserver,
+    DeliveryParts,
+    DeliveryPolicy,
+    DeliveryStatus,
+)
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, read_state
+from tiktok_forwarder.delivery.rate_limit import TokenRates
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore
+
+_RELOAD_GRACE_SECONDS: Final = 5.0
+
+
+class Deliverer:
+    """Runs the deliveries of all connections, from `start` to `stop`.
+
+    Events reach TikTok at least once. A repeat has the same event id and bytes: TikTok ignores it for 48 hours.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        documents: DocumentStore,
+        sender: EventSender,
+        clock: Clock,
+        connections: ConnectionSource,
+        *,
+        observer: DeliveryObserver,
+        policy: DeliveryPolicy = DeliveryPolicy(),  # noqa: B008 - frozen
+    ) -> None:
+        self._parts = DeliveryParts(store, documents, sender, clock, connections, observer, policy)
+        self._token_rates = TokenRates(clock, policy.requests_per_second)
+        self._deliveries: dict[str, ConnectionDelivery] = {}
+        self._changing = asyncio.Lock()
+        self._is_stopped = False
+
+    async def start(self) -> None:
+        """Begin with every connection there is, as it was left: paused ones stay paused."""
+        for connection_id in self._parts.connections.connection_ids():
+            await self.reload(connection_id)
+
+    def notify(self, connection_id: str, new_events: int = 1) -> None:
+        """New events of the connection are stored; never blocks."""
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            delivery.notify(new_events)
+
+    async def reload(self, connection_id: str) -> None:
+        """The connection was added, changed or removed: go on with it as it stands now.
+
+        A change ends a pause made by the service. What becomes of a removed connection's events is not decided here.
+        """
+        async with self._changing:
+            if self._is_stopped:
+                return
+            target = self._parts.connections.target(connection_id)
+            old = self._deliveries.get(connection_id)
+            state = old.state if old is not None else await self._stored_state(connection_id)
+            if old is not None:
+                await old.stop(_RELOAD_GRACE_SECONDS)
+                del self._deliveries[connection_id]
+            if target is None:
+                await self._forget(connection_id)
+                return
+            delivery = ConnectionDelivery(self._parts, self._token_rates, target, state)
+            self._deliveries[connection_id] = delivery
+            await delivery.start()
+
+    async def pause(self, connection_id: str, reason: str, by: str) -> None:
+        """Keep the connection's events until somebody resumes it: it is not probed, and stays paused over a restart."""
+        await self._delivery(connection_id).pause(reason, by)
+
+    async def resume(self, connection_id: str, by: str) -> None:
+        """End a pause, whoever made it."""
+        await self._delivery(connection_id).resume(by)
+
+    def status(self, connection_id: str) -> DeliveryStatus:
+        """Raises `ConfigurationError` for a connection that it does not know."""
+        return self._delivery(connection_id).status()
+
+    def statuses(self) -> Mapping[str, DeliveryStatus]:
+        return {connection_id: delivery.status() for connection_id, delivery in self._deliveries.items()}
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Lease nothing more, let requests on their way end within the grace, and give everything else back."""
+        async with self._changing:
+            self._is_stopped = True
+            stopping = [delivery.stop(grace_seconds) for delivery in self._deliveries.values()]
+            await asyncio.gather(*stopping)
+
+    def _delivery(self, connection_id: str) -> ConnectionDelivery:
+        try:
+            return self._deliveries[connection_id]
+        except KeyError:
+            raise ConfigurationError([f"There is no connection {connection_id}"]) from None
+
+    async def _stored_state(self, connection_id: str) -> DeliveryState:
+        return read_state(await self._parts.documents.get_document("delivery_state", connection_id))
+
+    async def _forget(self, connection_id: str) -> None:
+        await self._parts.documents.remove_document(
+            "delivery_state", connection_id, changed_by=BY_SERVICE, now_ms=self._parts.clock.now_ms()
+        )

@@ -1,0 +1,91 @@
+"""One request to TikTok: built from stored bytes, sent once, its answer turned into a verdict."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryParts, DeliveryTarget
+from tiktok_forwarder.delivery.send_gate import SendGate
+from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.domain.outcome import (
+    Accepted,
+    Answer,
+    Misconfigured,
+    Throttled,
+    TryLater,
+    Verdict,
+    WireForm,
+)
+from tiktok_forwarder.ports import HttpAnswer, LeasedEvent, NoAnswer, OutboundRequest
+from tiktok_forwarder.tiktok.answers import classify
+from tiktok_forwarder.tiktok.request import build_group
+
+_TLS_ADVICE: Final = (
+    "The server's identity could not be verified, and verification is never switched off. "
+    "Check the setting tiktok_base_url, this machine's clock and its CA certificates, and what stands between."
+)
+
+
+class RequestSender:
+    """Makes the requests of one connection, and remembers what came of the last one.
+
+    Whoever calls `send` has taken a turn at the `gate` before.
+    """
+
+    def __init__(self, parts: DeliveryParts, target: DeliveryTarget, gate: SendGate) -> None:
+        self._parts = parts
+        self.target = target
+        self.gate = gate
+        self.in_flight = 0
+        self.last_answer: Answer | None = None
+        self.last_note = ""
+
+    async def send(self, wire_form: WireForm, events: Sequence[LeasedEvent]) -> Verdict:
+        try:
+            access_token = self._parts.connections.access_token(self.target.connection_id)
+        except SecretUnreadable as error:
+            self.gate.give_back()
+            return Misconfigured(Answer(message="no request was made"), f"The access token is unreadable: {error}")
+        payloads = [event.payload for event in events]
+        path, body = build_group(wire_form, self.target.pixel_id, payloads, self.target.test_event_code)
+        return await self._send(OutboundRequest(path, access_token, body), events)
+
+    async def _send(self, request: OutboundRequest, events: Sequence[LeasedEvent]) -> Verdict:
+        sent_at = self._parts.clock.monotonic_seconds()
+        self.in_flight += 1
+        try:
+            received = await self._parts.sender.send(request)
+        finally:
+            self.in_flight -= 1
+        verdict = self._verdict(received)
+        self._tell_gate(received, verdict, sent_at)
+        self._tell_people(verdict, events, self._parts.clock.monotonic_seconds() - sent_at)
+        return verdict
+
+    def _verdict(self, received: HttpAnswer | NoAnswer) -> Verdict:
+        if isinstance(received, NoAnswer):
+            return no_answer_verdict(received)
+        return classify(received.status, received.body, received.retry_after, self._parts.clock.now_ms())
+
+    def _tell_gate(self, received: HttpAnswer | NoAnswer, verdict: Verdict, sent_at: float) -> None:
+        if isinstance(verdict, Throttled):
+            self.gate.refused(verdict, sent_at)
+        elif isinstance(received, HttpAnswer):
+            self.gate.passed()
+
+    def _tell_people(self, verdict: Verdict, events: Sequence[LeasedEvent], seconds: float) -> None:
+        connection_id = self.target.connection_id
+        note = verdict.note if isinstance(verdict, Accepted) else ""
+        self.last_answer = verdict.answer
+        attempt = Attempt(connection_id, VERDICT_KINDS[type(verdict)], verdict.answer, events, seconds, note)
+        self._parts.observer.attempted(attempt)
+        if note:
+            self.last_note = note
+            self._parts.observer.noted(connection_id, note)
+
+
+def no_answer_verdict(no_answer: NoAnswer) -> Verdict:
+    """Trouble on the way is retried; a server that cannot prove who it is gets nothing."""
+    answer = Answer(message=f"no answer ({no_answer.kind}): {no_answer.detail}"[:500])
+    if no_answer.kind == "tls":
+        return Misconfigured(answer, _TLS_ADVICE)
+    return TryLater(answer, may_have_arrived=no_answer.may_have_arrived)

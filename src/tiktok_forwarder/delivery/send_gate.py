@@ -1,0 +1,49 @@
+"""Where a connection's requests wait for their turn: its own rate, and the one it shares with its access token."""
+
+from typing import Final
+
+from tiktok_forwarder.delivery.rate_limit import SendRate
+from tiktok_forwarder.domain.outcome import Throttled
+
+# TikTok limits this pixel, not the token: other connections with the same token go on at full speed.
+PIXEL_QUOTA_CODE: Final = 40132
+
+
+class SendGate:
+    """Both rates must allow a request. `own` only ever holds back after TikTok has limited the pixel itself."""
+
+    def __init__(self, own: SendRate, of_token: SendRate) -> None:
+        self._own = own
+        self._of_token = of_token
+
+    @property
+    def per_second(self) -> float:
+        return min(self._own.per_second, self._of_token.per_second)
+
+    @property
+    def is_slowed(self) -> bool:
+        return self._own.is_slowed or self._of_token.is_slowed
+
+    @property
+    def is_blocked(self) -> bool:
+        return self._own.is_blocked or self._of_token.is_blocked
+
+    async def take(self) -> None:
+        """Wait for one's turn and use it up."""
+        await self._own.take()
+        await self._of_token.take()
+
+    def give_back(self) -> None:
+        """Return a turn that was not used."""
+        self._own.give_back()
+        self._of_token.give_back()
+
+    def refused(self, verdict: Throttled, sent_at: float) -> None:
+        """TikTok found the request sent at `sent_at` (monotonic) too frequent."""
+        rate = self._own if verdict.answer.code == PIXEL_QUOTA_CODE else self._of_token
+        rate.refused(verdict.retry_after_seconds, sent_at)
+
+    def passed(self) -> None:
+        """TikTok looked at a request."""
+        self._own.passed()
+        self._of_token.passed()

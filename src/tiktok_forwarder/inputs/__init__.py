@@ -1,0 +1,1 @@
+"""Inputs: who may send, and with which secrets."""

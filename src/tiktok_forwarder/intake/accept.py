@@ -1,0 +1,198 @@
+"""Accepting: a request's bytes become stored events, durable before the answer."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.outcome import Dropped, Mapped
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mparticle.batch import Batch, Event
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.ports import Admission, Arrivals, Clock, EventStore, NewEvent
+
+SUBJECT_BYTES: Final = 8
+
+
+class DeliveryNotice(Protocol):
+    """Whoever delivers: is told of new events and must not block."""
+
+    def notify(self, connection_id: str, new_events: int = 1) -> None: ...
+
+
+class DroppedEvent(Struct, frozen=True, gc=False):
+    """An event of a request that does not go to this connection; None was no object."""
+
+    connection_id: str
+    dropped: Dropped
+    event: Event | None
+
+
+class Acceptance(Struct, frozen=True):
+    """What a request brought and the store has taken; `events`, `warnings`, `sources` and `admissions` stand side by
+    side, one connection's together.
+
+    `sources` are the events as they came; `drop_counts` are those of `Arrivals`.
+    """
+
+    accepted_at_ms: int
+    events: Sequence[NewEvent]
+    warnings: Sequence[tuple[str, ...]]
+    sources: Sequence[Event | None]
+    admissions: Sequence[Admission]
+    drops: Sequence[DroppedEvent]
+    drop_counts: Mapping[tuple[str, str], int]
+
+
+class RequestObserver(Protocol):
+    """Is told what a request brought, for metrics. Calls are synchronous and must be quick."""
+
+    def warned(self, connection_id: str, warning: str) -> None:
+        """A mapped event carries this warning."""
+        ...
+
+    def received(self, input_name: str, batches: int, events: int) -> None: ...
+
+    def stored(self, seconds: float) -> None:
+        """The store took this long to make a request durable."""
+        ...
+
+    def historical(self, input_name: str, events: int) -> None:
+        """Events that are accepted and by mParticle's own rule never forwarded."""
+        ...
+
+
+class AcceptObserver(RequestObserver, Protocol):
+    """Is also told what came and what became of each event, for people."""
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        """A request as it was read; what it brought is durable now. Must not raise, nor keep what it is shown."""
+        ...
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        """This is durable now, and counted in the store's totals. Must not raise: the sender would repeat it."""
+        ...
+
+
+class SubjectHash:
+    """Keyed 64-bit hashes of what identifies a person, so that an erasure finds their events and nobody else can."""
+
+    def __init__(self, key: bytes) -> None:
+        self._keyed = blake2b(key=key, digest_size=SUBJECT_BYTES)
+
+    def of(self, subject: str) -> int:
+        hashed = self._keyed.copy()
+        hashed.update(subject.encode())
+        return int.from_bytes(hashed.digest(), "big")
+
+
+class _Gathering(Struct):
+    """What the outcomes of one request add up to."""
+
+    events: list[NewEvent]
+    warnings: list[tuple[str, ...]]
+    sources: list[Event | None]
+    drops: list[DroppedEvent]
+
+
+class Acceptor:
+    """Takes requests from known inputs. What it returns from is stored, or counted where it is dropped."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        connections: Connections,
+        clock: Clock,
+        subject_hash: SubjectHash,
+        bounds: Bounds,
+        *,
+        observer: AcceptObserver,
+        delivery: DeliveryNotice,
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._clock = clock
+        self._subject_hash = subject_hash
+        self._bounds = bounds
+        self._observer = observer
+        self._delivery = delivery
+
+    async def accept(self, body: bytes, input_name: str, only: str | None = None) -> Acceptance | None:
+        """What was stored and dropped, durable now; None if there was nothing to do either with.
+
+        With the id of a connection in `only`, the others that the input feeds are left out.
+
+        Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored.
+        """
+        now_ms = self._clock.now_ms()
+        batches = parse_body(body, self._bounds)
+        self._observer.received(input_name, len(batches), _count_events(batches))
+        gathering = _Gathering([], [], [], [])
+        for mapper in self._connections.mappers_of(input_name):
+            if only is not None and mapper.connection.id != only:
+                continue
+            for batch in batches:
+                self._map(mapper, batch, now_ms, gathering)
+        acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
+        self._observer.brought(input_name, batches, now_ms)
+        return acceptance
+
+    async def accept_historical(self, body: bytes, input_name: str) -> None:
+        """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
+        self._observer.historical(input_name, _count_events(parse_body(body, self._bounds)))
+
+    def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:
+        connection = mapper.connection
+        outcomes = mapper.map_batch(batch, now_ms)
+        subjects: tuple[int, ...] | None = None
+        for outcome in outcomes:
+            event = batch.events[outcome.event_index] if batch.events else None
+            if not isinstance(outcome, Mapped):
+                gathering.drops.append(DroppedEvent(connection.id, outcome, event))
+                continue
+            if subjects is None:
+                # A batch is one user's, so its events have the same subjects.
+                subjects = tuple([self._subject_hash.of(subject) for subject in outcome.subjects])
+            for warning in outcome.warnings:
+                self._observer.warned(connection.id, warning)
+            gathering.events.append(_new_event(connection, outcome, subjects))
+            gathering.warnings.append(outcome.warnings)
+            gathering.sources.append(event)
+
+    async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
+        started = self._clock.monotonic_seconds()
+        drops: Counter[tuple[str, str]] = Counter()
+        drops.update([(each.connection_id, each.dropped.reason) for each in gathering.drops])
+        admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
+        self._observer.stored(self._clock.monotonic_seconds() - started)
+        acceptance = Acceptance(
+            now_ms, gathering.events, gathering.warnings, gathering.sources, admissions, gathering.drops, drops
+        )
+        self._observer.accepted(acceptance)
+        stored: dict[str, int] = {}
+        for event, admission in zip(gathering.events, admissions, strict=True):
+            if admission == "stored":
+                stored[event.connection_id] = stored.get(event.connection_id, 0) + 1
+        for connection_id, count in stored.items():
+            self._delivery.notify(connection_id, count)
+        return acceptance
+
+
+def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]) -> NewEvent:
+    return NewEvent(
+        connection.id,
+        connection.revision,
+        connection.events_api,
+        mapped.event,
+        mapped.event_id,
+        mapped.payload,
+        subjects,
+    )
+
+
+def _count_events(batches: list[Batch]) -> int:
+    return sum([len(batch.events) for batch in batches if batch.events])

@@ -1,0 +1,41 @@
+"""Failed authentications by source: who fails too often is told to wait."""
+
+import math
+from typing import Final
+
+from msgspec import Struct
+
+MOST_FAILURES: Final = 20
+WINDOW_SECONDS: Final = 60.0
+_MOST_SOURCES: Final = 10_000
+
+
+class _Failures(Struct):
+    count: int
+    until_seconds: float
+
+
+class FailedAuthentications:
+    """Good credentials are never asked about here: a sender behind the same address as a guesser goes on."""
+
+    def __init__(self) -> None:
+        self._by_source: dict[str, _Failures] = {}
+
+    def failed(self, source: str, now_seconds: float) -> int:
+        """Count one; return how many seconds the source is to wait, 0 while it has not failed too often."""
+        failures = self._by_source.get(source)
+        if failures is None or failures.until_seconds <= now_seconds:
+            self._by_source.pop(source, None)
+            self._make_room(now_seconds)
+            failures = self._by_source[source] = _Failures(0, now_seconds + WINDOW_SECONDS)
+        failures.count += 1
+        return math.ceil(failures.until_seconds - now_seconds) if failures.count > MOST_FAILURES else 0
+
+    def _make_room(self, now_seconds: float) -> None:
+        """The oldest stand first, and all windows are equally long."""
+        while self._by_source:
+            oldest = next(iter(self._by_source))
+            is_over = self._by_source[oldest].until_seconds <= now_seconds
+            if not is_over and len(self._by_source) < _MOST_SOURCES:
+                return
+            del self._by_source[oldest]

@@ -1,0 +1,128 @@
+"""Dead letters: what was given up on, looked at, sent again or let go by a person."""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from msgspec import Struct, structs
+
+from tiktok_forwarder.domain.errors import UnknownName
+from tiktok_forwarder.operations.replays import ReplayProgress, Replays
+from tiktok_forwarder.ports import Clock, DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
+
+# Beyond it TikTok no longer recognises an event id that it has seen.
+_REPEATABLE_MS: Final = 48 * 3_600_000
+_PAGE: Final = 1000
+
+
+class Selection(Struct, frozen=True):
+    """What a selection holds, by reason.
+
+    `beyond_48_hours` were first tried so long ago that TikTok may count them twice. `homeless` are of deleted
+    connections: they can be looked at and discarded, but not replayed.
+    """
+
+    count: int
+    by_reason: dict[str, int]
+    beyond_48_hours: int
+    homeless: int
+
+
+class Replayed(Struct, frozen=True):
+    """What was replayed. `replay_no` asks for its progress."""
+
+    selection: Selection
+    replay_no: int
+
+
+class _Tally:
+    """What a selection adds up to, letter by letter."""
+
+    def __init__(self, oldest_ms: int, known: Collection[str]) -> None:
+        self._oldest_ms = oldest_ms
+        self._known = known
+        self._by_reason: Counter[str] = Counter()
+        self._beyond = self._homeless = 0
+        self.event_nos: dict[str, array[int]] = {}
+
+    def add(self, letter: DeadLetter) -> None:
+        self._by_reason[letter.reason] += 1
+        first = letter.first_attempt_at_ms
+        self._beyond += first is not None and first < self._oldest_ms
+        if letter.connection_id in self._known:
+            self.event_nos.setdefault(letter.connection_id, array("q")).append(letter.event_no)
+        else:
+            self._homeless += 1
+
+    def selection(self) -> Selection:
+        return Selection(self._by_reason.total(), dict(self._by_reason), self._beyond, self._homeless)
+
+
+class DeadLetters:
+    """`notify` is told of connections whose events wait again."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Clock,
+        notify: Callable[[str, int], None],
+        connection_ids: Callable[[], Collection[str]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._notify = notify
+        self._connection_ids = connection_ids
+        self._replays = Replays()
+
+    async def page(self, which: DeadLetterFilter, *, limit: int, after: int) -> Sequence[DeadLetter]:
+        return await self._store.dead_letters(which, limit=limit, after_event_no=after)
+
+    async def one(self, event_no: int) -> DeadLetter:
+        """Raises `UnknownName`."""
+        found = await self._store.dead_letters(DeadLetterFilter(event_nos=[event_no]), limit=1)
+        if not found:
+            raise UnknownName(f"there is no dead letter {event_no}")
+        return found[0]
+
+    async def counts(self) -> Sequence[DeadLetterCount]:
+        return await self._store.dead_letter_counts()
+
+    async def selection(self, which: DeadLetterFilter) -> Selection:
+        """What a replay or discard of these would touch; nothing is changed."""
+        return (await self._tally(which)).selection()
+
+    async def replay(self, which: DeadLetterFilter) -> Replayed:
+        """Have them delivered again, same bytes and ids. What was replayed is returned; a second time it is nothing."""
+        tally = await self._tally(which)
+        count = 0
+        for connection_id in self._connection_ids():
+            if which.connection_id in (None, connection_id):
+                count += await self._replay_of(structs.replace(which, connection_id=connection_id), connection_id)
+        replay_no = self._replays.add(tally.event_nos, self._clock.now_ms())
+        return Replayed(structs.replace(tally.selection(), count=count), replay_no)
+
+    async def _replay_of(self, which: DeadLetterFilter, connection_id: str) -> int:
+        count = await self._store.replay(which, self._clock.now_ms())
+        if count:
+            self._notify(connection_id, count)
+        return count
+
+    async def progress(self, replay_no: int) -> ReplayProgress:
+        """How far it has come. Raises `UnknownName`."""
+        return await self._replays.progress(replay_no, self._store)
+
+    async def discard(self, which: DeadLetterFilter) -> Selection:
+        """Delete them for good."""
+        selection = await self.selection(which)
+        discarded = await self._store.discard(which, self._clock.now_ms())
+        return structs.replace(selection, count=discarded)
+
+    async def _tally(self, which: DeadLetterFilter) -> _Tally:
+        tally = _Tally(self._clock.now_ms() - _REPEATABLE_MS, self._connection_ids())
+        after = 0
+        while letters := await self.page(which, limit=_PAGE, after=after):
+            after = letters[-1].event_no
+            for letter in letters:
+                tally.add(letter)
+        return tally

@@ -1,0 +1,109 @@
+"""Erasing a person: every event about them that is here, what the activity tells of them, and development events."""
+
+from collections.abc import Collection
+from typing import Final
+
+from msgspec import Struct, structs
+
+from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.activity.activity import Activity
+from tiktok_forwarder.activity.development_events import DevelopmentEvents
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.intake.accept import SubjectHash
+from tiktok_forwarder.mapping.identity import IdentityKind, digest_of_identity, digests_of_identity
+from tiktok_forwarder.mparticle.values import text_of
+from tiktok_forwarder.ports import Clock, EventStore
+
+
+class Person(Struct, frozen=True):
+    """What is known of a person, as mParticle has it or as SHA-256 in hexadecimal. All of it is looked for."""
+
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    mpid: str | None = None
+
+    def __repr__(self) -> str:
+        return "Person(…)"
+
+
+class Erasure(Struct, frozen=True):
+    """How many were erased; of the person only by what kinds of identity they were looked for."""
+
+    identities: list[str]
+    events: int
+    activity_records: int
+
+
+_KINDS: Final[tuple[IdentityKind, ...]] = ("email", "phone", "external_id")
+_NEEDED: Final = "give at least one of email, phone, external_id and mpid"
+_UNUSABLE: Final[dict[IdentityKind, str]] = {
+    "email": "email: is no e-mail address",
+    "phone": "phone: is no phone number; give it with its country code, such as +14155550100",
+    "external_id": "external_id: stands for nobody",
+}
+
+
+class PersonErasure:
+    """Erases persons, and has each time in the audit."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Clock,
+        connections: Connections,
+        activity: Activity,
+        development_events: DevelopmentEvents,
+        subject_hash: SubjectHash,
+        audit: Audit,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._connections = connections
+        self._activity = activity
+        self._development_events = development_events
+        self._subject_hash = subject_hash
+        self._audit = audit
+
+    async def erase(self, person: Person, erased_by: str) -> Erasure:
+        """Waiting, leased and dead events, and their activity. Doing it twice changes nothing.
+
+        Raises `ConfigurationError` for an identity that no event can have, and has erased nothing then.
+        """
+        identities, subjects = self._subjects(person)
+        # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
+        records = await self._activity.erase(subjects)
+        self._development_events.forget_all()
+        events = await self._store.erase(subjects, self._clock.now_ms())
+        erasure = Erasure(identities, events, records)
+        await self._audit.record("erase", erased_by, structs.asdict(erasure))
+        return erasure
+
+    def _subjects(self, person: Person) -> tuple[list[str], Collection[int]]:
+        found: dict[str, set[str]] = {}
+        problems: list[str] = []
+        given: dict[IdentityKind, str | None] = {
+            "email": person.email,
+            "phone": person.phone,
+            "external_id": person.external_id,
+        }
+        for kind in _KINDS:
+            text = text_of(given[kind])
+            if text is not None:
+                found[kind] = self._digests(text, kind)
+                if not found[kind]:
+                    problems.append(_UNUSABLE[kind])
+        if mpid := text_of(person.mpid):
+            found["mpid"] = {mpid}
+        if not found:
+            problems.append(_NEEDED)
+        if problems:
+            raise ConfigurationError(problems)
+        return list(found), {self._subject_hash.of(each) for digests in found.values() for each in digests}
+
+    def _digests(self, text: str, kind: IdentityKind) -> set[str]:
+        digests = {each for each in [digest_of_identity(text, kind)] if each is not None}
+        for connection in self._connections.all():
+            digests.update(digests_of_identity(text, kind, connection))
+        return digests

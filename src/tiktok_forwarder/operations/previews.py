@@ -1,0 +1,155 @@
+"""Previews: what batches become at TikTok under settings that nobody has saved yet. Nothing is stored or sent."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.activity.development_events import DevelopmentEvents, KeptEvent
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.outcome import Mapped, Outcome
+from tiktok_forwarder.mapping.advice import Advice, advice_on
+from tiktok_forwarder.mapping.connection import Connection, read_connection
+from tiktok_forwarder.mapping.custom import Occurrence
+from tiktok_forwarder.mapping.differences import differences
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mapping.explain import Explanation, explain
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.mparticle.values import flag_text
+from tiktok_forwarder.ports import Clock
+
+_BOUNDS: Final = Bounds(max_body_bytes=1024 * 1024, max_events=200)
+_NAMELESS: Final = {"name": "Draft", "pixel_id": "DRAFT"}
+
+
+class PreviewedOutcome(Struct, frozen=True):
+    """One outcome. A mapped one has a payload, its warnings and an explanation of each field; a dropped one a reason,
+    a sentence about this event (`detail`) and what to change (`advice`)."""
+
+    batch_index: int
+    event_index: int
+    outcome: str
+    event: str = ""
+    event_id: str = ""
+    payload: Any = None
+    warnings: Sequence[str] = ()
+    explanation: Sequence[Explanation] = ()
+    reason: str = ""
+    detail: str = ""
+    advice: Advice | None = None
+
+
+class KeptOutcome(Struct, frozen=True):
+    """A kept development event with its raw input and what it becomes as the connection is set now."""
+
+    at_ms: int
+    event_type: str
+    event_name: str
+    batch: Any
+    outcomes: Sequence[PreviewedOutcome]
+
+
+class ChangedEvent(Struct, frozen=True):
+    """A kept development event that would become something else. `differences` are lines such as a: 1 → 2."""
+
+    at_ms: int
+    event_type: str
+    event_name: str
+    differences: Sequence[str]
+
+
+class Comparison(Struct, frozen=True):
+    kept: int
+    unchanged: int
+    changed: Sequence[ChangedEvent]
+
+
+class Previews:
+    def __init__(self, connections: Connections, development_events: DevelopmentEvents, clock: Clock) -> None:
+        self._connections = connections
+        self._development_events = development_events
+        self._clock = clock
+
+    def draft(self, name_or_id: str | None, settings: Mapping[str, object]) -> Connection:
+        """The connection with these changes, or a new one of these settings. Raises `ConfigurationError`."""
+        if name_or_id is not None:
+            return self._connections.draft(name_or_id, settings)
+        return read_connection({**_NAMELESS, **settings}, needs_token=False).connection
+
+    async def outcomes(self, connection: Connection, body: bytes, received_at_ms: int | None) -> list[PreviewedOutcome]:
+        """Raises `UnreadableBody`."""
+        at_ms = received_at_ms if received_at_ms is not None else self._clock.now_ms()
+        # In a thread: explaining takes many times as long as mapping, and senders are waiting.
+        return await asyncio.to_thread(_outcomes, connection, body, at_ms)
+
+    def kept(self, connection: Connection) -> list[KeptOutcome]:
+        """The connection's development events, the latest first."""
+        return [_kept_outcome(connection, each) for each in self._development_events.of(connection.id)]
+
+    async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
+        """What the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
+        if not self._development_events.most:
+            raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
+        return await asyncio.to_thread(_compared, self._development_events.of(connection.id), connection, draft)
+
+
+def _outcomes(connection: Connection, body: bytes, at_ms: int) -> list[PreviewedOutcome]:
+    batches = parse_body(body, _BOUNDS)
+    return [told for index, batch in enumerate(batches) for told in _previewed(connection, index, batch, at_ms)]
+
+
+def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connection) -> Comparison:
+    before, after = Mapper(connection), Mapper(draft)
+    changed: list[ChangedEvent] = []
+    for each in kept:
+        lines = differences(before.map_batch(each.batch, each.at_ms), after.map_batch(each.batch, each.at_ms))
+        if lines:
+            changed.append(ChangedEvent(each.at_ms, *_named(each), lines))
+    return Comparison(len(kept), len(kept) - len(changed), changed)
+
+
+def _previewed(connection: Connection, batch_index: int, batch: Batch, at_ms: int) -> list[PreviewedOutcome]:
+    outcomes: list[Outcome] = Mapper(connection).map_batch(batch, at_ms)
+    return [_told(connection, batch_index, batch, outcome, at_ms) for outcome in outcomes]
+
+
+def _told(connection: Connection, batch_index: int, batch: Batch, outcome: Outcome, at_ms: int) -> PreviewedOutcome:
+    if isinstance(outcome, Mapped):
+        event = (batch.events or [])[outcome.event_index]
+        return PreviewedOutcome(
+            batch_index,
+            outcome.event_index,
+            "mapped",
+            outcome.event,
+            outcome.event_id,
+            msgspec.Raw(outcome.payload),
+            outcome.warnings,
+            explain(batch, event, outcome, connection, at_ms) if event is not None else (),
+        )
+    return PreviewedOutcome(
+        batch_index,
+        outcome.event_index,
+        "dropped",
+        reason=outcome.reason,
+        detail=outcome.detail,
+        advice=advice_on("dropped", outcome.reason),
+    )
+
+
+def _kept_outcome(connection: Connection, kept: KeptEvent) -> KeptOutcome:
+    outcomes = _previewed(connection, 0, kept.batch, kept.at_ms)
+    return KeptOutcome(kept.at_ms, *_named(kept), msgspec.Raw(kept.raw), outcomes)
+
+
+def _named(kept: KeptEvent) -> tuple[str, str]:
+    """Type and name as mParticle has them."""
+    event = kept.event
+    if event is None:
+        return "", ""
+    event_type = (flag_text(event.event_type) or "").lower()
+    name = Occurrence(kept.batch, event, event.data, event_type).name if event.data is not None else None
+    return event_type, name or ""

@@ -1,0 +1,1 @@
+"""Secrets at rest: the keys, and what is sealed with them."""

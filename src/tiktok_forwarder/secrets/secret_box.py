@@ -1,0 +1,126 @@
+"""Secrets at rest: AES-256-GCM under a key from the environment or a file, bound to the record they stand in."""
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tiktok_forwarder.database.sync import sync
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12  # the size that GCM is specified for
+_FORM: Final = "v1"
+
+
+class AesGcmSecretBox:
+    """The `SecretBox` of a running service. A sealed text is `v1.<key id>.<nonce and ciphertext in base64>`."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+        self.key_id = key_id_of(key)
+
+    def __repr__(self) -> str:
+        return f"AesGcmSecretBox({self.key_id})"
+
+    def seal(self, secret: str, record_id: str) -> str:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, secret.encode(), self._bound_to(record_id))
+        return f"{_FORM}.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, record_id: str) -> str:
+        form, _, rest = sealed.partition(".")
+        key_id, _, text = rest.partition(".")
+        if form != _FORM or key_id != self.key_id:
+            raise SecretUnreadable(
+                f"The secret of {record_id} was encrypted with key {key_id or 'unknown'}, "
+                f"but the key at hand is {self.key_id}: start with the key it was made with"
+            )
+        try:
+            raw = _strict_base64(text)
+            # Base64's last letter can have bits to spare; a text that says the same otherwise was changed as well.
+            if base64.urlsafe_b64encode(raw).decode() != text:
+                raise ValueError(text)
+            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._bound_to(record_id)).decode()
+        except (InvalidTag, ValueError):
+            raise SecretUnreadable(f"The secret of {record_id} was changed since it was stored: set it anew") from None
+
+    def _bound_to(self, record_id: str) -> bytes:
+        return f"{_FORM}.{self.key_id}.{record_id}".encode()
+
+
+def key_id_of(key: bytes) -> str:
+    """Names a key without telling anything about it."""
+    return sha256(b"tiktok-forwarder key id" + key).hexdigest()[:12]
+
+
+def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, may_create: bool) -> bytes:
+    """The key of the environment variable, else of the file; made at first start where `may_create`.
+
+    Raises `ConfigurationError`. A key that is missing although secrets exist is never made anew: they would be lost.
+    """
+    if variable in environment:
+        return _decoded(environment[variable], variable)
+    if key_file.exists():
+        return read_key(key_file)
+    if not may_create:
+        lost = f"{key_file}: the key file is missing, but there are secrets encrypted with it"
+        raise ConfigurationError([f"{lost}: put it back, or set {variable}"])
+    return create_key(key_file)
+
+
+def read_key(key_file: Path) -> bytes:
+    """Raises `ConfigurationError`."""
+    try:
+        return _decoded(key_file.read_text("ascii"), str(key_file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{key_file}: the key file cannot be read: {error}"]) from None
+
+
+def _decoded(text: str, where: str) -> bytes:
+    text = text.strip()
+    padded = text + "=" * (-len(text) % 4)
+    for decode, form in ((bytes.fromhex, text), (_strict_base64, padded)):
+        try:
+            key = decode(form)
+        except ValueError:
+            continue
+        if len(key) == KEY_BYTES:
+            return key
+    raise ConfigurationError([f"{where}: must hold a key of {KEY_BYTES} bytes, as base64 or hexadecimal digits"])
+
+
+def _strict_base64(text: str) -> bytes:
+    """Either alphabet. Raises `ValueError` for anything else; Python's own default skips what it does not know."""
+    return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+
+
+def create_key(key_file: Path) -> bytes:
+    """A new key in a new file, durable on return. Raises `ConfigurationError`."""
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        # O_EXCL: another process that starts at the same moment must not lose its key to ours.
+        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise _unwritable(key_file, error) from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(base64.urlsafe_b64encode(key).decode() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync(key_file.parent)
+    except OSError as error:
+        # Half a key would be taken for a damaged one at the next start; nothing has been encrypted with it yet.
+        key_file.unlink(missing_ok=True)
+        raise _unwritable(key_file, error) from None
+    return key
+
+
+def _unwritable(key_file: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError([f"{key_file}: the key file cannot be written: {error.strerror}"])

@@ -1,1 +1,0 @@
-"""Use cases over ports: accept what senders bring, deliver what is stored."""

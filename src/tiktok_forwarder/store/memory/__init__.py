@@ -1,0 +1,1 @@
+"""The store for tests and trials: everything is gone with the process."""

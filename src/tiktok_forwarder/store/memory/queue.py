@@ -1,0 +1,209 @@
+"""The waiting events of one connection and wire form in memory, in the order in which they may be leased."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec import Struct
+
+from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireForm
+from tiktok_forwarder.ports import DeadLetter, DeadLetterFilter, LeasedEvent, NewEvent
+from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
+
+
+class WaitingEvent(Struct):
+    """An event in the queue; due 0 is a fresh one."""
+
+    event_no: int
+    new: NewEvent
+    accepted_at_ms: int
+    due_ms: int = 0
+    scheduled_at_ms: int = 0
+    attempts: int = 0
+    first_attempt_at_ms: int | None = None
+    unanswered_at_ms: int | None = None
+    answer: Answer | None = None
+
+    def postpone(self, retry: Retry, now_ms: int) -> None:
+        self.due_ms, self.scheduled_at_ms = max(retry.due_ms, AT_ONCE_MS), now_ms
+        if retry.counts:
+            self.attempted(now_ms)
+        if retry.may_have_arrived and self.unanswered_at_ms is None:
+            self.unanswered_at_ms = now_ms
+        self.answer = retry.answer or self.answer
+
+    def attempted(self, now_ms: int) -> None:
+        self.attempts += 1
+        if self.first_attempt_at_ms is None:
+            self.first_attempt_at_ms = now_ms
+
+    def is_about(self, subjects: set[int]) -> bool:
+        return not subjects.isdisjoint(self.new.subjects)
+
+    def leased(self) -> LeasedEvent:
+        return LeasedEvent(
+            self.event_no,
+            self.new.connection_revision,
+            self.new.event_name,
+            self.new.event_id,
+            self.new.payload,
+            self.accepted_at_ms,
+            self.attempts,
+            self.first_attempt_at_ms,
+            self.unanswered_at_ms,
+            self.new.subjects,
+        )
+
+
+class DeadEvent(Struct):
+    """A dead letter, with what a replay needs."""
+
+    event: WaitingEvent
+    reason: DeadLetterReason
+    dead_lettered_at_ms: int
+
+    @classmethod
+    def of(cls, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> "DeadEvent":
+        """An answer tells of one more attempt."""
+        if settlement.answer is not None:
+            event.attempted(now_ms)
+            event.answer = settlement.answer
+        return cls(event, settlement.reason, now_ms)
+
+    def letter(self) -> DeadLetter:
+        new, event = self.event.new, self.event
+        return DeadLetter(
+            event.event_no,
+            new.connection_id,
+            new.connection_revision,
+            new.wire_form,
+            new.event_name,
+            new.event_id,
+            new.payload,
+            self.reason,
+            event.answer,
+            event.attempts,
+            event.accepted_at_ms,
+            event.first_attempt_at_ms,
+            self.dead_lettered_at_ms,
+        )
+
+    def fulfils(self, which: DeadLetterFilter) -> bool:
+        return (
+            which.connection_id in (None, self.event.new.connection_id)
+            and which.reason in (None, self.reason)
+            and (which.from_ms is None or which.from_ms <= self.dead_lettered_at_ms)
+            and (which.until_ms is None or self.dead_lettered_at_ms < which.until_ms)
+            and (which.event_nos is None or self.event.event_no in which.event_nos)
+        )
+
+    def replayed(self, now_ms: int) -> WaitingEvent:
+        """The event as it waits again: a new start for the retry window, the count of attempts goes on."""
+        return WaitingEvent(
+            self.event.event_no,
+            self.event.new,
+            self.event.accepted_at_ms,
+            AT_ONCE_MS,
+            now_ms,
+            self.event.attempts,
+            answer=self.event.answer,
+        )
+
+
+class Lane:
+    """Events that are not leased. `is_live` tells those still in the queue; others are skipped in their turn."""
+
+    def __init__(self, wire_form: WireForm, is_live: Callable[[WaitingEvent], bool]) -> None:
+        self.wire_form = wire_form
+        self._is_live = is_live
+        self._fresh: deque[WaitingEvent] = deque()
+        self._returned: list[tuple[int, int, WaitingEvent]] = []
+        self._turn = 0
+        self._latest_ms = 0
+
+    def add(self, event: WaitingEvent) -> None:
+        self._fresh.append(event)
+
+    def give_back(self, items: Iterable[WaitingEvent]) -> None:
+        for event in items:
+            self._put_back(event)
+
+    def take(self, places: int, payload_bytes: int, now_ms: int) -> list[WaitingEvent]:
+        """The next group, in order of acceptance; at least one event if any is due, however large it is."""
+        self._heed_clock(now_ms)
+        shares = group_shares(places, len(self._fresh) + len(self._returned), self._turn)
+        self._turn += 1
+        group = _Group(places, payload_bytes)
+        group.fill(self._due(now_ms), self._put_back, shares.returned)
+        group.fill(self._newest(), self._fresh.append, shares.newest)
+        group.fill(self._oldest(), self._fresh.appendleft, places)
+        group.fill(self._due(now_ms), self._put_back, places)
+        return sorted(group.events, key=lambda event: event.event_no)
+
+    def next_due_ms(self, now_ms: int) -> int | None:
+        self._heed_clock(now_ms)
+        self._skip_gone()
+        if self._fresh:
+            return 0
+        if not self._returned:
+            return None
+        due_ms = self._returned[0][0]
+        return 0 if due_ms <= AT_ONCE_MS else due_ms
+
+    def _put_back(self, event: WaitingEvent) -> None:
+        heapq.heappush(self._returned, (event.due_ms, event.event_no, event))
+
+    def _skip_gone(self) -> None:
+        while self._fresh and not self._is_live(self._fresh[0]):
+            self._fresh.popleft()
+        while self._returned and not self._is_live(self._returned[0][2]):
+            heapq.heappop(self._returned)
+
+    def _due(self, now_ms: int) -> Iterator[WaitingEvent]:
+        while self._returned and self._returned[0][0] <= now_ms:
+            event = heapq.heappop(self._returned)[2]
+            if self._is_live(event):
+                yield event
+
+    def _newest(self) -> Iterator[WaitingEvent]:
+        while self._fresh:
+            event = self._fresh.pop()
+            if self._is_live(event):
+                yield event
+
+    def _oldest(self) -> Iterator[WaitingEvent]:
+        while self._fresh:
+            event = self._fresh.popleft()
+            if self._is_live(event):
+                yield event
+
+    def _heed_clock(self, now_ms: int) -> None:
+        """After the clock was set back, what was scheduled by the earlier time is due."""
+        if now_ms < self._latest_ms - CLOCK_TOLERANCE_MS:
+            for _, _, event in self._returned:
+                if event.scheduled_at_ms > now_ms + CLOCK_TOLERANCE_MS:
+                    event.due_ms = min(event.due_ms, AT_ONCE_MS)
+            self._returned = [(event.due_ms, event.event_no, event) for _, _, event in self._returned]
+            heapq.heapify(self._returned)
+        self._latest_ms = now_ms
+
+
+class _Group:
+    """A group as it fills up."""
+
+    def __init__(self, places: int, payload_bytes: int) -> None:
+        self.events: list[WaitingEvent] = []
+        self._places = places
+        self._bytes_left = payload_bytes
+
+    def fill(self, source: Iterator[WaitingEvent], put_back: Callable[[WaitingEvent], None], at_most: int) -> None:
+        """Take from `source` while there is room; what does not fit is put back where it came from."""
+        at_most = min(at_most, self._places - len(self.events))
+        while at_most > 0 and (event := next(source, None)) is not None:
+            size = len(event.new.payload)
+            if self.events and size > self._bytes_left:
+                put_back(event)
+                return
+            self._bytes_left -= size
+            self.events.append(event)
+            at_most -= 1

@@ -1,0 +1,252 @@
+"""The queue and the documents in memory: for tests and trials, since everything is gone with the process."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from tiktok_forwarder.domain.errors import StoreFull
+from tiktok_forwarder.domain.outcome import (
+    CONNECTION_FULL,
+    DeadLettered,
+    DeadLetterReason,
+    Delivered,
+    Settlement,
+    Settlements,
+)
+from tiktok_forwarder.ports import (
+    Admission,
+    Arrivals,
+    Books,
+    DeadLetter,
+    DeadLetterCount,
+    DeadLetterFilter,
+    GroupLimits,
+    Lease,
+    NewEvent,
+    QueueCounts,
+    TotalsRow,
+    Whereabouts,
+)
+from tiktok_forwarder.store.leases import LeaseBook
+from tiktok_forwarder.store.memory.documents import MemoryDocuments
+from tiktok_forwarder.store.memory.queue import DeadEvent, Lane, WaitingEvent
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
+
+
+class MemoryStore(MemoryDocuments):
+    """An `EventStore` and a `DocumentStore` for as long as the process lives. Waiting and dead count as events held."""
+
+    remembers_duplicates: Final = True
+
+    def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._max_events = max_events
+        # How many events were last refused for want of room; 0 once some were taken again.
+        self._wanted = 0
+        self._event_nos = itertools.count(1)
+        self._waiting: dict[str, dict[int, WaitingEvent]] = {}
+        self._dead: dict[int, DeadEvent] = {}
+        self._lanes: dict[str, list[Lane]] = {}
+        self._leases: LeaseBook[WaitingEvent] = LeaseBook(monotonic)
+        self._seen: dict[tuple[str, str, str], int] = {}
+        self._totals: Counter[tuple[str, str, str]] = Counter()
+
+    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
+        self._wanted = len(arrivals.events)
+        if arrivals.events and self._held() + self._wanted > self._max_events:
+            raise StoreFull(f"the store is full: it may hold {self._max_events} events")
+        self._wanted = 0
+        for (connection_id, reason), number in arrivals.drops.items():
+            self._drop(connection_id, reason, number)
+        self._forget_seen(arrivals.accepted_at_ms)
+        return [self._admit(event, arrivals.accepted_at_ms) for event in arrivals.events]
+
+    async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
+        self._leases.expire()
+        lanes = self._lanes.get(connection_id, [])
+        for lane in tuple(lanes):
+            places = limits.events_2_0 if lane.wire_form == "2.0" else limits.events_1_0
+            if events := lane.take(places, limits.payload_bytes, now_ms):
+                # The connection's other lane, if there is one, comes first next time.
+                lanes.remove(lane)
+                lanes.append(lane)
+                token = self._leases.hold(lane, {event.event_no: event for event in events}, lease_seconds)
+                return Lease(token, connection_id, lane.wire_form, tuple(event.leased() for event in events))
+        return None
+
+    async def renew(self, lease: Lease, lease_seconds: float) -> None:
+        self._leases.renew(lease, lease_seconds)
+
+    async def settle(self, lease: Lease, settlements: Settlements, now_ms: int) -> None:
+        held = self._leases.held(lease)
+        for event_no, settlement in settlements.items():
+            event = held.items.pop(event_no, None)
+            if event is not None:
+                self._settle_one(event, settlement, now_ms)
+        self._leases.end_if_settled(lease)
+
+    async def release(self, lease: Lease) -> None:
+        self._leases.release(lease)
+
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
+        self._leases.expire()
+        dues = (lane.next_due_ms(now_ms) for lane in self._lanes.get(connection_id, ()))
+        return min((due_ms for due_ms in dues if due_ms is not None), default=None)
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        self._leases.expire()
+        dead = Counter(letter.event.new.connection_id for letter in self._dead.values())
+        held = [connection_id for connection_id, events in self._waiting.items() if events]
+        return {each: self._counts_of(each, dead[each]) for each in dict.fromkeys([*held, *dead])}
+
+    async def totals(self) -> Sequence[TotalsRow]:
+        return [TotalsRow(*key, number) for key, number in sorted(self._totals.items()) if number]
+
+    async def books(self) -> Books:
+        return Books(await self.totals(), await self.counts())
+
+    async def troubles(self) -> Sequence[str]:
+        return ["full"] if self._held() + self._wanted >= self._max_events else []
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
+    ) -> Sequence[DeadLetter]:
+        found = (dead.letter() for dead in self._matching(which) if dead.event.event_no > after_event_no)
+        return list(itertools.islice(found, limit))
+
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        times: dict[tuple[str, DeadLetterReason], list[int]] = {}
+        for letter in (dead.letter() for dead in self._dead.values()):
+            times.setdefault((letter.connection_id, letter.reason), []).append(letter.dead_lettered_at_ms)
+        return [DeadLetterCount(*key, len(found), min(found), max(found)) for key, found in sorted(times.items())]
+
+    async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
+        found = list(self._matching(which))
+        for dead in found:
+            event = self._remove_dead(dead, "replayed").replayed(now_ms)
+            self._count(event.new.connection_id, "dead_lettered", -1)
+            self._waiting.setdefault(event.new.connection_id, {})[event.event_no] = event
+            self._lane(event.new).give_back([event])
+        return len(found)
+
+    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+        waiting = self._waiting.get(connection_id, {})
+        return Whereabouts(sum(each in waiting for each in event_nos), sum(each in self._dead for each in event_nos))
+
+    async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
+        """A discarded letter stays counted as dead-lettered, so that the books still balance."""
+        found = list(self._matching(which))
+        for dead in found:
+            self._remove_dead(dead, "discarded")
+        return len(found)
+
+    async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
+        events = list(self._waiting.get(connection_id, {}).values())
+        for event in events:
+            self._leases.forget(self._lane(event.new), event.event_no)
+            self._bury(event, DeadLettered(reason), now_ms)
+        return len(events)
+
+    async def erase(self, subjects: Collection[int], now_ms: int) -> int:
+        wanted = set(subjects)
+        waiting = [event for events in self._waiting.values() for event in events.values() if event.is_about(wanted)]
+        dead = [letter for letter in self._dead.values() if letter.event.is_about(wanted)]
+        for event in waiting:
+            self._leases.forget(self._lane(event.new), event.event_no)
+            self._remove(event, "erased")
+        for letter in dead:
+            self._remove_dead(letter, "erased")
+            self._count(letter.event.new.connection_id, "dead_lettered", -1)
+        return len(waiting) + len(dead)
+
+    async def close(self) -> None:
+        """Nothing is held that must be let go."""
+
+    # --- admission ---------------------------------------------------------------------------------------------------
+
+    def _admit(self, new: NewEvent, now_ms: int) -> Admission:
+        key = (new.connection_id, new.event_name, new.event_id)
+        horizon_ms = now_ms - DUPLICATE_WINDOW_MS
+        if self._seen.get(key, horizon_ms) > horizon_ms:
+            self._count(new.connection_id, "duplicate")
+            return "duplicate"
+        if self._held_by(new.connection_id) >= self._max_events // 2:
+            self._drop(new.connection_id, CONNECTION_FULL, 1)
+            return CONNECTION_FULL
+        # In order of being seen, which the forgetting relies on.
+        self._seen.pop(key, None)
+        self._seen[key] = now_ms
+        event = WaitingEvent(next(self._event_nos), new, now_ms)
+        self._waiting.setdefault(new.connection_id, {})[event.event_no] = event
+        self._lane(new).add(event)
+        self._count(new.connection_id, "accepted")
+        return "stored"
+
+    def _held(self) -> int:
+        return sum(map(len, self._waiting.values())) + len(self._dead)
+
+    def _held_by(self, connection_id: str) -> int:
+        dead = sum(letter.event.new.connection_id == connection_id for letter in self._dead.values())
+        return len(self._waiting.get(connection_id, ())) + dead
+
+    def _forget_seen(self, now_ms: int) -> None:
+        horizon_ms = now_ms - DUPLICATE_WINDOW_MS
+        for key in [key for key, _ in itertools.takewhile(lambda seen: seen[1] <= horizon_ms, self._seen.items())]:
+            del self._seen[key]
+
+    def _lane(self, new: NewEvent) -> Lane:
+        lanes = self._lanes.setdefault(new.connection_id, [])
+        for lane in lanes:
+            if lane.wire_form == new.wire_form:
+                return lane
+        lanes.append(Lane(new.wire_form, self._is_live))
+        return lanes[-1]
+
+    # --- the queue and the books -------------------------------------------------------------------------------------
+
+    def _settle_one(self, event: WaitingEvent, settlement: Settlement, now_ms: int) -> None:
+        if isinstance(settlement, Delivered):
+            self._remove(event, "delivered")
+        elif isinstance(settlement, DeadLettered):
+            self._bury(event, settlement, now_ms)
+        else:
+            event.postpone(settlement, now_ms)
+            self._lane(event.new).give_back([event])
+
+    def _is_live(self, event: WaitingEvent) -> bool:
+        """By identity: after a replay, another object stands for the event."""
+        return self._waiting[event.new.connection_id].get(event.event_no) is event
+
+    def _remove(self, event: WaitingEvent, counter: str) -> None:
+        del self._waiting[event.new.connection_id][event.event_no]
+        self._count(event.new.connection_id, counter)
+
+    def _bury(self, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> None:
+        self._remove(event, "dead_lettered")
+        self._dead[event.event_no] = DeadEvent.of(event, settlement, now_ms)
+
+    def _remove_dead(self, dead: DeadEvent, counter: str) -> DeadEvent:
+        self._count(dead.event.new.connection_id, counter)
+        return self._dead.pop(dead.event.event_no)
+
+    def _matching(self, which: DeadLetterFilter) -> Iterator[DeadEvent]:
+        return (dead for _, dead in sorted(self._dead.items()) if dead.fulfils(which))
+
+    def _counts_of(self, connection_id: str, dead_letters: int) -> QueueCounts:
+        events = self._waiting.get(connection_id, {}).values()
+        return QueueCounts(
+            waiting=len(events),
+            leased=sum(self._leases.leased_from(lane) for lane in self._lanes.get(connection_id, ())),
+            dead_letters=dead_letters,
+            oldest_accepted_at_ms=min((event.accepted_at_ms for event in events), default=None),
+            waiting_bytes=sum(len(event.new.payload) for event in events),
+        )
+
+    def _drop(self, connection_id: str, reason: str, number: int) -> None:
+        self._count(connection_id, "accepted", number)
+        self._count(connection_id, "dropped", number, reason)
+
+    def _count(self, connection_id: str, counter: str, number: int = 1, reason: str = "") -> None:
+        self._totals[connection_id, counter, reason] += number

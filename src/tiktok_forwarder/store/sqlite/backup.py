@@ -1,0 +1,118 @@
+"""A copy of the database while it is in use, and the way back; each is checked before it counts."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+from msgspec import Struct, structs
+
+from tiktok_forwarder.database.sync import sync
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.store.sqlite.file import APPLICATION_ID, open_reader
+from tiktok_forwarder.store.sqlite.statements import migrations
+
+_SIDE_FILES = ("-wal", "-shm")
+
+
+class Backup(Struct, frozen=True):
+    """What a backup holds: its size, the version of its schema, and how many events wait or are dead letters in it."""
+
+    file: str
+    bytes: int
+    schema: int
+    waiting: int
+    dead_letters: int
+
+
+def back_up(database: Path, file: Path) -> Backup:
+    """Copy what is committed at this moment; a service may go on using the database. The file is for its owner alone.
+
+    Raises `ConfigurationError` when there is nothing to copy, or no whole copy can be made; no file is left then.
+    """
+    if not database.exists():
+        raise ConfigurationError([f"{database}: there is no database to back up"])
+    with _written(file) as partial:
+        with closing(_source(database)) as source, closing(apsw.Connection(str(partial))) as target:
+            with target.backup("main", source, "main") as copying:
+                # At once: a copy in steps begins anew whenever the service writes.
+                copying.step(-1)
+            # A file that stands alone, without a log beside it.
+            target.pragma("journal_mode", "delete")
+        backup = check_backup(partial)
+    return structs.replace(backup, file=str(file))
+
+
+def _source(database: Path) -> apsw.Connection:
+    try:
+        return open_reader(database)
+    except apsw.Error as error:
+        raise ConfigurationError([f"{database}: the database cannot be read: {error}"]) from None
+
+
+def check_backup(file: Path) -> Backup:
+    """Raises `ConfigurationError` unless the file is a whole database of this program that this version can read."""
+    try:
+        with closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            if connection.pragma("application_id") != APPLICATION_ID:
+                raise _unusable(file, "it is no backup of this program")
+            schema: int = connection.pragma("user_version")
+            if not 0 < schema <= len(migrations()):
+                raise _unusable(file, f"its schema {schema} is of another version; this one knows {len(migrations())}")
+            found = str(connection.pragma("quick_check"))
+            if found != "ok":
+                raise _unusable(file, f"it is damaged: {found.splitlines()[0]}")
+            counts = [connection.execute(f"SELECT count(*) FROM {table}").get for table in ("waiting", "dead_letters")]  # noqa: S608
+    except apsw.Error as error:
+        raise _unusable(file, str(error)) from None
+    return Backup(str(file), file.stat().st_size, schema, *counts)
+
+
+def restore(file: Path, database: Path) -> Backup:
+    """Put the backup in the database's place. Nobody may use the database meanwhile.
+
+    Raises `ConfigurationError` for a file that cannot be used, and has changed nothing then.
+    """
+    check_backup(file)
+    with _written(database) as partial:
+        shutil.copyfile(file, partial)
+        backup = check_backup(partial)
+        # The log of the database that was there must not be taken for the new one's.
+        for suffix in _SIDE_FILES:
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+    return structs.replace(backup, file=str(database))
+
+
+def remove_database(database: Path) -> None:
+    """With its log; one that is not there is no error. Raises `ConfigurationError`."""
+    try:
+        for suffix in ("", *_SIDE_FILES):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError([f"{database}: cannot be removed: {error.strerror}"]) from None
+
+
+@contextlib.contextmanager
+def _written(file: Path) -> Iterator[Path]:
+    """A file beside the wanted one, which takes its place once it is whole and on the disk."""
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        yield partial
+        sync(partial)
+        partial.replace(file)
+        sync(file.parent)
+    except (OSError, apsw.Error) as error:
+        raise ConfigurationError([f"{file}: cannot be written: {error}"]) from None
+    finally:
+        for suffix in ("", "-journal", *_SIDE_FILES):
+            with contextlib.suppress(OSError):
+                partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+
+
+def _unusable(file: Path, why: str) -> ConfigurationError:
+    return ConfigurationError([f"{file}: the backup cannot be used: {why}"])

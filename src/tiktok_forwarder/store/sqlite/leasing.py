@@ -1,0 +1,130 @@
+"""Which events are leased next. Nothing is written: what is in somebody's hands is known to memory alone."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+import apsw
+
+from tiktok_forwarder.ports import GroupLimits, Lease, LeasedEvent
+from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
+from tiktok_forwarder.store.sqlite.lanes import Lane, Place
+from tiktok_forwarder.store.sqlite.rows import unpacked_subjects
+from tiktok_forwarder.store.sqlite.statements import run
+from tiktok_forwarder.store.sqlite.transaction import StoreState
+
+
+def lease(
+    state: StoreState, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float
+) -> Lease | None:
+    state.leases.expire()
+    for lane in state.lanes.of_connection(connection_id):
+        if lane.unleased and (group := _next_group(state, lane, limits, now_ms)).events:
+            state.lanes.had_turn(lane)
+            lane.leased.update(group.places)
+            token = state.leases.hold(lane, group.places, lease_seconds)
+            events = sorted(group.events, key=lambda event: event.event_no)
+            return Lease(token, connection_id, lane.wire_form, tuple(events))
+    return None
+
+
+def next_due_ms(state: StoreState, connection_id: str, now_ms: int) -> int | None:
+    state.leases.expire()
+    dues = (_next_due_ms(state, lane, now_ms) for lane in state.lanes.of_connection(connection_id) if lane.unleased)
+    return min((due_ms for due_ms in dues if due_ms is not None), default=None)
+
+
+def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int) -> "_Group":
+    places = limits.events_2_0 if lane.wire_form == "2.0" else limits.events_1_0
+    shares = group_shares(places, lane.unleased, lane.turn)
+    lane.turn += 1
+    group = _Group(state, lane, places, limits.payload_bytes)
+    try:
+        group.add_returned(shares.returned, now_ms)
+        group.add_newest(shares.newest)
+        group.add_oldest(places)
+        group.add_returned(places, now_ms)
+    except apsw.Error:
+        # The marks may have passed events that are not leased now.
+        lane.rewind()
+        raise
+    return group
+
+
+def _next_due_ms(state: StoreState, lane: Lane, now_ms: int) -> int | None:
+    fresh = {"lane_no": lane.lane_no, "from_no": lane.fresh_from}
+    with closing(run(state.connection, "fresh_numbers", fresh)) as numbers:
+        if any(event_no not in lane.leased for (event_no,) in numbers):
+            return 0
+    with closing(run(state.connection, "due_by_clock_change", _clock_change(lane, now_ms))) as rows:
+        if any(row[1] not in lane.leased for row in rows):
+            return 0
+    with closing(run(state.connection, "returned_keys", _returned(lane))) as keys:
+        due_ms: int | None = next((due_ms for due_ms, event_no in keys if event_no not in lane.leased), None)
+    return 0 if due_ms == AT_ONCE_MS else due_ms
+
+
+def _returned(lane: Lane) -> dict[str, int]:
+    from_ms, from_no = lane.returned_from
+    return {"lane_no": lane.lane_no, "from_ms": from_ms, "from_no": from_no}
+
+
+def _clock_change(lane: Lane, now_ms: int) -> dict[str, int]:
+    return {"lane_no": lane.lane_no, "latest_ms": now_ms + CLOCK_TOLERANCE_MS}
+
+
+class _Group:
+    """A group as it fills up; the lane's marks follow what was looked at."""
+
+    def __init__(self, state: StoreState, lane: Lane, places: int, payload_bytes: int) -> None:
+        self.events: list[LeasedEvent] = []
+        self.places: dict[int, Place] = {}
+        self._state = state
+        self._lane = lane
+        self._most = places
+        self._bytes_left = payload_bytes
+
+    def add_oldest(self, at_most: int) -> None:
+        bindings = {"lane_no": self._lane.lane_no, "from_no": self._lane.fresh_from}
+        passed = self._add("oldest_fresh", bindings, at_most)
+        if passed is not None:
+            self._lane.fresh_from = passed[1] + 1
+
+    def add_newest(self, at_most: int) -> None:
+        after_no = max(self._lane.newest_after, self._lane.fresh_from - 1)
+        self._add("newest_fresh", {"lane_no": self._lane.lane_no, "after_no": after_no}, at_most)
+        self._lane.newest_after = max([self._lane.newest_after, *self.places])
+
+    def add_returned(self, at_most: int, now_ms: int) -> None:
+        passed = self._add("due_returned", {**_returned(self._lane), "now_ms": now_ms}, at_most)
+        if passed is not None:
+            self._lane.returned_from = (passed[0], passed[1] + 1)
+        self._add("due_by_clock_change", _clock_change(self._lane, now_ms), at_most)
+
+    def _add(self, statement: str, bindings: Mapping[str, int], at_most: int) -> tuple[int, int] | None:
+        """Take events while there is room; returns the last key that was taken, or found in somebody's hands."""
+        at_most = min(at_most, self._most - len(self.events))
+        passed = None
+        if at_most <= 0:
+            return passed
+        with closing(run(self._state.connection, statement, bindings)) as rows:
+            for row in rows:
+                due_ms, event_no = row[0], row[1]
+                if event_no not in self._lane.leased and event_no not in self.places:
+                    if not self._take(row):
+                        break
+                    at_most -= 1
+                passed = (due_ms, event_no)
+                if at_most == 0:
+                    break
+        return passed
+
+    def _take(self, row: tuple[Any, ...]) -> bool:
+        """Columns after the first are the members of `LeasedEvent`."""
+        due_ms, event_no, _, _, _, payload, *_, subjects = row
+        if self.events and len(payload) > self._bytes_left:
+            return False
+        self._bytes_left -= len(payload)
+        self.events.append(LeasedEvent(*[*row[1:-1], unpacked_subjects(subjects)]))
+        self.places[event_no] = Place(due_ms, event_no, len(payload))
+        return True

@@ -1,0 +1,68 @@
+"""The store's SQL: its named statements, run one by one or for many rows at once, and its migrations."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+import apsw
+
+from tiktok_forwarder.database.statements import load_migrations, load_statements
+
+_PACKAGE: Final = "tiktok_forwarder.store.sqlite"
+SEEN_SLOTS: Final = 6
+
+# A wider statement saves little more, and takes longer to prepare.
+_WIDEST: Final = 64
+
+
+def _load() -> dict[str, str]:
+    """A statement with `{slot}` in its name is there once for each table of seen events."""
+    found: dict[str, str] = {}
+    for name, statement in load_statements(_PACKAGE, "queries.sql").items():
+        for slot in range(SEEN_SLOTS if "{slot}" in name else 1):
+            found[name.replace("{slot}", str(slot))] = statement.replace("{slot}", str(slot))
+    return found
+
+
+STATEMENTS: Final = _load()
+
+
+def migrations() -> list[str]:
+    """Return the scripts in order; the first brings an empty file to version 1."""
+    return load_migrations(_PACKAGE)
+
+
+@cache
+def _widened(name: str, rows: int) -> str:
+    """The statement for so many rows at once; it ends with what one row needs: `VALUES (…)` or `IN (?)`."""
+    head, _, tail = STATEMENTS[name].rpartition("(")
+    one_row = tail.rstrip(");")
+    if head.endswith("IN "):
+        return f"{head}({', '.join([one_row] * rows)});"
+    return f"{head}{', '.join([f'({one_row})'] * rows)};"
+
+
+def run(connection: apsw.Connection, name: str, bindings: "apsw.Bindings | None" = None) -> apsw.Cursor:
+    """A cursor that is not read to its end must be closed, else it holds up the write-ahead log."""
+    return connection.execute(STATEMENTS[name], bindings)
+
+
+def rows(connection: apsw.Connection, name: str, bindings: "apsw.Bindings | None" = None) -> list[Any]:
+    """Every row; the statement says what they hold."""
+    return connection.execute(STATEMENTS[name], bindings).fetchall()
+
+
+def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Run the statement for many rows of values at a time, which is quicker than one by one; every row it returns.
+
+    The widths are powers of two, so that few statements are ever prepared.
+    """
+    found: list[Any] = []
+    done = 0
+    while done < len(values):
+        width = min(_WIDEST, 1 << (len(values) - done).bit_length() - 1)
+        bindings = tuple(chain.from_iterable(values[done : done + width]))
+        found += connection.execute(_widened(name, width), bindings)
+        done += width
+    return found

@@ -1,0 +1,239 @@
+"""The default store: one SQLite file, one thread that writes, leases in memory."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+import apsw
+
+from tiktok_forwarder.database.problem import tells_damage
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
+from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
+from tiktok_forwarder.ports import (
+    Admission,
+    Arrivals,
+    Books,
+    DeadLetter,
+    DeadLetterCount,
+    DeadLetterFilter,
+    GroupLimits,
+    Lease,
+    QueueCounts,
+    TotalsRow,
+    Whereabouts,
+)
+from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
+from tiktok_forwarder.store.sqlite.dead_letters import (
+    STEP_EVENTS,
+    Step,
+    bury_some,
+    count_dead_letters,
+    discard_some,
+    find_replayed,
+    read_dead_letters,
+    replay_some,
+)
+from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
+from tiktok_forwarder.store.sqlite.erasure import cut_log, erase_found, find_about
+from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
+from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
+from tiktok_forwarder.store.sqlite.lanes import Lane
+from tiktok_forwarder.store.sqlite.limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
+from tiktok_forwarder.store.sqlite.settling import settle
+from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
+from tiktok_forwarder.store.sqlite.writer import SqliteWriter
+
+_RESERVE_SHARE: Final = 0.2
+
+Result = TypeVar("Result")
+
+
+class SqliteStore(SqliteDocuments):
+    """An `EventStore` and a `DocumentStore`. One process owns the file; see `DirectoryLock`."""
+
+    remembers_duplicates: Final = True
+
+    def __init__(self, path: Path, state: StoreState) -> None:
+        super().__init__(SqliteWriter(state))
+        self._path = path
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        max_bytes: int | None = None,
+        reserve_share: float = _RESERVE_SHARE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Self:
+        """Open the database file, or make it. `max_bytes` (default: most of the free space) is how large it may become.
+
+        `reserve_share` of that is kept for delivering what is there. Raises `ConfigurationError` in one sentence.
+        """
+        if max_bytes is None:
+            max_bytes = derived_max_bytes(path)
+        if max_bytes < SMALLEST_STORE_BYTES:
+            raise ConfigurationError(
+                [f"the store may use {max_bytes} bytes; {SMALLEST_STORE_BYTES} are needed at least"]
+            )
+        limits = store_limits(max_bytes, reserve_share)
+        return cls(path, StoreState(open_writer(path, limits), limits, monotonic))
+
+    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
+        return await self._writer.write(
+            lambda transaction: append(transaction, arrivals),
+            weight_bytes=arrivals_bytes(arrivals),
+            without_room=StoreFull,
+            gathers=True,
+        )
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
+        """While outcomes cannot be kept nothing is leased: it would be sent again and again."""
+        await self._write_if_in_trouble()
+        return await self._writer.look(
+            lambda state: sqlite_leasing.lease(state, connection_id, limits, now_ms, lease_seconds)
+        )
+
+    async def renew(self, lease: Lease, lease_seconds: float) -> None:
+        await self._writer.look(lambda state: state.leases.renew(lease, lease_seconds))
+
+    async def settle(self, lease: Lease, settlements: Settlements, now_ms: int) -> None:
+        await self._writer.write(
+            lambda transaction: settle(transaction, lease, settlements, now_ms),
+            weight_bytes=sum(len(event.payload) for event in lease.events),
+        )
+
+    async def release(self, lease: Lease) -> None:
+        await self._writer.look(lambda state: state.leases.release(lease))
+
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
+        return await self._writer.look(lambda state: sqlite_leasing.next_due_ms(state, connection_id, now_ms))
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        return await self._writer.look(_counts)
+
+    async def totals(self) -> Sequence[TotalsRow]:
+        return await self._writer.look(_totals)
+
+    async def books(self) -> Books:
+        return await self._writer.look(lambda state: Books(_totals(state), _counts(state)))
+
+    async def troubles(self) -> Sequence[str]:
+        try:
+            await self._write_if_in_trouble()
+            is_full = await self._writer.look(StoreState.is_full)
+        except StoreUnavailable:
+            return [self._writer.trouble.name or "closed"]
+        return ["full"] if is_full else []
+
+    # --- dead letters ------------------------------------------------------------------------------------------------
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
+    ) -> Sequence[DeadLetter]:
+        return await self._read_beside(lambda connection: read_dead_letters(connection, which, limit, after_event_no))
+
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        return await self._read_beside(count_dead_letters)
+
+    async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
+        return await self._in_steps(lambda transaction, after_no: replay_some(transaction, which, after_no, now_ms))
+
+    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+        return await self._read_beside(lambda connection: find_replayed(connection, connection_id, event_nos))
+
+    async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
+        return await self._in_steps(lambda transaction, after_no: discard_some(transaction, which, after_no))
+
+    async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
+        """In steps; events that arrive meanwhile stay."""
+        before_no: int = await self._writer.look(lambda state: state.next_event_no)
+        done = 0
+        while events := await self._writer.write(
+            lambda transaction: bury_some(transaction, connection_id, reason, before_no, now_ms)
+        ):
+            done += events
+        return done
+
+    async def erase(self, subjects: Collection[int], now_ms: int) -> int:
+        found = await self._read_beside(lambda connection: find_about(connection, subjects))
+        erased = await self._writer.write(lambda transaction: erase_found(transaction, found))
+        await self._writer.look(cut_log)
+        return erased
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    # --- ways to the database ----------------------------------------------------------------------------------------
+
+    async def _write_if_in_trouble(self) -> None:
+        """Only a write tells whether it is over. Raises `StoreUnavailable` if not."""
+        if self._writer.trouble.name:
+            await self._writer.write(_write_something)
+
+    async def _in_steps(self, some: Callable[[Transaction, int], Step]) -> int:
+        done = 0
+        step = Step(STEP_EVENTS, 0)
+        while step.events == STEP_EVENTS:
+            step = await self._writer.write(_after(some, step.event_no))
+            done += step.events
+        return done
+
+    async def _read_beside(self, read: Callable[[apsw.Connection], Result]) -> Result:
+        """For what may take long: with a connection and a thread of its own, beside the writer."""
+
+        def read_and_close() -> Result:
+            try:
+                with closing(open_reader(self._path)) as connection:
+                    return read(connection)
+            except apsw.Error as error:
+                if tells_damage(error):
+                    self._writer.trouble.meet(error)
+                raise StoreUnavailable(f"{self._path} cannot be read: {error}") from None
+
+        return await asyncio.to_thread(read_and_close)
+
+
+def _after(some: Callable[[Transaction, int], Step], after_no: int) -> Callable[[Transaction], Step]:
+    return lambda transaction: some(transaction, after_no)
+
+
+def _totals(state: StoreState) -> list[TotalsRow]:
+    return [TotalsRow(*row) for row in state.rows("totals")]
+
+
+def _counts(state: StoreState) -> dict[str, QueueCounts]:
+    state.leases.expire()
+    counted = ((connection_id, _counts_of(state, lanes)) for connection_id, lanes in state.lanes)
+    return {connection_id: counts for connection_id, counts in counted if counts.waiting or counts.dead_letters}
+
+
+def _counts_of(state: StoreState, lanes: Sequence[Lane]) -> QueueCounts:
+    return QueueCounts(
+        waiting=sum(lane.figures.waiting for lane in lanes),
+        leased=sum(len(lane.leased) for lane in lanes),
+        dead_letters=sum(lane.figures.dead_letters for lane in lanes),
+        oldest_accepted_at_ms=min(_oldest(state, lanes), default=None),
+        waiting_bytes=sum(lane.figures.waiting_bytes for lane in lanes),
+    )
+
+
+def _oldest(state: StoreState, lanes: Sequence[Lane]) -> list[int]:
+    return [
+        accepted_at_ms
+        for lane in lanes
+        for statement in ("oldest_fresh_accepted", "oldest_returned_accepted")
+        for (accepted_at_ms,) in state.rows(statement, (lane.lane_no,))
+    ]
+
+
+def _write_something(transaction: Transaction) -> None:
+    """A number is skipped: putting down what stands there already would write nothing."""
+    transaction.state.next_event_no += 1

@@ -1,0 +1,1 @@
+"""Metrics and log lines: what happened, never to whom."""

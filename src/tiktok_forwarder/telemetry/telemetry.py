@@ -1,0 +1,301 @@
+"""Metrics in Prometheus' form and log lines: what happened, never to whom.
+
+No label, no field and no message here holds an identity, a token, an IP address, a payload or a text of TikTok's, which
+may quote one.
+"""
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import structlog
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tiktok_forwarder import __version__
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
+from tiktok_forwarder.ports import QueueCounts, TotalsRow
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_FRAMES_TOLD: Final = 4
+_FIRST_REFUSAL: Final = 400  # HTTP's own line between success and refusal
+_SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
+_SILENCE_SECONDS: Final = 1.0
+_LONG_LAG_SECONDS: Final = 1.0
+_REMEDIES: Final[Mapping[str, str]] = {
+    "full": "make room on the disk of data_dir, or raise max_store_bytes",
+    "disk": "look at the disk of data_dir: what the system says of it, its free space, whether it can be written",
+    "locked": "end the program that has events.db open for writing",
+    "damaged": "stop the service, keep a copy of data_dir, and restore a backup",
+}
+_CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
+
+
+class StoreFigures:
+    """The store's books as they stood when metrics were last asked for: exported as they are, so that they balance."""
+
+    def __init__(self) -> None:
+        self.totals: Sequence[TotalsRow] = ()
+        self.counts: Mapping[str, QueueCounts] = {}
+        self.statuses: Mapping[str, DeliveryStatus] = {}
+        self.testing: Sequence[str] = ()
+        self.now_ms = 0
+
+
+class _StoreCollector(Collector):
+    def __init__(self, figures: StoreFigures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        events = CounterMetricFamily(
+            "tiktok_forwarder_events",
+            "Events by what became of them: the store's own books.",
+            labels=("connection", "outcome", "reason"),
+        )
+        for row in self._figures.totals:
+            events.add_metric((row.connection_id, row.counter, row.reason), row.count)
+        yield events
+        yield from self._queue()
+        condition = GaugeMetricFamily(
+            "tiktok_forwarder_connection_condition",
+            "1 for the condition a connection's delivery is in.",
+            labels=("connection", "condition"),
+        )
+        for connection_id, status in self._figures.statuses.items():
+            for name in _CONDITIONS:
+                condition.add_metric((connection_id, name), float(status.condition == name))
+        yield condition
+        tests = GaugeMetricFamily(
+            "tiktok_forwarder_test_event_code",
+            "1 while a connection has a test event code: TikTok takes its events as tests.",
+            labels=("connection",),
+        )
+        for connection_id in self._figures.testing:
+            tests.add_metric((connection_id,), 1)
+        yield tests
+
+    def _queue(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("tiktok_forwarder_queue_events", "Events waiting.", labels=("connection",))
+        size = GaugeMetricFamily("tiktok_forwarder_queue_bytes", "Payload bytes waiting.", labels=("connection",))
+        dead = GaugeMetricFamily("tiktok_forwarder_dead_letters", "Dead letters kept.", labels=("connection",))
+        age = GaugeMetricFamily(
+            "tiktok_forwarder_oldest_event_age_seconds", "Age of the oldest waiting event.", labels=("connection",)
+        )
+        for connection_id, counts in self._figures.counts.items():
+            waiting.add_metric((connection_id,), counts.waiting)
+            size.add_metric((connection_id,), counts.waiting_bytes)
+            dead.add_metric((connection_id,), counts.dead_letters)
+            oldest = counts.oldest_accepted_at_ms
+            age.add_metric((connection_id,), max(0, self._figures.now_ms - oldest) / 1000 if oldest is not None else 0)
+        yield from (waiting, size, dead, age)
+
+
+class _Refusals(Struct):
+    """One kind of refusal: how many were not told yet, and until when none is."""
+
+    requests: int = 0
+    silent_until: float = 0.0
+
+
+class Telemetry:
+    """The observer of accepting, ingest and delivery."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self.figures = StoreFigures()
+        self._refusals: dict[tuple[str, str], _Refusals] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(_StoreCollector(self.figures))
+        registry = self.registry
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
+        Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=registry).labels(__version__).set(
+            1
+        )
+        self._requests = Counter(
+            "tiktok_forwarder_requests", "Requests of senders.", ("route", "status", "reason"), registry=registry
+        )
+        self._request_seconds = Histogram(
+            "tiktok_forwarder_request_seconds",
+            "Time to answer a sender.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._received = Counter("tiktok_forwarder_received_events", "Events read.", ("input",), registry=registry)
+        self._batches = Counter("tiktok_forwarder_received_batches", "Batches read.", ("input",), registry=registry)
+        self._historical = Counter(
+            "tiktok_forwarder_historical_events", "Historical events, never forwarded.", ("input",), registry=registry
+        )
+        self._warnings = Counter(
+            "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning"), registry=registry
+        )
+        self._attempts = Counter(
+            "tiktok_forwarder_attempts", "Requests to TikTok.", ("connection", "verdict", "code"), registry=registry
+        )
+        self._attempt_seconds = Histogram(
+            "tiktok_forwarder_attempt_seconds",
+            "Time TikTok took.",
+            ("connection",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._store_seconds = Histogram(
+            "tiktok_forwarder_store_write_seconds",
+            "Time until a request was durable.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._faults = Counter("tiktok_forwarder_faults", "Faults of the program.", registry=registry)
+        self._lag_seconds = Histogram(
+            "tiktok_forwarder_loop_lag_seconds",
+            "How late the event loop comes back: what holds it up holds up everybody.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
+        )
+
+        # Called for every request: finding a label's counter anew costs more than counting.
+        self._request_counter = cache(self._requests.labels)
+        self._request_timer = cache(self._request_seconds.labels)
+        self._batch_counter = cache(self._batches.labels)
+        self._event_counter = cache(self._received.labels)
+        self._warning_counter = cache(self._warnings.labels)
+
+    # --- ingest and accepting ---
+
+    def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
+        self._request_counter(route, status, reason).inc()
+        self._request_timer(route).observe(seconds)
+        # A refusal is data that the sender loses, unless it tries again: both are worth a line.
+        if status >= _FIRST_REFUSAL:
+            self._tell_refusal(route, status, reason)
+
+    def left(self, route: str) -> None:
+        self._requests.labels(route, _SENDER_LEFT, "sender_left").inc()
+
+    def _tell_refusal(self, route: str, status: int, reason: str) -> None:
+        """Once a second for each kind, with how many there were: a sender may be wrong a thousand times a second."""
+        told = self._refusals.setdefault((route, reason), _Refusals())
+        told.requests += 1
+        now = time.monotonic()
+        if now < told.silent_until:
+            return
+        self._log.warning("request refused", route=route, status=status, reason=reason, requests=told.requests)
+        told.requests, told.silent_until = 0, now + _SILENCE_SECONDS
+
+    def received(self, input_name: str, batches: int, events: int) -> None:
+        self._batch_counter(input_name).inc(batches)
+        self._event_counter(input_name).inc(events)
+
+    def historical(self, input_name: str, events: int) -> None:
+        self._historical.labels(input_name).inc(events)
+
+    def stored(self, seconds: float) -> None:
+        self._store_seconds.observe(seconds)
+
+    def faulted(self, error: Exception) -> None:
+        self._faults.inc()
+        self._log.error("fault", error=type(error).__name__, where=_place_of(error))
+
+    def warned(self, connection_id: str, warning: str) -> None:
+        self._warning_counter(connection_id, warning).inc()
+
+    def lagged(self, seconds: float) -> None:
+        self._lag_seconds.observe(seconds)
+        if seconds > _LONG_LAG_SECONDS:
+            self._log.warning("the event loop was held up", seconds=round(seconds, 3))
+
+    def troubled(self, troubles: Sequence[str]) -> None:
+        for trouble in troubles:
+            self._log.error("the store takes no events", trouble=trouble, remedy=_REMEDIES.get(trouble, ""))
+        if not troubles:
+            self._log.warning("the store takes events again")
+
+    # --- delivery ---
+
+    def stands(self, connection_id: str, warning: str) -> None:
+        """Something about the connection's settings that its operator should not forget."""
+        self._log.warning("standing warning", connection=connection_id, warning=warning)
+
+    def attempted(self, attempt: Attempt) -> None:
+        connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code
+        self._attempts.labels(connection_id, verdict, "" if code is None else str(code)).inc()
+        self._attempt_seconds.labels(connection_id).observe(attempt.seconds)
+        if verdict != "accepted":
+            events = len(attempt.events)
+            self._log.info("attempt failed", connection=connection_id, verdict=verdict, code=code, events=events)
+
+    def settled(self, settled: Settled) -> None:
+        if dead := settled.counts.get("dead_letter"):
+            self._log.warning("dead-lettered", connection=settled.connection_id, events=dead)
+
+    def replayed(self, connection_id: str, count: int) -> None:
+        self._log.warning("dead letters taken back", connection=connection_id, events=count)
+
+    def noted(self, connection_id: str, note: str) -> None:
+        # The note itself may quote an event; it stands with the delivery status.
+        self._log.info("delivered with a note", connection=connection_id)
+
+    def changed(self, status: DeliveryStatus) -> None:
+        self._log.warning(
+            "delivery changed",
+            connection=status.connection_id,
+            condition=status.condition,
+            code=status.code,
+            by=status.by,
+        )
+
+    def failed(self, connection_id: str, error: Exception) -> None:
+        self._failures.labels(connection_id).inc()
+        self._log.error("delivery failed", connection=connection_id, error=type(error).__name__, where=_place_of(error))
+
+    def exposition(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _LibraryLog(logging.Handler):
+    """Takes libraries' warnings into the service's log: their kind only, since their arguments may quote anything."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno,
+            "a library's warning",
+            library=record.name,
+            text=str(record.msg).partition("\n")[0],
+            error=type(error).__name__ if error is not None else None,
+        )
+
+
+def _place_of(error: BaseException) -> str:
+    """Where it was raised, as module and line: what a traceback tells without the values that its text may quote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-_FRAMES_TOLD:]))
+
+
+def open_log(level: str, form: str, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """The service's log on `stream` (standard error): JSON lines, or text for people."""
+    stream = stream if stream is not None else sys.stderr
+    logging.basicConfig(handlers=[_LibraryLog()], level=logging.WARNING, force=True)
+    as_text = form == "text" or (form == "auto" and stream.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log

@@ -1,0 +1,80 @@
+"""The service's public side: senders' routes first, then API, health and metrics; everything else is the console's."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied
+
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_JSON: Final = (b"content-type", b"application/json")
+_METRICS: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+Readiness = Callable[[], Awaitable[Sequence[str]]]
+"""Why the service cannot take events now; empty if it can."""
+Exposition = Callable[[], Awaitable[bytes]]
+"""All metrics in Prometheus' text form."""
+
+
+class SendersRoutes(Protocol):
+    """The routes that carry events."""
+
+    def handles(self, path: str) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class Front:
+    """The ASGI application on the service's port."""
+
+    def __init__(
+        self,
+        senders: SendersRoutes,
+        api: AsgiApplication,
+        console: AsgiApplication,
+        readiness: Readiness,
+        exposition: Exposition,
+    ) -> None:
+        self._senders = senders
+        self._api = api
+        self._console = console
+        self._readiness = readiness
+        self._exposition = exposition
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if self._senders.handles(path):
+            await self._senders(scope, receive, send)
+        elif path.startswith("/api/"):
+            await self._api(scope, receive, send)
+        elif path == "/healthz":
+            await _answer(send, 200, b"ok\n", _TEXT)
+        elif path == "/readyz":
+            reasons = list(await self._readiness())
+            body = msgspec.json.encode({"ready": not reasons, "reasons": reasons})
+            await _answer(send, 503 if reasons else 200, body, _JSON)
+        elif path == "/metrics":
+            await self._metrics(scope, send)
+        else:
+            await self._console(scope, receive, send)
+
+    async def _metrics(self, scope: Scope, send: Send) -> None:
+        # A proxy on this machine speaks for others, whatever address it has itself.
+        if not is_of_this_machine(scope) or is_proxied(scope):
+            body = msgspec.json.encode(
+                {"errors": [{"code": "FORBIDDEN", "message": "metrics are for this machine's own processes"}]}
+            )
+            await _answer(send, 403, body, _JSON)
+            return
+        await _answer(send, 200, await self._exposition(), _METRICS)
+
+
+async def _answer(send: Send, status: int, body: bytes, content_type: tuple[bytes, bytes]) -> None:
+    headers = [content_type, (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

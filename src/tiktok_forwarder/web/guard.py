@@ -1,0 +1,43 @@
+"""The last resort of both servers: a fault of ours is answered as one, and told without what it was about."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from tiktok_forwarder.web.body import Message, Receive, Scope, Send
+
+AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BODY: Final = msgspec.json.encode(
+    {"errors": [{"code": "INTERNAL", "message": "a fault of the service: its log says where; try again later"}]}
+)
+
+
+class FaultObserver(Protocol):
+    """Is told of faults of the program. An error's text may quote a request, so it must not be logged."""
+
+    def faulted(self, error: Exception) -> None: ...
+
+
+def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplication:
+    """The application, with every exception turned into a 500: senders try again after that."""
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await application(scope, receive, watched_send)
+        except Exception as error:
+            observer.faulted(error)
+            if not started:
+                headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
+                await send({"type": "http.response.start", "status": 500, "headers": headers})
+                await send({"type": "http.response.body", "body": _BODY})
+
+    return guard

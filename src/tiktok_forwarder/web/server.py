@@ -1,0 +1,119 @@
+"""The two servers of a service: senders' routes on TCP, the API on a Unix socket."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.web.guard import AsgiApplication
+
+_BACKLOG: Final = 2048
+_LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes
+_KEEP_ALIVE_SECONDS: Final = 75
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Servers:
+    """Listens from construction on, serves from `start` to `stop`."""
+
+    def __init__(
+        self, front: AsgiApplication, api: AsgiApplication, *, host: str, port: int, admin_socket: Path
+    ) -> None:
+        self._tcp = _listening(host, port)
+        self._admin_socket = admin_socket
+        _claim(admin_socket)
+        self._servers = [
+            _Server(_config(front)),
+            _Server(_config(api, uds=str(admin_socket))),
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def port(self) -> int:
+        """The port, also where any free one was asked for."""
+        port: int = self._tcp.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Returns once both accept connections."""
+        front, api = self._servers
+        self._tasks = [asyncio.create_task(front.serve(sockets=[self._tcp])), asyncio.create_task(api.serve())]
+        while not all(server.started for server in self._servers):
+            for task in self._tasks:
+                if task.done():
+                    await task
+            await asyncio.sleep(0.005)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accepts nothing more; requests under way may end within the grace."""
+        for server in self._servers:
+            server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
+            server.should_exit = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tcp.close()
+        self._admin_socket.unlink(missing_ok=True)
+
+
+def _config(app: AsgiApplication, uds: str | None = None) -> uvicorn.Config:
+    served: Any = app  # uvicorn has types of its own for the same thing
+    return uvicorn.Config(
+        served,
+        uds=uds,
+        http="httptools",
+        loop="none",  # the loop is running already
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Bound here and not by the server, so that a port in use is one clear sentence."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)  # two can bind to a port that nobody listens on yet
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigurationError([f"cannot listen on {host}:{port}: {why}; choose another --host or --port"]) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _claim(path: Path) -> None:
+    """Leave a socket file of mode 0600 behind: the server takes its mode over when it replaces it."""
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        limit = _LONGEST_SOCKET_PATH - len(path.name) - 1
+        raise ConfigurationError([f"data_dir: {path.parent} is too long for a socket in it: at most {limit} bytes"])
+    path.unlink(missing_ok=True)
+    previous = os.umask(0o177)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claimed:
+            claimed.bind(str(path))
+    finally:
+        os.umask(previous)

@@ -1,0 +1,64 @@
+"""Access to the console on a store in memory, with a clock that a test moves and a hash that costs nothing."""
+
+from hashlib import sha256
+from typing import Any
+
+from tests.unit.parts import SetClock
+
+from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.access.console_access import ConsoleAccess, LoggedIn, Refused
+from tiktok_forwarder.access.users import Users
+from tiktok_forwarder.store.memory.store import MemoryStore
+
+GOOD = "correct horse battery"
+OTHER = "another good one"
+HERE = "203.0.113.7"
+
+
+class QuickHasher:
+    """A digest where the service uses Argon2id; counts how many passwords were compared."""
+
+    def __init__(self) -> None:
+        self.verified = 0
+        self.current = True
+
+    def hash(self, password: bytes) -> str:
+        return f"$quick${sha256(password).hexdigest()}"
+
+    def verify(self, password: bytes, known: str) -> bool:
+        self.verified += 1
+        return known == self.hash(password)
+
+    def is_current(self, known: str) -> bool:
+        return self.current
+
+
+class Console:
+    """Access without users yet."""
+
+    def __init__(self, hasher: QuickHasher | None = None) -> None:
+        self.clock = SetClock()
+        self.store = MemoryStore()
+        self.hasher = hasher if hasher is not None else QuickHasher()
+        self.audit = Audit(self.store, self.clock)
+        self.users = Users(self.store, self.clock, self.hasher)
+        self.access = ConsoleAccess(self.users, self.audit, self.clock)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.time_ms += round(seconds * 1000)
+
+    async def log_in(self, name: str = "Ada", password: str = GOOD, source: str = HERE) -> LoggedIn | Refused:
+        return await self.access.log_in(name, password, source)
+
+    async def entered(self, name: str = "Ada", password: str = GOOD) -> LoggedIn:
+        found = await self.log_in(name, password)
+        assert isinstance(found, LoggedIn)
+        return found
+
+    async def actions(self) -> list[tuple[str, str]]:
+        """The audit, oldest first."""
+        return [(action, by) for action, by, _ in await self.audited()]
+
+    async def audited(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """The audit with what each entry says beside action and actor, oldest first."""
+        return [(each.action, each.by, dict(each.what)) for each in (await self.audit.latest(10_000))[::-1]]

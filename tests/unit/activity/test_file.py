@@ -1,0 +1,280 @@
+"""The activity's file: bounded, private, and never a reason to fail."""
+
+import itertools
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS
+from tiktok_forwarder.activity.file import ActivityFile
+from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record, RecordFilter
+from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.outcome import Answer
+
+MEBIBYTE = 1024 * 1024
+ALL = RecordFilter(limit=1_000_000)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "activity.db"
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Iterator[Path]:
+    """A path at which no file can be made: a directory stands there."""
+    place = tmp_path / "activity.db"
+    (place / "inner").mkdir(parents=True)
+    yield place
+
+
+def record(number: int, subjects: tuple[int, ...] = (), payload: bytes = b"") -> Record:
+    return Record(number, "c", "accepted", "PlaceAnOrder", f"m{number}", payload=payload, subjects=subjects)
+
+
+def write_of(*records: Record, levels: Sequence[LevelChange] = (), minute: int = 0, count: int = 0) -> ActivityWrite:
+    return ActivityWrite(records, {(minute, "c"): {"accepted": count or len(records)}}, levels)
+
+
+async def event_ids(file: ActivityFile) -> list[str]:
+    return [each.record.event_id for each in reversed(await file.recent(ALL))]
+
+
+def size_of(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.parent.glob("activity.db*"))
+
+
+async def test_records_come_back_as_they_were(path: Path) -> None:
+    """Every member of a record outlives the process."""
+    whole = Record(
+        5,
+        "c",
+        "dead_letter",
+        "PlaceAnOrder",
+        "m1",
+        "refused",
+        Facts("detail", "source", ("w1", "w2"), "bad_event", Answer(200, 40002, "wrong", "r"), 3, 0.5, 2, 4, 6, 7),
+        b'{"event":"PlaceAnOrder"}',
+        (1, 2**64 - 1),
+    )
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    assert file.write(write_of(whole, record(6)))
+    await file.close()
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    assert [each.record for each in await file.recent(ALL)] == [record(6), whole]
+    assert [each.record for each in await file.way("c", "PlaceAnOrder", "m1")] == [whole]
+    await file.close()
+
+
+@pytest.fixture
+def open_to_all(path: Path) -> Path:
+    path.touch(0o644)
+    return path
+
+
+@pytest.fixture
+def damaged(path: Path) -> Path:
+    path.write_bytes(b"this is no database " * 1000)
+    return path
+
+
+async def test_nobody_else_can_read_it(open_to_all: Path) -> None:
+    """Payloads hold IP addresses: file, log and index are the service's own, also where the file was made by hand."""
+    file = ActivityFile.open(open_to_all, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(record(1)))
+    await file.recent(ALL)
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in open_to_all.parent.glob("activity.db*")}
+    await file.close()
+    assert modes == dict.fromkeys(("activity.db", "activity.db-wal", "activity.db-shm"), 0o600)
+
+
+async def test_figures_add_up(path: Path) -> None:
+    """Writes of one minute are summed, also over a restart, and a time selects minutes."""
+    for _ in range(2):
+        file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+        file.write(write_of(minute=7, count=2))
+        file.write(write_of(minute=7, count=3))
+        file.write(write_of(minute=9, count=1))
+        await file.close()
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    found = await file.figures(7, 10)
+    assert [(each.minute, each.figures) for each in found] == [(7, {"accepted": 10}), (9, {"accepted": 2})]
+    assert [each.minute for each in await file.figures(7, 9, "c")] == [7] and not await file.figures(0, 99, "other")
+    await file.close()
+
+
+async def test_the_oldest_records_make_room(path: Path) -> None:
+    """However much happens, the file and its log stay below the bound, and the newest records are there."""
+    max_bytes = 4 * MEBIBYTE
+    file = ActivityFile.open(path, max_bytes=max_bytes)
+    largest = 0
+    for start in range(0, 12_000, 500):
+        file.write(write_of(*(record(number, payload=b"x" * 1200) for number in range(start, start + 500))))
+        await file.figures(0, 1)
+        largest = max(largest, size_of(path))
+    found = await event_ids(file)
+    (minute,) = await file.figures(0, 1)
+    await file.close()
+    assert largest <= max_bytes and file.lost == 0
+    assert found == [f"m{number}" for number in range(12_000 - len(found), 12_000)] and len(found) > 1000
+    assert minute.figures == {"accepted": 12_000}
+
+
+async def test_a_write_larger_than_the_file_is_lost_alone(path: Path) -> None:
+    """What can never fit is counted as lost; its figures are kept, and the next write succeeds."""
+    file = ActivityFile.open(path, max_bytes=4 * MEBIBYTE)
+    file.write(write_of(*(record(number, payload=b"x" * 4000) for number in range(2000))))
+    file.write(write_of(record(2001)))
+    assert await event_ids(file) == ["m2001"]
+    assert (await file.figures(0, 1))[0].figures == {"accepted": 2001}
+    assert file.lost == 2000
+    await file.close()
+
+
+async def test_minutes_are_bounded_too(path: Path) -> None:
+    """Figures of years ago go, those of the last days stay."""
+    file = ActivityFile.open(path, max_bytes=4 * MEBIBYTE)
+    for minute in range(0, 5000, 10):
+        file.write(ActivityWrite((), {(each, "c"): {"accepted": 1} for each in range(minute, minute + 10)}, ()))
+    await file.close()
+    file = ActivityFile.open(path, max_bytes=4 * MEBIBYTE)
+    found = await file.figures(0, 5000)
+    await file.close()
+    assert 1000 < len(found) < 2000 and found[-1].minute == 4999
+
+
+async def test_sampling_is_remembered(path: Path) -> None:
+    """Levels outlive a restart in their order, the oldest of too many do not."""
+    changes = [LevelChange("c", second, second % 3) for second in range(MOST_CHANGES + 50)]
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(levels=changes))
+    await file.close()
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    await file.close()
+    assert list(file.levels) == changes[-(MOST_CHANGES - 1) :]
+
+
+async def test_erased_records_are_beyond_recovery(path: Path) -> None:
+    """After an erasure neither the file nor its log holds a byte of what was about the person."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    mine = [record(number, (77, number), b"digest-of-jane" * 20) for number in range(1, 200)]
+    whole = Record(0, "c", "attempted", facts=Facts(answer=Answer(message="digest-of-jane is wrong")))
+    file.write(write_of(*mine, whole, record(500, (78,), b"digest-of-joe")))
+    assert await file.erase([77, 79]) == 199
+    assert await event_ids(file) == ["m500"]
+    left = b"".join(each.read_bytes() for each in path.parent.glob("activity.db*"))
+    await file.close()
+    assert b"digest-of-jane" not in left and b"digest-of-joe" in left
+
+
+async def test_a_live_view_asks_for_what_is_new(path: Path) -> None:
+    """Records after a number are the newest within the limit; none of them is missed though the newest was erased."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(*(record(number) for number in range(1, 9)), record(9, (7,))))
+    newest = (await file.recent(ALL))[0].record_no
+    assert [each.record_no for each in await file.recent(RecordFilter(after_record_no=6))] == [9, 8, 7]
+    assert [each.record_no for each in await file.recent(RecordFilter(connection_id="c", after_record_no=6))] == [
+        9,
+        8,
+        7,
+    ]
+    assert [each.record_no for each in await file.recent(RecordFilter(after_record_no=6, limit=1))] == [9]
+    assert await file.erase([7]) == 1
+    file.write(write_of(record(10)))
+    assert [each.record.event_id for each in await file.recent(RecordFilter(after_record_no=newest))] == ["m10"]
+    await file.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("recent", "PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("recent_of_connection", "(connection_id=? AND record_no>? AND record_no<?)"),
+    ],
+)
+def test_what_is_new_is_found_without_a_scan(name: str, search: str) -> None:
+    """A live view asks every second or so, so the index leads to the records after its number."""
+    named = dict.fromkeys(field.name for field in msgspec.structs.fields(RecordFilter))
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(ACTIVITY_STATEMENTS["schema"])
+        plan = database.execute(f"EXPLAIN QUERY PLAN {ACTIVITY_STATEMENTS[name]}", named).fetchall()
+    assert plan[0][3].startswith("SEARCH records USING") and plan[0][3].endswith(search)
+
+
+async def test_a_damaged_file_is_begun_anew(damaged: Path) -> None:
+    """Whatever stands where the file should be, the service starts and records."""
+    file = ActivityFile.open(damaged, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(record(1)))
+    assert await event_ids(file) == ["m1"]
+    await file.close()
+
+
+async def test_another_versions_file_is_begun_anew(path: Path) -> None:
+    """There is nothing in it that a migration would be worth."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE records (something)")
+        other.execute("PRAGMA user_version = 99")
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(record(1)))
+    assert await event_ids(file) == ["m1"]
+    await file.close()
+
+
+async def test_damage_while_running_costs_what_was_kept(path: Path) -> None:
+    """A file that goes bad under the service is replaced, and recording goes on."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(*(record(number, payload=b"x" * 2000) for number in range(2000))))
+    await file.recent(RecordFilter(limit=1))
+    for each in path.parent.glob("activity.db*"):
+        os.truncate(each, 0)
+        each.write_bytes(os.urandom(200_000))
+    for number in range(5):
+        file.write(write_of(record(9000 + number)))
+    assert "m9004" in await event_ids(file)
+    await file.close()
+
+
+async def test_without_a_place_it_lives_in_memory(unwritable: Path) -> None:
+    """A file that cannot be made is no reason not to start."""
+    file = ActivityFile.open(unwritable, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(record(1)))
+    assert await event_ids(file) == ["m1"]
+    await file.close()
+    assert (unwritable / "inner").is_dir()
+
+
+async def test_writing_never_waits(path: Path) -> None:
+    """While another holds the file, writes return at once; beyond a bound they are refused, and none is lost."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    # Made beforehand: while they were made, the thread could give up on one and make room for another.
+    writes = [write_of(*(record(number) for number in range(1000))) for _ in range(24)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        taken = sum(itertools.takewhile(bool, map(file.write, writes)))
+        elapsed_seconds = time.monotonic() - began
+        other.execute("ROLLBACK")
+    # One more may be in the thread's hands already, which waits for the other for up to the busy timeout.
+    assert 21 <= taken <= 23
+    assert elapsed_seconds < 5
+    assert (await file.figures(0, 1))[0].figures == {"accepted": taken * 1000}
+    assert file.lost == 0 and file.write(write_of(record(1)))
+    await file.close()
+
+
+async def test_after_the_end_nothing_is_taken(path: Path) -> None:
+    """A closed file refuses writes and questions; closing twice is fine."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    await file.close()
+    await file.close()
+    assert not file.write(write_of(record(1)))
+    with pytest.raises(StoreUnavailable):
+        await file.recent(ALL)

@@ -1,0 +1,89 @@
+"""Names seen lately: choices for a mapping, never a value, and no burden."""
+
+from typing import Any
+
+import msgspec
+from tests.unit.mapping.batches import batch_of, purchase
+
+from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+
+T0 = 1_735_689_660_123
+
+
+def batches(*given: Any) -> list[Batch]:
+    return parse_body(msgspec.json.encode(list(given)), Bounds())
+
+
+def custom(name: str, **attributes: Any) -> dict[str, Any]:
+    data = {"event_name": name, "custom_event_type": "search", "custom_attributes": attributes}
+    return {"event_type": "custom_event", "data": data}
+
+
+def test_names_are_seen_and_values_are_not() -> None:
+    """Of events, screens and product actions, with their attributes', the user's and the products'."""
+    seen = SeenNames()
+    product = {"id": "SKU-1", "custom_attributes": {"colour": "secret red"}}
+    screen = {"event_type": "screen_view", "data": {"screen_name": "Cart", "custom_attributes": {"items": "secret 3"}}}
+    bought = purchase(product_action={"action": "purchase", "products": [product]})
+    given = batch_of(
+        custom("Site Search", term="secret shoes"), screen, bought, user_attributes={"tier": "secret gold"}
+    )
+    seen.brought("web", batches(given), T0)
+    found = {(each.event_type, each.event_name): each for each in seen.of_inputs(["web"])}
+    assert set(found) == {("custom_event", "Site Search"), ("screen_view", "Cart"), ("commerce_event", "purchase")}
+    search = found["custom_event", "Site Search"]
+    assert (search.attributes, search.user_attributes, search.custom_event_types) == (["term"], ["tier"], ["search"])
+    assert found["commerce_event", "purchase"].product_attributes == ["colour"]
+    assert b"secret" not in msgspec.json.encode(list(found.values()))
+
+
+def test_an_address_in_a_name_is_redacted() -> None:
+    """Sites do put them there; and a name of a novel's length is cut."""
+    seen = SeenNames()
+    seen.brought("web", batches(batch_of(custom("ada@example.com", **{"ada@example.com": 1}), custom("x" * 999))), T0)
+    names = [each.event_name for each in seen.of_inputs(["web"])]
+    assert sorted(map(len, names)) == [8, 200] and "redacted" in names
+
+
+def test_what_several_inputs_brought_is_one_list() -> None:
+    """The latest first; of an input that was not asked for nothing."""
+    seen = SeenNames()
+    seen.brought("web", batches(batch_of(custom("Old", a=1), custom("Both", a=1))), T0)
+    seen.brought("app", batches(batch_of(custom("Both", b=1), custom("New", b=1))), T0 + 1000)
+    seen.brought("other", batches(batch_of(custom("Hidden"))), T0 + 2000)
+    found = seen.of_inputs(["web", "app", "absent"])
+    assert [each.event_name for each in found] == ["Both", "New", "Old"]
+    both = found[0]
+    assert (both.attributes, both.count, both.last_seen_ms) == (["a", "b"], 2, T0 + 1000)
+
+
+def test_what_is_no_event_of_a_mapping_is_passed_over() -> None:
+    """Lifecycle events, nameless ones, and what is malformed."""
+    seen = SeenNames()
+    odd: list[Any] = [None, {"event_type": "session_start", "data": {}}, {"event_type": "custom_event", "data": {}}]
+    seen.brought("web", batches(batch_of(*odd, {"event_type": "custom_event"})), T0)
+    assert seen.of_inputs(["web"]) == []
+
+
+def test_memory_is_bounded() -> None:
+    """By events and by names; what was seen least lately goes."""
+    seen = SeenNames()
+    for number in range(800):
+        seen.brought("web", batches(batch_of(custom(f"event {number}"))), T0 + number * 1000)
+    found = seen.of_inputs(["web"])
+    assert len(found) == 500 and found[0].event_name == "event 799"
+    seen.brought("web", batches(batch_of(custom("event 799", **{f"a{n}": 1 for n in range(300)}))), T0 + 900_000)
+    assert len(seen.of_inputs(["web"])[0].attributes) == 100
+
+
+def test_a_flood_is_looked_at_in_part() -> None:
+    """So many batches a second and input; the next second counts anew."""
+    seen = SeenNames()
+    flood = batches(*[batch_of(custom("Flood")) for _ in range(50)])
+    for _ in range(10):
+        seen.brought("web", flood, T0)
+    assert seen.of_inputs(["web"])[0].count == 20
+    seen.brought("web", flood, T0 + 1000)
+    assert seen.of_inputs(["web"])[0].count == 40

@@ -1,0 +1,165 @@
+"""Checking a connection against the sandbox: each fault has its own kind and its own sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.raw_server import http, raw_server
+from tests.unit.parts import TOKEN, Parts
+
+from tiktok_forwarder.connections.check import CheckResult, ConnectionCheck
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.secrets.secret_box import AesGcmSecretBox
+from tiktok_forwarder.system_clock import SystemClock
+from tiktok_sandbox import Sandbox, SandboxOptions
+from tiktok_sandbox.steps import Code, Http, Reset, Silence
+
+PIXEL = "PIXEL1"
+GRANTS = {TOKEN: [PIXEL]}
+
+
+async def check(url: str, *, deadline_seconds: float = 5.0, **settings: Any) -> CheckResult:
+    """The result of checking a connection that has these settings."""
+    parts = Parts()
+    connection_id = await parts.add_connection("Shop", **{"pixel_id": PIXEL, **settings})
+    connection = parts.connections.find(connection_id)
+    assert connection is not None
+    sender = TikTokHttpSender(url, deadline_seconds=deadline_seconds)
+    try:
+        result = await ConnectionCheck(parts.connections, sender, SystemClock()).check(connection)
+    finally:
+        await sender.close()
+    assert TOKEN not in repr(result)
+    return result
+
+
+@pytest.mark.parametrize("events_api", ["2.0", "1.0"])
+async def test_a_good_connection_sends_no_event(events_api: str) -> None:
+    """Without a test event code TikTok is asked, and gets nothing to keep."""
+    async with Sandbox(SandboxOptions(strict=True), grants=GRANTS) as sandbox:
+        result = await check(sandbox.url, events_api=events_api)
+        assert result.kind == "good"
+        assert "No event was sent" in result.sentence and "set a test event code" in result.sentence
+        assert len(sandbox.requests()) == 1 and sandbox.counts().delivered == 0
+
+
+@pytest.mark.parametrize("events_api", ["2.0", "1.0"])
+async def test_a_good_connection_sends_one_test_event(events_api: str) -> None:
+    """With a test event code TikTok takes one event with that code, without any warning of the sandbox."""
+    async with Sandbox(SandboxOptions(strict=True), grants=GRANTS) as sandbox:
+        result = await check(sandbox.url, events_api=events_api, test_event_code="TEST42")
+        assert (result.kind, result.code) == ("good", 0)
+        assert "ViewContent" in result.sentence and "TEST42" in result.sentence
+        (event,) = sandbox.events()
+        (request,) = sandbox.requests()
+        assert (event.event, event.event_source_id, request.test_event_code) == ("ViewContent", PIXEL, "TEST42")
+        assert event.warnings == () == request.warnings
+
+
+@pytest.mark.parametrize("test_event_code", [None, "TEST42"])
+@pytest.mark.parametrize("events_api", ["2.0", "1.0"])
+async def test_a_wrong_token_and_a_wrong_pixel_are_told_apart(events_api: str, test_event_code: str | None) -> None:
+    """One sentence is about the access token, the other about the pixel; both say what to do."""
+    async with Sandbox(grants=GRANTS) as sandbox:
+        settings: dict[str, Any] = {"events_api": events_api, "test_event_code": test_event_code}
+        token = await check(sandbox.url, access_token="not-the-token", **settings)
+        pixel = await check(sandbox.url, pixel_id="NOTMINE", **settings)
+        assert sandbox.counts().delivered == 0
+    assert (token.kind, token.code) == ("token", 40105)
+    assert token.sentence.startswith("The access token is incorrect or has been revoked.")
+    assert "Make a new access token" in token.sentence
+    assert (pixel.kind, pixel.code) == ("pixel", 40001)
+    assert pixel.sentence.startswith("The access token has no permission for this pixel.")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(40102, "token"), (40300, "pixel"), (40007, "pixel"), (41000, "configuration"), (40113, "configuration")],
+)
+async def test_other_refusals_are_told_in_words(code: int, kind: str) -> None:
+    """What TikTok's code means and what to do stands in the sentence."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(Code(code=code))
+        result = await check(sandbox.url)
+    assert (result.kind, result.code) == (kind, code)
+    assert len(result.sentence) > 40
+
+
+async def test_a_refused_test_event_is_not_called_good() -> None:
+    """Token and pixel were let through, so it is the test event's code that the sentence asks to check."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(Code(code=40002))
+        result = await check(sandbox.url, test_event_code="TEST42")
+    assert result.kind == "configuration" and "Check the test event code TEST42" in result.sentence
+
+
+@pytest.mark.parametrize("step", [Code(code=40100), Code(code=61000), Http(status=429)])
+async def test_a_throttled_token_is_busy(step: Any) -> None:
+    """It is no fault of the connection: try again later."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(step)
+        result = await check(sandbox.url)
+    assert result.kind == "busy" and "try again later" in result.sentence
+
+
+async def test_nobody_listening_is_a_network_fault() -> None:
+    """A refused connection."""
+    async with Sandbox() as sandbox:
+        url = sandbox.url
+    result = await check(url)
+    assert result.kind == "network" and "could not be reached" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Silence(), "did not answer in time"),
+        (Reset(), "broke the connection off"),
+        (Http(status=502, body="<h1>Bad Gateway</h1>"), "HTTP 502"),
+        (Http(status=200, body="<h1>Welcome to the hotel</h1>"), "HTTP 200"),
+        (Http(status=302, headers={"Location": "https://example.com/"}), "HTTP 302"),
+    ],
+)
+async def test_network_faults_are_told_apart(step: Any, words: str) -> None:
+    """Silence, a broken connection, and somebody else's answer each have their sentence."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(step)
+        result = await check(sandbox.url, deadline_seconds=0.3)
+    assert result.kind == "network" and words in result.sentence
+
+
+async def test_trouble_at_tiktok_is_not_the_network() -> None:
+    """TikTok itself says that it failed: the sentence says to try again later."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(Code(code=50000))
+        result = await check(sandbox.url)
+    assert (result.kind, result.code) == ("busy", 50000)
+    assert "try again later" in result.sentence
+
+
+async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> None:
+    """A certificate of an unknown authority is told as such."""
+    from tests.integration.test_delivery_http import make_certificate
+
+    _, tls = make_certificate(tmp_path, host="127.0.0.1", expired=False)
+    async with raw_server(http(200, b"{}"), tls=tls) as server:
+        result = await check(server.url)
+        assert server.requests == []
+    assert result.kind == "network" and "certificate does not verify" in result.sentence
+
+
+async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -> None:
+    """With another encryption key the token cannot be read, which is neither TikTok's fault nor the network's."""
+    parts = Parts()
+    await parts.add_connection("Shop")
+    other = Connections(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock, parts.inputs)
+    await other.load()
+    found = other.find("Shop")
+    assert found is not None
+    async with Sandbox() as sandbox:
+        sender = TikTokHttpSender(sandbox.url)
+        result = await ConnectionCheck(other, sender, SystemClock()).check(found)
+        await sender.close()
+        assert sandbox.requests() == []
+    assert result.kind == "unreadable_token" and "cannot be read" in result.sentence

@@ -1,0 +1,86 @@
+"""A connection that is exported and imported elsewhere maps every event to the same bytes."""
+
+import asyncio
+import json
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+from tests.golden.cases import FILES, load
+from tests.unit.parts import TOKEN, Parts
+
+from tiktok_forwarder.domain.outcome import Outcome
+from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.mapping.connection_toml import written_toml
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mapping.fields import FIELDS, Field
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+
+CASES = {file.stem: load(file) for file in FILES}
+# What a case is about, and what only some other settings go with.
+SET_BY_CASE = {"name", "pixel_id", "access_token", "custom_mappings", "inputs", "events_api"}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "purchase_event": st.sampled_from(["PlaceAnOrder", "CompletePayment"]),
+    "boolean": st.booleans(),
+    "integer": st.integers(1, 28),
+    "number": st.floats(0, 100) | st.integers(0, 100),
+    "currency": st.sampled_from(["USD", "eur", " jpy "]),
+    "region": st.sampled_from(["US", "de"]),
+    "text": st.text(max_size=20),
+}
+
+
+def _values(field: Field) -> st.SearchStrategy[Any]:
+    if field.choices and field.name not in VALUES:
+        return st.sampled_from([choice.value for choice in field.choices])
+    return VALUES[field.name if field.name in VALUES else field.kind]
+
+
+SETTINGS = st.fixed_dictionaries(
+    {"name": st.text(min_size=1, max_size=20).filter(str.strip)},
+    optional={field.name: _values(field) for field in FIELDS if field.name not in SET_BY_CASE},
+)
+
+
+def outcomes(mapper: Mapper, case: dict[str, Any]) -> list[Outcome]:
+    (batch,) = parse_body(json.dumps(case["batch"]).encode(), Bounds())
+    return mapper.map_batch(batch, case["received_at_ms"])
+
+
+async def only_mapper(parts: Parts) -> Mapper:
+    """Of the one connection there is, as a new process reads it from the store."""
+    (mapper,) = (await parts.reopened()).connections.mappers_of("web")
+    return mapper
+
+
+async def exported_and_imported(source: Parts) -> Parts:
+    """Another service with the same connection, by way of the file that the command line writes."""
+    (connection,) = source.connections.all()
+    (table,) = tomllib.loads(written_toml([connection_document(connection)]))["connections"]
+    target = Parts()
+    await target.connections.import_all([{**table, "access_token": TOKEN}], dry_run=False, changed_by="test")
+    return target
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=15, derandomize=True, database=None, deadline=None)
+@given(drawn=SETTINGS)
+def test_an_imported_connection_gives_the_same_bytes(name: str, drawn: dict[str, Any]) -> None:
+    """Outcomes, payload bytes and warnings of each golden case are those of the settings as they were first given."""
+    case = CASES[name]
+    given_settings = {**drawn, **case["connection"], "pixel_id": "EXAMPLEPIXEL", "access_token": TOKEN}
+    first = Mapper(read_connection(given_settings).connection)
+
+    async def exchange() -> None:
+        source = Parts()
+        await source.connections.add(given_settings, "test")
+        target = await exported_and_imported(source)
+        for parts in (source, target):
+            mapper = await only_mapper(parts)
+            assert outcomes(mapper, case) == outcomes(first, case)
+            assert structs.replace(mapper.connection, id="", revision=0) == first.connection
+
+    asyncio.run(exchange())

@@ -1,0 +1,165 @@
+"""Accepting: what of a request is stored and counted, for which connections, and what it leaves when it fails."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.mapping.batches import batch_of, purchase
+from tests.unit.parts import Parts
+from tiktok_forwarder.domain.errors import StoreFull, UnreadableBody
+from tiktok_forwarder.intake.accept import SubjectHash
+from tiktok_forwarder.ports import GroupLimits, LeasedEvent
+from tiktok_forwarder.store.memory.store import MemoryStore
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+def body(*batches: dict[str, Any]) -> bytes:
+    return json.dumps(batches[0] if len(batches) == 1 else list(batches)).encode()
+
+
+async def waiting(parts: Parts, connection_id: str) -> tuple[LeasedEvent, ...]:
+    lease = await parts.store.lease(connection_id, GroupLimits(), parts.clock.now_ms(), 60)
+    return lease.events if lease is not None else ()
+
+
+async def test_events_are_stored_as_tiktok_will_get_them(parts: Parts) -> None:
+    """What waits is the finished event object, without the identity it was made from."""
+    connection_id = await parts.add_connection()
+    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    (event,) = await waiting(parts, connection_id)
+    assert (event.event_name, event.event_id, event.connection_revision) == ("PlaceAnOrder", "m1", 1)
+    assert event.accepted_at_ms == parts.clock.now_ms()
+    assert json.loads(event.payload)["properties"]["value"] == 12.5
+    assert b"cust-829311" not in event.payload
+    assert parts.told.notified == {connection_id: 1}
+
+
+async def test_every_connection_gets_its_own(parts: Parts) -> None:
+    """One event for two connections is two events, each in its connection's form."""
+    one = await parts.add_connection("One")
+    two = await parts.add_connection("Two", events_api="1.0")
+    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    assert b"event_time" in (await waiting(parts, one))[0].payload
+    assert b"timestamp" in (await waiting(parts, two))[0].payload
+    assert parts.told.notified == {one: 1, two: 1}
+
+
+async def test_dropped_events_are_counted_by_reason(parts: Parts) -> None:
+    """Events that do not go to TikTok are accepted and stand in the books with their reason."""
+    connection_id = await parts.add_connection()
+    refund = purchase(source_message_id="m2", product_action={"action": "refund"})
+    await parts.acceptor.accept(body(batch_of(purchase(), refund, 7, purchase(custom_flags=None))), "web")
+    assert await parts.total(connection_id, "dropped") == {
+        "unsupported_event": 1,
+        "malformed_event": 1,
+        "missing_page_url": 1,
+    }
+    assert await parts.total(connection_id, "accepted") == {"": 4}
+    assert parts.told.counted["events", "web"] == 4
+
+
+async def test_repeated_events_are_not_delivered_twice(parts: Parts) -> None:
+    """A sender's retry is accepted, counted as duplicate, and wakes nobody."""
+    connection_id = await parts.add_connection()
+    for _ in range(3):
+        await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    assert len(await waiting(parts, connection_id)) == 1
+    assert await parts.total(connection_id, "duplicate") == {"": 2}
+    assert parts.told.notified == {connection_id: 1}
+
+
+async def test_many_batches_are_one_write(parts: Parts) -> None:
+    """A bulk request is stored at once, however many batches and connections it has."""
+    await parts.add_connection("One")
+    await parts.add_connection("Two")
+    batches = [batch_of(purchase(source_message_id=f"m{number}")) for number in range(5)]
+    await parts.acceptor.accept(body(*batches), "web")
+    assert parts.told.counted["stored",] == 1
+    assert parts.told.counted["batches", "web"] == 5
+
+
+async def test_without_a_connection_events_are_accepted_and_counted(parts: Parts) -> None:
+    """A sender set up before the first connection loses nothing by an error; its events are seen in the metrics."""
+    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    assert parts.told.counted["events", "web"] == 1
+    assert await parts.store.totals() == []
+
+
+async def test_an_empty_batch_writes_nothing(parts: Parts) -> None:
+    """mParticle sends batches without events; they cost no write."""
+    await parts.add_connection()
+    await parts.acceptor.accept(b'{"events":[]}', "web")
+    assert parts.told.counted["stored",] == 0
+
+
+async def test_historical_events_are_read_and_never_forwarded(parts: Parts) -> None:
+    """As at mParticle: what comes as historical is counted and goes nowhere, but must be readable."""
+    connection_id = await parts.add_connection()
+    await parts.acceptor.accept_historical(body(batch_of(purchase(), purchase())), "web")
+    assert parts.told.counted["historical", "web"] == 2
+    assert await waiting(parts, connection_id) == ()
+    with pytest.raises(UnreadableBody):
+        await parts.acceptor.accept_historical(b"{", "web")
+
+
+async def test_an_unreadable_body_leaves_nothing(parts: Parts) -> None:
+    """A body that cannot be read counts nowhere."""
+    connection_id = await parts.add_connection()
+    with pytest.raises(UnreadableBody):
+        await parts.acceptor.accept(b'{"events":[', "web")
+    assert await parts.total(connection_id, "accepted") == {} and not parts.told.counted
+
+
+async def test_a_full_store_takes_nothing_of_a_request() -> None:
+    """When the store refuses, neither events nor drops are counted and nobody is woken: the sender will be back."""
+    parts = Parts(MemoryStore(max_events=2))
+    for name in ("One", "Two"):
+        await parts.add_connection(name)
+    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    totals, notified = await parts.store.totals(), parts.told.notified.copy()
+    with pytest.raises(StoreFull):
+        await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"), 7)), "web")
+    assert await parts.store.totals() == totals and parts.told.notified == notified
+
+
+async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> None:
+    """Beyond its share a connection's events are counted as dropped, and another connection's are stored."""
+    parts = Parts(MemoryStore(max_events=4))
+    await parts.add_input("web")
+    await parts.add_input("app")
+    full = await parts.add_connection("Full", inputs=["web"])
+    other = await parts.add_connection("Other", inputs=["app"])
+    events = [purchase(source_message_id=f"m{number}") for number in range(3)]
+    await parts.acceptor.accept(body(batch_of(*events)), "web")
+    await parts.acceptor.accept(body(batch_of(events[0])), "app")
+    assert await parts.total(full, "dropped") == {"connection_full": 1}
+    assert parts.told.notified == {full: 2, other: 1}
+
+
+async def test_subjects_are_keyed_hashes_of_the_user(parts: Parts) -> None:
+    """The same person's events can be erased by what identifies them, and another's stay."""
+    connection_id = await parts.add_connection()
+    ann = batch_of(purchase(source_message_id="a"), purchase(source_message_id="b"), mpid="777")
+    bob = batch_of(purchase(source_message_id="c"), mpid="778", user_identities={"customer_id": "cust-2"})
+    await parts.acceptor.accept(body(ann, bob), "web")
+    assert await parts.store.erase([SubjectHash(b"x" * 32).of("777")], 0) == 0
+    assert await parts.store.erase([SubjectHash(b"k" * 32).of("777")], 0) == 2
+    assert [event.event_id for event in await waiting(parts, connection_id)] == ["c"]
+
+
+def test_subject_hash_stays_the_same_between_versions() -> None:
+    """An erasure after an upgrade must find the events that were stored before it."""
+    # BLAKE2b of 8 bytes, keyed, of "777": the first byte is the highest
+    assert SubjectHash(b"k" * 32).of("777") == 0xEC83_752A_B6CD_5B1A
+
+
+async def test_warnings_are_told(parts: Parts) -> None:
+    """A mapped event's warnings reach the metrics."""
+    await parts.add_connection()
+    await parts.acceptor.accept(body(batch_of(purchase(currency_code=None))), "web")
+    assert parts.told.counted["warning", "missing_currency"] == 1

@@ -1,0 +1,157 @@
+"""The senders' routes without a socket: what is answered while the service stops, and by a store that fails."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET
+from tests.unit.mapping.batches import batch_of, purchase
+from tests.unit.parts import Parts
+from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
+from tiktok_forwarder.intake.ingest import Ingest
+from tiktok_forwarder.ports import Admission, Arrivals
+from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.web.body import BodyLimits, Message
+
+BODY = json.dumps(batch_of(purchase())).encode()
+ROUTES = ["/v2/events", "/v2/bulkevents", "/v2/bulkevents/historical", "/webhook/shop", "/firehose/shop"]
+STORING_ROUTES = [route for route in ROUTES if not route.endswith("historical")]
+
+
+class FailingStore(MemoryStore):
+    """Refuses every write of events."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
+        raise self.error
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, str]:
+        (error,) = json.loads(self.body)["errors"]
+        return dict(error)
+
+
+@dataclass
+class Rig:
+    """The routes over one store, with one input that feeds one connection; keeps what the observer is told."""
+
+    parts: Parts
+    answered_with: list[tuple[str, int, str]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    is_read: bool = False
+
+    def __post_init__(self) -> None:
+        limits = BodyLimits(max_bytes=1_048_576, max_pending_bytes=10_000_000, timeout_seconds=5)
+        self.ingest = Ingest(self.parts.acceptor, self.parts.inputs, limits, observer=self)
+
+    def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
+        assert 0 <= seconds < 5
+        self.answered_with.append((route, status, reason))
+
+    def left(self, route: str) -> None:
+        self.gone.append(route)
+
+    async def post(self, path: str, body: bytes = BODY, *, leaves: bool = False) -> Answer | None:
+        """The answer to the input's sender; None if none was given."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            self.is_read = True
+            return {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": body}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self.ingest(self._scope(path), receive, send)
+        if not sent:
+            return None
+        start, content = sent
+        return Answer(start["status"], dict(start["headers"]), content["body"])
+
+    @staticmethod
+    def _scope(path: str) -> dict[str, Any]:
+        value = BASIC["Authorization"] if path.startswith("/v2/") else AUTHORIZATION
+        return {"method": "POST", "path": path, "headers": [(b"authorization", value.encode())], "client": None}
+
+
+async def rig_of(store: MemoryStore | None = None) -> Rig:
+    parts = Parts(store)
+    await parts.add_input("shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION)
+    await parts.add_connection()
+    return Rig(parts)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_request_is_put_off_unread_when_the_service_stops(path: str) -> None:
+    """A sender tries again after 503, and what is not read is not lost with the process."""
+    rig = await rig_of()
+    rig.ingest.is_stopping = True
+    answer = await rig.post(path)
+    assert answer is not None and (answer.status, answer.headers[b"retry-after"]) == (503, b"5")
+    assert answer.error == {"code": "UNAVAILABLE", "message": "the service is stopping: try again later"}
+    assert (rig.is_read, await rig.parts.store.totals()) == (False, [])
+    assert [each[1:] for each in rig.answered_with] == [(503, "stopping")]
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "reason"),
+    [
+        (StoreFull(), "the store is full: try again later", "store_full"),
+        (StoreUnavailable(), "the store cannot be written now: try again later", "store_unavailable"),
+    ],
+)
+@pytest.mark.parametrize("path", STORING_ROUTES)
+async def test_request_is_put_off_when_the_store_refuses_it(
+    path: str, error: Exception, message: str, reason: str
+) -> None:
+    """Nothing was stored, so that the sender must keep the events and try again in 5 seconds."""
+    rig = await rig_of(FailingStore(error))
+    answer = await rig.post(path)
+    assert answer is not None and (answer.status, answer.headers[b"retry-after"]) == (503, b"5")
+    assert answer.error == {"code": "UNAVAILABLE", "message": message}
+    assert [each[1:] for each in rig.answered_with] == [(503, reason)]
+    assert rig.parts.told.notified == {}
+
+
+async def test_firehose_answer_has_the_time_of_now_in_milliseconds() -> None:
+    """mParticle takes `timestamp_ms` for the time at which the events were processed."""
+    rig = await rig_of()
+    before_ms = time.time() * 1000
+    answer = await rig.post("/firehose/shop")
+    after_ms = time.time() * 1000
+    assert answer is not None and answer.status == 200
+    timestamp_ms = json.loads(answer.body)["timestamp_ms"]
+    assert isinstance(timestamp_ms, int) and before_ms - 1 <= timestamp_ms <= after_ms
+
+
+@pytest.mark.parametrize("path", STORING_ROUTES)
+async def test_events_are_stored_before_the_answer(path: str) -> None:
+    """A sender forgets what was answered with success."""
+    rig = await rig_of()
+    answer = await rig.post(path)
+    assert answer is not None and answer.status == (200 if path.startswith("/firehose") else 202)
+    assert rig.answered_with == [(path.replace("/shop", "/"), answer.status, "")]
+    assert [(row.counter, row.count) for row in await rig.parts.store.totals()] == [("accepted", 1)]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_sender_that_leaves_is_not_answered(path: str) -> None:
+    """Nobody reads an answer to half a request, and nothing of it is stored."""
+    rig = await rig_of()
+    assert await rig.post(path, leaves=True) is None
+    assert (rig.gone, rig.answered_with) == ([path.replace("/shop", "/")], [])
+    assert await rig.parts.store.totals() == []

@@ -1,0 +1,43 @@
+"""The watch over the store: what is told of its troubles, and how often."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tiktok_forwarder.operations import store_watch
+from tiktok_forwarder.operations.store_watch import StoreWatch
+from tiktok_forwarder.store.memory.store import MemoryStore
+
+
+class TroubledStore(MemoryStore):
+    def __init__(self, *troubles: Sequence[str]) -> None:
+        super().__init__()
+        self._left = list(troubles)
+        self.asked_for_all = asyncio.Event()
+
+    async def troubles(self) -> Sequence[str]:
+        if len(self._left) == 1:
+            self.asked_for_all.set()
+            return self._left[0]
+        return self._left.pop(0)
+
+
+class Told:
+    def __init__(self) -> None:
+        self.all: list[Sequence[str]] = []
+
+    def troubled(self, troubles: Sequence[str]) -> None:
+        self.all.append(troubles)
+
+
+async def test_a_trouble_is_told_when_it_comes_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each, however often it is looked at; a store that is well from the start is not worth a word."""
+    monkeypatch.setattr(store_watch, "_EVERY_SECONDS", 0.001)
+    store, told = TroubledStore([], ["disk"], ["disk"], ["damaged"], [], [], []), Told()
+    watch = StoreWatch(store, told)
+    watch.start()
+    async with asyncio.timeout(5):
+        await store.asked_for_all.wait()
+    await watch.stop()
+    assert told.all == [["disk"], ["damaged"], []]

@@ -1,0 +1,100 @@
+"""Inputs and connections on a store in memory, with a clock that a test may set."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.inputs.inputs import Inputs, NewInput
+from tiktok_forwarder.intake.accept import Acceptance, Acceptor, SubjectHash
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.secrets.secret_box import AesGcmSecretBox
+from tiktok_forwarder.store.memory.store import MemoryStore
+
+TOKEN = "token-of-the-shop-0123456789"
+
+
+class SetClock:
+    """A clock that stands still."""
+
+    def __init__(self, now_ms: int = 1_735_689_660_123) -> None:
+        self.time_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def monotonic_seconds(self) -> float:
+        return self.time_ms / 1000
+
+
+class Told:
+    """Keeps what it is told: the observer of accepting, and the deliverer's place."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[tuple[str, ...]] = Counter()
+        self.notified: Counter[str] = Counter()
+        self.acceptances: list[Acceptance] = []
+
+    def received(self, input_name: str, batches: int, events: int) -> None:
+        self.counted["batches", input_name] += batches
+        self.counted["events", input_name] += events
+
+    def historical(self, input_name: str, events: int) -> None:
+        self.counted["historical", input_name] += events
+
+    def warned(self, connection_id: str, warning: str) -> None:
+        self.counted["warning", warning] += 1
+
+    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        self.counted["brought", input_name] += len(batches)
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        self.acceptances.append(acceptance)
+
+    def stored(self, seconds: float) -> None:
+        self.counted["stored",] += 1
+
+    def notify(self, connection_id: str, new_events: int = 1) -> None:
+        self.notified[connection_id] += new_events
+
+
+class Parts:
+    """The service's parts around one store."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store if store is not None else MemoryStore()
+        self.box = AesGcmSecretBox(bytes(32))
+        self.clock = SetClock()
+        self.inputs = Inputs(self.store, self.box, self.clock)
+        self.connections = Connections(self.store, self.box, self.clock, self.inputs)
+        self.told = Told()
+        self.acceptor = Acceptor(
+            self.store,
+            self.connections,
+            self.clock,
+            SubjectHash(b"k" * 32),
+            Bounds(),
+            observer=self.told,
+            delivery=self.told,
+        )
+
+    async def reopened(self) -> "Parts":
+        """The same store as another process would find it."""
+        again = Parts(self.store)
+        await again.inputs.load()
+        await again.connections.load()
+        return again
+
+    async def add_input(self, name: str, **given: str) -> NewInput:
+        members: dict[str, str | None] = {"key": None, "secret": None, "authorization": None, **given}
+        return await self.inputs.add(name, changed_by="test", **members)
+
+    async def add_connection(self, name: str = "Shop", **settings: Any) -> str:
+        given = {"name": name, "pixel_id": f"pixel-{name}", "access_token": TOKEN, **settings}
+        return (await self.connections.add(given, "test")).id
+
+    async def total(self, connection_id: str, counter: str) -> dict[str, int]:
+        """The counter's rows by reason."""
+        rows = await self.store.totals()
+        return {row.reason: row.count for row in rows if (row.connection_id, row.counter) == (connection_id, counter)}

@@ -1,0 +1,129 @@
+"""Backups: whole while the store is written, refused when damaged, and put back without a trace of what was there."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.conformance.rig import T0, event
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.ports import Arrivals
+from tiktok_forwarder.store.sqlite.backup import back_up, check_backup, restore
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+
+
+async def append(store: SqliteStore, *event_ids: str) -> None:
+    await store.append(Arrivals([event(each) for each in event_ids], {}, T0))
+
+
+def names(folder: Path, part: str) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if part in each.name)
+
+
+def mode_of(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+async def test_a_backup_holds_what_was_committed_while_the_store_is_written(tmp_path: Path) -> None:
+    """Its books balance, whatever was on its way; it stands alone, for its owner, and opens as a store."""
+    database = tmp_path / "events.db"
+    store = SqliteStore.open(database)
+    await append(store, "before")
+    ended = asyncio.Event()
+
+    async def keep_writing() -> int:
+        number = 0
+        while not ended.is_set():
+            await append(store, f"e{number}")
+            number += 1
+        return number
+
+    writing = asyncio.create_task(keep_writing())
+    backups = [await asyncio.to_thread(back_up, database, tmp_path / f"copy{n}.db") for n in range(5)]
+    ended.set()
+    written = await writing
+    assert written > 5
+    await store.close()
+    assert 1 <= backups[0].waiting <= backups[-1].waiting <= written + 1
+    assert names(tmp_path, "copy") == [f"copy{n}.db" for n in range(5)]
+    for backup in backups:
+        file = Path(backup.file)
+        assert mode_of(file) == 0o600
+        opened = SqliteStore.open(file)
+        totals = {row.counter: row.count for row in await opened.totals()}
+        assert totals["accepted"] == backup.waiting == (await opened.counts())["a"].waiting
+        await opened.close()
+
+
+async def test_a_backup_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Also over a database whose log was left behind: nothing of that one remains."""
+    database, file = tmp_path / "events.db", tmp_path / "copy.db"
+    store = SqliteStore.open(database)
+    await append(store, "kept")
+    back_up(database, file)
+    await append(store, "later")
+    later = {each: (tmp_path / each).read_bytes() for each in ("events.db", "events.db-wal")}
+    await store.close()
+    for name, content in later.items():
+        (tmp_path / name).write_bytes(content)
+    assert restore(file, database).waiting == 1
+    store = SqliteStore.open(database)
+    assert (await store.counts())["a"].waiting == 1
+    await store.close()
+
+
+def foreign(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+
+
+def newer(file: Path) -> None:
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.pragma("user_version", 999)
+
+
+def damaged(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-3000:] = b"\xff" * 3000
+    content[8192:9000] = b"\xff" * 808
+    file.write_bytes(content)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(
+    "spoil", [foreign, newer, damaged, cut, Path.unlink, lambda file: file.write_bytes(b"text" * 99)]
+)
+async def test_what_is_no_whole_backup_is_refused(spoil: object, tmp_path: Path) -> None:
+    """In one sentence, and the database that is there stays as it was."""
+    database, file = tmp_path / "events.db", tmp_path / "copy.db"
+    store = SqliteStore.open(database)
+    await append(store, *(f"e{n}" for n in range(200)))
+    await store.close()
+    back_up(database, file)
+    before = database.read_bytes()
+    if spoil is foreign:
+        file.unlink()
+    assert callable(spoil)
+    spoil(file)
+    with pytest.raises(ConfigurationError, match=r"copy\.db: the backup cannot be used"):
+        check_backup(file)
+    with pytest.raises(ConfigurationError):
+        restore(file, database)
+    assert database.read_bytes() == before
+    assert names(tmp_path, "partial") == []
+
+
+def test_a_backup_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """Nothing to copy, or nowhere to copy it to: told with the file's name."""
+    with pytest.raises(ConfigurationError, match="no database"):
+        back_up(tmp_path / "events.db", tmp_path / "copy.db")
+    asyncio.run(SqliteStore.open(tmp_path / "events.db").close())
+    with pytest.raises(ConfigurationError, match=r"nowhere.*cannot be written"):
+        back_up(tmp_path / "events.db", tmp_path / "nowhere" / "copy.db")
+    assert not list(tmp_path.glob("*copy*"))

@@ -1,0 +1,83 @@
+"""The memory of what was taken within 48 hours: its turns, and what a wrong clock does to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.rig import HOUR, T0, event, together
+from tiktok_forwarder.ports import Arrivals
+from tiktok_forwarder.store.sqlite.file import open_reader
+from tiktok_forwarder.store.sqlite.seen import event_key
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+from tiktok_forwarder.store.sqlite.transaction import Transaction
+
+
+def _open(folder: Path) -> SqliteStore:
+    return SqliteStore.open(folder / "events.db", max_bytes=50_000_000)
+
+
+async def _admissions(store: SqliteStore, names: Sequence[str], hours: float) -> Sequence[str]:
+    return await store.append(Arrivals([event(name) for name in names], {}, T0 + round(hours * HOUR)))
+
+
+@pytest.mark.parametrize("step_hours", [3, 9, 10, 12, 13, 40])
+async def test_window_is_exact_whatever_the_turns(tmp_path: Path, step_hours: int) -> None:
+    """A repeat within 48 hours is one, a later one is not, through many turns and a restart in the middle."""
+    store = _open(tmp_path)
+    taken_at: dict[str, int] = {}
+    for hours in range(0, 200, step_hours):
+        taken_at.setdefault(f"e{hours}", -48)
+        expected = ["duplicate" if hours - taken < 48 else "stored" for taken in taken_at.values()]
+        assert await _admissions(store, list(taken_at), hours) == expected
+        taken_at = {name: hours if hours - taken >= 48 else taken for name, taken in taken_at.items()}
+        if hours in range(100, 100 + step_hours):
+            await store.close()
+            store = _open(tmp_path)
+    await store.close()
+
+
+async def test_turn_begun_in_an_undone_transaction_is_begun_again(tmp_path: Path) -> None:
+    """What is taken afterwards is still known after a restart, when memory follows what the file says."""
+    store = _open(tmp_path)
+    assert await _admissions(store, ["e0"], 0) == ["stored"]
+
+    def fault(_: Transaction) -> None:
+        raise ZeroDivisionError
+
+    appended, failed = await together(store, _admissions(store, ["e13"], 13), store._writer.write(fault))
+    assert (appended, type(failed)) == (["stored"], ZeroDivisionError)
+    await store.close()
+    store = _open(tmp_path)
+    assert await _admissions(store, ["e0", "e13"], 14) == ["duplicate"] * 2
+    await store.close()
+
+
+async def test_clock_set_far_ahead_and_back_costs_no_recent_memory(tmp_path: Path) -> None:
+    """What was taken in the last 36 hours is still known."""
+    store = _open(tmp_path)
+    for hours in (0, 12, 24, 36):
+        assert await _admissions(store, [f"e{hours}"], hours) == ["stored"]
+    assert await _admissions(store, ["ahead"], 30 * 24) == ["stored"]
+    assert await _admissions(store, ["e12", "e24", "e36"], 37) == ["duplicate"] * 3
+    await store.close()
+
+
+async def test_old_keys_are_not_kept(tmp_path: Path) -> None:
+    """After many days as many keys are held as there are turns kept."""
+    store = _open(tmp_path)
+    for turn in range(20):
+        await _admissions(store, [f"e{turn}"], turn * 12)
+    await store.close()
+    connection = open_reader(tmp_path / "events.db")
+    kept = [connection.execute(f"SELECT count(*) FROM seen_{slot}").fetchall() for slot in range(SEEN_SLOTS)]  # noqa: S608
+    assert kept == [[(1,)]] * SEEN_SLOTS
+    connection.close()
+
+
+def test_key_tells_parts_apart() -> None:
+    """Moving characters between connection, name and id makes another key."""
+    keys = {event_key(event(i, c, name=n)) for c, n, i in (("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"))}
+    assert len(keys) == 3
+    assert {len(key) for key in keys} == {16}

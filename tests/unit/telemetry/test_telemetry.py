@@ -1,0 +1,141 @@
+"""Metrics and log lines: what they say, how often, and what they never hold."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
+from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.ports import QueueCounts, TotalsRow
+from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
+
+
+class Log:
+    """A log that a test reads."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+        self.telemetry = Telemetry(open_log("debug", "json", self.stream))
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Log()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_refusals_are_told_once_a_second(log: Log) -> None:
+    """A thousand refusals of a kind are one line, another kind is another, and the metrics count all."""
+    for _ in range(1000):
+        log.telemetry.answered("/v2/events", 403, "bad_credentials", 0.001)
+    log.telemetry.answered("/v2/events", 503, "store_full", 0.001)
+    assert [(line["reason"], line["requests"]) for line in log.lines] == [("bad_credentials", 1), ("store_full", 1)]
+    assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
+
+
+@pytest.mark.parametrize("trouble", ["full", "disk", "locked", "damaged"])
+def test_a_trouble_of_the_store_is_told_with_what_to_do(log: Log, trouble: str) -> None:
+    """And that it is over."""
+    log.telemetry.troubled([trouble])
+    log.telemetry.troubled([])
+    told, over = log.lines
+    assert (told["level"], told["trouble"]) == ("error", trouble)
+    assert told["remedy"]
+    assert over["event"] == "the store takes events again"
+
+
+def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line after a silence says how many refusals it stands for."""
+    seconds = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    for _ in range(3):
+        log.telemetry.answered("/v2/events", 400, "unreadable", 0.001)
+    seconds += 2
+    log.telemetry.answered("/v2/events", 400, "unreadable", 0.001)
+    assert [line["requests"] for line in log.lines] == [1, 3]
+
+
+def test_accepted_requests_are_not_logged(log: Log) -> None:
+    """The log does not grow with traffic."""
+    log.telemetry.answered("/v2/events", 202, "", 0.001)
+    log.telemetry.received("shop", 1, 10)
+    log.telemetry.stored(0.002)
+    log.telemetry.attempted(Attempt("cn_1", "accepted", Answer(200, 0), [], 0.1))
+    assert log.lines == []
+
+
+def test_a_fault_is_told_by_its_place(log: Log) -> None:
+    """A fault's line says what kind and where, without the text, which may quote a request."""
+    try:
+        json.loads("canary@example.com")
+    except ValueError as error:
+        log.telemetry.faulted(error)
+        log.telemetry.failed("cn_1", error)
+    for line in log.lines:
+        assert line["error"] == "JSONDecodeError" and "decoder.py:" in line["where"]
+    assert "canary" not in log.stream.getvalue() and b"tiktok_forwarder_faults_total 1.0" in log.telemetry.exposition()
+
+
+def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
+    """Notes and reasons may quote an event: lines say that there is one, not what it says."""
+    log.telemetry.noted("cn_1", "canary@example.com")
+    log.telemetry.changed(DeliveryStatus("cn_1", "paused", why="canary@example.com", code=40104, by="service"))
+    assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery changed"]
+    assert "canary" not in log.stream.getvalue()
+
+
+def test_libraries_are_heard_without_their_values(log: Log) -> None:
+    """A library's warning becomes a line of the same form, without arguments, tracebacks or further lines."""
+    library = logging.getLogger("some.library")
+    library.info("not told")
+    library.warning("request of %s failed\nTraceback: canary", "canary@example.com")
+    try:
+        raise ValueError("canary@example.com")
+    except ValueError:
+        library.exception("trouble")
+    told = [(line["level"], line["library"], line["text"], line["error"]) for line in log.lines]
+    assert told == [
+        ("warning", "some.library", "request of %s failed", None),
+        ("error", "some.library", "trouble", "ValueError"),
+    ]
+    assert "canary" not in log.stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_line_stays_one_line(form: str, log: Log) -> None:
+    """Line breaks in a value cannot make a second line."""
+    open_log("debug", form, log.stream).warning("something", reason='x\r\n{"level":"error"}')
+    assert len(log.stream.getvalue().splitlines()) == 1
+
+
+def test_the_books_are_exported_as_they_are(log: Log) -> None:
+    """Totals, queue and condition stand in the metrics under the connection's id; the oldest event's age in seconds."""
+    figures = log.telemetry.figures
+    figures.totals = [TotalsRow("cn_1", "dropped", "missing_ip", 3), TotalsRow("cn_1", "accepted", "", 5)]
+    figures.counts = {"cn_1": QueueCounts(2, 1, 4, 1_000, 512)}
+    figures.statuses = {"cn_1": DeliveryStatus("cn_1", "throttled")}
+    figures.now_ms = 3_500
+    exposition = log.telemetry.exposition().decode()
+    for line in (
+        'tiktok_forwarder_events_total{connection="cn_1",outcome="dropped",reason="missing_ip"} 3.0',
+        'tiktok_forwarder_queue_events{connection="cn_1"} 2.0',
+        'tiktok_forwarder_queue_bytes{connection="cn_1"} 512.0',
+        'tiktok_forwarder_dead_letters{connection="cn_1"} 4.0',
+        'tiktok_forwarder_oldest_event_age_seconds{connection="cn_1"} 2.5',
+        'tiktok_forwarder_connection_condition{condition="throttled",connection="cn_1"} 1.0',
+        'tiktok_forwarder_connection_condition{condition="healthy",connection="cn_1"} 0.0',
+    ):
+        assert line in exposition
