@@ -20,8 +20,8 @@ from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
-from tiktok_forwarder.ports import Arrivals
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 9

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.ports import Arrivals, GroupLimits, NewEvent
+from tiktok_forwarder.store.events import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 3

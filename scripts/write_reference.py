@@ -19,8 +19,8 @@ from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
-from tiktok_forwarder.ports import QueueCounts, TotalsRow
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, SETTINGS, Setting
+from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS
 

@@ -31,6 +31,7 @@ from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, DeliveryStatus
 from tiktok_forwarder.delivery.pausing import Pausing
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor, SubjectHash
 from tiktok_forwarder.intake.ingest import Ingest
@@ -43,9 +44,9 @@ from tiktok_forwarder.operations.loop_watch import LoopWatch
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.store_watch import StoreWatch
-from tiktok_forwarder.ports import DocumentStore, SecretBox
 from tiktok_forwarder.secrets.key_ring import KeyRing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
+from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
 from tiktok_forwarder.store.sqlite.store import SqliteStore

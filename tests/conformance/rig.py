@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from tiktok_forwarder.domain.outcome import WireForm
-from tiktok_forwarder.ports import Arrivals, DeadLetterFilter, GroupLimits, Lease, NewEvent, QueueCounts
+from tiktok_forwarder.store.events import (
+    Arrivals,
+    DeadLetterFilter,
+    GroupLimits,
+    Lease,
+    NewEvent,
+    QueueCounts,
+)
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import StoreState

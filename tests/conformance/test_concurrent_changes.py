@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.ports import DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits
 
 ALL = DeadLetterFilter()
 HALF = GroupLimits(events_2_0=500)

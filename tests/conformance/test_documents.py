@@ -4,7 +4,7 @@ import pytest
 
 from tests.conformance.rig import T0, Rig
 from tiktok_forwarder.domain.errors import RevisionConflict
-from tiktok_forwarder.ports import Document
+from tiktok_forwarder.store.documents import Document
 
 
 async def _put(rig: Rig, document_id: str, body: bytes, expected: int | None = None, now_ms: int = T0) -> Document:

@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.ports import DeadLetterCount, DeadLetterFilter, GroupLimits, Whereabouts
+from tiktok_forwarder.store.events import DeadLetterCount, DeadLetterFilter, GroupLimits, Whereabouts
 
 ALL = DeadLetterFilter()
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))

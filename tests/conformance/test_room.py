@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.rig import T0, Rig, event
 from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.ports import DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits, NewEvent
 
 SHARE = 500
 # With the 400 bytes that are reckoned for the rest of its row, an event takes up 2,000.

@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry, Settlement
-from tiktok_forwarder.ports import DeadLetterFilter, GroupLimits, Lease
+from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits, Lease
 
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))
 IDS = ("0", "1", "2", "3")

@@ -26,7 +26,7 @@ from tiktok_forwarder.delivery.interfaces import (
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.ports import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
+from tiktok_forwarder.store.events import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 
 # Retries after 20, 40, 80 ms, so that tests need not wait.

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.raw_server import Reply, drip, flood, http, raw, raw_server, reset, silence
 from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.delivery.interfaces import HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.ports import HttpAnswer, NoAnswer, OutboundRequest
 
 OK_BODY = b'{"code":0,"message":"OK","request_id":"r","data":{}}'
 REQUEST = OutboundRequest("/open_api/v1.3/event/track/", "secret-token", b'{"data":[]}')

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, break_store, delivery_rig, ids
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
-from tiktok_forwarder.ports import GroupLimits
+from tiktok_forwarder.store.events import GroupLimits
 
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 

@@ -20,7 +20,7 @@ from tests.integration.delivery_rig import (
     watch_calls,
 )
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.ports import GroupLimits
+from tiktok_forwarder.store.events import GroupLimits
 
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 

@@ -17,7 +17,7 @@ from tests.integration.delivery_rig import (
     refuse_token,
 )
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.ports import NoAnswer, OutboundRequest
+from tiktok_forwarder.delivery.interfaces import NoAnswer, OutboundRequest
 
 HOUR_SECONDS = 3600.0
 

@@ -19,7 +19,7 @@ from tests.integration.delivery_rig import (
     watch_calls,
 )
 from tiktok_forwarder.domain.outcome import WireForm
-from tiktok_forwarder.ports import Lease
+from tiktok_forwarder.store.events import Lease
 
 HOUR_SECONDS = 3600.0
 PROBE_SECONDS = 300.0

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids, refuse, take_all
-from tiktok_forwarder.ports import GroupLimits, Lease
+from tiktok_forwarder.store.events import GroupLimits, Lease
 
 SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
 

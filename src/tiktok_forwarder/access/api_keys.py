@@ -8,8 +8,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.ports import Clock, Document, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentStore
 
 Scope = Literal["read", "operate", "admin"]
 """read looks; operate also pauses, resumes, checks, replays and discards; admin changes everything."""

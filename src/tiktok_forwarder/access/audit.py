@@ -7,7 +7,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.ports import Clock, DocumentStore
+from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.store.documents import DocumentStore
 
 AuditedAction = Literal[
     "erase",

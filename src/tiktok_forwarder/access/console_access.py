@@ -10,8 +10,8 @@ from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.access.passwords import password_problems
 from tiktok_forwarder.access.sessions import Session, Sessions
 from tiktok_forwarder.access.users import Role, User, Users
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.ports import Clock
 
 # Bounds memory and audit alike.
 _MOST_REFUSED: Final = 1000

@@ -4,9 +4,7 @@ import asyncio
 import secrets
 import unicodedata
 from itertools import product
-from typing import Final
-
-from tiktok_forwarder.ports import PasswordHasher
+from typing import Final, Protocol
 
 SHORTEST: Final = 8
 LONGEST: Final = 128
@@ -45,6 +43,20 @@ def password_problems(password: str, user_name: str) -> list[str]:
     if user_name and user_name.strip().lower() in (plain, plain.rstrip("0123456789!")):
         return ["password: must not be the name of its user"]
     return []
+
+
+class PasswordHasher(Protocol):
+    """Slow by intention, so to be called in a thread. The parameters stand in each hash: they can be raised later."""
+
+    def hash(self, password: bytes) -> str: ...
+
+    def verify(self, password: bytes, known: str) -> bool:
+        """Whether the password is the one of this hash."""
+        ...
+
+    def is_current(self, known: str) -> bool:
+        """Whether a hash was made with today's parameters."""
+        ...
 
 
 class PasswordHashes:

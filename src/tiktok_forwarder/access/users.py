@@ -7,9 +7,10 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct, structs
 
-from tiktok_forwarder.access.passwords import PasswordHashes, password_problems
+from tiktok_forwarder.access.passwords import PasswordHasher, PasswordHashes, password_problems
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.ports import Clock, Document, DocumentStore, PasswordHasher
+from tiktok_forwarder.store.documents import Document, DocumentStore
 
 Role = Literal["admin", "viewer"]
 """viewer looks at everything; admin also changes everything."""

@@ -7,8 +7,8 @@ from typing import Final
 from tiktok_forwarder.activity.gathering import MINUTE_MS, Gathering
 from tiktok_forwarder.activity.records import ActivityStore, KeptRecord, MinuteFigures, RecordFilter
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
-from tiktok_forwarder.ports import Clock
 
 _WRITE_EVERY_SECONDS: Final = 1.0
 _WRITE_AT_RECORDS: Final = 500

@@ -16,9 +16,10 @@ from tiktok_forwarder.activity.record_making import (
 from tiktok_forwarder.activity.records import ActivityWrite, Figures, LevelChange, Record
 from tiktok_forwarder.activity.sampling import Sampling, keeps
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled, SettledAs
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
-from tiktok_forwarder.ports import Clock, NewEvent
+from tiktok_forwarder.store.events import NewEvent
 
 _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
     "delivered": "delivered",

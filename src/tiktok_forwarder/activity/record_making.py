@@ -9,7 +9,7 @@ from tiktok_forwarder.intake.accept import DroppedEvent
 from tiktok_forwarder.mapping.redaction import redacted
 from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.ports import Admission, LeasedEvent, NewEvent
+from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent
 
 _LONGEST_TEXT: Final = 200
 _FULL: Final = "The connection's waiting events fill its share of the store."

@@ -12,7 +12,7 @@ from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody,
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
-from tiktok_forwarder.ports import Books, QueueCounts, TotalsRow
+from tiktok_forwarder.store.events import Books, QueueCounts, TotalsRow
 
 
 async def _status(call: Call) -> StatusView:

@@ -9,7 +9,7 @@ from tiktok_forwarder.api.settings_schema import needed
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explain import Explanation
-from tiktok_forwarder.ports import DeadLetter, DeadLetterCount, QueueCounts
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, QueueCounts
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]

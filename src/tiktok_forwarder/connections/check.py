@@ -6,10 +6,11 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.delivery.interfaces import EventSender, HttpAnswer, NoAnswer, OutboundRequest
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import Accepted, Misconfigured, Throttled, TryLater
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.ports import Clock, EventSender, HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.payload import Context, Event10, Event20, Page, User, encode
 from tiktok_forwarder.tiktok.request import build_group

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct, structs
 
 from tiktok_forwarder.delivery.interfaces import DeliveryTarget
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
+from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.ports import Clock, Document, DocumentKind, DocumentStore, SecretBox
+from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
 
 ConnectionChanged = Callable[[str], Awaitable[None]]
 

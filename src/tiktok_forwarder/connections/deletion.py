@@ -3,7 +3,8 @@
 from typing import Final
 
 from tiktok_forwarder.connections.connections import Connections
-from tiktok_forwarder.ports import Clock, EventStore
+from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.store.events import EventStore
 
 _REASON: Final = "connection_deleted"
 

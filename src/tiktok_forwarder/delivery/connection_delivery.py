@@ -21,7 +21,7 @@ from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
-from tiktok_forwarder.ports import GroupLimits, Lease
+from tiktok_forwarder.store.events import GroupLimits, Lease
 
 # A store that says an event is due and then leases none is not asked again at once.
 _EMPTY_LEASE_WAIT_SECONDS: Final = 0.05

@@ -11,11 +11,14 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryParts,
     DeliveryPolicy,
     DeliveryStatus,
+    EventSender,
 )
 from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, read_state
 from tiktok_forwarder.delivery.rate_limit import TokenRates
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore
+from tiktok_forwarder.store.documents import DocumentStore
+from tiktok_forwarder.store.events import EventStore
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
 

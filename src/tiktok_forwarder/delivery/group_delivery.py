@@ -20,7 +20,7 @@ from tiktok_forwarder.domain.outcome import (
     TryLater,
     Verdict,
 )
-from tiktok_forwarder.ports import DeadLetterFilter, LeasedEvent
+from tiktok_forwarder.store.events import DeadLetterFilter, LeasedEvent
 
 
 class RefusalRun:

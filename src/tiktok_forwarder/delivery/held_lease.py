@@ -21,7 +21,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.domain.retry import AttemptHistory, after_failure, would_count_twice
-from tiktok_forwarder.ports import Lease, LeasedEvent
+from tiktok_forwarder.store.events import Lease, LeasedEvent
 
 _OUTCOMES: Final[Mapping[type[Settlement], SettledAs]] = {
     Delivered: "delivered",

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from tiktok_forwarder import __version__
+from tiktok_forwarder.delivery.interfaces import HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.ports import HttpAnswer, NoAnswer, OutboundRequest
 
 TIKTOK_BASE_URL: Final = "https://business-api.tiktok.com"
 MAX_ANSWER_BYTES: Final = 1024 * 1024

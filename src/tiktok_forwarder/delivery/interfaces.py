@@ -7,6 +7,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import (
     Accepted,
     Answer,
@@ -19,7 +20,8 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.ports import Clock, DocumentStore, EventSender, EventStore, GroupLimits, LeasedEvent
+from tiktok_forwarder.store.documents import DocumentStore
+from tiktok_forwarder.store.events import EventStore, GroupLimits, LeasedEvent
 
 VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
 SettledAs = Literal["delivered", "retry", "dead_letter"]
@@ -32,6 +34,43 @@ VERDICT_KINDS: Final[Mapping[type[Verdict], VerdictKind]] = {
     Misconfigured: "misconfigured",
 }
 DeliveryCondition = Literal["healthy", "throttled", "paused", "disabled"]
+
+
+class OutboundRequest(Struct, frozen=True):
+    """One POST to TikTok. `path` is below the root, such as `/open_api/v1.3/event/track/`."""
+
+    path: str
+    access_token: str
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"OutboundRequest({self.path}, {len(self.body)} bytes)"
+
+
+class HttpAnswer(Struct, frozen=True):
+    """What came back: at most 1 MiB of the body, and `Retry-After` as it stood."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+class NoAnswer(Struct, frozen=True):
+    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` once the request left."""
+
+    kind: Literal["connect", "tls", "timeout", "reset", "oversized"]
+    detail: str
+    may_have_arrived: bool
+
+
+class EventSender(Protocol):
+    """Sends a request once: it retries nothing and follows no redirect, since the queue is the only retry layer."""
+
+    async def send(self, request: OutboundRequest) -> HttpAnswer | NoAnswer:
+        """Never raises for what the network or TikTok does; ends within the sender's deadline."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class DeliveryTarget(Struct, frozen=True):

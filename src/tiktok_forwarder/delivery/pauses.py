@@ -5,8 +5,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.ports import Clock, Document, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentStore
 
 PauseCause = Literal["by_hand", "misconfigured", "refusals"]
 

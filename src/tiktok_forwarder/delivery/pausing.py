@@ -3,8 +3,9 @@
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.interfaces import ConnectionSource, DeliveryStatus
 from tiktok_forwarder.delivery.pauses import PauseBook, read_state
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.ports import Clock, DocumentStore
+from tiktok_forwarder.store.documents import DocumentStore
 
 
 class Pausing:

@@ -9,7 +9,7 @@ import hashlib
 import weakref
 from typing import Final
 
-from tiktok_forwarder.ports import Clock
+from tiktok_forwarder.domain.clock import Clock
 
 MIN_PER_SECOND: Final = 1.0
 BURST_SECONDS: Final = 0.1

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryParts, DeliveryTarget
+from tiktok_forwarder.delivery.interfaces import (
+    VERDICT_KINDS,
+    Attempt,
+    DeliveryParts,
+    DeliveryTarget,
+    HttpAnswer,
+    NoAnswer,
+    OutboundRequest,
+)
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import (
@@ -15,7 +23,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
     WireForm,
 )
-from tiktok_forwarder.ports import HttpAnswer, LeasedEvent, NoAnswer, OutboundRequest
+from tiktok_forwarder.store.events import LeasedEvent
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.request import build_group
 

@@ -4,7 +4,8 @@ import asyncio
 from typing import Final
 
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
-from tiktok_forwarder.ports import Clock, EventStore, GroupLimits, Lease
+from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.store.events import EventStore, GroupLimits, Lease
 
 # A lease cut off by its bytes holds a little less than allowed; more events are then waiting.
 _FULL_SHARE: Final = 0.9

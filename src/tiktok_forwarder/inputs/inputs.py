@@ -12,8 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
-from tiktok_forwarder.ports import Clock, Document, DocumentStore, SecretBox
+from tiktok_forwarder.domain.secret_box import SecretBox
+from tiktok_forwarder.store.documents import Document, DocumentStore
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")

@@ -8,12 +8,13 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import Dropped, Mapped
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.ports import Admission, Arrivals, Clock, EventStore, NewEvent
+from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
 
 SUBJECT_BYTES: Final = 8
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.operations.replays import ReplayProgress, Replays
-from tiktok_forwarder.ports import Clock, DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
 
 # Beyond it TikTok no longer recognises an event id that it has seen.
 _REPEATABLE_MS: Final = 48 * 3_600_000

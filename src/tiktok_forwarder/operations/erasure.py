@@ -9,11 +9,12 @@ from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.intake.accept import SubjectHash
 from tiktok_forwarder.mapping.identity import IdentityKind, digest_of_identity, digests_of_identity
 from tiktok_forwarder.mparticle.values import text_of
-from tiktok_forwarder.ports import Clock, EventStore
+from tiktok_forwarder.store.events import EventStore
 
 
 class Person(Struct, frozen=True):

@@ -8,8 +8,9 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.connections.connections import ConnectionRecord, Connections
 from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import InputRecord, Inputs
-from tiktok_forwarder.ports import Document, DocumentKind, DocumentStore, SecretBox
+from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
 
 _KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "secret")
 

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final, Protocol
 
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.operations.watch import Watch
-from tiktok_forwarder.ports import Clock
 
 _EVERY_SECONDS: Final = 0.25
 

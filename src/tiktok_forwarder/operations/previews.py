@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.activity.development_events import DevelopmentEvents, KeptEvent
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.advice import Advice, advice_on
@@ -20,7 +21,6 @@ from tiktok_forwarder.mapping.explain import Explanation, explain
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.mparticle.values import flag_text
-from tiktok_forwarder.ports import Clock
 
 _BOUNDS: Final = Bounds(max_body_bytes=1024 * 1024, max_events=200)
 _NAMELESS: Final = {"name": "Draft", "pixel_id": "DRAFT"}

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.ports import EventStore
+from tiktok_forwarder.store.events import EventStore
 
 # Eight bytes each.
 _MOST_EVENTS: Final = 1_000_000

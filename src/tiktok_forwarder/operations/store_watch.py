@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from tiktok_forwarder.operations.watch import Watch
-from tiktok_forwarder.ports import EventStore
+from tiktok_forwarder.store.events import EventStore
 
 _EVERY_SECONDS: Final = 1.0
 

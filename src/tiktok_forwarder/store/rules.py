@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.errors import RevisionConflict
-from tiktok_forwarder.ports import DocumentKind
+from tiktok_forwarder.store.documents import DocumentKind
 
 # TikTok ignores an event id that it has seen within 48 hours; so does a store.
 DUPLICATE_WINDOW_MS: Final = 48 * 3600 * 1000

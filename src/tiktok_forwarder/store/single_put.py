@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from tiktok_forwarder.ports import Document, DocumentKind
+from tiktok_forwarder.store.documents import Document, DocumentKind
 
 DocumentChange = tuple[DocumentKind, str, bytes, int | None]
 """Kind, id, body, and the revision that must stand there (0: none; None: whatever does)."""

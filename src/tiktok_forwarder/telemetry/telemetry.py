@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
-from tiktok_forwarder.ports import QueueCounts, TotalsRow
+from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4

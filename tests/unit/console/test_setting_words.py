@@ -6,10 +6,10 @@ import pytest
 from msgspec import to_builtins
 
 from tiktok_forwarder.console.setting_words import answer_words, is_set, label_of, value_words
+from tiktok_forwarder.delivery.interfaces import NoAnswer
 from tiktok_forwarder.delivery.request_sender import no_answer_verdict
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.fields import FIELDS
-from tiktok_forwarder.ports import NoAnswer
 from tiktok_forwarder.tiktok.codes import CODES
 
 

@@ -9,8 +9,8 @@ from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.ports import GroupLimits
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.store.events import GroupLimits
 
 RETRY = RetryPolicy(
     first_delay_seconds=10.0,

@@ -4,7 +4,7 @@ import pytest
 
 from tiktok_forwarder.delivery.pauses import DeliveryState, Pause, read_state
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.ports import Document
+from tiktok_forwarder.store.documents import Document
 
 
 def pause(since_ms: int) -> Pause:

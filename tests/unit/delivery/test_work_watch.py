@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.unit.parts import SetClock
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.delivery.work_watch import WorkWatch
-from tiktok_forwarder.ports import Arrivals, GroupLimits, Lease, NewEvent
+from tiktok_forwarder.store.events import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.system_clock import SystemClock
 

@@ -9,7 +9,7 @@ from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.domain.errors import StoreFull, UnreadableBody
 from tiktok_forwarder.intake.accept import SubjectHash
-from tiktok_forwarder.ports import GroupLimits, LeasedEvent
+from tiktok_forwarder.store.events import GroupLimits, LeasedEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 
 

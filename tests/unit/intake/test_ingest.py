@@ -13,7 +13,7 @@ from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
 from tiktok_forwarder.intake.ingest import Ingest
-from tiktok_forwarder.ports import Admission, Arrivals
+from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.web.body import BodyLimits, Message
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.ports import Arrivals
+from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.sqlite.backup import back_up, check_backup, restore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 

@@ -13,7 +13,7 @@ import pytest
 from tests.conformance.rig import T0, event, together
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.ports import Arrivals, GroupLimits
+from tiktok_forwarder.store.events import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction

@@ -11,7 +11,7 @@ import structlog
 
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.ports import QueueCounts, TotalsRow
+from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
 
 

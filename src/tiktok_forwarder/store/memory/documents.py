@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from msgspec import structs
 
-from tiktok_forwarder.ports import Document, DocumentKind
+from tiktok_forwarder.store.documents import Document, DocumentKind
 from tiktok_forwarder.store.rules import revision_conflict
 from tiktok_forwarder.store.single_put import DocumentChange, SinglePut
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireForm
-from tiktok_forwarder.ports import DeadLetter, DeadLetterFilter, LeasedEvent, NewEvent
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterFilter, LeasedEvent, NewEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
 

@@ -15,7 +15,7 @@ from tiktok_forwarder.domain.outcome import (
     Settlement,
     Settlements,
 )
-from tiktok_forwarder.ports import (
+from tiktok_forwarder.store.events import (
     Admission,
     Arrivals,
     Books,

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, WireForm
-from tiktok_forwarder.ports import DeadLetter, DeadLetterCount, DeadLetterFilter, Whereabouts
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Whereabouts
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.lanes import Lane, Place
 from tiktok_forwarder.store.sqlite.rows import decoded_answer

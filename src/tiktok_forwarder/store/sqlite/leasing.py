@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from tiktok_forwarder.ports import GroupLimits, Lease, LeasedEvent
+from tiktok_forwarder.store.events import GroupLimits, Lease, LeasedEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 from tiktok_forwarder.store.sqlite.lanes import Lane, Place
 from tiktok_forwarder.store.sqlite.rows import unpacked_subjects

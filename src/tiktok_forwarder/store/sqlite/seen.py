@@ -7,7 +7,7 @@ from typing import Final
 
 import apsw
 
-from tiktok_forwarder.ports import NewEvent
+from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, rows, run, run_wide
 

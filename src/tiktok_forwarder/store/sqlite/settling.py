@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlements
-from tiktok_forwarder.ports import Lease
+from tiktok_forwarder.store.events import Lease
 from tiktok_forwarder.store.leases import HeldLease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.lanes import Lane, Place

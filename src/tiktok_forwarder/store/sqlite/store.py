@@ -12,7 +12,7 @@ import apsw
 from tiktok_forwarder.database.problem import tells_damage
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
-from tiktok_forwarder.ports import (
+from tiktok_forwarder.store.events import (
     Admission,
     Arrivals,
     Books,

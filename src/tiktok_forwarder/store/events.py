@@ -1,54 +1,15 @@
-"""The roles that adapters play for the service, one Protocol each, and the records that cross them.
+"""The interface of an event store, and the records that cross it.
 
-Every time is in milliseconds since 1970 (`_ms`) unless a name says seconds. Methods of stores raise
-`StoreUnavailable` when the store cannot be used, and nothing of the library beneath.
+Every time is in milliseconds since 1970 (`_ms`) unless a name says seconds. The methods raise `StoreUnavailable`
+when the store cannot be used, and nothing of the library beneath.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Answer, DeadLetterReason, Settlements, WireForm
-
-# --- clock and secrets -----------------------------------------------------------------------------------------------
-
-
-class Clock(Protocol):
-    """The only source of time; tests put a hand-moved one in its place."""
-
-    def now_ms(self) -> int:
-        """Wall-clock time. It may jump, so intervals inside the process use `monotonic_seconds`."""
-        ...
-
-    def monotonic_seconds(self) -> float: ...
-
-
-class SecretBox(Protocol):
-    """Encrypts what must not be readable on disk. A sealed text opens only under the `record_id` it was sealed for."""
-
-    def seal(self, secret: str, record_id: str) -> str: ...
-
-    def open(self, sealed: str, record_id: str) -> str:
-        """Raises `SecretUnreadable` for a wrong key, a changed text or another record's."""
-        ...
-
-
-class PasswordHasher(Protocol):
-    """Slow by intention, so to be called in a thread. The parameters stand in each hash: they can be raised later."""
-
-    def hash(self, password: bytes) -> str: ...
-
-    def verify(self, password: bytes, known: str) -> bool:
-        """Whether the password is the one of this hash."""
-        ...
-
-    def is_current(self, known: str) -> bool:
-        """Whether a hash was made with today's parameters."""
-        ...
-
-
-# --- events ----------------------------------------------------------------------------------------------------------
 
 
 class NewEvent(Struct, frozen=True, gc=False):
@@ -270,113 +231,6 @@ class EventStore(Protocol):
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:
         """Delete every event, waiting or dead, of these keyed hashes, beyond recovery; return how many."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-# --- documents -------------------------------------------------------------------------------------------------------
-
-DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key", "audit"]
-
-
-class Document(Struct, frozen=True):
-    """A piece of configuration or state. `revision` starts at 1 and grows by one with each change."""
-
-    kind: DocumentKind
-    id: str
-    revision: int
-    body: bytes
-    changed_at_ms: int
-    changed_by: str
-
-
-class DocumentStore(Protocol):
-    """Connections, inputs and their like, with the history of their changes. Bodies are opaque here."""
-
-    async def list_documents(self, kind: DocumentKind) -> Sequence[Document]:
-        """In order of creation."""
-        ...
-
-    async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None: ...
-
-    async def put_document(
-        self,
-        kind: DocumentKind,
-        document_id: str,
-        body: bytes,
-        *,
-        expected_revision: int | None,
-        changed_by: str,
-        now_ms: int,
-    ) -> Document:
-        """Create (`expected_revision` 0) or change a document; None overwrites whatever stands there.
-
-        Raises `RevisionConflict` when the stored revision is another.
-        """
-        ...
-
-    async def put_documents(
-        self,
-        changes: Sequence[tuple[DocumentKind, str, bytes, int | None]],
-        *,
-        changed_by: str,
-        now_ms: int,
-    ) -> Sequence[Document]:
-        """Several puts (kind, id, body, expected revision) as one transaction: all of them or none."""
-        ...
-
-    async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
-        """False if there was none. The history is kept; a document made again under the id goes on from it."""
-        ...
-
-    async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
-        """Put what `rewritten` makes of it in each body's place, in the history too, as one transaction.
-
-        This is no change of a document: revisions, times and names stay. What was there is beyond recovery.
-        """
-        ...
-
-    async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
-        """Every revision, oldest first; a removal is a revision with an empty body."""
-        ...
-
-
-# --- sending ---------------------------------------------------------------------------------------------------------
-
-
-class OutboundRequest(Struct, frozen=True):
-    """One POST to TikTok. `path` is below the root, such as `/open_api/v1.3/event/track/`."""
-
-    path: str
-    access_token: str
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"OutboundRequest({self.path}, {len(self.body)} bytes)"
-
-
-class HttpAnswer(Struct, frozen=True):
-    """What came back: at most 1 MiB of the body, and `Retry-After` as it stood."""
-
-    status: int
-    body: bytes
-    retry_after: str | None = None
-
-
-class NoAnswer(Struct, frozen=True):
-    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` once the request left."""
-
-    kind: Literal["connect", "tls", "timeout", "reset", "oversized"]
-    detail: str
-    may_have_arrived: bool
-
-
-class EventSender(Protocol):
-    """Sends a request once: it retries nothing and follows no redirect, since the queue is the only retry layer."""
-
-    async def send(self, request: OutboundRequest) -> HttpAnswer | NoAnswer:
-        """Never raises for what the network or TikTok does; ends within the sender's deadline."""
         ...
 
     async def close(self) -> None: ...
