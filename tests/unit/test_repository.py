@@ -1,9 +1,10 @@
-"""The repository keeps its own promises: locked libraries, documented rooms and words, tests that say what for."""
+"""The repository keeps its own promises: locked libraries, documented packages and words, tests that say what for."""
 
 import ast
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,7 @@ from tiktok_forwarder.store.events import Admission
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tiktok_forwarder"
+SANDBOX = ROOT / "src" / "tiktok_sandbox"
 REQUIREMENTS = ROOT / "requirements"
 VENDOR = PACKAGE / "console" / "static" / "vendor" / "vendor.toml"
 NPM = ROOT / "tests" / "browser"
@@ -43,6 +45,11 @@ def taken_from_npm() -> set[str]:
     """The packages in the vendor directory, and those that the browser tests use."""
     vendored = {each["name"] for each in tomllib.loads(VENDOR.read_text())["package"]}
     return vendored.union(json.loads((NPM / "package.json").read_text())["devDependencies"])
+
+
+def architecture_section(title: str) -> str:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    return page[page.index(f"\n## {title}\n") :].split("\n## ", 2)[1]
 
 
 def library(requirement: str) -> str:
@@ -123,13 +130,37 @@ def test_every_test_says_what_it_is_for() -> None:
     assert silent == []
 
 
-def test_the_architecture_page_names_the_rooms_there_are() -> None:
-    """The table of rooms has a row for every package, and for none that is gone."""
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    section = page[page.index("\n## Rooms\n") : page.index("\n## Seams\n")]
-    rows = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
-    rooms = [each.parent.name for each in PACKAGE.glob("*/__init__.py")]
-    assert sorted(rows) == sorted(rooms)
+def test_architecture_page_names_every_package() -> None:
+    """The table of packages has a row for every package, and for none that is gone."""
+    rows = re.findall(r"^\| `(\w+)/` \|", architecture_section("Packages"), re.MULTILINE)
+    assert sorted(rows) == sorted(package.parent.name for package in PACKAGE.glob("*/__init__.py"))
+
+
+def test_architecture_page_draws_the_import_contract() -> None:
+    """The layers on the page are those that `lint-imports` enforces, in the same order."""
+    drawn = re.findall(r"```layers\n(.*?)```", architecture_section("Packages"), re.DOTALL)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert [layer.split(" | ") for layer in drawn[0].splitlines()] == [layer.split(" | ") for layer in layers]
+
+
+def test_folders_and_files_stay_readable() -> None:
+    """A folder holds at most 28 Python files, a file at most 450 lines."""
+    files = [*PACKAGE.rglob("*.py"), *SANDBOX.rglob("*.py")]
+    by_folder = Counter(file.parent for file in files)
+    assert [str(folder) for folder, count in by_folder.items() if count > 28] == []
+    assert [str(file) for file in files if len(file.read_text().splitlines()) > 450] == []
+
+
+def test_nearly_all_functions_are_short() -> None:
+    """95 % of the functions have at most 30 lines."""
+    functions = [
+        node.end_lineno - node.lineno + 1
+        for file in (*PACKAGE.rglob("*.py"), *SANDBOX.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    ]
+    assert sum(lines <= 30 for lines in functions) >= 0.95 * len(functions)
 
 
 def test_files_named_in_the_architecture_page_are_there() -> None:
