@@ -93,8 +93,8 @@ async def test_without_a_connection_events_are_accepted_and_counted(parts: Parts
 async def test_an_empty_batch_writes_nothing(parts: Parts) -> None:
     """mParticle sends batches without events; they cost no write."""
     await parts.add_connection()
-    await parts.acceptor.accept(b'{"events":[]}', "web")
-    assert parts.told.counted["stored",] == 0
+    assert await parts.acceptor.accept(b'{"events":[]}', "web") is None
+    assert (parts.told.counted["stored",], parts.told.counted["brought", "web"]) == (0, 1)
 
 
 async def test_historical_events_are_read_and_never_forwarded(parts: Parts) -> None:
@@ -125,6 +125,48 @@ async def test_a_full_store_takes_nothing_of_a_request() -> None:
     with pytest.raises(StoreFull):
         await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"), 7)), "web")
     assert await parts.store.totals() == totals and parts.told.notified == notified
+    assert (len(parts.told.acceptances), parts.told.counted["brought", "web"], parts.told.counted["stored",]) == (
+        1,
+        1,
+        1,
+    )
+
+
+async def test_acceptance_lists_what_became_of_each_event(parts: Parts) -> None:
+    """Events, warnings, sources and admissions are parallel lists, and drops name their event and connection."""
+    connection_id = await parts.add_connection()
+    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    without_currency = purchase(source_message_id="m2", currency_code=None)
+    acceptance = await parts.acceptor.accept(body(batch_of(7, purchase()), batch_of(without_currency)), "web")
+    assert acceptance is not None and parts.told.acceptances[1:] == [acceptance]
+    assert [event.event_id for event in acceptance.events] == ["m1", "m2"]
+    sources = [source.data.source_message_id for source in acceptance.sources if source is not None and source.data]
+    assert (sources, acceptance.warnings) == (["m1", "m2"], [(), ("missing_currency",)])
+    assert list(acceptance.admissions) == ["duplicate", "stored"]
+    (drop,) = acceptance.drops
+    assert (drop.connection_id, drop.dropped.reason, drop.event) == (connection_id, "malformed_event", None)
+    assert acceptance.drop_counts == {(connection_id, "malformed_event"): 1}
+    assert acceptance.accepted_at_ms == parts.clock.now_ms()
+
+
+async def test_events_are_taken_for_one_connection_when_it_is_named(parts: Parts) -> None:
+    """Recorded batches are replayed for a new connection, and must not reach the others a second time."""
+    one = await parts.add_connection("One")
+    two = await parts.add_connection("Two")
+    acceptance = await parts.acceptor.accept(body(batch_of(purchase(), 7)), "web", two)
+    assert acceptance is not None and [event.connection_id for event in acceptance.events] == [two]
+    assert (len(await waiting(parts, one)), len(await waiting(parts, two))) == (0, 1)
+    assert {row.connection_id for row in await parts.store.totals()} == {two}
+    assert parts.told.notified == {two: 1}
+
+
+async def test_drops_are_stored_when_nothing_else_is(parts: Parts) -> None:
+    """A request of which every event is dropped is counted as durably as any other, and starts no delivery."""
+    connection_id = await parts.add_connection()
+    acceptance = await parts.acceptor.accept(body(batch_of(7)), "web")
+    assert acceptance is not None and (acceptance.events, len(acceptance.drops)) == ([], 1)
+    assert await parts.total(connection_id, "dropped") == {"malformed_event": 1}
+    assert parts.told.notified == {}
 
 
 async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> None:

@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Rig:
-    """The routes over one store, with one input that feeds one connection; keeps what the observer is told."""
+    """The routes over one store, with one input that feeds one connection; keeps what is reported to the observer."""
 
     parts: Parts
     answered_with: list[tuple[str, int, str]] = field(default_factory=list)
@@ -150,7 +150,7 @@ async def test_events_are_stored_before_the_answer(path: str) -> None:
 
 @pytest.mark.parametrize("path", ROUTES)
 async def test_sender_that_leaves_is_not_answered(path: str) -> None:
-    """Nobody reads an answer to half a request, and nothing of it is stored."""
+    """No one reads an answer to half a request, and nothing of it is stored."""
     rig = await rig_of()
     assert await rig.post(path, leaves=True) is None
     assert (rig.gone, rig.answered_with) == ([path.replace("/shop", "/")], [])

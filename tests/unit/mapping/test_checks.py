@@ -153,7 +153,7 @@ def test_unsupported_event_names_its_type_or_action(event_type: str, action: str
     ],
 )
 def test_unsupported_event_shows_60_characters_of_its_name(name: str, shown: str) -> None:
-    """Senders choose the name, so it may be endless or hold an address."""
+    """Senders choose the name, so it may be very long or contain an email address."""
     (outcome,) = outcomes_of(batch_of(purchase(product_action={"action": name})))
     assert isinstance(outcome, Dropped)
     assert outcome.detail == f"The product action {shown} has no TikTok event, and no custom mapping matches it."

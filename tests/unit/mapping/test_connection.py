@@ -213,7 +213,7 @@ def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
         ),
     ],
 )
-def test_misspelt_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, known: str) -> None:
+def test_misspelled_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, known: str) -> None:
     """A condition or a requirement that its author wrote must not be lost to a typing error."""
     problems = _problems(custom_mappings=[_mapping(), _mapping(**members)])
     assert problems == (f"custom_mappings[1].{place}: is no known key; known are {known}",)

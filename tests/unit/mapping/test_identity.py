@@ -166,7 +166,7 @@ def test_1_0_names_them_otherwise() -> None:
     ],
 )
 def test_identity_to_erase_is_hashed_as_its_kind_alone(kind: IdentityKind, text: str, digests: list[str]) -> None:
-    """An erasure must not reach a person whose external id reads as another's email address."""
+    """An erasure must not reach a person whose external ID reads like another's email."""
     assert digests_of_identity(text, kind, connection_of({"default_phone_region": "US"})) == digests
 
 

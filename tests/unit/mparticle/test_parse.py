@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_lone_surrogate_reads_as_replacement_character() -> None:
     """JavaScript cuts emoji in half; what is left of one becomes U+FFFD, a whole one stays."""
     assert _one(rb'{"mpid": "a\ud83d", "ip": "\ud83d\ude00"}').mpid == "a\ufffd"
     assert _one(rb'{"mpid": "a\ud83d", "ip": "\ud83d\ude00"}').ip == "😀"
+    deep = _one(rb'{"user_attributes": {"a\ud83d": {"\ude00b": [["c\ud83d"], {"d": "\ud83d"}]}}}')
+    assert deep.user_attributes == {"a\ufffd": {"\ufffdb": [["c\ufffd"], {"d": "\ufffd"}]}}
+
+
+def test_endless_integer_reads_as_infinite() -> None:
+    """Neither sign nor length of a number may cost the batch, and no double holds so large a one."""
+    batch = _one(b'{"mpid": ' + b"9" * 5000 + b', "ip": -' + b"9" * 5000 + b"}")
+    assert (batch.mpid, batch.ip) == (math.inf, -math.inf)
 
 
 def test_only_the_unreadable_event_is_lost() -> None:
@@ -162,7 +171,7 @@ def test_body_is_saved_when_it_nests_600_deep(opener: bytes, closer: bytes, odd:
 
 def test_body_is_refused_when_it_nests_deeper_than_python_reads() -> None:
     """A sender that is answered 400 stops, and one that meets a fault sends the same body again."""
-    with pytest.raises(UnreadableBody, match="nests too deep") as refusal:
+    with pytest.raises(UnreadableBody, match=r"^the body nests too deep to be read$") as refusal:
         careful.loads(b"[" * 100_000 + b"NaN" + b"]" * 100_000)
     assert not refusal.value.too_large
 
@@ -192,7 +201,7 @@ def test_bounds_themselves_are_allowed() -> None:
 
 
 def test_body_may_have_1_mib_and_10_000_events_when_nothing_else_is_set() -> None:
-    """Senders are told these limits, and one byte or event more is refused."""
+    """Both limits are documented for senders, and one byte or event more is refused."""
     assert _one(b'{"mpid":1}'.ljust(1_048_576)).mpid == 1
     with pytest.raises(UnreadableBody, match="1048577 bytes, more than the 1048576 allowed"):
         parse_body(b'{"mpid":1}'.ljust(1_048_577), Bounds())

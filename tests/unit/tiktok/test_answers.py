@@ -319,7 +319,7 @@ def test_partial_success_is_delivered_when_it_names_no_failures(data: object) ->
     ],
 )
 def test_note_is_one_short_line_whatever_the_failures_are(failure: object) -> None:
-    """Failures of any shape are told within 500 characters of printable text."""
+    """Failures of any shape are reported within 500 characters of printable text."""
     verdict = verdict_of(answer_body(20001, data={"failed_events": [failure] * 100}))
     assert isinstance(verdict, Accepted)
     assert len(verdict.note) == 500

@@ -36,7 +36,7 @@ def arriving(chunks: Iterable[bytes], *, ends: bool = True) -> Receive:
 
 
 def whole(body: bytes) -> Receive:
-    """A sender whose body comes in one message, which is the last."""
+    """A sender whose body arrives in one message, which is the last."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -89,7 +89,7 @@ async def test_the_bound_itself_is_allowed() -> None:
     "chunks", [[b"x" * 400, b"x" * 600], [b"x" * 999, b"x"], [b"", b"x" * 1000], [b"x" * 1000, b""]]
 )
 async def test_bound_holds_however_a_body_is_cut_in_pieces(chunks: list[bytes]) -> None:
-    """The sum of the pieces counts: 1000 bytes are read, and one more byte in any piece is too many."""
+    """The sum of the pieces counts: 1,000 bytes are read, and one more byte in any piece is too many."""
     assert await read(chunks) == b"x" * 1000
     for number in range(len(chunks)):
         longer = [chunk + b"x" * (number == index) for index, chunk in enumerate(chunks)]
