@@ -221,6 +221,21 @@ async def test_event_refused_beside_a_success_is_not_taken_back_with_a_later_run
     assert rig.witness.taken_back == 2
 
 
+async def test_run_of_refusals_ends_when_a_person_resumes_the_connection() -> None:
+    """What was refused before the pause says nothing about the settings after it, and stays refused."""
+    async with delivery_rig(replace(QUICK, refusals_before_pause=3)) as rig:
+        rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
+        for event_id in ids(2, "before"):
+            await deliver(rig, [event_id])
+        await rig.deliverer.pause("c", "another pixel", "ann")
+        await rig.deliverer.resume("c", "ann")
+        for event_id in ids(2, "after"):
+            await deliver(rig, [event_id])
+        assert rig.deliverer.status("c").condition == "healthy"
+        assert len(await rig.dead_letters()) == 4
+    assert rig.witness.taken_back == 0
+
+
 @pytest.mark.parametrize("size", [1, 19])
 async def test_fewer_refusals_than_twenty_are_dead_letters(size: int) -> None:
     """So few may each have a fault of their own: they are given up on, and the connection goes on."""
