@@ -89,6 +89,17 @@ def test_failures_that_are_over_make_room_first() -> None:
     assert failures.failed("guesser", 61.0) == 29
 
 
+def test_source_that_fails_again_is_the_newest() -> None:
+    """A guesser who comes back is not the first to be forgotten when memory is full, however early they began."""
+    failures = FailedAuthentications()
+    failures.failed("guesser", 0.0)
+    for number in range(9999):
+        failures.failed(str(number), 50.0)
+    assert [failures.failed("guesser", 60.0) for _ in range(20)] == [0] * 20
+    failures.failed("one more", 61.0)
+    assert failures.failed("guesser", 61.0) == 59
+
+
 @pytest.mark.parametrize(
     ("client", "source"),
     [
