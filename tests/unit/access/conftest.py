@@ -1,4 +1,4 @@
-"""Fixtures of the service's unit tests."""
+"""Fixtures of the unit tests of access."""
 
 import pytest
 from tests.unit.access.access_rig import GOOD, Console
