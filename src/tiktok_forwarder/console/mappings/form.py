@@ -54,26 +54,6 @@ def _source(form: Form, place: str) -> DraftSource:
     return DraftSource(kind, value, form.has(f"{place}.required"))
 
 
-def fields_of(drafts: Sequence[DraftMapping]) -> list[tuple[str, str]]:
-    """The fields of a form that shows these drafts, as a browser sends them."""
-    return [field for draft in drafts for field in [("card", draft.key), *_fields(draft)]]
-
-
-def _fields(draft: DraftMapping) -> list[tuple[str, str]]:
-    if draft.kept:
-        return [(f"{draft.key}.kept", draft.kept)]
-    names = ("event_type", "event_name", "custom_event_type")
-    fields = [(f"{draft.key}.{name}", getattr(draft, name)) for name in names]
-    for number, condition in enumerate(draft.conditions):
-        place = f"{draft.key}.if{number}"
-        fields += [(f"{place}.attribute", condition.attribute), (f"{place}.values", condition.values)]
-    for name, source in draft.properties.items():
-        place = f"{draft.key}.{name}"
-        fields += [(f"{place}.kind", source.kind), (f"{place}.value", source.value)]
-        fields += [(f"{place}.required", "yes")] if source.required else []
-    return fields
-
-
 # --- what a button asks for ---
 
 

@@ -1,5 +1,6 @@
 """Custom mappings in a form: nothing is lost on the way in and out, and nothing impossible can be made."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.console.mappings.documents import Document, documents, stored
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.mappings.draft import DraftMapping, DraftSource, document_of, draft_of, fitting
-from tiktok_forwarder.console.mappings.form import changed, fields_of, new_draft, place_after, read_drafts
+from tiktok_forwarder.console.mappings.form import changed, new_draft, place_after, read_drafts
 from tiktok_forwarder.mparticle.values import number_of, text_of
 from tiktok_forwarder.tiktok.events import INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
@@ -24,6 +25,26 @@ SIGNUP: Document = {
 }
 
 
+def browser_fields(drafts: Sequence[DraftMapping]) -> list[tuple[str, str]]:
+    """The fields of a form that shows these drafts, as a browser sends them."""
+    return [field for draft in drafts for field in [("card", draft.key), *card_fields(draft)]]
+
+
+def card_fields(draft: DraftMapping) -> list[tuple[str, str]]:
+    if draft.kept:
+        return [(f"{draft.key}.kept", draft.kept)]
+    names = ("event_type", "event_name", "custom_event_type")
+    fields = [(f"{draft.key}.{name}", getattr(draft, name)) for name in names]
+    for number, condition in enumerate(draft.conditions):
+        place = f"{draft.key}.if{number}"
+        fields += [(f"{place}.attribute", condition.attribute), (f"{place}.values", condition.values)]
+    for name, source in draft.properties.items():
+        place = f"{draft.key}.{name}"
+        fields += [(f"{place}.kind", source.kind), (f"{place}.value", source.value)]
+        fields += [(f"{place}.required", "yes")] if source.required else []
+    return fields
+
+
 def sent(fields: list[tuple[str, str]]) -> Form:
     """What a browser makes of a form's fields: line breaks of text areas become CR and LF."""
     normal = [(name, value.replace("\n", "\r\n")) for name, value in fields]
@@ -33,7 +54,7 @@ def sent(fields: list[tuple[str, str]]) -> Form:
 def edited(document: Document) -> Document:
     """The mapping after it was opened and saved without a change."""
     event = document["event"]
-    fields = fields_of([fitting(draft_of(document, "m1"), event)])
+    fields = browser_fields([fitting(draft_of(document, "m1"), event)])
     [draft] = read_drafts(sent(fields), event)
     return dict(document_of(draft, event))
 
