@@ -147,13 +147,7 @@ class Books(Struct, frozen=True):
 
 
 class EventStore(Protocol):
-    """The durable queue. Backoff, rate limits and pauses are the deliverer's business, not the store's.
-
-    `remembers_duplicates`: the store itself ignores what it already held within 48 hours.
-    """
-
-    @property
-    def remembers_duplicates(self) -> bool: ...
+    """The durable queue. Backoff, rate limits and pauses are the deliverer's business, not the store's."""
 
     async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
         """Store the events and their counts as one durable write; return each event's admission, in order.

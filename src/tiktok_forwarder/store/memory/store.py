@@ -4,7 +4,6 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
 
 from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.domain.outcome import (
@@ -37,8 +36,6 @@ from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
 
 class MemoryStore(MemoryDocuments):
     """An `EventStore` and a `DocumentStore` for as long as the process lives. Waiting and dead count as events held."""
-
-    remembers_duplicates: Final = True
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -54,8 +54,6 @@ Result = TypeVar("Result")
 class SqliteStore(SqliteDocuments):
     """An `EventStore` and a `DocumentStore`. One process owns the file; see `DirectoryLock`."""
 
-    remembers_duplicates: Final = True
-
     def __init__(self, path: Path, state: StoreState) -> None:
         super().__init__(SqliteWriter(state))
         self._path = path
