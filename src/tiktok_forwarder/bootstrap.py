@@ -59,8 +59,6 @@ from tiktok_forwarder.web.server import Servers
 
 _SUBJECT_KEY: Final = "subject_key"
 _BY_SERVICE: Final = "service"
-# A lease must outlive the sender's deadline, else it would make duplicates by itself.
-_LEASE_MARGIN_SECONDS: Final = 30.0
 
 
 class Application:
@@ -229,7 +227,7 @@ def _policy(settings: Settings) -> DeliveryPolicy:
         retry=retry,
         max_wait_seconds=settings.max_wait_seconds,
         max_requests_in_flight=settings.max_requests_in_flight,
-        lease_seconds=settings.send_timeout_seconds + _LEASE_MARGIN_SECONDS,
+        send_timeout_seconds=settings.send_timeout_seconds,
         requests_per_second=settings.requests_per_second,
         probe_seconds=settings.probe_seconds,
     )

@@ -5,11 +5,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.mparticle.parse import Bounds
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 # Read where it is needed and shown nowhere: it is no setting that could be printed.
@@ -19,123 +23,118 @@ DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 # A host name or address and at most a port.
 _HTTPS_ADDRESS: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
+# The defaults of these settings are those of the parts that they are for.
+_DELIVERY: Final = DeliveryPolicy()
+_RETRY: Final = RetryPolicy()
+_BOUNDS: Final = Bounds()
+
 SettingKind = Literal["text", "path", "integer", "number", "choice", "https_address"]
 
 
 class Setting(Struct, frozen=True):
-    """One setting. Numbers are bounded, both ends included; `choices` are for kind choice."""
+    """How a setting is read and explained. Numbers are bounded, both ends included; `choices` are for text.
 
-    name: str
-    kind: SettingKind
+    Name and kind are those of the member of `Settings` that it annotates, unless it names a kind of its own.
+    """
+
     default: str | int | float
     help: str
     minimum: float = 0
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
-
-
-SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting(
-        "host", "text", "127.0.0.1", "Address to listen on. Put a proxy with TLS in front of any other than loopback."
-    ),
-    Setting("port", "integer", 8090, "Port to listen on; 0 takes any free one.", 0, 65535),
-    Setting(
-        "console_url",
-        "https_address",
-        "",
-        "Address of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: it answers this "
-        "machine only.",
-    ),
-    Setting("data_dir", "path", "data", "Directory of the database, the key file and the socket of the command line."),
-    Setting(
-        "store",
-        "choice",
-        "sqlite",
-        "Where events wait: sqlite, or memory (lost at exit).",
-        choices=("sqlite", "memory"),
-    ),
-    Setting("max_store_bytes", "integer", 0, "Largest size of the database; 0 derives it from the free space.", 0),
-    Setting("encryption_key_file", "path", "", "Key of stored secrets; empty is encryption.key in the data directory."),
-    Setting("tiktok_base_url", "text", "https://business-api.tiktok.com", "TikTok's root, before /open_api/."),
-    Setting("max_body_bytes", "integer", 1024 * 1024, "Largest request body, after decompression.", 1024),
-    Setting("max_nesting", "integer", 200, "Deepest nesting of a request body.", 8, 900),
-    Setting("max_events", "integer", 10_000, "Most events of one request.", 1),
-    Setting("body_timeout_seconds", "number", 10, "How long a sender may take for a request's body.", 0.1),
-    Setting(
-        "max_pending_bytes", "integer", 256 * 1024 * 1024, "Request bodies held at once; beyond it senders get 503.", 1
-    ),
-    Setting("max_wait_seconds", "number", 1, "How long events wait for company before a group is sent.", 0),
-    Setting(
-        "max_requests_in_flight", "integer", 4, "Requests of one connection on their way to TikTok at once.", 1, 64
-    ),
-    Setting("requests_per_second", "number", 500, "Most requests to TikTok per access token.", 0.1, 1000),
-    Setting("send_timeout_seconds", "number", 30, "How long TikTok may take to answer.", 1, 55),
-    Setting("retry_first_seconds", "number", 10, "Wait before the first retry; it doubles with each.", 0.001),
-    Setting("retry_max_seconds", "number", 300, "Longest wait between retries.", 0.001),
-    Setting("retry_window_hours", "number", 24, "How long an event is retried after its first attempt.", 0, 47),
-    Setting("probe_seconds", "number", 300, "How often a paused connection tries one event.", 0.1),
-    Setting(
-        "activity_max_bytes",
-        "integer",
-        256 * 1024 * 1024,
-        "Largest size of the file that holds what happened to recent events, for people to look at.",
-        4 * 1024 * 1024,
-    ),
-    Setting(
-        "activity_events_per_second",
-        "integer",
-        50,
-        "Events of a connection whose way is kept, per second; of more, a fair sample. Failures are all kept.",
-        1,
-        1000,
-    ),
-    Setting(
-        "development_events_kept",
-        "integer",
-        0,
-        "Events of mParticle's development environment whose raw input is kept, per connection and in memory only, for "
-        "the console.",
-        0,
-        100,
-    ),
-    Setting("stop_seconds", "number", 8, "How long running requests may take when the service stops.", 0, 60),
-    Setting("log_level", "choice", "info", "Least severe log line.", choices=("debug", "info", "warning", "error")),
-    Setting(
-        "log_format", "choice", "auto", "json, text, or auto: text on a terminal.", choices=("auto", "json", "text")
-    ),
-)
+    kind: SettingKind | None = None
+    name: str = ""
 
 
 class Settings(Struct, frozen=True):
-    """The values of `SETTINGS`."""
+    """The settings of the process, each declared once: name, type, default, help, bounds."""
 
-    host: str
-    port: int
-    console_url: str
-    data_dir: Path
-    store: str
-    max_store_bytes: int
-    encryption_key_file: Path
-    tiktok_base_url: str
-    max_body_bytes: int
-    max_nesting: int
-    max_events: int
-    body_timeout_seconds: float
-    max_pending_bytes: int
-    max_wait_seconds: float
-    max_requests_in_flight: int
-    requests_per_second: float
-    send_timeout_seconds: float
-    retry_first_seconds: float
-    retry_max_seconds: float
-    retry_window_hours: float
-    probe_seconds: float
-    activity_max_bytes: int
-    activity_events_per_second: int
-    development_events_kept: int
-    stop_seconds: float
-    log_level: str
-    log_format: str
+    host: Annotated[
+        str, Setting("127.0.0.1", "Address to listen on. Put a proxy with TLS in front of any other than loopback.")
+    ]
+    port: Annotated[int, Setting(8090, "Port to listen on; 0 takes any free one.", 0, 65535)]
+    console_url: Annotated[
+        str,
+        Setting(
+            "",
+            "Address of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: it "
+            "answers this machine only.",
+            kind="https_address",
+        ),
+    ]
+    data_dir: Annotated[
+        Path, Setting("data", "Directory of the database, the key file and the socket of the command line.")
+    ]
+    store: Annotated[
+        str, Setting("sqlite", "Where events wait: sqlite, or memory (lost at exit).", choices=("sqlite", "memory"))
+    ]
+    max_store_bytes: Annotated[int, Setting(0, "Largest size of the database; 0 derives it from the free space.")]
+    encryption_key_file: Annotated[
+        Path, Setting("", "Key of stored secrets; empty is encryption.key in the data directory.")
+    ]
+    tiktok_base_url: Annotated[str, Setting("https://business-api.tiktok.com", "TikTok's root, before /open_api/.")]
+    max_body_bytes: Annotated[int, Setting(_BOUNDS.max_body_bytes, "Largest request body, after decompression.", 1024)]
+    max_nesting: Annotated[int, Setting(_BOUNDS.max_nesting, "Deepest nesting of a request body.", 8, 900)]
+    max_events: Annotated[int, Setting(_BOUNDS.max_events, "Most events of one request.", 1)]
+    body_timeout_seconds: Annotated[float, Setting(10, "How long a sender may take for a request's body.", 0.1)]
+    max_pending_bytes: Annotated[
+        int, Setting(256 * 1024 * 1024, "Request bodies held at once; beyond it senders get 503.", 1)
+    ]
+    max_wait_seconds: Annotated[
+        float, Setting(_DELIVERY.max_wait_seconds, "How long events wait for company before a group is sent.")
+    ]
+    max_requests_in_flight: Annotated[
+        int,
+        Setting(_DELIVERY.max_requests_in_flight, "Requests of one connection on their way to TikTok at once.", 1, 64),
+    ]
+    requests_per_second: Annotated[
+        float, Setting(_DELIVERY.requests_per_second, "Most requests to TikTok per access token.", 0.1, 1000)
+    ]
+    send_timeout_seconds: Annotated[
+        float, Setting(_DELIVERY.send_timeout_seconds, "How long TikTok may take to answer.", 1, 55)
+    ]
+    retry_first_seconds: Annotated[
+        float, Setting(_RETRY.first_delay_seconds, "Wait before the first retry; it doubles with each.", 0.001)
+    ]
+    retry_max_seconds: Annotated[float, Setting(_RETRY.max_delay_seconds, "Longest wait between retries.", 0.001)]
+    retry_window_hours: Annotated[
+        float, Setting(_RETRY.window_seconds / 3600, "How long an event is retried after its first attempt.", 0, 47)
+    ]
+    probe_seconds: Annotated[
+        float, Setting(_DELIVERY.probe_seconds, "How often a paused connection tries one event.", 0.1)
+    ]
+    activity_max_bytes: Annotated[
+        int,
+        Setting(
+            256 * 1024 * 1024,
+            "Largest size of the file that holds what happened to recent events, for people to look at.",
+            4 * 1024 * 1024,
+        ),
+    ]
+    activity_events_per_second: Annotated[
+        int,
+        Setting(
+            50,
+            "Events of a connection whose way is kept, per second; of more, a fair sample. Failures are all kept.",
+            1,
+            1000,
+        ),
+    ]
+    development_events_kept: Annotated[
+        int,
+        Setting(
+            0,
+            "Events of mParticle's development environment whose raw input is kept, per connection and in memory "
+            "only, for the console.",
+            0,
+            100,
+        ),
+    ]
+    stop_seconds: Annotated[float, Setting(8, "How long running requests may take when the service stops.", 0, 60)]
+    log_level: Annotated[str, Setting("info", "Least severe log line.", choices=("debug", "info", "warning", "error"))]
+    log_format: Annotated[
+        str, Setting("auto", "json, text, or auto: text on a terminal.", choices=("auto", "json", "text"))
+    ]
 
     @property
     def database_file(self) -> Path:
@@ -149,6 +148,23 @@ class Settings(Struct, frozen=True):
     @property
     def admin_socket(self) -> Path:
         return self.data_dir / "admin.sock"
+
+
+def _declared() -> tuple[Setting, ...]:
+    kinds: dict[type, SettingKind] = {str: "text", Path: "path", int: "integer", float: "number"}
+    settings: list[Setting] = []
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        of_type, setting = get_args(hint)
+        kind = setting.kind or ("choice" if setting.choices else kinds[of_type])
+        default = setting.default
+        # 10 reads better than 10.0, wherever defaults are shown.
+        if isinstance(default, float) and default.is_integer():
+            default = int(default)
+        settings.append(replace(setting, name=name, kind=kind, default=default))
+    return tuple(settings)
+
+
+SETTINGS: Final = _declared()
 
 
 class SettingValue(Struct, frozen=True):

@@ -325,7 +325,7 @@ async def test_a_long_halving_keeps_its_lease() -> None:
             await asyncio.sleep(0.12)
         return answer(40002) if "e1" in received.event_ids else answer(0)
 
-    async with delivery_rig(replace(QUICK, lease_seconds=0.2)) as rig:
+    async with delivery_rig(replace(QUICK, send_timeout_seconds=0.1, lease_margin_seconds=0.1)) as rig:
         rig.tiktok.judge = judge
         await rig.accept(ids(16))
         await rig.until_empty()

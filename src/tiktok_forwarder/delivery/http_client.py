@@ -15,7 +15,6 @@ from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.interfaces import HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.domain.errors import ConfigurationError
 
-TIKTOK_BASE_URL: Final = "https://business-api.tiktok.com"
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 # gzip or zlib, told apart by the header that zlib reads itself
@@ -32,7 +31,7 @@ class TikTokHttpSender:
 
     def __init__(
         self,
-        base_url: str = TIKTOK_BASE_URL,
+        base_url: str,
         *,
         connect_seconds: float = 5.0,
         deadline_seconds: float = 30.0,
@@ -82,7 +81,7 @@ def _checked_root(base_url: str) -> str:
     """Access tokens and personal data leave the machine only over TLS."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigurationError([f"tiktok_base_url: {base_url!r} is no address such as {TIKTOK_BASE_URL}"])
+        raise ConfigurationError([f"tiktok_base_url: {base_url!r} is no address such as https://tiktok.example.com"])
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigurationError([f"tiktok_base_url: {base_url!r} must begin with https://, for it is another machine"])
     return base_url.rstrip("/")

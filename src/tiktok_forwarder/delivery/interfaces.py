@@ -98,18 +98,26 @@ class ConnectionSource(Protocol):
 
 
 class DeliveryPolicy(Struct, frozen=True):
-    """The deliverer's settings. A lease outlives the sender's deadline (30 s), else it would make duplicates."""
+    """The deliverer's settings.
+
+    A lease outlives the wait for TikTok's answer by `lease_margin_seconds`, else it would cause duplicates.
+    """
 
     retry: RetryPolicy = RetryPolicy()
     limits: GroupLimits = GroupLimits()
     max_wait_seconds: float = 1.0
     max_requests_in_flight: int = 4
-    lease_seconds: float = 60.0
+    send_timeout_seconds: float = 30.0
+    lease_margin_seconds: float = 30.0
     requests_per_second: float = 500.0
     probe_seconds: float = 300.0
     refusals_before_pause: int = 20
     recheck_seconds: float = 30.0
     trouble_wait_seconds: float = 1.0
+
+    @property
+    def lease_seconds(self) -> float:
+        return self.send_timeout_seconds + self.lease_margin_seconds
 
 
 class DeliveryStatus(Struct, frozen=True):
