@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tiktok_forwarder.access.api_keys import ApiKeys
-from tiktok_forwarder.access.argon2_hasher import Argon2Hasher
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess
+from tiktok_forwarder.access.passwords import Argon2Hasher
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
@@ -40,10 +40,9 @@ from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
-from tiktok_forwarder.operations.loop_watch import LoopWatch
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
-from tiktok_forwarder.operations.store_watch import StoreWatch
+from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.secrets.key_ring import KeyRing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore

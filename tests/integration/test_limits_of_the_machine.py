@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
-from tiktok_forwarder.operations.loop_watch import LoopWatch
+from tiktok_forwarder.operations.watches import LoopWatch
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_sandbox import Http
 

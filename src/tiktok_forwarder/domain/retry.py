@@ -1,17 +1,21 @@
 """When a failed event is tried again, and when it is given up: pure, with the random number passed in."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import DeadLettered, Retry, TryLater
 
-_HOUR_SECONDS = 3600.0
+_HOUR_SECONDS: Final = 3600
+# TikTok ignores an event ID that it has seen within this time; a store does the same.
+REPEATABLE_SECONDS: Final = 48 * _HOUR_SECONDS
 
 
 class RetryPolicy(Struct, frozen=True):
     """The schedule of retries.
 
-    The window of 24 hours lies inside the 48 hours in which TikTok ignores an event id that it has seen; `few_attempts`
-    is for requests that TikTok keeps failing on by itself (40700).
+    The window of 24 hours lies inside the 48 hours of `REPEATABLE_SECONDS`; `few_attempts` is for requests that TikTok
+    keeps failing on by itself.
     """
 
     first_delay_seconds: float = 10.0
@@ -20,7 +24,7 @@ class RetryPolicy(Struct, frozen=True):
     window_seconds: float = 24 * _HOUR_SECONDS
     min_attempts: int = 3
     few_attempts: int = 5
-    repeatable_seconds: float = 48 * _HOUR_SECONDS
+    repeatable_seconds: float = REPEATABLE_SECONDS
 
 
 class AttemptHistory(Struct, frozen=True):

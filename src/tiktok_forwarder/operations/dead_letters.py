@@ -2,18 +2,17 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import count
 from typing import Final
 
 from msgspec import Struct, structs
 
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.operations.replays import ReplayProgress, Replays
+from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
 
-# Beyond it TikTok no longer recognises an event id that it has seen.
-_REPEATABLE_MS: Final = 48 * 3_600_000
 _PAGE: Final = 1000
 
 
@@ -28,6 +27,61 @@ class Selection(Struct, frozen=True):
     by_reason: dict[str, int]
     beyond_48_hours: int
     homeless: int
+
+
+# Eight bytes each.
+_MOST_EVENTS: Final = 1_000_000
+
+
+class ReplayProgress(Struct, frozen=True):
+    """Of so many events, how many still wait and how many are dead letters again.
+
+    The rest is `delivered`, but for what was erased or discarded meanwhile.
+    """
+
+    replay_no: int
+    at_ms: int
+    events: int
+    delivered: int
+    waiting: int
+    dead_letters: int
+
+
+class _Replay(Struct, frozen=True):
+    at_ms: int
+    event_nos: Mapping[str, Sequence[int]]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.event_nos.values()))
+
+
+class Replays:
+    """The newest replays, by number; older ones are forgotten once they hold too many events together."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._replays: dict[int, _Replay] = {}
+
+    def add(self, event_nos: Mapping[str, Sequence[int]], now_ms: int) -> int:
+        """Remember these events by connection; the number to ask with is returned."""
+        number = next(self._numbers)
+        self._replays[number] = _Replay(now_ms, event_nos)
+        while len(self._replays) > 1 and sum(each.size for each in self._replays.values()) > _MOST_EVENTS:
+            del self._replays[min(self._replays)]
+        return number
+
+    async def progress(self, replay_no: int, store: EventStore) -> ReplayProgress:
+        """Raises `UnknownName`."""
+        replay = self._replays.get(replay_no)
+        if replay is None:
+            raise UnknownName(f"there is no replay {replay_no}: it is too long ago, or was before the service's start")
+        waiting = dead = 0
+        for connection_id, event_nos in replay.event_nos.items():
+            found = await store.whereabouts(connection_id, event_nos)
+            waiting, dead = waiting + found.waiting, dead + found.dead_letters
+        delivered = replay.size - waiting - dead
+        return ReplayProgress(replay_no, replay.at_ms, replay.size, delivered, waiting, dead)
 
 
 class Replayed(Struct, frozen=True):
@@ -120,7 +174,7 @@ class DeadLetters:
         return structs.replace(selection, count=discarded)
 
     async def _tally(self, which: DeadLetterFilter) -> _Tally:
-        tally = _Tally(self._clock.now_ms() - _REPEATABLE_MS, self._connection_ids())
+        tally = _Tally(self._clock.now_ms() - REPEATABLE_SECONDS * 1000, self._connection_ids())
         after = 0
         while letters := await self.page(which, limit=_PAGE, after=after):
             after = letters[-1].event_no

@@ -3,10 +3,10 @@
 from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.store.documents import DocumentKind
 
-# TikTok ignores an event id that it has seen within 48 hours; so does a store.
-DUPLICATE_WINDOW_MS: Final = 48 * 3600 * 1000
+DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
 # The due time of an event that comes back at once. Fresh ones have 0; both are due whatever the clock says.
 AT_ONCE_MS: Final = 1

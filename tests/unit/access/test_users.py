@@ -7,7 +7,7 @@ import pytest
 from tests.unit.access.access_rig import GOOD, OTHER
 from tests.unit.parts import SetClock
 
-from tiktok_forwarder.access.argon2_hasher import Argon2Hasher
+from tiktok_forwarder.access.passwords import Argon2Hasher
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.memory.store import MemoryStore

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tiktok_forwarder.operations import store_watch
-from tiktok_forwarder.operations.store_watch import StoreWatch
+from tiktok_forwarder.operations import watches
+from tiktok_forwarder.operations.watches import StoreWatch
 from tiktok_forwarder.store.memory.store import MemoryStore
 
 
@@ -33,7 +33,7 @@ class Told:
 
 async def test_a_trouble_is_told_when_it_comes_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once each, however often it is looked at; a store that is well from the start is not worth a word."""
-    monkeypatch.setattr(store_watch, "_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(watches, "_STORE_SECONDS", 0.001)
     store, told = TroubledStore([], ["disk"], ["disk"], ["damaged"], [], [], []), Told()
     watch = StoreWatch(store, told)
     watch.start()
