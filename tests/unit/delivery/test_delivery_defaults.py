@@ -27,7 +27,8 @@ DELIVERY = DeliveryPolicy(
     limits=LIMITS,
     max_wait_seconds=1.0,
     max_requests_in_flight=4,
-    lease_seconds=60.0,
+    send_timeout_seconds=30.0,
+    lease_margin_seconds=30.0,
     requests_per_second=500.0,
     probe_seconds=300.0,
     refusals_before_pause=20,
@@ -64,6 +65,7 @@ def test_group_limits_are_those_of_tiktok() -> None:
 def test_delivery_policy_has_the_promised_limits() -> None:
     """Who changes a default changes what the documentation promises."""
     assert DeliveryPolicy() == DELIVERY
+    assert DeliveryPolicy().lease_seconds == 60.0
 
 
 async def test_service_delivers_with_the_promised_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,10 +91,11 @@ async def test_each_delivery_setting_reaches_the_deliverer(monkeypatch: pytest.M
         retry=RetryPolicy(first_delay_seconds=11.0, max_delay_seconds=222.0, window_seconds=43_200.0),
         max_wait_seconds=2.5,
         max_requests_in_flight=7,
-        lease_seconds=50.0,
+        send_timeout_seconds=20.0,
         requests_per_second=33.0,
         probe_seconds=77.0,
     )
+    assert policy.lease_seconds == 50.0
 
 
 async def test_longest_retry_wait_is_never_below_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
