@@ -112,7 +112,7 @@ async def test_full_lease_sends_what_is_left_without_a_wait() -> None:
 
 async def test_lease_is_renewed_after_a_third_of_its_time() -> None:
     """Two renewals may fail before the lease is lost, and none is made for a request that is answered soon."""
-    async with delivery_rig(replace(QUICK, lease_seconds=0.3, limits=SINGLES)) as rig:
+    async with delivery_rig(replace(QUICK, send_timeout_seconds=0.2, lease_margin_seconds=0.1, limits=SINGLES)) as rig:
         leases, renewals = watch_calls(rig, "lease"), watch_calls(rig, "renew")
         rig.tiktok.judge = hang
         await rig.accept(ids(1))
@@ -128,7 +128,7 @@ async def test_lease_whose_renewal_fails_is_renewed_later() -> None:
         await asyncio.sleep(0.35)
         return answer(0)
 
-    async with delivery_rig(replace(QUICK, lease_seconds=0.3)) as rig:
+    async with delivery_rig(replace(QUICK, send_timeout_seconds=0.2, lease_margin_seconds=0.1)) as rig:
         break_store(rig, "renew", [StoreUnavailable("disk full")])
         rig.tiktok.judge = slow
         await rig.accept(ids(3))
