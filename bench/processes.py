@@ -152,9 +152,9 @@ async def set_up(data_dir: Path, *, paused: bool) -> str:
     """Returns the connection's id."""
     settings = load_settings(None, {}, data_dir=data_dir)
     async with open_application(settings, {}) as application:
-        await application.inputs.add("bench", key=KEY, secret=SECRET, authorization=None, changed_by="bench")
+        await application.services.inputs.add("bench", key=KEY, secret=SECRET, authorization=None, changed_by="bench")
         given = {"name": "Bench", "pixel_id": PIXEL, "access_token": "example-token"}
-        connection = await application.connections.add(given, "bench")
+        connection = await application.services.connections.add(given, "bench")
         if paused:
-            await application.pausing.pause(connection.id, "Nothing is delivered here.", "bench")
+            await application.services.deliverer.pause(connection.id, "Nothing is delivered here.", "bench")
         return connection.id

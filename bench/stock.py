@@ -97,5 +97,5 @@ def stocked(events: int, *, paused: bool) -> Iterator[Path]:
 
 async def _resume(data_dir: Path) -> None:
     async with open_application(load_settings(None, {}, data_dir=data_dir), {}) as application:
-        for connection in application.connections.all():
-            await application.pausing.resume(connection.id, "bench")
+        for connection in application.services.connections.all():
+            await application.services.deliverer.resume(connection.id, "bench")

@@ -1,11 +1,16 @@
-"""The composition root: settings in, a wired application out. The only file that picks adapters."""
+"""The composition root: settings in, a wired application out. The only file that knows which implementation is in use.
+
+Read from the top: the data directory is locked and its store opened (`open_application`); on it, inputs and connections
+(`Configured`); beside them, what people can look at afterwards (`Watched`); then delivery and intake, which tell the
+observers what happens; and over all of it the services of API and console. `Application` starts and stops them.
+"""
 
 import base64
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tiktok_forwarder.access.api_keys import ApiKeys
@@ -24,11 +29,10 @@ from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
-from tiktok_forwarder.database.directory_lock import DirectoryLock
+from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, DeliveryStatus
-from tiktok_forwarder.delivery.pausing import Pausing
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, EventSender
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.domain.secret_box import SecretBox
@@ -47,7 +51,6 @@ from tiktok_forwarder.secrets.key_ring import KeyRing
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
-from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
@@ -59,161 +62,292 @@ from tiktok_forwarder.web.server import Servers
 _SUBJECT_KEY: Final = "subject_key"
 _BY_SERVICE: Final = "service"
 
+Store = SqliteStore | MemoryStore
 
-class Application:
-    """A wired service. `state` is what a command needs; `run` serves and delivers until told to stop."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: SqliteStore | MemoryStore,
-        key: KeyRing,
-        subject_key: bytes,
-        telemetry: Telemetry,
-    ) -> None:
-        self._settings = settings
-        self.store = store
-        self._clock = SystemClock()
-        self._telemetry = telemetry
-        self.inputs = Inputs(store, key, self._clock)
-        self.connections = Connections(store, key, self._clock, self.inputs)
-        subject_hash = SubjectHash(subject_key)
-        self.activity = Activity(
-            ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes),
-            self._clock,
-            subject_hash,
-            most_per_second=settings.activity_events_per_second,
-        )
-        self.seen_names = SeenNames()
-        self.development_events = DevelopmentEvents(self.connections, settings.development_events_kept)
-        self.previews = Previews(self.connections, self.development_events, self._clock)
-        observers = Observers(telemetry, self.activity, [self.seen_names.brought, self.development_events.brought])
-        self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
-        self.deliverer = Deliverer(
-            store,
-            store,
-            self._sender,
-            self._clock,
-            self.connections,
-            observer=observers,
-            policy=_policy(settings),
-        )
-        self.acceptor = Acceptor(
-            store,
-            self.connections,
-            self._clock,
-            subject_hash,
-            Bounds(settings.max_body_bytes, settings.max_nesting, settings.max_events),
-            observer=observers,
-            delivery=self.deliverer,
-        )
-        limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
-        self._ingest = Ingest(self.acceptor, self.inputs, limits, observer=telemetry)
-        self.api_keys = ApiKeys(store, self._clock)
-        self.pausing = Pausing(store, self._clock, self.connections)
-        self.deletion = ConnectionDeletion(self.connections, store, self._clock)
-        self.dead_letters = DeadLetters(store, self._clock, self.deliverer.notify, self.connections.connection_ids)
-        self.audit = Audit(store, self._clock)
-        self._users = Users(store, self._clock, Argon2Hasher())
-        self.console_access = ConsoleAccess(self._users, self.audit, self._clock)
-        self.key_rotation = KeyRotation(store, key, self.inputs, self.connections)
-        self.person_erasure = PersonErasure(
-            store,
-            self._clock,
-            self.connections,
-            self.activity,
-            self.development_events,
-            subject_hash,
-            self.audit,
-        )
-        self.connection_check = ConnectionCheck(self.connections, self._sender, self._clock)
-        self._loop_watch = LoopWatch(self._clock, telemetry)
-        self._store_watch = StoreWatch(store, telemetry)
-        self.api = build_api(self, local_caller)
-        self.live_views = LiveViews()
-        self._servers: Servers | None = None
-        self._is_delivering = False
+# --- what everything stands on ---------------------------------------------------------------------------------------
 
-    @property
-    def port(self) -> int:
-        return self._servers.port if self._servers is not None else self._settings.port
 
-    @property
-    def console_base(self) -> str:
-        """The console's address as a browser on this machine, or behind the declared proxy, has it."""
-        return self._settings.console_url or f"http://127.0.0.1:{self.port}"
+@dataclass(frozen=True)
+class Foundation:
+    """The store with its keys, and where time, metrics and log lines come from and go to."""
+
+    settings: Settings
+    store: Store
+    key_ring: KeyRing
+    subject_hash: SubjectHash
+    telemetry: Telemetry
+    clock: SystemClock
+
+
+@contextlib.asynccontextmanager
+async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator["Application"]:
+    """An application on its data directory, which no one else may use in the meantime; stopped at the end.
+
+    Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
+    """
+    prepare_directory(settings.data_dir)
+    with DirectoryLock(settings.data_dir):
+        store = _open_store(settings)
+        try:
+            application = Application(await _foundation(settings, environment, store))
+        except BaseException:
+            await store.close()
+            raise
+        try:
+            await application.load()
+            yield application
+        finally:
+            await application.stop()
+
+
+async def _foundation(settings: Settings, environment: Mapping[str, str], store: Store) -> Foundation:
+    key_ring = await _open_key(settings, environment, store)
+    subject_hash = SubjectHash(await _subject_key(store, key_ring))
+    telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
+    return Foundation(settings, store, key_ring, subject_hash, telemetry, SystemClock())
+
+
+# --- the service, part by part ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What people have set up: who may send, where it goes, and who may change it. Kept as documents."""
+
+    inputs: Inputs
+    connections: Connections
+    users: Users
+    api_keys: ApiKeys
+    audit: Audit
 
     async def load(self) -> None:
-        """Read inputs and connections. Raises `ConfigurationError` and `SecretUnreadable`."""
+        """Raises `ConfigurationError` and `SecretUnreadable`."""
         await self.inputs.load()
         await self.connections.load()
         await self.api_keys.load()
-        await self._users.load()
-        await self.deletion.sweep()
+        await self.users.load()
+
+
+def _configured(base: Foundation) -> Configured:
+    inputs = Inputs(base.store, base.key_ring, base.clock)
+    return Configured(
+        inputs,
+        Connections(base.store, base.key_ring, base.clock, inputs),
+        Users(base.store, base.clock, Argon2Hasher()),
+        ApiKeys(base.store, base.clock),
+        Audit(base.store, base.clock),
+    )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What people can look at afterwards. `observers` is told by intake and delivery what happens."""
+
+    activity: Activity
+    seen_names: SeenNames
+    development_events: DevelopmentEvents
+    observers: Observers
+
+
+def _watched(base: Foundation, configured: Configured) -> Watched:
+    settings = base.settings
+    activity = Activity(
+        ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes),
+        base.clock,
+        base.subject_hash,
+        most_per_second=settings.activity_events_per_second,
+    )
+    seen_names = SeenNames()
+    development_events = DevelopmentEvents(configured.connections, settings.development_events_kept)
+    onlookers = [seen_names.brought, development_events.brought]
+    return Watched(activity, seen_names, development_events, Observers(base.telemetry, activity, onlookers))
+
+
+def _deliverer(base: Foundation, configured: Configured, watched: Watched, sender: EventSender) -> Deliverer:
+    """From the store to TikTok. It asks the connections for its targets; `Application.start` tells it of changes."""
+    return Deliverer(
+        base.store,
+        base.store,
+        sender,
+        base.clock,
+        configured.connections,
+        observer=watched.observers,
+        policy=_policy(base.settings),
+    )
+
+
+def _acceptor(base: Foundation, configured: Configured, watched: Watched, deliverer: Deliverer) -> Acceptor:
+    """From a sender's bytes into the store. It tells the deliverer that there is something to deliver."""
+    settings = base.settings
+    return Acceptor(
+        base.store,
+        configured.connections,
+        base.clock,
+        base.subject_hash,
+        Bounds(settings.max_body_bytes, settings.max_nesting, settings.max_events),
+        observer=watched.observers,
+        delivery=deliverer,
+    )
+
+
+@dataclass(frozen=True)
+class Services:
+    """What API and console work on."""
+
+    store: Store
+    inputs: Inputs
+    connections: Connections
+    acceptor: Acceptor
+    deliverer: Deliverer
+    connection_check: ConnectionCheck
+    deletion: ConnectionDeletion
+    dead_letters: DeadLetters
+    activity: Activity
+    seen_names: SeenNames
+    development_events: DevelopmentEvents
+    previews: Previews
+    person_erasure: PersonErasure
+    key_rotation: KeyRotation
+    api_keys: ApiKeys
+    console_access: ConsoleAccess
+    audit: Audit
+    console_address: Callable[[], str]
+
+    @property
+    def console_base(self) -> str:
+        return self.console_address()
+
+
+def _services(
+    base: Foundation,
+    configured: Configured,
+    watched: Watched,
+    acceptor: Acceptor,
+    deliverer: Deliverer,
+    sender: EventSender,
+    console_address: Callable[[], str],
+) -> Services:
+    store, clock, connections, audit = base.store, base.clock, configured.connections, configured.audit
+    return Services(
+        store=store,
+        inputs=configured.inputs,
+        connections=connections,
+        acceptor=acceptor,
+        deliverer=deliverer,
+        connection_check=ConnectionCheck(connections, sender, clock),
+        deletion=ConnectionDeletion(connections, store, clock),
+        dead_letters=DeadLetters(store, clock, deliverer.notify, connections.connection_ids),
+        activity=watched.activity,
+        seen_names=watched.seen_names,
+        development_events=watched.development_events,
+        previews=Previews(connections, watched.development_events, clock),
+        person_erasure=PersonErasure(
+            store, clock, connections, watched.activity, watched.development_events, base.subject_hash, audit
+        ),
+        key_rotation=KeyRotation(store, base.key_ring, configured.inputs, connections),
+        api_keys=configured.api_keys,
+        console_access=ConsoleAccess(configured.users, audit, clock),
+        audit=audit,
+        console_address=console_address,
+    )
+
+
+class Application:
+    """A wired service: `api` is what a command needs; between `start` and `stop` it listens and delivers."""
+
+    def __init__(self, base: Foundation) -> None:
+        settings = base.settings
+        self.base = base
+        self._configured = configured = _configured(base)
+        self._watched = watched = _watched(base, configured)
+        self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
+        deliverer = _deliverer(base, configured, watched, self._sender)
+        acceptor = _acceptor(base, configured, watched, deliverer)
+        self.services = _services(
+            base, configured, watched, acceptor, deliverer, self._sender, lambda: self.console_base
+        )
+        body_limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
+        self._ingest = Ingest(acceptor, configured.inputs, body_limits, observer=base.telemetry)
+        self.api = build_api(self.services, local_caller)
+        self.live_views = LiveViews()
+        self._watches = (LoopWatch(base.clock, base.telemetry), StoreWatch(base.store, base.telemetry))
+        self._servers: Servers | None = None
+
+    @property
+    def port(self) -> int:
+        return self._servers.port if self._servers is not None else self.base.settings.port
+
+    @property
+    def console_base(self) -> str:
+        """The console's address as a browser on this machine, or behind the declared proxy, sees it."""
+        return self.base.settings.console_url or f"http://127.0.0.1:{self.port}"
+
+    async def load(self) -> None:
+        """Read what people have set up. Raises `ConfigurationError` and `SecretUnreadable`."""
+        await self._configured.load()
+        await self.services.deletion.sweep()
 
     async def start(self) -> None:
         """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
-        keyed_api = build_api(self, caller_with_key(self.api_keys))
-        console = build_console(
-            build_api(self, console_caller), self.console_access, self._settings.console_url, self.live_views
-        )
-        front = Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
+        settings, telemetry, deliverer = self.base.settings, self.base.telemetry, self.services.deliverer
         self._servers = Servers(
-            guarded(front, self._telemetry),
-            guarded(self.api, self._telemetry),
-            host=self._settings.host,
-            port=self._settings.port,
-            admin_socket=self._settings.admin_socket,
+            guarded(self._front(), telemetry),
+            guarded(self.api, telemetry),
+            host=settings.host,
+            port=settings.port,
+            admin_socket=settings.admin_socket,
         )
-        self.connections.on_change(self.deliverer.reload)
-        await self.deliverer.start()
-        self._is_delivering = True
-        self.pausing.deliverer = self.deliverer
-        self._loop_watch.start()
-        self._store_watch.start()
-        for connection in self.connections.all():
+        self.services.connections.on_change(deliverer.reload)
+        await deliverer.start()
+        for watch in self._watches:
+            watch.start()
+        for connection in self.services.connections.all():
             for warning in warnings_on(connection):
-                self._telemetry.stands(connection.id, warning)
+                telemetry.stands(connection.id, warning)
         await self._servers.start()
+
+    def _front(self) -> Front:
+        """Everything on the service's port: senders' routes, API, health, metrics, console."""
+        services = self.services
+        keyed_api = build_api(services, caller_with_key(services.api_keys))
+        console_api = build_api(services, console_caller)
+        console = build_console(console_api, services.console_access, self.base.settings.console_url, self.live_views)
+        return Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""
+        stop_seconds = self.base.settings.stop_seconds
         self._ingest.is_stopping = True
         self.live_views.stop()
-        deadline = time.monotonic() + self._settings.stop_seconds
+        deadline = time.monotonic() + stop_seconds
         if self._servers is not None:
-            await self._servers.stop(self._settings.stop_seconds / 2)
-        if self._is_delivering:
-            await self.deliverer.stop(max(0.5, deadline - time.monotonic()))
-        await self._loop_watch.stop()
-        await self._store_watch.stop()
+            await self._servers.stop(stop_seconds / 2)
+        if self.services.deliverer.is_running:
+            await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))
+        for watch in self._watches:
+            await watch.stop()
         await self._sender.close()
-        await self.activity.close()
-        await self.store.close()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether events are being taken and delivered, or the API alone was opened."""
-        return self._is_delivering
-
-    def statuses(self) -> Mapping[str, DeliveryStatus]:
-        """By connection id; empty while nothing is being delivered."""
-        return self.deliverer.statuses() if self._is_delivering else {}
+        await self._watched.activity.close()
+        await self.base.store.close()
 
     async def _not_ready(self) -> Sequence[str]:
         if self._ingest.is_stopping:
             return ["stopping"]
-        return await self.store.troubles()
+        return await self.base.store.troubles()
 
     async def _exposition(self) -> bytes:
-        figures = self._telemetry.figures
+        """All metrics; what the store holds is read now, all of one moment."""
+        figures = self.base.telemetry.figures
         with contextlib.suppress(StoreUnavailable):
-            books = await self.store.books()
+            books = await self.base.store.books()
             figures.totals, figures.counts = books.totals, books.counts
-        figures.statuses = self.statuses()
-        figures.testing = [each.id for each in self.connections.all() if each.test_event_code is not None]
-        figures.now_ms = self._clock.now_ms()
-        return self._telemetry.exposition()
+        figures.statuses = self.services.deliverer.statuses()
+        figures.testing = [
+            connection.id for connection in self.services.connections.all() if connection.test_event_code is not None
+        ]
+        figures.now_ms = self.base.clock.now_ms()
+        return self.base.telemetry.exposition()
 
 
 def _policy(settings: Settings) -> DeliveryPolicy:
@@ -232,65 +366,10 @@ def _policy(settings: Settings) -> DeliveryPolicy:
     )
 
 
-@contextlib.asynccontextmanager
-async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Application]:
-    """An application on its data directory, which nobody else may use meanwhile; stopped at the end.
-
-    Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
-    """
-    _prepare(settings)
-    with DirectoryLock(settings.data_dir):
-        store = _open_store(settings)
-        try:
-            key = await _open_key(settings, environment, store)
-            subject_key = await _subject_key(store, key)
-            telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
-            application = Application(settings, store, key, subject_key, telemetry)
-        except BaseException:
-            await store.close()
-            raise
-        try:
-            await application.load()
-            yield application
-        finally:
-            await application.stop()
+# --- store and keys --------------------------------------------------------------------------------------------------
 
 
-def back_up_to(settings: Settings, file: Path, *, overwrite: bool) -> Backup:
-    """A checked copy of the database, also while a service uses it; without the key. Raises `ConfigurationError`."""
-    if settings.store != "sqlite":
-        raise ConfigurationError([f"store: {settings.store} leaves nothing on disk to back up"])
-    if file.exists() and not overwrite:
-        raise ConfigurationError([f"{file}: is there already; choose another name, or --force"])
-    return back_up(settings.database_file, file)
-
-
-def restore_from(settings: Settings, file: Path, *, overwrite: bool) -> Backup:
-    """The backup in the place of the database, which nobody may use meanwhile. Raises `ConfigurationError`."""
-    check_backup(file)
-    _prepare(settings)
-    with DirectoryLock(settings.data_dir):
-        if settings.database_file.exists() and not overwrite:
-            raise ConfigurationError(
-                [f"{settings.data_dir}: holds a database already; --force replaces it, and what waits in it is lost"]
-            )
-        if settings.activity_file is not None:
-            # It is about other events, and hashed with the key of the database that goes: no erasure would find them.
-            remove_database(settings.activity_file)
-        return restore(file, settings.database_file)
-
-
-def _prepare(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = settings.data_dir / f".write-{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError([f"data_dir: {settings.data_dir} cannot be written: {error.strerror}"]) from None
-
-
-def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
+def _open_store(settings: Settings) -> Store:
     if settings.store == "memory":
         return MemoryStore()
     return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)

@@ -27,18 +27,16 @@ class ServedApi:
             connection_id = await service.add_connection("Shop")
             await service.add_connection("Shoes/50 %", test_event_code="TEST1")
             await service.add_connection(DISPOSABLE)
-            await service.application.inputs.add(
-                DISPOSABLE, key=None, secret=None, authorization=None, changed_by="test"
-            )
-            await service.application.api_keys.make(DISPOSABLE, "read", "test")
+            await service.services.inputs.add(DISPOSABLE, key=None, secret=None, authorization=None, changed_by="test")
+            await service.services.api_keys.make(DISPOSABLE, "read", "test")
             await service.post(body=fresh_batch("e1"))
 
             async def all_wait() -> bool:
                 return await service.waiting() == 3
 
             await until(all_wait)
-            await service.application.store.dead_letter_all(connection_id, "refused", 1)
-            self.key = (await service.application.api_keys.make("tests", "admin", "test")).key
+            await service.services.store.dead_letter_all(connection_id, "refused", 1)
+            self.key = (await service.services.api_keys.make("tests", "admin", "test")).key
             self.url = service.url
             self.ready.set()
             await asyncio.to_thread(self.end.wait)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from tests.unit.mapping.batches import batch_of, purchase
-from tiktok_forwarder.bootstrap import Application, open_application
+from tiktok_forwarder.bootstrap import Application, Services, open_application
 from tiktok_forwarder.settings import load_settings
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
@@ -67,6 +67,10 @@ class Service:
     client: aiohttp.ClientSession
 
     @property
+    def services(self) -> Services:
+        return self.application.services
+
+    @property
     def port(self) -> int:
         return self.application.port
 
@@ -93,7 +97,7 @@ class Service:
 
     async def add_connection(self, name: str = "Shop", **settings: Any) -> str:
         given = {"name": name, "pixel_id": f"PIXEL{name.upper()}", "access_token": TOKEN, **settings}
-        return (await self.application.connections.add(given, "test")).id
+        return (await self.services.connections.add(given, "test")).id
 
     async def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads((await asgi_call(self.application.api, "GET", "/api/status", b""))[1])
@@ -123,7 +127,9 @@ async def running_service(
         open_application(load_settings(None, {}, **values), {}) as application,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as client,
     ):
-        if application.inputs.named("shop") is None:
-            await application.inputs.add("shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION, changed_by="test")
+        if application.services.inputs.named("shop") is None:
+            await application.services.inputs.add(
+                "shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION, changed_by="test"
+            )
         await application.start()
         yield Service(application, client)

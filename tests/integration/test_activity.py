@@ -26,14 +26,14 @@ Books = dict[tuple[str, str, str], int]
 
 
 async def books_of_the_store(service: Service) -> Books:
-    rows = await service.application.store.totals()
+    rows = await service.services.store.totals()
     return {(row.connection_id, row.counter, row.reason): row.count for row in rows if row.count}
 
 
 async def figures_of(service: Service) -> Mapping[str, FigureSet]:
     """By connection id, over all time."""
     found: dict[str, list[dict[str, int]]] = {}
-    for each in await service.application.activity.figures(0, (time.time_ns() // 1_000_000) + 60_000):
+    for each in await service.services.activity.figures(0, (time.time_ns() // 1_000_000) + 60_000):
         found.setdefault(each.connection_id, []).append(each.figures)
     return {connection_id: figure_set(figures) for connection_id, figures in found.items()}
 
@@ -54,7 +54,7 @@ async def books_of_the_activity(service: Service) -> Books:
 
 
 async def way_of(service: Service, connection_id: str, event_id: str) -> list[Record]:
-    kept = await service.application.activity.way(connection_id, "PlaceAnOrder", event_id)
+    kept = await service.services.activity.way(connection_id, "PlaceAnOrder", event_id)
     return [each.record for each in kept]
 
 
@@ -179,10 +179,10 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
         batch = fresh_batch("m1", "bad")
         batch["events"].append(purchase(source_message_id="r1", product_action={"action": "refund"}))
         await service.post(body=batch)
-        key = (await service.application.api_keys.make("tests", "read", "test")).key
+        key = (await service.services.api_keys.make("tests", "read", "test")).key
 
         async def all_is_written() -> bool:
-            kept = await service.application.activity.recent(RecordFilter())
+            kept = await service.services.activity.recent(RecordFilter())
             return len(kept) >= 6
 
         await until(all_is_written)
@@ -283,7 +283,7 @@ async def test_a_crash_costs_about_a_second(tmp_path: Path) -> None:
     old_enough = sum(each < killed_at - 1.5 for each in answered)
     assert old_enough <= figures.accepted <= len(answered) and old_enough > 10
     async with running_service(data_dir) as service:
-        kept = await service.application.activity.recent(RecordFilter(limit=1000))
+        kept = await service.services.activity.recent(RecordFilter(limit=1000))
         assert kept and (await figures_of(service)).keys() == {kept[0].record.connection_id}
 
 

@@ -43,7 +43,7 @@ class Api:
         self.socket = aiohttp.ClientSession(connector=self._connector)
 
     async def key(self, scope: Scope) -> str:
-        return (await self.service.application.api_keys.make(f"key {scope}", scope, "test")).key
+        return (await self.service.services.api_keys.make(f"key {scope}", scope, "test")).key
 
     async def by_socket(self, method: str, path: str, body: object = None) -> Answer:
         async with self.socket.request(method, f"http://localhost{path}", json=body) as answer:
@@ -120,8 +120,8 @@ async def test_whoever_opens_the_socket_may_do_everything(api: Api) -> None:
 @pytest.mark.parametrize("client", [("203.0.113.9", 50000), ("2001:db8::1", 50000), ("testclient", 1), None])
 async def test_another_machine_is_refused_whatever_its_key(api: Api, client: tuple[str, int] | None) -> None:
     """Keys travel in the clear without TLS, so only a proxy on this machine may bring them."""
-    keys = api.service.application.api_keys
-    app = build_api(api.service.application, caller_with_key(keys))
+    keys = api.service.services.api_keys
+    app = build_api(api.service.services, caller_with_key(keys))
     authorization = (b"authorization", f"Bearer {await api.key('admin')}".encode())
 
     async def called_from(where: Any) -> tuple[int, bytes]:
@@ -215,7 +215,7 @@ async def test_head_is_answered_like_get_without_a_body(api: Api) -> None:
 
 async def test_a_store_that_cannot_be_used_is_told_as_such(api: Api) -> None:
     """503 with a code for programs: the same request may succeed later."""
-    await api.service.application.store.close()
+    await api.service.services.store.close()
     answer = await api.by_socket("GET", "/api/status")
     assert answer.status == 503 and answer.json["errors"][0]["code"] == "UNAVAILABLE"
 
@@ -308,7 +308,7 @@ async def test_dead_letters_are_summed_up_and_a_replay_is_followed(api: Api) -> 
     connection_id = await api.service.add_connection("Shop")
     await api.done("POST", "/api/connections/Shop/pause", {"reason": "moving"})
     await api.service.post(body=fresh_batch("e1", "e2"))
-    await api.service.application.store.dead_letter_all(connection_id, "refused", 17)
+    await api.service.services.store.dead_letter_all(connection_id, "refused", 17)
     (counted,) = await api.done("GET", "/api/dead-letters/summary")
     assert (counted["connection_id"], counted["connection"]) == (connection_id, "Shop")
     assert (counted["reason"], counted["count"], counted["oldest_ms"], counted["newest_ms"]) == ("refused", 2, 17, 17)

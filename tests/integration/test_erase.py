@@ -50,13 +50,13 @@ async def fill(service: Service, sandbox: Sandbox) -> None:
     """Hers and others' events in each state."""
     ids = {state: await service.add_connection(state, **SETTINGS) for state in STATES}
     for state in ("Waiting", "Dead"):
-        await service.application.pausing.pause(ids[state], "", "test")
+        await service.services.deliverer.pause(ids[state], "", "test")
     sandbox.script.for_pixel("PIXELLEASED", Code(code=50000, delay_seconds=3.0, times=None))
     sandbox.script.for_pixel("PIXELRETRIED", Code(code=50000, times=None))
     hers = [fresh_batch(f"hers{number}", ip=IP, **members) for number, members in enumerate(HERS)]
     others = [fresh_batch(f"e{n}", user_identities={"email": f"p{n}@example.com"}) for n in range(OTHERS)]
     assert (await service.post("/v2/bulkevents", [*hers, *others])).status == 202
-    await service.application.store.dead_letter_all(ids["Dead"], "refused", time.time_ns() // 1_000_000)
+    await service.services.store.dead_letter_all(ids["Dead"], "refused", time.time_ns() // 1_000_000)
 
     async def in_every_state() -> bool:
         queues = {each["name"]: each["queue"] for each in (await service.status())["connections"]}
@@ -100,7 +100,7 @@ async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd:
         queues = {each["name"]: each["queue"] for each in (await service.status())["connections"]}
         assert [queues[name]["waiting"] for name in ("Waiting", "Leased", "Retried")] == [OTHERS] * 3
         assert queues["Dead"]["dead_letters"] == OTHERS
-        assert await service.application.store.replay(DeadLetterFilter(), time.time_ns() // 1_000_000) == OTHERS
+        assert await service.services.store.replay(DeadLetterFilter(), time.time_ns() // 1_000_000) == OTHERS
         _, again = await api(service, "POST", "/api/erase", person)
         assert (again["events"], again["activity_records"]) == (0, 0)
         _, entries = await api(service, "GET", "/api/audit")
@@ -146,8 +146,8 @@ async def test_each_identity_finds_what_it_was_mapped_to(person: dict[str, str],
         hers = [fresh_batch(f"hers{number}", ip=IP, **members) for number, members in enumerate(HERS)]
         assert (await service.post("/v2/bulkevents", hers)).status == 202
         assert (await api(service, "POST", "/api/erase", person))[1]["events"] == 1
-        await service.application.store.dead_letter_all(connection_id, "refused", 1)
-        left = await service.application.store.dead_letters(DeadLetterFilter(), limit=10)
+        await service.services.store.dead_letter_all(connection_id, "refused", 1)
+        left = await service.services.store.dead_letters(DeadLetterFilter(), limit=10)
         assert {each.event_id for each in left} == {"hers0", "hers1", "hers2"} - {gone}
 
 

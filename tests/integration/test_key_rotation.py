@@ -22,7 +22,7 @@ def key_ids_in(data_dir: Path) -> set[bytes]:
 
 
 async def history(service: Service) -> Any:
-    return await service.application.connections.history("Shop")
+    return await service.services.connections.history("Shop")
 
 
 @pytest.mark.slow
@@ -33,13 +33,13 @@ async def test_keys_change_under_load_without_a_refused_request(tmp_path: Path) 
         running_service(tmp_path, sandbox.url, log_level="error") as service,
     ):
         await service.add_connection()
-        await service.application.connections.set(
+        await service.services.connections.set(
             "Shop", {"access_token": "another-token-0123"}, expected_revision=None, changed_by="ann"
         )
-        await service.application.connections.set(
+        await service.services.connections.set(
             "Shop", {"access_token": TOKEN}, expected_revision=None, changed_by="ann"
         )
-        rotated = await service.application.inputs.rotate("shop", secret=None, authorization=None, changed_by="ann")
+        rotated = await service.services.inputs.rotate("shop", secret=None, authorization=None, changed_by="ann")
         secrets = (BASIC, basic(rotated.key, rotated.secret))
         before, key_ids = await history(service), [key_ids_in(tmp_path)]
         statuses: list[int] = []
@@ -52,7 +52,7 @@ async def test_keys_change_under_load_without_a_refused_request(tmp_path: Path) 
 
         sending = [asyncio.create_task(keep_sending(sender)) for sender in range(4)]
         for _ in range(5):
-            await service.application.key_rotation.rotate()
+            await service.services.key_rotation.rotate()
             key_ids.append(key_ids_in(tmp_path))
             await asyncio.sleep(0.05)
         ended.set()
@@ -86,12 +86,12 @@ async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, part: type,
         raise Killed
 
     async with running_service(data_dir, log_level="error") as service:
-        if service.application.connections.find("Shop") is None:
+        if service.services.connections.find("Shop") is None:
             await service.add_connection()
         with monkeypatch.context() as patched:
             patched.setattr(part, name, killed_later if asyncio.iscoroutinefunction(step) else killed)
             with pytest.raises(Killed):
-                await service.application.key_rotation.rotate()
+                await service.services.key_rotation.rotate()
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ async def test_a_change_cut_short_is_done_or_not_begun(
     """Whatever came last, the next start opens every secret, and the key can be changed again."""
     await killed_in(tmp_path, monkeypatch, part, name, after=after)
     async with running_service(tmp_path, log_level="error") as service:
-        connection = service.application.connections.find("Shop")
+        connection = service.services.connections.find("Shop")
         assert connection is not None
-        assert service.application.connections.access_token(connection.id) == TOKEN
+        assert service.services.connections.access_token(connection.id) == TOKEN
         assert (await service.post(body=fresh_batch("m1"))).status == 202
         assert len(key_ids_in(tmp_path)) == 1
-        await service.application.key_rotation.rotate()
-        assert service.application.connections.access_token(connection.id) == TOKEN
+        await service.services.key_rotation.rotate()
+        assert service.services.connections.access_token(connection.id) == TOKEN
         assert not (tmp_path / "encryption.key.next").exists()
 
 
@@ -125,15 +125,15 @@ async def test_a_record_that_was_tampered_with_stops_the_change(tmp_path: Path) 
     """It is named, and nothing was changed: the other secrets open as before."""
     async with running_service(tmp_path, log_level="error") as service:
         first, second = await service.add_connection("First"), await service.add_connection("Second")
-        store = service.application.store
+        store = service.services.store
         documents = {each.id: each for each in await store.list_documents("connection")}
         mixed = documents[second].body
         await store.put_document("connection", first, mixed, expected_revision=None, changed_by="eve", now_ms=1)
         before = key_ids_in(tmp_path)
         with pytest.raises(SecretUnreadable, match=first):
-            await service.application.key_rotation.rotate()
+            await service.services.key_rotation.rotate()
         assert key_ids_in(tmp_path) == before
-        assert service.application.connections.access_token(second) == TOKEN
+        assert service.services.connections.access_token(second) == TOKEN
 
 
 def test_the_command_prints_the_new_key_id(run: Run, tmp_path: Path) -> None:

@@ -111,7 +111,9 @@ async def test_what_cannot_be_previewed_says_why(asked: Asked, body: Any, status
 async def test_names_are_seen_by_the_inputs_of_a_connection(asked: Asked) -> None:
     """Names only; of an input that does not feed the connection nothing."""
     application = asked.service.application
-    await application.inputs.add("other", key="key-of-another", secret=None, authorization=None, changed_by="test")
+    await application.services.inputs.add(
+        "other", key="key-of-another", secret=None, authorization=None, changed_by="test"
+    )
     await asked.service.add_connection("All")
     await asked.service.add_connection("Other", inputs=["other"])
     await asked.service.post(body=searched("secret shoes", user_attributes={"tier": "secret"}))

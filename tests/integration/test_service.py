@@ -96,7 +96,7 @@ async def test_a_webhook_feeds_the_connections_that_name_it(tmp_path: Path) -> N
     """Batches of two inputs go where each is meant to go."""
     webhook = {"Authorization": "Token of-the-other"}
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
-        await service.application.inputs.add(
+        await service.services.inputs.add(
             "other", key=None, secret=None, authorization="Token of-the-other", changed_by="test"
         )
         await service.add_connection("All")

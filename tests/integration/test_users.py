@@ -28,7 +28,7 @@ async def test_users_by_the_api(tmp_path: Path) -> None:
         status, first = await asked(service, "POST", "/api/console-link", {})
         assert (status, first["base"], first["user"]) == (200, "https://forwarder.example.com", None)
         token = first["path"].removeprefix("/welcome/")
-        await service.application.console_access.accept_link(token, "Ada", GOOD, "")
+        await service.services.console_access.accept_link(token, "Ada", GOOD, "")
         status, refused = await asked(service, "POST", "/api/console-link", {})
         assert (status, refused["errors"][0]["message"]) == (
             422,

@@ -25,8 +25,8 @@ async def test_each_action_has_one_entry(tmp_path: Path) -> None:
         started_ms = time.time_ns() // 1_000_000
         connection_id = await service.add_connection()
         await service.post(body=fresh_batch("e1", "e2", user_identities={"email": EMAIL}))
-        await service.application.store.dead_letter_all(connection_id, "refused", started_ms)
-        key = (await service.application.api_keys.make("ops", "admin", "test")).key
+        await service.services.store.dead_letter_all(connection_id, "refused", started_ms)
+        key = (await service.services.api_keys.make("ops", "admin", "test")).key
         await asked(service, key, "POST", "/api/dead-letters/replay", {"dry_run": True})
         await asked(service, key, "POST", "/api/dead-letters/replay", {"connection": "Shop", "event_nos": [1]})
         await asked(service, key, "POST", "/api/dead-letters/discard", {"reason": "refused"})

@@ -133,7 +133,7 @@ async def test_what_answers_without_credentials(service: Service) -> None:
 
 async def test_no_answer_of_the_api_may_be_kept_or_taken_for_a_page(service: Service) -> None:
     """Refusals included: `no-store`, `nosniff`, and JSON."""
-    key = (await service.application.api_keys.make("k", "admin", "test")).key
+    key = (await service.services.api_keys.make("k", "admin", "test")).key
     addresses = [(each.method, plain_path(each.path).replace("{", "").replace("}", "")) for each in ENDPOINTS]
     for method, path in [*addresses, ("GET", "/api/openapi.json"), ("GET", "/api/nothing"), ("PUT", "/api/status")]:
         for headers in ({}, {"Authorization": f"Bearer {key}"}):
@@ -145,7 +145,7 @@ async def test_no_answer_of_the_api_may_be_kept_or_taken_for_a_page(service: Ser
 
 async def test_every_way_in_compares_in_constant_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inputs' secrets, webhooks' values and API keys: digests of one length, whether or not the name is known."""
-    made = await service.application.api_keys.make("k", "read", "test")
+    made = await service.services.api_keys.make("k", "read", "test")
     compared: list[tuple[int, int]] = []
     real = hmac.compare_digest
 

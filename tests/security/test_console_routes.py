@@ -44,7 +44,7 @@ async def plain(service: Service, method: str, path: str, data: Any = None, **he
 
 async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
     """A session of a user who may only look."""
-    access = visitor.service.application.console_access
+    access = visitor.service.services.console_access
     await access.users.add("Vera", "viewer", "test")
     _, token = await access.link_for("Vera", "test")
     entry = await access.accept_link(token, "", VIEWER_PASSWORD, "")
@@ -55,7 +55,7 @@ async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
 async def documents(service: Service) -> list[Any]:
     """All configuration there is, with revisions."""
     kinds = ("connection", "input", "user", "api_key", "delivery_state")
-    return [await service.application.store.list_documents(kind) for kind in kinds]  # type: ignore[arg-type]  # closed set
+    return [await service.services.store.list_documents(kind) for kind in kinds]  # type: ignore[arg-type]  # closed set
 
 
 # --- who may ---
@@ -132,7 +132,7 @@ async def test_no_form_of_another_site_is_taken(visitor: Visitor, forged: dict[s
 async def test_no_form_without_its_sessions_token_is_taken(visitor: Visitor, token: str) -> None:
     """Also not with the token of somebody else's session."""
     if token == "of-another-session":
-        access = visitor.service.application.console_access
+        access = visitor.service.services.console_access
         token = access._sessions.open((access.users.find(NAME) or access.users.all()[0]).id)[1].csrf_token
     before = await documents(visitor.service)
     for page in (page for page in POSTS if page.right != "public"):
@@ -190,7 +190,7 @@ async def test_every_answer_has_its_headers(visitor: Visitor) -> None:
 async def test_behind_tls_the_browser_is_told_to_stay_there(tmp_path: Path) -> None:
     """For a year, with a cookie that no other host and no plain connection carries."""
     async with running_service(tmp_path, console_url=PROXY, log_level="error") as service:
-        access = service.application.console_access
+        access = service.services.console_access
         await access.users.add_with_password(NAME, "admin", PASSWORD, "test")
         form = {"name": NAME, "password": PASSWORD}
         answer = await plain(
@@ -226,7 +226,7 @@ async def test_a_session_is_new_at_login_and_ends_at_logout(visitor: Visitor) ->
     sent = {"Cookie": f"session-{service.port}={first}"}
     page = await plain(service, "GET", "/account", **sent)
     assert page.status == 200
-    kept = service.application._settings.data_dir
+    kept = service.application.base.settings.data_dir
     disk = b"".join(file.read_bytes() for file in sorted(kept.iterdir()) if file.is_file())  # a few files
     assert first.encode() not in disk and PASSWORD.encode() not in disk
     await visitor.post("/logout")
@@ -236,7 +236,7 @@ async def test_a_session_is_new_at_login_and_ends_at_logout(visitor: Visitor) ->
 
 async def test_an_open_page_keeps_no_session_alive(visitor: Visitor) -> None:
     """What it asks by itself, in parts or as a stream, is no use of the session; what a person opens is."""
-    access = visitor.service.application.console_access
+    access = visitor.service.services.console_access
     (session,) = access._sessions._by_digest.values()
     for headers in ({"HX-Request": "true"}, {"Accept": "text/event-stream"}):
         session.used_seconds = before = session.used_seconds - 100
@@ -292,7 +292,7 @@ async def test_guessing_is_slowed_and_told(visitor: Visitor) -> None:
 async def test_a_link_works_once(tmp_path: Path) -> None:
     """Used again, made up, or of a name that is taken: it opens nothing."""
     async with running_service(tmp_path, log_level="error") as service:
-        token = await service.application.console_access.first_link("test")
+        token = await service.services.console_access.first_link("test")
         form = {"name": NAME, "password": PASSWORD, "again": PASSWORD}
         differing = await plain(service, "POST", f"/welcome/{token}", {**form, "again": "x"}, Origin=service.url)
         assert differing.status == 422
@@ -301,7 +301,7 @@ async def test_a_link_works_once(tmp_path: Path) -> None:
             for each in (token, "made-up"):
                 again = await plain(service, method, f"/welcome/{each}", form, Origin=service.url)
                 assert (again.status, "Set-Cookie" in again.headers) == (401, False)
-        assert len(service.application.console_access.users.all()) == 1
+        assert len(service.services.console_access.users.all()) == 1
 
 
 # --- templates ---

@@ -23,9 +23,9 @@ async def test_no_file_and_no_backup_holds_a_secret(tmp_path: Path) -> None:
     async with running_service(data_dir, log_level="error") as service:
         await service.add_connection(access_token=replaced)
         changed = {"access_token": TOKEN}
-        await service.application.connections.set("Shop", changed, expected_revision=None, changed_by="test")
-        new = await service.application.inputs.rotate("shop", secret=None, authorization=None, changed_by="test")
-        key = await service.application.api_keys.make("k", "admin", "test")
+        await service.services.connections.set("Shop", changed, expected_revision=None, changed_by="test")
+        new = await service.services.inputs.rotate("shop", secret=None, authorization=None, changed_by="test")
+        key = await service.services.api_keys.make("k", "admin", "test")
         back_up(data_dir / "events.db", tmp_path / "copy.db")
         for secret in (replaced, TOKEN, SECRET, AUTHORIZATION, new.secret, new.authorization, key.key):
             assert files_with(tmp_path, secret) == []
@@ -82,5 +82,5 @@ async def test_swapped_tokens_open_nothing(tmp_path: Path) -> None:
         assert await service.waiting() == 2
         for name in ("First", "Second"):
             changed = {"access_token": TOKEN}
-            await service.application.connections.set(name, changed, expected_revision=None, changed_by="test")
+            await service.services.connections.set(name, changed, expected_revision=None, changed_by="test")
         await service.until_delivered(sandbox, 2)

@@ -76,12 +76,14 @@ async def _check(call: Call) -> CheckResult:
 
 async def _pause(call: Call) -> DeliveryStatus:
     given: PauseBody = call.body
-    status: DeliveryStatus = await call.parts.pausing.pause(_found(call).id, given.reason or "paused by hand", call.who)
+    status: DeliveryStatus = await call.parts.deliverer.pause(
+        _found(call).id, given.reason or "paused by hand", call.who
+    )
     return status
 
 
 async def _resume(call: Call) -> DeliveryStatus:
-    status: DeliveryStatus = await call.parts.pausing.resume(_found(call).id, call.who)
+    status: DeliveryStatus = await call.parts.deliverer.resume(_found(call).id, call.who)
     return status
 
 

@@ -17,12 +17,12 @@ from tiktok_forwarder.store.events import Books, QueueCounts, TotalsRow
 
 async def _status(call: Call) -> StatusView:
     books: Books = await call.parts.store.books()
-    statuses: Mapping[str, DeliveryStatus] = call.parts.statuses()
+    statuses: Mapping[str, DeliveryStatus] = call.parts.deliverer.statuses()
     connections = [
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
         for each in call.parts.connections.all()
     ]
-    return StatusView(call.parts.is_running, list(await call.parts.store.troubles()), connections)
+    return StatusView(call.parts.deliverer.is_running, list(await call.parts.store.troubles()), connections)
 
 
 def _status_of(

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from tiktok_forwarder.bootstrap import back_up_to, restore_from
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import tell
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.operations.backup import back_up_to, restore_from
 from tiktok_forwarder.settings import KEY_VARIABLE
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,7 +26,9 @@ def backup(config_file: Path | None, data_dir: Path | None, file: Path, force: b
     person does not reach backups: delete those that are older, or erase again after a restore.
     """
     settings = settings_from(config_file, data_dir=data_dir)
-    made = back_up_to(settings, file, overwrite=force)
+    if settings.store != "sqlite":
+        raise ConfigurationError([f"store: {settings.store} leaves nothing on disk to back up"])
+    made = back_up_to(file, settings.database_file, overwrite=force)
     click.echo(json.dumps(structs.asdict(made)))
     tell(
         f"the key of the secrets is not in the backup: keep {settings.encryption_key_file} or {KEY_VARIABLE} elsewhere"
@@ -43,6 +46,6 @@ def restore(config_file: Path | None, data_dir: Path | None, file: Path, force: 
     recognises what it has seen within 48 hours, and counts twice what is older.
     """
     settings = settings_from(config_file, data_dir=data_dir)
-    restored = restore_from(settings, file, overwrite=force)
+    restored = restore_from(file, settings.database_file, settings.activity_file, overwrite=force)
     click.echo(json.dumps(structs.asdict(restored)))
     tell("erase again whoever was erased since the backup was made")

@@ -29,7 +29,7 @@ def serve(config_file: Path | None, data_dir: Path | None, host: str | None, por
 
 async def _tell_first_link(application: Application) -> None:
     """Shown to whoever sits at the terminal, and to no log."""
-    access = application.console_access
+    access = application.services.console_access
     if not access.needs_first_user:
         return
     if sys.stderr.isatty():

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -9,6 +10,17 @@ from typing import Final, Self
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 LOCK_FILE: Final = "forwarder.lock"
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory if need be. Raises `ConfigurationError` unless it can be written."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / f".write-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError([f"data_dir: {directory} cannot be written: {error.strerror}"]) from None
 
 
 class DirectoryLock:

@@ -13,10 +13,10 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     EventSender,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, read_state
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseBook, read_state
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.clock import Clock
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.events import EventStore
 
@@ -45,9 +45,11 @@ class Deliverer:
         self._deliveries: dict[str, ConnectionDelivery] = {}
         self._changing = asyncio.Lock()
         self._is_stopped = False
+        self.is_running = False
 
     async def start(self) -> None:
         """Begin with every connection there is, as it was left: paused ones stay paused."""
+        self.is_running = True
         for connection_id in self._parts.connections.connection_ids():
             await self.reload(connection_id)
 
@@ -77,19 +79,34 @@ class Deliverer:
             self._deliveries[connection_id] = delivery
             await delivery.start()
 
-    async def pause(self, connection_id: str, reason: str, by: str) -> None:
-        """Keep the connection's events until somebody resumes it: it is not probed, and stays paused over a restart."""
-        await self._delivery(connection_id).pause(reason, by)
+    async def pause(self, connection_id: str, reason: str, by: str) -> DeliveryStatus:
+        """Keep the connection's events until someone resumes it: it is not probed, and stays paused over a restart.
 
-    async def resume(self, connection_id: str, by: str) -> None:
+        While nothing is delivered, the pause applies from the next start. Raises `UnknownName`.
+        """
+        if self.is_running:
+            await self._delivery(connection_id).pause(reason, by)
+            return self.status(connection_id)
+        target = self._parts.connections.target(connection_id)
+        if target is None:
+            raise UnknownName(f"there is no connection {connection_id}")
+        await (await self._stored_pauses(connection_id)).pause_by_hand(reason, by, target.revision)
+        return DeliveryStatus(connection_id, "paused", reason, since_ms=self._parts.clock.now_ms(), by=by)
+
+    async def resume(self, connection_id: str, by: str) -> DeliveryStatus:
         """End a pause, whoever made it."""
-        await self._delivery(connection_id).resume(by)
+        if self.is_running:
+            await self._delivery(connection_id).resume(by)
+            return self.status(connection_id)
+        await (await self._stored_pauses(connection_id)).resume(by)
+        return DeliveryStatus(connection_id, "healthy")
 
     def status(self, connection_id: str) -> DeliveryStatus:
         """Raises `ConfigurationError` for a connection that it does not know."""
         return self._delivery(connection_id).status()
 
     def statuses(self) -> Mapping[str, DeliveryStatus]:
+        """Return the status of each connection by ID; empty while nothing is delivered."""
         return {connection_id: delivery.status() for connection_id, delivery in self._deliveries.items()}
 
     async def stop(self, grace_seconds: float) -> None:
@@ -104,6 +121,10 @@ class Deliverer:
             return self._deliveries[connection_id]
         except KeyError:
             raise ConfigurationError([f"There is no connection {connection_id}"]) from None
+
+    async def _stored_pauses(self, connection_id: str) -> PauseBook:
+        state = await self._stored_state(connection_id)
+        return PauseBook(self._parts.documents, self._parts.clock, connection_id, state)
 
     async def _stored_state(self, connection_id: str) -> DeliveryState:
         return read_state(await self._parts.documents.get_document("delivery_state", connection_id))

@@ -26,7 +26,7 @@ async def test_a_user_is_invited_promoted_and_removed(tmp_path: Path) -> None:
         link = re.search(r"http://127\.0\.0\.1:\d+(/welcome/[\w-]+)", shown.text)
         assert link is not None
         assert "/welcome/" not in (await visitor.get("/access")).html
-        found = await visitor.service.application.console_access.accept_link(link[1][9:], "", GOOD, "")
+        found = await visitor.service.services.console_access.accept_link(link[1][9:], "", GOOD, "")
         assert (found.user.name, found.user.role) == ("Ben <b>", "viewer")
         ben = await user_id(visitor, "Ben <b>")
         shown = await visitor.post(f"/access/users/{ben}/role", ("role", "admin"))
@@ -36,7 +36,7 @@ async def test_a_user_is_invited_promoted_and_removed(tmp_path: Path) -> None:
         shown = await visitor.post(f"/access/users/{ben}/remove")
         assert "Ben <b> is removed and logged out." in shown.text
         assert [each["name"] for each in await visitor.api("GET", "/api/users")] == [NAME]
-        assert visitor.service.application.console_access.who(found.reference) is None
+        assert visitor.service.services.console_access.who(found.reference) is None
 
 
 async def test_what_cannot_be_is_said_and_kept(tmp_path: Path) -> None:

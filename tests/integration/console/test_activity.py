@@ -33,7 +33,7 @@ async def happened(reader: Reader, count: int, **conditions: Any) -> None:
 
     async def kept() -> bool:
         which = RecordFilter(limit=1000, **conditions)
-        return len(await reader.service.application.activity.recent(which)) >= count
+        return len(await reader.service.services.activity.recent(which)) >= count
 
     await until(kept)
 

@@ -56,7 +56,7 @@ async def test_it_is_applied_with_the_tokens_typed(visitor: Visitor) -> None:
     fields = fields_in(looked.html, **{"token-1": TYPED})
     applied = await visitor.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
     assert applied.path == "/connections" and "Imported: Shop, New." in applied.text
-    connections = visitor.service.application.connections
+    connections = visitor.service.services.connections
     tokens = {each.name: connections.access_token(each.id) for each in connections.all()}
     assert tokens == {"Shop": TOKEN, "New": TYPED}
 
@@ -100,6 +100,6 @@ async def test_a_token_in_the_text_needs_no_typing(visitor: Visitor) -> None:
     assert "Access Token of" not in looked.text
     applied = await visitor.post(IMPORT, ("text", text), ("apply", "yes"), *fields_in(looked.html))
     assert "Imported: New." in applied.text
-    assert visitor.service.application.connections.access_token(
-        next(each.id for each in visitor.service.application.connections.all() if each.name == "New")
+    assert visitor.service.services.connections.access_token(
+        next(each.id for each in visitor.service.services.connections.all() if each.name == "New")
     ) == (TYPED)

@@ -86,9 +86,9 @@ async def test_an_empty_token_keeps_the_present_one(visitor: Visitor) -> None:
     assert saved.path == path and "Shop is saved." in saved.text
     view = await visitor.api("GET", f"/api/connections/{connection_id}")
     assert (view["settings"].get("default_currency"), view["settings"]["content_type"]) == (None, "product_group")
-    assert visitor.service.application.connections.access_token(connection_id) == TOKEN
+    assert visitor.service.services.connections.access_token(connection_id) == TOKEN
     await visitor.post(f"{path}/edit", *fields_in((await visitor.get(f"{path}/edit")).html, access_token=OTHER_TOKEN))
-    assert visitor.service.application.connections.access_token(connection_id) == OTHER_TOKEN
+    assert visitor.service.services.connections.access_token(connection_id) == OTHER_TOKEN
 
 
 async def test_saving_what_is_there_makes_no_revision(visitor: Visitor) -> None:
@@ -258,7 +258,7 @@ async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor) -> None
     """All of it is there but the forms; the only one is for logging out, and pages that change are refused."""
     connection_id = await visitor.service.add_connection()
     path = f"/connections/{connection_id}"
-    access = visitor.service.application.console_access
+    access = visitor.service.services.console_access
     await access.users.add_with_password("Other", "admin", PASSWORD, "test")
     await access.set_role(NAME, "viewer", "test")
     for page in ("/connections", path, f"{path}/senders", "/inputs", "/inputs/shop"):

@@ -23,11 +23,11 @@ async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
 
 async def buried(reader: Reader, connection: str, *event_ids: str, reason: DeadLetterReason = "refused") -> str:
     """Events of a paused connection, given up on; its id."""
-    found = reader.service.application.connections.find(connection)
+    found = reader.service.services.connections.find(connection)
     connection_id = found.id if found is not None else await reader.service.add_connection(connection)
     await reader.api("POST", f"/api/connections/{connection_id}/pause", {"reason": "for the test"})
     await reader.service.post(body=fresh_batch(*event_ids))
-    await reader.service.application.store.dead_letter_all(connection_id, reason, 1_735_689_600_000)
+    await reader.service.services.store.dead_letter_all(connection_id, reason, 1_735_689_600_000)
     return connection_id
 
 

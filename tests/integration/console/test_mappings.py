@@ -89,7 +89,7 @@ async def test_only_events_of_the_connections_version_are_there(visitor: Visitor
 
 
 async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
-    access = visitor.service.application.console_access
+    access = visitor.service.services.console_access
     await access.users.add("Vera", "viewer", "test")
     _, token = await access.link_for("Vera", "test")
     entry = await access.accept_link(token, "", "the viewers password", "")

@@ -1,0 +1,35 @@
+"""Backing up the database of a data directory, and restoring it."""
+
+from pathlib import Path
+
+from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
+
+
+def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
+    """Make a checked copy of the database, also while a service uses it; without the key.
+
+    Raises `ConfigurationError`.
+    """
+    if file.exists() and not overwrite:
+        raise ConfigurationError([f"{file}: is there already; choose another name, or --force"])
+    return back_up(database, file)
+
+
+def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite: bool) -> Backup:
+    """Put the backup in the place of the database, whose directory no service may use in the meantime.
+
+    Raises `ConfigurationError`.
+    """
+    check_backup(file)
+    prepare_directory(database.parent)
+    with DirectoryLock(database.parent):
+        if database.exists() and not overwrite:
+            raise ConfigurationError(
+                [f"{database.parent}: holds a database already; --force replaces it, and what waits in it is lost"]
+            )
+        if activity is not None:
+            # It is about other events, and hashed with the key of the database that goes: no erasure would find them.
+            remove_database(activity)
+        return restore(file, database)
