@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_firehose_request_reads_as_any_other_batch() -> None:
         b'{"mpid": 1, "other": "\\ud83d"}',
         b'{"mpid": 1, "other": ' + b"9" * 5000 + b"}",
         b'{"mpid": 1, "other": "\xff"}',
+        b'{"mpid": 1, "ip": "\xff"}',
+        b'{"mpid": 1, "ip": "\xe2\x82"}',
+        b'{"mpid": 1, "user_attributes": {"caf\xe9": {"\xff": ["\xff"]}}}',
+        b'{"mpid": 1, "events": [{"event_type": "\xff", "data": {"event_name": "\xff"}}]}',
         b'{"mpid": 1, "other": "tab\tand newline\n"}',
         b'{"mpid": 0, "mpid": 1}',
         b'{"mpid": 1, "device_info": [], "user_identities": 5, "consent_state": "x", "events": {"a": 1}}',
@@ -167,6 +172,14 @@ def test_body_is_saved_when_it_nests_600_deep(opener: bytes, closer: bytes, odd:
     rounds = 590 // (opener.count(b"[") + opener.count(b"{"))
     body = b'{"mpid":1,"x":' + opener * rounds + odd + closer * rounds + b"}"
     assert _one(body, Bounds(max_nesting=600)).mpid == 1
+
+
+@pytest.mark.parametrize("member", [b"other", b"user_attributes"])
+def test_body_is_read_or_refused_when_it_nests_beyond_the_decoder(member: bytes) -> None:
+    """The typed decoder gives up at about a thousand levels, and how far the careful reader gets is Python's affair."""
+    body = b'{"mpid":1,"' + member + b'":' + b'{"a":' * 1500 + b"1" + b"}" * 1500 + b"}"
+    with suppress(UnreadableBody):
+        assert _one(body, Bounds(max_nesting=2000)).mpid == 1
 
 
 def test_body_is_refused_when_it_nests_deeper_than_python_reads() -> None:
