@@ -3,12 +3,16 @@
 Its methods raise `StoreUnavailable` when the store cannot be used, and nothing of the library beneath.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key", "audit"]
+
+DocumentChange = tuple[DocumentKind, str, bytes, int | None]
+"""Kind, id, body, and the revision that must stand there (0: none; None: whatever does)."""
 
 
 class Document(Struct, frozen=True):
@@ -48,13 +52,9 @@ class DocumentStore(Protocol):
         ...
 
     async def put_documents(
-        self,
-        changes: Sequence[tuple[DocumentKind, str, bytes, int | None]],
-        *,
-        changed_by: str,
-        now_ms: int,
+        self, changes: Sequence[DocumentChange], *, changed_by: str, now_ms: int
     ) -> Sequence[Document]:
-        """Several puts (kind, id, body, expected revision) as one transaction: all of them or none."""
+        """Several puts as one transaction: all of them or none."""
         ...
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
@@ -71,3 +71,26 @@ class DocumentStore(Protocol):
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
         """Every revision, oldest first; a removal is a revision with an empty body."""
         ...
+
+
+class SinglePut(ABC):
+    """Gives `put_document` to a store that has `put_documents`."""
+
+    @abstractmethod
+    async def put_documents(
+        self, changes: Sequence[DocumentChange], *, changed_by: str, now_ms: int
+    ) -> Sequence[Document]: ...
+
+    async def put_document(
+        self,
+        kind: DocumentKind,
+        document_id: str,
+        body: bytes,
+        *,
+        expected_revision: int | None,
+        changed_by: str,
+        now_ms: int,
+    ) -> Document:
+        change: DocumentChange = (kind, document_id, body, expected_revision)
+        (document,) = await self.put_documents([change], changed_by=changed_by, now_ms=now_ms)
+        return document
