@@ -9,11 +9,10 @@ import apsw
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, WireForm
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Whereabouts
 from tiktok_forwarder.store.rules import AT_ONCE_MS
-from tiktok_forwarder.store.sqlite.lanes import Lane, Place
 from tiktok_forwarder.store.sqlite.rows import decoded_answer
 from tiktok_forwarder.store.sqlite.settling import bury, forget_lease
 from tiktok_forwarder.store.sqlite.statements import rows
-from tiktok_forwarder.store.sqlite.transaction import Transaction
+from tiktok_forwarder.store.sqlite.transaction import Lane, Place, Transaction
 
 # Long changes are made in steps of so many events, so that senders and deliverers get their turn between.
 STEP_EVENTS: Final = 1000

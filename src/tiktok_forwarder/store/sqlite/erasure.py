@@ -8,11 +8,10 @@ import apsw
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.store.sqlite.dead_letters import FoundDeadLetter, remove_dead_letter
-from tiktok_forwarder.store.sqlite.lanes import Lane, Place
 from tiktok_forwarder.store.sqlite.rows import packed_subjects
 from tiktok_forwarder.store.sqlite.settling import forget_lease, remove_events
 from tiktok_forwarder.store.sqlite.statements import rows
-from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
+from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction
 
 
 class AboutPerson(NamedTuple):

@@ -7,9 +7,8 @@ from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Sett
 from tiktok_forwarder.store.events import Lease
 from tiktok_forwarder.store.leases import HeldLease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
-from tiktok_forwarder.store.sqlite.lanes import Lane, Place
 from tiktok_forwarder.store.sqlite.rows import encoded_answer
-from tiktok_forwarder.store.sqlite.transaction import Transaction
+from tiktok_forwarder.store.sqlite.transaction import Lane, Place, Transaction
 
 
 def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now_ms: int) -> None:

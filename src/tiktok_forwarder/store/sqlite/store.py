@@ -40,10 +40,9 @@ from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
 from tiktok_forwarder.store.sqlite.erasure import cut_log, erase_found, find_about
 from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
 from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
-from tiktok_forwarder.store.sqlite.lanes import Lane
 from tiktok_forwarder.store.sqlite.limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.settling import settle
-from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
+from tiktok_forwarder.store.sqlite.transaction import Lane, StoreState, Transaction
 from tiktok_forwarder.store.sqlite.writer import SqliteWriter
 
 _RESERVE_SHARE: Final = 0.2

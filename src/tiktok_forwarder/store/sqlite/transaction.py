@@ -1,25 +1,206 @@
-"""One write transaction and the memory that goes with it: what waits in which lane, who leased what, what was seen."""
+"""One write transaction and the memory that goes with it: what waits in which lane, who leased what, what was seen.
+
+Used in the writer's thread alone.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import apsw
 
 from tiktok_forwarder.database.disk_reserve import DiskReserve
+from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseBook
-from tiktok_forwarder.store.sqlite.lanes import Lane, LaneFigures, Lanes, Place
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
 from tiktok_forwarder.store.sqlite.limits import StoreLimits
-from tiktok_forwarder.store.sqlite.seen import SeenEvents
-from tiktok_forwarder.store.sqlite.statements import STATEMENTS, rows, run, run_wide
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, STATEMENTS, rows, run, run_wide
 
 Item = TypeVar("Item")
 
+# What a row takes beside its payload: keys, names, times, its share of half-empty pages, its key among those seen.
+ROW_BYTES: Final = 400
+
+_START: Final = (0, 0)
+
+# All turns but the running one make up the window, so that 48 hours at least are always kept.
+_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
+_KEY_BYTES: Final = 16
+
+
+class Place(NamedTuple):
+    """Where a waiting event's row is, and how much it holds."""
+
+    due_ms: int
+    event_no: int
+    payload_bytes: int
+
+
+class LaneFigures(NamedTuple):
+    """A lane's line in the books."""
+
+    waiting: int = 0
+    waiting_bytes: int = 0
+    dead_letters: int = 0
+    dead_letter_bytes: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """About what the lane takes up in the file."""
+        rows = self.waiting + self.dead_letters
+        return self.waiting_bytes + self.dead_letter_bytes + rows * ROW_BYTES
+
+
+class Lane:
+    """`leased` holds the numbers of events in somebody's hands.
+
+    Every fresh event below `fresh_from` is leased, and every returned one whose (due time, number) is below
+    `returned_from`; above `newest_after` none of the fresh was ever leased as one of the newest. Marks only save work:
+    a mark too low is never wrong.
+    """
+
+    def __init__(self, lane_no: int, connection_id: str, wire_form: WireForm, figures: LaneFigures) -> None:
+        self.lane_no = lane_no
+        self.connection_id = connection_id
+        self.wire_form = wire_form
+        self.figures = figures
+        self.leased: set[int] = set()
+        self.turn = 0
+        self.rewind()
+
+    @property
+    def unleased(self) -> int:
+        return self.figures.waiting - len(self.leased)
+
+    def rewind(self) -> None:
+        self.fresh_from = 0
+        self.newest_after = 0
+        self.returned_from: tuple[int, int] = _START
+
+    def came_back(self, due_ms: int, event_no: int) -> None:
+        """An event can be leased (again) under this key."""
+        if due_ms == 0:
+            self.fresh_from = min(self.fresh_from, event_no)
+        else:
+            self.returned_from = min(self.returned_from, (due_ms, event_no))
+
+    def give_back(self, items: Iterable[Place]) -> None:
+        for place in items:
+            self.leased.discard(place.event_no)
+            self.came_back(place.due_ms, place.event_no)
+
+    def stored(self, events: int, payload_bytes: int) -> None:
+        """New events, or (negative) events that have left the queue for good."""
+        waiting, waiting_bytes, *dead = self.figures
+        self.figures = LaneFigures(waiting + events, waiting_bytes + payload_bytes, *dead)
+
+    def buried(self, events: int, payload_bytes: int) -> None:
+        """Waiting events that are dead letters now, or (negative) the other way."""
+        self.stored(-events, -payload_bytes)
+        self.unearthed(-events, -payload_bytes)
+
+    def unearthed(self, events: int, payload_bytes: int) -> None:
+        """Dead letters that are gone for good."""
+        waiting, waiting_bytes, dead, dead_bytes = self.figures
+        self.figures = LaneFigures(waiting, waiting_bytes, dead - events, dead_bytes - payload_bytes)
+
+
+class Lanes:
+    """All lanes. A connection's are in the order in which they may lease next."""
+
+    def __init__(self, rows: Iterable[tuple[int, str, WireForm, int, int, int, int]]) -> None:
+        self._by_connection: dict[str, list[Lane]] = {}
+        self._by_number: dict[int, Lane] = {}
+        for lane_no, connection_id, wire_form, *figures in rows:
+            self._add(Lane(lane_no, connection_id, wire_form, LaneFigures(*figures)))
+
+    def __iter__(self) -> Iterator[tuple[str, Sequence[Lane]]]:
+        """Connections and their lanes."""
+        return iter(self._by_connection.items())
+
+    def numbered(self, lane_no: int) -> Lane:
+        return self._by_number[lane_no]
+
+    def of_connection(self, connection_id: str) -> Sequence[Lane]:
+        return tuple(self._by_connection.get(connection_id, ()))
+
+    def of(self, connection_id: str, wire_form: WireForm) -> Lane:
+        """A lane that was not there is new, and written with its first event."""
+        for lane in self._by_connection.get(connection_id, ()):
+            if lane.wire_form == wire_form:
+                return lane
+        return self._add(Lane(len(self._by_number) + 1, connection_id, wire_form, LaneFigures()))
+
+    def had_turn(self, lane: Lane) -> None:
+        """The connection's other lane, if there is one, comes first next time."""
+        lanes = self._by_connection[lane.connection_id]
+        lanes.remove(lane)
+        lanes.append(lane)
+
+    def held_bytes(self, connection_id: str) -> int:
+        return sum(lane.figures.held_bytes for lane in self._by_connection.get(connection_id, ()))
+
+    def _add(self, lane: Lane) -> Lane:
+        self._by_connection.setdefault(lane.connection_id, []).append(lane)
+        self._by_number[lane.lane_no] = lane
+        return lane
+
+
+def event_key(event: NewEvent) -> bytes:
+    """Parts are told apart by their lengths, since any character may stand in them."""
+    names = f"{len(event.connection_id)}:{event.connection_id}{len(event.event_name)}:{event.event_name}"
+    return blake2b(f"{names}{event.event_id}".encode(), digest_size=_KEY_BYTES).digest()
+
+
+class SeenEvents:
+    """Knows which tables hold something, and which is being filled.
+
+    A turn ends after its hours of the wall clock in either direction, so that a clock set far ahead and back costs
+    the oldest table, and not the memory of what has just been taken.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._generations: list[tuple[int, int]] = rows(connection, "seen_generations")
+
+    def turn_is_over(self, now_ms: int) -> bool:
+        return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
+
+    def begin_turn(self, now_ms: int) -> Callable[[], None]:
+        """Inside a transaction. Returns what undoes that in memory, for a rollback."""
+        before = self._generations
+        generation = self._generations[-1][0] + 1 if self._generations else 0
+        run(self._connection, f"empty_seen_{generation % SEEN_SLOTS}")
+        run(self._connection, "end_generation", (generation - SEEN_SLOTS,))
+        run(self._connection, "begin_generation", (generation, now_ms))
+        self._generations = rows(self._connection, "seen_generations")
+        return partial(setattr, self, "_generations", before)
+
+    def repeats(self, keys: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """Those of the keys that were taken within the window before the time beside them, `_ms`."""
+        times = dict(keys)
+        wanted = [(key,) for key in times]
+        return {
+            key
+            for generation, _ in self._generations
+            for key, at_ms in run_wide(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted)
+            if at_ms > times[key] - DUPLICATE_WINDOW_MS
+        }
+
+    def remember(self, keys: Sequence[tuple[bytes, int]]) -> None:
+        """They are taken, at the time beside each."""
+        current, _ = self._generations[-1]
+        # In their order, keys that lie on one page are written together.
+        run_wide(self._connection, f"remember_in_{current % SEEN_SLOTS}", sorted(keys))
+
 
 class StoreState:
-    """The write connection and what is kept in memory beside it. Used in the writer's thread alone."""
+    """The write connection and what is kept in memory beside it."""
 
     def __init__(self, connection: apsw.Connection, limits: StoreLimits, monotonic: Callable[[], float]) -> None:
         self.connection = connection
