@@ -9,9 +9,6 @@ import apsw
 
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.store.sqlite import (
-    erasure as sqlite_erasure,
-)
-from tiktok_forwarder.store.sqlite import (
     file as sqlite_file,
 )
 from tiktok_forwarder.store.sqlite import (
@@ -97,7 +94,7 @@ def _mid_replay(pass_by: Pass) -> None:
 
 def _mid_erase(pass_by: Pass) -> None:
     """Some of a person's events are deleted, others are not."""
-    _after(sqlite_erasure, "_erase_one", pass_by, only_if=lambda *_place: True)
+    _after(sqlite_settling, "_erase_one", pass_by, only_if=lambda *_place: True)
 
 
 def _mid_migration(pass_by: Pass) -> None:

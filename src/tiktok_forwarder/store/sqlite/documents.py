@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.store.documents import Document, DocumentChange, DocumentKind, SinglePut
 from tiktok_forwarder.store.rules import revision_conflict
-from tiktok_forwarder.store.sqlite.erasure import cut_log
+from tiktok_forwarder.store.sqlite.settling import cut_log
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 from tiktok_forwarder.store.sqlite.writer import SqliteWriter
 

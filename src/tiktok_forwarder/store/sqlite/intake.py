@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
-from tiktok_forwarder.store.sqlite.rows import packed_subjects
+from tiktok_forwarder.store.sqlite.statements import packed_subjects
 from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transaction, event_key
 
 

@@ -1,14 +1,49 @@
-"""What has become of leased events, written down."""
+"""What becomes of stored events: leases settled, dead letters replayed or discarded, a person's events erased."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
-from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlements
-from tiktok_forwarder.store.events import Lease
+import apsw
+
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireForm
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Lease, Whereabouts
 from tiktok_forwarder.store.leases import HeldLease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
-from tiktok_forwarder.store.sqlite.rows import encoded_answer
-from tiktok_forwarder.store.sqlite.transaction import Lane, Place, Transaction
+from tiktok_forwarder.store.sqlite.statements import decoded_answer, encoded_answer, packed_subjects, rows
+from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction
+
+# Long changes are made in steps of so many events, so that senders and deliverers get their turn between.
+STEP_EVENTS: Final = 1000
+# The statement's columns are the members of `DeadLetter`.
+_ANSWER_COLUMN: Final = DeadLetter.__struct_fields__.index("answer")
+
+
+class FoundDeadLetter(NamedTuple):
+    """What a change needs to know of a dead letter."""
+
+    event_no: int
+    connection_id: str
+    wire_form: WireForm
+    payload_bytes: int
+
+
+class Step(NamedTuple):
+    """How many events a step has changed, and up to which number; fewer than `STEP_EVENTS` if it was the last."""
+
+    events: int
+    event_no: int
+
+
+class AboutPerson(NamedTuple):
+    """Where events about a person were when they were looked for; an event keeps its lane wherever it moves."""
+
+    waiting: list[tuple[int, int]]
+    dead: list[tuple[str, WireForm, int]]
+
+
+# --- a lease settled --------------------------------------------------------------------------------------------------
 
 
 def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now_ms: int) -> None:
@@ -109,3 +144,145 @@ def _row_key(lane: Lane, place: Place) -> tuple[int, int, int]:
 
 def _named_key(lane: Lane, place: Place) -> dict[str, int]:
     return {"lane_no": lane.lane_no, "due_ms": place.due_ms, "event_no": place.event_no}
+
+
+# --- dead letters -----------------------------------------------------------------------------------------------------
+
+
+def read_dead_letters(
+    connection: apsw.Connection, which: DeadLetterFilter, limit: int, after_no: int
+) -> list[DeadLetter]:
+    found = _find(connection, which, limit, after_no)
+    return [_dead_letter(row) for letter in found for row in rows(connection, "dead_letter", (letter.event_no,))]
+
+
+def count_dead_letters(connection: apsw.Connection) -> list[DeadLetterCount]:
+    return [DeadLetterCount(*row) for row in rows(connection, "dead_letter_counts")]
+
+
+def find_replayed(connection: apsw.Connection, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+    numbers = json.dumps(list(event_nos))
+    ((waiting,),) = rows(connection, "replayed_waiting", {"connection_id": connection_id, "event_nos": numbers})
+    ((dead,),) = rows(connection, "replayed_dead", {"event_nos": numbers})
+    return Whereabouts(waiting, dead)
+
+
+def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int, now_ms: int) -> Step:
+    found = _find(transaction.state.connection, which, STEP_EVENTS, after_no)
+    for letter in found:
+        lane = transaction.state.lanes.of(letter.connection_id, letter.wire_form)
+        key = {"lane_no": lane.lane_no, "due_ms": AT_ONCE_MS, "event_no": letter.event_no, "now_ms": now_ms}
+        transaction.run("replay_dead_letter", key)
+        transaction.run("delete_dead_letter", (letter.event_no,))
+        transaction.books_of(lane).buried(-1, -letter.payload_bytes)
+        transaction.count(letter.connection_id, "dead_lettered", -1)
+        transaction.count(letter.connection_id, "replayed")
+        lane.came_back(AT_ONCE_MS, letter.event_no)
+    return _step(found, after_no)
+
+
+def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: int) -> Step:
+    """A discarded letter stays counted as dead-lettered, so that the books still balance."""
+    found = _find(transaction.state.connection, which, STEP_EVENTS, after_no)
+    for letter in found:
+        remove_dead_letter(transaction, letter)
+        transaction.count(letter.connection_id, "discarded")
+    return _step(found, after_no)
+
+
+def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> None:
+    """Gone, and not yet counted as anything."""
+    transaction.run("delete_dead_letter", (letter.event_no,))
+    lane = transaction.books_of(transaction.state.lanes.of(letter.connection_id, letter.wire_form))
+    lane.unearthed(1, letter.payload_bytes)
+
+
+def bury_some(
+    transaction: Transaction, connection_id: str, reason: DeadLetterReason, before_no: int, now_ms: int
+) -> int:
+    """Some of the events below a number; 0 when there are none left."""
+    for lane in transaction.state.lanes.of_connection(connection_id):
+        bindings = {"lane_no": lane.lane_no, "before_no": before_no, "limit": STEP_EVENTS}
+        places = [Place(*row) for row in transaction.state.rows("places_of_lane", bindings)]
+        if places:
+            _bury_leased(transaction, lane, places, DeadLettered(reason), now_ms)
+            return len(places)
+    return 0
+
+
+def _bury_leased(
+    transaction: Transaction, lane: Lane, places: Sequence[Place], settlement: DeadLettered, now_ms: int
+) -> None:
+    for place in places:
+        forget_lease(transaction, lane, place.event_no)
+    bury(transaction, lane, places, settlement, now_ms)
+
+
+def _find(connection: apsw.Connection, which: DeadLetterFilter, limit: int, after_no: int) -> list[FoundDeadLetter]:
+    conditions: dict[str, Any] = {
+        "after_no": after_no,
+        "connection_id": which.connection_id,
+        "reason": which.reason,
+        "from_ms": which.from_ms,
+        "until_ms": which.until_ms,
+        "event_nos": None if which.event_nos is None else json.dumps(sorted(which.event_nos)),
+        "limit": limit,
+    }
+    if which.event_nos is not None:
+        statement = "found_dead_letters_by_number"
+    elif which.connection_id is not None:
+        statement = "found_dead_letters_of_connection"
+    else:
+        statement = "found_dead_letters"
+    return [FoundDeadLetter(*row) for row in rows(connection, statement, conditions)]
+
+
+def _step(found: Sequence[FoundDeadLetter], after_no: int) -> Step:
+    return Step(len(found), found[-1].event_no if found else after_no)
+
+
+def _dead_letter(row: tuple[Any, ...]) -> DeadLetter:
+    answer = decoded_answer(row[_ANSWER_COLUMN])
+    return DeadLetter(*[*row[:_ANSWER_COLUMN], answer, *row[_ANSWER_COLUMN + 1 :]])
+
+
+# --- a person erased --------------------------------------------------------------------------------------------------
+
+
+def find_about(connection: apsw.Connection, subjects: Collection[int]) -> AboutPerson:
+    """Reads every row: no index is kept for what is asked so rarely. Other threads go on meanwhile."""
+    if not subjects:
+        return AboutPerson([], [])
+    wanted = apsw.carray(tuple(packed_subjects([subject]) for subject in subjects))
+    return AboutPerson(
+        rows(connection, "waiting_about", {"subjects": wanted}),
+        rows(connection, "dead_letters_about", {"subjects": wanted}),
+    )
+
+
+def erase_found(transaction: Transaction, found: AboutPerson) -> int:
+    lanes = transaction.state.lanes
+    events = {event_no: lanes.numbered(lane_no) for lane_no, event_no in found.waiting}
+    events |= {event_no: lanes.of(connection_id, form) for connection_id, form, event_no in found.dead}
+    return sum(_erase_one(transaction, lane, event_no) for event_no, lane in events.items())
+
+
+def cut_log(state: StoreState) -> None:
+    """What was deleted still stands in the write-ahead log until that is written back and cut."""
+    ((is_busy, *_),) = state.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if is_busy:
+        raise StoreUnavailable("the events are deleted, but their log is in use by a long look: erase once more")
+
+
+def _erase_one(transaction: Transaction, lane: Lane, event_no: int) -> int:
+    """Wherever it is by now; 0 if it was delivered meanwhile."""
+    for row in transaction.state.rows("place_of_event", {"lane_no": lane.lane_no, "event_no": event_no}):
+        forget_lease(transaction, lane, event_no)
+        remove_events(transaction, lane, [Place(*row)], "erased")
+        return 1
+    for row in transaction.state.rows("found_dead_letter", (event_no,)):
+        remove_dead_letter(transaction, FoundDeadLetter(*row))
+        transaction.count(lane.connection_id, "dead_lettered", -1)
+        transaction.count(lane.connection_id, "erased")
+        return 1
+    return 0

@@ -1,19 +1,23 @@
-"""The store's SQL: its named statements, run one by one or for many rows at once, and its migrations."""
+"""The store's SQL: migrations, named statements, run one by one or for many rows at once, and packed values."""
 
+import struct
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from tiktok_forwarder.database.statements import load_migrations, load_statements
+from tiktok_forwarder.domain.outcome import Answer
 
 _PACKAGE: Final = "tiktok_forwarder.store.sqlite"
 SEEN_SLOTS: Final = 6
 
 # A wider statement saves little more, and takes longer to prepare.
 _WIDEST: Final = 64
+_SUBJECT_BYTES: Final = 8
 
 
 def _load() -> dict[str, str]:
@@ -66,3 +70,19 @@ def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any,
         found += connection.execute(_widened(name, width), bindings)
         done += width
     return found
+
+
+def packed_subjects(subjects: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(subjects)}Q", *subjects)
+
+
+def unpacked_subjects(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(packed) // _SUBJECT_BYTES}Q", packed)
+
+
+def encoded_answer(answer: Answer | None) -> bytes | None:
+    return None if answer is None else msgspec.json.encode(answer)
+
+
+def decoded_answer(encoded: bytes | None) -> Answer | None:
+    return None if encoded is None else msgspec.json.decode(encoded, type=Answer)

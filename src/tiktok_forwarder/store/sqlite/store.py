@@ -26,22 +26,24 @@ from tiktok_forwarder.store.events import (
     Whereabouts,
 )
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
-from tiktok_forwarder.store.sqlite.dead_letters import (
+from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
+from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
+from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
+from tiktok_forwarder.store.sqlite.limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
+from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
     Step,
     bury_some,
     count_dead_letters,
+    cut_log,
     discard_some,
+    erase_found,
+    find_about,
     find_replayed,
     read_dead_letters,
     replay_some,
+    settle,
 )
-from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
-from tiktok_forwarder.store.sqlite.erasure import cut_log, erase_found, find_about
-from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
-from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
-from tiktok_forwarder.store.sqlite.limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
-from tiktok_forwarder.store.sqlite.settling import settle
 from tiktok_forwarder.store.sqlite.transaction import Lane, StoreState, Transaction
 from tiktok_forwarder.store.sqlite.writer import SqliteWriter
 
