@@ -14,7 +14,7 @@ import pytest
 from tests.crash.accounting import Received
 from tests.crash.observed_service import ObservedService, until
 from tests.integration.service_process import SandboxThread, command, serving
-from tiktok_forwarder.store.sqlite.limits import PAGE_BYTES
+from tiktok_forwarder.store.sqlite.file import PAGE_BYTES
 
 BATCHES: Final = 4
 

@@ -12,7 +12,7 @@ from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
-from tiktok_forwarder.store.sqlite.limits import derived_max_bytes, store_limits
+from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 

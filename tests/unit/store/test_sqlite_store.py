@@ -18,8 +18,7 @@ from tiktok_forwarder.domain.outcome import Delivered, Retry, Settlements
 from tiktok_forwarder.store.events import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import writer as sqlite_writer
-from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
-from tiktok_forwarder.store.sqlite.limits import store_limits
+from tiktok_forwarder.store.sqlite.file import open_reader, open_writer, store_limits
 from tiktok_forwarder.store.sqlite.statements import STATEMENTS, migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction

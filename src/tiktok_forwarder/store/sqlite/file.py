@@ -1,4 +1,4 @@
-"""Opening the database file: a current SQLite, durable settings, migrations, and no silent new start."""
+"""The database file: how large it may become, and its opening with durable settings and no silent new start."""
 
 import contextlib
 import os
@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.sqlite.limits import PAGE_BYTES, StoreLimits
 from tiktok_forwarder.store.sqlite.statements import migrations
+
+PAGE_BYTES: Final = 8192
+SMALLEST_STORE_BYTES: Final = 1024 * 1024
+
+_SHARE_OF_FREE_SPACE: Final = 0.8
+_LARGEST_DERIVED_BYTES: Final = 64 * 1024**3
+# A log of this size is re-used again and again, which makes its syncs cheap; a larger one only makes restarts slow.
+_MOST_CHECKPOINT_PAGES: Final = 4000
+_LEAST_CHECKPOINT_PAGES: Final = 16
+_LOG_SHARE: Final = 1 / 16
+_MOST_TRANSACTION_BYTES: Final = 8 * 1024 * 1024
 
 # Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
@@ -20,6 +31,93 @@ _CACHE_KIB: Final = 64_000
 # Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
 _LARGEST_CHECKED_BYTES: Final = 1024**3
 _MEND: Final = "restore it from a backup, or move it away to begin anew"
+
+
+class StoreLimits(Struct, frozen=True):
+    """Bounds that follow from one number, the largest size of the database file.
+
+    New events are refused above `append_bytes`: the rest is the reserve, in which deliveries can still be marked and
+    dead letters kept. One connection may hold up to `connection_bytes`. The write-ahead log is written back at
+    `checkpoint_pages`; one transaction takes up about `transaction_bytes`. `disk_reserve_bytes` are kept from others.
+    """
+
+    max_pages: int
+    append_bytes: int
+    connection_bytes: int
+    checkpoint_pages: int
+    transaction_bytes: int
+
+    @property
+    def disk_reserve_bytes(self) -> int:
+        """What a log of full size may add to the database, and a transaction to the log."""
+        return self.checkpoint_pages * PAGE_BYTES + self.transaction_bytes
+
+
+def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:
+    append_bytes = int(max_bytes * (1 - reserve_share))
+    log_pages = int(max_bytes * _LOG_SHARE) // PAGE_BYTES
+    checkpoint_pages = max(_LEAST_CHECKPOINT_PAGES, min(_MOST_CHECKPOINT_PAGES, log_pages))
+    return StoreLimits(
+        max_pages=max_bytes // PAGE_BYTES,
+        append_bytes=append_bytes,
+        connection_bytes=append_bytes // 2,
+        checkpoint_pages=checkpoint_pages,
+        transaction_bytes=min(_MOST_TRANSACTION_BYTES, checkpoint_pages * PAGE_BYTES),
+    )
+
+
+def derived_max_bytes(path: Path) -> int:
+    """From the free space now; what is left over is for the log and for others."""
+    space = os.statvfs(path.parent)
+    held = path.stat().st_size if path.exists() else 0
+    return min(_LARGEST_DERIVED_BYTES, held + int(space.f_bavail * space.f_frsize * _SHARE_OF_FREE_SPACE))
+
+
+class DiskReserve:
+    """Disk space that a file keeps free: given up when the disk is full, so that what waits can still be delivered.
+
+    While it is not held, the disk is too full for new events.
+    """
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self._path = path
+        self._size_bytes = size_bytes
+        self._is_held = False
+
+    def take(self) -> bool:
+        """Whether it is held now. It is taken only where as much again is left, so that it is not lost at once."""
+        if not self._is_held and self._free_bytes() >= 2 * self._size_bytes:
+            self._is_held = self._allocate()
+        return self._is_held
+
+    def give_up(self) -> bool:
+        """Whether there was anything to give up."""
+        was_held, self._is_held = self._is_held, False
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        return was_held
+
+    def _free_bytes(self) -> int:
+        try:
+            space = os.statvfs(self._path.parent)
+        except OSError:
+            return 0
+        # A reserve that a killed process left behind is taken over.
+        with contextlib.suppress(OSError):
+            return space.f_bavail * space.f_frsize + self._path.stat().st_blocks * 512
+        return space.f_bavail * space.f_frsize
+
+    def _allocate(self) -> bool:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, self._size_bytes)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.give_up()
+            return False
+        return True
 
 
 def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:

@@ -27,9 +27,14 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
-from tiktok_forwarder.store.sqlite.file import open_reader, open_writer
+from tiktok_forwarder.store.sqlite.file import (
+    SMALLEST_STORE_BYTES,
+    derived_max_bytes,
+    open_reader,
+    open_writer,
+    store_limits,
+)
 from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
-from tiktok_forwarder.store.sqlite.limits import SMALLEST_STORE_BYTES, derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
     Step,

@@ -13,12 +13,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.disk_reserve import DiskReserve
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseBook
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
-from tiktok_forwarder.store.sqlite.limits import StoreLimits
+from tiktok_forwarder.store.sqlite.file import DiskReserve, StoreLimits
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, STATEMENTS, rows, run, run_wide
 
 Item = TypeVar("Item")
