@@ -10,10 +10,10 @@ _DAMAGED: Final = "damaged"
 _LOCKED: Final = "locked"
 
 
-class SqliteTrouble:
-    """`name` says what made the last change fail, until one succeeds; it is empty while all is well.
+class StoreProblem:
+    """What made the last change fail, until one succeeds; `name` is empty while nothing is wrong.
 
-    Damage is not over with that: to write on could cost more events. It ends when the whole file was found to be sound.
+    Damage outlasts a change that succeeds: writing on could cost more events.
     """
 
     def __init__(self) -> None:
@@ -27,31 +27,31 @@ class SqliteTrouble:
     def is_lock(self) -> bool:
         return self.name == _LOCKED
 
-    def meet(self, error: apsw.Error) -> type[ForwarderError]:
-        """What it means for new events."""
+    def record(self, error: apsw.Error) -> type[ForwarderError]:
+        """Keep what the error tells of the store, and return what it means for new events."""
         name, kind = _meaning(error)
         if not self.is_damage:
             self.name = name
         return kind
 
-    def end(self) -> None:
-        """A change has succeeded."""
+    def clear(self) -> None:
+        """Call it after a change has succeeded."""
         if not self.is_damage:
             self.name = ""
 
-    def end_damage(self) -> None:
-        """An unreadable disk looks like damage, and may be readable again."""
+    def clear_damage(self) -> None:
+        """Call it when the whole file is sound: a disk that could not be read for a while looks like damage too."""
         self.name = ""
 
 
-def tells_damage(error: apsw.Error) -> bool:
-    """Whether the file does not hold what it should."""
+def is_corruption(error: apsw.Error) -> bool:
+    """Return whether the file does not hold what it should."""
     return isinstance(error, apsw.CorruptError | apsw.NotADBError)
 
 
 def _meaning(error: apsw.Error) -> tuple[str, type[ForwarderError]]:
     """An I/O error may well be a full disk or a used-up quota."""
-    if tells_damage(error):
+    if is_corruption(error):
         return _DAMAGED, StoreUnavailable
     if isinstance(error, apsw.FullError):
         return "full", StoreFull

@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.problem import tells_damage
+from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.store.events import (
@@ -98,7 +98,7 @@ class SqliteStore(SqliteDocuments):
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
         """While outcomes cannot be kept nothing is leased: it would be sent again and again."""
-        await self._write_if_in_trouble()
+        await self._write_if_problem()
         return await self._writer.look(
             lambda state: sqlite_leasing.lease(state, connection_id, limits, now_ms, lease_seconds)
         )
@@ -131,10 +131,10 @@ class SqliteStore(SqliteDocuments):
 
     async def troubles(self) -> Sequence[str]:
         try:
-            await self._write_if_in_trouble()
+            await self._write_if_problem()
             is_full = await self._writer.look(StoreState.is_full)
         except StoreUnavailable:
-            return [self._writer.trouble.name or "closed"]
+            return [self._writer.problem.name or "closed"]
         return ["full"] if is_full else []
 
     # --- dead letters ------------------------------------------------------------------------------------------------
@@ -177,9 +177,9 @@ class SqliteStore(SqliteDocuments):
 
     # --- ways to the database ----------------------------------------------------------------------------------------
 
-    async def _write_if_in_trouble(self) -> None:
-        """Only a write tells whether it is over. Raises `StoreUnavailable` if not."""
-        if self._writer.trouble.name:
+    async def _write_if_problem(self) -> None:
+        """Only a write shows whether the problem is over. Raises `StoreUnavailable` if not."""
+        if self._writer.problem.name:
             await self._writer.write(_write_something)
 
     async def _in_steps(self, some: Callable[[Transaction, int], Step]) -> int:
@@ -198,8 +198,8 @@ class SqliteStore(SqliteDocuments):
                 with closing(open_reader(self._path)) as connection:
                     return read(connection)
             except apsw.Error as error:
-                if tells_damage(error):
-                    self._writer.trouble.meet(error)
+                if is_corruption(error):
+                    self._writer.problem.record(error)
                 raise StoreUnavailable(f"{self._path} cannot be read: {error}") from None
 
         return await asyncio.to_thread(read_and_close)

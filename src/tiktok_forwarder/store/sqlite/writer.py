@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.problem import SqliteTrouble
+from tiktok_forwarder.database.problem import StoreProblem
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction, end_transaction
@@ -73,7 +73,7 @@ class SqliteWriter:
     """Does what waits in groups, changes first."""
 
     def __init__(self, state: StoreState) -> None:
-        self.trouble = SqliteTrouble()
+        self.problem = StoreProblem()
         self._state = state
         self._check_again_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -148,14 +148,14 @@ class SqliteWriter:
 
     def _make(self, changes: Sequence[_Change], *, may_make_room: bool = True) -> None:
         """Together; or, if that fails, each by itself, so that only the one at fault fails."""
-        if self.trouble.is_damage and not self._is_whole_again():
+        if self.problem.is_damage and not self._is_whole_again():
             _refuse(changes, _DAMAGED)
             return
         try:
             self._commit(changes)
         except apsw.BusyError as error:
             # It is no change's fault: one by one, each would wait for the lock anew.
-            self.trouble.meet(error)
+            self.problem.record(error)
             _refuse(changes, f"the store cannot be written: {error}")
         except Exception as error:
             if may_make_room and self._makes_room(error):
@@ -172,19 +172,19 @@ class SqliteWriter:
         is_whole = sqlite_file.is_whole(self._state.connection)
         self._check_again_at = time.monotonic() + _CHECK_AGAIN_SECONDS
         if is_whole:
-            self.trouble.end_damage()
+            self.problem.clear_damage()
         return is_whole
 
     def _makes_room(self, error: Exception) -> bool:
         if not isinstance(error, apsw.FullError | apsw.IOError) or not self._state.give_up_disk_reserve():
             return False
-        self.trouble.meet(error)
+        self.problem.record(error)
         return True
 
     def _commit(self, changes: Sequence[_Change]) -> None:
         connection = self._state.connection
         end_transaction(connection)
-        connection.set_busy_timeout(_KNOWN_LOCK_MS if self.trouble.is_lock else sqlite_file.BUSY_MS)
+        connection.set_busy_timeout(_KNOWN_LOCK_MS if self.problem.is_lock else sqlite_file.BUSY_MS)
         rows_before = connection.total_changes()
         transaction = Transaction(self._state)
         try:
@@ -202,7 +202,7 @@ class SqliteWriter:
             raise
         # A transaction in which every change was refused has written nothing, and proves nothing.
         if connection.total_changes() != rows_before:
-            self.trouble.end()
+            self.problem.clear()
 
     def _look(self, job: _Look) -> None:
         try:
@@ -214,7 +214,7 @@ class SqliteWriter:
         """The library's errors in our words; a fault of the program as it is."""
         if not isinstance(error, apsw.Error):
             return error
-        kind = self.trouble.meet(error)
+        kind = self.problem.record(error)
         return (without_room if kind is StoreFull else kind)(f"the store cannot be written: {error}")
 
 
