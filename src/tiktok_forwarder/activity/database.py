@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
 
+from tiktok_forwarder.database.file import configure, create_private, limit_size, transaction, truncate_log
 from tiktok_forwarder.database.statements import load_statements
 
 ACTIVITY_STATEMENTS: Final = load_statements("tiktok_forwarder.activity", "activity.sql")
@@ -50,9 +50,8 @@ class ActivityDatabase:
 
     def _open(self, name: str) -> apsw.Connection:
         if self._path is not None and name != ":memory:":
-            # Created here, so that nobody else could ever open it; its log takes the file's mode.
-            os.close(os.open(name, os.O_RDWR | os.O_CREAT, 0o600))
-            os.chmod(name, 0o600)  # noqa: PTH101  # the file may be an older one
+            create_private(self._path)
+            self._path.chmod(0o600)  # the file may be an older one
         connection = apsw.Connection(name)
         try:
             self._configure(connection)
@@ -63,17 +62,14 @@ class ActivityDatabase:
         return connection
 
     def _configure(self, connection: apsw.Connection) -> None:
-        connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("page_size", _PAGE_BYTES)
-        connection.pragma("journal_mode", "wal")
-        # A power cut may cost the last commits, never the file.
-        connection.pragma("synchronous", "NORMAL")
-        # Erased records must not stay readable in free pages.
-        connection.pragma("secure_delete", True)
-        connection.pragma("wal_autocheckpoint", max(16, self._log_bytes // 4 // _PAGE_BYTES))
-        connection.pragma("journal_size_limit", self._log_bytes)
-        connection.pragma("cache_size", -_CACHE_KIB)
-        connection.pragma("max_page_count", max(64, (self.max_bytes - self._log_bytes) // _PAGE_BYTES))
+        configure(connection, synchronous="NORMAL", busy_ms=_BUSY_MS, cache_kib=_CACHE_KIB)
+        limit_size(
+            connection,
+            max_pages=max(64, (self.max_bytes - self._log_bytes) // _PAGE_BYTES),
+            checkpoint_pages=max(16, self._log_bytes // 4 // _PAGE_BYTES),
+            log_bytes=self._log_bytes,
+        )
 
     def _create_tables(self, connection: apsw.Connection) -> None:
         version = connection.pragma("user_version")
@@ -81,10 +77,9 @@ class ActivityDatabase:
             return
         if connection.pragma("schema_version"):
             raise apsw.Error(f"the activity's file is of version {version}")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(ACTIVITY_STATEMENTS["schema"])
-        connection.pragma("user_version", _SCHEMA_VERSION)
-        connection.execute("COMMIT")
+        with transaction(connection):
+            connection.execute(ACTIVITY_STATEMENTS["schema"])
+            connection.pragma("user_version", _SCHEMA_VERSION)
 
     def begin_anew(self) -> None:
         """Give up a damaged file and what it held."""
@@ -105,15 +100,8 @@ class ActivityDatabase:
 
     def change(self, work: Callable[[], _Result]) -> _Result:
         """Run it as one transaction."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = work()
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        return result
+        with transaction(self._connection):
+            return work()
 
     def execute(self, name: str, bindings: apsw.Bindings | None = None) -> apsw.Cursor:
         """Run the statement of this name."""
@@ -128,8 +116,9 @@ class ActivityDatabase:
         return row[0] if row is not None else None
 
     def cut_log(self) -> None:
-        """What was deleted still stands in the log until it is written back and cut."""
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        """What was deleted still stands in the log until then."""
+        if not truncate_log(self._connection):
+            raise apsw.BusyError("the log is in use")
 
     def close(self) -> None:
         self._connection.close()

@@ -8,6 +8,7 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
+from tiktok_forwarder.database.file import NewerSchema, configure, create_private, limit_size, migrate, truncate_log
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.sqlite.statements import migrations
 
@@ -141,7 +142,7 @@ def open_reader(path: Path) -> apsw.Connection:
     """A connection for one longer look, beside the writer's. Raises `apsw.Error`."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        _set_pragmas(connection)
+        _configure(connection)
     except BaseException:
         connection.close()
         raise
@@ -167,7 +168,7 @@ def _touch(path: Path) -> bool:
         if is_new and log.exists() and log.stat().st_size > 0:
             # SQLite would delete the log, and the events in it.
             raise _unusable(path, f"it is missing or empty, but {log.name} beside it is not")
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        create_private(path)
     except OSError as error:
         raise ConfigurationError([f"{path}: the database cannot be opened: {error.strerror}"]) from None
     return is_new
@@ -180,26 +181,27 @@ def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is
         connection.pragma("application_id", APPLICATION_ID)
     else:
         _check(connection, path)
-    _set_pragmas(connection)
-    connection.pragma("wal_autocheckpoint", limits.checkpoint_pages)
-    connection.pragma("journal_size_limit", 2 * limits.checkpoint_pages * PAGE_BYTES)
-    connection.pragma("max_page_count", limits.max_pages)
-    _migrate(connection, path)
+    _configure(connection)
+    limit_size(
+        connection,
+        max_pages=limits.max_pages,
+        checkpoint_pages=limits.checkpoint_pages,
+        log_bytes=2 * limits.checkpoint_pages * PAGE_BYTES,
+    )
+    try:
+        migrate(connection, migrations())
+    except NewerSchema as error:
+        raise ConfigurationError([f"{path}: is {error}"]) from None
     with contextlib.suppress(apsw.Error):
         # After a crash the log may still hold what was erased. Where there is no room for this, it is cut later.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        truncate_log(connection)
 
 
-def _set_pragmas(connection: apsw.Connection) -> None:
-    connection.set_busy_timeout(BUSY_MS)
-    if connection.pragma("journal_mode", "wal") != "wal":
+def _configure(connection: apsw.Connection) -> None:
+    # FULL, since 202 has been said when a commit is done.
+    configure(connection, synchronous="FULL", busy_ms=BUSY_MS, cache_kib=_CACHE_KIB)
+    if connection.pragma("journal_mode") != "wal":
         raise apsw.CantOpenError("its file system cannot share memory, which a write-ahead log needs")
-    # FULL syncs the log at every commit: NORMAL may lose the last ones at a power cut, and 202 has been said by then.
-    connection.pragma("synchronous", "FULL")
-    # Erased events must not stay readable in free pages.
-    connection.pragma("secure_delete", "ON")
-    connection.pragma("cache_size", -_CACHE_KIB)
-    connection.pragma("temp_store", "MEMORY")
 
 
 def _check(connection: apsw.Connection, path: Path) -> None:
@@ -210,25 +212,6 @@ def _check(connection: apsw.Connection, path: Path) -> None:
         found = str(connection.pragma("quick_check"))
         if found != "ok":
             raise apsw.CorruptError(found.splitlines()[0])
-
-
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    scripts = migrations()
-    version: int = connection.pragma("user_version")
-    if version > len(scripts):
-        raise ConfigurationError(
-            [f"{path}: is of a newer version of tiktok-forwarder (schema {version}; this one knows {len(scripts)})"]
-        )
-    for number, script in enumerate(scripts[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute(script)
-            connection.pragma("user_version", number)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _unusable(path: Path, why: str) -> ConfigurationError:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
+from tiktok_forwarder.database.file import truncate_log
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireForm
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Lease, Whereabouts
@@ -269,8 +270,7 @@ def erase_found(transaction: Transaction, found: AboutPerson) -> int:
 
 def cut_log(state: StoreState) -> None:
     """What was deleted still stands in the write-ahead log until that is written back and cut."""
-    ((is_busy, *_),) = state.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    if is_busy:
+    if not truncate_log(state.connection):
         raise StoreUnavailable("the events are deleted, but their log is in use by a long look: erase once more")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import apsw
 
+from tiktok_forwarder.database.file import end_transaction
 from tiktok_forwarder.domain.outcome import WireForm
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseBook
@@ -308,9 +309,3 @@ class Transaction:
             undo()
         self.state.next_event_no = self._event_no_before
         end_transaction(self.state.connection)
-
-
-def end_transaction(connection: apsw.Connection) -> None:
-    """Some errors have ended the transaction by themselves."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

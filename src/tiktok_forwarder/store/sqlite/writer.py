@@ -10,10 +10,11 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from tiktok_forwarder.database.file import end_transaction
 from tiktok_forwarder.database.problem import StoreProblem
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
 from tiktok_forwarder.store.sqlite import file as sqlite_file
-from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction, end_transaction
+from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 
 _MOST_JOBS: Final = 4000
 # How long a lock is waited for that was not gone when it was last waited for.

@@ -1,0 +1,79 @@
+"""What an SQLite file needs, whatever is in it: an owner, a log beside it, bounds, transactions and migrations."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import apsw
+
+
+class NewerSchema(Exception):
+    """The file has had migrations that this version does not know."""
+
+
+def create_private(path: Path) -> None:
+    """Create the file, unless it is there, for its owner alone: files that SQLite puts beside it take its mode.
+
+    Raises `OSError`.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def configure(
+    connection: apsw.Connection, *, synchronous: Literal["FULL", "NORMAL"], busy_ms: int, cache_kib: int
+) -> None:
+    """FULL syncs the log at every commit; with NORMAL a power cut may cost the last commits, never the file."""
+    connection.set_busy_timeout(busy_ms)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", synchronous)
+    # What is erased must not stay readable in free pages, nor in a temporary file.
+    connection.pragma("secure_delete", "ON")
+    connection.pragma("temp_store", "MEMORY")
+    connection.pragma("cache_size", -cache_kib)
+
+
+def limit_size(connection: apsw.Connection, *, max_pages: int, checkpoint_pages: int, log_bytes: int) -> None:
+    """The log is written back when it holds `checkpoint_pages`; one that has grown larger is cut to `log_bytes`."""
+    connection.pragma("max_page_count", max_pages)
+    connection.pragma("wal_autocheckpoint", checkpoint_pages)
+    connection.pragma("journal_size_limit", log_bytes)
+
+
+def migrate(connection: apsw.Connection, scripts: Sequence[str]) -> None:
+    """Run the scripts that the file has not had, each as one transaction; its `user_version` counts them.
+
+    Raises `NewerSchema`, and `apsw.Error` for a script that fails.
+    """
+    version: int = connection.pragma("user_version")
+    if version > len(scripts):
+        raise NewerSchema(f"of a newer version of tiktok-forwarder (schema {version}; this one knows {len(scripts)})")
+    for number, script in enumerate(scripts[version:], version + 1):
+        with transaction(connection):
+            connection.execute(script)
+            connection.pragma("user_version", number)
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """Commit what is done within the `with` block; any error undoes it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        end_transaction(connection)
+        raise
+
+
+def end_transaction(connection: apsw.Connection) -> None:
+    """Undo a transaction that may be open: some errors have ended it already."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def truncate_log(connection: apsw.Connection) -> bool:
+    """Write the log back and empty it, since it still holds what was deleted; return whether nobody was in the way."""
+    ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return not is_busy
