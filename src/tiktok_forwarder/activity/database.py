@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -121,4 +122,5 @@ class ActivityDatabase:
             raise apsw.BusyError("the log is in use")
 
     def close(self) -> None:
-        self._connection.close()
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()

@@ -1,13 +1,11 @@
 """The activity's keeper: an SQLite file of its own, bounded in bytes, written by one thread that nobody waits for."""
 
 import asyncio
-import contextlib
-import queue
 import struct
-import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import apsw
 import msgspec
@@ -25,9 +23,13 @@ from tiktok_forwarder.activity.records import (
     RecordFilter,
 )
 from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.database.problem import is_corruption
+from tiktok_forwarder.database.thread import Change, DatabaseThread
 from tiktok_forwarder.domain.errors import StoreUnavailable
 
 _MOST_WAITING_RECORDS: Final = 20_000
+# Looks have their turn after so many.
+_MAX_GROUP_RECORDS: Final = 1000
 # Few enough that the log does not grow by it.
 _TRIM_RECORDS: Final = 250
 # Minutes take at most about a quarter of the file; their number is looked at once in so many writes.
@@ -37,15 +39,6 @@ _TIDY_EVERY: Final = 300
 
 _FACTS: Final = msgspec.json.Decoder(Facts)
 _FIGURES: Final = msgspec.json.Decoder(dict[str, int])
-_Result = TypeVar("_Result")
-
-
-class _Question(msgspec.Struct):
-    """Something to do in the thread that somebody waits for."""
-
-    ask: Callable[[], Any]
-    loop: asyncio.AbstractEventLoop
-    answered: asyncio.Future[Any]
 
 
 class ActivityFile:
@@ -54,17 +47,20 @@ class ActivityFile:
     def __init__(self, database: ActivityDatabase) -> None:
         self._database = database
         self._max_minutes = max(60, int(database.max_bytes * _MINUTES_SHARE) // _MINUTE_BYTES)
-        self._jobs: queue.SimpleQueue[ActivityWrite | _Question | None] = queue.SimpleQueue()
         self._waiting_records = 0
-        self._is_closed = False
         self._writes = 0
         # The newest record may be erased: were its number to come again, whoever asks for later ones would miss it.
         self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
         self.lost = 0
         self.levels: Sequence[LevelChange] = self._tidy_levels()
-        self._thread = threading.Thread(target=self._run, name="activity-writer", daemon=True)
-        self._thread.start()
+        self._thread = DatabaseThread(
+            "activity",
+            commit=_commit_one_by_one,
+            translate=_translate,
+            close=database.close,
+            max_group_weight=_MAX_GROUP_RECORDS,
+        )
 
     @classmethod
     def open(cls, path: Path | None, *, max_bytes: int) -> Self:
@@ -75,76 +71,53 @@ class ActivityFile:
         return cls(ActivityDatabase(path, max_bytes))
 
     def write(self, write: ActivityWrite) -> bool:
-        if self._is_closed or self._waiting_records > _MOST_WAITING_RECORDS:
+        if self._waiting_records > _MOST_WAITING_RECORDS:
             return False
-        self._waiting_records += len(write.records)
-        self._jobs.put(write)
+        records = len(write.records)
+        try:
+            saved = self._thread.put(Change(lambda: self._save(write), records))
+        except StoreUnavailable:
+            return False
+        self._waiting_records += records
+        saved.add_done_callback(partial(self._on_saved, records))
         return True
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
         name = _search(which)
-        return await self._ask(lambda: self._records(name, msgspec.structs.asdict(which)))
+        return await self._thread.look(lambda: self._records(name, msgspec.structs.asdict(which)))
 
     async def newest(self) -> int:
-        return await self._ask(lambda: int(self._database.one("last_record")))
+        return await self._thread.look(lambda: int(self._database.one("last_record")))
 
     async def one(self, record_no: int) -> KeptRecord | None:
-        found = await self._ask(lambda: self._records("record", {"record_no": record_no}))
+        found = await self._thread.look(lambda: self._records("record", {"record_no": record_no}))
         return found[0] if found else None
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
         named = {"connection_id": connection_id, "event_name": event_name, "event_id": event_id}
-        return await self._ask(lambda: self._records("way", named))
+        return await self._thread.look(lambda: self._records("way", named))
 
     async def figures(
         self, from_minute: int, until_minute: int, connection_id: str | None = None
     ) -> Sequence[MinuteFigures]:
         named = {"from_minute": from_minute, "until_minute": until_minute, "connection_id": connection_id}
-        return await self._ask(lambda: self._minutes(named))
+        return await self._thread.look(lambda: self._minutes(named))
 
     async def erase(self, subjects: Collection[int]) -> int:
         wanted = {struct.pack(">Q", subject) for subject in subjects}
-        return await self._ask(lambda: self._erase(wanted))
+        erased: int = await self._thread.put(Change(lambda: self._erase(wanted)))
+        return erased
 
     async def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._jobs.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._database.close()
+        await self._thread.close()
 
-    async def _ask(self, ask: Callable[[], _Result]) -> _Result:
-        if self._is_closed:
-            raise StoreUnavailable("the activity is closed")
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[_Result] = loop.create_future()
-        self._jobs.put(_Question(ask, loop, answered))
-        return await answered
+    def _on_saved(self, records: int, saved: asyncio.Future[None]) -> None:
+        """Whatever went wrong, the service goes on without these records."""
+        self._waiting_records -= records
+        if saved.exception() is not None:
+            self.lost += records
 
-    # --- the thread ---
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if isinstance(job, _Question):
-                self._answer(job)
-                continue
-            try:
-                self._save(job)
-            except Exception:  # whatever it is, the service goes on without these records
-                self.lost += len(job.records)
-            self._waiting_records -= len(job.records)
-
-    def _answer(self, question: _Question) -> None:
-        try:
-            result = question.ask()
-        except apsw.Error as error:
-            trouble = StoreUnavailable(f"the activity cannot be read: {error}")
-            _in_loop(question, lambda: question.answered.set_exception(trouble))
-        except Exception as error:  # handed to whoever asked
-            fault = error
-            _in_loop(question, lambda: question.answered.set_exception(fault))
-        else:
-            _in_loop(question, lambda: question.answered.set_result(result))
+    # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _save(self, write: ActivityWrite) -> None:
         # Figures add up: what could not be written goes with the next.
@@ -152,7 +125,9 @@ class ActivityFile:
             add_all(self._unwritten.setdefault(key, {}), figures)
         try:
             self._insert_or_trim(write)
-        except (apsw.CorruptError, apsw.NotADBError):
+        except apsw.Error as error:
+            if not is_corruption(error):
+                raise
             self._database.begin_anew()
             self._insert_or_trim(write)
         self._unwritten.clear()
@@ -246,13 +221,14 @@ def _search(which: RecordFilter) -> str:
     return "recent" if which.connection_id is None else "recent_of_connection"
 
 
-def _in_loop(question: _Question, tell: Callable[[], None]) -> None:
-    def answer() -> None:
-        if not question.answered.done():
-            tell()
+def _commit_one_by_one(changes: Sequence[Change]) -> None:
+    """A write that does not fit costs no other its place."""
+    for change in changes:
+        change.run(_translate)
 
-    with contextlib.suppress(RuntimeError):  # a loop that has ended waits for nothing
-        question.loop.call_soon_threadsafe(answer)
+
+def _translate(error: Exception) -> Exception:
+    return StoreUnavailable(f"the activity cannot be read: {error}") if isinstance(error, apsw.Error) else error
 
 
 def _row(record_no: int, record: Record) -> tuple[Any, ...]:

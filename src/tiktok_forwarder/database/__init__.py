@@ -1,1 +1,1 @@
-"""What the store's and the activity's SQLite files share: statements in files, syncs, the lock of the directory."""
+"""What the SQLite files of store and activity share: thread, opening, problems and SQL in files; the directory lock."""

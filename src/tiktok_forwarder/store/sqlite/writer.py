@@ -1,9 +1,6 @@
-"""The thread that owns the database: whatever waits goes into one transaction, so that a sync serves many requests."""
+"""How the store commits: the changes that wait share a transaction, so that a sync serves many requests."""
 
-import asyncio
 import contextlib
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -12,11 +9,11 @@ import apsw
 
 from tiktok_forwarder.database.file import end_transaction
 from tiktok_forwarder.database.problem import StoreProblem
+from tiktok_forwarder.database.thread import Change, DatabaseThread, Job
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 
-_MOST_JOBS: Final = 4000
 # How long a lock is waited for that was not gone when it was last waited for.
 _KNOWN_LOCK_MS: Final = 250
 # How long a database that was found damaged is left alone.
@@ -27,64 +24,29 @@ _CHANGE_BYTES: Final = 1000
 
 Result = TypeVar("Result")
 
-Change = Callable[[Transaction], Result]
-"""Shares its transaction. When it raises an error of ours it has changed nothing yet; any other error undoes the
-transaction, whose changes are then run one by one."""
-
-Look = Callable[[StoreState], Result]
-"""Sees what is committed; changes leases and marks only."""
-
-
-class _Job:
-    """A piece of work and whoever waits for it, on the event loop that it was made on."""
-
-    def __init__(self, weight_bytes: int) -> None:
-        self.weight_bytes = weight_bytes
-        self.loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[Any] = self.loop.create_future()
-        self.outcome: Any = None
-        self.error: Exception | None = None
-
-    def tell(self) -> None:
-        if self.done.done():
-            return
-        if self.error is not None:
-            self.done.set_exception(self.error)
-        else:
-            self.done.set_result(self.outcome)
-
-
-class _Look(_Job):
-    def __init__(self, look: Look[Any]) -> None:
-        super().__init__(0)
-        self.look = look
-
-
-class _Change(_Job):
-    def __init__(
-        self, change: Change[Any], weight_bytes: int, without_room: type[ForwarderError], *, gathers: bool
-    ) -> None:
-        super().__init__(weight_bytes)
-        self.change = change
-        self.gathers = gathers
-        self.without_room = without_room
-
 
 class SqliteWriter:
-    """Does what waits in groups, changes first."""
+    """Commits changes together, and knows what keeps it from that.
+
+    A change that raises an error of ours has changed nothing yet. Any other error undoes the transaction, whose changes
+    are then run one by one.
+    """
 
     def __init__(self, state: StoreState) -> None:
         self.problem = StoreProblem()
         self._state = state
         self._check_again_at = 0.0
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
-        self._thread.start()
+        self._thread = DatabaseThread(
+            "store",
+            commit=self._commit_all,
+            translate=self._translate,
+            close=self._close,
+            max_group_weight=state.limits.transaction_bytes,
+        )
 
     async def write(
         self,
-        change: Change[Result],
+        change: Callable[[Transaction], Result],
         *,
         weight_bytes: int = _CHANGE_BYTES,
         without_room: type[ForwarderError] = StoreUnavailable,
@@ -94,78 +56,67 @@ class SqliteWriter:
 
         `gathers`: the change only looks, counts and calls `Transaction.gather`.
         """
-        result: Result = await self._done(_Change(change, weight_bytes, without_room, gathers=gathers))
+        work = change if gathers else _after_gathered(change)
+        result: Result = await self._done(Change(work, weight_bytes), without_room)
         return result
 
-    async def look(self, look: Look[Result]) -> Result:
-        result: Result = await self._done(_Look(look))
+    async def look(self, look: Callable[[StoreState], Result]) -> Result:
+        """Return what `look` returns, which sees what is committed and changes leases and marks only."""
+        result: Result = await self._done(Job(lambda: look(self._state)), StoreUnavailable)
         return result
 
     async def close(self) -> None:
         """What waits is done first."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._thread.close()
 
-    async def _done(self, job: _Job) -> Any:
-        if self._is_closed:
-            raise StoreUnavailable("the store is closed")
-        self._jobs.put(job)
-        return await job.done
+    async def _done(self, job: Job, without_room: type[ForwarderError]) -> Any:
+        try:
+            return await self._thread.put(job)
+        except StoreFull as error:
+            raise without_room(str(error)) from None
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            jobs, is_last = self._next_jobs()
-            changes = [job for job in jobs if isinstance(job, _Change)]
-            if changes:
-                self._make(changes)
-                _tell(changes)
-            looks = [job for job in jobs if isinstance(job, _Look)]
-            for job in looks:
-                self._look(job)
-            _tell(looks)
-        with contextlib.suppress(apsw.Error):
-            self._state.connection.close()
-        self._state.disk_reserve.give_up()
-
-    def _next_jobs(self) -> tuple[list[_Job], bool]:
-        """Wait for one, then take all that are there, as far as one transaction should hold; whether it is the end."""
-        jobs: list[_Job] = []
-        bytes_left = self._state.limits.transaction_bytes
-        while bytes_left > 0 and len(jobs) < _MOST_JOBS:
-            try:
-                job = self._jobs.get(block=not jobs)
-            except queue.Empty:
-                break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-            bytes_left -= job.weight_bytes
-        return jobs, False
-
-    def _make(self, changes: Sequence[_Change], *, may_make_room: bool = True) -> None:
+    def _commit_all(self, changes: Sequence[Change], *, may_make_room: bool = True) -> None:
         """Together; or, if that fails, each by itself, so that only the one at fault fails."""
         if self.problem.is_damage and not self._is_whole_again():
             _refuse(changes, _DAMAGED)
             return
         try:
-            self._commit(changes)
+            self._commit_together(changes)
         except apsw.BusyError as error:
             # It is no change's fault: one by one, each would wait for the lock anew.
             self.problem.record(error)
             _refuse(changes, f"the store cannot be written: {error}")
         except Exception as error:
             if may_make_room and self._makes_room(error):
-                self._make(changes, may_make_room=False)
+                self._commit_all(changes, may_make_room=False)
             elif len(changes) == 1:
-                changes[0].error = self._told(error, changes[0].without_room)
+                changes[0].error = self._translate(error)
             else:
                 for change in changes:
-                    self._make([change], may_make_room=may_make_room)
+                    self._commit_all([change], may_make_room=may_make_room)
+
+    def _commit_together(self, changes: Sequence[Change]) -> None:
+        connection = self._state.connection
+        end_transaction(connection)
+        connection.set_busy_timeout(_KNOWN_LOCK_MS if self.problem.is_lock else sqlite_file.BUSY_MS)
+        rows_before = connection.total_changes()
+        transaction = Transaction(self._state)
+        try:
+            for change in changes:
+                change.outcome, change.error = None, None
+                try:
+                    change.outcome = change.work(transaction)
+                except ForwarderError as error:
+                    change.error = error
+            transaction.commit()
+        except BaseException:
+            transaction.roll_back()
+            raise
+        # A transaction in which every change was refused has written nothing, and proves nothing.
+        if connection.total_changes() != rows_before:
+            self.problem.clear()
 
     def _is_whole_again(self) -> bool:
         if time.monotonic() < self._check_again_at:
@@ -182,55 +133,26 @@ class SqliteWriter:
         self.problem.record(error)
         return True
 
-    def _commit(self, changes: Sequence[_Change]) -> None:
-        connection = self._state.connection
-        end_transaction(connection)
-        connection.set_busy_timeout(_KNOWN_LOCK_MS if self.problem.is_lock else sqlite_file.BUSY_MS)
-        rows_before = connection.total_changes()
-        transaction = Transaction(self._state)
-        try:
-            for job in changes:
-                job.outcome, job.error = None, None
-                if not job.gathers:
-                    transaction.finish_gathered()
-                try:
-                    job.outcome = job.change(transaction)
-                except ForwarderError as error:
-                    job.error = error
-            transaction.commit()
-        except BaseException:
-            transaction.roll_back()
-            raise
-        # A transaction in which every change was refused has written nothing, and proves nothing.
-        if connection.total_changes() != rows_before:
-            self.problem.clear()
-
-    def _look(self, job: _Look) -> None:
-        try:
-            job.outcome = job.look(self._state)
-        except Exception as error:  # told to whoever waits for it
-            job.error = self._told(error, StoreUnavailable)
-
-    def _told(self, error: Exception, without_room: type[ForwarderError]) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         """The library's errors in our words; a fault of the program as it is."""
         if not isinstance(error, apsw.Error):
             return error
-        kind = self.problem.record(error)
-        return (without_room if kind is StoreFull else kind)(f"the store cannot be written: {error}")
+        return self.problem.record(error)(f"the store cannot be written: {error}")
+
+    def _close(self) -> None:
+        with contextlib.suppress(apsw.Error):
+            self._state.connection.close()
+        self._state.disk_reserve.give_up()
 
 
-def _refuse(changes: Sequence[_Change], why: str) -> None:
+def _after_gathered(change: Callable[[Transaction], Result]) -> Callable[[Transaction], Result]:
+    def run(transaction: Transaction) -> Result:
+        transaction.finish_gathered()
+        return change(transaction)
+
+    return run
+
+
+def _refuse(changes: Sequence[Change], why: str) -> None:
     for change in changes:
         change.error = StoreUnavailable(why)
-
-
-def _tell(jobs: Sequence[_Job]) -> None:
-    """One wake-up for all that wait on a loop; a loop that has ended waits for nothing."""
-    for loop in {job.loop for job in jobs}:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_tell_all, [job for job in jobs if job.loop is loop])
-
-
-def _tell_all(jobs: Sequence[_Job]) -> None:
-    for job in jobs:
-        job.tell()

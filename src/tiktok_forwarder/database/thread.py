@@ -1,0 +1,135 @@
+"""The thread that owns a database: what waits is done in groups, so that one commit serves many."""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from tiktok_forwarder.domain.errors import StoreUnavailable
+
+_MAX_GROUP_JOBS: Final = 4000
+
+Result = TypeVar("Result")
+Translate = Callable[[Exception], Exception]
+"""Returns the error that whoever waits is given for one of the database's."""
+
+
+class Job:
+    """A piece of work, and the future of whoever waits for it on the event loop that it was made on."""
+
+    def __init__(self, work: Callable[..., Any], weight: int = 0) -> None:
+        self.work = work
+        self.weight = weight
+        self.outcome: Any = None
+        self.error: Exception | None = None
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Any] = self.loop.create_future()
+
+    def run(self, translate: Translate) -> None:
+        try:
+            self.outcome = self.work()
+        except Exception as error:  # given to whoever waits
+            self.error = translate(error)
+
+    def notify(self) -> None:
+        if self.done.done():
+            return
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        else:
+            self.done.set_result(self.outcome)
+
+
+class Change(Job):
+    """A job that writes. Any other is a look."""
+
+
+class DatabaseThread:
+    """Does the jobs that wait as a group: changes first, then looks.
+
+    `commit` makes a group's changes durable and gives each its outcome or its error; it raises nothing. A group takes
+    jobs until they weigh `max_group_weight`. All functions given are called in the thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        commit: Callable[[Sequence[Change]], None],
+        translate: Translate,
+        close: Callable[[], None],
+        max_group_weight: int,
+    ) -> None:
+        self._name = name
+        self._commit = commit
+        self._translate = translate
+        self._close = close
+        self._max_group_weight = max_group_weight
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name=f"{name}-database", daemon=True)
+        self._thread.start()
+
+    def put(self, job: Job) -> asyncio.Future[Any]:
+        """Raises `StoreUnavailable` after `close`."""
+        if self._is_closed:
+            raise StoreUnavailable(f"the {self._name} is closed")
+        self._jobs.put(job)
+        return job.done
+
+    async def look(self, look: Callable[[], Result]) -> Result:
+        """Return what `look` returns, which sees what is committed."""
+        result: Result = await self.put(Job(look))
+        return result
+
+    async def close(self) -> None:
+        """Finish the jobs that wait, then close the database."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            jobs, is_last = self._next_jobs()
+            changes = [job for job in jobs if isinstance(job, Change)]
+            if changes:
+                self._commit(changes)
+                _notify(changes)
+            looks = [job for job in jobs if not isinstance(job, Change)]
+            for look in looks:
+                look.run(self._translate)
+            _notify(looks)
+        self._close()
+
+    def _next_jobs(self) -> tuple[list[Job], bool]:
+        """Wait for a job, then take all that are there, as far as a group goes; whether it is the last group."""
+        jobs: list[Job] = []
+        weight_left = self._max_group_weight
+        while weight_left > 0 and len(jobs) < _MAX_GROUP_JOBS:
+            try:
+                job = self._jobs.get(block=not jobs)
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+            weight_left -= job.weight
+        return jobs, False
+
+
+def _notify(jobs: Sequence[Job]) -> None:
+    """One wake-up for all that wait on a loop; a loop that has ended waits for nothing."""
+    for loop in {job.loop for job in jobs}:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_notify_all, [job for job in jobs if job.loop is loop])
+
+
+def _notify_all(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.notify()
