@@ -153,7 +153,11 @@ class Watched:
 def _watched(base: Foundation, configured: Configured) -> Watched:
     settings = base.settings
     activity = Activity(
-        ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes),
+        ActivityFile.open(
+            settings.activity_file,
+            max_bytes=settings.activity_max_bytes,
+            on_begun_anew=base.telemetry.on_activity_begun_anew,
+        ),
         base.clock,
         base.subject_hash,
         most_per_second=settings.activity_events_per_second,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import apsw
 
+from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.store.sqlite import (
     file as sqlite_file,
@@ -19,6 +20,7 @@ from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 Pass = Callable[[], None]
+LATER_ACTIVITY_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); DELETE FROM records;"
 LATER_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); UPDATE lanes SET waiting = waiting + 1;"
 
 
@@ -108,6 +110,12 @@ def _mid_later_migration(pass_by: Pass) -> None:
     _pass_after_statements(pass_by, [LATER_MIGRATION])
 
 
+def _mid_later_activity_migration(pass_by: Pass) -> None:
+    scripts = [*activity_database.migrations(), LATER_ACTIVITY_MIGRATION]
+    setattr(activity_database, "migrations", lambda: scripts)  # noqa: B010 - not exported, so that no other way type-checks
+    _pass_after_statements(pass_by, [LATER_ACTIVITY_MIGRATION])
+
+
 def _pass_after_statements(pass_by: Pass, passing: Collection[str]) -> None:
     class PassingConnection(apsw.Connection):
         def execute(self, statements: str, *arguments: Any, **named: Any) -> apsw.Cursor:
@@ -130,4 +138,5 @@ FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "mid-erase": _mid_erase,
     "mid-migration": _mid_migration,
     "mid-later-migration": _mid_later_migration,
+    "mid-later-activity-migration": _mid_later_activity_migration,
 }

@@ -146,6 +146,7 @@ def test_a_damaged_activity_file_costs_no_event(data_dir: Path, waiting: set[str
         expected = waiting | service.acknowledged
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 10)
         assert service.troubles() == []
+        assert "the activity begins anew" in service.log() and "file is not a database" in service.log()
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(expected)
     assert activity.read_bytes().startswith(b"SQLite format 3")

@@ -1,5 +1,7 @@
 """SIGKILL at the worst instants, which random kills seldom meet."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture
 def deaths(is_soak: bool) -> int:
     return SOAK_DEATHS if is_soak else DEATHS
+
+
+def activity_records(data_dir: Path) -> list[tuple[int, str, str]]:
+    """While no service runs."""
+    with closing(sqlite3.connect(data_dir / "activity.db")) as file:
+        return file.execute("SELECT record_no, outcome, event_id FROM records ORDER BY record_no").fetchall()
 
 
 @pytest.mark.parametrize("name", UNDER_LOAD)
@@ -69,6 +77,18 @@ def test_a_migration_is_whole_or_not_begun(data_dir: Path, seed: int, deaths: in
         account = service.final_account(service.drain())
     show(f"{deaths} migrations cut short", account)
     assert (account.lost, account.unexpected, account.duplicated) == (0, 0, 0)
+
+
+def test_an_activity_migration_is_whole_or_not_begun(data_dir: Path, seed: int, deaths: int) -> None:
+    """Killed amid a migration of the activity's file, the version before goes on with every record in it."""
+    with campaign(data_dir, seed) as service:
+        service.live_until_stopped()
+        kept = activity_records(data_dir)
+        for _ in range(deaths):
+            service.die_starting("mid-later-activity-migration")
+        service.drain()
+    assert kept
+    assert activity_records(data_dir)[: len(kept)] == kept
 
 
 @pytest.mark.parametrize("is_done_again", [True, False])

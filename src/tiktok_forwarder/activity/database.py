@@ -9,12 +9,20 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.file import configure, create_private, limit_size, transaction, truncate_log
-from tiktok_forwarder.database.statements import load_statements
+from tiktok_forwarder.database.file import (
+    NewerSchema,
+    configure,
+    create_private,
+    limit_size,
+    migrate,
+    transaction,
+    truncate_log,
+)
+from tiktok_forwarder.database.statements import load_migrations, load_statements
 
-ACTIVITY_STATEMENTS: Final = load_statements("tiktok_forwarder.activity", "activity.sql")
+_PACKAGE: Final = "tiktok_forwarder.activity"
+ACTIVITY_STATEMENTS: Final = load_statements(_PACKAGE, "activity.sql")
 
-_SCHEMA_VERSION: Final = 1
 _PAGE_BYTES: Final = 4096
 _BUSY_MS: Final = 2000
 # Of the bound, so much is left for the log beside the file. It is written back at the end of the transaction with which
@@ -26,12 +34,21 @@ _CACHE_KIB: Final = 4000
 _Result = TypeVar("_Result")
 
 
-class ActivityDatabase:
-    """Used in one thread at a time. All its methods raise `apsw.Error`."""
+def migrations() -> list[str]:
+    """Return the scripts in order; the first brings an empty file to version 1."""
+    return load_migrations(_PACKAGE)
 
-    def __init__(self, path: Path | None, max_bytes: int) -> None:
+
+class ActivityDatabase:
+    """Used in one thread at a time. All its methods raise `apsw.Error`.
+
+    `on_begun_anew` is given the reason whenever a file, and what it held, is given up.
+    """
+
+    def __init__(self, path: Path | None, max_bytes: int, on_begun_anew: Callable[[str], None]) -> None:
         self.max_bytes = max_bytes
         self._path = path
+        self._on_begun_anew = on_begun_anew
         self._log_bytes = min(_LARGEST_LOG_BYTES, int(max_bytes * _LOG_SHARE))
         self._connection = self._opened()
         self._most_pages: int = self._connection.pragma("max_page_count")
@@ -40,50 +57,40 @@ class ActivityDatabase:
         if self._path is None:
             return self._open(":memory:")
         try:
-            return self._open(str(self._path))
-        except (apsw.Error, OSError):
-            pass
+            return self._open_file(self._path)
+        except (apsw.Error, NewerSchema, OSError) as error:
+            self._on_begun_anew(str(error))
         try:
             self._remove_files()
-            return self._open(str(self._path))
+            return self._open_file(self._path)
         except (apsw.Error, OSError):
             return self._open(":memory:")
 
+    def _open_file(self, path: Path) -> apsw.Connection:
+        create_private(path)
+        path.chmod(0o600)  # it may be an older one
+        return self._open(str(path))
+
     def _open(self, name: str) -> apsw.Connection:
-        if self._path is not None and name != ":memory:":
-            create_private(self._path)
-            self._path.chmod(0o600)  # the file may be an older one
         connection = apsw.Connection(name)
         try:
-            self._configure(connection)
-            self._create_tables(connection)
+            connection.pragma("page_size", _PAGE_BYTES)
+            configure(connection, synchronous="NORMAL", busy_ms=_BUSY_MS, cache_kib=_CACHE_KIB)
+            limit_size(
+                connection,
+                max_pages=max(64, (self.max_bytes - self._log_bytes) // _PAGE_BYTES),
+                checkpoint_pages=max(16, self._log_bytes // 4 // _PAGE_BYTES),
+                log_bytes=self._log_bytes,
+            )
+            migrate(connection, migrations())
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _configure(self, connection: apsw.Connection) -> None:
-        connection.pragma("page_size", _PAGE_BYTES)
-        configure(connection, synchronous="NORMAL", busy_ms=_BUSY_MS, cache_kib=_CACHE_KIB)
-        limit_size(
-            connection,
-            max_pages=max(64, (self.max_bytes - self._log_bytes) // _PAGE_BYTES),
-            checkpoint_pages=max(16, self._log_bytes // 4 // _PAGE_BYTES),
-            log_bytes=self._log_bytes,
-        )
-
-    def _create_tables(self, connection: apsw.Connection) -> None:
-        version = connection.pragma("user_version")
-        if version == _SCHEMA_VERSION:
-            return
-        if connection.pragma("schema_version"):
-            raise apsw.Error(f"the activity's file is of version {version}")
-        with transaction(connection):
-            connection.execute(ACTIVITY_STATEMENTS["schema"])
-            connection.pragma("user_version", _SCHEMA_VERSION)
-
-    def begin_anew(self) -> None:
-        """Give up a damaged file and what it held."""
+    def begin_anew(self, reason: str) -> None:
+        """Give up a file that cannot be used, and what it held."""
+        self._on_begun_anew(reason)
         self._connection.close(True)
         if self._path is not None:
             self._remove_files()

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -63,12 +63,15 @@ class ActivityFile:
         )
 
     @classmethod
-    def open(cls, path: Path | None, *, max_bytes: int) -> Self:
-        """Open or create the file; without a path nothing outlives the process.
+    def open(
+        cls, path: Path | None, *, max_bytes: int, on_begun_anew: Callable[[str], None] = lambda _reason: None
+    ) -> Self:
+        """Open, migrate or create the file; without a path nothing outlives the process.
 
-        An unusable file is begun anew; where that fails too, the activity lives in memory.
+        An unusable file is begun anew, for a reason that `on_begun_anew` is given; where that fails too, the activity
+        lives in memory.
         """
-        return cls(ActivityDatabase(path, max_bytes))
+        return cls(ActivityDatabase(path, max_bytes, on_begun_anew))
 
     def write(self, write: ActivityWrite) -> bool:
         if self._waiting_records > _MOST_WAITING_RECORDS:
@@ -128,7 +131,7 @@ class ActivityFile:
         except apsw.Error as error:
             if not is_corruption(error):
                 raise
-            self._database.begin_anew()
+            self._database.begin_anew(str(error))
             self._insert_or_trim(write)
         self._unwritten.clear()
         while self._database.is_nearly_full and self._trim():
@@ -189,8 +192,8 @@ class ActivityFile:
         try:
             self._database.change(self._tidy)
             return [LevelChange(*row) for row in self._database.execute("levels")]
-        except apsw.Error:
-            self._database.begin_anew()
+        except apsw.Error as error:
+            self._database.begin_anew(str(error))
             return []
 
     def _records(self, name: str, named: dict[str, Any]) -> list[KeptRecord]:

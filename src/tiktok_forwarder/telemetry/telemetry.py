@@ -220,6 +220,9 @@ class Telemetry:
         if not troubles:
             self._log.warning("the store takes events again")
 
+    def on_activity_begun_anew(self, reason: str) -> None:
+        self._log.warning("the activity begins anew, without its earlier records", reason=reason)
+
     # --- delivery ---
 
     def stands(self, connection_id: str, warning: str) -> None:

@@ -4,6 +4,7 @@ import itertools
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -12,14 +13,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS
+from tiktok_forwarder.activity import database as activity_database
+from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS, migrations
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record, RecordFilter
 from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.database.statements import load_migrations
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer
 
 MEBIBYTE = 1024 * 1024
+VERSION_1 = Path(__file__).with_name("version_1.sql")
 ALL = RecordFilter(limit=1_000_000)
 
 
@@ -204,28 +208,95 @@ def test_what_is_new_is_found_without_a_scan(name: str, search: str) -> None:
     """A live view asks every second or so, so the index leads to the records after its number."""
     named = dict.fromkeys(field.name for field in msgspec.structs.fields(RecordFilter))
     with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(ACTIVITY_STATEMENTS["schema"])
+        database.executescript("".join(migrations()))
         plan = database.execute(f"EXPLAIN QUERY PLAN {ACTIVITY_STATEMENTS[name]}", named).fetchall()
     assert plan[0][3].startswith("SEARCH records USING") and plan[0][3].endswith(search)
 
 
 async def test_a_damaged_file_is_begun_anew(damaged: Path) -> None:
-    """Whatever stands where the file should be, the service starts and records."""
-    file = ActivityFile.open(damaged, max_bytes=16 * MEBIBYTE)
+    """Whatever stands where the file should be, the service starts, records, and says why nothing earlier is there."""
+    reasons: list[str] = []
+    file = ActivityFile.open(damaged, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
     file.write(write_of(record(1)))
     assert await event_ids(file) == ["m1"]
     await file.close()
+    assert reasons == ["file is not a database"]
 
 
-async def test_another_versions_file_is_begun_anew(path: Path) -> None:
-    """There is nothing in it that a migration would be worth."""
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("CREATE TABLE records (something)")
-        other.execute("PRAGMA user_version = 99")
-    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
-    file.write(write_of(record(1)))
-    assert await event_ids(file) == ["m1"]
+@pytest.fixture
+def version_1(path: Path) -> Path:
+    """What the first version left behind."""
+    with closing(sqlite3.connect(path)) as older:
+        older.executescript(VERSION_1.read_text())
+    return path
+
+
+async def test_file_of_version_1_opens_with_what_it_holds(version_1: Path) -> None:
+    """An update of the service costs no record, no figure and no memory of what was sampled."""
+    reasons: list[str] = []
+    file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
+    file.write(write_of(record(2), minute=7, count=1))
+    newer, older = await file.recent(ALL)
+    assert (newer.record_no, newer.record) == (42, record(2))
+    facts = Facts("detail", warnings=("w1",), answer=Answer(200, 40002, "wrong", "r"))
+    payload, subjects = b'{"event":"PlaceAnOrder"}', (1, 2**64 - 1)
+    kept = Record(5, "c", "dead_letter", "PlaceAnOrder", "m1", "refused", facts, payload, subjects)
+    assert (older.record_no, older.record) == (41, kept)
+    assert [each.figures for each in await file.figures(7, 8)] == [{"accepted": 11}]
+    assert (file.levels, reasons) == ([LevelChange("c", 100, 2)], [])
     await file.close()
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A program that knows one migration more; the end of the context makes it the present one again."""
+    folder = tmp_path / "next_activity" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "001_initial.sql").write_text(migrations()[0])
+    (folder / "002_made_up.sql").write_text(
+        "ALTER TABLE levels ADD COLUMN made_up INTEGER NOT NULL DEFAULT 3;"
+        "CREATE TABLE runs (number INTEGER); INSERT INTO runs VALUES (7);"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with monkeypatch.context() as context:
+        context.setattr(activity_database, "migrations", lambda: load_migrations("next_activity"))
+        yield context
+    sys.modules.pop("next_activity", None)
+
+
+def version_of(path: Path) -> tuple[int, list[int]]:
+    """How many migrations a file has had, and what the made-up one left in it, if it was run."""
+    with closing(sqlite3.connect(path)) as file:
+        ((version,),) = file.execute("PRAGMA user_version").fetchall()
+        made_up = file.execute("SELECT 1 FROM sqlite_schema WHERE name = 'runs'").fetchall()
+        return version, [number for (number,) in file.execute("SELECT number FROM runs")] if made_up else []
+
+
+@pytest.mark.usefixtures("next_version")
+async def test_file_is_migrated_once(version_1: Path) -> None:
+    """The first start of a newer program migrates the file with the records in it, and later starts leave it alone."""
+    for number in (2, 3):
+        file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE)
+        file.write(write_of(record(number)))
+        await file.close()
+    assert version_of(version_1) == (2, [7])
+    file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE)
+    assert await event_ids(file) == ["m1", "m2", "m3"]
+    await file.close()
+
+
+async def test_file_of_a_newer_version_is_begun_anew(version_1: Path, next_version: pytest.MonkeyPatch) -> None:
+    """An older program does not read what it does not know, and says that it starts without the earlier records."""
+    reasons: list[str] = []
+    await ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append).close()
+    assert reasons == []
+    next_version.undo()
+    file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
+    file.write(write_of(record(1)))
+    assert await event_ids(file) == ["m1"] and await file.newest() == 1
+    await file.close()
+    assert reasons == ["of a newer version of tiktok-forwarder (schema 2; this one knows 1)"]
+    assert version_of(version_1) == (1, [])
 
 
 async def test_damage_while_running_costs_what_was_kept(path: Path) -> None:

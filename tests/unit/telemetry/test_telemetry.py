@@ -57,6 +57,13 @@ def test_a_trouble_of_the_store_is_told_with_what_to_do(log: Log, trouble: str) 
     assert over["event"] == "the store takes events again"
 
 
+def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
+    """Whoever misses the earlier records finds in the log where they went."""
+    log.telemetry.on_activity_begun_anew("file is not a database")
+    (line,) = log.lines
+    assert (line["level"], line["reason"]) == ("warning", "file is not a database")
+
+
 def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line after a silence says how many refusals it stands for."""
     seconds = 100.0
