@@ -27,6 +27,7 @@ DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 ENTRY_START = re.compile(r"^(?=[^\s#])", re.MULTILINE)
 INDEX_ADDRESS = re.compile(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ")
+RETURN_CODE = re.compile(r"\b(?:20001|4[01]\d{3}|5[0-2]\d{3}|60\d\d[1-9]|61\d{3})\b")
 NAMED_FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|sql|toml|md|txt))`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
@@ -142,6 +143,14 @@ def test_architecture_page_draws_the_import_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert [layer.split(" | ") for layer in drawn[0].splitlines()] == [layer.split(" | ") for layer in layers]
+
+
+def test_return_codes_of_tiktok_are_in_one_file() -> None:
+    """Whatever depends on a code asks the table for its class or culprit, so that a new code is one row."""
+    texts = [file for file in PACKAGE.rglob("*.*") if file.suffix in {".py", ".html", ".sql"}]
+    found = {str(file.relative_to(PACKAGE)): RETURN_CODE.findall(file.read_text().replace("_", "")) for file in texts}
+    assert len(found.pop("tiktok/codes.py")) > 50
+    assert {file: codes for file, codes in found.items() if codes} == {}
 
 
 def test_folders_and_files_stay_readable() -> None:

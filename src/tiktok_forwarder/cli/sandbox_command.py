@@ -29,7 +29,7 @@ from tiktok_sandbox import SandboxError, SandboxOptions, serve_sandbox
 @click.option("--status-by-code", is_flag=True, help="HTTP 400 and 401 beside TikTok's codes, instead of 200.")
 @click.option("--allow-app-events", is_flag=True, help="Take event source app, as for a developer on the allowlist.")
 @click.option("--watch-repeats", is_flag=True, help="Note a fault when an event comes again after a final answer.")
-@click.option("--requests-per-second", type=click.IntRange(min=1), help="Answer 40100 beyond so many, for each token.")
+@click.option("--requests-per-second", type=click.IntRange(min=1), help="Refuse more as too frequent, for each token.")
 @click.option("--retry-after-seconds", type=click.IntRange(min=0), help="Say Retry-After when the rate is exceeded.")
 def sandbox(  # noqa: PLR0913, PLR0917 - one parameter for each option
     host: str,

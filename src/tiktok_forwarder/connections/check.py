@@ -9,15 +9,25 @@ from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.delivery.interfaces import EventSender, HttpAnswer, NoAnswer, OutboundRequest
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import SecretUnreadable
-from tiktok_forwarder.domain.outcome import Accepted, Misconfigured, Throttled, TryLater
+from tiktok_forwarder.domain.outcome import Accepted, Culprit, Misconfigured, Throttled, TryLater
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.payload import Context, Event10, Event20, Page, User, encode
 from tiktok_forwarder.tiktok.request import build_group
 
-CheckKind = Literal["good", "token", "pixel", "configuration", "network", "busy", "unreadable_token"]
-_TOKEN_CODES: Final = frozenset({40101, 40102, 40104, 40105, 40106, 40110, 40115, 40116})
-_PIXEL_CODES: Final = frozenset({40001, 40003, 40007, 40119, 40300, 40301})
+CheckKind = Literal[
+    "good",
+    "token",
+    "unreadable_token",
+    "pixel",
+    "app",
+    "account",
+    "configuration",
+    "address",
+    "network",
+    "forwarder",
+    "busy",
+]
 NO_ANSWER: Final = {
     "connect": "could not be reached: no connection came about. Check the network, the proxy and the firewall",
     "tls": "could not be trusted: its TLS certificate does not verify. Check what stands between here and TikTok",
@@ -70,9 +80,9 @@ class ConnectionCheck:
         verdict = classify(answer.status, answer.body, answer.retry_after, self._clock.now_ms())
         found = verdict.answer.code
         if isinstance(verdict, Misconfigured) and found is not None:
-            return CheckResult(_kind(found), verdict.explanation, found)
+            return CheckResult(_kind(verdict.culprit), verdict.explanation, found)
         if isinstance(verdict, Throttled):
-            return CheckResult("busy", "TikTok takes no more requests of this token just now: try again later.", found)
+            return CheckResult("busy", "TikTok accepts no more requests just now: try again later.", found)
         if found is None:
             return CheckResult("network", _NOT_TIKTOK.format(status=answer.status))
         if isinstance(verdict, TryLater):
@@ -94,10 +104,12 @@ def _iso(now_ms: int) -> str:
     return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _kind(code: int) -> CheckKind:
-    if code in _TOKEN_CODES:
-        return "token"
-    return "pixel" if code in _PIXEL_CODES else "configuration"
+def _kind(culprit: Culprit) -> CheckKind:
+    match culprit:
+        case "test_event_code" | "event" | "service" | "nothing":
+            return "configuration"
+        case _:
+            return culprit
 
 
 def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckResult:

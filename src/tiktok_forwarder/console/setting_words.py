@@ -4,17 +4,43 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tiktok_forwarder.connections.check import NO_ANSWER
+from msgspec import Struct
+
+from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind
+from tiktok_forwarder.domain.outcome import Culprit
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
-from tiktok_forwarder.tiktok.codes import CodeClass, code_meaning
+from tiktok_forwarder.tiktok.codes import code_meaning
 
 _NO_ANSWER: Final = re.compile(r"no answer \((\w+)\)")
-_CLASSES: Final[Mapping[CodeClass, str]] = {
-    "done": "TikTok took the last request",
-    "bad_event": "TikTok refused an event of the last request",
-    "try_later": "TikTok has trouble of its own: the events are sent again later",
-    "few_attempts": "TikTok has trouble of its own: the events are sent again later",
+_CHECK_TITLES: Final[Mapping[CheckKind, str]] = {
+    "good": "Access token and pixel are valid.",
+    "token": "TikTok rejected the access token.",
+    "unreadable_token": "The stored access token cannot be read.",
+    "pixel": "There is a problem with the pixel.",
+    "app": "There is a problem with the developer app of the access token.",
+    "account": "There is a problem with the TikTok account.",
+    "configuration": "There is a problem with a setting.",
+    "address": "There is a problem with the URL of TikTok's API.",
+    "network": "Network problem.",
+    "forwarder": "There is a problem with this version of tiktok-forwarder.",
+    "busy": "TikTok is busy.",
 }
+_SETTINGS_TO_CHANGE: Final[Mapping[CheckKind | Culprit, str]] = {
+    "token": "access_token",
+    "unreadable_token": "access_token",
+    "app": "access_token",
+    "pixel": "pixel_id",
+    "configuration": "test_event_code",
+}
+
+
+class CheckWords(Struct, frozen=True):
+    """`setting` is the connection's setting to change; None if none of its own is to blame."""
+
+    is_good: bool
+    title: str
+    sentence: str
+    setting: str | None
 
 
 def label_of(name: str) -> str:
@@ -53,6 +79,18 @@ def _choice(name: str, value: str) -> str:
     return labels.get(value, value)
 
 
+def check_words(result: Mapping[str, Any]) -> CheckWords:
+    """A check's result, as the API returns it."""
+    kind: CheckKind = result["kind"]
+    return CheckWords(kind == "good", _CHECK_TITLES[kind], result["sentence"], _SETTINGS_TO_CHANGE.get(kind))
+
+
+def blamed_setting(code: int | None) -> str | None:
+    """The connection's setting that one of TikTok's return codes blames, if any."""
+    meaning = None if code is None else code_meaning(code)
+    return None if meaning is None else _SETTINGS_TO_CHANGE.get(meaning.culprit)
+
+
 def answer_words(answer: Mapping[str, Any] | None) -> str:
     """What TikTok said last, and what that means."""
     if answer is None:
@@ -72,4 +110,4 @@ def _code_words(code: int) -> str:
     meaning = code_meaning(code)
     if meaning is None:
         return "TikTok gave an answer that is not known"
-    return meaning.explanation.rstrip(".") or _CLASSES.get(meaning.code_class, "TikTok refused the last request")
+    return meaning.explanation.rstrip(".")

@@ -174,7 +174,7 @@ class DeliveryObserver(Protocol):
         ...
 
     def noted(self, connection_id: str, note: str) -> None:
-        """Events were delivered, but TikTok had something to say about them (20001, 40050)."""
+        """Events were delivered, but TikTok's answer came with a note."""
         ...
 
     def changed(self, status: DeliveryStatus) -> None:

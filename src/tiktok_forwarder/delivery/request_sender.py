@@ -52,7 +52,8 @@ class RequestSender:
             access_token = self._parts.connections.access_token(self.target.connection_id)
         except SecretUnreadable as error:
             self.gate.give_back()
-            return Misconfigured(Answer(message="no request was made"), f"The access token is unreadable: {error}")
+            answer = Answer(message="no request was made")
+            return Misconfigured(answer, "token", f"The access token is unreadable: {error}")
         payloads = [event.payload for event in events]
         path, body = build_group(wire_form, self.target.pixel_id, payloads, self.target.test_event_code)
         return await self._send(OutboundRequest(path, access_token, body), events)
@@ -95,5 +96,5 @@ def no_answer_verdict(no_answer: NoAnswer) -> Verdict:
     """Trouble on the way is retried; a server that cannot prove who it is gets nothing."""
     answer = Answer(message=f"no answer ({no_answer.kind}): {no_answer.detail}"[:500])
     if no_answer.kind == "tls":
-        return Misconfigured(answer, _TLS_ADVICE)
+        return Misconfigured(answer, "address", _TLS_ADVICE)
     return TryLater(answer, may_have_arrived=no_answer.may_have_arrived)

@@ -1,12 +1,7 @@
 """Where a connection's requests wait for their turn: its own rate, and the one it shares with its access token."""
 
-from typing import Final
-
 from tiktok_forwarder.delivery.rate_limit import SendRate
 from tiktok_forwarder.domain.outcome import Throttled
-
-# TikTok limits this pixel, not the token: other connections with the same token go on at full speed.
-PIXEL_QUOTA_CODE: Final = 40132
 
 
 class SendGate:
@@ -39,8 +34,11 @@ class SendGate:
         self._of_token.give_back()
 
     def refused(self, verdict: Throttled, sent_at: float) -> None:
-        """TikTok found the request sent at `sent_at` (monotonic) too frequent."""
-        rate = self._own if verdict.answer.code == PIXEL_QUOTA_CODE else self._of_token
+        """TikTok found the request sent at `sent_at` (monotonic) too frequent.
+
+        A limit of the pixel's own does not slow down other connections with the same token.
+        """
+        rate = self._own if verdict.culprit == "pixel" else self._of_token
         rate.refused(verdict.retry_after_seconds, sent_at)
 
     def passed(self) -> None:

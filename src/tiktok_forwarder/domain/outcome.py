@@ -60,6 +60,23 @@ Outcome = Mapped | Dropped
 
 # --- what TikTok's answer to a request means -------------------------------------------------------------------------
 
+Culprit = Literal[
+    "token",
+    "pixel",
+    "app",
+    "account",
+    "test_event_code",
+    "address",
+    "network",
+    "forwarder",
+    "event",
+    "service",
+    "nothing",
+]
+"""What an answer blames: a setting of the connection; the developer app or TikTok account behind its access token; the
+address of TikTok that requests go to; the network they come from; this version of the program; an event; TikTok itself.
+"""
+
 
 class Answer(Struct, frozen=True, gc=False):
     """What is kept of an answer: TikTok's `code` (absent without JSON) and at most 500 characters of its `message`."""
@@ -71,7 +88,7 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Accepted(Struct, frozen=True):
-    """Delivered. `note` keeps the text of a partial success (20001) or a repeated request (40050)."""
+    """Delivered. `note` keeps the text of a partial success or a repeated request."""
 
     answer: Answer
     note: str = ""
@@ -91,16 +108,17 @@ class TooLarge(Struct, frozen=True):
 
 
 class Throttled(Struct, frozen=True):
-    """Too many requests. `retry_after_seconds` is 1 to 300, if TikTok named one."""
+    """Too many requests for the quota of the `culprit`. `retry_after_seconds` is 1 to 300, if TikTok named one."""
 
     answer: Answer
     retry_after_seconds: float | None = None
+    culprit: Culprit = "app"
 
 
 class TryLater(Struct, frozen=True):
     """Nothing is wrong with the events. `may_have_arrived`: no answer was read, so TikTok may hold the group already.
 
-    `few_attempts`: TikTok fails on this very request (40700); after a few attempts it is given up.
+    `few_attempts`: TikTok fails on this very request; after a few attempts its events are dead-lettered.
     """
 
     answer: Answer
@@ -112,6 +130,7 @@ class Misconfigured(Struct, frozen=True):
     """Token, pixel, permission or path is wrong: pause the connection, keep its events, show the `explanation`."""
 
     answer: Answer
+    culprit: Culprit
     explanation: str
 
 

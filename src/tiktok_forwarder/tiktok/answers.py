@@ -1,6 +1,7 @@
 """What TikTok's answer to a request means: its `code` decides, and the HTTP status only where there is none."""
 
 import re
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -11,13 +12,14 @@ from tiktok_forwarder.domain.outcome import (
     Accepted,
     Answer,
     BadEvent,
+    Culprit,
     Misconfigured,
     Throttled,
     TooLarge,
     TryLater,
     Verdict,
 )
-from tiktok_forwarder.tiktok.codes import CodeMeaning, code_meaning
+from tiktok_forwarder.tiktok.codes import OUTDATED, CodeMeaning, code_meaning
 
 MAX_MESSAGE_CHARS: Final = 500
 MAX_REQUEST_ID_CHARS: Final = 100
@@ -26,14 +28,18 @@ MAX_RETRY_AFTER_SECONDS: Final = 300.0
 
 # As seen: `data.3.event_id`, `data. 3 .event_id`, `Batch.3.properties…`; the index counts from 0.
 _EVENT_INDEX: Final = re.compile(r"(?<!\w)(?:data|batch)\.\s*([0-9]{1,4})\s*\.", re.IGNORECASE)
-_ENVELOPE_FIELD: Final = re.compile(r"\b(event_source_id|event_source|pixel_code|test_event_code|partner_name)\b")
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
-_ENVELOPE_ADVICE: Final = {
-    "event_source_id": "Check the connection's Pixel ID.",
-    "pixel_code": "Check the connection's Pixel ID.",
-    "test_event_code": "Take the current code from Events Manager, or remove it from the connection.",
+_CHECK_PIXEL: Final = "Check the connection's Pixel ID."
+_RENEW_TEST_CODE: Final = "Take the current code from Events Manager, or remove it from the connection."
+_ENVELOPE_FIELDS: Final[Mapping[str, tuple[Culprit, str]]] = {
+    "event_source_id": ("pixel", _CHECK_PIXEL),
+    "pixel_code": ("pixel", _CHECK_PIXEL),
+    "test_event_code": ("test_event_code", _RENEW_TEST_CODE),
+    "event_source": ("forwarder", OUTDATED),
+    "partner_name": ("forwarder", OUTDATED),
 }
+_ENVELOPE_FIELD: Final = re.compile(rf"\b({'|'.join(_ENVELOPE_FIELDS)})\b")
 
 
 class _Envelope(Struct):
@@ -72,7 +78,7 @@ def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
         case "done_with_note":
             verdict = Accepted(answer, _note(read))
         case "throttled":
-            verdict = Throttled(answer, wait_seconds)
+            verdict = Throttled(answer, wait_seconds, read.meaning.culprit)
         case "try_later":
             verdict = TryLater(answer)
         case "few_attempts":
@@ -82,7 +88,7 @@ def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
         case "too_large":
             verdict = TooLarge(answer)
         case "misconfigured":
-            verdict = Misconfigured(answer, read.meaning.explanation)
+            verdict = Misconfigured(answer, read.meaning.culprit, read.meaning.explanation)
     return verdict
 
 
@@ -133,7 +139,7 @@ def _by_status(status: int, body_bytes: int, wait_seconds: float | None) -> Verd
     if status in {408, 503}:
         return TryLater(answer)
     if 300 <= status <= 499:
-        return Misconfigured(answer, _status_explanation(status))
+        return Misconfigured(answer, "address", _status_explanation(status))
     return TryLater(answer, may_have_arrived=True)
 
 
@@ -158,8 +164,8 @@ def _refusal(answer: Answer) -> Verdict:
     field = _ENVELOPE_FIELD.search(answer.message)
     if field is None:
         return BadEvent(answer, None)
-    advice = _ENVELOPE_ADVICE.get(field[1], "This version of the forwarder may be too old.")
-    return Misconfigured(answer, f"TikTok refuses the request's {field[1]} (code {answer.code}). {advice}")
+    culprit, advice = _ENVELOPE_FIELDS[field[1]]
+    return Misconfigured(answer, culprit, f"TikTok refuses the request's {field[1]} (code {answer.code}). {advice}")
 
 
 def _note(read: _Read) -> str:

@@ -11,6 +11,7 @@ from tests.integration.console.visitor import NAME, PASSWORD, Visitor, fields_in
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_sandbox import Sandbox
+from tiktok_sandbox.steps import Code
 
 pytestmark = pytest.mark.slow
 
@@ -147,16 +148,39 @@ async def test_the_check_tells_token_pixel_and_network_apart(tmp_path: Path) -> 
             await visitor.service.add_connection("Pixel", pixel_id="C8"),
         ]
         told = [await visitor.post(f"/connections/{each}/check") for each in ids]
-        assert "Token and pixel are right." in told[0].text
-        assert "The access token is the trouble. The access token is incorrect" in told[1].text
-        assert "The pixel is the trouble. The access token has no permission for this pixel." in told[2].text
+        assert "Access token and pixel are valid." in told[0].text
+        assert "TikTok rejected the access token. The access token is incorrect" in told[1].text
+        assert "There is a problem with the pixel. The access token has no permission for this pixel." in told[2].text
         assert all("<h1>" in each.html for each in told)
         part = await visitor.post(f"/connections/{ids[0]}/check", headers={"HX-Request": "true"})
-        assert "Token and pixel are right." in part.html and "<h1>" not in part.html
+        assert "Access token and pixel are valid." in part.html and "<h1>" not in part.html
     async with visiting(tmp_path / "offline") as visitor:
         connection_id = await visitor.service.add_connection()
         told = [await visitor.post(f"/connections/{connection_id}/check")]
-        assert "The network is the trouble. TikTok could not be reached" in told[0].text
+        assert "Network problem. TikTok could not be reached" in told[0].text
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "sentence", "setting"),
+    [
+        (40130, "TikTok rejected the access token.", "lacks the scope to report events", "access_token"),
+        (40131, "TikTok rejected the access token.", "authorization by a TikTok user failed", "access_token"),
+        (40199, "TikTok rejected the access token.", "refuses the authorization with code 40199", "access_token"),
+        (40006, "There is a problem with the URL of TikTok's API.", "Check the setting tiktok_base_url", None),
+        (40124, "There is a problem with the developer app of the access token.", "not approved", "access_token"),
+        (41000, "Network problem.", "refuses this server's IP address", None),
+    ],
+)
+async def test_check_names_what_a_return_code_blames(
+    tmp_path: Path, code: int, title: str, sentence: str, setting: str | None
+) -> None:
+    """The page leads to the setting that is wrong, and to none if it is not one of the connection's."""
+    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+        path = f"/connections/{await visitor.service.add_connection(test_event_code='TEST42')}"
+        sandbox.script.for_requests(Code(code=code))
+        shown = await visitor.post(f"{path}/check")
+    assert f"{title} " in shown.text and sentence in shown.text
+    assert re.findall(r'/edit#field-(\w+)"', shown.html) == ([setting] if setting else [])
 
 
 async def test_a_pause_says_by_whom_and_why_until_it_is_resumed(visitor: Visitor) -> None:
@@ -196,7 +220,7 @@ async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> 
         shown = await visitor.get(f"/connections/{connection_id}")
         assert "3 accepted = 0 waiting + 2 delivered + 0 dead-lettered + 1 dropped + 0 erased" in shown.text
         assert "missing ip 1" in shown.text
-        assert "TikTok took the last request (code 0)." in shown.text
+        assert "TikTok accepted the request (code 0)." in shown.text
         assert "To the first event" not in shown.text
 
 
@@ -214,6 +238,7 @@ async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
         told = (await visitor.get(path)).text
         assert "Make a new access token in TikTok's Events Manager and set it on the connection. (code 40105)" in told
         assert "Once a changed setting is saved, sending begins again." in told
+        assert "Its events are kept. Change Access Token" in told
         form = await visitor.get(f"{path}/edit")
         await visitor.post(f"{path}/edit", *fields_in(form.html, access_token=OTHER_TOKEN))
         await visitor.service.until_delivered(sandbox, 1)

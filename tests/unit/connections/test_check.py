@@ -75,13 +75,26 @@ async def test_a_wrong_token_and_a_wrong_pixel_are_told_apart(events_api: str, t
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(40102, "token"), (40300, "pixel"), (40007, "pixel"), (41000, "configuration"), (40113, "configuration")],
+    [
+        (40102, "token"),
+        (40130, "token"),
+        (40131, "token"),
+        (40199, "token"),
+        (40300, "pixel"),
+        (40007, "pixel"),
+        (40113, "app"),
+        (40118, "account"),
+        (40006, "address"),
+        (41000, "network"),
+        (40063, "forwarder"),
+    ],
 )
 async def test_other_refusals_are_told_in_words(code: int, kind: str) -> None:
-    """What TikTok's code means and what to do stands in the sentence."""
+    """What TikTok's code means and what to do stands in the sentence, and never is it the test event code."""
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=code))
-        result = await check(sandbox.url)
+        result = await check(sandbox.url, test_event_code="TEST42")
+    assert "TEST42" not in result.sentence
     assert (result.kind, result.code) == (kind, code)
     assert len(result.sentence) > 40
 
@@ -92,6 +105,17 @@ async def test_a_refused_test_event_is_not_called_good() -> None:
         sandbox.script.for_requests(Code(code=40002))
         result = await check(sandbox.url, test_event_code="TEST42")
     assert result.kind == "configuration" and "Check the test event code TEST42" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"), [("event_source_id", "pixel"), ("pixel_code", "pixel"), ("test_event_code", "configuration")]
+)
+async def test_check_blames_the_setting_that_a_refused_field_comes_from(field: str, kind: str) -> None:
+    """TikTok may refuse a field of the request itself with the code of a wrong parameter, and name the field."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(Code(code=40002, message=f"Invalid value for {field}: not a valid string."))
+        result = await check(sandbox.url, test_event_code="TEST42")
+    assert (result.kind, result.code) == (kind, 40002) and field in result.sentence
 
 
 @pytest.mark.parametrize("step", [Code(code=40100), Code(code=61000), Http(status=429)])

@@ -1,11 +1,19 @@
 """Settings and answers in words."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import to_builtins
 
-from tiktok_forwarder.console.setting_words import answer_words, is_set, label_of, value_words
+from tiktok_forwarder.connections.check import CheckKind
+from tiktok_forwarder.console.setting_words import (
+    answer_words,
+    blamed_setting,
+    check_words,
+    is_set,
+    label_of,
+    value_words,
+)
 from tiktok_forwarder.delivery.interfaces import NoAnswer
 from tiktok_forwarder.delivery.request_sender import no_answer_verdict
 from tiktok_forwarder.domain.outcome import Answer
@@ -53,6 +61,20 @@ def test_every_code_of_tiktok_is_told_in_a_sentence(code: int) -> None:
     """With the code beside it, for whoever asks TikTok."""
     words = answer_words(to_builtins(Answer(200, code, "OK")))
     assert words.endswith(f" (code {code}).") and ".." not in words and len(words) > 25
+
+
+@pytest.mark.parametrize("kind", get_args(CheckKind))
+def test_every_result_of_a_check_has_a_title(kind: str) -> None:
+    """A setting that it leads to is one that the form has."""
+    words = check_words({"kind": kind, "sentence": "What to do.", "code": None})
+    assert words.title.endswith(".") and words.sentence == "What to do." and words.is_good == (kind == "good")
+    assert words.setting is None or label_of(words.setting) != words.setting
+
+
+def test_pause_leads_to_the_setting_that_its_code_blames() -> None:
+    """A code that is no fault of a setting, or none at all, leads nowhere."""
+    assert (blamed_setting(40105), blamed_setting(40001)) == ("access_token", "pixel_id")
+    assert [blamed_setting(code) for code in (40006, 40002, 0, 7, None)] == [None] * 5
 
 
 @pytest.mark.parametrize("kind", ["connect", "tls", "timeout", "reset", "oversized"])

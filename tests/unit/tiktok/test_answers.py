@@ -55,6 +55,32 @@ def test_every_code_of_the_table_is_tested_above() -> None:
     assert set(CODES) <= {code for code, _ in EVERY_CODE}
 
 
+CULPRITS = {
+    "token": [40101, 40102, 40103, 40104, 40105, 40106, 40110, 40115, 40116, 40130, 40131, 40199],
+    "pixel": [40001, 40003, 40007, 40119, 40132, 40300, 40301],
+    "app": [40016, 40100, 40113, 40117, 40124, 40125],
+    "account": [40118, 40133],
+    "address": [40006, 40008, 40009, 40010, 40013, 40014, 40051, 40400, 41001],
+    "network": [41000],
+    "forwarder": [40063, 41002],
+    "service": [61000],
+}
+EVERY_CULPRIT = [(code, culprit) for culprit, codes in CULPRITS.items() for code in codes]
+
+
+@pytest.mark.parametrize(("code", "culprit"), EVERY_CULPRIT)
+def test_verdict_names_the_culprit_of_its_code(code: int, culprit: str) -> None:
+    """A pause and a lower rate each fall on what TikTok's code blames."""
+    verdict = verdict_of(answer_body(code))
+    assert isinstance(verdict, Misconfigured | Throttled)
+    assert verdict.culprit == culprit
+
+
+def test_every_code_that_stops_or_slows_has_its_culprit_above() -> None:
+    """A code cannot be added to the table without saying here what it blames."""
+    assert {code for code, _ in EVERY_CULPRIT} == {*CLASSES[Misconfigured], *CLASSES[Throttled]}
+
+
 @pytest.mark.parametrize("code", CLASSES[Misconfigured])
 def test_a_misconfiguration_says_what_is_wrong_and_what_to_do(code: int) -> None:
     """The explanation is at least two sentences in plain words."""
@@ -276,20 +302,25 @@ def test_the_bad_events_index_is_read_from_the_message(message: str, index: int 
 
 
 @pytest.mark.parametrize(
-    ("field", "advice"),
+    ("field", "culprit", "advice"),
     [
-        ("event_source_id", "Check the connection's Pixel ID."),
-        ("pixel_code", "Check the connection's Pixel ID."),
-        ("test_event_code", "Take the current code from Events Manager, or remove it from the connection."),
-        ("event_source", "This version of the forwarder may be too old."),
-        ("partner_name", "This version of the forwarder may be too old."),
+        ("event_source_id", "pixel", "Check the connection's Pixel ID."),
+        ("pixel_code", "pixel", "Check the connection's Pixel ID."),
+        (
+            "test_event_code",
+            "test_event_code",
+            "Take the current code from Events Manager, or remove it from the connection.",
+        ),
+        ("event_source", "forwarder", "This version of the forwarder may be too old."),
+        ("partner_name", "forwarder", "This version of the forwarder may be too old."),
     ],
 )
-def test_a_refused_field_of_the_envelope_is_a_misconfiguration(field: str, advice: str) -> None:
+def test_a_refused_field_of_the_envelope_is_a_misconfiguration(field: str, culprit: str, advice: str) -> None:
     """A 40002 that names what every request carries is not an event's fault, and the setting to look at is named."""
     verdict = verdict_of(answer_body(40002, f"Invalid value for {field}: not a valid string."))
     assert isinstance(verdict, Misconfigured)
     assert verdict.explanation == f"TikTok refuses the request's {field} (code 40002). {advice}"
+    assert verdict.culprit == culprit
 
 
 def test_a_partial_success_is_delivered_with_a_note() -> None:

@@ -35,14 +35,6 @@ CONDITIONS: Final = {
     "paused": ("paused", "Nothing is delivered, and everything is kept."),
     "disabled": ("disabled", "The connection is switched off: new events are dropped, waiting ones stay."),
 }
-_BY_CODE_CLASS: Final = {
-    "done": "TikTok took the request.",
-    "throttled": "TikTok wants fewer requests.",
-    "try_later": "Trouble at TikTok; nothing is wrong with the event.",
-    "few_attempts": "A check inside TikTok failed; it is given up after a few attempts.",
-    "bad_event": "TikTok finds something in the event wrong; its message says what.",
-    "too_large": "The request held too many events.",
-}
 _SPELLING: Final = {"ip": "IP address", "url": "address", "ccpa": "CCPA", "ttclid": "click id"}
 
 
@@ -77,7 +69,7 @@ def answer_meaning(answer: dict[str, Any]) -> str:
     meaning = code_meaning(answer["code"])
     if meaning is None:
         return "TikTok does not list this code."
-    return meaning.explanation or _BY_CODE_CLASS[meaning.code_class]
+    return meaning.explanation
 
 
 def events(count: int) -> str:

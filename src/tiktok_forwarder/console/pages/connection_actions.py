@@ -8,14 +8,16 @@ from tiktok_forwarder.console.api import ApiRefused
 from tiktok_forwarder.console.connection_facts import facts_of, page_of, path_of
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.pages.connections import connection_page
+from tiktok_forwarder.console.setting_words import check_words, label_of
 
 
 async def _check(visit: Visit) -> Response:
     connection_id = visit.path("connection_id")
-    checked = await visit.api.post(path_of(connection_id, "/check"))
+    checked = check_words(await visit.api.post(path_of(connection_id, "/check")))
     facts = await facts_of(visit.api, connection_id)
     if visit.is_htmx:
-        return visit.page("connections/checked.html", {"checked": checked, "view": facts["view"]})
+        values = {"checked": checked, "view": facts["view"], "label_of": label_of}
+        return visit.page("connections/checked.html", values)
     return await connection_page(visit, facts, checked=checked)
 
 

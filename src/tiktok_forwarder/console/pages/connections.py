@@ -7,7 +7,14 @@ from starlette.responses import Response
 
 from tiktok_forwarder.console.connection_facts import all_facts, facts_of, path_of
 from tiktok_forwarder.console.page import Page, Visit
-from tiktok_forwarder.console.setting_words import answer_words, is_set, label_of, value_words
+from tiktok_forwarder.console.setting_words import (
+    CheckWords,
+    answer_words,
+    blamed_setting,
+    is_set,
+    label_of,
+    value_words,
+)
 from tiktok_forwarder.mapping.connection import TOKEN
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.mapping.fields import FIELDS
@@ -26,7 +33,7 @@ async def _show(visit: Visit) -> Response:
 
 
 async def connection_page(
-    visit: Visit, facts: Mapping[str, Any], *, checked: Mapping[str, Any] | None = None, status: int = 200
+    visit: Visit, facts: Mapping[str, Any], *, checked: CheckWords | None = None, status: int = 200
 ) -> Response:
     """The connection's page; `checked` is what TikTok said when it was asked just now."""
     history = await visit.api.get(path_of(facts["view"]["id"], "/history"))
@@ -40,6 +47,7 @@ async def connection_page(
         "history": list(reversed(history)),
         "checked": checked,
         "answer_words": answer_words,
+        "blamed_setting": blamed_setting,
         "label_of": label_of,
         "value_words": value_words,
     }
