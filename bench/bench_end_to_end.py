@@ -15,7 +15,7 @@ import msgspec
 from bench.processes import PIXEL, Process, answer_of, data_directory, load, sandbox, service, sink
 from bench.sink import Arrived
 from bench.stock import new_events
-from tiktok_forwarder.tiktok.request import build_group
+from tiktok_forwarder.tiktok.v2_0 import V2_0
 from tiktok_sandbox.records import Counts
 
 ROUNDS: Final = 3
@@ -58,7 +58,7 @@ def _round(start: Callable[[], Process], received: Callable[[str], int]) -> tupl
 def _alone(start: Callable[[], Process], received: Callable[[str], int]) -> float:
     """Events per second that the stand-in takes when groups lie ready."""
     groups = [
-        build_group("2.0", PIXEL, [event.payload for event in new_events("", first, _GROUP)], None)
+        V2_0.build_request(PIXEL, [event.payload for event in new_events("", first, _GROUP)], None)
         for first in range(0, EVENTS, _GROUP)
     ]
     with start() as tiktok:

@@ -17,7 +17,8 @@ from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, EventData, ProductAction
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.tiktok.payload import Content, Event20, Page, Properties, User, encode
+from tiktok_forwarder.tiktok.payload import Content, Page, Properties, encode
+from tiktok_forwarder.tiktok.v2_0 import Event, User
 
 RECEIVED_AT_MS: Final = 1_735_689_660_123
 ROUNDS: Final = 9
@@ -51,7 +52,7 @@ def _copied(event: Any, email: str, external_id: str, phone: str, ip: str, user_
     user = User(flags.callback, None, email, phone, external_id, ip, user_agent)
     properties = Properties(contents, currency, action.total_amount, content_type="product")
     return encode(
-        Event20("PlaceAnOrder", event_time // 1000, event_id, user, Page(flags.url, flags.referrer), properties)
+        Event("PlaceAnOrder", event_time // 1000, event_id, user, Page(flags.url, flags.referrer), properties)
     )
 
 

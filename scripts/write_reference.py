@@ -23,6 +23,7 @@ from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, SETTINGS
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
 _NOTICE: Final = "<!-- Made by `make docs`; change the program instead, and make it again. -->\n"
@@ -137,12 +138,16 @@ Values of the three identity type settings, and what mParticle's pages call them
 """
 
 
+def _versions(event: str) -> str:
+    """The versions of the Events API that know the event, oldest first."""
+    return " and ".join(sorted(name for name, form in WIRE_FORMS.items() if event in form.events))
+
+
 def connection_page() -> str:
     header = ("key", "label", "default", "allowed", "meaning")
     rows = ((_code(each.name), each.label, _default(each), _allowed_in_field(each), each.help) for each in FIELDS)
     events = (
-        (_code(each.name), ", ".join(map(_code, each.properties)), "2.0" if each.only_2_0 else "1.0 and 2.0")
-        for each in EVENTS.values()
+        (_code(each.name), ", ".join(map(_code, each.properties)), _versions(each.name)) for each in EVENTS.values()
     )
     identities = ((_code(name), label) for name, label in IDENTITY_TYPES.items())
     return (

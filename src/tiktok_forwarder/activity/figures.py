@@ -1,12 +1,14 @@
 """The activity's figures: counts by connection and minute, kept as names and numbers, shown as a structure."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, get_args
 
 from msgspec import Struct, field
 
 from tiktok_forwarder.activity.records import Figures
+from tiktok_forwarder.tiktok.wire_form import MatchKey
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 # From acceptance to delivery, in seconds, each bound included; beyond the last comes one bucket more.
 LATENCY_SECONDS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)
@@ -14,14 +16,11 @@ _LATENCY_MS: Final = tuple(seconds * 1000 for seconds in LATENCY_SECONDS)
 _BEYOND: Final = "more"
 _LATENCY_NAMES: Final = (*(f"latency.{seconds}" for seconds in LATENCY_SECONDS), f"latency.{_BEYOND}")
 
-# Keys of TikTok's event objects (2.0, 1.0) that match an event to a person. A quote inside a JSON text is escaped, so
-# these bytes can stand nowhere else.
-_MATCH_KEYS: Final[Mapping[str, tuple[bytes, ...]]] = {
-    "email": (b'"email":',),
-    "phone": (b'"phone":', b'"phone_number":'),
-    "external_id": (b'"external_id":',),
-    "click_id": (b'"ttclid":', b'"callback":'),
-    "ttp": (b'"ttp":',),
+# How the wire forms spell each key in an event object. A quote inside a JSON text is escaped, so these bytes can stand
+# nowhere else.
+_MATCH_KEYS: Final[Mapping[MatchKey, Sequence[bytes]]] = {
+    key: list(dict.fromkeys(f'"{form.match_keys[key]}":'.encode() for form in WIRE_FORMS.values()))
+    for key in get_args(MatchKey)
 }
 _COVERED: Final = "match_events"
 

@@ -1,6 +1,5 @@
 """Checking a connection: one request to TikTok whose answer tells token, pixel and network apart in plain words."""
 
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -12,8 +11,8 @@ from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import Accepted, Culprit, Misconfigured, Throttled, TryLater
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.tiktok.answers import classify
-from tiktok_forwarder.tiktok.payload import Context, Event10, Event20, Page, User, encode
-from tiktok_forwarder.tiktok.request import build_group
+from tiktok_forwarder.tiktok.payload import Page, encode
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm
 
 CheckKind = Literal[
     "good",
@@ -37,8 +36,6 @@ NO_ANSWER: Final = {
 }
 """What follows the word TikTok, by the kind of `NoAnswer`."""
 
-# Without `event_time` (2.0) or `event` (1.0).
-_INCOMPLETE: Final = {"2.0": b'{"event":"ViewContent"}', "1.0": b'{"context":{}}'}
 _NOT_TIKTOK: Final = (
     "What answered is not TikTok's Events API (HTTP {status}). "
     "Check the setting tiktok_base_url, and what stands between here and TikTok."
@@ -68,9 +65,9 @@ class ConnectionCheck:
             token = self._connections.access_token(connection.id)
         except SecretUnreadable as error:
             return CheckResult("unreadable_token", f"The access token cannot be read: {error}.")
-        code = connection.test_event_code
-        payloads = [self._test_event(connection) if code else _INCOMPLETE[connection.events_api]]
-        path, body = build_group(connection.events_api, connection.pixel_id, payloads, code)
+        form, code = connection.wire_form, connection.test_event_code
+        payload = self._test_event(form) if code else form.incomplete_event
+        path, body = form.build_request(connection.pixel_id, [payload], code)
         answer = await self._sender.send(OutboundRequest(path, token, body))
         if isinstance(answer, NoAnswer):
             return CheckResult("network", f"TikTok {NO_ANSWER[answer.kind]}.")
@@ -89,19 +86,11 @@ class ConnectionCheck:
             return CheckResult("busy", f"TikTok has trouble of its own (code {found}): try again later.", found)
         return _let_through(connection, found, accepted=isinstance(verdict, Accepted))
 
-    def _test_event(self, connection: Connection) -> bytes:
+    def _test_event(self, form: WireForm) -> bytes:
         now_ms = self._clock.now_ms()
-        event_id = f"tf-check-{now_ms}"
+        visitor = Visitor(ip="203.0.113.1", user_agent="tiktok-forwarder")
         page = Page("https://example.com/tiktok-forwarder-check")
-        if connection.events_api == "2.0":
-            user = User(ip="203.0.113.1", user_agent="tiktok-forwarder")
-            return encode(Event20("ViewContent", now_ms // 1000, event_id, user, page))
-        context = Context(page=page, ip="203.0.113.1", user_agent="tiktok-forwarder")
-        return encode(Event10("ViewContent", event_id, _iso(now_ms), context))
-
-
-def _iso(now_ms: int) -> str:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return encode(form.build_event("ViewContent", now_ms, f"tf-check-{now_ms}", visitor, None, page, None))
 
 
 def _kind(culprit: Culprit) -> CheckKind:

@@ -21,11 +21,11 @@ from tiktok_forwarder.domain.outcome import (
     Throttled,
     TryLater,
     Verdict,
-    WireForm,
+    WireFormName,
 )
 from tiktok_forwarder.store.events import LeasedEvent
 from tiktok_forwarder.tiktok.answers import classify
-from tiktok_forwarder.tiktok.request import build_group
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 _TLS_ADVICE: Final = (
     "The server's identity could not be verified, and verification is never switched off. "
@@ -47,7 +47,7 @@ class RequestSender:
         self.last_answer: Answer | None = None
         self.last_note = ""
 
-    async def send(self, wire_form: WireForm, events: Sequence[LeasedEvent]) -> Verdict:
+    async def send(self, wire_form: WireFormName, events: Sequence[LeasedEvent]) -> Verdict:
         try:
             access_token = self._parts.connections.access_token(self.target.connection_id)
         except SecretUnreadable as error:
@@ -55,7 +55,8 @@ class RequestSender:
             answer = Answer(message="no request was made")
             return Misconfigured(answer, "token", f"The access token is unreadable: {error}")
         payloads = [event.payload for event in events]
-        path, body = build_group(wire_form, self.target.pixel_id, payloads, self.target.test_event_code)
+        build_request = WIRE_FORMS[wire_form].build_request
+        path, body = build_request(self.target.pixel_id, payloads, self.target.test_event_code)
         return await self._send(OutboundRequest(path, access_token, body), events)
 
     async def _send(self, request: OutboundRequest, events: Sequence[LeasedEvent]) -> Verdict:

@@ -20,6 +20,7 @@ from tiktok_forwarder.demo.senders import Sender, Sent, sdk_poster, webhook_post
 from tiktok_forwarder.demo.shop import Shop
 from tiktok_forwarder.demo.table import Figures, render, waiting_events
 from tiktok_forwarder.domain.errors import ForwarderError
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 SERVICE_PORT: Final = 8090
 SANDBOX_PORT: Final = 8091
@@ -41,8 +42,13 @@ _MAPPINGS: Final = [
     }
 ]
 _CONNECTIONS: Final = [
-    {"name": "Pixel, Events API 2.0", "pixel_id": "DEMOPIXEL20", "events_api": "2.0", "custom_mappings": _MAPPINGS},
-    {"name": "Pixel, Events API 1.0", "pixel_id": "DEMOPIXEL10", "events_api": "1.0", "custom_mappings": _MAPPINGS},
+    {
+        "name": f"Pixel, Events API {name}",
+        "pixel_id": f"DEMOPIXEL{name.replace('.', '')}",
+        "events_api": name,
+        "custom_mappings": _MAPPINGS,
+    }
+    for name in WIRE_FORMS
 ]
 
 

@@ -26,7 +26,9 @@ DropReason = Literal[
 # Given at acceptance, after the mapping: the connection's share of the store is used up.
 CONNECTION_FULL: Final = "connection_full"
 
-WireForm = Literal["1.0", "2.0"]
+WireFormName = str
+"""The version of the Events API that a payload is written for: a key of `WIRE_FORMS` in `tiktok/wire_forms.py`."""
+WireForm = WireFormName
 
 
 class Mapped(Struct, frozen=True, gc=False):

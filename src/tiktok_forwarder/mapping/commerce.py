@@ -13,6 +13,7 @@ from tiktok_forwarder.mparticle.batch import Product, ProductAction
 from tiktok_forwarder.mparticle.values import EXACT_INTEGERS, Number, number_of, text_of
 from tiktok_forwarder.tiktok.events import CURRENCIES
 from tiktok_forwarder.tiktok.payload import Content, Properties
+from tiktok_forwarder.tiktok.wire_form import WireForm
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 # A sum of floats shows digits that no shop means.
@@ -88,7 +89,7 @@ def product_amount(product: Product) -> Number | None:
 
 
 def product_content(product: Product, content_type: str | None, warnings: list[str]) -> Content | None:
-    """A product as an item of `contents`, None if nothing of it maps. `content_type` is for 1.0, which has it here."""
+    """A product as an item of `contents`, None if nothing of it maps. `content_type` is for a form that has it here."""
     price = product.price
     if price is not None and not (type(price) is float and 0 <= price < math.inf):
         price = checked_amount(price, warnings)
@@ -127,13 +128,13 @@ def product_contents(
     return contents or None
 
 
-def add_content_summary(properties: Properties, content_type: str, *, is_2_0: bool) -> None:
-    """What accompanies `contents`: the content type and, in 2.0, their ids without repeats and their number."""
+def add_content_summary(properties: Properties, content_type: str, form: WireForm) -> None:
+    """What accompanies `contents`: the content type and, if the form has them, ids without repeats and number."""
     contents = properties.contents
     if contents is None:
         return
     properties.content_type = content_type
-    if not is_2_0:
+    if not form.has_content_ids_and_number:
         return
     properties.content_ids = content_ids(contents)
     num_items: Number = 0

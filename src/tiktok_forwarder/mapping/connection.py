@@ -6,11 +6,13 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.mapping.custom import CustomMapping
 from tiktok_forwarder.mapping.custom_reading import read_custom_mappings
-from tiktok_forwarder.mapping.fields import FIELDS
+from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS
 from tiktok_forwarder.mapping.reading import Problems, read_field
+from tiktok_forwarder.tiktok.wire_form import WireForm
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 TOKEN: Final = "access_token"  # noqa: S105  # the key's name
 
@@ -26,7 +28,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     external_identity_type: str
     phone_identity_type: str
     content_type: str
-    events_api: WireForm
+    events_api: WireFormName
     purchase_event: str
     anonymous_events: str
     require_ip_and_user_agent: bool
@@ -45,6 +47,10 @@ class Connection(Struct, frozen=True, kw_only=True):
     custom_mappings: tuple[CustomMapping, ...]
     inputs: tuple[str, ...]
     enabled: bool
+
+    @property
+    def wire_form(self) -> WireForm:
+        return WIRE_FORMS[self.events_api]
 
 
 class ConnectionDraft(Struct, frozen=True):
@@ -68,16 +74,20 @@ def read_connection(
         if field.kind == "mappings" or (field.name == TOKEN and not needs_token and given.get(TOKEN) is None):
             continue
         values[field.name] = read_field(field, given, problems)
-    values["custom_mappings"] = read_custom_mappings(given.get("custom_mappings"), values["events_api"], problems)
-    if values["events_api"] == "1.0" and values["purchase_event"] == "Purchase":
-        problems.add(
-            "purchase_event", "is Purchase, which Events API 1.0 lacks; it takes PlaceAnOrder, CompletePayment"
-        )
+    form = WIRE_FORMS[values["events_api"]]
+    values["custom_mappings"] = read_custom_mappings(given.get("custom_mappings"), form, problems)
+    _check_purchase_event(values["purchase_event"], form, problems)
     if problems.found:
         raise ConfigurationError(problems.found)
     token = values.pop(TOKEN, None)
     values["inputs"] = values["inputs"] or ()
     return ConnectionDraft(Connection(id=connection_id, revision=revision, **values), token)
+
+
+def _check_purchase_event(name: str, form: WireForm, problems: Problems) -> None:
+    if name not in form.events:
+        known = [choice.value for choice in FIELD_BY_NAME["purchase_event"].choices if choice.value in form.events]
+        problems.add("purchase_event", f"is {name}, which Events API {form.name} lacks; it takes {', '.join(known)}")
 
 
 def advice_on(connection: Connection) -> list[str]:

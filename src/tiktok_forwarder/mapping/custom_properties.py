@@ -35,7 +35,7 @@ class PropertyReader:
         self._occurrence = occurrence
         self._warnings = warnings
         self._event = EVENTS[mapping.event]
-        self._is_2_0 = connection.events_api == "2.0"
+        self._form = connection.wire_form
 
     def content_products(self) -> list[int | None]:
         """For each item of `contents` the index of its product, or None for an item of no product."""
@@ -65,12 +65,8 @@ class PropertyReader:
             properties.value = self._order_value()
             properties.currency = self._currency(has_value=properties.value is not None)
         properties.description = self._description()
-        query = self._mapped_text("query")
-        if self._is_2_0:
-            properties.search_string = query
-        else:
-            properties.query = query
-        add_content_summary(properties, self._connection.content_type, is_2_0=self._is_2_0)
+        setattr(properties, self._form.search_property, self._mapped_text("query"))
+        add_content_summary(properties, self._connection.content_type, self._form)
         properties.order_id = self._order_id()
         return properties
 
@@ -117,7 +113,7 @@ class PropertyReader:
 
     def _order_id(self) -> str | None:
         action = self._occurrence.product_action
-        if not self._is_2_0 or action is None or not self._event.has_contents:
+        if not self._form.has_order_id or action is None or not self._event.has_contents:
             return None
         return text_of(action.transaction_id) if (self._occurrence.name or "").lower() == "purchase" else None
 
@@ -152,7 +148,7 @@ class PropertyReader:
             setattr(content, name, self._mapped(name, source, product))
         if content == _NOTHING:
             return None
-        if not self._is_2_0:
+        if self._form.has_content_type_in_items:
             content.content_type = self._connection.content_type
         return content
 

@@ -23,29 +23,28 @@ from tiktok_forwarder.tiktok.events import (
     NUMBER_PROPERTIES,
     TikTokEvent,
 )
+from tiktok_forwarder.tiktok.wire_form import WireForm
 
 _KEYS = ("event", "event_type", "event_name", "custom_event_type", "conditions", "properties")
 
 
-def read_custom_mappings(given: object, events_api: str, problems: Problems) -> tuple[CustomMapping, ...]:
+def read_custom_mappings(given: object, form: WireForm, problems: Problems) -> tuple[CustomMapping, ...]:
     if given is None:
         return ()
     if not isinstance(given, Sequence) or isinstance(given, str):
         problems.add("custom_mappings", f"is {shown(given)}, but must be a list of mappings")
         return ()
-    read = (
-        _Reader(f"custom_mappings[{index}]", problems, events_api).mapping(item) for index, item in enumerate(given)
-    )
+    read = (_Reader(f"custom_mappings[{index}]", problems, form).mapping(item) for index, item in enumerate(given))
     return tuple(mapping for mapping in read if mapping is not None)
 
 
 class _Reader:
     """Reads one mapping; `where` begins the key of every problem."""
 
-    def __init__(self, where: str, problems: Problems, events_api: str) -> None:
+    def __init__(self, where: str, problems: Problems, form: WireForm) -> None:
         self._where = where
         self._problems = problems
-        self._events_api = events_api
+        self._form = form
 
     def _problem(self, key: str, message: str) -> None:
         self._problems.add(f"{self._where}.{key}", message)
@@ -77,14 +76,14 @@ class _Reader:
         )
 
     def _tiktok_event(self, given: object) -> TikTokEvent | None:
-        allowed = [event.name for event in EVENTS.values() if self._events_api != "1.0" or not event.only_2_0]
+        allowed = [event.name for event in self._form.known_events()]
         event = EVENTS.get(given) if isinstance(given, str) else None
         if event is not None and event.name in allowed:
             return event
         why = (
             f"is {shown(given)}, but must be"
             if event is None
-            else f"is {event.name}, which Events API 1.0 lacks; it takes"
+            else f"is {event.name}, which Events API {self._form.name} lacks; it takes"
         )
         self._problem("event", f"{why} one of {', '.join(allowed)}")
         return None

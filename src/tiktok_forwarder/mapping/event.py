@@ -1,10 +1,10 @@
 """The mapping: an event becomes TikTok events, or is dropped with the reason of the first check that it fails."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
+
+from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
 from tiktok_forwarder.mapping.commerce import (
@@ -22,7 +22,7 @@ from tiktok_forwarder.mapping.redaction import may_hold_address, redacted
 from tiktok_forwarder.mapping.shared import Refusal, Shared, sampling_refusal, shared_of
 from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventData, ProductAction
 from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, text_of
-from tiktok_forwarder.tiktok.payload import Ad, Context, Event10, Event20, Page, Properties, encode
+from tiktok_forwarder.tiktok.payload import Page, Properties, encode
 
 # mParticle's product actions that its TikTok output knows; a purchase is called as the connection says.
 STANDARD_EVENTS: Final = {
@@ -49,7 +49,9 @@ class Mapper:
         self._custom: dict[tuple[str, str], list[CustomMapping]] = {}
         for mapping in connection.custom_mappings:
             self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append(mapping)
-        self._is_2_0 = connection.events_api == "2.0"
+        self._form = form = connection.wire_form
+        self._build_event = form.build_event
+        self._item_content_type = connection.content_type if form.has_content_type_in_items else None
         self._max_age_ms = connection.max_event_age_days * _DAY_MS
         self._page_url_fallback = connection.page_url_fallback
         self._redacts = connection.redact_emails
@@ -138,9 +140,8 @@ class Mapper:
 
     def _standard_draft(self, shared: Shared, data: EventData, action: ProductAction, tiktok_event: str) -> Draft:
         connection = self.connection
-        is_2_0 = self._is_2_0
         warnings = list(shared.digests.warnings)
-        contents = product_contents(action.products, None if is_2_0 else connection.content_type, warnings)
+        contents = product_contents(action.products, self._item_content_type, warnings)
         value = order_value(action, from_products=connection.value_from_products, warnings=warnings)
         currency = checked_currency(
             given_currency(data, action), connection.default_currency, has_value=value is not None, warnings=warnings
@@ -148,8 +149,8 @@ class Mapper:
         attributes = data.custom_attributes
         description = text_of(attributes.get("description")) if attributes else None
         properties = Properties(contents, currency, value, description)
-        add_content_summary(properties, connection.content_type, is_2_0=is_2_0)
-        if is_2_0 and tiktok_event == self._standard["purchase"]:
+        add_content_summary(properties, connection.content_type, self._form)
+        if self._form.has_order_id and tiktok_event == self._standard["purchase"]:
             properties.order_id = text_of(action.transaction_id)
         return tiktok_event, properties, warnings
 
@@ -180,56 +181,14 @@ class Mapper:
         page = Page(url, flag_text(flags.referrer))
         event_id = event_id_of(data, event_type, shared)
         ttclid = usable_click_id(flag_text(flags.callback), url, warnings)
-        build = _event_2_0 if self._is_2_0 else _event_1_0
-        event = build(name, timestamp_ms, event_id, shared, ttclid, page, properties)
+        sent_properties = properties if properties != _NO_PROPERTIES else None
+        event = self._build_event(name, timestamp_ms, event_id, shared.visitor, ttclid, page, sent_properties)
         payload = encode(event)
         if self._redacts and (b"@" in payload or (b"%" in payload and b"%40" in payload)):
             payload = _redacted(event, page, properties, payload, warnings)
         return Mapped(
             index, name, event_id, payload, tuple(dict.fromkeys(warnings)) if warnings else (), shared.subjects
         )
-
-
-def _event_2_0(
-    name: str,
-    timestamp_ms: int,
-    event_id: str,
-    shared: Shared,
-    ttclid: str | None,
-    page: Page,
-    properties: Properties,
-) -> Event20:
-    return Event20(
-        name,
-        timestamp_ms // 1000,
-        event_id,
-        shared.user(ttclid),
-        page,
-        properties if properties != _NO_PROPERTIES else None,
-        shared.limited_data_use,
-    )
-
-
-def _event_1_0(
-    name: str,
-    timestamp_ms: int,
-    event_id: str,
-    shared: Shared,
-    ttclid: str | None,
-    page: Page,
-    properties: Properties,
-) -> Event10:
-    context = Context(
-        Ad(ttclid) if ttclid is not None else None, page, shared.context_user(), shared.ip, shared.user_agent
-    )
-    return Event10(
-        name,
-        event_id,
-        f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z",
-        context,
-        properties if properties != _NO_PROPERTIES else None,
-        shared.limited_data_use,
-    )
 
 
 _NO_PROPERTIES: Final = Properties()
@@ -263,11 +222,6 @@ def _made_event_id(data: EventData, event_type: str, shared: Shared) -> str:
     return f"tf-{sha256(text.encode()).hexdigest()[:32]}"
 
 
-@lru_cache(maxsize=4096)
-def _second(unix_seconds: int) -> str:
-    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
 def _unsupported(data: EventData, event_type: str, action: str | None) -> str:
     if event_type != "commerce_event":
         return f"No custom mapping matches this {_shown(event_type)}, and only commerce events map without one."
@@ -280,9 +234,7 @@ def _shown(name: str) -> str:
     return redacted(name)[:_LONGEST_NAME_SHOWN]
 
 
-def _redacted(
-    event: Event10 | Event20, page: Page, properties: Properties, payload: bytes, warnings: list[str]
-) -> bytes:
+def _redacted(event: Struct, page: Page, properties: Properties, payload: bytes, warnings: list[str]) -> bytes:
     """The payload without the e-mail addresses in its page and properties, which may be none."""
     for holder in (page, properties, *(properties.contents or ())):
         for name in holder.__struct_fields__:

@@ -127,7 +127,7 @@ class _Explainer:
         return given, "made from what identifies the event, since it has no id: SHA-256, shortened"
 
     def _event_time(self) -> Answer:
-        form = "seconds, rounded down" if self._connection.events_api == "2.0" else "ISO 8601 in UTC"
+        form = self._connection.wire_form.time_format
         candidates = (
             (f"{self._data_path}.timestamp_unixtime_ms", self._data.timestamp_unixtime_ms),
             ("timestamp_unixtime_ms", self._batch.timestamp_unixtime_ms),

@@ -67,7 +67,7 @@ class _Explainer:
         return ("data.source_message_id", "data.event_id"), "the first that is there, as text"
 
     def _event_time(self) -> Answer:
-        form = "seconds, rounded down" if self._connection.events_api == "2.0" else "ISO 8601 in UTC"
+        form = self._connection.wire_form.time_format
         return (
             "data.timestamp_unixtime_ms",
             "timestamp_unixtime_ms",

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
+from tiktok_forwarder.tiktok.wire_forms import DEFAULT_WIRE_FORM, WIRE_FORMS
 
 FieldKind = Literal[
     "text",
@@ -102,9 +103,9 @@ FIELDS: Final[tuple[Field, ...]] = (
         "events_api",
         "choice",
         "Events API version",
-        "2.0 is TikTok's present form; 1.0 the older one that mParticle's hosted output speaks.",
-        default="2.0",
-        choices=_plain("2.0", "1.0"),
+        "; ".join(f"{form.name} is {form.summary}" for form in WIRE_FORMS.values()) + ".",
+        default=DEFAULT_WIRE_FORM.name,
+        choices=_plain(*WIRE_FORMS),
     ),
     Field(
         "purchase_event",

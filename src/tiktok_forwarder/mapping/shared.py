@@ -10,7 +10,7 @@ from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.identity import Digests, digests_of
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.tiktok.payload import ContextUser, User
+from tiktok_forwarder.tiktok.wire_form import Visitor
 
 _WEB_PLATFORMS: Final = frozenset({"web", "mobileweb"})
 _TTP_KEY: Final = "tiktok_cookie_id"
@@ -33,34 +33,11 @@ class Shared(Struct, gc=False):
     received_at_ms: int
     digests: Digests
     mpid: str | None
-    ip: str | None
-    user_agent: str | None
-    ttp: str | None
-    limited_data_use: bool | None
+    visitor: Visitor
     refusal: Refusal | None
     samples_events: bool
     late_refusal: Refusal | None
     subjects: tuple[str, ...]
-    users: dict[str | None, User | None]
-
-    def user(self, ttclid: str | None) -> User | None:
-        """2.0's `user`; None if it would be empty. A batch is one user's, so its events mostly share one."""
-        if ttclid in self.users:
-            return self.users[ttclid]
-        digests = self.digests
-        user = User(ttclid, self.ttp, digests.email, digests.phone, digests.external_id, self.ip, self.user_agent)
-        self.users[ttclid] = found = user if user != _NOBODY else None
-        return found
-
-    def context_user(self) -> ContextUser | None:
-        """1.0's `context.user`; None if it would be empty."""
-        digests = self.digests
-        user = ContextUser(digests.external_id, digests.phone, digests.email, self.ttp)
-        return user if user != _NOBODY_1_0 else None
-
-
-_NOBODY: Final = User()
-_NOBODY_1_0: Final = ContextUser()
 
 
 def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shared:
@@ -85,15 +62,19 @@ def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shar
         received_at_ms=received_at_ms,
         digests=digests,
         mpid=mpid,
-        ip=ip,
-        user_agent=user_agent,
-        ttp=_ttp(batch.partner_identities),
-        limited_data_use=True if opted_out and connection.ccpa_opt_out == "limited_data_use" else None,
+        visitor=Visitor(
+            digests.email,
+            digests.phone,
+            digests.external_id,
+            _ttp(batch.partner_identities),
+            ip,
+            user_agent,
+            True if opted_out and connection.ccpa_opt_out == "limited_data_use" else None,
+        ),
         refusal=refusal,
         samples_events=samples_events,
         late_refusal=_late_refusal(connection, ip, user_agent, digests),
         subjects=tuple([identifier for identifier in identifiers if identifier is not None]),
-        users={},
     )
 
 

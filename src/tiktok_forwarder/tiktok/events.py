@@ -1,4 +1,7 @@
-"""TikTok's standard events, what each may carry, and its currencies. Facts of TikTok's supported-events pages."""
+"""TikTok's standard events, what each may carry, and its currencies. Facts of TikTok's supported-events pages.
+
+Which of them a version of the Events API knows is in that version's wire form.
+"""
 
 from typing import Final
 
@@ -11,11 +14,10 @@ INTEGER_PROPERTIES: Final = frozenset({"quantity"})
 
 
 class TikTokEvent(Struct, frozen=True):
-    """`properties`: what may be mapped beside `description`, which every event takes. `only_2_0`: unknown to 1.0."""
+    """`properties`: what may be mapped beside `description`, which every event takes."""
 
     name: str
     properties: tuple[str, ...] = ()
-    only_2_0: bool = False
 
     @property
     def has_contents(self) -> bool:
@@ -39,18 +41,18 @@ EVENTS: Final[dict[str, TikTokEvent]] = {
         TikTokEvent("Download"),
         TikTokEvent("CompleteRegistration"),
         TikTokEvent("SubmitForm"),
-        TikTokEvent("Purchase", _COMMERCE, only_2_0=True),
-        TikTokEvent("StartTrial", _COMMERCE, only_2_0=True),
-        TikTokEvent("ApplicationApproval", only_2_0=True),
-        TikTokEvent("CustomizeProduct", only_2_0=True),
-        TikTokEvent("FindLocation", only_2_0=True),
-        TikTokEvent("Lead", only_2_0=True),
-        TikTokEvent("Schedule", only_2_0=True),
-        TikTokEvent("SubmitApplication", only_2_0=True),
+        TikTokEvent("Purchase", _COMMERCE),
+        TikTokEvent("StartTrial", _COMMERCE),
+        TikTokEvent("ApplicationApproval"),
+        TikTokEvent("CustomizeProduct"),
+        TikTokEvent("FindLocation"),
+        TikTokEvent("Lead"),
+        TikTokEvent("Schedule"),
+        TikTokEvent("SubmitApplication"),
     )
 }
 
-# The 62 currency codes of TikTok's list, the same in both API versions.
+# The 62 currency codes of TikTok's list, the same in all API versions.
 CURRENCIES: Final = frozenset(
     """
     AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR ISK JPY

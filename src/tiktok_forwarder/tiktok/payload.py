@@ -1,4 +1,4 @@
-"""The event objects of Events API 1.0 and 2.0, member by member in the order in which they are written."""
+"""The parts of an event object that all wire forms share, member by member in the order in which they are written."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ Number = int | float
 
 
 class Content(Struct, omit_defaults=True, gc=False):
-    """One item. `content_type` stands here in 1.0 only."""
+    """One item. Not every wire form has `content_type` here."""
 
     price: Number | None = None
     quantity: Number | None = None
@@ -22,7 +22,7 @@ class Content(Struct, omit_defaults=True, gc=False):
 
 
 class Properties(Struct, omit_defaults=True, gc=False):
-    """`query` is 1.0's name of `search_string`; the last three are 2.0's."""
+    """`query` and `search_string` are one property, named by the wire form, which may lack the last three too."""
 
     contents: list[Content] | None = None
     currency: str | None = None
@@ -41,61 +41,5 @@ class Page(Struct, omit_defaults=True, gc=False):
     referrer: str | None = None
 
 
-class User(Struct, omit_defaults=True, gc=False):
-    """2.0. E-mail, phone and external id are digests; nothing else is hashed."""
-
-    ttclid: str | None = None
-    ttp: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    external_id: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-
-
-class Event20(Struct, omit_defaults=True, gc=False):
-    """An item of `data` in a 2.0 request. `event_time` is in whole seconds."""
-
-    event: str
-    event_time: int
-    event_id: str
-    user: User | None = None
-    page: Page | None = None
-    properties: Properties | None = None
-    limited_data_use: bool | None = None
-
-
-class Ad(Struct, omit_defaults=True, gc=False):
-    callback: str
-
-
-class ContextUser(Struct, omit_defaults=True, gc=False):
-    """1.0. Digests but for `ttp`."""
-
-    external_id: str | None = None
-    phone_number: str | None = None
-    email: str | None = None
-    ttp: str | None = None
-
-
-class Context(Struct, omit_defaults=True, gc=False):
-    ad: Ad | None = None
-    page: Page | None = None
-    user: ContextUser | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-
-
-class Event10(Struct, omit_defaults=True, gc=False):
-    """An item of `batch` in a 1.0 request, without its `type`. `timestamp` is ISO 8601 in UTC with milliseconds."""
-
-    event: str
-    event_id: str
-    timestamp: str
-    context: Context | None = None
-    properties: Properties | None = None
-    limited_data_use: bool | None = None
-
-
-def encode(event: Event10 | Event20) -> bytes:
+def encode(event: Struct) -> bytes:
     return _ENCODER.encode(event)

@@ -8,11 +8,11 @@ from msgspec import Struct
 from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, SOURCE_KINDS
 from tiktok_forwarder.tiktok.events import (
     CONTENT_PROPERTIES,
-    EVENTS,
     INTEGER_PROPERTIES,
     NUMBER_PROPERTIES,
     TikTokEvent,
 )
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 COMMERCE: Final = "commerce_event"
 PRODUCT_ACTIONS: Final = (
@@ -73,7 +73,7 @@ class Choice(Struct, frozen=True):
 
 def events_of(events_api: str) -> list[TikTokEvent]:
     """TikTok's events that this version of the Events API has."""
-    return [event for event in EVENTS.values() if events_api != "1.0" or not event.only_2_0]
+    return WIRE_FORMS[events_api].known_events()
 
 
 def expected_type(name: str) -> str:

@@ -28,6 +28,7 @@ from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.mappings.words import EVENT_WORDS
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
 from tiktok_forwarder.tiktok.events import EVENTS
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 NOBODY = SeenNames([])
 
@@ -60,9 +61,9 @@ def test_every_event_and_property_has_words() -> None:
 
 
 def test_events_are_those_of_the_connections_version() -> None:
-    """1.0 lacks some; 2.0 has all."""
-    assert {event.name for event in events_of("2.0")} == set(EVENTS)
-    assert {event.name for event in EVENTS.values() if not event.only_2_0} == {event.name for event in events_of("1.0")}
+    """Each version offers the events of its wire form, in one order."""
+    for name, form in WIRE_FORMS.items():
+        assert [event.name for event in events_of(name)] == [event for event in EVENTS if event in form.events]
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
