@@ -10,7 +10,7 @@ from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits
 
 ALL = DeadLetterFilter()
-HALF = GroupLimits(events_2_0=500)
+HALF = GroupLimits({"2.0": 500})
 
 
 async def _half_leased(rig: Rig) -> tuple[object, dict[int, Delivered]]:
@@ -124,7 +124,7 @@ async def test_wire_forms_do_not_break_up_each_others_groups(rig: Rig) -> None:
 
 async def test_new_events_do_not_wait_for_an_old_backlog(rig: Rig) -> None:
     """Of a long queue a group takes the newest as well as the oldest, and retries; nothing is passed over for good."""
-    limits = GroupLimits(events_2_0=8)
+    limits = GroupLimits({"2.0": 8})
     await rig.append(*[event(f"r{n}") for n in range(20)])
     lease = await rig.must_lease()
     await rig.store.settle(lease, {each.event_no: Retry(T0 + 1) for each in lease.events}, T0)
@@ -141,7 +141,7 @@ async def test_new_events_do_not_wait_for_an_old_backlog(rig: Rig) -> None:
 
 async def test_groups_of_one_serve_retries_new_and_old_in_turn(rig: Rig) -> None:
     """As when each event has to be sent alone: none of the three starves."""
-    limits = GroupLimits(events_2_0=1)
+    limits = GroupLimits({"2.0": 1})
     await rig.append(*[event(f"r{n}") for n in range(3)])
     lease = await rig.must_lease()
     await rig.store.settle(lease, {each.event_no: Retry(0) for each in lease.events}, T0)

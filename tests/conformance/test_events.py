@@ -56,7 +56,7 @@ async def test_repeat_is_of_connection_name_and_id(rig: Rig) -> None:
 async def test_oldest_leave_first_and_none_twice(rig: Rig) -> None:
     """Two leases share no event; a third finds nothing."""
     await rig.append(*[event(str(n)) for n in range(5)])
-    first = await rig.must_lease(limits=GroupLimits(events_2_0=3))
+    first = await rig.must_lease(limits=GroupLimits({"2.0": 3}))
     second = await rig.must_lease()
     assert [each.event_id for each in first.events] == ["0", "1", "2"]
     assert [each.event_id for each in second.events] == ["3", "4"]
@@ -67,7 +67,7 @@ async def test_oldest_leave_first_and_none_twice(rig: Rig) -> None:
 async def test_lease_is_of_one_wire_form_and_within_limits(rig: Rig) -> None:
     """A request speaks one version; it is bounded in events and bytes, but one event always fits."""
     await rig.append(event("1"), event("2", form="1.0"), event("3", form="1.0"), event("4", payload=b"x" * 900))
-    leases = [await rig.must_lease(limits=GroupLimits(events_1_0=1, payload_bytes=500)) for _ in range(4)]
+    leases = [await rig.must_lease(limits=GroupLimits({"1.0": 1, "2.0": 1000}, payload_bytes=500)) for _ in range(4)]
     held = [(lease.wire_form, [each.event_id for each in lease.events]) for lease in leases]
     assert sorted(held) == [("1.0", ["2"]), ("1.0", ["3"]), ("2.0", ["1"]), ("2.0", ["4"])]
 
@@ -152,7 +152,7 @@ async def test_retries_and_new_events_share_leases(rig: Rig) -> None:
     await rig.append(*[event(f"n{n}") for n in range(40)])
     seen: set[str] = set()
     for _ in range(4):
-        lease = await rig.must_lease(now_ms=T0 + 1, limits=GroupLimits(events_2_0=10))
+        lease = await rig.must_lease(now_ms=T0 + 1, limits=GroupLimits({"2.0": 10}))
         seen |= {each.event_id[0] for each in lease.events}
     assert seen == {"r", "n"}
 
@@ -262,7 +262,7 @@ async def test_discarded_letters_are_gone_but_stay_in_the_books(rig: Rig) -> Non
 async def test_whole_queue_can_become_dead_letters(rig: Rig) -> None:
     """Leased ones too: whoever holds them settles nothing any more."""
     await rig.append(event("1"), event("2"), event("3", "b"))
-    lease = await rig.must_lease(limits=GroupLimits(events_2_0=1))
+    lease = await rig.must_lease(limits=GroupLimits({"2.0": 1}))
     assert await rig.store.dead_letter_all("a", "connection_deleted", T0 + 5) == 2
     await rig.store.settle(lease, {lease.events[0].event_no: Delivered()}, T0 + 6)
     letters = await rig.store.dead_letters(ALL, limit=10)
@@ -341,7 +341,7 @@ async def test_concurrent_deliverers_share_the_work_and_no_event(rig: Rig) -> No
 
     async def deliver(deliverer: int) -> None:
         while sum(map(len, delivered)) < 1000:
-            lease = await rig.lease(limits=GroupLimits(events_2_0=7))
+            lease = await rig.lease(limits=GroupLimits({"2.0": 7}))
             if lease is None:
                 await asyncio.sleep(0.001)
                 continue
@@ -362,7 +362,7 @@ async def test_counts_show_what_waits(rig: Rig) -> None:
     lease = await rig.must_lease()
     await rig.store.settle(lease, {lease.events[0].event_no: Retry(T0 + 5)}, T0)
     await rig.append(event("2", payload=b"123"))
-    await rig.must_lease(limits=GroupLimits(events_2_0=1))
+    await rig.must_lease(limits=GroupLimits({"2.0": 1}))
     await rig.reopen()
     counts = (await rig.store.counts())["a"]
     leased = 0 if rig.is_durable else 1

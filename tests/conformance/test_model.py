@@ -71,7 +71,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.leases) < MOST_LEASES)
     @rule(most=st.integers(1, 5))
     def take(self, most: int) -> None:
-        lease = self.run(self.rig.lease(now_ms=self.now_ms, limits=GroupLimits(events_2_0=most)))
+        lease = self.run(self.rig.lease(now_ms=self.now_ms, limits=GroupLimits({"2.0": most})))
         waiting = (each for each in self.ids("waiting") if self.due_ms[each] <= self.now_ms)
         due = set(waiting) - self.held_ids()
         ids = [each.event_id for each in lease.events] if lease is not None else []

@@ -45,12 +45,12 @@ async def test_requests_of_one_moment_share_what_is_left_to_a_connection(small_r
 
 
 async def _deliver(rig: Rig) -> None:
-    lease = await rig.must_lease(limits=GroupLimits(events_2_0=3))
+    lease = await rig.must_lease(limits=GroupLimits({"2.0": 3}))
     await rig.store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
 
 
 async def _die(rig: Rig) -> None:
-    lease = await rig.must_lease(limits=GroupLimits(events_2_0=3))
+    lease = await rig.must_lease(limits=GroupLimits({"2.0": 3}))
     await rig.store.settle(lease, {each.event_no: REFUSED for each in lease.events}, T0)
 
 
@@ -69,7 +69,7 @@ async def _erase_dead(rig: Rig) -> None:
 
 
 async def _retry(rig: Rig) -> None:
-    lease = await rig.must_lease(limits=GroupLimits(events_2_0=3))
+    lease = await rig.must_lease(limits=GroupLimits({"2.0": 3}))
     await rig.store.settle(lease, {each.event_no: Retry(0) for each in lease.events}, T0)
 
 

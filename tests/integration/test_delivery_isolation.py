@@ -13,7 +13,7 @@ from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, bre
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
 from tiktok_forwarder.store.events import GroupLimits
 
-SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
+SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 
 
 async def hang(_: Received) -> web.Response:

@@ -22,7 +22,7 @@ from tests.integration.delivery_rig import (
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.store.events import GroupLimits
 
-SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
+SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 
 
 async def hang(_: Received) -> web.Response:
@@ -97,7 +97,7 @@ async def test_group_of_nothing_but_late_events_uses_up_no_turn() -> None:
 
 async def test_full_lease_sends_what_is_left_without_a_wait() -> None:
     """A backlog leaves at once, although events that arrive meanwhile would be worth waiting for."""
-    policy = replace(QUICK, limits=GroupLimits(events_2_0=10), max_wait_seconds=60.0, recheck_seconds=60.0)
+    policy = replace(QUICK, limits=GroupLimits({"2.0": 10}), max_wait_seconds=60.0, recheck_seconds=60.0)
     late = iter(ids(1, "late"))
     async with delivery_rig(policy) as rig:
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids, refuse, take_all
 from tiktok_forwarder.store.events import GroupLimits, Lease
 
-SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
+SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 
 
 class HeldAnswers:

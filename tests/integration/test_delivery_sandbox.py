@@ -50,7 +50,7 @@ async def test_the_sandbox_accepts_what_is_sent(wire_form: WireForm) -> None:
 async def test_passing_trouble_loses_nothing(seed: int) -> None:
     """Every event is sent exactly as its script asks: until its final answer, and never after it."""
     rng = random.Random(seed)
-    groups_of_one = replace(QUICK, limits=GroupLimits(events_1_0=1, events_2_0=1))
+    groups_of_one = replace(QUICK, limits=GroupLimits({"1.0": 1, "2.0": 1}))
     async with (
         Sandbox(SandboxOptions(watch_repeats=True)) as sandbox,
         delivery_rig(groups_of_one, url=sandbox.url) as rig,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, take_all
 from tiktok_forwarder.store.events import GroupLimits, Lease
 
-SINGLES = GroupLimits(events_1_0=1, events_2_0=1)
+SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ async def test_a_group_waits_for_more_events_only_so_long() -> None:
 
 async def test_a_full_group_does_not_wait() -> None:
     """As soon as a request's worth is there, it leaves."""
-    limits = GroupLimits(events_2_0=10)
+    limits = GroupLimits({"2.0": 10})
     async with delivery_rig(replace(QUICK, max_wait_seconds=60.0, limits=limits)) as rig:
         await rig.accept(ids(9))
         await rig.give_time()

@@ -164,7 +164,7 @@ async def test_attempts_follow_the_script_of_each_event() -> None:
     for event_id in ids(24)[::6]:
         scripts[event_id][-1] = answer(40002, "Invalid value for data.0.event")
     lengths = {event_id: len(script) for event_id, script in scripts.items()}
-    one = replace(QUICK, limits=replace(QUICK.limits, events_2_0=1))
+    one = replace(QUICK, limits=replace(QUICK.limits, max_events={"2.0": 1}))
 
     def judge(received: Received) -> web.Response:
         (event_id,) = received.event_ids

@@ -28,6 +28,7 @@ LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 ENTRY_START = re.compile(r"^(?=[^\s#])", re.MULTILINE)
 INDEX_ADDRESS = re.compile(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ")
 RETURN_CODE = re.compile(r"\b(?:20001|4[01]\d{3}|5[0-2]\d{3}|60\d\d[1-9]|61\d{3})\b")
+API_VERSION = re.compile(r"""["'][12]\.0["']|_[12]_0\b""")
 NAMED_FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|sql|toml|md|txt))`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
@@ -151,6 +152,13 @@ def test_return_codes_of_tiktok_are_in_one_file() -> None:
     found = {str(file.relative_to(PACKAGE)): RETURN_CODE.findall(file.read_text().replace("_", "")) for file in texts}
     assert len(found.pop("tiktok/codes.py")) > 50
     assert {file: codes for file, codes in found.items() if codes} == {}
+
+
+def test_versions_of_the_events_api_are_named_in_their_own_files_only() -> None:
+    """Nothing compares with a version: what differs between them is said by the wire form, one file for each."""
+    texts = [file for file in PACKAGE.rglob("*.*") if file.suffix in {".py", ".html", ".sql"}]
+    named = {str(file.relative_to(PACKAGE)) for file in texts if API_VERSION.search(file.read_text())}
+    assert named == {"tiktok/v1_0.py", "tiktok/v2_0.py"}
 
 
 def test_folders_and_files_stay_readable() -> None:

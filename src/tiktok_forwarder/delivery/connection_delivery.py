@@ -22,6 +22,7 @@ from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
 from tiktok_forwarder.store.events import GroupLimits, Lease
+from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 # A store that says an event is due and then leases none is not asked again at once.
 _EMPTY_LEASE_WAIT_SECONDS: Final = 0.05
@@ -197,7 +198,8 @@ class ConnectionDelivery:
             await self._watch.woken_within(self._probe_at - now)
         elif await self._watch.event_is_due():
             self._probe_at = self._next_probe_at()
-            await self._begin(replace(self._limits, events_1_0=1, events_2_0=1), self._probe)
+            one = replace(self._limits, max_events=dict.fromkeys(self._limits.max_events, 1))
+            await self._begin(one, self._probe)
 
     async def _probe(self, held: HeldLease) -> None:
         if await probe(self._parts, held, self._sender, self._pauses):
@@ -219,8 +221,11 @@ class ConnectionDelivery:
 
 
 def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:
-    """1.0 takes test events one by one."""
-    return replace(limits, events_1_0=1) if target.test_event_code is not None else limits
+    """A wire form may take test events one by one."""
+    if target.test_event_code is None:
+        return limits
+    sizes = {name: min(most, WIRE_FORMS[name].max_test_events) for name, most in limits.max_events.items()}
+    return replace(limits, max_events=sizes)
 
 
 def _gate(parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget) -> SendGate:

@@ -22,7 +22,7 @@ class WorkWatch:
         self._policy = policy
         self._connection_id = connection_id
         self._limits = limits
-        self._group_size = limits.events_2_0
+        self._group_size = max(limits.max_events.values())
         self._woken = asyncio.Event()
         self._is_holding = False
         self._new_events = 0
@@ -85,7 +85,7 @@ class WorkWatch:
         self._was_full = False
         if lease is None:
             return
-        self._group_size = self._limits.events_2_0 if lease.wire_form == "2.0" else self._limits.events_1_0
+        self._group_size = self._limits.max_events[lease.wire_form]
         payload_bytes = sum(len(event.payload) for event in lease.events)
         self._was_full = (
             len(lease.events) >= self._group_size or payload_bytes >= self._limits.payload_bytes * _FULL_SHARE

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Answer, DeadLetterReason, Settlements, WireForm
+from tiktok_forwarder.tiktok.wire_forms import MAX_EVENTS
 
 
 class NewEvent(Struct, frozen=True, gc=False):
@@ -66,8 +67,7 @@ class Lease(Struct, frozen=True):
 class GroupLimits(Struct, frozen=True):
     """How much one request may hold: events by wire form, and payload bytes (one event is always allowed)."""
 
-    events_2_0: int = 1000
-    events_1_0: int = 50
+    max_events: Mapping[WireForm, int] = MAX_EVENTS
     payload_bytes: int = 4 * 1024 * 1024
 
 

@@ -31,7 +31,7 @@ async def test_waiting_events_become_dead_letters(parts: Parts) -> None:
     """Leased ones too, with the reason; other connections' events go on waiting, and the books balance."""
     shop, other = await parts.add_connection("Shop"), await parts.add_connection("Other")
     await keep_events(parts, shop, "e1", "e2")
-    await parts.store.lease(shop, GroupLimits(events_2_0=1), parts.clock.now_ms(), 60)
+    await parts.store.lease(shop, GroupLimits({"2.0": 1}), parts.clock.now_ms(), 60)
     await keep_events(parts, other, "o1")
     assert await deletion_of(parts).delete("shop", "ann") == 2
     assert await buried(parts, shop) == [("e1", "connection_deleted"), ("e2", "connection_deleted")]

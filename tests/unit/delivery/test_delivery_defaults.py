@@ -21,7 +21,7 @@ RETRY = RetryPolicy(
     few_attempts=5,
     repeatable_seconds=172_800.0,
 )
-LIMITS = GroupLimits(events_2_0=1000, events_1_0=50, payload_bytes=4_194_304)
+LIMITS = GroupLimits({"1.0": 50, "2.0": 1000}, payload_bytes=4_194_304)
 DELIVERY = DeliveryPolicy(
     retry=RETRY,
     limits=LIMITS,

@@ -12,7 +12,7 @@ from tiktok_forwarder.store.events import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.system_clock import SystemClock
 
-LIMITS = GroupLimits(events_2_0=10, payload_bytes=1000)
+LIMITS = GroupLimits({"2.0": 10}, payload_bytes=1000)
 
 
 class Queue:

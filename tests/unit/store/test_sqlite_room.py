@@ -128,7 +128,7 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
     file = tmp_path / "events.db"
     store = SqliteStore.open(file, max_bytes=50_000_000)
     await store.append(Arrivals([event(f"{n}") for n in range(50)], {}, T0))
-    lease = await store.lease("a", GroupLimits(events_2_0=10), T0, 60)
+    lease = await store.lease("a", GroupLimits({"2.0": 10}), T0, 60)
     assert lease is not None
     delivered = {each.event_no: Delivered() for each in lease.events}
     with _no_file_larger_than(1000):
@@ -175,7 +175,7 @@ async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path:
     file, reserve = tmp_path / "events.db", tmp_path / "events.reserve"
     store = await _used_store(file)
     assert reserve.stat().st_size == 6_242_304
-    first, second = [await store.lease("a", GroupLimits(events_2_0=20), T0, 60) for _ in range(2)]
+    first, second = [await store.lease("a", GroupLimits({"2.0": 20}), T0, 60) for _ in range(2)]
     assert first is not None and second is not None
     with _small_files_only(file):
         settling = [

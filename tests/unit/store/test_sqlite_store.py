@@ -216,7 +216,7 @@ async def test_damage_stops_every_change_until_the_file_is_sound(
     file.write_bytes(content)
     assert await store.troubles() == []
     assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
-    lease = await store.lease("a", GroupLimits(events_2_0=1000), T0, 60)
+    lease = await store.lease("a", GroupLimits({"2.0": 1000}), T0, 60)
     assert lease is not None and len(lease.events) == 301
     await store.close()
 
@@ -278,7 +278,7 @@ async def test_erased_events_leave_no_trace_in_the_files(tmp_path: Path) -> None
     for n in range(200):
         mine = event(f"mine{n}", payload=b'{"p":"SECRETDIGEST%d"}' % n, subjects=(n % 2,))
         await store.append(Arrivals([mine], {}, T0))
-    lease = await store.lease("a", GroupLimits(events_2_0=50), T0, 60)
+    lease = await store.lease("a", GroupLimits({"2.0": 50}), T0, 60)
     assert lease is not None
     await store.settle(lease, {each.event_no: Retry(T0 + 9) for each in lease.events}, T0)
     assert await store.erase([0], T0) == 100

@@ -117,7 +117,7 @@ class MemoryStore(MemoryDocuments):
         self._leases.expire()
         lanes = self._lanes.get(connection_id, [])
         for lane in tuple(lanes):
-            places = limits.events_2_0 if lane.wire_form == "2.0" else limits.events_1_0
+            places = limits.max_events[lane.wire_form]
             if events := lane.take(places, limits.payload_bytes, now_ms):
                 # The connection's other lane, if there is one, comes first next time.
                 lanes.remove(lane)

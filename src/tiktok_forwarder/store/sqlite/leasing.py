@@ -33,7 +33,7 @@ def next_due_ms(state: StoreState, connection_id: str, now_ms: int) -> int | Non
 
 
 def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int) -> "_Group":
-    places = limits.events_2_0 if lane.wire_form == "2.0" else limits.events_1_0
+    places = limits.max_events[lane.wire_form]
     shares = group_shares(places, lane.unleased, lane.turn)
     lane.turn += 1
     group = _Group(state, lane, places, limits.payload_bytes)
