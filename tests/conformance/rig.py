@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import (
     Arrivals,
     DeadLetterFilter,
@@ -147,7 +147,7 @@ def event(
     connection: str = "a",
     *,
     name: str = "Purchase",
-    form: WireForm = "2.0",
+    form: WireFormName = "2.0",
     payload: bytes | None = None,
     subjects: tuple[int, ...] = (),
 ) -> NewEvent:

@@ -24,7 +24,7 @@ from tiktok_forwarder.delivery.interfaces import (
     VerdictKind,
 )
 from tiktok_forwarder.domain.errors import SecretUnreadable
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.store.events import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
@@ -223,7 +223,7 @@ class Rig:
         await self.deliverer.start()
 
     async def accept(
-        self, event_ids: Sequence[str], connection_id: str = "c", wire_form: WireForm = "2.0"
+        self, event_ids: Sequence[str], connection_id: str = "c", wire_form: WireFormName = "2.0"
     ) -> list[bytes]:
         """Store events of these ids and tell the deliverer; return their payloads."""
         payloads = {event_id: payload(event_id, wire_form) for event_id in event_ids}
@@ -231,7 +231,7 @@ class Rig:
         return list(payloads.values())
 
     async def accept_payloads(
-        self, payloads: Mapping[str, bytes], connection_id: str = "c", wire_form: WireForm = "2.0"
+        self, payloads: Mapping[str, bytes], connection_id: str = "c", wire_form: WireFormName = "2.0"
     ) -> None:
         """Store events with these payloads by event ID, and notify the deliverer."""
         events = [
@@ -345,7 +345,7 @@ def watch_calls(rig: Rig, method: str, before: Callable[[], Awaitable[None]] | N
     return calls
 
 
-def payload(event_id: str, wire_form: WireForm = "2.0") -> bytes:
+def payload(event_id: str, wire_form: WireFormName = "2.0") -> bytes:
     when = '"event_time":1455236520' if wire_form == "2.0" else '"timestamp":"2016-02-12T00:22:00.490Z"'
     return f'{{"event":"AddToCart",{when},"event_id":"{event_id}"}}'.encode()
 

@@ -18,7 +18,7 @@ from tests.integration.delivery_rig import (
     take_all,
     watch_calls,
 )
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import Lease
 
 HOUR_SECONDS = 3600.0
@@ -55,7 +55,7 @@ async def test_probe_waits_its_time_when_the_pause_begins_long_after_the_start()
 
 
 @pytest.mark.parametrize("wire_form", ["1.0", "2.0"])
-async def test_probe_holds_one_event_of_either_wire_form(wire_form: WireForm) -> None:
+async def test_probe_holds_one_event_of_either_wire_form(wire_form: WireFormName) -> None:
     """One event is enough to ask with, and no more than that one is at stake."""
     async with delivery_rig(PATIENT) as rig:
         rig.tiktok.judge = refuse_token

@@ -18,7 +18,7 @@ from tests.integration.delivery_rig import (
     payload,
     refuse,
 )
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 
 NAMED = [
     pytest.param("Batch.{}.properties.contents.0.content_id: Not a valid string", "1.0", 50, id="1.0"),
@@ -27,7 +27,7 @@ NAMED = [
 ]
 
 
-async def deliver(rig: Rig, event_ids: list[str], wire_form: WireForm = "2.0") -> list[str]:
+async def deliver(rig: Rig, event_ids: list[str], wire_form: WireFormName = "2.0") -> list[str]:
     """Store, deliver, and return the ids in the order in which TikTok took them."""
     judge, taken = rig.tiktok.judge, []
 
@@ -46,7 +46,7 @@ async def deliver(rig: Rig, event_ids: list[str], wire_form: WireForm = "2.0") -
 
 
 @pytest.mark.parametrize(("message", "wire_form", "size"), NAMED)
-async def test_a_named_event_costs_two_requests(message: str, wire_form: WireForm, size: int) -> None:
+async def test_a_named_event_costs_two_requests(message: str, wire_form: WireFormName, size: int) -> None:
     """The event that TikTok names is a dead letter at once, and the rest goes out in order."""
     async with delivery_rig() as rig:
         rig.tiktok.judge = refuse("e17", named=message)
@@ -85,7 +85,7 @@ async def test_several_named_events_cost_one_request_each() -> None:
     ],
 )
 async def test_unnamed_events_are_found_by_halving(
-    size: int, wire_form: WireForm, bad: list[int], most_requests: int | None
+    size: int, wire_form: WireFormName, bad: list[int], most_requests: int | None
 ) -> None:
     """Bisecting costs at most 2k log2 n + 2 requests, loses only the bad events and keeps the order."""
     async with delivery_rig() as rig:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import QUICK, delivery_rig, ids
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import GroupLimits
 from tiktok_sandbox import Code, Http, Reset, Sandbox, SandboxOptions, Wire
 from tiktok_sandbox.steps import AnyStep
@@ -34,7 +34,7 @@ def draw_script(rng: random.Random) -> tuple[list[AnyStep], bool]:
 
 
 @pytest.mark.parametrize("wire_form", ["1.0", "2.0"])
-async def test_the_sandbox_accepts_what_is_sent(wire_form: WireForm) -> None:
+async def test_the_sandbox_accepts_what_is_sent(wire_form: WireFormName) -> None:
     """Both wire forms pass TikTok's checks and arrive once each."""
     async with Sandbox(SandboxOptions(watch_repeats=True)) as sandbox, delivery_rig(url=sandbox.url) as rig:
         await rig.accept(ids(120), wire_form=wire_form)

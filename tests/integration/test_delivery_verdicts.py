@@ -11,7 +11,7 @@ from tests.golden.cases import connection_of
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, delivery_rig, ids, payload
 from tests.strict_json import read_strictly
 from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, Members, batch_of, order, purchase
-from tiktok_forwarder.domain.outcome import Answer, Mapped, WireForm
+from tiktok_forwarder.domain.outcome import Answer, Mapped, WireFormName
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.events import GroupLimits
@@ -266,7 +266,7 @@ def events_with(number: object) -> list[Members]:
     ]
 
 
-def extreme_payloads(events_api: WireForm) -> dict[str, bytes]:
+def extreme_payloads(events_api: WireFormName) -> dict[str, bytes]:
     """What the mapping makes of extreme numbers in a body as senders write it, by made-up event IDs."""
     body = json.dumps(batch_of(*(event for number in EXTREME_NUMBERS for event in events_with(number)))).encode()
     (batch,) = parse_body(body, Bounds())
@@ -277,7 +277,7 @@ def extreme_payloads(events_api: WireForm) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("wire_form", ["1.0", "2.0"])
-async def test_requests_with_extreme_numbers_are_strict_json(wire_form: WireForm) -> None:
+async def test_requests_with_extreme_numbers_are_strict_json(wire_form: WireFormName) -> None:
     """One number that a JSON reader refuses, or a null in its place, would cost all events of its request."""
     payloads = extreme_payloads(wire_form)
     async with delivery_rig() as rig:

@@ -38,7 +38,7 @@ async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None
 
 async def test_retries_are_spread_by_a_fifth_to_either_side() -> None:
     """Events that failed in one moment, of many connections perhaps, must not all come back in one."""
-    singles = replace(QUICK.limits, events_2_0=1)
+    singles = replace(QUICK.limits, max_events={"2.0": 1})
     async with delivery_rig(replace(QUICK, retry=RetryPolicy(), limits=singles)) as rig:
         rig.tiktok.judge = lambda _: answer(50000)
         began_ms = rig.clock.now_ms()
@@ -48,7 +48,7 @@ async def test_retries_are_spread_by_a_fifth_to_either_side() -> None:
         first_ms = await rig.store.next_due_ms("c", ended_ms)
         assert first_ms is not None
         assert began_ms + 8000 <= first_ms < ended_ms + 9900
-        all_due = replace(QUICK.limits, events_2_0=1000)
+        all_due = replace(QUICK.limits, max_events={"2.0": 1000})
         lease = await rig.store.lease("c", all_due, ended_ms + 12_000, 60)
         assert lease is not None
         assert len(lease.events) == 40

@@ -28,7 +28,6 @@ CONNECTION_FULL: Final = "connection_full"
 
 WireFormName = str
 """The version of the Events API that a payload is written for: a key of `WIRE_FORMS` in `tiktok/wire_forms.py`."""
-WireForm = WireFormName
 
 
 class Mapped(Struct, frozen=True, gc=False):

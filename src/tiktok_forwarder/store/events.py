@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Answer, DeadLetterReason, Settlements, WireForm
+from tiktok_forwarder.domain.outcome import Answer, DeadLetterReason, Settlements, WireFormName
 from tiktok_forwarder.tiktok.wire_forms import MAX_EVENTS
 
 
@@ -18,7 +18,7 @@ class NewEvent(Struct, frozen=True, gc=False):
 
     connection_id: str
     connection_revision: int
-    wire_form: WireForm
+    wire_form: WireFormName
     event_name: str
     event_id: str
     payload: bytes
@@ -60,14 +60,14 @@ class Lease(Struct, frozen=True):
 
     token: int
     connection_id: str
-    wire_form: WireForm
+    wire_form: WireFormName
     events: tuple[LeasedEvent, ...]
 
 
 class GroupLimits(Struct, frozen=True):
     """How much one request may hold: events by wire form, and payload bytes (one event is always allowed)."""
 
-    max_events: Mapping[WireForm, int] = MAX_EVENTS
+    max_events: Mapping[WireFormName, int] = MAX_EVENTS
     payload_bytes: int = 4 * 1024 * 1024
 
 
@@ -87,7 +87,7 @@ class DeadLetter(Struct, frozen=True):
     event_no: int
     connection_id: str
     connection_revision: int
-    wire_form: WireForm
+    wire_form: WireFormName
     event_name: str
     event_id: str
     payload: bytes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireForm
+from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireFormName
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterFilter, LeasedEvent, NewEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
@@ -113,7 +113,7 @@ class DeadEvent(Struct):
 class Lane:
     """Events that are not leased. `is_live` tells those still in the queue; others are skipped in their turn."""
 
-    def __init__(self, wire_form: WireForm, is_live: Callable[[WaitingEvent], bool]) -> None:
+    def __init__(self, wire_form: WireFormName, is_live: Callable[[WaitingEvent], bool]) -> None:
         self.wire_form = wire_form
         self._is_live = is_live
         self._fresh: deque[WaitingEvent] = deque()

@@ -8,7 +8,7 @@ import apsw
 
 from tiktok_forwarder.database.file import truncate_log
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireForm
+from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireFormName
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Lease, Whereabouts
 from tiktok_forwarder.store.leases import HeldLease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
@@ -26,7 +26,7 @@ class FoundDeadLetter(NamedTuple):
 
     event_no: int
     connection_id: str
-    wire_form: WireForm
+    wire_form: WireFormName
     payload_bytes: int
 
 
@@ -41,7 +41,7 @@ class AboutPerson(NamedTuple):
     """Where events about a person were when they were looked for; an event keeps its lane wherever it moves."""
 
     waiting: list[tuple[int, int]]
-    dead: list[tuple[str, WireForm, int]]
+    dead: list[tuple[str, WireFormName, int]]
 
 
 # --- a lease settled --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import apsw
 
 from tiktok_forwarder.database.file import end_transaction
-from tiktok_forwarder.domain.outcome import WireForm
+from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseBook
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
@@ -64,7 +64,7 @@ class Lane:
     a mark too low is never wrong.
     """
 
-    def __init__(self, lane_no: int, connection_id: str, wire_form: WireForm, figures: LaneFigures) -> None:
+    def __init__(self, lane_no: int, connection_id: str, wire_form: WireFormName, figures: LaneFigures) -> None:
         self.lane_no = lane_no
         self.connection_id = connection_id
         self.wire_form = wire_form
@@ -113,7 +113,7 @@ class Lane:
 class Lanes:
     """All lanes. A connection's are in the order in which they may lease next."""
 
-    def __init__(self, rows: Iterable[tuple[int, str, WireForm, int, int, int, int]]) -> None:
+    def __init__(self, rows: Iterable[tuple[int, str, WireFormName, int, int, int, int]]) -> None:
         self._by_connection: dict[str, list[Lane]] = {}
         self._by_number: dict[int, Lane] = {}
         for lane_no, connection_id, wire_form, *figures in rows:
@@ -129,7 +129,7 @@ class Lanes:
     def of_connection(self, connection_id: str) -> Sequence[Lane]:
         return tuple(self._by_connection.get(connection_id, ()))
 
-    def of(self, connection_id: str, wire_form: WireForm) -> Lane:
+    def of(self, connection_id: str, wire_form: WireFormName) -> Lane:
         """A lane that was not there is new, and written with its first event."""
         for lane in self._by_connection.get(connection_id, ()):
             if lane.wire_form == wire_form:
