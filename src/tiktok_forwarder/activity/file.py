@@ -27,7 +27,7 @@ from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.database.thread import Change, DatabaseThread
 from tiktok_forwarder.domain.errors import StoreUnavailable
 
-_MOST_WAITING_RECORDS: Final = 20_000
+_MAX_WAITING_RECORDS: Final = 20_000
 # Looks have their turn after so many.
 _MAX_GROUP_RECORDS: Final = 1000
 # Few enough that the log does not grow by it.
@@ -57,7 +57,7 @@ class ActivityFile:
         self._thread = DatabaseThread(
             "activity",
             commit=_commit_one_by_one,
-            translate=_translate,
+            translate_error=_translate_error,
             close=database.close,
             max_group_weight=_MAX_GROUP_RECORDS,
         )
@@ -74,7 +74,7 @@ class ActivityFile:
         return cls(ActivityDatabase(path, max_bytes, on_begun_anew))
 
     def write(self, write: ActivityWrite) -> bool:
-        if self._waiting_records > _MOST_WAITING_RECORDS:
+        if self._waiting_records > _MAX_WAITING_RECORDS:
             return False
         records = len(write.records)
         try:
@@ -227,10 +227,10 @@ def _search(which: RecordFilter) -> str:
 def _commit_one_by_one(changes: Sequence[Change]) -> None:
     """A write that does not fit costs no other its place."""
     for change in changes:
-        change.run(_translate)
+        change.run(_translate_error)
 
 
-def _translate(error: Exception) -> Exception:
+def _translate_error(error: Exception) -> Exception:
     return StoreUnavailable(f"the activity cannot be read: {error}") if isinstance(error, apsw.Error) else error
 
 

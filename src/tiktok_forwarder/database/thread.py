@@ -12,7 +12,7 @@ from tiktok_forwarder.domain.errors import StoreUnavailable
 _MAX_GROUP_JOBS: Final = 4000
 
 Result = TypeVar("Result")
-Translate = Callable[[Exception], Exception]
+TranslateError = Callable[[Exception], Exception]
 """Returns the error that whoever waits is given for one of the database's."""
 
 
@@ -27,11 +27,11 @@ class Job:
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Any] = self.loop.create_future()
 
-    def run(self, translate: Translate) -> None:
+    def run(self, translate_error: TranslateError) -> None:
         try:
             self.outcome = self.work()
         except Exception as error:  # given to whoever waits
-            self.error = translate(error)
+            self.error = translate_error(error)
 
     def notify(self) -> None:
         if self.done.done():
@@ -58,13 +58,13 @@ class DatabaseThread:
         name: str,
         *,
         commit: Callable[[Sequence[Change]], None],
-        translate: Translate,
+        translate_error: TranslateError,
         close: Callable[[], None],
         max_group_weight: int,
     ) -> None:
         self._name = name
         self._commit = commit
-        self._translate = translate
+        self._translate_error = translate_error
         self._close = close
         self._max_group_weight = max_group_weight
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -103,7 +103,7 @@ class DatabaseThread:
                 _notify(changes)
             looks = [job for job in jobs if not isinstance(job, Change)]
             for look in looks:
-                look.run(self._translate)
+                look.run(self._translate_error)
             _notify(looks)
         self._close()
 

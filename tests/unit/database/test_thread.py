@@ -22,7 +22,7 @@ class Recorder:
         self.thread = DatabaseThread(
             "recorder",
             commit=self._commit,
-            translate=lambda error: StoreUnavailable(f"translated: {error}"),
+            translate_error=lambda error: StoreUnavailable(f"translated: {error}"),
             close=lambda: self.done.append("closed"),
             max_group_weight=MAX_WEIGHT,
         )

@@ -8,6 +8,7 @@ from tests.unit.parts import SetClock
 from tiktok_forwarder.delivery.rate_limit import SendRate
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.outcome import Answer, Throttled
+from tiktok_forwarder.tiktok.answers import classify
 
 
 class Gate:
@@ -20,7 +21,9 @@ class Gate:
         self.gate = SendGate(self.own, self.of_token)
 
     def refuse(self, code: int, retry_after_seconds: float | None = 30.0) -> None:
-        refusal = Throttled(Answer(code=code), retry_after_seconds)
+        retry_after = None if retry_after_seconds is None else str(retry_after_seconds)
+        refusal = classify(200, b'{"code": %d}' % code, retry_after, now_ms=0)
+        assert isinstance(refusal, Throttled)
         self.gate.refused(refusal, self.clock.monotonic_seconds())
 
 

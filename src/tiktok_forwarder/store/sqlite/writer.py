@@ -39,7 +39,7 @@ class SqliteWriter:
         self._thread = DatabaseThread(
             "store",
             commit=self._commit_all,
-            translate=self._translate,
+            translate_error=self._translate_error,
             close=self._close,
             max_group_weight=state.limits.transaction_bytes,
         )
@@ -92,7 +92,7 @@ class SqliteWriter:
             if may_make_room and self._makes_room(error):
                 self._commit_all(changes, may_make_room=False)
             elif len(changes) == 1:
-                changes[0].error = self._translate(error)
+                changes[0].error = self._translate_error(error)
             else:
                 for change in changes:
                     self._commit_all([change], may_make_room=may_make_room)
@@ -133,7 +133,7 @@ class SqliteWriter:
         self.problem.record(error)
         return True
 
-    def _translate(self, error: Exception) -> Exception:
+    def _translate_error(self, error: Exception) -> Exception:
         """The library's errors in our words; a fault of the program as it is."""
         if not isinstance(error, apsw.Error):
             return error
