@@ -183,7 +183,7 @@ class Gathering:
 
     def _admitted_run(self, acceptance: Acceptance, run: slice, at_ms: int) -> None:
         """The events of one connection."""
-        events, admissions, warnings = acceptance.events[run], acceptance.admissions[run], acceptance.warnings[run]
+        events, admissions, mapped = acceptance.events[run], acceptance.admissions[run], acceptance.mapped[run]
         connection_id = events[0].connection_id
         figures = self._of(connection_id, at_ms)
         stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
@@ -196,14 +196,15 @@ class Gathering:
             self._count_dropped(figures, CONNECTION_FULL, full)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
-        for event, admission, warned, source in zip(events, admissions, warnings, acceptance.sources[run], strict=True):
-            if warned and admission == "stored":
-                for warning in warned:
+        originals = acceptance.originals[run]
+        for event, admission, outcome, original in zip(events, admissions, mapped, originals, strict=True):
+            if outcome.warnings and admission == "stored":
+                for warning in outcome.warnings:
                     add(figures, f"warning.{warning}")
             if admission == "connection_full":
-                self._keep(admitted_record(event, admission, warned, source, at_ms))
+                self._keep(admitted_record(event, admission, outcome, original, at_ms))
             elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
-                self._sample(second, admitted_record(event, admission, warned, source, at_ms))
+                self._sample(second, admitted_record(event, admission, outcome, original, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():

@@ -4,7 +4,15 @@ from typing import Final
 
 from tiktok_forwarder.activity.records import Facts, Record
 from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryStatus
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL, Accepted, DeadLettered, Delivered, Settlement, Verdict
+from tiktok_forwarder.domain.outcome import (
+    CONNECTION_FULL,
+    Accepted,
+    DeadLettered,
+    Delivered,
+    Mapped,
+    Settlement,
+    Verdict,
+)
 from tiktok_forwarder.intake.accept import DroppedEvent
 from tiktok_forwarder.mapping.redaction import redacted
 from tiktok_forwarder.mparticle.batch import Event
@@ -16,16 +24,20 @@ _FULL: Final = "The connection's waiting events fill its share of the store."
 
 
 def admitted_record(
-    event: NewEvent, admission: Admission, warnings: tuple[str, ...], source: Event | None, at_ms: int
+    event: NewEvent, admission: Admission, mapped: Mapped, original: Event | None, at_ms: int
 ) -> Record:
-    """The payload is kept where the store has taken the event; `source` is the event as it came."""
+    """The payload is kept where the store has taken the event; `original` is the event as it came."""
     name, event_id = event.event_name, event.event_id
     if admission == "stored":
-        facts = Facts(source=_source(source)[0], warnings=warnings, connection_revision=event.connection_revision)
+        facts = Facts(
+            source=_source(original)[0],
+            warnings=mapped.warnings,
+            connection_revision=event.connection_revision,
+        )
         return Record(at_ms, event.connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
     if admission == "duplicate":
         return Record(at_ms, event.connection_id, "duplicate", name, event_id, subjects=event.subjects)
-    facts = Facts(detail=_FULL, warnings=warnings)
+    facts = Facts(detail=_FULL, warnings=mapped.warnings)
     return Record(at_ms, event.connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
 
 

@@ -34,16 +34,16 @@ class DroppedEvent(Struct, frozen=True, gc=False):
 
 
 class Acceptance(Struct, frozen=True):
-    """What a request brought and the store has taken; `events`, `warnings`, `sources` and `admissions` stand side by
-    side, one connection's together.
+    """What a request brought and the store has taken; `events`, `mapped`, `originals` and `admissions` are in the same
+    order, one connection's together.
 
-    `sources` are the events as they came; `drop_counts` are those of `Arrivals`.
+    `originals` are the events as they came; `drop_counts` are those of `Arrivals`.
     """
 
     accepted_at_ms: int
     events: Sequence[NewEvent]
-    warnings: Sequence[tuple[str, ...]]
-    sources: Sequence[Event | None]
+    mapped: Sequence[Mapped]
+    originals: Sequence[Event | None]
     admissions: Sequence[Admission]
     drops: Sequence[DroppedEvent]
     drop_counts: Mapping[tuple[str, str], int]
@@ -95,8 +95,8 @@ class _Gathering(Struct):
     """What the outcomes of one request add up to."""
 
     events: list[NewEvent]
-    warnings: list[tuple[str, ...]]
-    sources: list[Event | None]
+    mapped: list[Mapped]
+    originals: list[Event | None]
     drops: list[DroppedEvent]
 
 
@@ -161,8 +161,8 @@ class Acceptor:
             for warning in outcome.warnings:
                 self._observer.warned(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))
-            gathering.warnings.append(outcome.warnings)
-            gathering.sources.append(event)
+            gathering.mapped.append(outcome)
+            gathering.originals.append(event)
 
     async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
         started = self._clock.monotonic_seconds()
@@ -171,7 +171,7 @@ class Acceptor:
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
         self._observer.stored(self._clock.monotonic_seconds() - started)
         acceptance = Acceptance(
-            now_ms, gathering.events, gathering.warnings, gathering.sources, admissions, gathering.drops, drops
+            now_ms, gathering.events, gathering.mapped, gathering.originals, admissions, gathering.drops, drops
         )
         self._observer.accepted(acceptance)
         stored: dict[str, int] = {}
