@@ -185,7 +185,7 @@ async def test_an_events_way_is_explained_by_its_revision(asked: Asked) -> None:
     accepted = next(each for each in way if each["outcome"] == "accepted")
     assert (accepted["connection_revision"], accepted["source"]) == (1, "custom_event Site Search")
     explained = {each["field"]: each["sources"] for each in accepted["explanation"]}
-    assert explained["event"] == ["custom mapping 1, custom_event Site Search"]
+    assert explained["event"] == ["data.event_name", "connection.custom_mappings[0].event"]
     assert set(explained) >= {"event_id", "user.ip", "page.url", "properties.search_string"}
     (dropped,) = await asked.done("GET", f"/api/activity/{connection_id}/-/s1")
     assert dropped["advice"]["remedy"] == "Make a custom mapping if TikTok should get it."

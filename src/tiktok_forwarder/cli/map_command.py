@@ -65,7 +65,7 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
             if len(begin) > 1:
                 line = {"batch_index": batch_index, **line}
             if explains and isinstance(outcome, Mapped):
-                line["explanation"] = _explanation(batch, outcome, mapper.connection, now_ms)
+                line["explanation"] = _explanation(outcome, mapper.connection)
             out.write(msgspec.json.encode(line) + b"\n")
     out.flush()
     if reading.has_failed:
@@ -130,11 +130,8 @@ def _outcome_members(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _explanation(batch: Batch, outcome: Mapped, connection: Connection, now_ms: int) -> list[dict[str, Any]]:
-    event = (batch.events or [])[outcome.event_index]
-    if event is None:
-        return []
+def _explanation(outcome: Mapped, connection: Connection) -> list[dict[str, Any]]:
     return [
         {"field": each.field, "from": each.sources, "done": each.done}
-        for each in explain(batch, event, outcome, connection, now_ms)
+        for each in explain(outcome.payload, connection, outcome.sources, outcome.event_index)
     ]

@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from tiktok_forwarder.domain.sources import FieldSources
+
 DropReason = Literal[
     "malformed_event",
     "connection_disabled",
@@ -42,6 +44,7 @@ class Mapped(Struct, frozen=True, gc=False):
     payload: bytes
     warnings: tuple[str, ...]
     subjects: tuple[str, ...]
+    sources: FieldSources
 
 
 class Dropped(Struct, frozen=True, gc=False):

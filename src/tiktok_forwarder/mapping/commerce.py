@@ -1,7 +1,8 @@
 """Properties of a commerce event: value, currency and contents, as TikTok takes them.
 
-Every function notes what it leaves out or changes in `warnings`. The loops over products are the mapping's hot path:
-they look at a value's exact type first and call the careful functions only for what is out of the ordinary.
+Every function notes what it leaves out or changes in `warnings`, and what it chooses in `sources`. The loops over
+products are the mapping's hot path: they inspect a value's exact type first and call the careful functions only for
+what is out of the ordinary.
 """
 
 import math
@@ -9,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from tiktok_forwarder.domain.sources import FieldSources
+from tiktok_forwarder.mapping.places import DEFAULT_CURRENCY, SUM
 from tiktok_forwarder.mparticle.batch import Product, ProductAction
 from tiktok_forwarder.mparticle.values import EXACT_INTEGERS, Number, number_of, text_of
 from tiktok_forwarder.tiktok.events import CURRENCIES
@@ -40,52 +43,67 @@ def checked_quantity(value: object, warnings: list[str]) -> Number | None:
     return whole
 
 
-def checked_currency(given: object, default: str | None, *, has_value: bool, warnings: list[str]) -> str | None:
+def checked_currency(
+    given: object, default: str | None, *, has_value: bool, warnings: list[str], sources: FieldSources
+) -> str | None:
     """The currency to send. The default stands in only for one that is not given, and only beside a value."""
     text = text_of(given)
     if text is None:
-        currency = default if has_value else None
-        if has_value and currency is None:
+        if not has_value:
+            return None
+        if default is None:
             warnings.append("missing_currency")
+            return None
+        sources["currency"] = DEFAULT_CURRENCY
+        currency = default
     else:
         currency = text.upper()
-        if currency not in CURRENCIES and not _CURRENCY.fullmatch(currency):
-            warnings.append("invalid_currency")
-            return None
-    if currency is not None and currency not in CURRENCIES:
-        warnings.append("currency_not_listed")
+    if currency in CURRENCIES:
+        return currency
+    if text is not None and not _CURRENCY.fullmatch(currency):
+        warnings.append("invalid_currency")
+        return None
+    warnings.append("currency_not_listed")
     return currency
 
 
-def order_value(action: ProductAction, *, from_products: bool, warnings: list[str]) -> Number | None:
+def order_value(
+    action: ProductAction, *, from_products: bool, warnings: list[str], sources: FieldSources
+) -> Number | None:
     """The event's total, else what its products add up to."""
     total = action.total_amount
     if type(total) is float and 0 <= total < math.inf:
         return total
     given = number_of(total)
     if given is None:
-        return _sum_of_products(action.products or (), warnings) if from_products else None
+        return _sum_of_products(action.products or (), warnings, sources) if from_products else None
     return checked_amount(given, warnings)
 
 
-def _sum_of_products(products: Sequence[Product], warnings: list[str]) -> Number | None:
-    amounts = [amount for product in products if (amount := product_amount(product)) is not None]
+def _sum_of_products(products: Sequence[Product], warnings: list[str], sources: FieldSources) -> Number | None:
+    found = [_product_amount(product) for product in products]
+    amounts = [amount for amount, _ in found if amount is not None]
     if not amounts:
         return None
+    sources["value"] = SUM
+    sources["summed"] = "".join([letter for _, letter in found])
     total = sum(amounts)
     return checked_amount(round(total, _SUM_DECIMALS) if math.isfinite(total) else total, warnings)
 
 
-def product_amount(product: Product) -> Number | None:
-    """What a product adds to the sum; None if it is left out of it."""
+def _product_amount(product: Product) -> tuple[Number | None, str]:
+    """What a product adds to the sum, None if it is left out of it; and how, by its letter in `AMOUNTS`."""
     amount = number_of(product.total_product_amount)
     price = number_of(product.price)
     quantity = number_of(product.quantity)
-    if any(number is not None and not 0 <= number < math.inf for number in (amount, price, quantity)):
-        return None
-    if amount is not None or price is None:
-        return amount
-    return price * (1 if quantity is None else quantity)
+    for number in (amount, price, quantity):
+        if number is not None and not 0 <= number < math.inf:
+            return None, "-"
+    if amount is not None:
+        return amount, "t"
+    if price is None:
+        return None, "-"
+    return (price, "p") if quantity is None else (price * quantity, "q")
 
 
 def product_content(product: Product, content_type: str | None, warnings: list[str]) -> Content | None:
@@ -117,19 +135,32 @@ def product_content(product: Product, content_type: str | None, warnings: list[s
 
 
 def product_contents(
-    products: Sequence[Product] | None, content_type: str | None, warnings: list[str]
+    products: Sequence[Product] | None, content_type: str | None, warnings: list[str], sources: FieldSources
 ) -> list[Content] | None:
     """The items of all products, None if there are none."""
     contents: list[Content] = []
+    skipped: list[int] = []
     for product in products or ():
         content = product_content(product, content_type, warnings)
         if content is not None:
             contents.append(content)
+        else:
+            skipped.append(len(contents) + len(skipped))
+    if skipped:
+        note_skipped(skipped, len(contents) + len(skipped), sources)
     return contents or None
 
 
+def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -> None:
+    """Note which of so many products became no item."""
+    letters = ["i"] * products
+    for number in skipped:
+        letters[number] = "-"
+    sources["items"] = "".join(letters)
+
+
 def add_content_summary(properties: Properties, content_type: str, form: WireForm) -> None:
-    """What accompanies `contents`: the content type and, if the form has them, ids without repeats and number."""
+    """What accompanies `contents`: the content type and, if the form has them, IDs without repeats and number."""
     contents = properties.contents
     if contents is None:
         return

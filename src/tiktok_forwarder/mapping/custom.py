@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from tiktok_forwarder.domain.sources import FieldSources
+from tiktok_forwarder.mapping.places import ACTION_CURRENCY, ACTION_CURRENCY_CODE
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, Product, ProductAction
 from tiktok_forwarder.mparticle.values import text_of
 
@@ -112,7 +114,9 @@ def _holds(condition: Condition, attributes: Mapping[str, object]) -> bool:
     return text is not None and text.lower() in [value.lower() for value in condition.values]
 
 
-def source_value(source: PropertySource, occurrence: Occurrence, product: Product | None) -> object:
+def source_value(
+    source: PropertySource, occurrence: Occurrence, product: Product | None, sources: FieldSources
+) -> object:
     """The raw value a source names, None where there is none. Product sources want a product."""
     match source.kind:
         case "static":
@@ -122,24 +126,29 @@ def source_value(source: PropertySource, occurrence: Occurrence, product: Produc
         case "user_attribute":
             return (occurrence.batch.user_attributes or {}).get(str(source.value))
         case "field":
-            return _field(str(source.value), occurrence)
+            return _field(str(source.value), occurrence, sources)
         case "product":
             return getattr(product, str(source.value)) if product is not None else None
         case "product_attribute":
             return ((product.custom_attributes if product is not None else None) or {}).get(str(source.value))
 
 
-def _field(name: str, occurrence: Occurrence) -> object:
+def _field(name: str, occurrence: Occurrence, sources: FieldSources) -> object:
     if name == "name":
         return occurrence.name
     action = occurrence.product_action
     if name == "currency_code":
-        return given_currency(occurrence.data, action)
+        return given_currency(occurrence.data, action, sources)
     return getattr(action, name) if action is not None else None
 
 
-def given_currency(data: EventData, action: ProductAction | None) -> object:
-    """The currency where mParticle puts it, else where some senders do; None if all are blank."""
+def given_currency(data: EventData, action: ProductAction | None, sources: FieldSources) -> object:
+    """The first of `GIVEN_CURRENCIES` that is there: where mParticle puts it, else where some senders do."""
     if text_of(data.currency_code) is not None or action is None:
         return data.currency_code
-    return action.currency if text_of(action.currency) is not None else action.currency_code
+    if text_of(action.currency) is not None:
+        sources["given_currency"] = ACTION_CURRENCY
+        return action.currency
+    if text_of(action.currency_code) is not None:
+        sources["given_currency"] = ACTION_CURRENCY_CODE
+    return action.currency_code

@@ -2,11 +2,13 @@
 
 from typing import Final
 
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.commerce import (
     add_content_summary,
     checked_amount,
     checked_currency,
     checked_quantity,
+    note_skipped,
     order_value,
     product_content,
 )
@@ -25,36 +27,26 @@ class MissingAttribute(Exception):
 
 
 class PropertyReader:
-    """Reads one mapping's properties from one occurrence; `warnings` grow with what is left out or changed."""
+    """Reads one mapping's properties from one occurrence.
+
+    `warnings` grow with what is left out or changed, `sources` with what is chosen.
+    """
 
     def __init__(
-        self, connection: Connection, mapping: CustomMapping, occurrence: Occurrence, warnings: list[str]
+        self,
+        connection: Connection,
+        mapping: CustomMapping,
+        occurrence: Occurrence,
+        warnings: list[str],
+        sources: FieldSources,
     ) -> None:
         self._connection = connection
         self._mapping = mapping
         self._occurrence = occurrence
         self._warnings = warnings
+        self._sources = sources
         self._event = EVENTS[mapping.event]
         self._form = connection.wire_form
-
-    def content_products(self) -> list[int | None]:
-        """For each item of `contents` the index of its product, or None for an item of no product."""
-        mapped = self._mapped_content()
-        if not self._event.has_contents:
-            return []
-        if self._is_one_content(mapped):
-            return [None]
-        action = self._occurrence.product_action
-        products = (action.products if action is not None else None) or ()
-        return [n for n, product in enumerate(products) if self._product_content(mapped, product) is not None]
-
-    def _mapped_content(self) -> dict[str, PropertySource]:
-        properties = self._mapping.properties
-        return {name: properties[name] for name in CONTENT_PROPERTIES if name in properties}
-
-    @staticmethod
-    def _is_one_content(mapped: dict[str, PropertySource]) -> bool:
-        return bool(mapped) and not any(source.is_of_product for source in mapped.values())
 
     def properties(self) -> Properties:
         """Raises `MissingAttribute`."""
@@ -74,24 +66,33 @@ class PropertyReader:
         source = self._mapping.properties.get("value")
         action = self._occurrence.product_action
         if source is not None:
-            value = self._converted("value", source_value(source, self._occurrence, None))
+            value = self._converted("value", self._given(source, None))
             amount = checked_amount(value, self._warnings)
             _require(source, amount)
             return amount
         if action is None:
             return None
-        return order_value(action, from_products=self._connection.value_from_products, warnings=self._warnings)
+        return order_value(
+            action,
+            from_products=self._connection.value_from_products,
+            warnings=self._warnings,
+            sources=self._sources,
+        )
 
     def _currency(self, *, has_value: bool) -> str | None:
         source = self._mapping.properties.get("currency")
         action = self._occurrence.product_action
         given: object = None
         if source is not None:
-            given = self._converted("currency", source_value(source, self._occurrence, None))
+            given = self._converted("currency", self._given(source, None))
         elif action is not None:
-            given = given_currency(self._occurrence.data, action)
+            given = given_currency(self._occurrence.data, action, self._sources)
         currency = checked_currency(
-            given, self._connection.default_currency, has_value=has_value, warnings=self._warnings
+            given,
+            self._connection.default_currency,
+            has_value=has_value,
+            warnings=self._warnings,
+            sources=self._sources,
         )
         if source is not None:
             _require(source, currency if given is not None else None)
@@ -106,7 +107,7 @@ class PropertyReader:
         source = self._mapping.properties.get(name)
         if source is None:
             return None
-        value = self._converted(name, source_value(source, self._occurrence, None))
+        value = self._converted(name, self._given(source, None))
         text = text_of(value)
         _require(source, text)
         return text
@@ -120,18 +121,22 @@ class PropertyReader:
     # --- contents ---
 
     def _contents(self) -> list[Content] | None:
-        mapped = self._mapped_content()
+        properties = self._mapping.properties
+        mapped = {name: properties[name] for name in CONTENT_PROPERTIES if name in properties}
         action = self._occurrence.product_action
-        if self._is_one_content(mapped):
+        if mapped and not any(source.is_of_product for source in mapped.values()):
             content = self._content(mapped, None)
             return [content] if content is not None else None
         if action is None:
             return None
         contents = [self._product_content(mapped, product) for product in action.products or ()]
-        kept = [content for content in contents if content is not None]
-        if not kept and any(source.required for source in mapped.values()):
+        items = [content for content in contents if content is not None]
+        if len(items) < len(contents):
+            skipped = [number for number, content in enumerate(contents) if content is None]
+            note_skipped(skipped, len(contents), self._sources)
+        if not items and any(source.required for source in mapped.values()):
             raise MissingAttribute
-        return kept or None
+        return items or None
 
     def _product_content(self, mapped: dict[str, PropertySource], product: Product) -> Content | None:
         """One product's item, None if it lacks a required property; its warnings then do not count."""
@@ -165,13 +170,16 @@ class PropertyReader:
     # --- one value ---
 
     def _mapped(self, name: str, source: PropertySource, product: Product | None) -> _Value:
-        value = self._converted(name, source_value(source, self._occurrence, product))
+        value = self._converted(name, self._given(source, product))
         if name in NUMBER_PROPERTIES:
             value = checked_amount(value, self._warnings)
         elif name in INTEGER_PROPERTIES:
             value = checked_quantity(value, self._warnings)
         _require(source, value)
         return value
+
+    def _given(self, source: PropertySource, product: Product | None) -> object:
+        return source_value(source, self._occurrence, product, self._sources)
 
     def _converted(self, name: str, given: object) -> _Value:
         """The value in the property's type; None if absent, or if it does not convert, which is worth a warning."""

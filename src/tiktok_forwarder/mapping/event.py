@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.commerce import (
     add_content_summary,
     checked_currency,
@@ -18,6 +19,19 @@ from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, given_currency, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
 from tiktok_forwarder.mapping.page import is_page_url, usable_click_id
+from tiktok_forwarder.mapping.places import (
+    ACTION_NAME,
+    BATCH_TIME,
+    EVENT_NAME,
+    EVENT_TIME,
+    MADE_ID,
+    MPARTICLES_ID,
+    PAGE_URL,
+    RECEIPT,
+    RECEIPT_FOR_FUTURE,
+    SCREEN_NAME,
+    TRANSACTION_ID,
+)
 from tiktok_forwarder.mapping.redaction import may_hold_address, redacted
 from tiktok_forwarder.mapping.shared import Refusal, Shared, sampling_refusal, shared_of
 from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventData, ProductAction
@@ -36,8 +50,13 @@ FUTURE_TOLERANCE_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 _LONGEST_NAME_SHOWN: Final = 60
 
-Draft = tuple[str, Properties, list[str]]
-"""An outgoing event before the checks that concern it alone: TikTok's name, properties, warnings."""
+Draft = tuple[str, Properties, list[str], FieldSources]
+"""An outgoing event before the checks that concern it alone: TikTok's name, properties, warnings, sources."""
+
+
+def standard_events(connection: Connection) -> dict[str, str]:
+    """The connection's standard mappings: TikTok's event by product action."""
+    return {**STANDARD_EVENTS, "purchase": connection.purchase_event}
 
 
 class Mapper:
@@ -45,10 +64,11 @@ class Mapper:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._standard = {**STANDARD_EVENTS, "purchase": connection.purchase_event}
-        self._custom: dict[tuple[str, str], list[CustomMapping]] = {}
-        for mapping in connection.custom_mappings:
-            self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append(mapping)
+        self._standard = standard_events(connection)
+        # With each mapping its number.
+        self._custom: dict[tuple[str, str], list[tuple[int, CustomMapping]]] = {}
+        for number, mapping in enumerate(connection.custom_mappings, 1):
+            self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append((number, mapping))
         self._form = form = connection.wire_form
         self._build_event = form.build_event
         self._item_content_type = connection.content_type if form.has_content_type_in_items else None
@@ -73,19 +93,16 @@ class Mapper:
             outcomes.append(Dropped(index, "malformed_event", detail, shared.subjects))
             return
         event_type = event_type.lower()
-        refusal = self._refusal(shared, event.data, event_type)
+        refusal = shared.refusal
+        if shared.samples_events:
+            event_id = event_id_of(event.data, event_type, shared, {})
+            refusal = sampling_refusal(event_id, self.connection.sample_percent) or refusal
         drafts = self._drafts(shared, event, event.data, event_type) if refusal is None else refusal
         if isinstance(drafts, Refusal):
             outcomes.append(Dropped(index, drafts.reason, drafts.detail, shared.subjects))
             return
         for draft in drafts:
             outcomes.append(self._outgoing(shared, index, event.data, event_type, draft))
-
-    def _refusal(self, shared: Shared, data: EventData, event_type: str) -> Refusal | None:
-        if shared.samples_events:
-            event_id = event_id_of(data, event_type, shared)
-            return sampling_refusal(event_id, self.connection.sample_percent) or shared.refusal
-        return shared.refusal
 
     # --- which TikTok events ---
 
@@ -108,43 +125,41 @@ class Mapper:
             return Refusal("missing_required_attribute", detail)
         return Refusal("unsupported_event", _unsupported(data, event_type, name))
 
-    def _matching(self, occurrence: Occurrence) -> list[CustomMapping]:
+    def _matching(self, occurrence: Occurrence) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name
         candidates = self._custom.get((occurrence.event_type, name.lower()), ()) if name is not None else ()
-        return [mapping for mapping in candidates if matches(mapping, occurrence)]
+        return [candidate for candidate in candidates if matches(candidate[1], occurrence)]
 
-    def _custom_drafts(self, mappings: Sequence[CustomMapping], occurrence: Occurrence, shared: Shared) -> list[Draft]:
+    def _custom_drafts(
+        self, mappings: Sequence[tuple[int, CustomMapping]], occurrence: Occurrence, shared: Shared
+    ) -> list[Draft]:
         drafts: dict[str, Draft] = {}
-        for mapping in mappings:
+        for number, mapping in mappings:
             # A second event of the same name would share its event id, and TikTok would drop it.
             if mapping.event in drafts:
                 continue
             warnings = list(shared.digests.warnings)
+            sources = shared.sources.copy()
+            sources["custom_mapping"] = number
             try:
-                properties = PropertyReader(self.connection, mapping, occurrence, warnings).properties()
+                properties = PropertyReader(self.connection, mapping, occurrence, warnings, sources).properties()
             except MissingAttribute:
                 continue
-            drafts[mapping.event] = (mapping.event, properties, warnings)
+            drafts[mapping.event] = (mapping.event, properties, warnings, sources)
         return list(drafts.values())
-
-    def custom_mapping_of(self, occurrence: Occurrence, tiktok_event: str) -> CustomMapping | None:
-        """The custom mapping that makes this TikTok event of the occurrence; None if the standard one does."""
-        for mapping in self._matching(occurrence):
-            if mapping.event == tiktok_event:
-                try:
-                    PropertyReader(self.connection, mapping, occurrence, []).properties()
-                except MissingAttribute:
-                    continue
-                return mapping
-        return None
 
     def _standard_draft(self, shared: Shared, data: EventData, action: ProductAction, tiktok_event: str) -> Draft:
         connection = self.connection
         warnings = list(shared.digests.warnings)
-        contents = product_contents(action.products, self._item_content_type, warnings)
-        value = order_value(action, from_products=connection.value_from_products, warnings=warnings)
+        sources = shared.sources.copy()
+        contents = product_contents(action.products, self._item_content_type, warnings, sources)
+        value = order_value(action, from_products=connection.value_from_products, warnings=warnings, sources=sources)
         currency = checked_currency(
-            given_currency(data, action), connection.default_currency, has_value=value is not None, warnings=warnings
+            given_currency(data, action, sources),
+            connection.default_currency,
+            has_value=value is not None,
+            warnings=warnings,
+            sources=sources,
         )
         attributes = data.custom_attributes
         description = text_of(attributes.get("description")) if attributes else None
@@ -152,20 +167,21 @@ class Mapper:
         add_content_summary(properties, connection.content_type, self._form)
         if self._form.has_order_id and tiktok_event == self._standard["purchase"]:
             properties.order_id = text_of(action.transaction_id)
-        return tiktok_event, properties, warnings
+        return tiktok_event, properties, warnings, sources
 
     # --- one outgoing event ---
 
     def _outgoing(self, shared: Shared, index: int, data: EventData, event_type: str, draft: Draft) -> Outcome:
-        name, properties, warnings = draft
+        name, properties, warnings, sources = draft
         received_at_ms = shared.received_at_ms
-        timestamp_ms = event_timestamp_ms(data, shared)
+        timestamp_ms = event_timestamp_ms(data, shared, sources)
         if timestamp_ms is None:
             timestamp_ms = received_at_ms
         flags = data.custom_flags or _NO_FLAGS
         url = flag_text(flags.url)
         if url is None and self._page_url_fallback:
             url = flag_text(data.page_url)
+            sources["url"] = PAGE_URL
         if received_at_ms - timestamp_ms > self._max_age_ms:
             detail = f"The event is older than {self.connection.max_event_age_days} days."
             return Dropped(index, "event_too_old", detail, shared.subjects)
@@ -178,17 +194,17 @@ class Mapper:
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
+            sources["event_time"] = RECEIPT_FOR_FUTURE
         page = Page(url, flag_text(flags.referrer))
-        event_id = event_id_of(data, event_type, shared)
-        ttclid = usable_click_id(flag_text(flags.callback), url, warnings)
+        event_id = event_id_of(data, event_type, shared, sources)
+        ttclid = usable_click_id(flag_text(flags.callback), url, warnings, sources)
         sent_properties = properties if properties != _NO_PROPERTIES else None
         event = self._build_event(name, timestamp_ms, event_id, shared.visitor, ttclid, page, sent_properties)
         payload = encode(event)
         if self._redacts and (b"@" in payload or (b"%" in payload and b"%40" in payload)):
             payload = _redacted(event, page, properties, payload, warnings)
-        return Mapped(
-            index, name, event_id, payload, tuple(dict.fromkeys(warnings)) if warnings else (), shared.subjects
-        )
+        noted = tuple(dict.fromkeys(warnings)) if warnings else ()
+        return Mapped(index, name, event_id, payload, noted, shared.subjects, sources)
 
 
 _NO_PROPERTIES: Final = Properties()
@@ -197,28 +213,48 @@ _NO_URL: Final = "There is no page address: set the custom flag TikTok.URL."
 _INVALID_URL: Final = "The page address must start with http:// or https://, name a host and hold no white space."
 
 
-def event_timestamp_ms(data: EventData, shared: Shared) -> int | None:
-    """The event's time, else the batch's; None if neither names one."""
+def event_timestamp_ms(data: EventData, shared: Shared, sources: FieldSources) -> int | None:
+    """The first of `EVENT_TIMES` that is there; None if that is the time of receipt."""
     if data.timestamp_unixtime_ms is not None:
         given = milliseconds_of(data.timestamp_unixtime_ms)
         if given is not None:
             return given
-    return milliseconds_of(shared.batch.timestamp_unixtime_ms)
+    given = milliseconds_of(shared.batch.timestamp_unixtime_ms)
+    sources["event_time"] = BATCH_TIME if given is not None else RECEIPT
+    return given
 
 
-def event_id_of(data: EventData, event_type: str, shared: Shared) -> str:
-    """The sender's id, else mParticle's, else one made of what identifies the event, so that a repeat gets it too."""
-    return text_of(data.source_message_id) or text_of(data.event_id) or _made_event_id(data, event_type, shared)
+def event_id_of(data: EventData, event_type: str, shared: Shared, sources: FieldSources) -> str:
+    """The first of `EVENT_IDS` that is there: the last one is made, so that a repeat gets it too."""
+    event_id = text_of(data.source_message_id)
+    if event_id is not None:
+        return event_id
+    event_id = text_of(data.event_id)
+    if event_id is not None:
+        sources["event_id"] = MPARTICLES_ID
+        return event_id
+    sources["event_id"] = MADE_ID
+    return _made_event_id(data, event_type, shared, sources)
 
 
-def _made_event_id(data: EventData, event_type: str, shared: Shared) -> str:
+def _made_event_id(data: EventData, event_type: str, shared: Shared, sources: FieldSources) -> str:
     action = data.product_action if event_type == "commerce_event" else None
-    action_name = text_of(action.action) if action is not None else None
-    name = action_name.lower() if action_name else text_of(data.event_name) or text_of(data.screen_name)
-    timestamp_ms = event_timestamp_ms(data, shared)
-    transaction_id = text_of(action.transaction_id) if action is not None else None
-    parts = (shared.mpid, event_type, name, str(timestamp_ms) if timestamp_ms is not None else None, transaction_id)
-    text = "\n".join(part or "" for part in parts)
+    names = (
+        (ACTION_NAME, (text_of(action.action) or "").lower() if action is not None else None),
+        (EVENT_NAME, text_of(data.event_name)),
+        (SCREEN_NAME, text_of(data.screen_name)),
+    )
+    time: FieldSources = {}
+    timestamp_ms = event_timestamp_ms(data, shared, time)
+    parts = (
+        ("mpid", shared.mpid),
+        ("event_type", event_type),
+        next((name for name in names if name[1]), names[0]),
+        (time.get("event_time", EVENT_TIME), str(timestamp_ms) if timestamp_ms is not None else None),
+        (TRANSACTION_ID, text_of(action.transaction_id) if action is not None else None),
+    )
+    sources["made_from"] = [path for path, part in parts if part]
+    text = "\n".join(part or "" for _, part in parts)
     return f"tf-{sha256(text.encode()).hexdigest()[:32]}"
 
 

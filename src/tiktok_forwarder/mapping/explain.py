@@ -1,28 +1,22 @@
-"""Where each field of a mapped event came from and what was done to it, for people who wonder.
+"""Where each field of a mapped event came from and what was done to it, for people.
 
-The explanation is worked out beside the mapping, not by it, so that the mapping stays quick. A test alters every source
-named here and sees its field move: the two cannot drift apart unnoticed.
+The mapping's rules note the sources that they chose; the table here says what is done to each. Where the sources of an
+event are not known, it names every place that a field may come from under the connection's settings.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.domain.outcome import Mapped
-from tiktok_forwarder.mapping import commerce
+from tiktok_forwarder.domain.sources import FieldSources
+from tiktok_forwarder.mapping import places as at
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.custom import Occurrence, PropertySource, given_currency, source_value
-from tiktok_forwarder.mapping.custom_properties import PRODUCT_FIELD, PropertyReader
-from tiktok_forwarder.mapping.event import FUTURE_TOLERANCE_MS, Mapper
-from tiktok_forwarder.mapping.identity import is_digest
-from tiktok_forwarder.mapping.page import usable_click_id
-from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventData, Product
-from tiktok_forwarder.mparticle.identities import EMPTY_DIGEST, identity_type_of
-from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, number_of, text_of
-
-RECEIPT: Final = "time of receipt"
+from tiktok_forwarder.mapping.custom import PropertySource
+from tiktok_forwarder.mapping.custom_properties import PRODUCT_FIELD
+from tiktok_forwarder.mapping.event import standard_events
 
 
 class Explanation(Struct, frozen=True):
@@ -34,14 +28,23 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(
-    batch: Batch, event: Event, mapped: Mapped, connection: Connection, received_at_ms: int
+    payload: bytes, connection: Connection, sources: FieldSources | None, event_index: int | None = None
 ) -> list[Explanation]:
-    """One explanation for each field of the payload. The event must be the one that `mapped` came from."""
-    if event.data is None:
-        return []
-    explainer = _Explainer(batch, event, event.data, mapped, connection, received_at_ms)
-    payload = msgspec.json.decode(mapped.payload)
-    return [explainer.explained(path) for path, _ in fields(payload)]
+    """One explanation for each field of an event that was mapped by these settings.
+
+    `sources` are those that the mapping chose, None if they are not known; `event_index` is the event's in its batch.
+    """
+    event = msgspec.json.decode(payload)
+    if sources is not None and sources.get("custom_mapping", 0) > len(connection.custom_mappings):
+        # A backup was restored: its settings have a revision of the same number.
+        sources = None
+    numbers = _possible_mappings(event["event"], connection, sources)
+    explainers = [_Explainer(event, connection, number, sources) for number in numbers]
+    prefix = f"events[{event_index}]." if event_index is not None else ""
+    return [
+        _explanation(path, [place for explainer in explainers for place in explainer.places(path)], prefix)
+        for path, _ in fields(event)
+    ]
 
 
 def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -56,260 +59,229 @@ def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-Answer = tuple[tuple[str, ...], str]
-"""Sources, and what was done."""
+# --- the table -------------------------------------------------------------------------------------------------------
 
-RULE_NAMES: Final = {
+
+class _Place(Struct, frozen=True):
+    """Where a field may come from: the paths that are read together, and what is done to their values."""
+
+    paths: tuple[str, ...]
+    done: str
+
+
+_Places = dict[str, _Place]
+"""The places of one field in the order in which the mapping tries them, by what it notes of its choice."""
+
+_AS_IS: Final = "as it is, not hashed"
+_AS_TEXT: Final = "as text"
+_HASHED: Final = "already hashed: lower case"
+_AS_PROPERTY: Final[Mapping[str, str]] = {
+    "price": "as a number",
+    "value": "as a number",
+    "quantity": "whole, at least 1",
+    "currency": "upper case",
+}
+"""What is done to a property that is not sent as text."""
+
+_ANY: Final = "[…]"
+_PRODUCT: Final = f"{at.ACTION}.products{_ANY}"
+_HOLDERS: Final[Mapping[str, str]] = {
+    "attribute": "data.custom_attributes",
+    "user_attribute": "user_attributes",
+    "product": _PRODUCT,
+    "product_attribute": f"{_PRODUCT}.custom_attributes",
+    "field": at.ACTION,
+}
+"""What a custom mapping's source is a member of, by its kind."""
+
+_IDENTITY_SETTINGS: Final[Mapping[str, str]] = {
+    "email": "email_identity_type",
+    "phone": "phone_identity_type",
+    "external_id": "external_identity_type",
+}
+
+
+def _each(done: str, *paths: str) -> _Places:
+    return {path: _Place((path,), done) for path in paths}
+
+
+def _together(done: str, *paths: str) -> _Places:
+    return {paths[0]: _Place(paths, done)}
+
+
+def _table(connection: Connection, number: int, event: str) -> dict[str, _Places]:
+    """By field, for the custom mapping of this number; 0 is the standard mapping."""
+    if number == 0:
+        setting = ("connection.purchase_event",) if event == connection.purchase_event else ()
+        standard = _together("standard mapping of the product action", at.ACTION_NAME, *setting)
+        return {**_event_places(connection), **_commerce_places(connection), "event": standard}
+    mapping = connection.custom_mappings[number - 1]
+    path, name = f"connection.custom_mappings[{number - 1}]", at.NAMES[mapping.event_type]
+    default = _default_currency(connection)
+    filled = _commerce_places(connection) if mapping.event_type == "commerce_event" else {"currency": default}
+    mapped = {key: _mapped(key, source, path, name) for key, source in mapping.properties.items()}
+    if "currency" in mapped:
+        mapped["currency"] |= default
+    made = _together(f"custom mapping {number}", name, f"{path}.event")
+    return {**_event_places(connection), **filled, **mapped, "event": made}
+
+
+def _event_places(connection: Connection) -> dict[str, _Places]:
+    time = connection.wire_form.time_format
+    page = "as it is, email addresses redacted" if connection.redact_emails else "as it is"
+    made = "made from what identifies the event, since it has no ID: SHA-256, shortened"
+    parameter = "the page URL's ttclid parameter, percent-decoded"
+    future = _Place((at.RECEIPT,), f"in place of a time in the future: {time}")
+    opt_out = "consent_state.ccpa.data_sale_opt_out.consented"
+    return {
+        "event_id": {**_each(_AS_TEXT, *at.EVENT_IDS), **_each(made, at.MADE_ID)},
+        "event_time": {**_each(time, *at.EVENT_TIMES), at.RECEIPT_FOR_FUTURE: future},
+        "url": _each(page, *(at.URLS if connection.page_url_fallback else at.URLS[:1])),
+        "referrer": _each(page, "data.custom_flags.TikTok.Referrer"),
+        "ttclid": {**_each(_AS_IS, *at.CLICK_IDS), **_each(parameter, at.URL_PARAMETER)},
+        "ttp": _each(_AS_IS, "partner_identities.tiktok_cookie_id"),
+        "ip": _each(_AS_IS, "ip"),
+        "user_agent": _each(_AS_IS, "device_info.http_header_user_agent"),
+        "email": _identity(connection, "email", "stripped, lower case, SHA-256"),
+        "phone": _identity(connection, "phone", "E.164 with the plus, SHA-256"),
+        "external_id": _identity(connection, "external_id", "stripped, SHA-256"),
+        "limited_data_use": _together(
+            "true because the user opted out of data sale", opt_out, "connection.ccpa_opt_out"
+        ),
+        "content_type": _each("the connection's setting", "connection.content_type"),
+    }
+
+
+def _commerce_places(connection: Connection) -> dict[str, _Places]:
+    """Of a commerce event's properties."""
+    products = _Place((at.SUM, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals")
+    product_fields = {**PRODUCT_FIELD, "brand": "brand"}
+    return {
+        "currency": {**_each("upper case", *at.GIVEN_CURRENCIES), **_default_currency(connection)},
+        "value": {**_each("as a number", at.TOTAL), **({at.SUM: products} if connection.value_from_products else {})},
+        "description": _each(_AS_TEXT, "data.custom_attributes.description"),
+        "order_id": _each(_AS_TEXT, at.TRANSACTION_ID),
+        **{name: _each(_done(name), f"{_PRODUCT}.{field}") for name, field in product_fields.items()},
+    }
+
+
+def _default_currency(connection: Connection) -> _Places:
+    default = _each("the default, since the event names none", at.DEFAULT_CURRENCY)
+    return default if connection.default_currency is not None else {}
+
+
+def _identity(connection: Connection, name: str, done: str) -> _Places:
+    setting = _IDENTITY_SETTINGS[name]
+    paths = (f"user_identities.{getattr(connection, setting)}", f"connection.{setting}")
+    return {paths[0]: _Place(paths, done), _HASHED: _Place(paths, _HASHED)}
+
+
+def _mapped(name: str, source: PropertySource, mapping: str, event_name: str) -> _Places:
+    """Of a property that a custom mapping maps. `mapping` and `event_name` are paths."""
+    done = f"{_done(name)}; custom mapping"
+    if source.kind == "static":
+        return _each(done, f"{mapping}.properties.{name}.static")
+    if source.kind == "field" and source.value == "name":
+        return _each(done, event_name)
+    if source.kind == "field" and source.value == "currency_code":
+        return _each(done, *at.GIVEN_CURRENCIES)
+    return _each(done, f"{_HOLDERS[source.kind]}.{source.value}")
+
+
+def _done(name: str) -> str:
+    return _AS_PROPERTY.get(name, _AS_TEXT)
+
+
+# --- one event -------------------------------------------------------------------------------------------------------
+
+_OF_EVENT: Final = ("data.", "event_type")
+_ITEM: Final = re.compile(r"properties\.contents\[([0-9]+)\]\.(?!content_type)")
+_RULES: Final[Mapping[str, str]] = {
     "callback": "ttclid",
     "phone_number": "phone",
     "timestamp": "event_time",
     "search_string": "query",
 }
-"""The rule of a field's last name, where 1.0 and 2.0 or payload and rule differ in it."""
+"""The rule of a field whose name is another in 1.0 or 2.0."""
+
+_OF_ITEMS: Final[Mapping[str, tuple[str, str]]] = {
+    "content_ids": ("content_id", "the items' content_id, in order, without repeats"),
+    "num_items": ("quantity", "the sum of the items' quantities"),
+}
+"""Fields that are made from a member of the items, and how."""
+
+
+def _possible_mappings(event: str, connection: Connection, sources: FieldSources | None) -> list[int]:
+    """Numbers of the custom mappings that made the event, or may have; 0 is the standard mapping."""
+    if sources is not None:
+        return [sources.get("custom_mapping", 0)]
+    found = [number for number, mapping in enumerate(connection.custom_mappings, 1) if mapping.event == event]
+    return [*found, 0] if event in standard_events(connection).values() or not found else found
+
+
+def _explanation(path: str, places: Sequence[_Place], prefix: str) -> Explanation:
+    """`prefix` is the event's path in its batch."""
+    paths = dict.fromkeys(each for place in places for each in place.paths)
+    done = dict.fromkeys(place.done for place in places)
+    sources = tuple(f"{prefix}{each}" if each.startswith(_OF_EVENT) else each for each in paths)
+    return Explanation(path, sources, "; or ".join(done))
 
 
 class _Explainer:
-    def __init__(
-        self,
-        batch: Batch,
-        event: Event,
-        data: EventData,
-        mapped: Mapped,
-        connection: Connection,
-        received_at_ms: int,
-    ) -> None:
-        self._batch = batch
-        self._data = data
-        self._flags = data.custom_flags or CustomFlags()
-        self._connection = connection
-        self._received_at_ms = received_at_ms
-        self._event_path = f"events[{mapped.event_index}]"
-        self._data_path = f"{self._event_path}.data"
-        self._action_path = f"{self._data_path}.product_action"
-        self._occurrence = Occurrence(batch, event, data, (flag_text(event.event_type) or "").lower())
-        self._custom = Mapper(connection).custom_mapping_of(self._occurrence, mapped.event)
-        self._products = self._contributing_products()
+    """For one mapping that made the event or may have."""
 
-    def explained(self, path: str) -> Explanation:
+    def __init__(self, event: Any, connection: Connection, number: int, sources: FieldSources | None) -> None:
+        self._event = event
+        self._sources = sources
+        self._table = _table(connection, number, event["event"])
+        letters = sources.get("items", "") if sources is not None else ""
+        # Of each item, where a product became none; otherwise they have the same numbers.
+        self._products = [number for number, letter in enumerate(letters) if letter == "i"]
+
+    def places(self, path: str) -> list[_Place]:
+        """Those that the field was taken from; all that it may have been taken from where the sources are not known."""
         name = path.rpartition(".")[2]
-        if ".contents[" in path and name != "content_type":
-            content = int(path.partition("contents[")[2].partition("]")[0])
-            sources, done = self._content(name, content)
-        else:
-            rule: Callable[[], Answer] = getattr(self, f"_{RULE_NAMES.get(name, name)}")
-            sources, done = rule()
-        return Explanation(path, sources, done)
+        item = _ITEM.match(path)
+        if item is not None:
+            return self._item_places(name, int(item[1]))
+        if name in _OF_ITEMS:
+            member, done = _OF_ITEMS[name]
+            items = [number for number, each in enumerate(self._event["properties"]["contents"]) if member in each]
+            return [_Place(place.paths, done) for number in items for place in self._item_places(member, number)]
+        return self._taken(_RULES.get(name, name))
 
-    # --- the event itself ---
+    def _item_places(self, name: str, item: int) -> list[_Place]:
+        places = self._taken(name)
+        if self._sources is None:
+            return places
+        product = f"[{self._products[item] if self._products else item}]"
+        return [_Place(tuple(path.replace(_ANY, product) for path in each.paths), each.done) for each in places]
 
-    def _event(self) -> Answer:
-        if self._custom is not None:
-            number = self._connection.custom_mappings.index(self._custom)
-            return (self._name_path(), f"connection.custom_mappings[{number}].event"), f"custom mapping {number + 1}"
-        action = self._occurrence.name or ""
-        setting = ("connection.purchase_event",) if action.lower() == "purchase" else ()
-        return (f"{self._action_path}.action", *setting), "standard mapping of the product action"
+    def _taken(self, name: str) -> list[_Place]:
+        places = self._table.get(name, {})
+        if self._sources is None or not places:
+            return list(places.values())
+        place = _chosen(name, places, self._sources)
+        return [_Place(tuple(path for each in place.paths for path in _exact(each, self._sources)), place.done)]
 
-    def _name_path(self) -> str:
-        names = {"commerce_event": "product_action.action", "screen_view": "screen_name"}
-        return f"{self._data_path}.{names.get(self._occurrence.event_type, 'event_name')}"
 
-    def _event_id(self) -> Answer:
-        for name in ("source_message_id", "event_id"):
-            if text_of(getattr(self._data, name)) is not None:
-                return (f"{self._data_path}.{name}",), "as text"
-        parts = (
-            ("mpid", self._batch.mpid),
-            (f"{self._data_path}.timestamp_unixtime_ms", self._data.timestamp_unixtime_ms),
-            (self._name_path(), self._occurrence.name),
-        )
-        given = tuple(path for path, value in parts if text_of(value) is not None)
-        return given, "made from what identifies the event, since it has no id: SHA-256, shortened"
+def _chosen(name: str, places: _Places, sources: FieldSources) -> _Place:
+    first = next(iter(places))
+    if name in _IDENTITY_SETTINGS:
+        done = places[_HASHED if name in sources.get("hashed", ()) else first].done
+        return _Place((str(sources.get(name, first)),), done)
+    given = sources.get("given_currency", first)
+    noted = str(sources.get(name, given if given in places else first))
+    return places.get(noted) or _Place((noted,), places[first].done)
 
-    def _event_time(self) -> Answer:
-        form = self._connection.wire_form.time_format
-        candidates = (
-            (f"{self._data_path}.timestamp_unixtime_ms", self._data.timestamp_unixtime_ms),
-            ("timestamp_unixtime_ms", self._batch.timestamp_unixtime_ms),
-        )
-        for path, value in candidates:
-            given = milliseconds_of(value)
-            if given is not None and given <= self._received_at_ms + FUTURE_TOLERANCE_MS:
-                return (path,), form
-            if given is not None:
-                return (RECEIPT,), f"in place of a time in the future; {form}"
-        return (RECEIPT,), form
 
-    def _limited_data_use(self) -> Answer:
-        path = "consent_state.ccpa.data_sale_opt_out.consented"
-        return (path, "connection.ccpa_opt_out"), "true because the user opted out of data sale"
-
-    # --- user and page ---
-
-    def _ip(self) -> Answer:
-        return ("ip",), "as it is, not hashed"
-
-    def _user_agent(self) -> Answer:
-        return ("device_info.http_header_user_agent",), "as it is, not hashed"
-
-    def _ttp(self) -> Answer:
-        identities = self._batch.partner_identities
-        if isinstance(identities, dict):
-            return ("partner_identities.tiktok_cookie_id",), "as it is, not hashed"
-        entries = enumerate(identities or ())
-        found = (
-            n for n, entry in entries if isinstance(entry, dict) and entry.get("identity_type") == "tiktok_cookie_id"
-        )
-        return tuple(f"partner_identities[{n}].identity" for n in found)[:1], "as it is, not hashed"
-
-    def _email(self) -> Answer:
-        return self._identity("email", "stripped, lower case, SHA-256")
-
-    def _phone(self) -> Answer:
-        return self._identity("phone", "E.164 with the plus, SHA-256")
-
-    def _external_id(self) -> Answer:
-        return self._identity("external", "stripped, SHA-256")
-
-    def _identity(self, setting: str, done: str) -> Answer:
-        wanted = getattr(self._connection, f"{setting}_identity_type")
-        identities = self._batch.user_identities
-        entries: list[tuple[str, str, object]] = []
-        if isinstance(identities, dict):
-            entries = [(key, f"user_identities.{key}", value) for key, value in identities.items()]
-        else:
-            for number, entry in enumerate(identities or ()):
-                if isinstance(entry, dict):
-                    kind = str(entry.get("identity_type"))
-                    entries.append((kind, f"user_identities[{number}].identity", entry.get("identity")))
-        for kind, path, value in entries:
-            text = text_of(value)
-            if identity_type_of(kind) == wanted and text is not None and text.lower() != EMPTY_DIGEST:
-                return (path,), done if not is_digest(text) else "already hashed: lower case"
-        return (), done
-
-    def _url(self) -> Answer:
-        return (self._url_path(),), self._page_form()
-
-    def _url_path(self) -> str:
-        flag = flag_text(self._flags.url)
-        return f"{self._data_path}.custom_flags.TikTok.URL" if flag is not None else f"{self._data_path}.page_url"
-
-    def _referrer(self) -> Answer:
-        return (f"{self._data_path}.custom_flags.TikTok.Referrer",), self._page_form()
-
-    def _page_form(self) -> str:
-        return "as it is, e-mail addresses redacted" if self._connection.redact_emails else "as it is"
-
-    def _ttclid(self) -> Answer:
-        flag = flag_text(self._flags.callback)
-        if flag is not None and usable_click_id(flag, "", []) is not None:
-            return (f"{self._data_path}.custom_flags.TikTok.Callback",), "as it is, not hashed"
-        return (self._url_path(),), "the address's ttclid parameter, percent-decoded"
-
-    # --- properties ---
-
-    def _mapped(self, name: str) -> Answer | None:
-        source = self._custom.properties.get(name) if self._custom is not None else None
-        if source is None:
-            return None
-        return (self._source_path(name, source, None),), "custom mapping"
-
-    def _source_path(self, name: str, source: PropertySource, product: int | None) -> str:
-        where = {
-            "attribute": f"{self._data_path}.custom_attributes.",
-            "user_attribute": "user_attributes.",
-            "product": f"{self._action_path}.products[{product}].",
-            "product_attribute": f"{self._action_path}.products[{product}].custom_attributes.",
-            "field": f"{self._action_path}.",
-        }
-        if source.kind == "static":
-            number = self._connection.custom_mappings.index(self._custom) if self._custom is not None else 0
-            return f"connection.custom_mappings[{number}].properties.{name}.static"
-        if source.kind == "field" and source.value == "name":
-            return self._name_path()
-        if source.kind == "field" and source.value == "currency_code":
-            return self._currency_path()
-        return f"{where[source.kind]}{source.value}"
-
-    def _currency(self) -> Answer:
-        mapped = self._mapped("currency")
-        action = self._occurrence.product_action
-        if mapped is not None and text_of(self._mapped_value("currency")) is not None:
-            return mapped[0], "upper case; custom mapping"
-        if mapped is None and action is not None and text_of(given_currency(self._data, action)) is not None:
-            return (self._currency_path(),), "upper case"
-        return ("connection.default_currency",), "the default, since the event names none"
-
-    def _mapped_value(self, name: str) -> object:
-        source = self._custom.properties[name] if self._custom is not None else None
-        return source_value(source, self._occurrence, None) if source is not None else None
-
-    def _currency_path(self) -> str:
-        if text_of(self._data.currency_code) is not None:
-            return f"{self._data_path}.currency_code"
-        action = self._data.product_action
-        name = "currency" if action is not None and text_of(action.currency) is not None else "currency_code"
-        return f"{self._action_path}.{name}"
-
-    def _value(self) -> Answer:
-        mapped = self._mapped("value")
-        action = self._occurrence.product_action
-        if mapped is not None or action is None:
-            return mapped or ((), "")
-        if number_of(action.total_amount) is not None:
-            return (f"{self._action_path}.total_amount",), "as a number"
-        sources = tuple(
-            path for n, product in enumerate(action.products or ()) for path in self._amountpaths(n, product)
-        )
-        return (*sources, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals"
-
-    def _amountpaths(self, number: int, product: Product) -> tuple[str, ...]:
-        if commerce.product_amount(product) is None:
-            return ()
-        path = f"{self._action_path}.products[{number}]."
-        if number_of(product.total_product_amount) is not None:
-            return (f"{path}total_product_amount",)
-        quantity = (f"{path}quantity",) if number_of(product.quantity) is not None else ()
-        return (f"{path}price", *quantity)
-
-    def _description(self) -> Answer:
-        default = ((f"{self._data_path}.custom_attributes.description",), "as text")
-        return self._mapped("description") or default
-
-    def _query(self) -> Answer:
-        return self._mapped("query") or ((), "")
-
-    def _content_type(self) -> Answer:
-        return ("connection.content_type",), "the connection's setting"
-
-    def _content_ids(self) -> Answer:
-        return self._of_contents("content_id"), "the items' content_id, in order, without repeats"
-
-    def _num_items(self) -> Answer:
-        return self._of_contents("quantity"), "the sum of the items' quantities"
-
-    def _order_id(self) -> Answer:
-        return (f"{self._action_path}.transaction_id",), "as text"
-
-    def _of_contents(self, name: str) -> tuple[str, ...]:
-        sources = [source for content in range(len(self._products)) for source in self._content(name, content)[0]]
-        return tuple(dict.fromkeys(sources))
-
-    # --- contents ---
-
-    def _contributing_products(self) -> list[int | None]:
-        """For each item of `contents`, the index of its product, or None if it is of no product."""
-        custom, action = self._custom, self._occurrence.product_action
-        if custom is not None:
-            return PropertyReader(self._connection, custom, self._occurrence, []).content_products()
-        products = (action.products if action is not None else None) or ()
-        return [n for n, product in enumerate(products) if commerce.product_content(product, None, []) is not None]
-
-    def _content(self, name: str, content: int) -> Answer:
-        product = self._products[content]
-        source = self._custom.properties.get(name) if self._custom is not None else None
-        form = {"price": "as a number", "quantity": "whole, at least 1"}.get(name, "as text")
-        if source is not None:
-            return (self._source_path(name, source, product),), f"{form}; custom mapping"
-        return (f"{self._action_path}.products[{product}].{PRODUCT_FIELD.get(name, name)}",), form
+def _exact(path: str, sources: FieldSources) -> Sequence[str]:
+    """The paths that stand behind one that is told in words."""
+    if path == at.MADE_ID:
+        return sources.get("made_from", ())
+    if path == at.URL_PARAMETER:
+        return (sources.get("url", at.URL_FLAG),)
+    if path == at.SUM:
+        amounts = [(number, at.AMOUNTS.get(letter, ())) for number, letter in enumerate(sources.get("summed", ""))]
+        return [f"{at.ACTION}.products[{number}].{member}" for number, members in amounts for member in members]
+    return (path,)

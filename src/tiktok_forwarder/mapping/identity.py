@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
@@ -41,16 +42,16 @@ class Digests(Struct, frozen=True, gc=False):
         return self.email is None and self.phone is None and self.external_id is None
 
 
-def digests_of(batch: Batch, connection: Connection) -> Digests:
+def digests_of(batch: Batch, connection: Connection, sources: FieldSources) -> Digests:
     kinds = (connection.email_identity_type, connection.phone_identity_type, connection.external_identity_type)
     found = identities_by_type(batch.user_identities, kinds)
     warnings: list[str] = []
     email, phone, external = found.get(kinds[0]), found.get(kinds[1]), found.get(kinds[2])
     region = connection.default_phone_region
     return Digests(
-        email=_digest(email, _normal_email, region, warnings) if email is not None else None,
-        phone=_digest(phone, _normal_phone, region, warnings) if phone is not None else None,
-        external_id=_digest(external, _normal_external_id, region, warnings) if external is not None else None,
+        email=_digest(email, "email", region, warnings, sources) if email is not None else None,
+        phone=_digest(phone, "phone", region, warnings, sources) if phone is not None else None,
+        external_id=_digest(external, "external_id", region, warnings, sources) if external is not None else None,
         external_value=external[0] if external is not None else None,
         warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
     )
@@ -71,30 +72,35 @@ def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -
         "external_id": connection.external_identity_type,
     }
     kinds = [each for each in _NORMALISERS if types[each] == types[kind]]
-    digests = [_digest((text, "raw"), _NORMALISERS[each], connection.default_phone_region, []) for each in kinds]
+    digests = [_digest((text, "raw", None), each, connection.default_phone_region, [], {}) for each in kinds]
     return [digest for digest in digests if digest is not None]
 
 
 def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
     """As a connection without a default phone region hashes it; None if it would be left out."""
-    return _digest((text, "raw"), _NORMALISERS[kind], None, [])
+    return _digest((text, "raw", None), kind, None, [], {})
 
 
 # Text and region in; the normal form out, or None once the warning is noted.
 _Normalise = Callable[[str, str | None, list[str]], str | None]
 
 
-def _digest(identity: Identity, normalise: _Normalise, region: str | None, warnings: list[str]) -> str | None:
-    text, encoding = identity
+def _digest(
+    identity: Identity, kind: IdentityKind, region: str | None, warnings: list[str], sources: FieldSources
+) -> str | None:
+    text, encoding, path = identity
+    if path is not None:
+        sources[kind] = path
     if encoding not in _USABLE_ENCODINGS:
         warnings.append("unusable_hash")
         return None
     if is_digest(text):
+        sources.setdefault("hashed", []).append(kind)
         return text.lower()
     if encoding == "sha256":
         warnings.append("unusable_hash")
         return None
-    normal = normalise(text, region, warnings)
+    normal = _NORMALISERS[kind](text, region, warnings)
     return sha256(normal.encode()).hexdigest() if normal is not None else None
 
 

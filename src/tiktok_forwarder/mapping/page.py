@@ -4,6 +4,8 @@ import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from tiktok_forwarder.domain.sources import FieldSources
+from tiktok_forwarder.mapping.places import CALLBACK_FLAG, URL_PARAMETER
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
 
 # What nearly every address is; anything else is looked at slowly.
@@ -38,14 +40,15 @@ def click_id_in(url: str) -> str | None:
     return None
 
 
-def usable_click_id(flag: str | None, url: str, warnings: list[str]) -> str | None:
-    """The first usable one of the flag's and the address's; each that is not adds its warning."""
+def usable_click_id(flag: str | None, url: str, warnings: list[str], sources: FieldSources) -> str | None:
+    """The first usable one of `CLICK_IDS`; each that is not adds its warning."""
     if flag is not None and flag.startswith(CLICK_ID_PREFIX) and len(flag) <= MAX_CLICK_ID_CHARACTERS:
         return flag
-    for click_id in (flag, click_id_in(url)):
+    for source, click_id in ((CALLBACK_FLAG, flag), (URL_PARAMETER, click_id_in(url))):
         if click_id is None:
             continue
         if click_id.startswith(CLICK_ID_PREFIX) and len(click_id) <= MAX_CLICK_ID_CHARACTERS:
+            sources["ttclid"] = source
             return click_id
         if len(click_id) > MAX_CLICK_ID_CHARACTERS:
             warnings.append("ttclid_too_long")
@@ -53,5 +56,6 @@ def usable_click_id(flag: str | None, url: str, warnings: list[str]) -> str | No
             warnings.append("ttclid_dummy_omitted")
         else:
             warnings.append("ttclid_unexpected_format")
+            sources["ttclid"] = source
             return click_id
     return None

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import DropReason
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.identity import Digests, digests_of
 from tiktok_forwarder.mparticle.batch import Batch
@@ -26,12 +27,14 @@ class Refusal(Struct, frozen=True, gc=False):
 class Shared(Struct, gc=False):
     """`refusal` holds for every event, `late_refusal` for each that passes the checks before those of ip and identity.
 
-    `samples_events`: no user is known, so each event is sampled by its own id.
+    `sources` are those of the fields that all events share. `samples_events`: no user is known, so each event is
+    sampled by its own ID.
     """
 
     batch: Batch
     received_at_ms: int
     digests: Digests
+    sources: FieldSources
     mpid: str | None
     visitor: Visitor
     refusal: Refusal | None
@@ -41,7 +44,8 @@ class Shared(Struct, gc=False):
 
 
 def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shared:
-    digests = digests_of(batch, connection)
+    sources: FieldSources = {}
+    digests = digests_of(batch, connection, sources)
     ip = text_of(batch.ip)
     device = batch.device_info
     user_agent = text_of(device.http_header_user_agent) if device is not None else None
@@ -61,12 +65,13 @@ def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shar
         batch=batch,
         received_at_ms=received_at_ms,
         digests=digests,
+        sources=sources,
         mpid=mpid,
         visitor=Visitor(
             digests.email,
             digests.phone,
             digests.external_id,
-            _ttp(batch.partner_identities),
+            _ttp(batch.partner_identities, sources),
             ip,
             user_agent,
             True if opted_out and connection.ccpa_opt_out == "limited_data_use" else None,
@@ -140,14 +145,18 @@ def _has_opted_out(batch: Batch) -> bool:
     return text_of(answer.get("consented")) in ("true", "1")
 
 
-def _ttp(partner_identities: dict[str, object] | list[object] | None) -> str | None:
+def _ttp(partner_identities: dict[str, object] | list[object] | None, sources: FieldSources) -> str | None:
     if not partner_identities:
         return None
     if isinstance(partner_identities, dict):
         return text_of(partner_identities.get(_TTP_KEY))
-    entries = (entry for entry in partner_identities if isinstance(entry, dict))
-    values = (entry.get("identity") for entry in entries if _is_raw_ttp(entry))
-    return next((text for text in map(text_of, values) if text is not None), None)
+    for number, entry in enumerate(partner_identities):
+        if isinstance(entry, dict) and _is_raw_ttp(entry):
+            text = text_of(entry.get("identity"))
+            if text is not None:
+                sources["ttp"] = f"partner_identities[{number}].identity"
+                return text
+    return None
 
 
 def _is_raw_ttp(entry: dict[str, object]) -> bool:

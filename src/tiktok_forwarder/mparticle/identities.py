@@ -50,8 +50,11 @@ def identity_type_of(spelling: str) -> str | None:
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-# A raw value, not to leave the mapping unhashed, and its encoding as Firehose names it: raw, md5, sha1 or sha256.
-Identity = tuple[str, str]
+_LONGEST_SPELLING: Final = 64
+
+# A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its
+# path in the batch, None where that is the object's member of the type's own name.
+Identity = tuple[str, str, str | None]
 
 
 def identities_by_type(
@@ -59,20 +62,22 @@ def identities_by_type(
 ) -> dict[str, Identity]:
     """The first value that is not empty of each identity type in `counts`."""
     found: dict[str, Identity] = {}
-    for spelling, value, encoding in _entries(user_identities):
-        name = identity_type_of(spelling)
-        if name in counts and name not in found:
-            text = text_of(value)
-            if text is not None and (len(text) != len(EMPTY_DIGEST) or text.lower() != EMPTY_DIGEST):
-                found[name] = (text, encoding)
+    if isinstance(user_identities, dict):
+        for spelling, value in user_identities.items():
+            name = identity_type_of(spelling)
+            if name in counts and name not in found and (text := _given(value)) is not None:
+                path = None if spelling == name else f"user_identities.{spelling[:_LONGEST_SPELLING]}"
+                found[name] = (text, "raw", path)
+        return found
+    for number, entry in enumerate(user_identities or ()):
+        if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
+            name = identity_type_of(kind)
+            if name in counts and name not in found and (text := _given(entry.get("identity"))) is not None:
+                encoding = (text_of(entry.get("encoding")) or "raw").lower()
+                found[name] = (text, encoding, f"user_identities[{number}].identity")
     return found
 
 
-def _entries(user_identities: dict[str, object] | list[object] | None) -> list[tuple[str, object, str]]:
-    if isinstance(user_identities, dict):
-        return [(spelling, value, "raw") for spelling, value in user_identities.items()]
-    return [
-        (kind, entry.get("identity"), (text_of(entry.get("encoding")) or "raw").lower())
-        for entry in user_identities or ()
-        if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str)
-    ]
+def _given(value: object) -> str | None:
+    text = text_of(value)
+    return None if text is not None and len(text) == len(EMPTY_DIGEST) and text.lower() == EMPTY_DIGEST else text

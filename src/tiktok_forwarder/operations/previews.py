@@ -114,12 +114,11 @@ def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connecti
 
 def _previewed(connection: Connection, batch_index: int, batch: Batch, at_ms: int) -> list[PreviewedOutcome]:
     outcomes: list[Outcome] = Mapper(connection).map_batch(batch, at_ms)
-    return [_told(connection, batch_index, batch, outcome, at_ms) for outcome in outcomes]
+    return [_preview_of(connection, batch_index, outcome) for outcome in outcomes]
 
 
-def _told(connection: Connection, batch_index: int, batch: Batch, outcome: Outcome, at_ms: int) -> PreviewedOutcome:
+def _preview_of(connection: Connection, batch_index: int, outcome: Outcome) -> PreviewedOutcome:
     if isinstance(outcome, Mapped):
-        event = (batch.events or [])[outcome.event_index]
         return PreviewedOutcome(
             batch_index,
             outcome.event_index,
@@ -128,7 +127,7 @@ def _told(connection: Connection, batch_index: int, batch: Batch, outcome: Outco
             outcome.event_id,
             msgspec.Raw(outcome.payload),
             outcome.warnings,
-            explain(batch, event, outcome, connection, at_ms) if event is not None else (),
+            explain(outcome.payload, connection, outcome.sources, outcome.event_index),
         )
     return PreviewedOutcome(
         batch_index,

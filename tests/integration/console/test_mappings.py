@@ -243,7 +243,7 @@ async def test_the_preview_shows_the_unsaved_mapping_on_a_made_up_event(visitor:
     assert outcome_of(shown)["properties"] == {"value": 298}
     assert "Subscribe would be sent" in shown.text
     assert "A value was sent without a currency" in shown.text
-    assert "properties.value events[0].data.custom_attributes.price_paid custom mapping" in shown.text
+    assert "properties.value events[0].data.custom_attributes.price_paid as a number; custom mapping" in shown.text
     assert await stored(visitor, path) == []
 
 

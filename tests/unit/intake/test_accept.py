@@ -133,15 +133,16 @@ async def test_a_full_store_takes_nothing_of_a_request() -> None:
 
 
 async def test_acceptance_lists_what_became_of_each_event(parts: Parts) -> None:
-    """Events, warnings, sources and admissions are parallel lists, and drops name their event and connection."""
+    """Events, mapped, originals and admissions are parallel lists, and drops name their event and connection."""
     connection_id = await parts.add_connection()
     await parts.acceptor.accept(body(batch_of(purchase())), "web")
     without_currency = purchase(source_message_id="m2", currency_code=None)
     acceptance = await parts.acceptor.accept(body(batch_of(7, purchase()), batch_of(without_currency)), "web")
     assert acceptance is not None and parts.told.acceptances[1:] == [acceptance]
     assert [event.event_id for event in acceptance.events] == ["m1", "m2"]
-    sources = [source.data.source_message_id for source in acceptance.sources if source is not None and source.data]
-    assert (sources, acceptance.warnings) == (["m1", "m2"], [(), ("missing_currency",)])
+    originals = [event.data.source_message_id for event in acceptance.originals if event is not None and event.data]
+    warnings = [mapped.warnings for mapped in acceptance.mapped]
+    assert (originals, warnings) == (["m1", "m2"], [(), ("missing_currency",)])
     assert list(acceptance.admissions) == ["duplicate", "stored"]
     (drop,) = acceptance.drops
     assert (drop.connection_id, drop.dropped.reason, drop.event) == (connection_id, "malformed_event", None)

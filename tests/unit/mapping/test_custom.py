@@ -9,6 +9,7 @@ import pytest
 from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import URL, Members, batch_of, one_mapped, order, outcomes_of, reason_of
 from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.custom import Occurrence
 from tiktok_forwarder.mapping.custom_properties import PropertyReader
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
@@ -261,24 +262,23 @@ def test_product_without_attributes_keeps_its_own_values(holder: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mapping", "products"),
+    ("mapping", "items"),
     [
-        (_commerce("CompletePayment", {}), [0, 1]),
-        (_commerce("CompletePayment", {"content_name": {"product_attribute": "size", "required": True}}), [0]),
-        (_commerce("CompletePayment", {"price": {"static": 9}}), [None]),
-        (_commerce("Contact", {}), []),
+        (_commerce("CompletePayment", {}), None),
+        (_commerce("CompletePayment", {"content_name": {"product_attribute": "size", "required": True}}), "i-"),
     ],
 )
-def test_items_are_traced_to_their_products(mapping: Members, products: list[int | None]) -> None:
-    """An explanation of the event names the products that its items are made of, and none where it has no items."""
+def test_mapping_notes_which_products_became_items(mapping: Members, items: str | None) -> None:
+    """An explanation of the event names the products that its items are made of; nothing is noted if all became one."""
     connection = connection_of({"custom_mappings": [mapping]})
     (batch,) = parse_body(json.dumps(batch_of(order(products=PRODUCTS))).encode(), Bounds())
     (event,) = batch.events or [None]
     assert event is not None and event.data is not None
     occurrence = Occurrence(batch, event, event.data, "commerce_event")
-    reader = PropertyReader(connection, connection.custom_mappings[0], occurrence, [])
-    assert reader.content_products() == products
-    assert len(products) == len(reader.properties().contents or ())
+    sources: FieldSources = {}
+    contents = PropertyReader(connection, connection.custom_mappings[0], occurrence, [], sources).properties().contents
+    assert sources.get("items") == items
+    assert len(contents or ()) == (items or "ii").count("i")
 
 
 def test_product_that_lacks_a_required_property_is_skipped() -> None:

@@ -5,13 +5,17 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.golden.cases import FILES, connection_of, load
+from tests.unit.mapping.batches import batch_of, outcomes_of, purchase
 from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import RECEIPT, Explanation, explain
+from tiktok_forwarder.mapping.explain import Explanation, explain
+from tiktok_forwarder.mapping.places import GIVEN_CURRENCIES, MADE_ID, RECEIPT, SUM, URL_PARAMETER
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -21,17 +25,21 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def _mapped(case: dict[str, Any]) -> dict[tuple[int, int], tuple[dict[str, Any], list[Explanation]]]:
     """Payload and explanation of each mapped outcome, by event index and its place among the event's outcomes."""
     connection = connection_of(case["connection"])
+    return {
+        key: (json.loads(outcome.payload), explain(outcome.payload, connection, outcome.sources, outcome.event_index))
+        for key, outcome in _outcomes(case).items()
+    }
+
+
+def _outcomes(case: dict[str, Any]) -> dict[tuple[int, int], Mapped]:
     (batch,) = parse_body(json.dumps(case["batch"]).encode(), Bounds())
-    found: dict[tuple[int, int], tuple[dict[str, Any], list[Explanation]]] = {}
+    found: dict[tuple[int, int], Mapped] = {}
     seen: dict[int, int] = {}
-    for outcome in Mapper(connection).map_batch(batch, case["received_at_ms"]):
+    for outcome in Mapper(connection_of(case["connection"])).map_batch(batch, case["received_at_ms"]):
         place = seen.get(outcome.event_index, 0)
         seen[outcome.event_index] = place + 1
         if isinstance(outcome, Mapped):
-            event = (batch.events or [])[outcome.event_index]
-            assert event is not None
-            explained = explain(batch, event, outcome, connection, case["received_at_ms"])
-            found[outcome.event_index, place] = (json.loads(outcome.payload), explained)
+            found[outcome.event_index, place] = outcome
     return found
 
 
@@ -104,7 +112,7 @@ def _alter(case: dict[str, Any], source: str, field: str) -> dict[str, Any]:
     return changed
 
 
-CUSTOM = {
+CUSTOM: dict[str, Any] = {
     "connection": {
         "default_currency": "EUR",
         "custom_mappings": [
@@ -179,7 +187,113 @@ CUSTOM = {
     },
 }
 
-CASES = [*(pytest.param(load(file), id=file.stem) for file in FILES), pytest.param(CUSTOM, id="custom")]
+# Each field comes from another place than the first that the mapping tries.
+SECOND_CHOICES: dict[str, Any] = {
+    "connection": {
+        "default_currency": "EUR",
+        "custom_mappings": [
+            {
+                "event": "Search",
+                "event_type": "custom_event",
+                "event_name": "find",
+                "conditions": [{"attribute": "results", "values": ["0"]}],
+                "properties": {"query": {"static": "nothing"}},
+            },
+            {
+                "event": "Search",
+                "event_type": "custom_event",
+                "event_name": "find",
+                "properties": {"query": {"attribute": "term"}},
+            },
+            {
+                "event": "AddToWishlist",
+                "event_type": "commerce_event",
+                "event_name": "view_detail",
+                "properties": {"description": {"field": "currency_code"}, "content_name": {"product": "variant"}},
+            },
+        ],
+    },
+    "received_at_ms": 1_735_689_660_123,
+    "batch": {
+        "events": [
+            {
+                "event_type": "commerce_event",
+                "data": {
+                    "page_url": "https://shop.example.com/?ttclid=E.C.P.q",
+                    "product_action": {
+                        "action": "purchase",
+                        "transaction_id": "o1",
+                        "currency": "usd",
+                        "products": [
+                            {},
+                            {"id": "a", "price": 5, "total_product_amount": 6},
+                            {"id": "b", "price": "7"},
+                            {"variant": "none of it maps"},
+                            {"id": "c", "price": 2, "quantity": 3},
+                            {"id": "d", "price": -1},
+                        ],
+                    },
+                },
+            },
+            {
+                "event_type": "commerce_event",
+                "data": {
+                    "timestamp_unixtime_ms": 1_735_989_660_123,
+                    "event_id": 77,
+                    "custom_flags": {
+                        "TikTok.URL": "https://shop.example.com/?ttclid=E.C.P.q",
+                        "TikTok.Callback": "test",
+                    },
+                    "product_action": {
+                        "action": "view_detail",
+                        "currency_code": "usd",
+                        "total_amount": 5,
+                        "products": [{"quantity": 2}, {"variant": "red", "quantity": 1}],
+                    },
+                },
+            },
+            {
+                "event_type": "commerce_event",
+                "data": {
+                    "source_message_id": "m3",
+                    "page_url": "https://shop.example.com/",
+                    "product_action": {"action": "add_to_cart", "total_amount": "5"},
+                },
+            },
+            {
+                "event_type": "custom_event",
+                "data": {
+                    "event_name": "find",
+                    "screen_name": "a screen",
+                    "page_url": "https://shop.example.com/",
+                    "custom_attributes": {"results": 3, "term": "shoes"},
+                },
+            },
+        ],
+        "mpid": "77",
+        "timestamp_unixtime_ms": "1735689600999",
+        "ip": "203.0.113.42",
+        "device_info": {"http_header_user_agent": "Mozilla/5.0"},
+        "user_identities": [
+            "no object",
+            {"identity_type": "email", "identity": " "},
+            {"identity_type": "email", "identity": "A" * 64},
+            {"identity_type": "Customer ID", "identity": 829311},
+            {"identity_type": "mobile_number", "identity": "+14155550101"},
+        ],
+        "partner_identities": [
+            {"identity_type": "tiktok_cookie_id", "identity": "b" * 64, "encoding": "sha256"},
+            {"identity_type": "tiktok_cookie_id", "identity": ""},
+            {"identity_type": "tiktok_cookie_id", "identity": "cookie"},
+        ],
+    },
+}
+
+CASES = [
+    *(pytest.param(load(file), id=file.stem) for file in FILES),
+    pytest.param(CUSTOM, id="custom"),
+    pytest.param(SECOND_CHOICES, id="second_choices"),
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -205,3 +319,118 @@ def test_altering_a_named_source_moves_its_field(case: dict[str, Any]) -> None:
                 assert moved, f"{each.field} does not depend on {source}"
                 tried += 1
     assert tried or not _mapped(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_places_without_chosen_sources_include_the_true_one(case: dict[str, Any]) -> None:
+    """Of an event whose sources are not kept, every place is named that its fields may come from."""
+    connection = connection_of(case["connection"])
+    for outcome in _outcomes(case).values():
+        exact = explain(outcome.payload, connection, outcome.sources)
+        general = explain(outcome.payload, connection, None)
+        assert [each.field for each in general] == [each.field for each in exact]
+        for known, possible in zip(exact, general, strict=True):
+            assert known.done in possible.done
+            unnamed = {re.sub(r"products\[\d+\]", "products[…]", each) for each in known.sources} - set(
+                possible.sources
+            )
+            assert not unnamed or _is_in_words(possible, unnamed), (known, possible)
+
+
+def _is_in_words(possible: Explanation, unnamed: set[str]) -> bool:
+    """Whether the paths are among those that a place stands for."""
+    if unnamed and all(each.startswith(("user_identities", "partner_identities")) for each in unnamed):
+        return True
+    return not {MADE_ID, SUM, URL_PARAMETER}.isdisjoint(possible.sources)
+
+
+def _sources(case: dict[str, Any], event_index: int) -> dict[str, tuple[str, ...]]:
+    """The sources by field of an event's first outcome."""
+    return {each.field: each.sources for each in _mapped(case)[event_index, 0][1]}
+
+
+def test_chosen_sources_are_the_only_ones_named() -> None:
+    """Of several places an event's explanation names the one that its field was taken from."""
+    order, view, cart, search = (_sources(SECOND_CHOICES, index) for index in range(4))
+    action = "events[0].data.product_action"
+    assert order["user.ttp"] == ("partner_identities[2].identity",)
+    assert order["user.email"] == ("user_identities[2].identity",)
+    assert order["user.external_id"] == ("user_identities[3].identity",)
+    assert order["user.ttclid"] == order["page.url"] == ("events[0].data.page_url",)
+    assert order["event_time"] == ("timestamp_unixtime_ms",)
+    assert order["event_id"] == (
+        "mpid",
+        "events[0].event_type",
+        f"{action}.action",
+        "timestamp_unixtime_ms",
+        f"{action}.transaction_id",
+    )
+    assert order["properties.value"] == (
+        f"{action}.products[1].total_product_amount",
+        f"{action}.products[2].price",
+        f"{action}.products[4].price",
+        f"{action}.products[4].quantity",
+        "connection.value_from_products",
+    )
+    assert order["properties.contents[2].content_id"] == (f"{action}.products[4].id",)
+    assert order["properties.currency"] == (f"{action}.currency",)
+    assert view["event_time"] == (RECEIPT,) and view["event_id"] == ("events[1].data.event_id",)
+    assert view["properties.description"] == ("events[1].data.product_action.currency_code",)
+    assert view["properties.value"] == ("events[1].data.product_action.total_amount",)
+    assert cart["properties.currency"] == ("connection.default_currency",)
+    assert search["event"] == ("events[3].data.event_name", "connection.custom_mappings[1].event")
+    assert "events[3].data.event_name" in search["event_id"]
+
+
+def test_hashed_identity_is_explained_as_given() -> None:
+    """Only the value that was a digest already is said to be one."""
+    done = {each.field: each.done for each in _mapped(SECOND_CHOICES)[0, 0][1]}
+    assert done["user.email"] == "already hashed: lower case"
+    assert done["user.external_id"] == "stripped, SHA-256"
+
+
+def test_unknown_sources_name_every_possible_mapping() -> None:
+    """Without the mapping's choice, each custom mapping that may have made the event counts, and no other."""
+    connection = connection_of(SECOND_CHOICES["connection"])
+    told = {each.field: each for each in explain(_outcomes(SECOND_CHOICES)[3, 0].payload, connection, None)}
+    assert told["event"].sources == (
+        "data.event_name",
+        "connection.custom_mappings[0].event",
+        "connection.custom_mappings[1].event",
+    )
+    assert told["event"].done == "custom mapping 1; or custom mapping 2"
+    assert told["properties.search_string"].sources == (
+        "connection.custom_mappings[0].properties.query.static",
+        "data.custom_attributes.term",
+    )
+    cart = {each.field: each for each in explain(_outcomes(SECOND_CHOICES)[2, 0].payload, connection, None)}
+    assert cart["event"].sources == ("data.product_action.action",)
+    assert cart["properties.currency"].sources == (*GIVEN_CURRENCIES, "connection.default_currency")
+
+
+def test_sources_of_other_settings_count_as_unknown() -> None:
+    """After a backup was restored, a revision's number may mean other settings, with fewer custom mappings."""
+    payload = _outcomes(SECOND_CHOICES)[2, 0].payload
+    assert explain(payload, connection_of({}), {"custom_mapping": 7}) == explain(payload, connection_of({}), None)
+
+
+def test_field_of_another_version_is_left_open() -> None:
+    """A payload may be older than this program."""
+    told = explain(b'{"event":"Search","some_former_field":1}', connection_of({}), {})[1]
+    assert (told.sources, told.done) == ((), "")
+
+
+def test_identity_spelling_is_cut_in_sources() -> None:
+    """A sender may write an identity type with any number of blanks, which no record should repeat."""
+    spelling = f"customer{' ' * 100_000}id"
+    batch = {**SECOND_CHOICES["batch"], "user_identities": {spelling: "829311"}}
+    (outcome, *_) = _outcomes({**SECOND_CHOICES, "batch": batch}).values()
+    assert len(outcome.sources["external_id"]) < 100
+
+
+def test_sources_outlast_their_json() -> None:
+    """What a record keeps of them explains as they do, and costs nothing where each field has its first source."""
+    for outcome in _outcomes(SECOND_CHOICES).values():
+        assert msgspec.json.decode(msgspec.json.encode(outcome.sources), type=FieldSources) == outcome.sources
+    (plain,) = outcomes_of(batch_of(purchase()))
+    assert isinstance(plain, Mapped) and plain.sources == {}

@@ -13,6 +13,7 @@ from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_OF_DIGEST: Final = 12
 _LONGEST_SHOWN: Final = 120
+_CUSTOM_MAPPING: Final = re.compile(r"connection\.custom_mappings\[([0-9]+)\]\.(?:event|properties\.\w+\.(static))")
 
 
 class FieldRow(Struct, frozen=True):
@@ -47,5 +48,8 @@ def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
 
 def _source_words(source: str) -> str:
     """Settings by the name that their form has."""
+    mapping = _CUSTOM_MAPPING.fullmatch(source)
+    if mapping is not None:
+        return f"custom mapping {int(mapping[1]) + 1}{', static value' if mapping[2] else ''}"
     setting = FIELD_BY_NAME.get(source.removeprefix("connection."))
     return f"setting “{setting.label}”" if setting is not None and source.startswith("connection.") else source

@@ -1,0 +1,34 @@
+"""Which of its sources each field of a mapped event was taken from."""
+
+from typing import TypedDict
+
+
+class FieldSources(TypedDict, total=False):
+    """What the mapping's rules note where they choose: nothing for a field that comes from the first of its sources.
+
+    A member without a description is the path of the field's source. `mapping/places.py` has the sources of each rule,
+    in the order in which it tries them.
+    """
+
+    email: str
+    phone: str
+    external_id: str
+    hashed: list[str]
+    """Those of the three whose value was a digest already."""
+    ttp: str
+    custom_mapping: int
+    """Number of the custom mapping that made the event, from 1; absent if the standard mapping did."""
+    event_id: str
+    made_from: list[str]
+    """Paths of what the event id was made from."""
+    event_time: str
+    url: str
+    ttclid: str
+    given_currency: str
+    """Where the event names a currency, whether it was used or not."""
+    currency: str
+    value: str
+    summed: str
+    """How each product counted for the value: a letter of `AMOUNTS` in `mapping/places.py`."""
+    items: str
+    """Whether each product became an item of `contents`: `i` or `-`; absent if all did."""
