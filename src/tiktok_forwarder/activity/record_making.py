@@ -33,6 +33,7 @@ def admitted_record(
             source=_source(original)[0],
             warnings=mapped.warnings,
             connection_revision=event.connection_revision,
+            field_sources=mapped.sources,
         )
         return Record(at_ms, event.connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
     if admission == "duplicate":

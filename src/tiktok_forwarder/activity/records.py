@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.sources import FieldSources
 
 # `attempted`: a request failed or had a note (no event id), or it left this event without an outcome. `condition`: the
 # connection's delivery was paused, slowed down or is healthy again.
@@ -22,7 +23,8 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
 
     `verdict` and `answer` are of the request that led to the outcome, `group_events` is how many events it held,
     `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an accepted or dropped
-    event in mParticle's words; `connection_revision` is that by which it was mapped.
+    event in mParticle's words; `connection_revision` is that by which an accepted one was mapped, `field_sources` are
+    the sources that the mapping chose.
     """
 
     detail: str = ""
@@ -36,6 +38,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     accepted_at_ms: int | None = None
     due_ms: int | None = None
     connection_revision: int = 0
+    field_sources: FieldSources | None = None
 
 
 class Record(Struct, frozen=True, gc=False):

@@ -168,7 +168,7 @@ async def _way(call: Call) -> list[RecordView]:
 
 async def _explanation(call: Call, kept: KeptRecord) -> list[Explanation]:
     record, facts = kept.record, kept.record.facts
-    return await explained(call, record.connection_id, facts.connection_revision, record.payload)
+    return await explained(call, record.connection_id, facts.connection_revision, record.payload, facts.field_sources)
 
 
 async def _figures(call: Call) -> FiguresView:

@@ -8,7 +8,7 @@ import msgspec
 
 from tiktok_forwarder.access.audit import AuditedAction
 from tiktok_forwarder.api.endpoint import Call, Endpoint
-from tiktok_forwarder.api.explained import explained
+from tiktok_forwarder.api.explained import explained_dead_letter
 from tiktok_forwarder.api.types import (
     DeadLetterCountView,
     DeadLetterDetail,
@@ -55,7 +55,7 @@ def _number(call: Call, parameter: str, what: str) -> int:
 async def _show(call: Call) -> DeadLetterDetail:
     letter = await call.parts.dead_letters.one(_number(call, "event_no", "dead letter"))
     view = DeadLetterView.of(letter, _name(call, letter.connection_id))
-    explanation = await explained(call, letter.connection_id, letter.connection_revision, letter.payload)
+    explanation = await explained_dead_letter(call, letter)
     payload = msgspec.Raw(letter.payload)
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, payload, explanation)
 

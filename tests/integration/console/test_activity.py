@@ -150,6 +150,37 @@ async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> No
     assert "mParticle's purchase (commerce event) became TikTok's PlaceAnOrder, by revision 1" in shown.text
 
 
+async def test_event_page_names_the_sources_that_were_chosen(reader: Reader) -> None:
+    """Of the places that a field may come from, an event's page names the one that its value was taken from."""
+    connection_id = await reader.service.add_connection("Shop")
+    batch = fresh_batch(
+        "m1",
+        user_identities=[
+            {"identity_type": "email", "identity": " "},
+            {"identity_type": "email", "identity": "ada@example.com"},
+        ],
+        partner_identities=[
+            {"identity_type": "tiktok_cookie_id", "identity": "b" * 64, "encoding": "sha256"},
+            {"identity_type": "tiktok_cookie_id", "identity": "the-cookie"},
+        ],
+    )
+    products = {"action": "purchase", "products": [{"id": "a", "price": 2, "quantity": 3}]}
+    batch["events"].append(fresh(source_message_id="m2", product_action=products))
+    await reader.service.post(body=batch)
+    await happened(reader, 2, outcome="accepted")
+    total = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
+    assert "properties.value 12.5 data.product_action.total_amount as a number" in total.text
+    assert "the sum of the products" not in total.text
+    assert "user.ttp the-cookie partner_identities[1].identity as it is, not hashed" in total.text
+    assert "partner_identities[0]" not in total.text and "partner_identities.tiktok_cookie_id" not in total.text
+    assert " user_identities[1].identity stripped, lower case, SHA-256 " in total.text
+    assert "user_identities.email" not in total.text
+    summed = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m2")
+    product = "data.product_action.products[0]"
+    assert f"properties.value 6 {product}.price {product}.quantity setting" in summed.text
+    assert "the sum of the products, rounded to 4 decimals" in summed.text and "total_amount" not in summed.text
+
+
 async def test_a_dead_letters_way_names_tiktoks_answer_and_what_to_do(tmp_path: Path) -> None:
     """And a request that failed has a page of its own, which says how many events it held."""
     async with Sandbox() as sandbox, reading(tmp_path, sandbox.url) as reader:

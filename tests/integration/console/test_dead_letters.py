@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.console.rig_activity import Reader, links_in, reading
 from tests.integration.service_rig import fresh_batch, until
+from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.domain.outcome import DeadLetterReason
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS
 from tiktok_sandbox import Sandbox
@@ -80,6 +81,37 @@ async def test_one_letter_tells_why_and_shows_its_fields(tmp_path: Path) -> None
     assert "PlaceAnOrder: refused" in shown.text and letter["answer"]["message"] in shown.text
     assert "A parameter is wrong." in shown.text and "properties.value 12.5" in shown.text
     assert ADVICE_ON_DEAD_LETTERS["refused"].remedy in shown.text and "stripped, SHA-256" in shown.text
+
+
+ONE_PLACE = "properties.value 12.5 data.product_action.total_amount as a number"
+EVERY_PLACE = "properties.value 12.5 data.product_action.total_amount the sum of the products"
+
+
+async def test_dead_letter_names_chosen_sources_while_its_record_is_kept(reader: Reader) -> None:
+    """With the event's record in the activity its own sources are shown, without it all that are possible."""
+    await buried(reader, "Shop", "e1")
+    [letter] = await reader.api("GET", "/api/dead-letters")
+    activity = reader.service.application.activity
+
+    async def kept() -> bool:
+        return bool(await activity.recent(RecordFilter(outcome="accepted")))
+
+    await until(kept)
+    page = f"/dead-letters/{letter['event_no']}"
+    assert ONE_PLACE in (await reader.get(page)).text
+    [accepted] = await activity.recent(RecordFilter(outcome="accepted"))
+    await activity.erase(accepted.record.subjects)
+    shown = (await reader.get(page)).text
+    assert EVERY_PLACE in shown and "as a number; or the sum of the products" in shown
+
+
+async def test_dead_letter_is_shown_without_the_activity(reader: Reader) -> None:
+    """The activity is no part of the promise: where it cannot be read, a dead letter still can."""
+    await buried(reader, "Shop", "e1")
+    [letter] = await reader.api("GET", "/api/dead-letters")
+    await reader.service.application.activity.close()
+    shown = await reader.get(f"/dead-letters/{letter['event_no']}")
+    assert shown.status == 200 and EVERY_PLACE in shown.text
 
 
 async def test_a_replay_is_foreseen_confirmed_and_followed(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tiktok_forwarder.activity.sampling import MOST_CHANGES
 from tiktok_forwarder.database.statements import load_migrations
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.sources import FieldSources
 
 MEBIBYTE = 1024 * 1024
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -44,6 +45,9 @@ def record(number: int, subjects: tuple[int, ...] = (), payload: bytes = b"") ->
     return Record(number, "c", "accepted", "PlaceAnOrder", f"m{number}", payload=payload, subjects=subjects)
 
 
+SOURCES: FieldSources = {"email": "user_identities[1].identity", "custom_mapping": 2, "made_from": ["mpid"]}
+
+
 def write_of(*records: Record, levels: Sequence[LevelChange] = (), minute: int = 0, count: int = 0) -> ActivityWrite:
     return ActivityWrite(records, {(minute, "c"): {"accepted": count or len(records)}}, levels)
 
@@ -56,6 +60,11 @@ def size_of(path: Path) -> int:
     return sum(each.stat().st_size for each in path.parent.glob("activity.db*"))
 
 
+def test_record_of_an_earlier_version_is_read() -> None:
+    """Facts without the sources of the fields are those of a record whose sources are not known."""
+    assert msgspec.json.decode(b'{"source":"custom_event x","connection_revision":7}', type=Facts).field_sources is None
+
+
 async def test_records_come_back_as_they_were(path: Path) -> None:
     """Every member of a record outlives the process."""
     whole = Record(
@@ -65,7 +74,9 @@ async def test_records_come_back_as_they_were(path: Path) -> None:
         "PlaceAnOrder",
         "m1",
         "refused",
-        Facts("detail", "source", ("w1", "w2"), "bad_event", Answer(200, 40002, "wrong", "r"), 3, 0.5, 2, 4, 6, 7),
+        Facts(
+            "detail", "source", ("w1", "w2"), "bad_event", Answer(200, 40002, "wrong", "r"), 3, 0.5, 2, 4, 6, 7, SOURCES
+        ),
         b'{"event":"PlaceAnOrder"}',
         (1, 2**64 - 1),
     )
