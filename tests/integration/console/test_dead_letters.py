@@ -91,7 +91,7 @@ async def test_dead_letter_names_chosen_sources_while_its_record_is_kept(reader:
     """With the event's record in the activity its own sources are shown, without it all that are possible."""
     await buried(reader, "Shop", "e1")
     [letter] = await reader.api("GET", "/api/dead-letters")
-    activity = reader.service.application.activity
+    activity = reader.service.services.activity
 
     async def kept() -> bool:
         return bool(await activity.recent(RecordFilter(outcome="accepted")))
@@ -109,7 +109,7 @@ async def test_dead_letter_is_shown_without_the_activity(reader: Reader) -> None
     """The activity is no part of the promise: where it cannot be read, a dead letter still can."""
     await buried(reader, "Shop", "e1")
     [letter] = await reader.api("GET", "/api/dead-letters")
-    await reader.service.application.activity.close()
+    await reader.service.services.activity.close()
     shown = await reader.get(f"/dead-letters/{letter['event_no']}")
     assert shown.status == 200 and EVERY_PLACE in shown.text
 
