@@ -252,14 +252,14 @@ def _talkative_telemetry() -> Telemetry:
     telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1)}
     telemetry.figures.testing = (_ANY,)
     telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "healthy")}
-    telemetry.answered(_ANY, 202, "", 0)
-    telemetry.received(_ANY, 1, 1)
-    telemetry.historical(_ANY, 1)
-    telemetry.stored(0)
-    telemetry.lagged(0)
-    telemetry.warned(_ANY, _ANY)
-    telemetry.attempted(Attempt(_ANY, "accepted", Answer(200, 0), (), 0))
-    telemetry.failed(_ANY, RuntimeError())
+    telemetry.on_answered(_ANY, 202, "", 0)
+    telemetry.on_received(_ANY, 1, 1)
+    telemetry.on_historical(_ANY, 1)
+    telemetry.on_stored(0)
+    telemetry.on_loop_lag(0)
+    telemetry.on_warnings(_ANY, _ANY)
+    telemetry.on_attempted(Attempt(_ANY, "accepted", Answer(200, 0), (), 0))
+    telemetry.on_failed(_ANY, RuntimeError())
     return telemetry
 
 

@@ -164,7 +164,7 @@ def _watched(base: Foundation, configured: Configured) -> Watched:
     )
     seen_names = SeenNames()
     development_events = DevelopmentEvents(configured.connections, settings.development_events_kept)
-    onlookers = [seen_names.brought, development_events.brought]
+    onlookers = [seen_names.on_request, development_events.on_request]
     return Watched(activity, seen_names, development_events, Observers(base.telemetry, activity, onlookers))
 
 
@@ -308,7 +308,7 @@ class Application:
             watch.start()
         for connection in self.services.connections.all():
             for warning in warnings_on(connection):
-                telemetry.stands(connection.id, warning)
+                telemetry.on_settings_warning(connection.id, warning)
         await self._servers.start()
 
     def _front(self) -> Front:
@@ -344,8 +344,8 @@ class Application:
         """All metrics; what the store holds is read now, all of one moment."""
         figures = self.base.telemetry.figures
         with contextlib.suppress(StoreUnavailable):
-            books = await self.base.store.books()
-            figures.totals, figures.counts = books.totals, books.counts
+            snapshot = await self.base.store.snapshot()
+            figures.totals, figures.counts = snapshot.totals, snapshot.counts
         figures.statuses = self.services.deliverer.statuses()
         figures.testing = [
             connection.id for connection in self.services.connections.all() if connection.test_event_code is not None

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.console import Console
 from tests.browser.furnished import Furnished, furnished_service
-from tests.browser.watched_browser import WatchedBrowser, launched, told
+from tests.browser.watched_browser import StrictBrowser, launched, told
 from tests.integration.service_process import SandboxThread, serving
 
 
@@ -24,9 +24,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(chromium: Browser) -> Iterator[WatchedBrowser]:
+def browser(chromium: Browser) -> Iterator[StrictBrowser]:
     """Opens pages. The test fails if one of them reports an error or asks another host for anything."""
-    watched = WatchedBrowser(chromium)
+    watched = StrictBrowser(chromium)
     yield watched
     watched.close()
     assert watched.faults == [], told(watched.faults)

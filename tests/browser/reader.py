@@ -3,12 +3,12 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.console import Console
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 
 _PASSWORD = "a password of some length"
 
 
-def entered(browser: WatchedBrowser, console: Console) -> Page:
+def entered(browser: StrictBrowser, console: Console) -> Page:
     """The front page, after the link of the first start."""
     page = browser.page(console.url)
     page.goto(console.login_link())

@@ -11,7 +11,7 @@ from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
@@ -23,7 +23,7 @@ def fresh(event_id: str, **data: Any) -> Any:
     return purchase(source_message_id=event_id, timestamp_unixtime_ms=time.time_ns() // 1_000_000, **data)
 
 
-def test_a_dropped_event_is_found_and_understood(browser: WatchedBrowser, console: Console) -> None:
+def test_a_dropped_event_is_found_and_understood(browser: StrictBrowser, console: Console) -> None:
     """Three clicks from the front page, by keyboard alone, to why it was dropped and where to change that."""
     batch = fresh_batch("sound")
     batch["events"] += [fresh("refunded", product_action={"action": "refund"}), 7]
@@ -43,7 +43,7 @@ def test_a_dropped_event_is_found_and_understood(browser: WatchedBrowser, consol
     expect(page.get_by_text(ADVICE_ON_DROPS["malformed_event"].remedy)).to_be_visible()
 
 
-def test_an_event_is_watched_to_its_delivery(browser: WatchedBrowser, console: Console) -> None:
+def test_an_event_is_watched_to_its_delivery(browser: StrictBrowser, console: Console) -> None:
     """Its row appears by itself while the page stands open, and leads to its way and its fields."""
     page = entered(browser, console)
     page.get_by_role("link", name="Activity").click()
@@ -65,9 +65,7 @@ def test_an_event_is_watched_to_its_delivery(browser: WatchedBrowser, console: C
     screenshot(page, "event")
 
 
-def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(
-    browser: WatchedBrowser, console: Console
-) -> None:
+def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(browser: StrictBrowser, console: Console) -> None:
     """What came meanwhile stands there afterwards, once."""
     page = entered(browser, console)
     page.goto("/activity?outcome=accepted&live=on")
@@ -89,7 +87,7 @@ def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(
     expect(page.get_by_role("button", name="Watch live")).to_be_visible()
 
 
-def test_the_list_does_not_grow_for_ever(browser: WatchedBrowser, console: Console) -> None:
+def test_the_list_does_not_grow_for_ever(browser: StrictBrowser, console: Console) -> None:
     """The oldest rows go once there are some two hundred."""
     page = entered(browser, console)
     page.goto("/activity?outcome=dropped&live=on")

@@ -13,7 +13,7 @@ from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
 from tests.integration.service_rig import basic, fresh_batch
 
@@ -77,7 +77,7 @@ def back_to_connection(page: Page) -> None:
     page.get_by_role("link", name="Shop / Europe").click()
 
 
-def test_from_the_first_start_to_the_first_delivered_event(browser: WatchedBrowser, console: Console) -> None:
+def test_from_the_first_start_to_the_first_delivered_event(browser: StrictBrowser, console: Console) -> None:
     """Link, password, pixel, check, input, a real sender with the key and secret shown, and the event delivered."""
     page = entered(browser, console)
     page.get_by_role("button", name="Connect a pixel").click()
@@ -98,7 +98,7 @@ def test_from_the_first_start_to_the_first_delivered_event(browser: WatchedBrows
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
 
 
-def test_a_wrong_token_is_diagnosed_and_mended(browser: WatchedBrowser, console: Console) -> None:
+def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: Console) -> None:
     """The check and the pause each say what is wrong and what to do; a new token, and what waited is delivered."""
     page = entered(browser, console)
     connect(page, WRONG_TOKEN)
@@ -119,7 +119,7 @@ def test_a_wrong_token_is_diagnosed_and_mended(browser: WatchedBrowser, console:
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
 
 
-def test_a_newcomer_sees_a_test_purchase_delivered(browser: WatchedBrowser, console: Console) -> None:
+def test_a_newcomer_sees_a_test_purchase_delivered(browser: StrictBrowser, console: Console) -> None:
     """Without a terminal: test event code, input, button; the page follows it to TikTok."""
     page = entered(browser, console)
     connect(page, GOOD_TOKEN)
@@ -132,7 +132,7 @@ def test_a_newcomer_sees_a_test_purchase_delivered(browser: WatchedBrowser, cons
     looked_at(page, "purchase")
 
 
-def test_what_a_sender_needs_is_copied(browser: WatchedBrowser, console: Console) -> None:
+def test_what_a_sender_needs_is_copied(browser: StrictBrowser, console: Console) -> None:
     """The button takes the text beside it, and says so."""
     page = entered(browser, console)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -147,7 +147,7 @@ def test_what_a_sender_needs_is_copied(browser: WatchedBrowser, console: Console
     looked_at(page, "input")
 
 
-def test_a_file_is_imported(browser: WatchedBrowser, console: Console, tmp_path: Path) -> None:
+def test_a_file_is_imported(browser: StrictBrowser, console: Console, tmp_path: Path) -> None:
     """Chosen, looked at, its token typed, applied."""
     file = tmp_path / "shop.toml"
     file.write_text('name = "Shop"\npixel_id = "C9"\naccess_token = "env:SHOP_TOKEN"\n')

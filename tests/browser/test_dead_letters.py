@@ -7,13 +7,13 @@ from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_rig import fresh_batch
 
 pytestmark = pytest.mark.slow
 
 
-def test_dead_letters_are_replayed_once_tiktok_takes_them(browser: WatchedBrowser, console: Console) -> None:
+def test_dead_letters_are_replayed_once_tiktok_takes_them(browser: StrictBrowser, console: Console) -> None:
     """Refused, looked at, still refused, then taken: each time the page says how it went, without a reload."""
     for event_id in ("bad-1", "bad-2"):
         console.sandbox.ask(lambda sandbox, each=event_id: sandbox.script.poison(each))  # type: ignore[misc]
@@ -48,7 +48,7 @@ def test_dead_letters_are_replayed_once_tiktok_takes_them(browser: WatchedBrowse
     expect(page.get_by_role("heading", name="No dead letters")).to_be_visible()
 
 
-def test_a_dead_letter_is_discarded(browser: WatchedBrowser, console: Console) -> None:
+def test_a_dead_letter_is_discarded(browser: StrictBrowser, console: Console) -> None:
     """After a question that says what it means; Cancel leaves it where it is."""
     console.sandbox.ask(lambda sandbox: sandbox.script.poison("bad"))
     page = entered(browser, console)

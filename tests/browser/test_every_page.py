@@ -16,7 +16,7 @@ from tests.browser.accessibility import axe
 from tests.browser.furnished import Furnished
 from tests.browser.screenshots import SCHEMES, screenshot
 from tests.browser.sessions import Reader, become, first_session
-from tests.browser.watched_browser import NARROW, WIDE, WatchedBrowser
+from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
 from tests.integration.service_process import serving
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.console.page import Right
@@ -82,7 +82,7 @@ def look_at(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "reader"), CASES, ids=[f"{path}-{reader}" for path, reader in CASES])
-def test_every_page(path: str, reader: Reader, furnished: Furnished, browser: WatchedBrowser) -> None:
+def test_every_page(path: str, reader: Reader, furnished: Furnished, browser: StrictBrowser) -> None:
     """With something on it: no error, no request elsewhere, accessible, and no wider than the screen."""
     cookie = furnished.cookies.get(reader, "")
     where = address(path, furnished.values)
@@ -99,7 +99,7 @@ def test_every_page(path: str, reader: Reader, furnished: Furnished, browser: Wa
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/access", 403)])
-def test_every_refusal(path: str, status: int, furnished: Furnished, browser: WatchedBrowser) -> None:
+def test_every_refusal(path: str, status: int, furnished: Furnished, browser: StrictBrowser) -> None:
     """A page that is not there, or not for this reader, is a page like the others."""
     browser.tolerate(f"status of {status}")
     page = browser.page(furnished.url)
@@ -109,7 +109,7 @@ def test_every_refusal(path: str, status: int, furnished: Furnished, browser: Wa
     look_at(page, f"refusal-{status}")
 
 
-def test_every_page_before_anything_came_in(tmp_path: Path, browser: WatchedBrowser) -> None:
+def test_every_page_before_anything_came_in(tmp_path: Path, browser: StrictBrowser) -> None:
     """A service that has nothing yet says so, in words that stand the same test."""
     plain = [page for page in SHOWN if page.right != "public" and "{" not in page.path and page.path not in QUESTIONS]
     with serving(tmp_path / "data") as service:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Error, Page, Route, expect
 from tests.browser.accessibility import axe, grave_violations
 from tests.browser.console import Console
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import fresh_batch
 from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
@@ -34,7 +34,7 @@ def send(sandbox: SandboxThread, *event_ids: str) -> None:
         assert answer.status == 200
 
 
-def shown(watched: WatchedBrowser, html: str, status: int = 200) -> Page:
+def shown(watched: StrictBrowser, html: str, status: int = 200) -> Page:
     """A page of `HOST`, where nothing listens: its text comes from here, under a strict policy."""
 
     def answer(route: Route) -> None:
@@ -48,14 +48,14 @@ def shown(watched: WatchedBrowser, html: str, status: int = 200) -> Page:
 
 
 @pytest.fixture
-def careless(chromium: Browser) -> Iterator[WatchedBrowser]:
+def careless(chromium: Browser) -> Iterator[StrictBrowser]:
     """Watches, and leaves it to the test to look at the faults."""
-    watched = WatchedBrowser(chromium)
+    watched = StrictBrowser(chromium)
     yield watched
     watched.close()
 
 
-def awaited_faults(watched: WatchedBrowser, page: Page, number: int) -> list[str]:
+def awaited_faults(watched: StrictBrowser, page: Page, number: int) -> list[str]:
     """The faults, once there are so many; the browser tells of some a moment later."""
     deadline = time.monotonic() + 10
     while len(watched.faults) < number and time.monotonic() < deadline:
@@ -72,7 +72,7 @@ def width_of(picture: Path) -> int:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_sandboxs_page_is_accessible_in_both_colours(
-    scheme: str, browser: WatchedBrowser, sandbox: SandboxThread
+    scheme: str, browser: StrictBrowser, sandbox: SandboxThread
 ) -> None:
     """Axe finds nothing grave in it, empty or with events, closed or open; nor does the browser complain."""
     page = browser.page(sandbox.url)
@@ -86,7 +86,7 @@ def test_the_sandboxs_page_is_accessible_in_both_colours(
     axe(page)
 
 
-def test_a_screenshot_is_taken_for_desktop_and_telephone(browser: WatchedBrowser, sandbox: SandboxThread) -> None:
+def test_a_screenshot_is_taken_for_desktop_and_telephone(browser: StrictBrowser, sandbox: SandboxThread) -> None:
     """Two files of these widths are written, and the page keeps its size."""
     send(sandbox, "a", "b")
     page = browser.page(sandbox.url)
@@ -98,7 +98,7 @@ def test_a_screenshot_is_taken_for_desktop_and_telephone(browser: WatchedBrowser
 
 
 def test_an_event_is_seen_in_the_browser_after_its_way_through_the_service(
-    browser: WatchedBrowser, console: Console
+    browser: StrictBrowser, console: Console
 ) -> None:
     """What a sender posts to the service under test arrives on the sandbox's page, without a reload."""
     assert browser.page(console.url).request.get("/healthz").ok
@@ -108,7 +108,7 @@ def test_an_event_is_seen_in_the_browser_after_its_way_through_the_service(
     expect(page.get_by_text("seen-in-the-browser").first).to_be_visible(timeout=15_000)
 
 
-def test_errors_and_foreign_requests_are_faults(careless: WatchedBrowser) -> None:
+def test_errors_and_foreign_requests_are_faults(careless: StrictBrowser) -> None:
     """A console error, an error nobody catches and a request to another host are each noted, with what and where."""
     page = shown(careless, SOUND)
     page.evaluate("console.error('a complaint')")
@@ -121,7 +121,7 @@ def test_errors_and_foreign_requests_are_faults(careless: WatchedBrowser) -> Non
 
 
 def test_a_request_to_another_host_is_a_fault_and_does_not_arrive(
-    careless: WatchedBrowser, sandbox: SandboxThread
+    careless: StrictBrowser, sandbox: SandboxThread
 ) -> None:
     """Another port is another host; names are not looked up at all."""
     page = careless.page(HOST)
@@ -132,7 +132,7 @@ def test_a_request_to_another_host_is_a_fault_and_does_not_arrive(
     assert f"request to another host: GET {sandbox.url}/" in careless.faults
 
 
-def test_a_test_may_tolerate_the_fault_it_is_about(careless: WatchedBrowser) -> None:
+def test_a_test_may_tolerate_the_fault_it_is_about(careless: StrictBrowser) -> None:
     """A refusal shows in the console as an error; a test of refusals says so."""
     [fault] = awaited_faults(careless, shown(careless, SOUND, status=422), 1)
     assert "status of 422" in fault
@@ -142,7 +142,7 @@ def test_a_test_may_tolerate_the_fault_it_is_about(careless: WatchedBrowser) -> 
     assert "status of 500" in fault
 
 
-def test_axe_names_page_rule_and_element(browser: WatchedBrowser) -> None:
+def test_axe_names_page_rule_and_element(browser: StrictBrowser) -> None:
     """A grave violation is found under a content security policy that would let no script of a test in."""
     page = shown(browser, SOUND + "<button id=nameless></button>")
     [violation] = grave_violations(page)

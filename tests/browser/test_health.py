@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.furnished import Furnished
 from tests.browser.sessions import become
-from tests.browser.watched_browser import NARROW, WatchedBrowser
+from tests.browser.watched_browser import NARROW, StrictBrowser
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("furnished")]
 
@@ -33,7 +33,7 @@ SERIES = ["--idle", "--good", "--slow", "--bad"]
 
 
 @pytest.fixture
-def page(furnished: Furnished, browser: WatchedBrowser) -> Page:
+def page(furnished: Furnished, browser: StrictBrowser) -> Page:
     """The health of the shop's connection."""
     page = browser.page(furnished.url)
     become(page, furnished.url, furnished.cookies["viewer"])

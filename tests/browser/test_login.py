@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def welcome(page: Page, link: str, name: str = "Dana") -> None:
     page.get_by_role("button", name="Set the password and go on").click()
 
 
-def test_the_first_link_leads_to_the_overview(console: Console, browser: WatchedBrowser) -> None:
+def test_the_first_link_leads_to_the_overview(console: Console, browser: StrictBrowser) -> None:
     """A password of one's own, then the front page; the link is used up."""
     page = browser.page(console.url)
     link = console.login_link()
@@ -37,7 +37,7 @@ def test_the_first_link_leads_to_the_overview(console: Console, browser: Watched
     expect(stranger.get_by_role("alert")).to_contain_text("This link has been used")
 
 
-def test_login_works_when_a_link_from_another_site_led_there(console: Console, browser: WatchedBrowser) -> None:
+def test_login_works_when_a_link_from_another_site_led_there(console: Console, browser: StrictBrowser) -> None:
     """The browser withholds the session's cookie from the link and sends it with the form, which is taken."""
     page = browser.page(console.url)
     welcome(page, console.login_link())
@@ -51,7 +51,7 @@ def test_login_works_when_a_link_from_another_site_led_there(console: Console, b
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
 
 
-def test_logging_out_and_in_with_the_keyboard(console: Console, browser: WatchedBrowser) -> None:
+def test_logging_out_and_in_with_the_keyboard(console: Console, browser: StrictBrowser) -> None:
     """Back to the page one wanted; a wrong password is told, and how long to wait."""
     page = browser.page(console.url)
     welcome(page, console.login_link())
@@ -73,7 +73,7 @@ def test_logging_out_and_in_with_the_keyboard(console: Console, browser: Watched
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
 
 
-def test_a_new_password_ends_other_sessions(console: Console, browser: WatchedBrowser) -> None:
+def test_a_new_password_ends_other_sessions(console: Console, browser: StrictBrowser) -> None:
     """The one it was changed in goes on."""
     page, other = browser.page(console.url), browser.page(console.url)
     welcome(page, console.login_link())
@@ -92,7 +92,7 @@ def test_a_new_password_ends_other_sessions(console: Console, browser: WatchedBr
     expect(other.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def test_a_viewer_has_no_way_to_change_anything(console: Console, browser: WatchedBrowser) -> None:
+def test_a_viewer_has_no_way_to_change_anything(console: Console, browser: StrictBrowser) -> None:
     """No page of access in the bar, and none by its address."""
     admin, viewer = browser.page(console.url), browser.page(console.url)
     welcome(admin, console.login_link())

@@ -13,13 +13,13 @@ from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.reader import entered
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
 from tests.unit.mapping.batches import batch_of
 
 pytestmark = pytest.mark.slow
 
-_MOST_STOPS = 150
+_MAX_STOPS = 150
 
 
 def mappings_of_shop(page: Page) -> None:
@@ -68,7 +68,7 @@ def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
         yield Console(f"http://127.0.0.1:{service.port}", data_dir, sandbox, service)
 
 
-def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: WatchedBrowser, console: Console) -> None:
+def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: StrictBrowser, console: Console) -> None:
     """From a name that was seen to the event at TikTok, with the change foreseen for what came before."""
     signup = custom_event("Newsletter Signup", list="weekly", price_paid="4.5")
     assert console.service.post(batch_of(signup, environment="development")) == 202
@@ -105,7 +105,7 @@ def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: Watch
 
 def tab_to(page: Page, wanted: Locator) -> None:
     """Press Tab until it has the focus, as somebody without a mouse would."""
-    for _ in range(_MOST_STOPS):
+    for _ in range(_MAX_STOPS):
         if wanted.count() == 1 and wanted.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Tab")
@@ -125,7 +125,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def test_a_mapping_is_made_with_the_keyboard_alone_and_its_event_delivered(
-    browser: WatchedBrowser, console: Console
+    browser: StrictBrowser, console: Console
 ) -> None:
     """Tab, arrows, letters, Enter and Space; the place in the form is kept when a part of it changes."""
     page = entered(browser, console)
@@ -157,7 +157,7 @@ def test_a_mapping_is_made_with_the_keyboard_alone_and_its_event_delivered(
     assert payload_delivered(page, console, "CompleteRegistration")["properties"] == {"description": "yearly"}
 
 
-def test_cards_are_ordered_and_removed_with_the_keyboard(browser: WatchedBrowser, console: Console) -> None:
+def test_cards_are_ordered_and_removed_with_the_keyboard(browser: StrictBrowser, console: Console) -> None:
     """The focus goes on to what can be done next; Enter in a field saves, and what is wrong is said at its field."""
     page = entered(browser, console)
     mappings_of_shop(page)
@@ -184,7 +184,7 @@ def test_cards_are_ordered_and_removed_with_the_keyboard(browser: WatchedBrowser
 # --- the preview ---
 
 
-def test_the_preview_follows_what_is_typed(browser: WatchedBrowser, console: Console) -> None:
+def test_the_preview_follows_what_is_typed(browser: StrictBrowser, console: Console) -> None:
     """Letter by letter, without leaving the field; what the page holds meanwhile is not touched."""
     page = entered(browser, console)
     mappings_of_shop(page)
@@ -213,7 +213,7 @@ def test_the_preview_follows_what_is_typed(browser: WatchedBrowser, console: Con
     expect(preview).to_contain_text("would be sent")
 
 
-def test_what_is_refused_is_shown_where_it_is(browser: WatchedBrowser, console: Console) -> None:
+def test_what_is_refused_is_shown_where_it_is(browser: StrictBrowser, console: Console) -> None:
     """At its field, with everything typed kept."""
     browser.tolerate("status of 422")
     page = entered(browser, console)

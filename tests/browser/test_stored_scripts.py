@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.console import Console
 from tests.browser.reader import entered
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -94,7 +94,7 @@ def add_connection(console: Console) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def opened(browser: WatchedBrowser, console: Console) -> Page:
+def opened(browser: StrictBrowser, console: Console) -> Page:
     """The front page; a dialog that opens on any page fails the test."""
     add_connection(console)
     page = entered(browser, console)
@@ -102,7 +102,7 @@ def opened(browser: WatchedBrowser, console: Console) -> Page:
     return page
 
 
-def test_no_script_in_an_event_runs(browser: WatchedBrowser, console: Console) -> None:
+def test_no_script_in_an_event_runs(browser: StrictBrowser, console: Console) -> None:
     """Twenty of them in every field, on every page that their events are shown on; the policy had nothing to stop."""
     page = opened(browser, console)
     for number, text in enumerate(TEXTS):
@@ -120,7 +120,7 @@ def test_no_script_in_an_event_runs(browser: WatchedBrowser, console: Console) -
     assert [text for text in TEXTS if plain(text) not in shown] == []
 
 
-def test_no_script_in_an_event_runs_as_it_arrives(browser: WatchedBrowser, console: Console) -> None:
+def test_no_script_in_an_event_runs_as_it_arrives(browser: StrictBrowser, console: Console) -> None:
     """In rows that come by themselves, one text after the other, since of many at once only the newest are shown."""
     page = opened(browser, console)
     page.goto("/activity?live=on")

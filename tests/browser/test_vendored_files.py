@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.accessibility import axe
-from tests.browser.watched_browser import WatchedBrowser
+from tests.browser.watched_browser import StrictBrowser
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def answer(route: Route) -> None:
 
 
 @pytest.fixture
-def page(browser: WatchedBrowser) -> Page:
+def page(browser: StrictBrowser) -> Page:
     page = browser.page(HOST)
     page.route(f"{HOST}/**", answer)
     page.goto("/")

@@ -29,7 +29,7 @@ def launched(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
 
 
-class WatchedBrowser:
+class StrictBrowser:
     """Opens pages, and keeps an account of what their visitors would not see but a developer would."""
 
     def __init__(self, browser: Browser) -> None:

@@ -33,7 +33,7 @@ async def test_books_balance_while_everything_changes(rig: Rig) -> None:
     changes = asyncio.gather(change("one"), change("two"))
     looks = 0
     while not changes.done():
-        books = await rig.store.books()
+        books = await rig.store.snapshot()
         totals = {row.counter: row.count for row in books.totals}
         waiting = books.counts["a"].waiting if books.counts else 0
         assert totals.get("accepted", 0) == waiting + totals.get("delivered", 0)

@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import DeadLetterCount, DeadLetterFilter, GroupLimits, Whereabouts
+from tiktok_forwarder.store.events import DeadLetterCount, DeadLetterFilter, EventStateCounts, GroupLimits
 
 ALL = DeadLetterFilter()
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))
@@ -228,14 +228,14 @@ async def test_the_whereabouts_of_replayed_events(rig: Rig) -> None:
     numbers = await _dead(rig)
     await rig.store.replay(ALL, T0 + 9)
     await rig.append(event("fresh"))
-    assert await rig.store.whereabouts("a", numbers[:3]) == Whereabouts(3, 0)
-    assert await rig.store.whereabouts("a", numbers[3:]) == Whereabouts(0, 0)
+    assert await rig.store.count_by_state("a", numbers[:3]) == EventStateCounts(3, 0)
+    assert await rig.store.count_by_state("a", numbers[3:]) == EventStateCounts(0, 0)
     lease = await rig.must_lease()
     outcomes = {numbers[0]: REFUSED, numbers[1]: Retry(T0 + 99), numbers[2]: Delivered()}
     await rig.store.settle(lease, outcomes, T0 + 10)
-    assert await rig.store.whereabouts("a", numbers[:3]) == Whereabouts(1, 1)
+    assert await rig.store.count_by_state("a", numbers[:3]) == EventStateCounts(1, 1)
     await rig.reopen()
-    assert await rig.store.whereabouts("a", numbers[:2]) == Whereabouts(1, 1)
+    assert await rig.store.count_by_state("a", numbers[:2]) == EventStateCounts(1, 1)
 
 
 async def test_replay_is_idempotent_and_keeps_the_count_of_attempts(rig: Rig) -> None:

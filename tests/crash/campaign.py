@@ -13,7 +13,7 @@ import apsw
 
 from tests.crash.accounting import Account, Received, account, assert_books
 from tests.crash.ledger import Ledger, Senders
-from tests.crash.nursery import Nursery, Wish
+from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.crash.payloads import Payloads
 from tests.integration.service_process import STARTED, SandboxThread, environment
 from tiktok_forwarder.cli.api_client import call_running
@@ -30,10 +30,12 @@ START_SECONDS: Final = 20
 DRAIN_SECONDS: Final = 40
 
 
-class Campaign:
+class CrashRun:
     """`seed` decides what is sent, and when the service dies."""
 
-    def __init__(self, data_dir: Path, nursery: Nursery, sandbox: SandboxThread, sandbox_log: Path, seed: int) -> None:
+    def __init__(
+        self, data_dir: Path, nursery: ProcessSpawner, sandbox: SandboxThread, sandbox_log: Path, seed: int
+    ) -> None:
         self.ledger = Ledger()
         self.payloads = Payloads()
         self._data_dir = data_dir
@@ -179,7 +181,7 @@ class Campaign:
             **settings,
         }
         self._service_log.write_text("")
-        self._nursery.start(Wish(arguments, environment(**variables), str(self._service_log), fail_point))
+        self._nursery.start(SpawnRequest(arguments, environment(**variables), str(self._service_log), fail_point))
 
     def _port(self) -> int | None:
         """Once it serves; None if it has ended before."""
@@ -202,12 +204,12 @@ async def _dead_letters(database: Path) -> list[str]:
 
 
 @contextmanager
-def campaign(data_dir: Path, seed: int) -> Iterator[Campaign]:
+def campaign(data_dir: Path, seed: int) -> Iterator[CrashRun]:
     """With a sandbox of its own, whose log lies beside the data directory."""
     log = data_dir.parent / "sandbox.jsonl"
-    nursery = Nursery()
+    nursery = ProcessSpawner()
     try:
         with SandboxThread(log) as sandbox:
-            yield Campaign(data_dir, nursery, sandbox, log, seed)
+            yield CrashRun(data_dir, nursery, sandbox, log, seed)
     finally:
         nursery.close()

@@ -1,7 +1,7 @@
 """Runs the command line in processes of its own, all imports done beforehand: a restart takes a tenth of the time.
 
 As a program (`python -m tests.crash.nursery`) it reads one JSON line for each process that is wanted, and writes its
-process id, and its exit status once it has ended. `Nursery` is the other end of that.
+process id, and its exit status once it has ended. `ProcessSpawner` is the other end of that.
 """
 
 import os
@@ -25,7 +25,7 @@ PROGRAM: Final = (sys.executable, "-m", "tests.crash.nursery")
 ROOT: Final = Path(__file__).parents[2]
 
 
-class Wish(Struct):
+class SpawnRequest(Struct):
     """A process. `fail_point` is a name, and which time of passing it the process does not survive."""
 
     arguments: Sequence[str]
@@ -34,7 +34,7 @@ class Wish(Struct):
     fail_point: tuple[str, int] | None = None
 
 
-class Nursery:
+class ProcessSpawner:
     """One process at a time."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Nursery:
         )
         self._pid: int | None = None
 
-    def start(self, wish: Wish) -> None:
+    def start(self, wish: SpawnRequest) -> None:
         assert self._program.stdin is not None
         self._program.stdin.write(msgspec.json.encode(wish) + b"\n")
         self._program.stdin.flush()
@@ -75,7 +75,7 @@ class Nursery:
 
 def _run() -> None:
     for line in sys.stdin.buffer:
-        wish = msgspec.json.decode(line, type=Wish)
+        wish = msgspec.json.decode(line, type=SpawnRequest)
         pid = os.fork()
         if pid == 0:
             _become(wish)
@@ -88,7 +88,7 @@ def _tell(number: int) -> None:
     sys.stdout.flush()
 
 
-def _become(wish: Wish) -> NoReturn:
+def _become(wish: SpawnRequest) -> NoReturn:
     log = os.open(wish.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.campaign import TIKTOK_SECONDS, Campaign, campaign
+from tests.crash.campaign import TIKTOK_SECONDS, CrashRun, campaign
 from tests.crash.conftest import Show
 from tiktok_sandbox.steps import Http, Pass
 
@@ -41,12 +41,12 @@ def test_a_backlog_goes_out_after_an_outage(data_dir: Path, seed: int, is_soak: 
         assert caught_up_seconds <= outage_seconds
 
 
-def waiting(service: Campaign) -> int:
+def waiting(service: CrashRun) -> int:
     queue = service.status()["queue"]
     return int(queue["waiting"]) if queue else 0
 
 
-def until_caught_up(service: Campaign, patience_seconds: float) -> float:
+def until_caught_up(service: CrashRun, patience_seconds: float) -> float:
     """How long it took until next to nothing waited, while more came in."""
     began = time.monotonic()
     while waiting(service) > NEARLY_NOTHING:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.crash.campaign import DRAIN_SECONDS, Campaign, campaign
+from tests.crash.campaign import DRAIN_SECONDS, CrashRun, campaign
 from tests.crash.conftest import Show
 from tests.crash.ledger import Kind, post_batch
 from tiktok_sandbox.steps import Code, Pass
@@ -22,7 +22,7 @@ BATCH: Final = 250
 GIVE_UP_SOON: Final = {"TIKTOK_FORWARDER_RETRY_WINDOW_HOURS": "0"}
 
 
-def make_dead_letters(service: Campaign) -> None:
+def make_dead_letters(service: CrashRun) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", service.live(None, **GIVE_UP_SOON), timeout=10)
     for start in range(0, LETTERS, BATCH):
         kinds: dict[str, Kind] = {f"letter-{number}": "good" for number in range(start, start + BATCH)}
@@ -37,7 +37,7 @@ def make_dead_letters(service: Campaign) -> None:
     service.end()
 
 
-def die_replaying(service: Campaign, passes: int) -> None:
+def die_replaying(service: CrashRun, passes: int) -> None:
     """What came back is given up on again at its next attempt, so that in the end the instant is reached."""
     service.live(("mid-replay", passes), **GIVE_UP_SOON)
     while service.replay() is not None:

@@ -138,7 +138,7 @@ class Connections:
         return token
 
 
-class MovedClock:
+class ShiftedClock:
     """The real time, moved by hand."""
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class MovedClock:
 
 
 @dataclass
-class Witness:
+class RecordingObserver:
     """The observer: keeps what it is told."""
 
     attempts: list[tuple[str, VerdictKind, int | None, int]] = field(default_factory=list)
@@ -170,24 +170,24 @@ class Witness:
     failures: list[Exception] = field(default_factory=list)
     taken_back: int = 0
 
-    def attempted(self, attempt: Attempt) -> None:
+    def on_attempted(self, attempt: Attempt) -> None:
         assert attempt.seconds >= 0
         self.attempts.append((attempt.connection_id, attempt.verdict, attempt.answer.code, len(attempt.events)))
 
-    def settled(self, settled: Settled) -> None:
+    def on_settled(self, settled: Settled) -> None:
         for outcome, count in settled.counts.items():
             self.outcomes[settled.connection_id, outcome] += count
 
-    def replayed(self, connection_id: str, count: int) -> None:
+    def on_replayed(self, connection_id: str, count: int) -> None:
         self.taken_back += count
 
-    def noted(self, connection_id: str, note: str) -> None:
+    def on_noted(self, connection_id: str, note: str) -> None:
         self.notes.append(note)
 
-    def changed(self, status: DeliveryStatus) -> None:
+    def on_state_changed(self, status: DeliveryStatus) -> None:
         self.changes.append((status.connection_id, status.condition))
 
-    def failed(self, connection_id: str, error: Exception) -> None:
+    def on_failed(self, connection_id: str, error: Exception) -> None:
         self.failures.append(error)
 
 
@@ -197,10 +197,10 @@ class Rig:
     def __init__(self, tiktok: ScriptedTikTok, policy: DeliveryPolicy) -> None:
         self.tiktok = tiktok
         self.store = MemoryStore()
-        self.clock = MovedClock()
+        self.clock = ShiftedClock()
         self.connections = Connections()
         self.connections.add("c")
-        self.witness = Witness()
+        self.witness = RecordingObserver()
         self.sender = TikTokHttpSender(tiktok.url)
         self.policy = policy
         self.deliverer = self.make_deliverer()

@@ -225,7 +225,7 @@ async def test_a_fault_of_the_program_is_answered_once_and_reported() -> None:
     faults: list[Exception] = []
 
     class Observer:
-        def faulted(self, error: Exception) -> None:
+        def on_internal_error(self, error: Exception) -> None:
             faults.append(error)
 
     app = guarded(build_api(None, local_caller), Observer())

@@ -20,7 +20,7 @@ class HeldAnswers:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         self._answers: dict[str, asyncio.Future[web.Response]] = {}
-        rig.tiktok.judge = self._judge
+        rig.tiktok.judge = self._apply_verdict
 
     async def give(self, event_id: str, reply: web.Response) -> None:
         """Answer, and let the deliverer draw its conclusions."""
@@ -29,7 +29,7 @@ class HeldAnswers:
         await self._rig.until(lambda: len(self._rig.witness.attempts) > attempts)
         await self._rig.give_time(0.02)
 
-    async def _judge(self, received: Received) -> web.Response:
+    async def _apply_verdict(self, received: Received) -> web.Response:
         (event_id,) = received.event_ids
         self._answers[event_id] = asyncio.get_running_loop().create_future()
         return await self._answers[event_id]

@@ -22,7 +22,7 @@ class Lags:
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def lagged(self, seconds: float) -> None:
+    def on_loop_lag(self, seconds: float) -> None:
         self.seconds.append(seconds)
 
 

@@ -15,7 +15,7 @@ from tiktok_forwarder.store.memory.store import MemoryStore
 TOKEN = "token-of-the-shop-0123456789"
 
 
-class SetClock:
+class ManualClock:
     """A clock that stands still."""
 
     def __init__(self, now_ms: int = 1_735_689_660_123) -> None:
@@ -36,23 +36,23 @@ class Told:
         self.notified: Counter[str] = Counter()
         self.acceptances: list[Acceptance] = []
 
-    def received(self, input_name: str, batches: int, events: int) -> None:
+    def on_received(self, input_name: str, batches: int, events: int) -> None:
         self.counted["batches", input_name] += batches
         self.counted["events", input_name] += events
 
-    def historical(self, input_name: str, events: int) -> None:
+    def on_historical(self, input_name: str, events: int) -> None:
         self.counted["historical", input_name] += events
 
-    def warned(self, connection_id: str, warning: str) -> None:
+    def on_warnings(self, connection_id: str, warning: str) -> None:
         self.counted["warning", warning] += 1
 
-    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         self.counted["brought", input_name] += len(batches)
 
-    def accepted(self, acceptance: Acceptance) -> None:
+    def on_accepted(self, acceptance: Acceptance) -> None:
         self.acceptances.append(acceptance)
 
-    def stored(self, seconds: float) -> None:
+    def on_stored(self, seconds: float) -> None:
         self.counted["stored",] += 1
 
     def notify(self, connection_id: str, new_events: int = 1) -> None:
@@ -65,7 +65,7 @@ class Parts:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store if store is not None else MemoryStore()
         self.box = AesGcmSecretBox(bytes(32))
-        self.clock = SetClock()
+        self.clock = ManualClock()
         self.inputs = Inputs(self.store, self.box, self.clock)
         self.connections = Connections(self.store, self.box, self.clock, self.inputs)
         self.told = Told()

@@ -16,7 +16,7 @@ Scope = Literal["read", "operate", "admin"]
 """read looks; operate also pauses, resumes, checks, replays and discards; admin changes everything."""
 SCOPES: Final[tuple[Scope, ...]] = ("read", "operate", "admin")
 PREFIX: Final = "tfk_"
-_LONGEST_NAME: Final = 63
+_MAX_NAME_LENGTH: Final = 63
 
 
 class KeyRecord(Struct, frozen=True):
@@ -70,8 +70,8 @@ class ApiKeys:
         """Raises `ConfigurationError`."""
         name = name.strip()
         problems: list[str] = []
-        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-            problems.append(f"name: must be 1 to {_LONGEST_NAME} printable characters")
+        if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
+            problems.append(f"name: must be 1 to {_MAX_NAME_LENGTH} printable characters")
         if name.lower() in [each.name.lower() for each in self._records.values()]:
             problems.append(f"name: there is a key named {name} already")
         if problems:

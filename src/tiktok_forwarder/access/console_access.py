@@ -14,7 +14,7 @@ from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
 # Bounds memory and audit alike.
-_MOST_REFUSED: Final = 1000
+_MAX_REFUSED: Final = 1000
 _WRONG: Final = "Name or password is wrong."
 _VOID: Final = "this link has been used, is out of date, or was replaced by a newer one"
 _NOT_YET: Final = "there is an administrator already: name the user that the link is for"
@@ -76,7 +76,7 @@ class ConsoleAccess:
 
     async def _refusal(self, known: User | None, name: str, source: str) -> None:
         key = (name.lower(), source)
-        if key not in self._refused and len(self._refused) < _MOST_REFUSED:
+        if key not in self._refused and len(self._refused) < _MAX_REFUSED:
             self._refused.add(key)
             await self._audit.record("login_refused", _who(known), {})
 

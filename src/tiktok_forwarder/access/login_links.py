@@ -10,7 +10,7 @@ from msgspec import Struct
 # The first one is used at once by whoever started the service; an invitation waits to be read.
 FIRST_SECONDS: Final = 30 * 60.0
 INVITATION_SECONDS: Final = 24 * 3600.0
-_MOST_LINKS: Final = 1000
+_MAX_LINKS: Final = 1000
 
 
 class LoginLink(Struct, frozen=True):
@@ -30,7 +30,7 @@ class LoginLinks:
     def make(self, user_id: str | None) -> str:
         """The token of a new link: 256 random bits. Older links for the same are void."""
         self.void(user_id)
-        while len(self._by_digest) >= _MOST_LINKS:
+        while len(self._by_digest) >= _MAX_LINKS:
             del self._by_digest[next(iter(self._by_digest))]
         token = secrets.token_urlsafe(32)
         seconds = FIRST_SECONDS if user_id is None else INVITATION_SECONDS

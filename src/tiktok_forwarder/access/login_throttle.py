@@ -12,7 +12,7 @@ _FIRST_WAIT_SECONDS: Final = 1.0
 _FORGOTTEN_SECONDS: Final = 3600.0
 # From one source a person may mistype a few times; an account may be tried from many sources.
 _FREE_ACCOUNT_FAILURES: Final = 20
-_MOST_KEPT: Final = 10_000
+_MAX_KEPT: Final = 10_000
 
 
 class _Failures(Struct):
@@ -71,5 +71,5 @@ class LoginThrottle:
 
 
 def _bound(kept: OrderedDict[Any, Any]) -> None:
-    while len(kept) > _MOST_KEPT:
+    while len(kept) > _MAX_KEPT:
         kept.popitem(last=False)

@@ -75,7 +75,7 @@ class PasswordHashes:
         async with self._at_once:
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
-    async def fits(self, password: str, known: str) -> bool:
+    async def verify(self, password: str, known: str) -> bool:
         """Whether the password is the one of this hash. Without a hash it costs the same, and is no."""
         given = _bytes(password if len(password) <= LONGEST else "")
         async with self._at_once:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 IDLE_SECONDS: Final = 30 * 60.0
 LONGEST_SECONDS: Final = 12 * 3600.0
-_MOST_SESSIONS: Final = 1000
+_MAX_SESSIONS: Final = 1000
 
 
 class Session(Struct):
@@ -31,7 +31,7 @@ class Sessions:
     def open(self, user_id: str) -> tuple[str, Session]:
         """A new session with its reference: 256 random bits. Beyond a thousand the one unused for longest ends."""
         now = self._monotonic()
-        if len(self._by_digest) >= _MOST_SESSIONS:
+        if len(self._by_digest) >= _MAX_SESSIONS:
             del self._by_digest[min(self._by_digest, key=lambda each: self._by_digest[each].used_seconds)]
         reference = secrets.token_urlsafe(32)
         session = Session(user_id, secrets.token_urlsafe(32), now, now)

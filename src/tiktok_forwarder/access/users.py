@@ -15,7 +15,7 @@ from tiktok_forwarder.store.documents import Document, DocumentStore
 Role = Literal["admin", "viewer"]
 """viewer looks at everything; admin also changes everything."""
 ROLES: Final[tuple[Role, ...]] = ("viewer", "admin")
-_LONGEST_NAME: Final = 63
+_MAX_NAME_LENGTH: Final = 63
 _LAST: Final = "is the last administrator with a password: make another one first"
 
 
@@ -125,7 +125,7 @@ class Users:
         found = self.find(name)
         held = self._held[found.id] if found is not None else None
         known = held.record.password_hash if held is not None else ""
-        fits = await self._hashes.fits(password, known)
+        fits = await self._hashes.verify(password, known)
         if held is None or not fits:
             return None
         if not self._hashes.is_current(known):
@@ -143,8 +143,8 @@ class Users:
 
     def _name_problems(self, name: str) -> list[str]:
         name = name.strip()
-        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-            return [f"name: must be 1 to {_LONGEST_NAME} printable characters"]
+        if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
+            return [f"name: must be 1 to {_MAX_NAME_LENGTH} printable characters"]
         return [f"name: there is a user named {name} already"] if self.find(name) is not None else []
 
     def _check_not_last(self, held: _Held) -> None:

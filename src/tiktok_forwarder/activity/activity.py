@@ -38,24 +38,24 @@ class Activity:
 
     # --- observing ---
 
-    def accepted(self, acceptance: Acceptance) -> None:
-        self._gathering.accepted(acceptance)
+    def on_accepted(self, acceptance: Acceptance) -> None:
+        self._gathering.on_accepted(acceptance)
         self._write_soon()
 
-    def attempted(self, attempt: Attempt) -> None:
-        self._gathering.attempted(attempt)
+    def on_attempted(self, attempt: Attempt) -> None:
+        self._gathering.on_attempted(attempt)
         self._write_soon()
 
-    def settled(self, settled: Settled) -> None:
-        self._gathering.settled(settled)
+    def on_settled(self, settled: Settled) -> None:
+        self._gathering.on_settled(settled)
         self._write_soon()
 
-    def replayed(self, connection_id: str, count: int) -> None:
-        self._gathering.replayed(connection_id, count)
+    def on_replayed(self, connection_id: str, count: int) -> None:
+        self._gathering.on_replayed(connection_id, count)
         self._write_soon()
 
-    def changed(self, status: DeliveryStatus) -> None:
-        self._gathering.changed(status)
+    def on_state_changed(self, status: DeliveryStatus) -> None:
+        self._gathering.on_state_changed(status)
         self._write_soon()
 
     # --- asking ---

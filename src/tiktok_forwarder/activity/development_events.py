@@ -44,7 +44,7 @@ class DevelopmentEvents:
     def most(self) -> int:
         return self._most
 
-    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """A request of this input."""
         if not self._most:
             return

@@ -28,7 +28,7 @@ _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
 }
 MINUTE_MS: Final = 60_000
 # Drops and failures are all kept, up to what the file can take beside the service's own work.
-_MOST_KEPT_PER_SECOND: Final = 5000
+_MAX_KEPT_PER_SECOND: Final = 5000
 # Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
 _ROOM_FOR_FAILURES: Final = 2500
 # Longer than a request with its retries of refused halves takes.
@@ -55,7 +55,7 @@ class Gathering:
         self._levels: list[LevelChange] = []
         # Until when (in monotonic seconds) nothing is kept about these subjects.
         self._erased: dict[int, float] = {}
-        self._room_second, self._room = 0, _MOST_KEPT_PER_SECOND
+        self._room_second, self._room = 0, _MAX_KEPT_PER_SECOND
         self.lost = 0
 
     @property
@@ -69,7 +69,7 @@ class Gathering:
 
     # --- observing ---
 
-    def accepted(self, acceptance: Acceptance) -> None:
+    def on_accepted(self, acceptance: Acceptance) -> None:
         self._make_room(self._clock.now_ms())
         at_ms = acceptance.accepted_at_ms
         if acceptance.events:
@@ -77,7 +77,7 @@ class Gathering:
         if acceptance.drops:
             self._dropped(acceptance, at_ms)
 
-    def attempted(self, attempt: Attempt) -> None:
+    def on_attempted(self, attempt: Attempt) -> None:
         at_ms = self._clock.now_ms()
         self._make_room(at_ms)
         verdict = attempt.verdict
@@ -96,7 +96,7 @@ class Gathering:
                 if keeps(level, event.event_id) and self._has_room(_ROOM_FOR_FAILURES):
                     self._sample(second, attempted_record(attempt, event, at_ms))
 
-    def settled(self, settled: Settled) -> None:
+    def on_settled(self, settled: Settled) -> None:
         at_ms = self._clock.now_ms()
         self._make_room(at_ms)
         connection_id = settled.connection_id
@@ -120,10 +120,10 @@ class Gathering:
                 record = settled_record(connection_id, event, settlement, settled.verdict, at_ms, delivered_together)
                 self._sample(second, record)
 
-    def replayed(self, connection_id: str, count: int) -> None:
+    def on_replayed(self, connection_id: str, count: int) -> None:
         add(self._of(connection_id, self._clock.now_ms()), "replayed", count)
 
-    def changed(self, status: DeliveryStatus) -> None:
+    def on_state_changed(self, status: DeliveryStatus) -> None:
         at_ms = self._clock.now_ms()
         self._make_room(at_ms)
         self._keep(condition_record(status, at_ms))
@@ -244,7 +244,7 @@ class Gathering:
 
     def _make_room(self, now_ms: int) -> None:
         if now_ms // 1000 != self._room_second:
-            self._room_second, self._room = now_ms // 1000, _MOST_KEPT_PER_SECOND
+            self._room_second, self._room = now_ms // 1000, _MAX_KEPT_PER_SECOND
 
     def _has_room(self, left: int = 0) -> bool:
         """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""

@@ -19,7 +19,7 @@ from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent
 
-_LONGEST_TEXT: Final = 200
+_MAX_TEXT_LENGTH: Final = 200
 _FULL: Final = "The connection's waiting events fill its share of the store."
 
 
@@ -140,8 +140,8 @@ def _source(event: Event | None) -> tuple[str, str]:
     kind = flag_text(event.event_type) or ""
     data = event.data
     if data is None:
-        return redacted(kind)[:_LONGEST_TEXT], ""
+        return redacted(kind)[:_MAX_TEXT_LENGTH], ""
     action = text_of(data.product_action.action) if data.product_action is not None else None
     name = action or text_of(data.event_name) or text_of(data.screen_name) or ""
     event_id = text_of(data.source_message_id) or text_of(data.event_id) or ""
-    return redacted(f"{kind} {name}".strip())[:_LONGEST_TEXT], redacted(event_id)[:_LONGEST_TEXT]
+    return redacted(f"{kind} {name}".strip())[:_MAX_TEXT_LENGTH], redacted(event_id)[:_MAX_TEXT_LENGTH]

@@ -11,9 +11,9 @@ from tiktok_forwarder.mapping.redaction import redacted
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 
-_MOST_EVENTS: Final = 500
-_MOST_NAMES: Final = 100
-_LONGEST_NAME: Final = 200
+_MAX_EVENTS: Final = 500
+_MAX_NAMES: Final = 100
+_MAX_NAME_LENGTH: Final = 200
 # Looked at per input and second: enough to see what comes in, little enough to cost nothing.
 _BATCHES_A_SECOND: Final = 20
 _EVENTS_A_BATCH: Final = 20
@@ -51,7 +51,7 @@ class SeenNames:
         self._by_input: dict[str, OrderedDict[tuple[str, str], _Seen]] = {}
         self._second: dict[str, tuple[int, int]] = {}
 
-    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """A request of this input."""
         for batch in batches[: self._allowance(input_name, len(batches), at_ms // 1000)]:
             for event in (batch.events or ())[:_EVENTS_A_BATCH]:
@@ -74,7 +74,7 @@ class SeenNames:
         key = (event_type, _clean(name))
         seen = events.setdefault(key, _Seen())
         events.move_to_end(key)
-        if len(events) > _MOST_EVENTS:
+        if len(events) > _MAX_EVENTS:
             events.popitem(last=False)
         seen.count += 1
         seen.last_ms = at_ms
@@ -96,12 +96,12 @@ class SeenNames:
 
 
 def _clean(name: str) -> str:
-    return redacted(name)[:_LONGEST_NAME]
+    return redacted(name)[:_MAX_NAME_LENGTH]
 
 
 def _note(names: Names, found: Iterable[str]) -> None:
     for name in found:
-        if len(names) >= _MOST_NAMES:
+        if len(names) >= _MAX_NAMES:
             return
         if name not in names:
             names[_clean(name)] = None

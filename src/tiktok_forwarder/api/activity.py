@@ -20,7 +20,7 @@ from tiktok_forwarder.mapping.advice import Advice, AdviceKind, advice_on
 from tiktok_forwarder.mapping.explain import Explanation
 
 _HOUR_MS: Final = 3_600_000
-_MOST_STEPS: Final = 2000
+_MAX_STEPS: Final = 2000
 # In a path, where nothing can stand: the event name of an event that was dropped before it had one.
 NO_NAME: Final = "-"
 _RECORD_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -194,8 +194,8 @@ async def _figures(call: Call) -> FiguresView:
 def _check_time(from_ms: int, until_ms: int, step_minutes: int) -> None:
     if from_ms >= until_ms:
         raise ConfigurationError([f"from_ms is {from_ms}, but must be before until_ms, {until_ms}"])
-    if step_minutes and (until_ms - from_ms) // MINUTE_MS // step_minutes > _MOST_STEPS:
-        raise ConfigurationError([f"step_minutes is {step_minutes}, which makes more than {_MOST_STEPS} steps"])
+    if step_minutes and (until_ms - from_ms) // MINUTE_MS // step_minutes > _MAX_STEPS:
+        raise ConfigurationError([f"step_minutes is {step_minutes}, which makes more than {_MAX_STEPS} steps"])
 
 
 def _steps(minutes: Sequence[MinuteFigures], step_minutes: int) -> list[FiguresStep]:

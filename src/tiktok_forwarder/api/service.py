@@ -12,11 +12,11 @@ from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody,
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
-from tiktok_forwarder.store.events import Books, QueueCounts, TotalsRow
+from tiktok_forwarder.store.events import QueueCounts, StoreSnapshot, TotalsRow
 
 
 async def _status(call: Call) -> StatusView:
-    books: Books = await call.parts.store.books()
+    books: StoreSnapshot = await call.parts.store.snapshot()
     statuses: Mapping[str, DeliveryStatus] = call.parts.deliverer.statuses()
     connections = [
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))

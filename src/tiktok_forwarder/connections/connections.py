@@ -94,7 +94,7 @@ class Connections:
         """Have `changed` awaited with the id of each connection that is added, changed or removed."""
         self._changed.append(changed)
 
-    def held_still(self) -> asyncio.Lock:
+    def change_lock(self) -> asyncio.Lock:
         """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
         return self._changing
 

@@ -11,7 +11,7 @@ MAX_FORM_BYTES: Final = 1024 * 1024
 # A name and a password: whoever is not logged in has nothing else to say.
 MAX_PUBLIC_FORM_BYTES: Final = 16 * 1024
 _FORM_SECONDS: Final = 10.0
-_MOST_FIELDS: Final = 5000
+_MAX_FIELDS: Final = 5000
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -51,7 +51,7 @@ async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> Form:
     except TimeoutError:
         raise HTTPException(408, f"the form did not arrive within {_FORM_SECONDS:g} seconds") from None
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="replace")
     except (ValueError, UnicodeDecodeError):
         raise HTTPException(400, "the form cannot be read") from None
     return Form(fields)

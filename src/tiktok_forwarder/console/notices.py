@@ -5,8 +5,8 @@ from typing import Final
 
 from tiktok_forwarder.access.sessions import Session
 
-_MOST_SESSIONS: Final = 1000
-_MOST_NOTICES: Final = 10
+_MAX_SESSIONS: Final = 1000
+_MAX_NOTICES: Final = 10
 
 
 class Notices:
@@ -18,8 +18,8 @@ class Notices:
     def add(self, session: Session, notice: str) -> None:
         waiting = self._by_session.setdefault(session.csrf_token, [])
         waiting.append(notice)
-        del waiting[:-_MOST_NOTICES]
-        while len(self._by_session) > _MOST_SESSIONS:
+        del waiting[:-_MAX_NOTICES]
+        while len(self._by_session) > _MAX_SESSIONS:
             self._by_session.popitem(last=False)
 
     def take(self, session: Session) -> list[str]:

@@ -15,7 +15,7 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     DeliveryTarget,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseBook
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseControl
 from tiktok_forwarder.delivery.rate_limit import SendRate, TokenRates
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.delivery.send_gate import SendGate
@@ -39,7 +39,7 @@ class ConnectionDelivery:
         self._parts = parts
         self._policy = parts.policy
         self._limits = _limits(parts.policy.limits, target)
-        self._pauses = PauseBook(parts.documents, parts.clock, target.connection_id, state)
+        self._pauses = PauseControl(parts.documents, parts.clock, target.connection_id, state)
         self._sender = RequestSender(parts, target, _gate(parts, token_rates, target))
         self._watch = WorkWatch(parts.store, parts.clock, parts.policy, target.connection_id, self._limits)
         self._refusals = RefusalRun(parts.policy.refusals_before_pause)
@@ -119,7 +119,7 @@ class ConnectionDelivery:
             try:
                 await self._turn()
             except Exception as error:  # whatever happens, this connection must not stop for good without a word
-                self._parts.observer.failed(self.target.connection_id, error)
+                self._parts.observer.on_failed(self.target.connection_id, error)
                 await asyncio.sleep(self._policy.trouble_wait_seconds)
 
     async def _turn(self) -> None:
@@ -174,7 +174,7 @@ class ConnectionDelivery:
         try:
             await deliver(HeldLease(self._parts, lease, self._pauses))
         except Exception as error:  # the events are given back; other groups and connections go on
-            self._parts.observer.failed(self.target.connection_id, error)
+            self._parts.observer.on_failed(self.target.connection_id, error)
         self._report_change()
 
     async def _deliver_group(self, held: HeldLease) -> None:
@@ -217,7 +217,7 @@ class ConnectionDelivery:
         if condition != self._condition:
             self._condition = condition
             self._probe_at = self._next_probe_at()
-            self._parts.observer.changed(self.status())
+            self._parts.observer.on_state_changed(self.status())
 
 
 def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:

@@ -13,7 +13,7 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     EventSender,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseBook, read_state
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseControl, read_state
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
@@ -122,9 +122,9 @@ class Deliverer:
         except KeyError:
             raise ConfigurationError([f"There is no connection {connection_id}"]) from None
 
-    async def _stored_pauses(self, connection_id: str) -> PauseBook:
+    async def _stored_pauses(self, connection_id: str) -> PauseControl:
         state = await self._stored_state(connection_id)
-        return PauseBook(self._parts.documents, self._parts.clock, connection_id, state)
+        return PauseControl(self._parts.documents, self._parts.clock, connection_id, state)
 
     async def _stored_state(self, connection_id: str) -> DeliveryState:
         return read_state(await self._parts.documents.get_document("delivery_state", connection_id))

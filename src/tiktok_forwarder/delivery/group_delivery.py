@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tiktok_forwarder.delivery.held_lease import HeldLease
 from tiktok_forwarder.delivery.interfaces import DeliveryParts
-from tiktok_forwarder.delivery.pauses import PauseBook
+from tiktok_forwarder.delivery.pauses import PauseControl
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.domain.outcome import (
     Accepted,
@@ -51,7 +51,7 @@ class GroupDelivery:
     """Works off one lease. Parts are sent in the order of the events; the caller has taken the first request's turn."""
 
     def __init__(
-        self, parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseBook, refusals: RefusalRun
+        self, parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseControl, refusals: RefusalRun
     ) -> None:
         self._parts = parts
         self._lease = lease
@@ -78,21 +78,21 @@ class GroupDelivery:
     async def _send_next(self) -> bool:
         """Whether to go on with the rest of the lease."""
         part = self._waiting.pop()
-        return await self._judge(part, await self._lease.send(self._sender, part))
+        return await self._apply_verdict(part, await self._lease.send(self._sender, part))
 
-    async def _judge(self, part: Sequence[LeasedEvent], verdict: Verdict) -> bool:
+    async def _apply_verdict(self, part: Sequence[LeasedEvent], verdict: Verdict) -> bool:
         match verdict:
             case Accepted():
                 await self._settle_delivered(part)
             case BadEvent(index=int(index)) if index < len(part):
-                await self._lose_named(part, index, verdict.answer)
+                await self._dead_letter_named(part, index, verdict.answer)
             case BadEvent() | TooLarge() if len(part) > 1:
                 middle = (len(part) + 1) // 2
                 self._waiting += [part[middle:], part[:middle]]
             case TooLarge():
                 await self._lease.settle({part[0].event_no: DeadLettered("refused", verdict.answer)})
             case BadEvent():
-                return await self._doubt(part[0], verdict.answer)
+                return await self._handle_unnamed_refusal(part[0], verdict.answer)
             case Throttled():
                 # What bisecting has found out is worth waiting for; otherwise the queue is the place to wait.
                 self._waiting.append(part)
@@ -115,13 +115,13 @@ class GroupDelivery:
         self._had_success = True
         self._refusals.end()
 
-    async def _lose_named(self, part: Sequence[LeasedEvent], index: int, answer: Answer) -> None:
+    async def _dead_letter_named(self, part: Sequence[LeasedEvent], index: int, answer: Answer) -> None:
         await self._lease.settle({part[index].event_no: DeadLettered("refused", answer)})
         rest = [*part[:index], *part[index + 1 :]]
         if rest:
             self._waiting.append(rest)
 
-    async def _doubt(self, event: LeasedEvent, answer: Answer) -> bool:
+    async def _handle_unnamed_refusal(self, event: LeasedEvent, answer: Answer) -> bool:
         """A single event was refused and nothing was named: its fault, unless too many others fare the same."""
         self._refused[event.event_no] = DeadLettered("refused", answer)
         if self._had_success:
@@ -140,7 +140,7 @@ class GroupDelivery:
         await self._sender.gate.take()
         verdict = await self._lease.send(self._sender, part)
         if not isinstance(verdict, TooLarge) and verdict != BadEvent(verdict.answer, None):
-            return await self._judge(part, verdict)
+            return await self._apply_verdict(part, verdict)
         await self._pause_for_refusals(answer)
         return False
 
@@ -158,7 +158,7 @@ class GroupDelivery:
                 connection_id=self._sender.target.connection_id, event_nos=tuple(self._refusals.dead_letters)
             )
             replayed = await self._parts.store.replay(which, self._parts.clock.now_ms())
-            self._parts.observer.replayed(self._sender.target.connection_id, replayed)
+            self._parts.observer.on_replayed(self._sender.target.connection_id, replayed)
         self._refusals.end()
 
     async def _settle_refused(self) -> None:
@@ -178,7 +178,7 @@ class GroupDelivery:
         )
 
 
-async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseBook) -> bool:
+async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseControl) -> bool:
     """Whether TikTok takes an event of the paused connection again. Otherwise no attempt is counted.
 
     A person may pause the connection meanwhile: then nothing more is sent, and no answer ends the pause.

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from tiktok_forwarder.delivery.interfaces import DeliveryParts, Settled, SettledAs
-from tiktok_forwarder.delivery.pauses import PauseBook
+from tiktok_forwarder.delivery.pauses import PauseControl
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import (
@@ -35,7 +35,7 @@ _STOPPED: Final = TryLater(Answer(message="the service stopped before TikTok ans
 class HeldLease:
     """Knows which events of the lease are unsettled, and which are on their way to TikTok at this moment."""
 
-    def __init__(self, parts: DeliveryParts, lease: Lease, pauses: PauseBook) -> None:
+    def __init__(self, parts: DeliveryParts, lease: Lease, pauses: PauseControl) -> None:
         self._parts = parts
         self._lease = lease
         self._pauses = pauses
@@ -52,7 +52,7 @@ class HeldLease:
             yield
         except LeaseLost as error:
             self._unsettled.clear()
-            self._parts.observer.failed(self._lease.connection_id, error)
+            self._parts.observer.on_failed(self._lease.connection_id, error)
         except asyncio.CancelledError:
             await self._abandon()
             raise
@@ -103,7 +103,7 @@ class HeldLease:
             try:
                 await self._parts.store.settle(self._lease, settlements, decided_at_ms)
             except StoreUnavailable as error:
-                self._parts.observer.failed(self._lease.connection_id, error)
+                self._parts.observer.on_failed(self._lease.connection_id, error)
                 await asyncio.sleep(wait_seconds)
             else:
                 self._settled(settlements)
@@ -115,7 +115,7 @@ class HeldLease:
         kinds = Counter(map(type, settlements.values()))
         counts = {_OUTCOMES[kind]: count for kind, count in kinds.items()}
         outcomes = [(self._events[event_no], settlement) for event_no, settlement in settlements.items()]
-        self._parts.observer.settled(Settled(self._lease.connection_id, outcomes, counts, self._verdict))
+        self._parts.observer.on_settled(Settled(self._lease.connection_id, outcomes, counts, self._verdict))
 
     def _history(self, event: LeasedEvent, now_ms: int) -> AttemptHistory:
         first_ms = now_ms if event.first_attempt_at_ms is None else event.first_attempt_at_ms
@@ -130,7 +130,7 @@ class HeldLease:
             except LeaseLost:
                 return
             except StoreUnavailable as error:
-                self._parts.observer.failed(self._lease.connection_id, error)
+                self._parts.observer.on_failed(self._lease.connection_id, error)
 
     async def _abandon(self) -> None:
         """What was on its way may have arrived, and is remembered so."""
@@ -140,4 +140,4 @@ class HeldLease:
             await self.settle_failed(self._on_the_way, _STOPPED)
         except LeaseLost as error:
             self._unsettled.clear()
-            self._parts.observer.failed(self._lease.connection_id, error)
+            self._parts.observer.on_failed(self._lease.connection_id, error)

@@ -161,27 +161,27 @@ class DeliveryObserver(Protocol):
     TikTok's texts can quote an event's values: notes and answers must not be logged.
     """
 
-    def attempted(self, attempt: Attempt) -> None:
+    def on_attempted(self, attempt: Attempt) -> None:
         """One request was made."""
         ...
 
-    def settled(self, settled: Settled) -> None:
+    def on_settled(self, settled: Settled) -> None:
         """The store has taken the outcome of these events."""
         ...
 
-    def replayed(self, connection_id: str, count: int) -> None:
+    def on_replayed(self, connection_id: str, count: int) -> None:
         """Dead letters wait again, since the fault was not theirs."""
         ...
 
-    def noted(self, connection_id: str, note: str) -> None:
+    def on_noted(self, connection_id: str, note: str) -> None:
         """Events were delivered, but TikTok's answer came with a note."""
         ...
 
-    def changed(self, status: DeliveryStatus) -> None:
+    def on_state_changed(self, status: DeliveryStatus) -> None:
         """The connection was paused, resumed, slowed down or is at full speed again."""
         ...
 
-    def failed(self, connection_id: str, error: Exception) -> None:
+    def on_failed(self, connection_id: str, error: Exception) -> None:
         """Something went wrong on our side: the store, or a fault of the program. Delivery goes on after a while."""
         ...
 

@@ -53,7 +53,7 @@ def read_state(document: Document | None) -> DeliveryState:
         raise StoreUnavailable(f"The delivery state of connection {document.id} cannot be read: {error}") from error
 
 
-class PauseBook:
+class PauseControl:
     """Pauses and resumes one connection. A pause by hand is never replaced by one of the service's."""
 
     def __init__(self, documents: DocumentStore, clock: Clock, connection_id: str, state: DeliveryState) -> None:

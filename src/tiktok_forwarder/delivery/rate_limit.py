@@ -92,7 +92,7 @@ class SendRate:
         if retry_after_seconds is not None:
             self._blocked_until = max(self._blocked_until, now + retry_after_seconds)
 
-    def passed(self) -> None:
+    def on_not_throttled(self) -> None:
         """A request got past TikTok's rate limit, whatever else became of it."""
         self._pause_seconds = FIRST_PAUSE_SECONDS
 

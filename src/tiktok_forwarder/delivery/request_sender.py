@@ -80,17 +80,17 @@ class RequestSender:
         if isinstance(verdict, Throttled):
             self.gate.refused(verdict, sent_at)
         elif isinstance(received, HttpAnswer):
-            self.gate.passed()
+            self.gate.on_not_throttled()
 
     def _tell_people(self, verdict: Verdict, events: Sequence[LeasedEvent], seconds: float) -> None:
         connection_id = self.target.connection_id
         note = verdict.note if isinstance(verdict, Accepted) else ""
         self.last_answer = verdict.answer
         attempt = Attempt(connection_id, VERDICT_KINDS[type(verdict)], verdict.answer, events, seconds, note)
-        self._parts.observer.attempted(attempt)
+        self._parts.observer.on_attempted(attempt)
         if note:
             self.last_note = note
-            self._parts.observer.noted(connection_id, note)
+            self._parts.observer.on_noted(connection_id, note)
 
 
 def no_answer_verdict(no_answer: NoAnswer) -> Verdict:

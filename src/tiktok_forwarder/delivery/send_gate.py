@@ -41,7 +41,7 @@ class SendGate:
         rate = self._own if verdict.culprit == "pixel" else self._of_token
         rate.refused(verdict.retry_after_seconds, sent_at)
 
-    def passed(self) -> None:
+    def on_not_throttled(self) -> None:
         """TikTok looked at a request."""
-        self._own.passed()
-        self._of_token.passed()
+        self._own.on_not_throttled()
+        self._of_token.on_not_throttled()

@@ -132,7 +132,7 @@ class _Demo:
             with Live(self._rendered(), auto_refresh=False, vertical_overflow="visible") as live:
                 self._repeat(_REFRESH_SECONDS, lambda: live.update(self._rendered(), refresh=True))
         else:
-            self._tell_where()
+            self._print_links()
             self._repeat(_PLAIN_SECONDS, self._tell_plainly)
 
     def _repeat(self, every_seconds: float, show: Callable[[], None]) -> None:
@@ -158,7 +158,7 @@ class _Demo:
             f"{self._plan.folder}/ holds data and logs. Kill the service if you like: kill -9 {self._service.pid}",
         ]
 
-    def _tell_where(self) -> None:
+    def _print_links(self) -> None:
         for line in self._where():
             print(line, flush=True)  # noqa: T201  # the demo's output
 

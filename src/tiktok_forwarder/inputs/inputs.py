@@ -20,7 +20,7 @@ from tiktok_forwarder.store.documents import Document, DocumentStore
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")
 _SHORTEST_SECRET: Final = 8
-_MOST_HEADERS: Final = 1000
+_MAX_HEADERS: Final = 1000
 
 
 class InputRecord(Struct, frozen=True):
@@ -74,7 +74,7 @@ class Inputs:
     async def load(self) -> None:
         self._index([self._opened(document) for document in await self._documents.list_documents("input")])
 
-    def held_still(self) -> asyncio.Lock:
+    def change_lock(self) -> asyncio.Lock:
         """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
         return self._changing
 
@@ -85,24 +85,24 @@ class Inputs:
     def named(self, name: str) -> Input | None:
         return self._by_name.get(name.lower())
 
-    def of_known_header(self, header: bytes) -> Input | None:
+    def find_by_cached_header(self, header: bytes) -> Input | None:
         """The input that this `Authorization` header was `remember`ed for, if nothing has changed since."""
         return self._by_header.get(sha256(header).digest())
 
-    def remember(self, header: bytes, sender: Input) -> None:
+    def cache_header(self, header: bytes, sender: Input) -> None:
         """The header was found to be this input's."""
-        if len(self._by_header) >= _MOST_HEADERS:
+        if len(self._by_header) >= _MAX_HEADERS:
             self._by_header.clear()
         self._by_header[sha256(header).digest()] = sender
 
-    def of_basic(self, key: str, secret: str) -> Input | None:
+    def find_by_credentials(self, key: str, secret: str) -> Input | None:
         """The input of this key, if the secret is one of its."""
         found = self._by_key.get(key)
         # An unknown key costs the same comparison, so that the answer's time does not tell which keys exist.
         digests = (found.secret_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(secret, digests) else None
 
-    def of_authorization(self, name: str, authorization: str) -> Input | None:
+    def find_by_authorization(self, name: str, authorization: str) -> Input | None:
         """The input of this name, if the `Authorization` value is one of its."""
         found = self.named(name)
         digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)

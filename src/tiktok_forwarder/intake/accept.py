@@ -52,17 +52,17 @@ class Acceptance(Struct, frozen=True):
 class RequestObserver(Protocol):
     """Is told what a request brought, for metrics. Calls are synchronous and must be quick."""
 
-    def warned(self, connection_id: str, warning: str) -> None:
+    def on_warnings(self, connection_id: str, warning: str) -> None:
         """A mapped event carries this warning."""
         ...
 
-    def received(self, input_name: str, batches: int, events: int) -> None: ...
+    def on_received(self, input_name: str, batches: int, events: int) -> None: ...
 
-    def stored(self, seconds: float) -> None:
+    def on_stored(self, seconds: float) -> None:
         """The store took this long to make a request durable."""
         ...
 
-    def historical(self, input_name: str, events: int) -> None:
+    def on_historical(self, input_name: str, events: int) -> None:
         """Events that are accepted and by mParticle's own rule never forwarded."""
         ...
 
@@ -70,11 +70,11 @@ class RequestObserver(Protocol):
 class AcceptObserver(RequestObserver, Protocol):
     """Is also told what came and what became of each event, for people."""
 
-    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """A request as it was read; what it brought is durable now. Must not raise, nor keep what it is shown."""
         ...
 
-    def accepted(self, acceptance: Acceptance) -> None:
+    def on_accepted(self, acceptance: Acceptance) -> None:
         """This is durable now, and counted in the store's totals. Must not raise: the sender would repeat it."""
         ...
 
@@ -131,7 +131,7 @@ class Acceptor:
         """
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
-        self._observer.received(input_name, len(batches), _count_events(batches))
+        self._observer.on_received(input_name, len(batches), _count_events(batches))
         gathering = _Gathering([], [], [], [])
         for mapper in self._connections.mappers_of(input_name):
             if only is not None and mapper.connection.id != only:
@@ -139,12 +139,12 @@ class Acceptor:
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
         acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
-        self._observer.brought(input_name, batches, now_ms)
+        self._observer.on_request(input_name, batches, now_ms)
         return acceptance
 
     async def accept_historical(self, body: bytes, input_name: str) -> None:
         """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
-        self._observer.historical(input_name, _count_events(parse_body(body, self._bounds)))
+        self._observer.on_historical(input_name, _count_events(parse_body(body, self._bounds)))
 
     def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:
         connection = mapper.connection
@@ -159,7 +159,7 @@ class Acceptor:
                 # A batch is one user's, so its events have the same subjects.
                 subjects = tuple([self._subject_hash.of(subject) for subject in outcome.subjects])
             for warning in outcome.warnings:
-                self._observer.warned(connection.id, warning)
+                self._observer.on_warnings(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))
             gathering.mapped.append(outcome)
             gathering.originals.append(event)
@@ -169,11 +169,11 @@ class Acceptor:
         drops: Counter[tuple[str, str]] = Counter()
         drops.update([(each.connection_id, each.dropped.reason) for each in gathering.drops])
         admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
-        self._observer.stored(self._clock.monotonic_seconds() - started)
+        self._observer.on_stored(self._clock.monotonic_seconds() - started)
         acceptance = Acceptance(
             now_ms, gathering.events, gathering.mapped, gathering.originals, admissions, gathering.drops, drops
         )
-        self._observer.accepted(acceptance)
+        self._observer.on_accepted(acceptance)
         stored: dict[str, int] = {}
         for event, admission in zip(gathering.events, admissions, strict=True):
             if admission == "stored":

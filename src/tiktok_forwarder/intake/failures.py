@@ -7,7 +7,7 @@ from msgspec import Struct
 
 MOST_FAILURES: Final = 20
 WINDOW_SECONDS: Final = 60.0
-_MOST_SOURCES: Final = 10_000
+_MAX_SOURCES: Final = 10_000
 
 
 class _Failures(Struct):
@@ -36,6 +36,6 @@ class FailedAuthentications:
         while self._by_source:
             oldest = next(iter(self._by_source))
             is_over = self._by_source[oldest].until_seconds <= now_seconds
-            if not is_over and len(self._by_source) < _MOST_SOURCES:
+            if not is_over and len(self._by_source) < _MAX_SOURCES:
                 return
             del self._by_source[oldest]

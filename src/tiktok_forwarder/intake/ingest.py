@@ -43,7 +43,7 @@ _JSON: Final = (b"content-type", b"application/json")
 class IngestObserver(Protocol):
     """Is told of every request, for metrics. `reason` is a short name of a refusal, empty for none."""
 
-    def answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
+    def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
 
     def left(self, route: str) -> None:
         """The sender closed the connection before its request was complete."""
@@ -103,7 +103,7 @@ class Ingest:
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
         await send({"type": "http.response.body", "body": body})
-        self._observer.answered(route, status, reason, time.perf_counter() - started)
+        self._observer.on_answered(route, status, reason, time.perf_counter() - started)
 
     def _throttled(self, refusal: Refusal, scope: Scope) -> Refusal:
         """The refusal itself, unless its source has failed to authenticate too often."""
@@ -162,7 +162,7 @@ class Ingest:
 
     def _basic(self, headers: _Headers) -> Input:
         authorization = headers.get(b"authorization", b"")
-        known = self._inputs.of_known_header(authorization)
+        known = self._inputs.find_by_cached_header(authorization)
         if known is not None:
             return known
         if not authorization:
@@ -175,10 +175,10 @@ class Ingest:
             )
         scheme, _, credentials = authorization.partition(b" ")
         key, separator, secret = _decoded(credentials).partition(":")
-        sender = self._inputs.of_basic(key, secret) if scheme.lower() == b"basic" and separator else None
+        sender = self._inputs.find_by_credentials(key, secret) if scheme.lower() == b"basic" and separator else None
         if sender is None:
             raise Refusal(403, "FORBIDDEN", "no input has this key and secret", reason=_BAD_CREDENTIALS)
-        self._inputs.remember(authorization, sender)
+        self._inputs.cache_header(authorization, sender)
         return sender
 
     def _authorized(self, headers: _Headers, path: str) -> Input:
@@ -191,7 +191,7 @@ class Ingest:
                 reason="no_credentials",
             )
         name = path.rpartition("/")[2]
-        sender = self._inputs.of_authorization(name, authorization.decode("latin-1"))
+        sender = self._inputs.find_by_authorization(name, authorization.decode("latin-1"))
         if sender is None:
             raise Refusal(
                 403, "FORBIDDEN", "no input of this name has this Authorization value", reason=_BAD_CREDENTIALS

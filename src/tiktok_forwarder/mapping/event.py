@@ -48,7 +48,7 @@ STANDARD_EVENTS: Final = {
 }
 FUTURE_TOLERANCE_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
-_LONGEST_NAME_SHOWN: Final = 60
+_MAX_SHOWN_NAME_LENGTH: Final = 60
 
 Draft = tuple[str, Properties, list[str], FieldSources]
 """An outgoing event before the checks that concern it alone: TikTok's name, properties, warnings, sources."""
@@ -267,7 +267,7 @@ def _unsupported(data: EventData, event_type: str, action: str | None) -> str:
 
 
 def _shown(name: str) -> str:
-    return redacted(name)[:_LONGEST_NAME_SHOWN]
+    return redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
 
 
 def _redacted(event: Struct, page: Page, properties: Properties, payload: bytes, warnings: list[str]) -> bytes:

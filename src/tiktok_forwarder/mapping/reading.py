@@ -10,7 +10,7 @@ from tiktok_forwarder.mparticle.identities import identity_type_of
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 _HEADER_WORD: Final = re.compile(r"[!-~]+", re.ASCII)
-_LONGEST_SHOWN: Final = 60
+_MAX_SHOWN_LENGTH: Final = 60
 
 
 class Problems:
@@ -31,7 +31,7 @@ class Problems:
 
 def shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[:_MAX_SHOWN_LENGTH]}…"
 
 
 def read_field(field: Field, given: Mapping[str, object], problems: Problems) -> object:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 REDACTED: Final = "redacted"
-_LONGEST_LOCAL_PART: Final = 64
+_MAX_LOCAL_PART_LENGTH: Final = 64
 _LOCAL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-")
 _SEPARATOR: Final = re.compile("@|%40")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)[A-Za-z0-9.-]{1,253}\.[A-Za-z]{2,63}", re.ASCII)
@@ -41,7 +41,7 @@ def _without_addresses(text: str) -> str:
 
 def _local_part_start(text: str, separator: int, floor: int) -> int:
     start = separator
-    earliest = max(floor, separator - _LONGEST_LOCAL_PART)
+    earliest = max(floor, separator - _MAX_LOCAL_PART_LENGTH)
     while start > earliest and text[start - 1] in _LOCAL:
         start -= 1
     return start

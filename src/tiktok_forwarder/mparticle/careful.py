@@ -17,7 +17,7 @@ from tiktok_forwarder.mparticle.batch import Batch
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Python refuses to read longer ones (a guard against quadratic time); as a number they are beyond a double anyway.
-_LONGEST_INTEGER: Final = 400
+_MAX_INTEGER_LENGTH: Final = 400
 
 
 def loads(body: bytes) -> object:
@@ -34,7 +34,7 @@ def loads(body: bytes) -> object:
 
 
 def _integer(digits: str) -> int | float:
-    if len(digits) <= _LONGEST_INTEGER:
+    if len(digits) <= _MAX_INTEGER_LENGTH:
         return int(digits)
     return -math.inf if digits.startswith("-") else math.inf
 

@@ -50,7 +50,7 @@ def identity_type_of(spelling: str) -> str | None:
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-_LONGEST_SPELLING: Final = 64
+_MAX_SPELLING_LENGTH: Final = 64
 
 # A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its
 # path in the batch, None where that is the object's member of the type's own name.
@@ -66,7 +66,7 @@ def identities_by_type(
         for spelling, value in user_identities.items():
             name = identity_type_of(spelling)
             if name in counts and name not in found and (text := _given(value)) is not None:
-                path = None if spelling == name else f"user_identities.{spelling[:_LONGEST_SPELLING]}"
+                path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
                 found[name] = (text, "raw", path)
         return found
     for number, entry in enumerate(user_identities or ()):

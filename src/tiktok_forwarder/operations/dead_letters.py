@@ -30,7 +30,7 @@ class Selection(Struct, frozen=True):
 
 
 # Eight bytes each.
-_MOST_EVENTS: Final = 1_000_000
+_MAX_EVENTS: Final = 1_000_000
 
 
 class ReplayProgress(Struct, frozen=True):
@@ -67,7 +67,7 @@ class Replays:
         """Remember these events by connection; the number to ask with is returned."""
         number = next(self._numbers)
         self._replays[number] = _Replay(now_ms, event_nos)
-        while len(self._replays) > 1 and sum(each.size for each in self._replays.values()) > _MOST_EVENTS:
+        while len(self._replays) > 1 and sum(each.size for each in self._replays.values()) > _MAX_EVENTS:
             del self._replays[min(self._replays)]
         return number
 
@@ -78,7 +78,7 @@ class Replays:
             raise UnknownName(f"there is no replay {replay_no}: it is too long ago, or was before the service's start")
         waiting = dead = 0
         for connection_id, event_nos in replay.event_nos.items():
-            found = await store.whereabouts(connection_id, event_nos)
+            found = await store.count_by_state(connection_id, event_nos)
             waiting, dead = waiting + found.waiting, dead + found.dead_letters
         delivered = replay.size - waiting - dead
         return ReplayProgress(replay_no, replay.at_ms, replay.size, delivered, waiting, dead)

@@ -62,7 +62,7 @@ class KeyRotation:
         return await asyncio.shield(self._rotate())
 
     async def _rotate(self) -> Rotation:
-        async with self._inputs.held_still(), self._connections.held_still():
+        async with self._inputs.change_lock(), self._connections.change_lock():
             secrets = await self._check()
             fresh = self._key.begin()
             await self._documents.rewrite_documents(_KINDS, _Resealing(self._key, fresh).rewritten)

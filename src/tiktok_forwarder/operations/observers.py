@@ -17,7 +17,7 @@ Onlooker = Callable[[str, Sequence[Batch], int], None]
 class Telemetry(RequestObserver, DeliveryObserver, Protocol):
     """Metrics and log. `faulted` is told of faults of the program."""
 
-    def faulted(self, error: Exception) -> None: ...
+    def on_internal_error(self, error: Exception) -> None: ...
 
 
 class Observers:
@@ -27,38 +27,38 @@ class Observers:
         self._telemetry = telemetry
         self._activity = activity
         self._onlookers = onlookers
-        self.received = telemetry.received
-        self.historical = telemetry.historical
-        self.stored = telemetry.stored
-        self.warned = telemetry.warned
-        self.noted = telemetry.noted
-        self.failed = telemetry.failed
+        self.on_received = telemetry.on_received
+        self.on_historical = telemetry.on_historical
+        self.on_stored = telemetry.on_stored
+        self.on_warnings = telemetry.on_warnings
+        self.on_noted = telemetry.on_noted
+        self.on_failed = telemetry.on_failed
 
-    def brought(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         for onlooker in self._onlookers:
             self._tell(partial(onlooker, input_name, batches), at_ms)
 
-    def accepted(self, acceptance: Acceptance) -> None:
-        self._tell(self._activity.accepted, acceptance)
+    def on_accepted(self, acceptance: Acceptance) -> None:
+        self._tell(self._activity.on_accepted, acceptance)
 
-    def attempted(self, attempt: Attempt) -> None:
-        self._telemetry.attempted(attempt)
-        self._tell(self._activity.attempted, attempt)
+    def on_attempted(self, attempt: Attempt) -> None:
+        self._telemetry.on_attempted(attempt)
+        self._tell(self._activity.on_attempted, attempt)
 
-    def settled(self, settled: Settled) -> None:
-        self._telemetry.settled(settled)
-        self._tell(self._activity.settled, settled)
+    def on_settled(self, settled: Settled) -> None:
+        self._telemetry.on_settled(settled)
+        self._tell(self._activity.on_settled, settled)
 
-    def replayed(self, connection_id: str, count: int) -> None:
-        self._telemetry.replayed(connection_id, count)
-        self._tell(lambda number: self._activity.replayed(connection_id, number), count)
+    def on_replayed(self, connection_id: str, count: int) -> None:
+        self._telemetry.on_replayed(connection_id, count)
+        self._tell(lambda number: self._activity.on_replayed(connection_id, number), count)
 
-    def changed(self, status: DeliveryStatus) -> None:
-        self._telemetry.changed(status)
-        self._tell(self._activity.changed, status)
+    def on_state_changed(self, status: DeliveryStatus) -> None:
+        self._telemetry.on_state_changed(status)
+        self._tell(self._activity.on_state_changed, status)
 
     def _tell(self, tell: Callable[[_Told], None], what: _Told) -> None:
         try:
             tell(what)
         except Exception as error:
-            self._telemetry.faulted(error)
+            self._telemetry.on_internal_error(error)

@@ -35,7 +35,7 @@ class Watch:
 
 
 class LoopObserver(Protocol):
-    def lagged(self, seconds: float) -> None:
+    def on_loop_lag(self, seconds: float) -> None:
         """The loop came back so much later than it was asked to."""
         ...
 
@@ -51,11 +51,11 @@ class LoopWatch(Watch):
         while True:
             asked = self._clock.monotonic_seconds()
             await asyncio.sleep(_LOOP_SECONDS)
-            self._observer.lagged(max(0.0, self._clock.monotonic_seconds() - asked - _LOOP_SECONDS))
+            self._observer.on_loop_lag(max(0.0, self._clock.monotonic_seconds() - asked - _LOOP_SECONDS))
 
 
 class StoreObserver(Protocol):
-    def troubled(self, troubles: Sequence[str]) -> None:
+    def on_store_problems(self, troubles: Sequence[str]) -> None:
         """Why no new event can be taken from now on; empty when they can again."""
         ...
 
@@ -72,6 +72,6 @@ class StoreWatch(Watch):
         while True:
             troubles = list(await self._store.troubles())
             if troubles != told:
-                self._observer.troubled(troubles)
+                self._observer.on_store_problems(troubles)
                 told = troubles
             await asyncio.sleep(_STORE_SECONDS)

@@ -119,7 +119,7 @@ class DeadLetterCount(Struct, frozen=True):
     newest_ms: int
 
 
-class Whereabouts(Struct, frozen=True):
+class EventStateCounts(Struct, frozen=True):
     """How many of some replayed events wait, and how many are dead letters again. The others have left the store."""
 
     waiting: int
@@ -139,7 +139,7 @@ class TotalsRow(Struct, frozen=True):
     count: int
 
 
-class Books(Struct, frozen=True):
+class StoreSnapshot(Struct, frozen=True):
     """Totals and what the store holds, of one moment: they balance."""
 
     totals: Sequence[TotalsRow]
@@ -189,7 +189,7 @@ class EventStore(Protocol):
 
     async def totals(self) -> Sequence[TotalsRow]: ...
 
-    async def books(self) -> Books:
+    async def snapshot(self) -> StoreSnapshot:
         """`totals` and `counts` as they stood between two changes."""
         ...
 
@@ -207,7 +207,7 @@ class EventStore(Protocol):
         """Make dead letters due again, payload and attempts kept; return how many. Doing it twice changes nothing."""
         ...
 
-    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+    async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
         """Of these events of the connection, which must have been replayed."""
         ...
 

@@ -32,7 +32,7 @@ class HeldLease(Generic[Item]):
         self.expires_at = expires_at
 
 
-class LeaseBook(Generic[Item]):
+class LeaseTable(Generic[Item]):
     """Tokens begin anywhere, so that a lease of an earlier process is not mistaken for one of this."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -172,7 +172,7 @@ class Telemetry:
 
     # --- ingest and accepting ---
 
-    def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
+    def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
         self._request_counter(route, status, reason).inc()
         self._request_timer(route).observe(seconds)
         # A refusal is data that the sender loses, unless it tries again: both are worth a line.
@@ -192,29 +192,29 @@ class Telemetry:
         self._log.warning("request refused", route=route, status=status, reason=reason, requests=told.requests)
         told.requests, told.silent_until = 0, now + _SILENCE_SECONDS
 
-    def received(self, input_name: str, batches: int, events: int) -> None:
+    def on_received(self, input_name: str, batches: int, events: int) -> None:
         self._batch_counter(input_name).inc(batches)
         self._event_counter(input_name).inc(events)
 
-    def historical(self, input_name: str, events: int) -> None:
+    def on_historical(self, input_name: str, events: int) -> None:
         self._historical.labels(input_name).inc(events)
 
-    def stored(self, seconds: float) -> None:
+    def on_stored(self, seconds: float) -> None:
         self._store_seconds.observe(seconds)
 
-    def faulted(self, error: Exception) -> None:
+    def on_internal_error(self, error: Exception) -> None:
         self._faults.inc()
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
-    def warned(self, connection_id: str, warning: str) -> None:
+    def on_warnings(self, connection_id: str, warning: str) -> None:
         self._warning_counter(connection_id, warning).inc()
 
-    def lagged(self, seconds: float) -> None:
+    def on_loop_lag(self, seconds: float) -> None:
         self._lag_seconds.observe(seconds)
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was held up", seconds=round(seconds, 3))
 
-    def troubled(self, troubles: Sequence[str]) -> None:
+    def on_store_problems(self, troubles: Sequence[str]) -> None:
         for trouble in troubles:
             self._log.error("the store takes no events", trouble=trouble, remedy=_REMEDIES.get(trouble, ""))
         if not troubles:
@@ -225,11 +225,11 @@ class Telemetry:
 
     # --- delivery ---
 
-    def stands(self, connection_id: str, warning: str) -> None:
+    def on_settings_warning(self, connection_id: str, warning: str) -> None:
         """Something about the connection's settings that its operator should not forget."""
         self._log.warning("standing warning", connection=connection_id, warning=warning)
 
-    def attempted(self, attempt: Attempt) -> None:
+    def on_attempted(self, attempt: Attempt) -> None:
         connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code
         self._attempts.labels(connection_id, verdict, "" if code is None else str(code)).inc()
         self._attempt_seconds.labels(connection_id).observe(attempt.seconds)
@@ -237,18 +237,18 @@ class Telemetry:
             events = len(attempt.events)
             self._log.info("attempt failed", connection=connection_id, verdict=verdict, code=code, events=events)
 
-    def settled(self, settled: Settled) -> None:
+    def on_settled(self, settled: Settled) -> None:
         if dead := settled.counts.get("dead_letter"):
             self._log.warning("dead-lettered", connection=settled.connection_id, events=dead)
 
-    def replayed(self, connection_id: str, count: int) -> None:
+    def on_replayed(self, connection_id: str, count: int) -> None:
         self._log.warning("dead letters taken back", connection=connection_id, events=count)
 
-    def noted(self, connection_id: str, note: str) -> None:
+    def on_noted(self, connection_id: str, note: str) -> None:
         # The note itself may quote an event; it stands with the delivery status.
         self._log.info("delivered with a note", connection=connection_id)
 
-    def changed(self, status: DeliveryStatus) -> None:
+    def on_state_changed(self, status: DeliveryStatus) -> None:
         self._log.warning(
             "delivery changed",
             connection=status.connection_id,
@@ -257,7 +257,7 @@ class Telemetry:
             by=status.by,
         )
 
-    def failed(self, connection_id: str, error: Exception) -> None:
+    def on_failed(self, connection_id: str, error: Exception) -> None:
         self._failures.labels(connection_id).inc()
         self._log.error("delivery failed", connection=connection_id, error=type(error).__name__, where=_place_of(error))
 

@@ -17,7 +17,7 @@ _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WB
 
 
 # Each further member of a gzip body costs a copy of what follows it; senders make one.
-_MOST_MEMBERS: Final = 64
+_MAX_MEMBERS: Final = 64
 
 
 class BodyLimits(Struct, frozen=True):
@@ -120,7 +120,7 @@ def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
     body = b""
     rest = raw
     try:
-        for _ in range(_MOST_MEMBERS):
+        for _ in range(_MAX_MEMBERS):
             decompressor = zlib.decompressobj(window_bits)
             body += decompressor.decompress(rest, limits.max_bytes + 1 - len(body))
             if len(body) > limits.max_bytes or decompressor.unconsumed_tail:
@@ -132,4 +132,4 @@ def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
                 return body
     except zlib.error:
         raise BodyRefused(400, "compression", "the body is not compressed as its content-encoding says") from None
-    raise BodyRefused(400, "compression", f"the compressed body has more than {_MOST_MEMBERS} members")
+    raise BodyRefused(400, "compression", f"the compressed body has more than {_MAX_MEMBERS} members")

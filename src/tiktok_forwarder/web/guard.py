@@ -17,7 +17,7 @@ _BODY: Final = msgspec.json.encode(
 class FaultObserver(Protocol):
     """Is told of faults of the program. An error's text may quote a request, so it must not be logged."""
 
-    def faulted(self, error: Exception) -> None: ...
+    def on_internal_error(self, error: Exception) -> None: ...
 
 
 def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplication:
@@ -34,7 +34,7 @@ def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplic
         try:
             await application(scope, receive, watched_send)
         except Exception as error:
-            observer.faulted(error)
+            observer.on_internal_error(error)
             if not started:
                 headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
                 await send({"type": "http.response.start", "status": 500, "headers": headers})

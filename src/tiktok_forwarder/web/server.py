@@ -14,7 +14,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.web.guard import AsgiApplication
 
 _BACKLOG: Final = 2048
-_LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes
+_MAX_SOCKET_PATH_LENGTH: Final = 100  # the kernel takes 107 bytes
 _KEEP_ALIVE_SECONDS: Final = 75
 
 
@@ -107,8 +107,8 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _claim(path: Path) -> None:
     """Leave a socket file of mode 0600 behind: the server takes its mode over when it replaces it."""
-    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-        limit = _LONGEST_SOCKET_PATH - len(path.name) - 1
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH_LENGTH:
+        limit = _MAX_SOCKET_PATH_LENGTH - len(path.name) - 1
         raise ConfigurationError([f"data_dir: {path.parent} is too long for a socket in it: at most {limit} bytes"])
     path.unlink(missing_ok=True)
     previous = os.umask(0o177)

@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess, LoggedIn, Refused
@@ -37,7 +37,7 @@ class Console:
     """Access without users yet."""
 
     def __init__(self, hasher: QuickHasher | None = None) -> None:
-        self.clock = SetClock()
+        self.clock = ManualClock()
         self.store = MemoryStore()
         self.hasher = hasher if hasher is not None else QuickHasher()
         self.audit = Audit(self.store, self.clock)

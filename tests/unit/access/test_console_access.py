@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.access.access_rig import GOOD, HERE, OTHER, Console
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
 from tiktok_forwarder.access.sessions import Sessions
@@ -54,7 +54,7 @@ async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
 
 def test_sessions_are_bounded() -> None:
     """The one that was unused for longest makes room."""
-    clock = SetClock()
+    clock = ManualClock()
     sessions = Sessions(clock.monotonic_seconds)
     references = []
     for _ in range(1001):

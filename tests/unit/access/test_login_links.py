@@ -2,7 +2,7 @@
 
 import pytest
 from tests.unit.access.access_rig import GOOD, HERE, OTHER, Console
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
 from tiktok_forwarder.access.login_links import LoginLinks
@@ -174,7 +174,7 @@ async def test_accepted_link_ends_the_sessions_of_its_user_only(console: Console
 
 def test_thousand_links_are_kept() -> None:
     """Beyond a thousand the oldest link is void; the others, and the newest, still work."""
-    links = LoginLinks(SetClock().monotonic_seconds)
+    links = LoginLinks(ManualClock().monotonic_seconds)
     tokens = [links.make(f"us_{number}") for number in range(1000)]
     assert links.find(tokens[0]) is not None
     newest = links.make("us_newest")

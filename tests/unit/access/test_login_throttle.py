@@ -2,7 +2,7 @@
 
 import pytest
 from tests.unit.access.access_rig import HERE
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.login_throttle import LoginThrottle
 
@@ -13,7 +13,7 @@ class Throttled:
     """A throttle on a clock that a test moves."""
 
     def __init__(self) -> None:
-        self.clock = SetClock()
+        self.clock = ManualClock()
         self.throttle = LoginThrottle(self.clock.monotonic_seconds)
 
     def fail(self, account: str, source: str, times: int = 1) -> None:

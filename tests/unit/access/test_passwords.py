@@ -75,7 +75,7 @@ async def test_passwords_are_hashed_one_at_a_time_in_a_thread() -> None:
     hasher = WatchedHasher()
     hashes = PasswordHashes(hasher)
     known = await hashes.of(GOOD)
-    found = await asyncio.gather(*(hashes.fits(GOOD, known) for _ in range(4)), hashes.of(GOOD), hashes.of("other"))
+    found = await asyncio.gather(*(hashes.verify(GOOD, known) for _ in range(4)), hashes.of(GOOD), hashes.of("other"))
     assert found[:5] == [True, True, True, True, known]
     assert hasher.most_at_once == 1
     assert threading.main_thread() not in hasher.threads
@@ -86,5 +86,5 @@ async def test_password_longer_than_any_is_not_hashed() -> None:
     hashes = PasswordHashes(QuickHasher())
     longest = "abcd" * 32
     known = await hashes.of(longest)
-    assert await hashes.fits(longest, known)
-    assert not await hashes.fits(longest + "e", await hashes.of(longest + "e"))
+    assert await hashes.verify(longest, known)
+    assert not await hashes.verify(longest + "e", await hashes.of(longest + "e"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.access.access_rig import GOOD, OTHER
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.passwords import Argon2Hasher
 from tiktok_forwarder.access.users import Users
@@ -32,11 +32,11 @@ class Held:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.hasher = CountingHasher()
-        self.users = Users(self.store, SetClock(), self.hasher)
+        self.users = Users(self.store, ManualClock(), self.hasher)
 
     async def again(self) -> Users:
         """As after a restart."""
-        users = Users(self.store, SetClock(), self.hasher)
+        users = Users(self.store, ManualClock(), self.hasher)
         await users.load()
         return users
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.mapping.batches import batch_of, purchase
-from tests.unit.parts import Parts, SetClock
+from tests.unit.parts import ManualClock, Parts
 
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.figures import FigureSet, figure_set
@@ -46,7 +46,7 @@ class Rig:
         told = len(self.parts.told.acceptances)
         await self.parts.acceptor.accept(json.dumps(batch_of(*events, **members)).encode(), "web")
         for acceptance in self.parts.told.acceptances[told:]:
-            self.activity.accepted(acceptance)
+            self.activity.on_accepted(acceptance)
 
     async def leased(self, connection_id: str) -> Sequence[LeasedEvent]:
         lease = await self.parts.store.lease(connection_id, GroupLimits(), self.clock.now_ms(), 60)
@@ -54,7 +54,7 @@ class Rig:
 
     def attempt(self, connection_id: str, verdict: Verdict, events: Sequence[LeasedEvent], note: str = "") -> None:
         kind = VERDICT_KINDS[type(verdict)]
-        self.activity.attempted(Attempt(connection_id, kind, verdict.answer, events, 0.25, note))
+        self.activity.on_attempted(Attempt(connection_id, kind, verdict.answer, events, 0.25, note))
 
     def settle(
         self, connection_id: str, outcomes: Sequence[tuple[LeasedEvent, Settlement]], verdict: Verdict | None = None
@@ -62,7 +62,7 @@ class Rig:
         counts: dict[SettledAs, int] = {}
         for _, outcome in outcomes:
             counts[_NAMES[type(outcome)]] = counts.get(_NAMES[type(outcome)], 0) + 1
-        self.activity.settled(Settled(connection_id, outcomes, counts, verdict))
+        self.activity.on_settled(Settled(connection_id, outcomes, counts, verdict))
 
     def pass_seconds(self, seconds: float) -> None:
         self.clock.time_ms += round(seconds * 1000)
@@ -256,7 +256,7 @@ async def test_notes_of_deliveries_are_kept(rig: Rig) -> None:
 
 async def test_pauses_are_records(rig: Rig) -> None:
     """When a connection was paused, and why, stands between the events."""
-    rig.activity.changed(DeliveryStatus("c", "paused", "The token is wrong.", 40104, by="service"))
+    rig.activity.on_state_changed(DeliveryStatus("c", "paused", "The token is wrong.", 40104, by="service"))
     (record,) = await rig.records(outcome="condition")
     assert (record.reason, record.facts.detail, record.facts.source) == ("paused", "The token is wrong.", "service")
 
@@ -333,7 +333,7 @@ async def test_nothing_new_is_kept_about_an_erased_person(rig: Rig) -> None:
 
 async def test_what_the_service_took_back_is_counted(rig: Rig) -> None:
     """Dead letters that were not the events' fault wait again: a figure too, so that the books can be compared."""
-    rig.activity.replayed("c", 3)
+    rig.activity.on_replayed("c", 3)
     assert (await rig.figures("c")).replayed == 3
 
 
@@ -375,11 +375,11 @@ class Stuck:
 
 async def test_a_stuck_disk_costs_records_and_no_figures() -> None:
     """While nothing can be written records are dropped and counted as lost; counts are kept and written later."""
-    keeper, clock = Stuck(), SetClock()
+    keeper, clock = Stuck(), ManualClock()
     activity = Activity(keeper, clock, SubjectHash(b"k" * 32))
     for _ in range(3000):
-        activity.changed(DeliveryStatus("c", "paused"))
-        activity.replayed("c", 1)
+        activity.on_state_changed(DeliveryStatus("c", "paused"))
+        activity.on_replayed("c", 1)
     assert activity.lost >= 2500
     keeper.takes = True
     await activity.close()
@@ -396,7 +396,7 @@ async def test_a_flood_of_drops_is_bounded() -> None:
     body = json.dumps(batch_of(*(purchase(custom_flags=None) for _ in range(900)))).encode()
     for _ in range(10):
         await parts.acceptor.accept(body, "web")
-        activity.accepted(parts.told.acceptances[-1])
+        activity.on_accepted(parts.told.acceptances[-1])
     await activity.close()
     assert sum(len(write.records) for write in keeper.written) == 5000
     assert activity.lost == 4000

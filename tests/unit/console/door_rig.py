@@ -118,7 +118,7 @@ class Door:
         self.api = build_api(parts, console_caller)
         self.app = guarded(build_console(self.api, self.console.access, console_url, LiveViews()), self)
 
-    def faulted(self, error: Exception) -> None:
+    def on_internal_error(self, error: Exception) -> None:
         self.faults.append(error)
 
     def stranger(self) -> "Browser":

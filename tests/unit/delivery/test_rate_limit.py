@@ -48,7 +48,7 @@ def run(allowed: int, seconds: float, retry_after: float | None) -> list[tuple[f
         while on_the_way and on_the_way[0][0] <= clock.seconds:
             _, sent_at, was_taken = heappop(on_the_way)
             if was_taken:
-                rate.passed()
+                rate.on_not_throttled()
             else:
                 rate.refused(retry_after, sent_at)
         if len(on_the_way) < 4 and rate.try_take():
@@ -113,7 +113,7 @@ def test_unnamed_waits_double_until_something_passes() -> None:
             clock.seconds += 0.5
         waits.append(clock.seconds - began)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    rate.passed()
+    rate.on_not_throttled()
     rate.refused(None, clock.seconds)
     clock.seconds += 1.0
     assert not rate.is_blocked

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 from tiktok_forwarder.delivery.rate_limit import SendRate
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.outcome import Answer, Throttled
@@ -15,7 +15,7 @@ class Gate:
     """A gate with its two rates, of 10 requests a second and a burst of one, on a clock that stands still."""
 
     def __init__(self) -> None:
-        self.clock = SetClock()
+        self.clock = ManualClock()
         self.own = SendRate(self.clock, 10.0)
         self.of_token = SendRate(self.clock, 10.0)
         self.gate = SendGate(self.own, self.of_token)
@@ -81,7 +81,7 @@ def test_request_that_passes_ends_the_doubling_of_waits(code: int, name: str) ->
     for _ in range(3):
         parts.refuse(code, None)
         parts.clock.time_ms += 10_000
-    parts.gate.passed()
+    parts.gate.on_not_throttled()
     parts.refuse(code, None)
     parts.clock.time_ms += 1000
     rate: SendRate = getattr(parts, name)

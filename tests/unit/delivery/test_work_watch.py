@@ -5,7 +5,7 @@ import time
 
 from msgspec.structs import replace
 
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.store.events import Arrivals, GroupLimits, Lease, NewEvent
@@ -57,7 +57,7 @@ async def test_few_events_wait_for_more() -> None:
 
 async def test_group_waits_for_more_events_for_one_second_by_default() -> None:
     """People who watch their first event arrive wait no longer than that."""
-    clock, store = SetClock(), MemoryStore()
+    clock, store = ManualClock(), MemoryStore()
     watch = WorkWatch(store, clock, DeliveryPolicy(), "c", LIMITS)
     await store.append(Arrivals([NewEvent("c", 1, "2.0", "x", "e1", b"{}", ())], {}, 0))
     watch.notify(1)

@@ -23,8 +23,8 @@ async def rotate(parts: Parts, name: str = "shop", **given: str) -> NewInput:
 def lets_in(parts: Parts, sender: NewInput) -> tuple[bool, bool]:
     """Whether the sender is let in by key and secret, and by its authorization."""
     inputs = parts.inputs
-    by_secret = inputs.of_basic(sender.key, sender.secret)
-    return by_secret is not None, inputs.of_authorization(sender.name, sender.authorization) is not None
+    by_secret = inputs.find_by_credentials(sender.key, sender.secret)
+    return by_secret is not None, inputs.find_by_authorization(sender.name, sender.authorization) is not None
 
 
 async def test_old_and_new_secrets_are_valid_until_the_old_are_retired(parts: Parts) -> None:
@@ -46,13 +46,13 @@ async def test_a_header_is_known_until_something_changes(parts: Parts) -> None:
     await parts.add_input("shop")
     sender = parts.inputs.named("shop")
     assert sender is not None
-    assert parts.inputs.of_known_header(b"Basic one") is None
+    assert parts.inputs.find_by_cached_header(b"Basic one") is None
     for header in (b"Basic one", *(b"Basic %d" % n for n in range(2500))):
-        parts.inputs.remember(header, sender)
-    assert parts.inputs.of_known_header(b"Basic 2499") is sender
-    assert parts.inputs.of_known_header(b"Basic one") is None
+        parts.inputs.cache_header(header, sender)
+    assert parts.inputs.find_by_cached_header(b"Basic 2499") is sender
+    assert parts.inputs.find_by_cached_header(b"Basic one") is None
     await rotate(parts)
-    assert parts.inputs.of_known_header(b"Basic 2499") is None
+    assert parts.inputs.find_by_cached_header(b"Basic 2499") is None
 
 
 async def test_secrets_may_be_given(parts: Parts) -> None:

@@ -24,9 +24,9 @@ async def test_what_is_not_given_is_made_up(parts: Parts) -> None:
     one, two = await parts.add_input("one"), await parts.add_input("two")
     assert one.key != two.key and one.secret != two.secret and one.authorization != two.authorization
     assert min(len(one.secret), len(one.authorization)) > 30
-    found = parts.inputs.of_basic(one.key, one.secret)
+    found = parts.inputs.find_by_credentials(one.key, one.secret)
     assert found is not None and found.name == "one"
-    found = parts.inputs.of_authorization("two", two.authorization)
+    found = parts.inputs.find_by_authorization("two", two.authorization)
     assert found is not None and found.name == "two"
 
 
@@ -44,16 +44,16 @@ async def test_what_is_not_given_is_made_up(parts: Parts) -> None:
 async def test_only_key_and_secret_together_let_in(parts: Parts, key: str, secret: str) -> None:
     """Neither half will do, nor another case."""
     await parts.add_input("shop", key="key-1", secret="secret-1")
-    assert parts.inputs.of_basic(key, secret) is None
+    assert parts.inputs.find_by_credentials(key, secret) is None
 
 
 async def test_an_authorization_value_is_its_inputs_own(parts: Parts) -> None:
     """One input's value does not open another's address; the name's case does not matter."""
     await parts.add_input("one", authorization="Token of-the-first")
     await parts.add_input("two", authorization="Token of-the-second")
-    assert parts.inputs.of_authorization("two", "Token of-the-first") is None
-    assert parts.inputs.of_authorization("three", "Token of-the-first") is None
-    assert parts.inputs.of_authorization("ONE", "Token of-the-first") is not None
+    assert parts.inputs.find_by_authorization("two", "Token of-the-first") is None
+    assert parts.inputs.find_by_authorization("three", "Token of-the-first") is None
+    assert parts.inputs.find_by_authorization("ONE", "Token of-the-first") is not None
 
 
 async def test_old_and_new_secret_are_both_valid(parts: Parts) -> None:
@@ -70,9 +70,11 @@ async def test_old_and_new_secret_are_both_valid(parts: Parts) -> None:
         "input", new.id, msgspec.json.encode(record), expected_revision=1, changed_by="test", now_ms=0
     )
     inputs = (await parts.reopened()).inputs
-    assert inputs.of_basic("key-1", "old-secret") and inputs.of_basic("key-1", "new-secret")
-    assert inputs.of_authorization("shop", "Token old-value") and inputs.of_authorization("shop", "Token new-value")
-    assert inputs.of_basic("key-1", new.secret) is None
+    assert inputs.find_by_credentials("key-1", "old-secret") and inputs.find_by_credentials("key-1", "new-secret")
+    assert inputs.find_by_authorization("shop", "Token old-value") and inputs.find_by_authorization(
+        "shop", "Token new-value"
+    )
+    assert inputs.find_by_credentials("key-1", new.secret) is None
 
 
 async def test_secrets_are_compared_in_constant_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,10 +88,10 @@ async def test_secrets_are_compared_in_constant_time(parts: Parts, monkeypatch: 
         return real(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", counting)
-    parts.inputs.of_basic("key-1", "x")
-    parts.inputs.of_basic("nobody", "a much longer secret")
-    parts.inputs.of_authorization("shop", "x")
-    parts.inputs.of_authorization("nobody", "x")
+    parts.inputs.find_by_credentials("key-1", "x")
+    parts.inputs.find_by_credentials("nobody", "a much longer secret")
+    parts.inputs.find_by_authorization("shop", "x")
+    parts.inputs.find_by_authorization("nobody", "x")
     assert compared == [32, 32, 32, 32]
 
 
@@ -140,7 +142,7 @@ async def test_inputs_are_found_again(parts: Parts) -> None:
     made = [await parts.add_input(name) for name in ("b", "a", "c")]
     inputs = (await parts.reopened()).inputs
     assert [each.name for each in inputs.all()] == ["b", "a", "c"]
-    assert inputs.of_basic(made[1].key, made[1].secret) is not None
+    assert inputs.find_by_credentials(made[1].key, made[1].secret) is not None
 
 
 async def test_secrets_are_stored_sealed(parts: Parts) -> None:
@@ -151,8 +153,8 @@ async def test_secrets_are_stored_sealed(parts: Parts) -> None:
     assert new.secret.encode() not in document.body and new.authorization.encode() not in document.body
     other = Inputs(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock)
     await other.load()
-    assert other.of_basic(new.key, new.secret) is None
-    assert other.of_authorization("shop", new.authorization) is None
+    assert other.find_by_credentials(new.key, new.secret) is None
+    assert other.find_by_authorization("shop", new.authorization) is None
     assert [each.unreadable for each in other.all()] == [True]
 
 
@@ -167,9 +169,9 @@ async def test_a_secret_that_was_changed_on_disk_lets_nobody_in(parts: Parts) ->
     inputs = (await parts.reopened()).inputs
     assert [each.unreadable for each in inputs.all()] == [True, False]
     for secret, authorization in ((shop.secret, shop.authorization), (other.secret, other.authorization)):
-        assert inputs.of_basic(shop.key, secret) is None
-        assert inputs.of_authorization("shop", authorization) is None
-    assert inputs.of_basic(other.key, other.secret) is not None
+        assert inputs.find_by_credentials(shop.key, secret) is None
+        assert inputs.find_by_authorization("shop", authorization) is None
+    assert inputs.find_by_credentials(other.key, other.secret) is not None
     new = await inputs.rotate("shop", secret=None, authorization=None, changed_by="ann")
-    assert inputs.of_basic(shop.key, new.secret) is not None
+    assert inputs.find_by_credentials(shop.key, new.secret) is not None
     assert (await inputs.retire("shop", "ann")).unreadable is False

@@ -58,7 +58,7 @@ class Rig:
         limits = BodyLimits(max_bytes=1_048_576, max_pending_bytes=10_000_000, timeout_seconds=5)
         self.ingest = Ingest(self.parts.acceptor, self.parts.inputs, limits, observer=self)
 
-    def answered(self, route: str, status: int, reason: str, seconds: float) -> None:
+    def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
         assert 0 <= seconds < 5
         self.answered_with.append((route, status, reason))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.parts import SetClock
+from tests.unit.parts import ManualClock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Delivered, Retry, Settlements
 from tiktok_forwarder.operations.dead_letters import DeadLetters, ReplayProgress, Replays
@@ -23,7 +23,7 @@ class Kept:
 
     def __init__(self, store: MemoryStore | SqliteStore) -> None:
         self.store = store
-        self.clock = SetClock()
+        self.clock = ManualClock()
         self.notified: list[tuple[str, int]] = []
         self.letters = DeadLetters(store, self.clock, self._notify, lambda: ["a", "b"])
 

@@ -27,7 +27,7 @@ class Told:
     def __init__(self) -> None:
         self.all: list[Sequence[str]] = []
 
-    def troubled(self, troubles: Sequence[str]) -> None:
+    def on_store_problems(self, troubles: Sequence[str]) -> None:
         self.all.append(troubles)
 
 

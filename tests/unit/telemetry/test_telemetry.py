@@ -40,8 +40,8 @@ def log() -> Iterator[Log]:
 def test_refusals_are_told_once_a_second(log: Log) -> None:
     """A thousand refusals of a kind are one line, another kind is another, and the metrics count all."""
     for _ in range(1000):
-        log.telemetry.answered("/v2/events", 403, "bad_credentials", 0.001)
-    log.telemetry.answered("/v2/events", 503, "store_full", 0.001)
+        log.telemetry.on_answered("/v2/events", 403, "bad_credentials", 0.001)
+    log.telemetry.on_answered("/v2/events", 503, "store_full", 0.001)
     assert [(line["reason"], line["requests"]) for line in log.lines] == [("bad_credentials", 1), ("store_full", 1)]
     assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
 
@@ -49,8 +49,8 @@ def test_refusals_are_told_once_a_second(log: Log) -> None:
 @pytest.mark.parametrize("trouble", ["full", "disk", "locked", "damaged"])
 def test_a_trouble_of_the_store_is_told_with_what_to_do(log: Log, trouble: str) -> None:
     """And that it is over."""
-    log.telemetry.troubled([trouble])
-    log.telemetry.troubled([])
+    log.telemetry.on_store_problems([trouble])
+    log.telemetry.on_store_problems([])
     told, over = log.lines
     assert (told["level"], told["trouble"]) == ("error", trouble)
     assert told["remedy"]
@@ -69,18 +69,18 @@ def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.M
     seconds = 100.0
     monkeypatch.setattr("time.monotonic", lambda: seconds)
     for _ in range(3):
-        log.telemetry.answered("/v2/events", 400, "unreadable", 0.001)
+        log.telemetry.on_answered("/v2/events", 400, "unreadable", 0.001)
     seconds += 2
-    log.telemetry.answered("/v2/events", 400, "unreadable", 0.001)
+    log.telemetry.on_answered("/v2/events", 400, "unreadable", 0.001)
     assert [line["requests"] for line in log.lines] == [1, 3]
 
 
 def test_accepted_requests_are_not_logged(log: Log) -> None:
     """The log does not grow with traffic."""
-    log.telemetry.answered("/v2/events", 202, "", 0.001)
-    log.telemetry.received("shop", 1, 10)
-    log.telemetry.stored(0.002)
-    log.telemetry.attempted(Attempt("cn_1", "accepted", Answer(200, 0), [], 0.1))
+    log.telemetry.on_answered("/v2/events", 202, "", 0.001)
+    log.telemetry.on_received("shop", 1, 10)
+    log.telemetry.on_stored(0.002)
+    log.telemetry.on_attempted(Attempt("cn_1", "accepted", Answer(200, 0), [], 0.1))
     assert log.lines == []
 
 
@@ -89,8 +89,8 @@ def test_a_fault_is_told_by_its_place(log: Log) -> None:
     try:
         json.loads("canary@example.com")
     except ValueError as error:
-        log.telemetry.faulted(error)
-        log.telemetry.failed("cn_1", error)
+        log.telemetry.on_internal_error(error)
+        log.telemetry.on_failed("cn_1", error)
     for line in log.lines:
         assert line["error"] == "JSONDecodeError" and "decoder.py:" in line["where"]
     assert "canary" not in log.stream.getvalue() and b"tiktok_forwarder_faults_total 1.0" in log.telemetry.exposition()
@@ -98,8 +98,8 @@ def test_a_fault_is_told_by_its_place(log: Log) -> None:
 
 def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
     """Notes and reasons may quote an event: lines say that there is one, not what it says."""
-    log.telemetry.noted("cn_1", "canary@example.com")
-    log.telemetry.changed(DeliveryStatus("cn_1", "paused", why="canary@example.com", code=40104, by="service"))
+    log.telemetry.on_noted("cn_1", "canary@example.com")
+    log.telemetry.on_state_changed(DeliveryStatus("cn_1", "paused", why="canary@example.com", code=40104, by="service"))
     assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery changed"]
     assert "canary" not in log.stream.getvalue()
 

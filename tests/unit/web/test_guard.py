@@ -13,7 +13,7 @@ class Told:
     def __init__(self) -> None:
         self.errors: list[Exception] = []
 
-    def faulted(self, error: Exception) -> None:
+    def on_internal_error(self, error: Exception) -> None:
         self.errors.append(error)
 
 

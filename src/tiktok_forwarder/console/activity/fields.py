@@ -12,7 +12,7 @@ from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_OF_DIGEST: Final = 12
-_LONGEST_SHOWN: Final = 120
+_MAX_SHOWN_LENGTH: Final = 120
 _CUSTOM_MAPPING: Final = re.compile(r"connection\.custom_mappings\[([0-9]+)\]\.(?:event|properties\.\w+\.(static))")
 
 
@@ -40,7 +40,7 @@ def field_rows(payload: Any, explanation: Sequence[dict[str, Any]]) -> list[Fiel
 def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
     full = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     is_digest = bool(_DIGEST.fullmatch(full))
-    length = _SHOWN_OF_DIGEST if is_digest else _LONGEST_SHOWN
+    length = _SHOWN_OF_DIGEST if is_digest else _MAX_SHOWN_LENGTH
     shown = full if len(full) <= length else f"{full[:length]}…"
     sources = tuple(map(_source_words, explained.get("sources", ())))
     return FieldRow(path, shown, full, is_digest, sources, explained.get("done", ""))

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from tiktok_forwarder.web.body import Receive, Scope, Send
 
-_MOST_STREAMS: Final = 20
+_MAX_STREAMS: Final = 20
 _EVERY_SECONDS: Final = 1.0
 # A reader whose browser takes nothing for so long has left without a word.
-_STUCK_SECONDS: Final = 10.0
+_SEND_TIMEOUT_SECONDS: Final = 10.0
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"x-accel-buffering", b"no"),  # a proxy passes every event on at once
@@ -22,7 +22,7 @@ _HEADERS: Final = (
 class LiveViews:
     """Who watches now. `stop` ends all streams at once, so that the service need not wait for them."""
 
-    def __init__(self, most: int = _MOST_STREAMS) -> None:
+    def __init__(self, most: int = _MAX_STREAMS) -> None:
         self._most = most
         self._watching = 0
         self._stopping = asyncio.Event()
@@ -89,7 +89,7 @@ class LiveStream(Response):
 
 
 async def _sent(send: Send, text: str, *, more: bool) -> None:
-    async with asyncio.timeout(_STUCK_SECONDS):
+    async with asyncio.timeout(_SEND_TIMEOUT_SECONDS):
         await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
 
 

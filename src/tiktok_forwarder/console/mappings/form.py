@@ -17,7 +17,7 @@ from tiktok_forwarder.console.mappings.draft import (
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
 
 _KEY: Final = re.compile(r"m[0-9]{1,6}", re.ASCII)
-_MOST_CONDITIONS: Final = 100
+_MAX_CONDITIONS: Final = 100
 
 
 def read_drafts(form: Form, event: str) -> list[DraftMapping]:
@@ -41,7 +41,7 @@ def _draft(form: Form, key: str, event: str) -> DraftMapping:
 
 
 def _conditions(form: Form, key: str) -> tuple[DraftCondition, ...]:
-    places = [f"{key}.if{number}" for number in range(_MOST_CONDITIONS) if form.has(f"{key}.if{number}.attribute")]
+    places = [f"{key}.if{number}" for number in range(_MAX_CONDITIONS) if form.has(f"{key}.if{number}.attribute")]
     # Names of attributes are kept as they were typed: blanks may belong to them.
     return tuple(DraftCondition(form.secret(f"{each}.attribute"), form.secret(f"{each}.values")) for each in places)
 

@@ -47,7 +47,7 @@ _PRODUCT: Final[Mapping[str, str | float]] = {
     "coupon_code": "JACKET10",
     "total_product_amount": 298,
 }
-_MOST_USERS_TRIED: Final = 1000
+_MAX_USERS_TRIED: Final = 1000
 
 Settings = Mapping[str, Any]
 """A connection's settings, as the API shows them."""
@@ -72,7 +72,7 @@ def sample_batch(mapping: MappingDocument, settings: Settings, now_ms: int) -> d
 
 def _mpid(sample_percent: float) -> str:
     """A user within the share that the connection takes, as far as one can be found."""
-    users = (str(number) for number in range(1001, 1001 + _MOST_USERS_TRIED))
+    users = (str(number) for number in range(1001, 1001 + _MAX_USERS_TRIED))
     return next((mpid for mpid in users if sampling_refusal(mpid, sample_percent) is None), "1001")
 
 

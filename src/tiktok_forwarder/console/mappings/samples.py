@@ -39,7 +39,7 @@ class Sample(Struct, frozen=True):
     received_at_ms: int | None = None
 
 
-class NoSample(Exception):  # named for what is lacking
+class NoSampleError(Exception):  # named for what is lacking
     """There is nothing to try yet. The text says what the reader can do."""
 
 
@@ -76,7 +76,7 @@ def _named(event: KeptEvent) -> str:
 
 
 def sample_of(editing: Editing, samples: Samples) -> Sample:
-    """The chosen one. Raises `NoSample`."""
+    """The chosen one. Raises `NoSampleError`."""
     kept = samples.kept.get(samples.chosen)
     if kept is not None:
         return Sample(kept["batch"], kept["at_ms"])
@@ -85,5 +85,5 @@ def sample_of(editing: Editing, samples: Samples) -> Sample:
         mapping = document_of(next(draft for draft in editing.drafts if draft.key == key), editing.event)
         return Sample(sample_batch(mapping, editing.settings, time.time_ns() // 1_000_000))
     if not samples.pasted.strip():
-        raise NoSample(_NOTHING_PASTED if editing.drafts else _NO_MAPPING)
+        raise NoSampleError(_NOTHING_PASTED if editing.drafts else _NO_MAPPING)
     return Sample(samples.pasted)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.console.api import Api, ApiRefused
 from tiktok_forwarder.console.mappings.editing import Editing
-from tiktok_forwarder.console.mappings.samples import NoSample, Sample, Samples, sample_of
+from tiktok_forwarder.console.mappings.samples import NoSampleError, Sample, Samples, sample_of
 
 # Of settings; a batch that cannot be read has another status.
 _INVALID: Final = 422
@@ -33,7 +33,7 @@ async def tried(api: Api, editing: Editing, samples: Samples) -> Trial:
         changes = await api.post("/api/preview/development", question) if samples.kept else None
         sample = sample_of(editing, samples)
         return await _previewed(api, question, sample, changes)
-    except NoSample as missing:
+    except NoSampleError as missing:
         return Trial(hint=str(missing))
     except ApiRefused as refused:
         if refused.status != _INVALID:

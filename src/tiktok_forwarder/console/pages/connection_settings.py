@@ -15,7 +15,7 @@ from tiktok_forwarder.mapping.connection import TOKEN
 _NOT_COPIED: Final = ("name",)
 _CONFLICT: Final = 409
 _REFUSED: Final = 422
-_LONGEST_NUMBER: Final = 19
+_MAX_NUMBER_LENGTH: Final = 19
 
 
 async def _new(visit: Visit) -> Response:
@@ -94,7 +94,7 @@ async def _save(visit: Visit) -> Response:
 
 def _revision(text: str) -> int:
     """The revision that the form was made from; 0 is none's."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_NUMBER_LENGTH else 0
 
 
 async def _told_conflict(visit: Visit, connection_id: str, typed: Mapping[str, Any]) -> Response:

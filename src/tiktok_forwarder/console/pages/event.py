@@ -13,7 +13,7 @@ from tiktok_forwarder.console.activity.way import is_underway, steps
 from tiktok_forwarder.console.api import ApiRefused
 from tiktok_forwarder.console.page import Page, Visit
 
-_MOST_ELSEWHERE: Final = 200
+_MAX_ELSEWHERE: Final = 200
 
 
 async def _event(visit: Visit) -> Response:
@@ -57,7 +57,7 @@ async def _elsewhere(
 ) -> list[tuple[str, str]]:
     """What else has this event id, in this connection and others: its page and its words."""
     here = {(each["connection_id"], each["event"]) for each in records}
-    found = await visit.api.get("/api/activity", event_id=event_id, limit=_MOST_ELSEWHERE)
+    found = await visit.api.get("/api/activity", event_id=event_id, limit=_MAX_ELSEWHERE)
     others: dict[tuple[str, str], str] = {}
     for each in found["records"]:
         key = (each["connection_id"], each["event"])

@@ -88,7 +88,7 @@ class DeadEvent(Struct):
             self.dead_lettered_at_ms,
         )
 
-    def fulfils(self, which: DeadLetterFilter) -> bool:
+    def matches(self, which: DeadLetterFilter) -> bool:
         return (
             which.connection_id in (None, self.event.new.connection_id)
             and which.reason in (None, self.reason)
@@ -130,7 +130,7 @@ class Lane:
 
     def take(self, places: int, payload_bytes: int, now_ms: int) -> list[WaitingEvent]:
         """The next group, in order of acceptance; at least one event if any is due, however large it is."""
-        self._heed_clock(now_ms)
+        self._follow_clock(now_ms)
         shares = group_shares(places, len(self._fresh) + len(self._returned), self._turn)
         self._turn += 1
         group = _Group(places, payload_bytes)
@@ -141,7 +141,7 @@ class Lane:
         return sorted(group.events, key=lambda event: event.event_no)
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        self._heed_clock(now_ms)
+        self._follow_clock(now_ms)
         self._skip_gone()
         if self._fresh:
             return 0
@@ -177,7 +177,7 @@ class Lane:
             if self._is_live(event):
                 yield event
 
-    def _heed_clock(self, now_ms: int) -> None:
+    def _follow_clock(self, now_ms: int) -> None:
         """After the clock was set back, what was scheduled by the earlier time is due."""
         if now_ms < self._latest_ms - CLOCK_TOLERANCE_MS:
             for _, _, event in self._returned:

@@ -20,18 +20,18 @@ from tiktok_forwarder.store.documents import Document, DocumentChange, DocumentK
 from tiktok_forwarder.store.events import (
     Admission,
     Arrivals,
-    Books,
     DeadLetter,
     DeadLetterCount,
     DeadLetterFilter,
+    EventStateCounts,
     GroupLimits,
     Lease,
     NewEvent,
     QueueCounts,
+    StoreSnapshot,
     TotalsRow,
-    Whereabouts,
 )
-from tiktok_forwarder.store.leases import LeaseBook
+from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, Lane, WaitingEvent
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, revision_conflict
 
@@ -99,7 +99,7 @@ class MemoryStore(MemoryDocuments):
         self._waiting: dict[str, dict[int, WaitingEvent]] = {}
         self._dead: dict[int, DeadEvent] = {}
         self._lanes: dict[str, list[Lane]] = {}
-        self._leases: LeaseBook[WaitingEvent] = LeaseBook(monotonic)
+        self._leases: LeaseTable[WaitingEvent] = LeaseTable(monotonic)
         self._seen: dict[tuple[str, str, str], int] = {}
         self._totals: Counter[tuple[str, str, str]] = Counter()
 
@@ -154,8 +154,8 @@ class MemoryStore(MemoryDocuments):
     async def totals(self) -> Sequence[TotalsRow]:
         return [TotalsRow(*key, number) for key, number in sorted(self._totals.items()) if number]
 
-    async def books(self) -> Books:
-        return Books(await self.totals(), await self.counts())
+    async def snapshot(self) -> StoreSnapshot:
+        return StoreSnapshot(await self.totals(), await self.counts())
 
     async def troubles(self) -> Sequence[str]:
         return ["full"] if self._held() + self._wanted >= self._max_events else []
@@ -181,9 +181,11 @@ class MemoryStore(MemoryDocuments):
             self._lane(event.new).give_back([event])
         return len(found)
 
-    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+    async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
         waiting = self._waiting.get(connection_id, {})
-        return Whereabouts(sum(each in waiting for each in event_nos), sum(each in self._dead for each in event_nos))
+        return EventStateCounts(
+            sum(each in waiting for each in event_nos), sum(each in self._dead for each in event_nos)
+        )
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         """A discarded letter stays counted as dead-lettered, so that the books still balance."""
@@ -282,7 +284,7 @@ class MemoryStore(MemoryDocuments):
         return self._dead.pop(dead.event.event_no)
 
     def _matching(self, which: DeadLetterFilter) -> Iterator[DeadEvent]:
-        return (dead for _, dead in sorted(self._dead.items()) if dead.fulfils(which))
+        return (dead for _, dead in sorted(self._dead.items()) if dead.matches(which))
 
     def _counts_of(self, connection_id: str, dead_letters: int) -> QueueCounts:
         events = self._waiting.get(connection_id, {}).values()

@@ -18,10 +18,10 @@ SMALLEST_STORE_BYTES: Final = 1024 * 1024
 _SHARE_OF_FREE_SPACE: Final = 0.8
 _LARGEST_DERIVED_BYTES: Final = 64 * 1024**3
 # A log of this size is re-used again and again, which makes its syncs cheap; a larger one only makes restarts slow.
-_MOST_CHECKPOINT_PAGES: Final = 4000
+_MAX_CHECKPOINT_PAGES: Final = 4000
 _LEAST_CHECKPOINT_PAGES: Final = 16
 _LOG_SHARE: Final = 1 / 16
-_MOST_TRANSACTION_BYTES: Final = 8 * 1024 * 1024
+_MAX_TRANSACTION_BYTES: Final = 8 * 1024 * 1024
 
 # Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
@@ -57,13 +57,13 @@ class StoreLimits(Struct, frozen=True):
 def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:
     append_bytes = int(max_bytes * (1 - reserve_share))
     log_pages = int(max_bytes * _LOG_SHARE) // PAGE_BYTES
-    checkpoint_pages = max(_LEAST_CHECKPOINT_PAGES, min(_MOST_CHECKPOINT_PAGES, log_pages))
+    checkpoint_pages = max(_LEAST_CHECKPOINT_PAGES, min(_MAX_CHECKPOINT_PAGES, log_pages))
     return StoreLimits(
         max_pages=max_bytes // PAGE_BYTES,
         append_bytes=append_bytes,
         connection_bytes=append_bytes // 2,
         checkpoint_pages=checkpoint_pages,
-        transaction_bytes=min(_MOST_TRANSACTION_BYTES, checkpoint_pages * PAGE_BYTES),
+        transaction_bytes=min(_MAX_TRANSACTION_BYTES, checkpoint_pages * PAGE_BYTES),
     )
 
 

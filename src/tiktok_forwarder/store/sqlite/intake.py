@@ -100,7 +100,7 @@ class _Intake:
             rows = [_row(lane, event_no, each) for event_no, each in enumerate(admitted, first_no)]
             self._transaction.run_wide("add_event", rows)
             payload_bytes = sum([len(each.event.payload) for each in admitted])
-            self._transaction.books_of(lane).stored(len(admitted), payload_bytes)
+            self._transaction.lane_for_update(lane).add_waiting(len(admitted), payload_bytes)
             self._transaction.count(lane.connection_id, "accepted", len(admitted))
 
 

@@ -18,7 +18,7 @@ def lease(
     state.leases.expire()
     for lane in state.lanes.of_connection(connection_id):
         if lane.unleased and (group := _next_group(state, lane, limits, now_ms)).events:
-            state.lanes.had_turn(lane)
+            state.lanes.move_to_back(lane)
             lane.leased.update(group.places)
             token = state.leases.hold(lane, group.places, lease_seconds)
             events = sorted(group.events, key=lambda event: event.event_no)

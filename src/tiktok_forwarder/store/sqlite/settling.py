@@ -9,7 +9,7 @@ import apsw
 from tiktok_forwarder.database.file import truncate_log
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireFormName
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, Lease, Whereabouts
+from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts, Lease
 from tiktok_forwarder.store.leases import HeldLease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.statements import decoded_answer, encoded_answer, packed_subjects, rows
@@ -50,8 +50,8 @@ class AboutPerson(NamedTuple):
 def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now_ms: int) -> None:
     """Raises `LeaseLost` before anything is changed."""
     held = transaction.state.leases.held(lease)
-    lane = transaction.books_of(transaction.state.lanes.of(lease.connection_id, lease.wire_form))
-    places = _let_go(transaction, held, lane, settlements)
+    lane = transaction.lane_for_update(transaction.state.lanes.of(lease.connection_id, lease.wire_form))
+    places = _take_from_lease(transaction, held, lane, settlements)
     delivered: list[Place] = []
     for event_no, place in places.items():
         settlement = settlements[event_no]
@@ -66,11 +66,13 @@ def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now
 def remove_events(transaction: Transaction, lane: Lane, places: Sequence[Place], counter: str) -> None:
     """The events leave the queue for good, counted as what `counter` says."""
     _delete(transaction, lane, places)
-    transaction.books_of(lane).stored(-len(places), -sum(place.payload_bytes for place in places))
+    transaction.lane_for_update(lane).add_waiting(-len(places), -sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, counter, len(places))
 
 
-def bury(transaction: Transaction, lane: Lane, places: Sequence[Place], settlement: DeadLettered, now_ms: int) -> None:
+def dead_letter(
+    transaction: Transaction, lane: Lane, places: Sequence[Place], settlement: DeadLettered, now_ms: int
+) -> None:
     """The events become dead letters."""
     common = {
         "connection_id": lane.connection_id,
@@ -82,7 +84,7 @@ def bury(transaction: Transaction, lane: Lane, places: Sequence[Place], settleme
     }
     transaction.run_many("add_dead_letter", [{**common, **_named_key(lane, place)} for place in places])
     _delete(transaction, lane, places)
-    transaction.books_of(lane).buried(len(places), sum(place.payload_bytes for place in places))
+    transaction.lane_for_update(lane).move_to_dead_letters(len(places), sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, "dead_lettered", len(places))
 
 
@@ -95,7 +97,7 @@ def _delete(transaction: Transaction, lane: Lane, places: Sequence[Place]) -> No
         transaction.run_many("delete_event", [_row_key(lane, place) for place in places])
 
 
-def forget_lease(transaction: Transaction, lane: Lane, event_no: int) -> None:
+def drop_lease_on(transaction: Transaction, lane: Lane, event_no: int) -> None:
     """The event is about to leave the queue, whoever holds it."""
     if event_no in lane.leased:
         lane.leased.discard(event_no)
@@ -103,7 +105,9 @@ def forget_lease(transaction: Transaction, lane: Lane, event_no: int) -> None:
         transaction.on_rollback(transaction.state.leases.forget(lane, event_no))
 
 
-def _let_go(transaction: Transaction, held: HeldLease[Place], lane: Lane, event_nos: Iterable[int]) -> dict[int, Place]:
+def _take_from_lease(
+    transaction: Transaction, held: HeldLease[Place], lane: Lane, event_nos: Iterable[int]
+) -> dict[int, Place]:
     """Without those that are not (or no longer) the lease's, or gone from the queue."""
     popped = {event_no: held.items.pop(event_no, None) for event_no in event_nos}
     places = {event_no: place for event_no, place in popped.items() if place is not None}
@@ -121,12 +125,12 @@ def _settle_undelivered(
     transaction: Transaction, lane: Lane, place: Place, settlement: Retry | DeadLettered, now_ms: int
 ) -> None:
     if isinstance(settlement, DeadLettered):
-        bury(transaction, lane, [place], settlement, now_ms)
+        dead_letter(transaction, lane, [place], settlement, now_ms)
     else:
-        _bring_back(transaction, lane, place, settlement, now_ms)
+        _requeue(transaction, lane, place, settlement, now_ms)
 
 
-def _bring_back(transaction: Transaction, lane: Lane, place: Place, retry: Retry, now_ms: int) -> None:
+def _requeue(transaction: Transaction, lane: Lane, place: Place, retry: Retry, now_ms: int) -> None:
     due_ms = max(retry.due_ms, AT_ONCE_MS)
     change: dict[str, Any] = {
         "next_due_ms": due_ms,
@@ -136,7 +140,7 @@ def _bring_back(transaction: Transaction, lane: Lane, place: Place, retry: Retry
         "answer": encoded_answer(retry.answer),
     }
     transaction.run("retry_event", {**change, **_named_key(lane, place)})
-    lane.came_back(due_ms, place.event_no)
+    lane.mark_leasable(due_ms, place.event_no)
 
 
 def _row_key(lane: Lane, place: Place) -> tuple[int, int, int]:
@@ -161,11 +165,11 @@ def count_dead_letters(connection: apsw.Connection) -> list[DeadLetterCount]:
     return [DeadLetterCount(*row) for row in rows(connection, "dead_letter_counts")]
 
 
-def find_replayed(connection: apsw.Connection, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+def find_replayed(connection: apsw.Connection, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
     numbers = json.dumps(list(event_nos))
     ((waiting,),) = rows(connection, "replayed_waiting", {"connection_id": connection_id, "event_nos": numbers})
     ((dead,),) = rows(connection, "replayed_dead", {"event_nos": numbers})
-    return Whereabouts(waiting, dead)
+    return EventStateCounts(waiting, dead)
 
 
 def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int, now_ms: int) -> Step:
@@ -175,10 +179,10 @@ def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int
         key = {"lane_no": lane.lane_no, "due_ms": AT_ONCE_MS, "event_no": letter.event_no, "now_ms": now_ms}
         transaction.run("replay_dead_letter", key)
         transaction.run("delete_dead_letter", (letter.event_no,))
-        transaction.books_of(lane).buried(-1, -letter.payload_bytes)
+        transaction.lane_for_update(lane).move_to_dead_letters(-1, -letter.payload_bytes)
         transaction.count(letter.connection_id, "dead_lettered", -1)
         transaction.count(letter.connection_id, "replayed")
-        lane.came_back(AT_ONCE_MS, letter.event_no)
+        lane.mark_leasable(AT_ONCE_MS, letter.event_no)
     return _step(found, after_no)
 
 
@@ -194,11 +198,11 @@ def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: in
 def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> None:
     """Gone, and not yet counted as anything."""
     transaction.run("delete_dead_letter", (letter.event_no,))
-    lane = transaction.books_of(transaction.state.lanes.of(letter.connection_id, letter.wire_form))
-    lane.unearthed(1, letter.payload_bytes)
+    lane = transaction.lane_for_update(transaction.state.lanes.of(letter.connection_id, letter.wire_form))
+    lane.remove_dead_letters(1, letter.payload_bytes)
 
 
-def bury_some(
+def dead_letter_some(
     transaction: Transaction, connection_id: str, reason: DeadLetterReason, before_no: int, now_ms: int
 ) -> int:
     """Some of the events below a number; 0 when there are none left."""
@@ -215,8 +219,8 @@ def _bury_leased(
     transaction: Transaction, lane: Lane, places: Sequence[Place], settlement: DeadLettered, now_ms: int
 ) -> None:
     for place in places:
-        forget_lease(transaction, lane, place.event_no)
-    bury(transaction, lane, places, settlement, now_ms)
+        drop_lease_on(transaction, lane, place.event_no)
+    dead_letter(transaction, lane, places, settlement, now_ms)
 
 
 def _find(connection: apsw.Connection, which: DeadLetterFilter, limit: int, after_no: int) -> list[FoundDeadLetter]:
@@ -263,7 +267,7 @@ def find_about(connection: apsw.Connection, subjects: Collection[int]) -> AboutP
 
 def erase_found(transaction: Transaction, found: AboutPerson) -> int:
     lanes = transaction.state.lanes
-    events = {event_no: lanes.numbered(lane_no) for lane_no, event_no in found.waiting}
+    events = {event_no: lanes.by_number(lane_no) for lane_no, event_no in found.waiting}
     events |= {event_no: lanes.of(connection_id, form) for connection_id, form, event_no in found.dead}
     return sum(_erase_one(transaction, lane, event_no) for event_no, lane in events.items())
 
@@ -277,7 +281,7 @@ def cut_log(state: StoreState) -> None:
 def _erase_one(transaction: Transaction, lane: Lane, event_no: int) -> int:
     """Wherever it is by now; 0 if it was delivered meanwhile."""
     for row in transaction.state.rows("place_of_event", {"lane_no": lane.lane_no, "event_no": event_no}):
-        forget_lease(transaction, lane, event_no)
+        drop_lease_on(transaction, lane, event_no)
         remove_events(transaction, lane, [Place(*row)], "erased")
         return 1
     for row in transaction.state.rows("found_dead_letter", (event_no,)):

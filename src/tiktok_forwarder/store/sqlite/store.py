@@ -15,15 +15,15 @@ from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.store.events import (
     Admission,
     Arrivals,
-    Books,
     DeadLetter,
     DeadLetterCount,
     DeadLetterFilter,
+    EventStateCounts,
     GroupLimits,
     Lease,
     QueueCounts,
+    StoreSnapshot,
     TotalsRow,
-    Whereabouts,
 )
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
@@ -38,9 +38,9 @@ from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
     Step,
-    bury_some,
     count_dead_letters,
     cut_log,
+    dead_letter_some,
     discard_some,
     erase_found,
     find_about,
@@ -126,8 +126,8 @@ class SqliteStore(SqliteDocuments):
     async def totals(self) -> Sequence[TotalsRow]:
         return await self._writer.look(_totals)
 
-    async def books(self) -> Books:
-        return await self._writer.look(lambda state: Books(_totals(state), _counts(state)))
+    async def snapshot(self) -> StoreSnapshot:
+        return await self._writer.look(lambda state: StoreSnapshot(_totals(state), _counts(state)))
 
     async def troubles(self) -> Sequence[str]:
         try:
@@ -150,7 +150,7 @@ class SqliteStore(SqliteDocuments):
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
         return await self._in_steps(lambda transaction, after_no: replay_some(transaction, which, after_no, now_ms))
 
-    async def whereabouts(self, connection_id: str, event_nos: Collection[int]) -> Whereabouts:
+    async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
         return await self._read_beside(lambda connection: find_replayed(connection, connection_id, event_nos))
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
@@ -161,7 +161,7 @@ class SqliteStore(SqliteDocuments):
         before_no: int = await self._writer.look(lambda state: state.next_event_no)
         done = 0
         while events := await self._writer.write(
-            lambda transaction: bury_some(transaction, connection_id, reason, before_no, now_ms)
+            lambda transaction: dead_letter_some(transaction, connection_id, reason, before_no, now_ms)
         ):
             done += events
         return done

@@ -16,7 +16,7 @@ import apsw
 from tiktok_forwarder.database.file import end_transaction
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import NewEvent
-from tiktok_forwarder.store.leases import LeaseBook
+from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
 from tiktok_forwarder.store.sqlite.file import DiskReserve, StoreLimits
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, STATEMENTS, rows, run, run_wide
@@ -82,7 +82,7 @@ class Lane:
         self.newest_after = 0
         self.returned_from: tuple[int, int] = _START
 
-    def came_back(self, due_ms: int, event_no: int) -> None:
+    def mark_leasable(self, due_ms: int, event_no: int) -> None:
         """An event can be leased (again) under this key."""
         if due_ms == 0:
             self.fresh_from = min(self.fresh_from, event_no)
@@ -92,19 +92,19 @@ class Lane:
     def give_back(self, items: Iterable[Place]) -> None:
         for place in items:
             self.leased.discard(place.event_no)
-            self.came_back(place.due_ms, place.event_no)
+            self.mark_leasable(place.due_ms, place.event_no)
 
-    def stored(self, events: int, payload_bytes: int) -> None:
+    def add_waiting(self, events: int, payload_bytes: int) -> None:
         """New events, or (negative) events that have left the queue for good."""
         waiting, waiting_bytes, *dead = self.figures
         self.figures = LaneFigures(waiting + events, waiting_bytes + payload_bytes, *dead)
 
-    def buried(self, events: int, payload_bytes: int) -> None:
+    def move_to_dead_letters(self, events: int, payload_bytes: int) -> None:
         """Waiting events that are dead letters now, or (negative) the other way."""
-        self.stored(-events, -payload_bytes)
-        self.unearthed(-events, -payload_bytes)
+        self.add_waiting(-events, -payload_bytes)
+        self.remove_dead_letters(-events, -payload_bytes)
 
-    def unearthed(self, events: int, payload_bytes: int) -> None:
+    def remove_dead_letters(self, events: int, payload_bytes: int) -> None:
         """Dead letters that are gone for good."""
         waiting, waiting_bytes, dead, dead_bytes = self.figures
         self.figures = LaneFigures(waiting, waiting_bytes, dead - events, dead_bytes - payload_bytes)
@@ -123,7 +123,7 @@ class Lanes:
         """Connections and their lanes."""
         return iter(self._by_connection.items())
 
-    def numbered(self, lane_no: int) -> Lane:
+    def by_number(self, lane_no: int) -> Lane:
         return self._by_number[lane_no]
 
     def of_connection(self, connection_id: str) -> Sequence[Lane]:
@@ -136,7 +136,7 @@ class Lanes:
                 return lane
         return self._add(Lane(len(self._by_number) + 1, connection_id, wire_form, LaneFigures()))
 
-    def had_turn(self, lane: Lane) -> None:
+    def move_to_back(self, lane: Lane) -> None:
         """The connection's other lane, if there is one, comes first next time."""
         lanes = self._by_connection[lane.connection_id]
         lanes.remove(lane)
@@ -206,7 +206,7 @@ class StoreState:
         self.connection = connection
         self.limits = limits
         self.lanes = Lanes(rows(connection, "lanes"))
-        self.leases: LeaseBook[Place] = LeaseBook(monotonic)
+        self.leases: LeaseTable[Place] = LeaseTable(monotonic)
         self.seen = SeenEvents(connection)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
         self.disk_reserve = DiskReserve(Path(connection.filename).with_suffix(".reserve"), limits.disk_reserve_bytes)
@@ -271,7 +271,7 @@ class Transaction:
     def count(self, connection_id: str, counter: str, number: int = 1, reason: str = "") -> None:
         self._totals[connection_id, counter, reason] += number
 
-    def books_of(self, lane: Lane) -> Lane:
+    def lane_for_update(self, lane: Lane) -> Lane:
         """The lane, whose figures may now be changed."""
         self._lanes_before.setdefault(lane, lane.figures)
         return lane
