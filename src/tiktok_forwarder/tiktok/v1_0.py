@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.tiktok.payload import Page, Properties
-from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, opened
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_opening
 
 _TRACK_PATH: Final = "/open_api/v1.3/pixel/track/"
 _BATCH_PATH: Final = "/open_api/v1.3/pixel/batch/"
@@ -89,10 +89,10 @@ def _request(pixel_id: str, payloads: Sequence[bytes], test_event_code: str | No
     """A batch has no place for a test event code: with one, `payloads` must hold a single event."""
     if test_event_code is None:
         items = b",".join(_BATCH_ITEM_OPENING + payload[1:] for payload in payloads)
-        return _BATCH_PATH, b"".join((opened({"pixel_code": pixel_id}), b',"batch":[', items, b"]}"))
+        return _BATCH_PATH, b"".join((envelope_opening({"pixel_code": pixel_id}), b',"batch":[', items, b"]}"))
     (payload,) = payloads
     envelope = {"pixel_code": pixel_id, "test_event_code": test_event_code}
-    return _TRACK_PATH, opened(envelope) + b"," + payload[1:]
+    return _TRACK_PATH, envelope_opening(envelope) + b"," + payload[1:]
 
 
 V1_0: Final = WireForm(

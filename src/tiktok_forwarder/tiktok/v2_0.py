@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.tiktok.payload import Page, Properties
-from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, opened
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_opening
 
 _PATH: Final = "/open_api/v1.3/event/track/"
 _EVENTS: Final = frozenset(
@@ -77,7 +77,7 @@ def _request(pixel_id: str, payloads: Sequence[bytes], test_event_code: str | No
     envelope = {"event_source": "web", "event_source_id": pixel_id}
     if test_event_code is not None:
         envelope["test_event_code"] = test_event_code
-    return _PATH, b"".join((opened(envelope), b',"data":[', b",".join(payloads), b"]}"))
+    return _PATH, b"".join((envelope_opening(envelope), b',"data":[', b",".join(payloads), b"]}"))
 
 
 V2_0: Final = WireForm(

@@ -66,6 +66,6 @@ class WireForm(Struct, frozen=True, kw_only=True):
         return [event for event in EVENTS.values() if event.name in self.events]
 
 
-def opened(envelope: Mapping[str, str]) -> bytes:
+def envelope_opening(envelope: Mapping[str, str]) -> bytes:
     """The envelope's JSON without its closing brace, for members to follow."""
     return msgspec.json.encode(envelope)[:-1]
