@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format docs bench coverage lock clean
+.PHONY: help demo test soak check format docs bench coverage mutants lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -46,6 +46,10 @@ coverage: ## which lines and branches the quick tests reach
 	@scripts/set-up dev
 	$(BIN)/python -m coverage run -m pytest -m "not slow"
 	$(BIN)/python -m coverage report --skip-covered --show-missing
+
+mutants: ## change the product in small ways and list what no quick test notices; ARGS="--help" says more
+	@scripts/set-up dev
+	@$(BIN)/python -m scripts.mutants $(ARGS)
 
 # The largest set comes first, and the others take its versions. Index addresses stay out: everyone has their own.
 lock: ## bring requirements/*.txt up to date with their .in files; ARGS=--upgrade takes the newest versions
