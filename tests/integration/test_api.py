@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import aiohttp
@@ -16,7 +16,8 @@ from yarl import URL
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Answer, Service, fresh_batch, running_service
 from tiktok_forwarder.access.api_keys import Scope
 from tiktok_forwarder.api.app import ENDPOINTS, build_api, caller_with_key, local_caller
-from tiktok_forwarder.api.endpoint import Endpoint
+from tiktok_forwarder.api.endpoint import AnyEndpoint
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
 
@@ -25,7 +26,7 @@ DOCUMENT = "/api/openapi.json"
 RANKS: dict[Scope, int] = {"read": 0, "operate": 1, "admin": 2}
 
 
-def address_of(endpoint: Endpoint) -> str:
+def address_of(endpoint: AnyEndpoint) -> str:
     """The endpoint's path with names that nothing has."""
     return re.sub(r"\{\w+:int\}", "999", re.sub(r"\{\w+\}", "nobody", endpoint.path))
 
@@ -228,7 +229,7 @@ async def test_a_fault_of_the_program_is_answered_once_and_reported() -> None:
         def on_internal_error(self, error: Exception) -> None:
             faults.append(error)
 
-    app = guarded(build_api(None, local_caller), Observer())
+    app = guarded(build_api(cast(Services, None), local_caller), Observer())
     status, body = await asgi_call(app, "GET", "/api/status", b"")
     assert status == 500 and json.loads(body)["errors"][0]["code"] == "INTERNAL"
     assert [type(fault) for fault in faults] == [AttributeError]

@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 from tiktok_forwarder.activity.figures import FigureSet, figure_set
 from tiktok_forwarder.activity.gathering import MINUTE_MS
 from tiktok_forwarder.activity.records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import Call, Endpoint, PlainCall
 from tiktok_forwarder.api.explained import explained
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import Number
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
@@ -113,19 +114,19 @@ class FiguresView(Struct, frozen=True):
     connections: list[ConnectionFigures]
 
 
-def _id_of(call: Call, name_or_id: str) -> str:
+def _id_of(services: Services, name_or_id: str) -> str:
     """A deleted connection is found by its id."""
-    found = call.parts.connections.find(name_or_id)
-    return str(found.id) if found is not None else name_or_id
+    found = services.connections.find(name_or_id)
+    return found.id if found is not None else name_or_id
 
 
-def _names(call: Call) -> Mapping[str, str]:
-    return {each.id: each.name for each in call.parts.connections.all()}
+def _names(services: Services) -> Mapping[str, str]:
+    return {each.id: each.name for each in services.connections.all()}
 
 
-async def _recent(call: Call) -> ActivityView:
-    query: ActivityQuery = call.query
-    connection_id = _id_of(call, query.connection) if query.connection is not None else None
+async def _recent(call: Call[ActivityQuery, None]) -> ActivityView:
+    query = call.query
+    connection_id = _id_of(call.services, query.connection) if query.connection is not None else None
     which = RecordFilter(
         connection_id,
         query.event,
@@ -137,48 +138,50 @@ async def _recent(call: Call) -> ActivityView:
         query.event_id,
         query.after,
     )
-    newest: int = await call.parts.activity.newest()
-    kept: Sequence[KeptRecord] = await call.parts.activity.recent(which)
-    names = _names(call)
+    newest = await call.services.activity.newest()
+    kept = await call.services.activity.recent(which)
+    names = _names(call.services)
     before = kept[-1].record_no if len(kept) == query.limit else None
     newest = max(newest, kept[0].record_no if kept else 0)
-    return ActivityView([_view(each, names) for each in kept], before, newest, call.parts.activity.lost)
+    return ActivityView([_view(each, names) for each in kept], before, newest, call.services.activity.lost)
 
 
-async def _record(call: Call) -> RecordView:
+async def _record(call: PlainCall) -> RecordView:
     text = call.path["record_no"]
-    kept = await call.parts.activity.one(int(text)) if _RECORD_NO.fullmatch(text) else None
+    kept = await call.services.activity.one(int(text)) if _RECORD_NO.fullmatch(text) else None
     if kept is None:
         raise UnknownName(f"the activity holds no record {text}: it is too long ago, or was erased")
-    return _view(kept, _names(call))
+    return _view(kept, _names(call.services))
 
 
-async def _way(call: Call) -> list[RecordView]:
+async def _way(call: PlainCall) -> list[RecordView]:
     name = call.path["event"] if call.path["event"] != NO_NAME else ""
     event_id = call.path["event_id"]
-    kept = await call.parts.activity.way(_id_of(call, call.path["connection"]), name, event_id)
+    kept = await call.services.activity.way(_id_of(call.services, call.path["connection"]), name, event_id)
     if not kept:
         raise UnknownName(
             f"the activity holds no {name or 'dropped event'} with the id {event_id} of {call.path['connection']}: "
             "it never came, was left out of the sample, or is too long ago"
         )
-    names = _names(call)
-    return [_view(each, names, await _explanation(call, each)) for each in kept]
+    names = _names(call.services)
+    return [_view(each, names, await _explanation(call.services, each)) for each in kept]
 
 
-async def _explanation(call: Call, kept: KeptRecord) -> list[Explanation]:
+async def _explanation(services: Services, kept: KeptRecord) -> list[Explanation]:
     record, facts = kept.record, kept.record.facts
-    return await explained(call, record.connection_id, facts.connection_revision, record.payload, facts.field_sources)
+    return await explained(
+        services, record.connection_id, facts.connection_revision, record.payload, facts.field_sources
+    )
 
 
-async def _figures(call: Call) -> FiguresView:
-    query: FiguresQuery = call.query
-    until_ms = query.until_ms if query.until_ms is not None else call.parts.activity.now_ms()
+async def _figures(call: Call[FiguresQuery, None]) -> FiguresView:
+    query = call.query
+    until_ms = query.until_ms if query.until_ms is not None else call.services.activity.now_ms()
     from_ms = query.from_ms if query.from_ms is not None else max(0, until_ms - _HOUR_MS)
     _check_time(from_ms, until_ms, query.step_minutes)
-    connection_id = _id_of(call, query.connection) if query.connection is not None else None
-    minutes: Sequence[MinuteFigures] = await call.parts.activity.figures(from_ms, until_ms, connection_id)
-    names = _names(call)
+    connection_id = _id_of(call.services, query.connection) if query.connection is not None else None
+    minutes = await call.services.activity.figures(from_ms, until_ms, connection_id)
+    names = _names(call.services)
     by_connection: dict[str, list[MinuteFigures]] = {}
     for minute in minutes:
         by_connection.setdefault(minute.connection_id, []).append(minute)
@@ -242,46 +245,45 @@ def _view(kept: KeptRecord, names: Mapping[str, str], explanation: Sequence[Expl
     )
 
 
+LIST_ACTIVITY: Final = Endpoint(
+    "GET",
+    "/api/activity",
+    "list_activity",
+    "What happened to recent events, newest first.",
+    "read",
+    _recent,
+)
+SHOW_RECORD: Final = Endpoint(
+    "GET",
+    "/api/activity/record/{record_no:int}",
+    "show_record",
+    "One thing that happened, such as a drop of an event that has no id.",
+    "read",
+    _record,
+    can_miss=True,
+)
+SHOW_WAY: Final = Endpoint(
+    "GET",
+    "/api/activity/{connection}/{event}/{event_id}",
+    "show_way",
+    "One event's way, oldest first; the event is - for one that was dropped before it had a name.",
+    "read",
+    _way,
+    can_miss=True,
+)
+SHOW_FIGURES: Final = Endpoint(
+    "GET",
+    "/api/figures",
+    "show_figures",
+    "What happened to events by connection over a time: counts, latencies, match keys, warnings.",
+    "read",
+    _figures,
+    can_refuse=True,
+)
+
 ACTIVITY_ENDPOINTS: Final = (
-    Endpoint(
-        "GET",
-        "/api/activity",
-        "list_activity",
-        "What happened to recent events, newest first.",
-        "read",
-        ActivityView,
-        _recent,
-        query=ActivityQuery,
-    ),
-    Endpoint(
-        "GET",
-        "/api/activity/record/{record_no:int}",
-        "show_record",
-        "One thing that happened, such as a drop of an event that has no id.",
-        "read",
-        RecordView,
-        _record,
-        can_miss=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/activity/{connection}/{event}/{event_id}",
-        "show_way",
-        "One event's way, oldest first; the event is - for one that was dropped before it had a name.",
-        "read",
-        list[RecordView],
-        _way,
-        can_miss=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/figures",
-        "show_figures",
-        "What happened to events by connection over a time: counts, latencies, match keys, warnings.",
-        "read",
-        FiguresView,
-        _figures,
-        query=FiguresQuery,
-        can_refuse=True,
-    ),
+    LIST_ACTIVITY,
+    SHOW_RECORD,
+    SHOW_WAY,
+    SHOW_FIGURES,
 )

@@ -4,8 +4,8 @@ On the Unix socket of the data directory, which only the service's own user can 
 service's port a key is needed, and only this machine is answered: a proxy with TLS on it is what others speak to.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,12 +18,13 @@ from tiktok_forwarder.access.api_keys import ApiKeys, Scope
 from tiktok_forwarder.api.activity import ACTIVITY_ENDPOINTS
 from tiktok_forwarder.api.connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.api.dead_letters import DEAD_LETTER_ENDPOINTS
-from tiktok_forwarder.api.endpoint import Endpoint, decoded_call, json_answer, may, plain_path, refusal
+from tiktok_forwarder.api.endpoint import AnyEndpoint, decoded_call, json_answer, may, plain_path, refusal
 from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.api.openapi import document_of
 from tiktok_forwarder.api.previews import PREVIEW_ENDPOINTS
 from tiktok_forwarder.api.service import SERVICE_ENDPOINTS
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.users import USER_ENDPOINTS
 from tiktok_forwarder.domain.errors import (
     ConfigurationError,
@@ -39,7 +40,7 @@ from tiktok_forwarder.web.body import Scope as HttpScope
 from tiktok_forwarder.web.guard import AsgiApplication
 from tiktok_forwarder.web.origin import is_of_this_machine
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *INPUT_ENDPOINTS,
     *CONNECTION_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
@@ -76,14 +77,14 @@ def caller_with_key(keys: ApiKeys) -> Caller:
     return caller
 
 
-def build_api(parts: Any, caller: Caller) -> Starlette:
-    """The API as an ASGI application; `parts` is what the endpoints work on."""
+def build_api(services: Services, caller: Caller) -> Starlette:
+    """The API as an ASGI application, behind one way of telling who calls."""
 
     async def openapi(request: Request) -> Response:
         caller(request)
         return json_answer(document_of(ENDPOINTS))
 
-    routes = [Route(path, _by_method(parts, caller, found), methods=_methods(found)) for path, found in _by_path()]
+    routes = [Route(path, _by_method(services, caller, found), methods=_methods(found)) for path, found in _by_path()]
     api = Starlette(
         routes=[*routes, Route("/api/openapi.json", openapi, methods=["GET"])],
         middleware=[Middleware(_ByRawPath)],
@@ -104,6 +105,9 @@ def build_api(parts: Any, caller: Caller) -> Starlette:
     return api
 
 
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
 class _ByRawPath:
     """Routes are found by the path as it was sent, so that a name may hold a slash, written %2F."""
 
@@ -114,19 +118,19 @@ class _ByRawPath:
         await self._app({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
 
 
-def _by_path() -> Sequence[tuple[str, list[Endpoint]]]:
-    paths: dict[str, list[Endpoint]] = {}
+def _by_path() -> Sequence[tuple[str, list[AnyEndpoint]]]:
+    paths: dict[str, list[AnyEndpoint]] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(plain_path(endpoint.path), []).append(endpoint)
     # A fixed path goes before one with a name in its place.
     return sorted(paths.items(), key=lambda each: "{" in each[0])
 
 
-def _methods(endpoints: Sequence[Endpoint]) -> list[str]:
+def _methods(endpoints: Sequence[AnyEndpoint]) -> list[str]:
     return [endpoint.method for endpoint in endpoints]
 
 
-def _by_method(parts: Any, caller: Caller, endpoints: Sequence[Endpoint]) -> Callable[[Request], Any]:
+def _by_method(services: Services, caller: Caller, endpoints: Sequence[AnyEndpoint]) -> _Handler:
     of_method = {endpoint.method: endpoint for endpoint in endpoints}
 
     async def answer(request: Request) -> Response:
@@ -134,13 +138,13 @@ def _by_method(parts: Any, caller: Caller, endpoints: Sequence[Endpoint]) -> Cal
         who, scope = caller(request)
         if not may(scope, endpoint.scope):
             raise HTTPException(403, f"this needs the scope {endpoint.scope}; the key has {scope}")
-        call = await decoded_call(endpoint, request, parts, who)
+        call = await decoded_call(endpoint, request, services, who)
         return json_answer(await endpoint.run(call), endpoint.status)
 
     return answer
 
 
-def _told(status: int, code: str) -> Callable[[Request, Exception], Any]:
+def _told(status: int, code: str) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def told(_request: Request, error: Exception) -> Response:
         return refusal(status, code, str(error))
 

@@ -1,8 +1,8 @@
 """The API's endpoints of connections."""
 
-from typing import Any, Final
+from typing import Final
 
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import AnyCall, Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import (
     ConnectionChange,
     ConnectionView,
@@ -22,158 +22,162 @@ def _view(connection: Connection) -> ConnectionView:
     return ConnectionView(connection.id, connection.revision, connection_document(connection), advice_on(connection))
 
 
-def _found(call: Call) -> Connection:
+def _found(call: AnyCall) -> Connection:
     name = call.path["name"]
-    found: Connection | None = call.parts.connections.find(name)
+    found = call.services.connections.find(name)
     if found is None:
         raise UnknownName(f"there is no connection named {name}")
     return found
 
 
-async def _list(call: Call) -> list[ConnectionView]:
-    return [_view(each) for each in call.parts.connections.all()]
+async def _list(call: PlainCall) -> list[ConnectionView]:
+    return [_view(each) for each in call.services.connections.all()]
 
 
-async def _add(call: Call) -> ConnectionView:
-    return _view(await call.parts.connections.add(call.body, call.who))
+async def _add(call: Call[Nothing, NewSettings]) -> ConnectionView:
+    return _view(await call.services.connections.add(call.body, call.who))
 
 
-async def _show(call: Call) -> ConnectionView:
+async def _show(call: PlainCall) -> ConnectionView:
     return _view(_found(call))
 
 
-async def _set(call: Call) -> ConnectionView:
-    change: ConnectionChange = call.body
-    connection = await call.parts.connections.set(
+async def _set(call: Call[Nothing, ConnectionChange]) -> ConnectionView:
+    change = call.body
+    connection = await call.services.connections.set(
         call.path["name"], change.settings, expected_revision=change.expected_revision, changed_by=call.who
     )
     return _view(connection)
 
 
-async def _remove(call: Call) -> RemovedView:
+async def _remove(call: PlainCall) -> RemovedView:
     found = _found(call)
-    dead_lettered = await call.parts.deletion.delete(found.id, call.who)
+    dead_lettered = await call.services.deletion.delete(found.id, call.who)
     return RemovedView(found.id, found.name, dead_lettered)
 
 
-async def _history(call: Call) -> list[HistoryEntry]:
-    history: list[HistoryEntry] = await call.parts.connections.history(call.path["name"])
-    return history
+async def _history(call: PlainCall) -> list[HistoryEntry]:
+    return await call.services.connections.history(call.path["name"])
 
 
-async def _import(call: Call) -> list[Difference]:
-    given: ImportBody = call.body
-    differences: list[Difference] = await call.parts.connections.import_all(
-        given.connections, dry_run=given.dry_run, changed_by=call.who
-    )
-    return differences
+async def _import(call: Call[Nothing, ImportBody]) -> list[Difference]:
+    given = call.body
+    return await call.services.connections.import_all(given.connections, dry_run=given.dry_run, changed_by=call.who)
 
 
-async def _check(call: Call) -> CheckResult:
-    result: CheckResult = await call.parts.connection_check.check(_found(call))
-    return result
+async def _check(call: PlainCall) -> CheckResult:
+    return await call.services.connection_check.check(_found(call))
 
 
-async def _pause(call: Call) -> DeliveryStatus:
-    given: PauseBody = call.body
-    status: DeliveryStatus = await call.parts.deliverer.pause(
-        _found(call).id, given.reason or "paused by hand", call.who
-    )
-    return status
+async def _pause(call: Call[Nothing, PauseBody]) -> DeliveryStatus:
+    given = call.body
+    return await call.services.deliverer.pause(_found(call).id, given.reason or "paused by hand", call.who)
 
 
-async def _resume(call: Call) -> DeliveryStatus:
-    status: DeliveryStatus = await call.parts.deliverer.resume(_found(call).id, call.who)
-    return status
+async def _resume(call: PlainCall) -> DeliveryStatus:
+    return await call.services.deliverer.resume(_found(call).id, call.who)
 
 
 _CONNECTIONS: Final = "/api/connections"
 _ONE: Final = "/api/connections/{name}"
 
 
-def _on_one(
-    method: str, path: str, name: str, summary: str, scope: Any, answer: Any, run: Any, **more: Any
-) -> Endpoint:
-    return Endpoint(method, f"{_ONE}{path}", name, summary, scope, answer, run, can_miss=True, **more)
-
+LIST_CONNECTIONS: Final = Endpoint("GET", _CONNECTIONS, "list_connections", "The connections.", "read", _list)
+ADD_CONNECTION: Final = Endpoint(
+    "POST",
+    _CONNECTIONS,
+    "add_connection",
+    "Add a connection from its settings.",
+    "admin",
+    _add,
+    status=201,
+    can_refuse=True,
+)
+IMPORT_CONNECTIONS: Final = Endpoint(
+    "POST",
+    "/api/connections/import",
+    "import_connections",
+    "Add or change connections by name, all of them or none.",
+    "admin",
+    _import,
+    can_refuse=True,
+)
+SHOW_CONNECTION: Final = Endpoint(
+    "GET",
+    _ONE,
+    "show_connection",
+    "One connection, by name or id.",
+    "read",
+    _show,
+    can_miss=True,
+)
+SET_CONNECTION: Final = Endpoint(
+    "PATCH",
+    _ONE,
+    "set_connection",
+    "Change settings of a connection.",
+    "admin",
+    _set,
+    can_miss=True,
+    can_refuse=True,
+)
+REMOVE_CONNECTION: Final = Endpoint(
+    "DELETE",
+    _ONE,
+    "remove_connection",
+    "Remove a connection; its waiting events become dead letters.",
+    "admin",
+    _remove,
+    can_miss=True,
+)
+CONNECTION_HISTORY: Final = Endpoint(
+    "GET",
+    f"{_ONE}/history",
+    "connection_history",
+    "Who changed what, and when.",
+    "read",
+    _history,
+    can_miss=True,
+)
+CHECK_CONNECTION: Final = Endpoint(
+    "POST",
+    f"{_ONE}/check",
+    "check_connection",
+    "Ask TikTok whether token and pixel are right.",
+    "operate",
+    _check,
+    can_miss=True,
+)
+PAUSE_CONNECTION: Final = Endpoint(
+    "POST",
+    f"{_ONE}/pause",
+    "pause_connection",
+    "Keep its events until it is resumed.",
+    "operate",
+    _pause,
+    can_miss=True,
+    can_refuse=True,
+)
+RESUME_CONNECTION: Final = Endpoint(
+    "POST",
+    f"{_ONE}/resume",
+    "resume_connection",
+    "Deliver again, whoever paused it.",
+    "operate",
+    _resume,
+    can_miss=True,
+    can_refuse=True,
+)
 
 CONNECTION_ENDPOINTS: Final = (
-    Endpoint("GET", _CONNECTIONS, "list_connections", "The connections.", "read", list[ConnectionView], _list),
-    Endpoint(
-        "POST",
-        _CONNECTIONS,
-        "add_connection",
-        "Add a connection from its settings.",
-        "admin",
-        ConnectionView,
-        _add,
-        body=NewSettings,
-        status=201,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "POST",
-        "/api/connections/import",
-        "import_connections",
-        "Add or change connections by name, all of them or none.",
-        "admin",
-        list[Difference],
-        _import,
-        body=ImportBody,
-        can_refuse=True,
-    ),
-    _on_one("GET", "", "show_connection", "One connection, by name or id.", "read", ConnectionView, _show),
-    _on_one(
-        "PATCH",
-        "",
-        "set_connection",
-        "Change settings of a connection.",
-        "admin",
-        ConnectionView,
-        _set,
-        body=ConnectionChange,
-        can_refuse=True,
-    ),
-    _on_one(
-        "DELETE",
-        "",
-        "remove_connection",
-        "Remove a connection; its waiting events become dead letters.",
-        "admin",
-        RemovedView,
-        _remove,
-    ),
-    _on_one(
-        "GET", "/history", "connection_history", "Who changed what, and when.", "read", list[HistoryEntry], _history
-    ),
-    _on_one(
-        "POST",
-        "/check",
-        "check_connection",
-        "Ask TikTok whether token and pixel are right.",
-        "operate",
-        CheckResult,
-        _check,
-    ),
-    _on_one(
-        "POST",
-        "/pause",
-        "pause_connection",
-        "Keep its events until it is resumed.",
-        "operate",
-        DeliveryStatus,
-        _pause,
-        body=PauseBody,
-        can_refuse=True,
-    ),
-    _on_one(
-        "POST",
-        "/resume",
-        "resume_connection",
-        "Deliver again, whoever paused it.",
-        "operate",
-        DeliveryStatus,
-        _resume,
-        can_refuse=True,
-    ),
+    LIST_CONNECTIONS,
+    ADD_CONNECTION,
+    IMPORT_CONNECTIONS,
+    SHOW_CONNECTION,
+    SET_CONNECTION,
+    REMOVE_CONNECTION,
+    CONNECTION_HISTORY,
+    CHECK_CONNECTION,
+    PAUSE_CONNECTION,
+    RESUME_CONNECTION,
 )

@@ -1,14 +1,14 @@
 """The API's endpoints of dead letters."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from tiktok_forwarder.access.audit import AuditedAction
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import AnyCall, Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.explained import explained_dead_letter
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import (
     DeadLetterCountView,
     DeadLetterDetail,
@@ -18,79 +18,78 @@ from tiktok_forwarder.api.types import (
     TouchedView,
 )
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.operations.dead_letters import Replayed, ReplayProgress, Selection
-from tiktok_forwarder.store.events import DeadLetterCount, DeadLetterFilter
+from tiktok_forwarder.operations.dead_letters import ReplayProgress, Selection
+from tiktok_forwarder.store.events import DeadLetterFilter
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-def _filter(call: Call, given: DeadLetterQuery | DeadLetterSelection) -> DeadLetterFilter:
+def _filter(services: Services, given: DeadLetterQuery | DeadLetterSelection) -> DeadLetterFilter:
     connection_id = None
     if given.connection is not None:
-        found = call.parts.connections.find(given.connection)
+        found = services.connections.find(given.connection)
         # A deleted connection's dead letters are found by its id.
         connection_id = found.id if found is not None else given.connection
     numbers = given.event_nos if isinstance(given, DeadLetterSelection) else None
     return DeadLetterFilter(connection_id, given.reason, given.from_ms, given.until_ms, numbers)
 
 
-def _name(call: Call, connection_id: str) -> str:
-    found = call.parts.connections.find(connection_id)
+def _name(services: Services, connection_id: str) -> str:
+    found = services.connections.find(connection_id)
     return found.name if found is not None else connection_id
 
 
-async def _list(call: Call) -> list[DeadLetterView]:
-    query: DeadLetterQuery = call.query
-    letters = await call.parts.dead_letters.page(_filter(call, query), limit=query.limit, after=query.after)
-    return [DeadLetterView.of(letter, _name(call, letter.connection_id)) for letter in letters]
+async def _list(call: Call[DeadLetterQuery, None]) -> list[DeadLetterView]:
+    query = call.query
+    letters = await call.services.dead_letters.page(_filter(call.services, query), limit=query.limit, after=query.after)
+    return [DeadLetterView.of(letter, _name(call.services, letter.connection_id)) for letter in letters]
 
 
-def _number(call: Call, parameter: str, what: str) -> int:
+def _number(call: AnyCall, parameter: str, what: str) -> int:
     text = call.path[parameter]
     if not _NUMBER.fullmatch(text):
         raise UnknownName(f"there is no {what} {text}")
     return int(text)
 
 
-async def _show(call: Call) -> DeadLetterDetail:
-    letter = await call.parts.dead_letters.one(_number(call, "event_no", "dead letter"))
-    view = DeadLetterView.of(letter, _name(call, letter.connection_id))
-    explanation = await explained_dead_letter(call, letter)
+async def _show(call: PlainCall) -> DeadLetterDetail:
+    letter = await call.services.dead_letters.one(_number(call, "event_no", "dead letter"))
+    view = DeadLetterView.of(letter, _name(call.services, letter.connection_id))
+    explanation = await explained_dead_letter(call.services, letter)
     payload = msgspec.Raw(letter.payload)
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, payload, explanation)
 
 
-async def _summary(call: Call) -> list[DeadLetterCountView]:
-    counts: Sequence[DeadLetterCount] = await call.parts.dead_letters.counts()
-    return [DeadLetterCountView.of(each, _name(call, each.connection_id)) for each in counts]
+async def _summary(call: PlainCall) -> list[DeadLetterCountView]:
+    counts = await call.services.dead_letters.counts()
+    return [DeadLetterCountView.of(each, _name(call.services, each.connection_id)) for each in counts]
 
 
-async def _replay(call: Call) -> TouchedView:
-    which = _filter(call, call.body)
+async def _replay(call: Call[Nothing, DeadLetterSelection]) -> TouchedView:
+    which = _filter(call.services, call.body)
     if call.body.dry_run:
-        return _touched(await call.parts.dead_letters.selection(which), dry_run=True)
-    replayed: Replayed = await call.parts.dead_letters.replay(which)
+        return _touched(await call.services.dead_letters.selection(which), dry_run=True)
+    replayed = await call.services.dead_letters.replay(which)
     await _record(call, "replay", which, replayed.selection)
     return _touched(replayed.selection, dry_run=False, replay_no=replayed.replay_no)
 
 
-async def _progress(call: Call) -> ReplayProgress:
-    progress: ReplayProgress = await call.parts.dead_letters.progress(_number(call, "replay_no", "replay"))
-    return progress
+async def _progress(call: PlainCall) -> ReplayProgress:
+    return await call.services.dead_letters.progress(_number(call, "replay_no", "replay"))
 
 
-async def _discard(call: Call) -> TouchedView:
-    which = _filter(call, call.body)
+async def _discard(call: Call[Nothing, DeadLetterSelection]) -> TouchedView:
+    which = _filter(call.services, call.body)
     if call.body.dry_run:
-        return _touched(await call.parts.dead_letters.selection(which), dry_run=True)
-    selection: Selection = await call.parts.dead_letters.discard(which)
+        return _touched(await call.services.dead_letters.selection(which), dry_run=True)
+    selection = await call.services.dead_letters.discard(which)
     await _record(call, "discard", which, selection)
     return _touched(selection, dry_run=False)
 
 
-async def _record(call: Call, action: AuditedAction, which: DeadLetterFilter, selection: Selection) -> None:
+async def _record(call: AnyCall, action: AuditedAction, which: DeadLetterFilter, selection: Selection) -> None:
     what = {"count": selection.count, "by_reason": selection.by_reason, "connection_id": which.connection_id}
-    await call.parts.audit.record(action, call.who, what)
+    await call.services.audit.record(action, call.who, what)
 
 
 def _touched(selection: Selection, *, dry_run: bool, replay_no: int | None = None) -> TouchedView:
@@ -109,64 +108,62 @@ def _warning(selection: Selection) -> str:
     return "; ".join(told)
 
 
+LIST_DEAD_LETTERS: Final = Endpoint(
+    "GET",
+    "/api/dead-letters",
+    "list_dead_letters",
+    "Events that were given up on, oldest first.",
+    "read",
+    _list,
+)
+COUNT_DEAD_LETTERS: Final = Endpoint(
+    "GET",
+    "/api/dead-letters/summary",
+    "count_dead_letters",
+    "How many there are by connection and reason.",
+    "read",
+    _summary,
+)
+SHOW_REPLAY: Final = Endpoint(
+    "GET",
+    "/api/dead-letters/replays/{replay_no:int}",
+    "show_replay",
+    "How far a replay has come, since the service's start.",
+    "read",
+    _progress,
+    can_miss=True,
+)
+REPLAY_DEAD_LETTERS: Final = Endpoint(
+    "POST",
+    "/api/dead-letters/replay",
+    "replay_dead_letters",
+    "Deliver them again: same bytes, same event ids.",
+    "operate",
+    _replay,
+)
+DISCARD_DEAD_LETTERS: Final = Endpoint(
+    "POST",
+    "/api/dead-letters/discard",
+    "discard_dead_letters",
+    "Delete them for good.",
+    "operate",
+    _discard,
+)
+SHOW_DEAD_LETTER: Final = Endpoint(
+    "GET",
+    "/api/dead-letters/{event_no:int}",
+    "show_dead_letter",
+    "One of them with its payload, which holds digests, IP address and user agent.",
+    "read",
+    _show,
+    can_miss=True,
+)
+
 DEAD_LETTER_ENDPOINTS: Final = (
-    Endpoint(
-        "GET",
-        "/api/dead-letters",
-        "list_dead_letters",
-        "Events that were given up on, oldest first.",
-        "read",
-        list[DeadLetterView],
-        _list,
-        query=DeadLetterQuery,
-    ),
-    Endpoint(
-        "GET",
-        "/api/dead-letters/summary",
-        "count_dead_letters",
-        "How many there are by connection and reason.",
-        "read",
-        list[DeadLetterCountView],
-        _summary,
-    ),
-    Endpoint(
-        "GET",
-        "/api/dead-letters/replays/{replay_no:int}",
-        "show_replay",
-        "How far a replay has come, since the service's start.",
-        "read",
-        ReplayProgress,
-        _progress,
-        can_miss=True,
-    ),
-    Endpoint(
-        "POST",
-        "/api/dead-letters/replay",
-        "replay_dead_letters",
-        "Deliver them again: same bytes, same event ids.",
-        "operate",
-        TouchedView,
-        _replay,
-        body=DeadLetterSelection,
-    ),
-    Endpoint(
-        "POST",
-        "/api/dead-letters/discard",
-        "discard_dead_letters",
-        "Delete them for good.",
-        "operate",
-        TouchedView,
-        _discard,
-        body=DeadLetterSelection,
-    ),
-    Endpoint(
-        "GET",
-        "/api/dead-letters/{event_no:int}",
-        "show_dead_letter",
-        "One of them with its payload, which holds digests, IP address and user agent.",
-        "read",
-        DeadLetterDetail,
-        _show,
-        can_miss=True,
-    ),
+    LIST_DEAD_LETTERS,
+    COUNT_DEAD_LETTERS,
+    SHOW_REPLAY,
+    REPLAY_DEAD_LETTERS,
+    DISCARD_DEAD_LETTERS,
+    SHOW_DEAD_LETTER,
 )

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from functools import cache
+from types import NoneType
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
+from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Struct
@@ -12,10 +14,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tiktok_forwarder.access.api_keys import SCOPES, Scope
+from tiktok_forwarder.api.services import Services
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 PARAMETER: Final = re.compile(r"\{(\w+)(?::(int))?\}")
-_T = TypeVar("_T")
+Query = TypeVar("Query", bound=Struct)
+Body = TypeVar("Body")
+Answer = TypeVar("Answer")
+_Query_co = TypeVar("_Query_co", covariant=True)
+_Body_co = TypeVar("_Body_co", covariant=True)
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,21 +42,27 @@ class Problems(Struct, frozen=True):
     errors: list[Problem]
 
 
-class Call(Struct):
+class Call(Struct, Generic[_Query_co, _Body_co], frozen=True):
     """One request to an endpoint, decoded. `who` is for histories: a key's name, or the command line."""
 
-    parts: Any
+    services: Services
     path: Mapping[str, str]
-    query: Any
-    body: Any
+    query: _Query_co
+    body: _Body_co
     who: str
 
 
-class Endpoint(Struct, frozen=True):
-    """`query` and `body` are the types that they are decoded to; `answer` is the type of a successful answer.
+AnyCall = Call[object, object]
+PlainCall = Call[Nothing, None]
+"""Of an endpoint that takes neither a query nor a body."""
 
-    `path` has parameters such as `{name}` and `{event_no:int}`; a `Call` has the text of either.
-    With `takes_batches` the body is left as bytes: mParticle's batches are read by their own parser.
+
+class Endpoint(Struct, Generic[Query, Body, Answer], frozen=True):
+    """What is decoded and answered is said once, by the signature of `run`: `async def run(call: Call[Query, Body]) ->
+    Answer`.
+
+    `path` has parameters such as `{name}` and `{event_no:int}`; a `Call` has the text of either. A body of bytes is
+    left as it came: mParticle's batches are read by their own parser.
     """
 
     method: str
@@ -57,14 +70,47 @@ class Endpoint(Struct, frozen=True):
     name: str
     summary: str
     scope: Scope
-    answer: Any
-    run: Callable[[Call], Awaitable[Any]]
-    query: type[Struct] = Nothing
-    body: Any = None
+    run: Callable[[Call[Query, Body]], Awaitable[Answer]]
     status: int = 200
     can_miss: bool = False
     can_refuse: bool = False
-    takes_batches: bool = False
+
+    @property
+    def query(self) -> type[Query]:
+        query: type[Query] = _signature(self.run)[0]
+        return query
+
+    @property
+    def body(self) -> Any:
+        """The type of a JSON body, None if there is none."""
+        body = _signature(self.run)[1]
+        return None if body in (NoneType, bytes) else body
+
+    @property
+    def answer(self) -> Any:
+        """The type of a successful answer."""
+        return _signature(self.run)[2]
+
+    @property
+    def takes_batches(self) -> bool:
+        return _signature(self.run)[1] is bytes
+
+    def address(self, *parts: str) -> str:
+        """The path with these in the places of its parameters: a name may hold anything, slashes included."""
+        names = PARAMETER.findall(self.path)
+        if len(parts) != len(names):
+            raise TypeError(f"{self.path} takes {len(names)} parts, not {len(parts)}")
+        given = iter(parts)
+        return PARAMETER.sub(lambda _: quote(next(given), safe=""), self.path)
+
+
+AnyEndpoint = Endpoint[Any, Any, Any]
+
+
+@cache
+def _signature(run: Callable[..., object]) -> tuple[Any, Any, Any]:
+    call, answer = get_type_hints(run, include_extras=True).values()
+    return (*get_args(call), answer)
 
 
 def plain_path(path: str) -> str:
@@ -76,7 +122,9 @@ def may(scope: Scope, needed: Scope) -> bool:
     return SCOPES.index(scope) >= SCOPES.index(needed)
 
 
-async def decoded_call(endpoint: Endpoint, request: Request, parts: Any, who: str) -> Call:
+async def decoded_call(
+    endpoint: Endpoint[Query, Body, Answer], request: Request, services: Services, who: str
+) -> Call[Query, Body]:
     """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
     path = {name: unquote(value) for name, value in request.path_params.items()}
     query = _from_query(request, endpoint.query)
@@ -85,10 +133,10 @@ async def decoded_call(endpoint: Endpoint, request: Request, parts: Any, who: st
         body = await _bytes(request)
     elif endpoint.body is not None:
         body = await _from_body(request, endpoint.body)
-    return Call(parts, path, query, body, who)
+    return Call(services, path, query, body, who)
 
 
-def _from_query(request: Request, kind: type[_T]) -> _T:
+def _from_query(request: Request, kind: type[Query]) -> Query:
     given = {name: value for name, value in request.query_params.multi_items()}
     try:
         return msgspec.convert(given, kind, strict=False)

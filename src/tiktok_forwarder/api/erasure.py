@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing
 from tiktok_forwarder.operations.erasure import Erasure, Person
 
 Identity = Annotated[str, Meta(max_length=1000)]
@@ -22,24 +22,21 @@ class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
         return "EraseBody(…)"
 
 
-async def _erase(call: Call) -> Erasure:
-    given: EraseBody = call.body
-    erasure: Erasure = await call.parts.person_erasure.erase(
+async def _erase(call: Call[Nothing, EraseBody]) -> Erasure:
+    given = call.body
+    return await call.services.person_erasure.erase(
         Person(given.email, given.phone, given.external_id, given.mpid), call.who
     )
-    return erasure
 
 
-ERASURE_ENDPOINTS: Final = (
-    Endpoint(
-        "POST",
-        "/api/erase",
-        "erase",
-        "Erase a person: their events, waiting or dead, and what the activity tells of them.",
-        "admin",
-        Erasure,
-        _erase,
-        body=EraseBody,
-        can_refuse=True,
-    ),
+ERASE: Final = Endpoint(
+    "POST",
+    "/api/erase",
+    "erase",
+    "Erase a person: their events, waiting or dead, and what the activity tells of them.",
+    "admin",
+    _erase,
+    can_refuse=True,
 )
+
+ERASURE_ENDPOINTS: Final = (ERASE,)

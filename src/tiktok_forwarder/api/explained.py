@@ -1,6 +1,6 @@
 """Where the fields of a payload came from, by the settings that it was mapped by."""
 
-from tiktok_forwarder.api.endpoint import Call
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.explain import Explanation, explain
@@ -8,22 +8,22 @@ from tiktok_forwarder.store.events import DeadLetter
 
 
 async def explained(
-    call: Call, connection_id: str, revision: int, payload: bytes, sources: FieldSources | None
+    services: Services, connection_id: str, revision: int, payload: bytes, sources: FieldSources | None
 ) -> list[Explanation]:
     """Empty where the settings of that revision are not known. `sources` is that of `explain`."""
     if not payload or not revision:
         return []
-    connection = await call.parts.connections.at_revision(connection_id, revision)
+    connection = await services.connections.at_revision(connection_id, revision)
     return explain(payload, connection, sources) if connection is not None else []
 
 
-async def explained_dead_letter(call: Call, letter: DeadLetter) -> list[Explanation]:
+async def explained_dead_letter(services: Services, letter: DeadLetter) -> list[Explanation]:
     """By the sources that the activity holds of the event, if it was not left out of the sample and is still there."""
     try:
-        way = await call.parts.activity.way(letter.connection_id, letter.event_name, letter.event_id)
+        way = await services.activity.way(letter.connection_id, letter.event_name, letter.event_id)
     except StoreUnavailable:
         # The activity is no part of the promise: a dead letter can be viewed without it.
         way = ()
     kept = [each.record for each in way if each.record.payload == letter.payload]
     sources = next((record.facts.field_sources for record in kept if record.facts.field_sources is not None), None)
-    return await explained(call, letter.connection_id, letter.connection_revision, letter.payload, sources)
+    return await explained(services, letter.connection_id, letter.connection_revision, letter.payload, sources)

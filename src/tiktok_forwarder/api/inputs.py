@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import (
     ImportQuery,
     ImportReceipt,
@@ -14,7 +14,6 @@ from tiktok_forwarder.api.types import (
 )
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.inputs.inputs import Input, NewInput
-from tiktok_forwarder.intake.accept import Acceptance
 
 
 def _view(found: Input) -> InputView:
@@ -24,41 +23,39 @@ def _view(found: Input) -> InputView:
     )
 
 
-async def _list(call: Call) -> list[InputView]:
-    return [_view(each) for each in call.parts.inputs.all()]
+async def _list(call: PlainCall) -> list[InputView]:
+    return [_view(each) for each in call.services.inputs.all()]
 
 
-async def _add(call: Call) -> NewInput:
-    given: NewInputBody = call.body
-    new: NewInput = await call.parts.inputs.add(
+async def _add(call: Call[Nothing, NewInputBody]) -> NewInput:
+    given = call.body
+    return await call.services.inputs.add(
         given.name, key=given.key, secret=given.secret, authorization=given.authorization, changed_by=call.who
     )
-    return new
 
 
-async def _rotate(call: Call) -> NewInput:
-    given: RotateBody = call.body
-    new: NewInput = await call.parts.inputs.rotate(
+async def _rotate(call: Call[Nothing, RotateBody]) -> NewInput:
+    given = call.body
+    return await call.services.inputs.rotate(
         call.path["name"], secret=given.secret, authorization=given.authorization, changed_by=call.who
     )
-    return new
 
 
-async def _retire(call: Call) -> InputView:
-    return _view(await call.parts.inputs.retire(call.path["name"], call.who))
+async def _retire(call: PlainCall) -> InputView:
+    return _view(await call.services.inputs.retire(call.path["name"], call.who))
 
 
-async def _remove(call: Call) -> RemovedView:
-    removed = await call.parts.inputs.remove(call.path["name"], call.who)
+async def _remove(call: PlainCall) -> RemovedView:
+    removed = await call.services.inputs.remove(call.path["name"], call.who)
     return RemovedView(removed.id, removed.name)
 
 
-async def _import(call: Call) -> ImportReceipt:
-    found = call.parts.inputs.named(call.path["name"])
+async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
+    found = call.services.inputs.named(call.path["name"])
     if found is None:
         raise UnknownName(f"there is no input named {call.path['name']}")
     only = _only(call, found.name)
-    acceptance: Acceptance | None = await call.parts.acceptor.accept(call.body, found.name, only)
+    acceptance = await call.services.acceptor.accept(call.body, found.name, only)
     if acceptance is None:
         return ImportReceipt(0, 0, 0, 0)
     admissions = Counter(acceptance.admissions)
@@ -66,80 +63,85 @@ async def _import(call: Call) -> ImportReceipt:
     return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions["connection_full"], dropped)
 
 
-def _only(call: Call, input_name: str) -> str | None:
+def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:
     """The id of the connection named in the query, which the input must feed."""
-    query: ImportQuery = call.query
+    query = call.query
     if query.connection is None:
         return None
-    connection = call.parts.connections.find(query.connection)
+    connection = call.services.connections.find(query.connection)
     if connection is None:
         raise UnknownName(f"there is no connection named {query.connection}")
-    if connection.id not in [each.connection.id for each in call.parts.connections.mappers_of(input_name)]:
+    if connection.id not in [each.connection.id for each in call.services.connections.mappers_of(input_name)]:
         raise ConfigurationError([f"inputs: {connection.name} is not fed by {input_name}"])
-    return str(connection.id)
+    return connection.id
 
 
 _INPUTS: Final = "/api/inputs"
 _ONE: Final = "/api/inputs/{name}"
 
+LIST_INPUTS: Final = Endpoint(
+    "GET",
+    _INPUTS,
+    "list_inputs",
+    "The inputs, without their secrets.",
+    "read",
+    _list,
+)
+ADD_INPUT: Final = Endpoint(
+    "POST",
+    _INPUTS,
+    "add_input",
+    "Add an input; its secrets are shown this once.",
+    "admin",
+    _add,
+    status=201,
+    can_refuse=True,
+)
+ROTATE_INPUT: Final = Endpoint(
+    "POST",
+    f"{_ONE}/rotate",
+    "rotate_input",
+    "New secrets beside the old ones, which stay valid until they are retired.",
+    "admin",
+    _rotate,
+    can_miss=True,
+    can_refuse=True,
+)
+RETIRE_SECRETS: Final = Endpoint(
+    "POST",
+    f"{_ONE}/retire",
+    "retire_secrets",
+    "Only the newest secrets stay valid.",
+    "admin",
+    _retire,
+    can_miss=True,
+    can_refuse=True,
+)
+IMPORT_BATCHES: Final = Endpoint(
+    "POST",
+    f"{_ONE}/import",
+    "import_batches",
+    "Take recorded batches as if this input's sender sent them now.",
+    "admin",
+    _import,
+    can_miss=True,
+    can_refuse=True,
+)
+REMOVE_INPUT: Final = Endpoint(
+    "DELETE",
+    _ONE,
+    "remove_input",
+    "Refuse its senders from now on.",
+    "admin",
+    _remove,
+    can_miss=True,
+)
+
 INPUT_ENDPOINTS: Final = (
-    Endpoint("GET", _INPUTS, "list_inputs", "The inputs, without their secrets.", "read", list[InputView], _list),
-    Endpoint(
-        "POST",
-        _INPUTS,
-        "add_input",
-        "Add an input; its secrets are shown this once.",
-        "admin",
-        NewInput,
-        _add,
-        body=NewInputBody,
-        status=201,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "POST",
-        f"{_ONE}/rotate",
-        "rotate_input",
-        "New secrets beside the old ones, which stay valid until they are retired.",
-        "admin",
-        NewInput,
-        _rotate,
-        body=RotateBody,
-        can_miss=True,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "POST",
-        f"{_ONE}/retire",
-        "retire_secrets",
-        "Only the newest secrets stay valid.",
-        "admin",
-        InputView,
-        _retire,
-        can_miss=True,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "POST",
-        f"{_ONE}/import",
-        "import_batches",
-        "Take recorded batches as if this input's sender sent them now.",
-        "admin",
-        ImportReceipt,
-        _import,
-        query=ImportQuery,
-        can_miss=True,
-        can_refuse=True,
-        takes_batches=True,
-    ),
-    Endpoint(
-        "DELETE",
-        _ONE,
-        "remove_input",
-        "Refuse its senders from now on.",
-        "admin",
-        RemovedView,
-        _remove,
-        can_miss=True,
-    ),
+    LIST_INPUTS,
+    ADD_INPUT,
+    ROTATE_INPUT,
+    RETIRE_SECRETS,
+    IMPORT_BATCHES,
+    REMOVE_INPUT,
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from tiktok_forwarder import __version__
-from tiktok_forwarder.api.endpoint import PARAMETER, Endpoint, Problems, plain_path
+from tiktok_forwarder.api.endpoint import PARAMETER, AnyEndpoint, Problems, plain_path
 from tiktok_forwarder.api.settings_schema import settings_schema
 from tiktok_forwarder.api.types import SETTINGS_COMPONENT
 
@@ -25,7 +25,7 @@ _REFUSALS: Final = {
 
 
 @cache
-def document_of(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+def document_of(endpoints: tuple[AnyEndpoint, ...]) -> dict[str, Any]:
     """OpenAPI 3.1. Made when it is first asked for: few do, and it takes a while."""
     types: list[Any] = [Problems]
     for endpoint in endpoints:
@@ -52,7 +52,7 @@ def _key(kind: Any) -> str:
     return repr(kind)
 
 
-def _operation(endpoint: Endpoint, schema_of: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: AnyEndpoint, schema_of: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
@@ -69,13 +69,13 @@ def _operation(endpoint: Endpoint, schema_of: dict[str, Any], components: dict[s
     return operation
 
 
-def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+def _path_parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:
     found = PARAMETER.finditer(endpoint.path)
     kinds = {True: {"type": "integer", "minimum": 0}, False: {"type": "string", "minLength": 1}}
     return [{"name": each[1], "in": "path", "required": True, "schema": kinds[each[2] == "int"]} for each in found]
 
 
-def _query_parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str, Any]]:
+def _query_parameters(endpoint: AnyEndpoint, components: dict[str, Any]) -> list[dict[str, Any]]:
     members = components.get(endpoint.query.__name__, {}).get("properties", {})
     return [
         {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
@@ -89,7 +89,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kept[0] if len(kept) == 1 else {name: value for name, value in schema.items() if name != "default"}
 
 
-def _responses(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
+def _responses(endpoint: AnyEndpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
     good = {"description": "Done.", "content": {"application/json": {"schema": schema_of[_key(endpoint.answer)]}}}
     statuses = [400, 401, 403, 503]
     statuses += [404] if endpoint.can_miss else []

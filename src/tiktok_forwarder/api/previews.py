@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.activity.seen_names import SeenEvent
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import Number, Settings
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.mapping.advice import Advice, AdviceKind, all_advice
@@ -64,103 +65,99 @@ class AdviceView(Struct, frozen=True):
     warning: dict[str, Advice]
 
 
-def _named(call: Call, name: str) -> Connection:
-    found: Connection | None = call.parts.connections.find(name)
+def _named(services: Services, name: str) -> Connection:
+    found = services.connections.find(name)
     if found is None:
         raise UnknownName(f"there is no connection named {name}")
     return found
 
 
-async def _seen(call: Call) -> SeenView:
-    query: SeenQuery = call.query
-    inputs = call.parts.inputs.all()
+async def _seen(call: Call[SeenQuery, None]) -> SeenView:
+    query = call.query
+    inputs = call.services.inputs.all()
     names = [each.name for each in inputs]
     if query.connection is not None:
-        fed_by = [name.lower() for name in _named(call, query.connection).inputs]
+        fed_by = [name.lower() for name in _named(call.services, query.connection).inputs]
         names = [name for name in names if not fed_by or name.lower() in fed_by]
-    return SeenView(call.parts.seen_names.of_inputs(names))
+    return SeenView(call.services.seen_names.of_inputs(names))
 
 
-async def _preview(call: Call) -> PreviewView:
-    given: PreviewBody = call.body
-    draft = call.parts.previews.draft(given.connection, given.settings)
+async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:
+    given = call.body
+    draft = call.services.previews.draft(given.connection, given.settings)
     body = given.batches.encode() if isinstance(given.batches, str) else msgspec.json.encode(given.batches)
-    return PreviewView(await call.parts.previews.outcomes(draft, body, given.received_at_ms))
+    return PreviewView(await call.services.previews.outcomes(draft, body, given.received_at_ms))
 
 
-async def _development(call: Call) -> DevelopmentView:
-    kept = call.parts.previews.kept(_named(call, call.query.connection))
-    return DevelopmentView(call.parts.development_events.most, kept)
+async def _development(call: Call[DevelopmentQuery, None]) -> DevelopmentView:
+    kept = call.services.previews.kept(_named(call.services, call.query.connection))
+    return DevelopmentView(call.services.development_events.most, kept)
 
 
-async def _compare(call: Call) -> Comparison:
-    given: ComparisonBody = call.body
-    connection = _named(call, given.connection)
-    comparison: Comparison = await call.parts.previews.comparison(
-        connection, call.parts.previews.draft(connection.id, given.settings)
+async def _compare(call: Call[Nothing, ComparisonBody]) -> Comparison:
+    given = call.body
+    connection = _named(call.services, given.connection)
+    return await call.services.previews.comparison(
+        connection, call.services.previews.draft(connection.id, given.settings)
     )
-    return comparison
 
 
-async def _advice(_call: Call) -> AdviceView:
+async def _advice(_call: PlainCall) -> AdviceView:
     kinds: dict[AdviceKind, dict[str, Advice]] = {kind: dict(found) for kind, found in all_advice().items()}
     return AdviceView(**kinds)
 
 
+LIST_SEEN: Final = Endpoint(
+    "GET",
+    "/api/seen",
+    "list_seen",
+    "Which events came in lately, by name, with the names of their attributes.",
+    "read",
+    _seen,
+    can_miss=True,
+)
+PREVIEW: Final = Endpoint(
+    "POST",
+    "/api/preview",
+    "preview",
+    "What batches would become at TikTok, field by field; nothing is stored or sent.",
+    "read",
+    _preview,
+    can_miss=True,
+    can_refuse=True,
+)
+LIST_DEVELOPMENT_EVENTS: Final = Endpoint(
+    "GET",
+    "/api/development-events",
+    "list_development_events",
+    "A connection's latest development events with their raw input, if the service keeps any.",
+    "operate",
+    _development,
+    can_miss=True,
+)
+COMPARE_DEVELOPMENT_EVENTS: Final = Endpoint(
+    "POST",
+    "/api/preview/development",
+    "compare_development_events",
+    "What changed settings would change for the kept development events.",
+    "operate",
+    _compare,
+    can_miss=True,
+    can_refuse=True,
+)
+LIST_ADVICE: Final = Endpoint(
+    "GET",
+    "/api/advice",
+    "list_advice",
+    "What each drop reason, dead-letter reason and warning means, and what to change.",
+    "read",
+    _advice,
+)
+
 PREVIEW_ENDPOINTS: Final = (
-    Endpoint(
-        "GET",
-        "/api/seen",
-        "list_seen",
-        "Which events came in lately, by name, with the names of their attributes.",
-        "read",
-        SeenView,
-        _seen,
-        query=SeenQuery,
-        can_miss=True,
-    ),
-    Endpoint(
-        "POST",
-        "/api/preview",
-        "preview",
-        "What batches would become at TikTok, field by field; nothing is stored or sent.",
-        "read",
-        PreviewView,
-        _preview,
-        body=PreviewBody,
-        can_miss=True,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/development-events",
-        "list_development_events",
-        "A connection's latest development events with their raw input, if the service keeps any.",
-        "operate",
-        DevelopmentView,
-        _development,
-        query=DevelopmentQuery,
-        can_miss=True,
-    ),
-    Endpoint(
-        "POST",
-        "/api/preview/development",
-        "compare_development_events",
-        "What changed settings would change for the kept development events.",
-        "operate",
-        Comparison,
-        _compare,
-        body=ComparisonBody,
-        can_miss=True,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/advice",
-        "list_advice",
-        "What each drop reason, dead-letter reason and warning means, and what to change.",
-        "read",
-        AdviceView,
-        _advice,
-    ),
+    LIST_SEEN,
+    PREVIEW,
+    LIST_DEVELOPMENT_EVENTS,
+    COMPARE_DEVELOPMENT_EVENTS,
+    LIST_ADVICE,
 )

@@ -1,28 +1,28 @@
 """The API's endpoints of the service itself: its state and its API keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import structs
 
 from tiktok_forwarder.access.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.access.audit import AuditEntry
-from tiktok_forwarder.api.endpoint import Call, Endpoint
+from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody, RemovedView, StatusView
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
-from tiktok_forwarder.store.events import QueueCounts, StoreSnapshot, TotalsRow
+from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 
 
-async def _status(call: Call) -> StatusView:
-    books: StoreSnapshot = await call.parts.store.snapshot()
-    statuses: Mapping[str, DeliveryStatus] = call.parts.deliverer.statuses()
+async def _status(call: PlainCall) -> StatusView:
+    books = await call.services.store.snapshot()
+    statuses = call.services.deliverer.statuses()
     connections = [
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
-        for each in call.parts.connections.all()
+        for each in call.services.connections.all()
     ]
-    return StatusView(call.parts.deliverer.is_running, list(await call.parts.store.troubles()), connections)
+    return StatusView(call.services.deliverer.is_running, list(await call.services.store.troubles()), connections)
 
 
 def _status_of(
@@ -42,76 +42,81 @@ def _status_of(
     )
 
 
-async def _keys(call: Call) -> list[ApiKey]:
-    keys: list[ApiKey] = call.parts.api_keys.all()
-    return keys
+async def _keys(call: PlainCall) -> list[ApiKey]:
+    return call.services.api_keys.all()
 
 
-async def _make_key(call: Call) -> NewApiKey:
-    given: NewKeyBody = call.body
-    key: NewApiKey = await call.parts.api_keys.make(given.name, given.scope, call.who)
-    return key
+async def _make_key(call: Call[Nothing, NewKeyBody]) -> NewApiKey:
+    given = call.body
+    return await call.services.api_keys.make(given.name, given.scope, call.who)
 
 
-async def _revoke_key(call: Call) -> RemovedView:
-    revoked = await call.parts.api_keys.revoke(call.path["name"], call.who)
+async def _revoke_key(call: PlainCall) -> RemovedView:
+    revoked = await call.services.api_keys.revoke(call.path["name"], call.who)
     return RemovedView(revoked.id, revoked.name)
 
 
-async def _audit(call: Call) -> list[AuditEntry]:
-    entries: list[AuditEntry] = await call.parts.audit.latest(call.query.limit)
-    return entries
+async def _audit(call: Call[AuditQuery, None]) -> list[AuditEntry]:
+    return await call.services.audit.latest(call.query.limit)
 
 
-async def _rotate_encryption_key(call: Call) -> Rotation:
-    rotation: Rotation = await call.parts.key_rotation.rotate()
-    await call.parts.audit.record("rotate_encryption_key", call.who, structs.asdict(rotation))
+async def _rotate_encryption_key(call: PlainCall) -> Rotation:
+    rotation = await call.services.key_rotation.rotate()
+    await call.services.audit.record("rotate_encryption_key", call.who, structs.asdict(rotation))
     return rotation
 
 
+STATUS: Final = Endpoint(
+    "GET",
+    "/api/status",
+    "status",
+    "Books, queues and delivery by connection.",
+    "read",
+    _status,
+)
+LIST_API_KEYS: Final = Endpoint("GET", "/api/keys", "list_api_keys", "The API keys there are.", "admin", _keys)
+MAKE_API_KEY: Final = Endpoint(
+    "POST",
+    "/api/keys",
+    "make_api_key",
+    "Make an API key, which is shown this once.",
+    "admin",
+    _make_key,
+    status=201,
+    can_refuse=True,
+)
+LIST_AUDIT: Final = Endpoint(
+    "GET",
+    "/api/audit",
+    "list_audit",
+    "Who erased, replayed, discarded and changed the encryption key, and when; newest first.",
+    "admin",
+    _audit,
+)
+ROTATE_ENCRYPTION_KEY: Final = Endpoint(
+    "POST",
+    "/api/encryption-key/rotate",
+    "rotate_encryption_key",
+    "Seal every stored secret with a new key; backups made before still need the old one.",
+    "admin",
+    _rotate_encryption_key,
+    can_refuse=True,
+)
+REVOKE_API_KEY: Final = Endpoint(
+    "DELETE",
+    "/api/keys/{name}",
+    "revoke_api_key",
+    "Revoke an API key, by name or id.",
+    "admin",
+    _revoke_key,
+    can_miss=True,
+)
+
 SERVICE_ENDPOINTS: Final = (
-    Endpoint("GET", "/api/status", "status", "Books, queues and delivery by connection.", "read", StatusView, _status),
-    Endpoint("GET", "/api/keys", "list_api_keys", "The API keys there are.", "admin", list[ApiKey], _keys),
-    Endpoint(
-        "POST",
-        "/api/keys",
-        "make_api_key",
-        "Make an API key, which is shown this once.",
-        "admin",
-        NewApiKey,
-        _make_key,
-        body=NewKeyBody,
-        status=201,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/audit",
-        "list_audit",
-        "Who erased, replayed, discarded and changed the encryption key, and when; newest first.",
-        "admin",
-        list[AuditEntry],
-        _audit,
-        query=AuditQuery,
-    ),
-    Endpoint(
-        "POST",
-        "/api/encryption-key/rotate",
-        "rotate_encryption_key",
-        "Seal every stored secret with a new key; backups made before still need the old one.",
-        "admin",
-        Rotation,
-        _rotate_encryption_key,
-        can_refuse=True,
-    ),
-    Endpoint(
-        "DELETE",
-        "/api/keys/{name}",
-        "revoke_api_key",
-        "Revoke an API key, by name or id.",
-        "admin",
-        RemovedView,
-        _revoke_key,
-        can_miss=True,
-    ),
+    STATUS,
+    LIST_API_KEYS,
+    MAKE_API_KEY,
+    LIST_AUDIT,
+    ROTATE_ENCRYPTION_KEY,
+    REVOKE_API_KEY,
 )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from msgspec import structs
@@ -15,6 +15,7 @@ from tiktok_forwarder.access.api_keys import ApiKeys
 from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.access.users import Role
 from tiktok_forwarder.api.app import build_api
+from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import PAGES, build_console
@@ -104,18 +105,18 @@ class Behind:
 
 
 class Door:
-    """The application with its real access and API of users, keys and audit; other endpoints find no parts."""
+    """The application with its real access and API of users, keys and audit; other endpoints find no services."""
 
     def __init__(self, console_url: str = "") -> None:
         self.console = Console()
         self.faults: list[Exception] = []
-        parts = SimpleNamespace(
+        services = SimpleNamespace(
             console_access=self.console.access,
             audit=self.console.audit,
             api_keys=ApiKeys(self.console.store, self.console.clock),
             console_base=console_url or BASE,
         )
-        self.api = build_api(parts, console_caller)
+        self.api = build_api(cast(Services, services), console_caller)
         self.app = guarded(build_console(self.api, self.console.access, console_url, LiveViews()), self)
 
     def on_internal_error(self, error: Exception) -> None:

@@ -1,0 +1,64 @@
+"""What the endpoints work on. The composition root makes it; nothing here says how."""
+
+from typing import Protocol
+
+from tiktok_forwarder.access.api_keys import ApiKeys
+from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.access.console_access import ConsoleAccess
+from tiktok_forwarder.activity.activity import Activity
+from tiktok_forwarder.activity.development_events import DevelopmentEvents
+from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.connections.check import ConnectionCheck
+from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.connections.deletion import ConnectionDeletion
+from tiktok_forwarder.delivery.deliverer import Deliverer
+from tiktok_forwarder.inputs.inputs import Inputs
+from tiktok_forwarder.intake.accept import Acceptor
+from tiktok_forwarder.operations.dead_letters import DeadLetters
+from tiktok_forwarder.operations.erasure import PersonErasure
+from tiktok_forwarder.operations.key_rotation import KeyRotation
+from tiktok_forwarder.operations.previews import Previews
+from tiktok_forwarder.store.events import EventStore
+
+
+class Services(Protocol):
+    """The parts of a running service, for reading only."""
+
+    @property
+    def store(self) -> EventStore: ...
+    @property
+    def inputs(self) -> Inputs: ...
+    @property
+    def connections(self) -> Connections: ...
+    @property
+    def acceptor(self) -> Acceptor: ...
+    @property
+    def deliverer(self) -> Deliverer: ...
+    @property
+    def connection_check(self) -> ConnectionCheck: ...
+    @property
+    def deletion(self) -> ConnectionDeletion: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+    @property
+    def activity(self) -> Activity: ...
+    @property
+    def seen_names(self) -> SeenNames: ...
+    @property
+    def development_events(self) -> DevelopmentEvents: ...
+    @property
+    def previews(self) -> Previews: ...
+    @property
+    def person_erasure(self) -> PersonErasure: ...
+    @property
+    def key_rotation(self) -> KeyRotation: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def console_access(self) -> ConsoleAccess: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
+    def console_base(self) -> str:
+        """The console's address, as a browser sees it."""
+        ...
