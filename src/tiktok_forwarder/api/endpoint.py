@@ -20,7 +20,7 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 PARAMETER: Final = re.compile(r"\{(\w+)(?::(int))?\}")
 Query = TypeVar("Query", bound=Struct)
 Body = TypeVar("Body")
-Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 _Query_co = TypeVar("_Query_co", covariant=True)
 _Body_co = TypeVar("_Body_co", covariant=True)
 
@@ -57,7 +57,7 @@ PlainCall = Call[Nothing, None]
 """Of an endpoint that takes neither a query nor a body."""
 
 
-class Endpoint(Struct, Generic[Query, Body, Answer], frozen=True):
+class Endpoint(Struct, Generic[Query, Body, Answer_co], frozen=True):
     """What is decoded and answered is said once, by the signature of `run`: `async def run(call: Call[Query, Body]) ->
     Answer`.
 
@@ -70,7 +70,7 @@ class Endpoint(Struct, Generic[Query, Body, Answer], frozen=True):
     name: str
     summary: str
     scope: Scope
-    run: Callable[[Call[Query, Body]], Awaitable[Answer]]
+    run: Callable[[Call[Query, Body]], Awaitable[Answer_co]]
     status: int = 200
     can_miss: bool = False
     can_refuse: bool = False
@@ -123,7 +123,7 @@ def may(scope: Scope, needed: Scope) -> bool:
 
 
 async def decoded_call(
-    endpoint: Endpoint[Query, Body, Answer], request: Request, services: Services, who: str
+    endpoint: Endpoint[Query, Body, object], request: Request, services: Services, who: str
 ) -> Call[Query, Body]:
     """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
     path = {name: unquote(value) for name, value in request.path_params.items()}

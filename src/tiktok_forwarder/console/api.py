@@ -1,15 +1,17 @@
 """The console's way to change and ask anything: the service's own API, called in this process for one user."""
 
 from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import Any, Final, overload
+from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Struct, structs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tiktok_forwarder.access.api_keys import Scope
 from tiktok_forwarder.access.users import Role, User
+from tiktok_forwarder.api.endpoint import Answer_co, Body, Endpoint, Problems, Query
 from tiktok_forwarder.web.guard import AsgiApplication
 from tiktok_forwarder.web.in_process import asgi_call
 
@@ -40,9 +42,9 @@ def console_caller(request: Request) -> tuple[str, Scope]:
     return caller
 
 
-def part(text: str) -> str:
-    """One part of a path: a name may hold anything, slashes included."""
-    return quote(text, safe="")
+def unchecked(text: str) -> Any:
+    """What was typed into a form or an address, on its way to the API, which says what is wrong with it."""
+    return text or None
 
 
 class Api:
@@ -52,28 +54,32 @@ class Api:
         self._app = app
         self._caller = (f"user {user.name}", SCOPES[user.role])
 
-    async def get(self, path: str, **query: object) -> Any:
-        """The decoded answer. A query's members that are None or empty are left out. Raises `ApiRefused`."""
-        return await self._ask("GET", path, _query(query), b"")
+    @overload
+    async def call(
+        self, endpoint: Endpoint[Query, None, Answer_co], *path: str, query: Query | None = None
+    ) -> Answer_co: ...
 
-    async def post(self, path: str, body: object = None, **query: object) -> Any:
-        content = msgspec.json.encode({} if body is None else body)
-        return await self._ask("POST", path, _query(query), content)
+    @overload
+    async def call(
+        self, endpoint: Endpoint[Query, Body, Answer_co], *path: str, query: Query | None = None, body: Body
+    ) -> Answer_co: ...
 
-    async def patch(self, path: str, body: object) -> Any:
-        return await self._ask("PATCH", path, "", msgspec.json.encode(body))
+    async def call(
+        self, endpoint: Endpoint[Any, Any, Answer_co], *path: str, query: Struct | None = None, body: object = None
+    ) -> Answer_co:
+        """The endpoint's answer; `path` are the parameters of its path, in their order. Raises `ApiRefused`."""
+        address = endpoint.address(*path) + _query(query)
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        status, answer = await asgi_call(self._app, endpoint.method, address, content, **{_CALLER: self._caller})
+        if status >= _REFUSED:
+            refusal = msgspec.json.decode(answer, type=Problems)
+            raise ApiRefused(status, [each.message for each in refusal.errors])
+        decoded: Answer_co = msgspec.json.decode(answer, type=endpoint.answer)
+        return decoded
 
-    async def delete(self, path: str) -> Any:
-        return await self._ask("DELETE", path, "", b"")
 
-    async def _ask(self, method: str, path: str, query: str, content: bytes) -> Any:
-        address = f"{path}?{query}" if query else path
-        status, answer = await asgi_call(self._app, method, address, content, **{_CALLER: self._caller})
-        decoded: Any = msgspec.json.decode(answer) if answer else None
-        if status < _REFUSED:
-            return decoded
-        raise ApiRefused(status, [error["message"] for error in decoded["errors"]])
-
-
-def _query(members: Mapping[str, object]) -> str:
-    return urlencode({name: value for name, value in members.items() if value not in (None, "")})
+def _query(query: Struct | None) -> str:
+    """Members that are None or empty are left out."""
+    members: Mapping[str, object] = structs.asdict(query) if query is not None else {}
+    given = {name: value for name, value in members.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""

@@ -1,52 +1,87 @@
 """What is known of the connections, put together from several questions to the API."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from tiktok_forwarder.console.api import Api, part
+from msgspec import Struct
 
-
-def path_of(connection_id: str, rest: str = "") -> str:
-    """A connection's address in the API. Its id is what stays: a name may hold anything, and change."""
-    return f"/api/connections/{part(connection_id)}{rest}"
+from tiktok_forwarder.activity.figures import FigureSet
+from tiktok_forwarder.api.activity import SHOW_FIGURES, ConnectionFigures, FiguresQuery
+from tiktok_forwarder.api.connections import LIST_CONNECTIONS, SHOW_CONNECTION
+from tiktok_forwarder.api.inputs import LIST_INPUTS
+from tiktok_forwarder.api.service import STATUS
+from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView, InputView
+from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.rendering import part
+from tiktok_forwarder.mapping.connection import Connection, read_connection
 
 
 def page_of(connection_id: str, rest: str = "") -> str:
-    """A connection's address here."""
+    """A connection's address here. Its id is what stays: a name may hold anything, and change."""
     return f"/connections/{part(connection_id)}{rest}"
 
 
-async def all_facts(api: Api) -> list[Mapping[str, Any]]:
-    """Every connection: its state as `/api/status` has it, with `settings` and the last `hour`."""
-    settings = {each["id"]: each["settings"] for each in await api.get("/api/connections")}
-    status = (await api.get("/api/status"))["connections"]
-    figures = (await api.get("/api/figures"))["connections"]
-    hours = {each["connection_id"]: each["total"] for each in figures}
+def connection_of(view: ConnectionView) -> Connection:
+    """The settings of a connection as the API shows it, by name."""
+    draft = read_connection(view.settings, connection_id=view.id, revision=view.revision, needs_token=False)
+    return draft.connection
+
+
+async def all_connections(api: Api) -> list[Connection]:
+    return [connection_of(each) for each in await api.call(LIST_CONNECTIONS)]
+
+
+class ConnectionRow(Struct, frozen=True):
+    """A connection in a list. `figures` are of the time that the list is about, None if nothing happened in it."""
+
+    state: ConnectionStatus
+    figures: FigureSet | None
+    pixel_id: str = ""
+
+
+def rows_of(states: Sequence[ConnectionStatus], figures: Sequence[ConnectionFigures]) -> list[ConnectionRow]:
+    totals = {each.connection_id: each.total for each in figures}
+    return [ConnectionRow(each, totals.get(each.id)) for each in states]
+
+
+async def all_rows(api: Api) -> list[ConnectionRow]:
+    """Every connection with its pixel and the last hour."""
+    pixels = {each.id: each.pixel_id for each in await all_connections(api)}
+    status = await api.call(STATUS)
+    figures = await api.call(SHOW_FIGURES)
     # One that came or went between two answers is seen the next time.
     return [
-        {**each, "settings": settings[each["id"]], "hour": hours.get(each["id"])}
-        for each in status
-        if each["id"] in settings
+        ConnectionRow(each.state, each.figures, pixels[each.state.id])
+        for each in rows_of(status.connections, figures.connections)
+        if each.state.id in pixels
     ]
 
 
-async def facts_of(api: Api, connection_id: str) -> Mapping[str, Any]:
-    """One connection: `view` as the API shows it, its `state`, `hour` and the names of its `inputs`.
+class ConnectionFacts(Struct, frozen=True):
+    """`view` is the connection as the API shows it, `hour` what happened in the last one, `inputs` who feeds it."""
 
-    Raises `ApiRefused` if there is none.
-    """
-    view = await api.get(path_of(connection_id))
-    status = (await api.get("/api/status"))["connections"]
-    figures = (await api.get("/api/figures", connection=view["id"]))["connections"]
-    return {
-        "view": view,
-        "state": next(each for each in status if each["id"] == view["id"]),
-        "hour": figures[0]["total"] if figures else None,
-        "inputs": feeding(view["settings"], await api.get("/api/inputs")),
-    }
+    view: ConnectionView
+    connection: Connection
+    state: ConnectionStatus
+    hour: FigureSet | None
+    inputs: list[InputView]
 
 
-def feeding(settings: Mapping[str, Any], inputs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:
+    """Raises `ApiRefused` if there is none."""
+    view = await api.call(SHOW_CONNECTION, connection_id)
+    status = await api.call(STATUS)
+    figures = await api.call(SHOW_FIGURES, query=FiguresQuery(connection=view.id))
+    connection = connection_of(view)
+    return ConnectionFacts(
+        view,
+        connection,
+        next(each for each in status.connections if each.id == view.id),
+        figures.connections[0].total if figures.connections else None,
+        feeding(connection, await api.call(LIST_INPUTS)),
+    )
+
+
+def feeding(connection: Connection, inputs: Sequence[InputView]) -> list[InputView]:
     """The inputs whose events this connection gets."""
-    named = [name.lower() for name in settings["inputs"]]
-    return [each for each in inputs if not named or each["name"].lower() in named]
+    named = [name.lower() for name in connection.inputs]
+    return [each for each in inputs if not named or each.name.lower() in named]

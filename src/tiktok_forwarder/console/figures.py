@@ -1,10 +1,12 @@
 """The API's figures as people read them: series for a chart, latencies in words, coverage of match keys. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.activity.figures import FigureSet
+from tiktok_forwarder.api.activity import FiguresStep
 from tiktok_forwarder.console.rendering import span
 
 _MINUTE_MS: Final = 60_000
@@ -38,20 +40,16 @@ class Chart(Struct, frozen=True):
     values: Sequence[Sequence[int]]
 
 
-def _dropped(figures: Mapping[str, Any]) -> int:
-    return sum(figures["dropped"].values())
-
-
-def chart(steps: Sequence[Mapping[str, Any]], period: Period, from_ms: int, until_ms: int) -> Chart:
+def chart(steps: Sequence[FiguresStep], period: Period, from_ms: int, until_ms: int) -> Chart:
     """Events by step; one in which nothing happened is 0."""
     length_ms = period.step_minutes * _MINUTE_MS
-    by_start = {step["from_ms"]: step["figures"] for step in steps}
+    by_start = {step.from_ms: step.figures for step in steps}
     starts = range(from_ms // length_ms * length_ms, until_ms, length_ms)
-    found = [by_start.get(start) for start in starts]
-    accepted = [each["accepted"] if each else 0 for each in found]
-    delivered = [each["delivered"] if each else 0 for each in found]
-    dropped = [_dropped(each) if each else 0 for each in found]
-    dead = [each["dead_lettered"] if each else 0 for each in found]
+    found = [by_start.get(start, FigureSet()) for start in starts]
+    accepted = [each.accepted for each in found]
+    delivered = [each.delivered for each in found]
+    dropped = [sum(each.dropped.values()) for each in found]
+    dead = [each.dead_lettered for each in found]
     labels = ("Accepted", "Delivered", "Dropped", "Dead-lettered")
     return Chart([start // 1000 for start in starts], labels, (accepted, delivered, dropped, dead))
 
@@ -64,24 +62,24 @@ class LatencyShare(Struct, frozen=True):
     share: float
 
 
-def latencies(figures: Mapping[str, Any]) -> list[LatencyShare]:
+def latencies(figures: FigureSet) -> list[LatencyShare]:
     """From acceptance to delivery; buckets in which nothing fell are left out."""
-    total = sum(bucket["events"] for bucket in figures["latency"])
+    total = sum(bucket.events for bucket in figures.latency)
     return [
-        LatencyShare(_bound(bucket["within_seconds"]), bucket["events"], bucket["events"] / total)
-        for bucket in figures["latency"]
-        if bucket["events"]
+        LatencyShare(_bound(bucket.within_seconds), bucket.events, bucket.events / total)
+        for bucket in figures.latency
+        if bucket.events
     ]
 
 
-def latency_of(figures: Mapping[str, Any], share: float) -> str:
+def latency_of(figures: FigureSet, share: float) -> str:
     """The bound within which this share of the deliveries was made; empty if there were none."""
-    total = sum(bucket["events"] for bucket in figures["latency"])
+    total = sum(bucket.events for bucket in figures.latency)
     reached = 0
-    for bucket in figures["latency"]:
-        reached += bucket["events"]
+    for bucket in figures.latency:
+        reached += bucket.events
         if total and reached >= share * total:
-            return _bound(bucket["within_seconds"])
+            return _bound(bucket.within_seconds)
     return ""
 
 
@@ -137,11 +135,11 @@ class Coverage(Struct, frozen=True):
     share: float
 
 
-def coverage(figures: Mapping[str, Any]) -> list[Coverage]:
+def coverage(figures: FigureSet) -> list[Coverage]:
     """Of the events looked at, how many had each key; empty if none were."""
-    total = figures["match_events"]
+    total = figures.match_events
     return [
-        Coverage(key, figures["match_keys"][key.name], figures["match_keys"][key.name] / total)
+        Coverage(key, figures.match_keys[key.name], figures.match_keys[key.name] / total)
         for key in _MATCH_KEYS
         if total
     ]

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.mapping.connection_toml import read_toml, referenced_variable
 
 _LABEL: Final = "the text"
@@ -65,6 +66,6 @@ def _with_token(given: Mapping[str, Any], typed: str) -> dict[str, Any]:
     return {**plain, "access_token": typed} if typed else plain
 
 
-def digest_of(differences: Sequence[Mapping[str, Any]]) -> str:
+def digest_of(differences: Sequence[Difference]) -> str:
     """Tells whether what is applied is what was looked at."""
     return sha256(msgspec.json.encode(differences, order="deterministic")).hexdigest()

@@ -6,24 +6,29 @@ from typing import Any, Final
 
 import msgspec
 
+from tiktok_forwarder.mapping.connection import Connection
+
 _URL: Final = "https://example.com/made-up-purchase"
 _USER_AGENT: Final = "Mozilla/5.0 (made up by tiktok-forwarder)"
+_USUAL_IDENTITIES: Final = ("email", "customer_id")
 
 
-def made_up_purchase(settings: Mapping[str, Any], event_id: str) -> dict[str, Any]:
-    """A batch with one purchase of a person who has the identities that the connection looks for."""
+def made_up_purchase(connection: Connection | None, event_id: str) -> dict[str, Any]:
+    """A batch with one purchase of a person who has the identities that the connection looks for, by default the usual
+    ones.
+    """
+    email, external = _USUAL_IDENTITIES
+    if connection is not None:
+        email, external = connection.email_identity_type, connection.external_identity_type
     product = {"id": "made-up-product", "name": "Made-up product", "price": 10, "quantity": 1}
     action = {"action": "purchase", "transaction_id": event_id, "total_amount": 10, "products": [product]}
     event = {
         "source_message_id": event_id,
-        "currency_code": settings.get("default_currency") or "USD",
+        "currency_code": (connection.default_currency if connection is not None else None) or "USD",
         "custom_flags": {"TikTok.URL": _URL},
         "product_action": action,
     }
-    identities = {
-        settings["external_identity_type"]: "made-up-customer",
-        settings["email_identity_type"]: "made.up@example.com",
-    }
+    identities = {external: "made-up-customer", email: "made.up@example.com"}
     return {
         "environment": "development",
         "events": [{"event_type": "commerce_event", "data": event}],

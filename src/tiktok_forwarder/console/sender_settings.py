@@ -1,16 +1,17 @@
 """What a sender needs to be told: ready to be copied into a terminal, an SDK, or mParticle's Webhook output."""
 
 import secrets
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.console.made_up import as_curl, made_up_purchase
+from tiktok_forwarder.inputs.inputs import NewInput
+from tiktok_forwarder.mapping.connection import Connection
 
 _NO_SECRET: Final = "THE-SECRET-OF-THIS-INPUT"  # noqa: S105  # what stands in a secret's place
 _NO_AUTHORIZATION: Final = "THE-AUTHORIZATION-VALUE-OF-THIS-INPUT"
-_USUAL_IDENTITIES: Final = {"email_identity_type": "email", "external_identity_type": "customer_id"}
 
 
 class SenderSettings(Struct, frozen=True):
@@ -27,20 +28,20 @@ class SenderSettings(Struct, frozen=True):
     is_local: bool
 
 
-def sender_settings(
-    base: str, found: Mapping[str, Any], settings: Mapping[str, Any] = _USUAL_IDENTITIES
-) -> SenderSettings:
+def sender_settings(base: str, found: InputView | NewInput, connection: Connection | None = None) -> SenderSettings:
     """For an input as the API gives it: with its secrets once, without them later. `base` is the service's address."""
-    secret, authorization = found.get("secret"), found.get("authorization")
-    batch = made_up_purchase(settings, f"made-up-{secrets.token_hex(4)}")
+    secret, authorization = _NO_SECRET, _NO_AUTHORIZATION
+    if isinstance(found, NewInput):
+        secret, authorization = found.secret, found.authorization
+    batch = made_up_purchase(connection, f"made-up-{secrets.token_hex(4)}")
     return SenderSettings(
-        found["name"],
-        found["key"],
-        secret or _NO_SECRET,
-        authorization or _NO_AUTHORIZATION,
+        found.name,
+        found.key,
+        secret,
+        authorization,
         f"{base}/v2",
-        f"{base}/webhook/{found['name']}",
-        as_curl(base, found["key"], secret or _NO_SECRET, batch),
-        secret is not None,
+        f"{base}/webhook/{found.name}",
+        as_curl(base, found.key, secret, batch),
+        isinstance(found, NewInput),
         base.startswith("http://"),
     )

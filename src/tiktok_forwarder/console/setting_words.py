@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind
-from tiktok_forwarder.domain.outcome import Culprit
+from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind, CheckResult
+from tiktok_forwarder.domain.outcome import Answer, Culprit
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 from tiktok_forwarder.tiktok.codes import code_meaning
 
@@ -79,10 +79,11 @@ def _choice(name: str, value: str) -> str:
     return labels.get(value, value)
 
 
-def check_words(result: Mapping[str, Any]) -> CheckWords:
+def check_words(result: CheckResult) -> CheckWords:
     """A check's result, as the API returns it."""
-    kind: CheckKind = result["kind"]
-    return CheckWords(kind == "good", _CHECK_TITLES[kind], result["sentence"], _SETTINGS_TO_CHANGE.get(kind))
+    return CheckWords(
+        result.kind == "good", _CHECK_TITLES[result.kind], result.sentence, _SETTINGS_TO_CHANGE.get(result.kind)
+    )
 
 
 def blamed_setting(code: int | None) -> str | None:
@@ -91,16 +92,16 @@ def blamed_setting(code: int | None) -> str | None:
     return None if meaning is None else _SETTINGS_TO_CHANGE.get(meaning.culprit)
 
 
-def answer_words(answer: Mapping[str, Any] | None) -> str:
+def answer_words(answer: Answer | None) -> str:
     """What TikTok said last, and what that means."""
     if answer is None:
         return "Nothing has been sent since the service was started."
-    code = answer["code"]
+    code = answer.code
     if code is not None:
         return f"{_code_words(code)} (code {code})."
-    if answer["status"] is not None:
-        return f"What answered was not TikTok's Events API (HTTP status {answer['status']})."
-    found = _NO_ANSWER.match(answer["message"])
+    if answer.status is not None:
+        return f"What answered was not TikTok's Events API (HTTP status {answer.status})."
+    found = _NO_ANSWER.match(answer.message)
     if found is not None and found[1] in NO_ANSWER:
         return f"TikTok {NO_ANSWER[found[1]]}."
     return "No request could be made."

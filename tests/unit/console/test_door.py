@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.unit.console.door_rig import BASE, GUARDED, Behind, Door, address, title
+from tiktok_forwarder.api.users import ADD_USER, LIST_USERS, NewUserBody
 from tiktok_forwarder.console.api import ApiRefused
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.web.in_process import asgi_call
@@ -167,12 +168,12 @@ async def test_page_asks_the_api_with_the_rights_of_its_user(door: Door, behind:
     await (await door.browser("Vera", "viewer")).get("/")
     await (await door.browser()).get("/")
     vera, ada = behind.visits
-    for change in (vera.api.get("/api/users"), vera.api.post("/api/users", {"name": "Ben"})):
+    for change in (vera.api.call(LIST_USERS), vera.api.call(ADD_USER, body=NewUserBody("Ben"))):
         with pytest.raises(ApiRefused) as refused:
             await change
         assert refused.value.status == 403
-    assert [each["name"] for each in await ada.api.get("/api/users")] == ["Vera", "Ada"]
-    await ada.api.post("/api/users", {"name": "Ben"})
+    assert [each.name for each in await ada.api.call(LIST_USERS)] == ["Vera", "Ada"]
+    await ada.api.call(ADD_USER, body=NewUserBody("Ben"))
     assert (await door.console.store.list_documents("user"))[-1].changed_by == "user Ada"
 
 

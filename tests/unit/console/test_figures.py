@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from tiktok_forwarder.activity.figures import figure_set
+from tiktok_forwarder.activity.figures import FigureSet, figure_set
+from tiktok_forwarder.api.activity import FiguresStep
 from tiktok_forwarder.console.figures import PERIODS, chart, coverage, latencies, latency_of, period_of
 
 HOUR = PERIODS[0]
@@ -13,18 +13,16 @@ T0 = 1_735_689_600_000
 MINUTE = 60_000
 
 
-def figures(**counts: int) -> dict[str, Any]:
+def figures(**counts: int) -> FigureSet:
     """Counts by their stored names, with two underscores for the dot, as the API gives them."""
-    stored = {name.replace("__", "."): count for name, count in counts.items()}
-    plain: dict[str, Any] = msgspec.to_builtins(figure_set([stored]))
-    return plain
+    return figure_set([{name.replace("__", "."): count for name, count in counts.items()}])
 
 
 def test_a_chart_has_a_point_for_every_step() -> None:
     """Also for those in which nothing happened, from the first to the last."""
     steps = [
-        {"from_ms": T0, "figures": figures(accepted=5, delivered=2, dropped__missing_ip=2, dropped__sampled_out=1)},
-        {"from_ms": T0 + 2 * MINUTE, "figures": figures(accepted=1, dead_lettered=1)},
+        FiguresStep(T0, figures(accepted=5, delivered=2, dropped__missing_ip=2, dropped__sampled_out=1)),
+        FiguresStep(T0 + 2 * MINUTE, figures(accepted=1, dead_lettered=1)),
     ]
     drawn = chart(steps, HOUR, T0 + 1, T0 + 3 * MINUTE)
     assert drawn.at_seconds == [T0 // 1000, T0 // 1000 + 60, T0 // 1000 + 120]
@@ -81,4 +79,4 @@ def test_coverage_is_of_the_events_looked_at() -> None:
 
 def test_every_match_key_of_the_figures_is_shown() -> None:
     """What is counted and what is told are the same set."""
-    assert {each.key.name for each in coverage(figures(match_events=1))} == set(figures()["match_keys"])
+    assert {each.key.name for each in coverage(figures(match_events=1))} == set(figures().match_keys)

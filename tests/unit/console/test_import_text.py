@@ -2,6 +2,7 @@
 
 import pytest
 
+from tiktok_forwarder.connections.connections import Difference, FieldChange
 from tiktok_forwarder.console.import_text import digest_of, read_pasted
 
 TEXT = """
@@ -38,13 +39,12 @@ def test_a_look_needs_no_token() -> None:
     assert pasted.connections[2].get("access_token") is None
 
 
-@pytest.mark.parametrize("other", [[], [{"name": "Shop", "change": "add", "fields": []}]])
-def test_another_difference_has_another_digest(other: list[dict[str, object]]) -> None:
+@pytest.mark.parametrize("other", [[], [Difference("Shop", "add", [])]])
+def test_another_difference_has_another_digest(other: list[Difference]) -> None:
     """Whatever it is that differs."""
-    difference = {
-        "name": "Shop",
-        "change": "change",
-        "fields": [{"field": "platforms", "before": "web", "after": "any"}],
-    }
-    assert digest_of([difference]) == digest_of([dict(reversed(difference.items()))])
-    assert digest_of([difference]) != digest_of(other)
+
+    def difference() -> Difference:
+        return Difference("Shop", "change", [FieldChange("platforms", "web", "any")])
+
+    assert digest_of([difference()]) == digest_of([difference()])
+    assert digest_of([difference()]) != digest_of(other)

@@ -6,10 +6,12 @@ import shlex
 import pytest
 
 from tests.unit.mapping.batches import outcomes_of
+from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.console.made_up import as_curl, made_up_purchase
 from tiktok_forwarder.console.sender_settings import sender_settings
 from tiktok_forwarder.domain.outcome import Mapped
-from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.inputs.inputs import NewInput
+from tiktok_forwarder.mapping.connection import read_connection
 
 BASE = "https://events.example.com"
 
@@ -27,8 +29,8 @@ BASE = "https://events.example.com"
 def test_it_passes_whatever_identities_a_connection_looks_for(settings: dict[str, str]) -> None:
     """It becomes one purchase with the id it was given, without a warning."""
     given = {"name": "Shop", "pixel_id": "C9", **settings}
-    document = connection_document(read_connection(given, needs_token=False).connection)
-    [outcome] = outcomes_of(made_up_purchase(document, "made-up-1"), **settings)
+    connection = read_connection(given, needs_token=False).connection
+    [outcome] = outcomes_of(made_up_purchase(connection, "made-up-1"), **settings)
     assert isinstance(outcome, Mapped)
     assert (outcome.event, outcome.event_id) == (settings.get("purchase_event", "PlaceAnOrder"), "made-up-1")
     assert outcome.warnings == ()
@@ -36,9 +38,7 @@ def test_it_passes_whatever_identities_a_connection_looks_for(settings: dict[str
 
 def test_a_terminal_takes_the_command_as_it_is() -> None:
     """Whatever the secret holds."""
-    batch = made_up_purchase(
-        connection_document(read_connection({"name": "Shop", "pixel_id": "C9"}, needs_token=False).connection), "x"
-    )
+    batch = made_up_purchase(None, "x")
     words = shlex.split(as_curl(BASE, "key", 'it\'s $(a) "secret"', batch))
     assert words[:5] == ["curl", "--include", "--user", 'key:it\'s $(a) "secret"', f"{BASE}/v2/events"]
     assert json.loads(words[-1]) == batch
@@ -46,8 +46,8 @@ def test_a_terminal_takes_the_command_as_it_is() -> None:
 
 def test_what_is_made_just_now_is_shown_and_later_is_not() -> None:
     """The same places hold words that say what belongs there."""
-    known = {"name": "web", "key": "the-key"}
-    new = sender_settings(BASE, {**known, "secret": "the-secret", "authorization": "Token the-value"})
+    known = InputView("in_1", 1, "web", "the-key", "/webhook/web", rotating=False, unreadable=False)
+    new = sender_settings(BASE, NewInput("in_1", "web", "the-key", "the-secret", "Token the-value"))
     assert (new.secret, new.authorization, new.are_shown, new.is_local) == (
         "the-secret",
         "Token the-value",

@@ -3,9 +3,8 @@
 from typing import Any, get_args
 
 import pytest
-from msgspec import to_builtins
 
-from tiktok_forwarder.connections.check import CheckKind
+from tiktok_forwarder.connections.check import CheckKind, CheckResult
 from tiktok_forwarder.console.setting_words import (
     answer_words,
     blamed_setting,
@@ -59,14 +58,14 @@ def test_only_what_differs_from_its_default_is_worth_naming() -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_of_tiktok_is_told_in_a_sentence(code: int) -> None:
     """With the code beside it, for whoever asks TikTok."""
-    words = answer_words(to_builtins(Answer(200, code, "OK")))
+    words = answer_words(Answer(200, code, "OK"))
     assert words.endswith(f" (code {code}).") and ".." not in words and len(words) > 25
 
 
 @pytest.mark.parametrize("kind", get_args(CheckKind))
-def test_every_result_of_a_check_has_a_title(kind: str) -> None:
+def test_every_result_of_a_check_has_a_title(kind: CheckKind) -> None:
     """A setting that it leads to is one that the form has."""
-    words = check_words({"kind": kind, "sentence": "What to do.", "code": None})
+    words = check_words(CheckResult(kind, "What to do."))
     assert words.title.endswith(".") and words.sentence == "What to do." and words.is_good == (kind == "good")
     assert words.setting is None or label_of(words.setting) != words.setting
 
@@ -81,13 +80,13 @@ def test_pause_leads_to_the_setting_that_its_code_blames() -> None:
 def test_no_answer_says_how_far_the_request_came(kind: Any) -> None:
     """In the words of the connection's check."""
     verdict = no_answer_verdict(NoAnswer(kind, "some detail", may_have_arrived=False))
-    words = answer_words(to_builtins(verdict.answer))
+    words = answer_words(verdict.answer)
     assert words.startswith("TikTok ") and words.endswith(".") and "detail" not in words
 
 
 def test_other_answers_are_told_too() -> None:
     """None yet, none possible, and what is not TikTok's."""
     assert answer_words(None) == "Nothing has been sent since the service was started."
-    assert answer_words(to_builtins(Answer(502))) == "What answered was not TikTok's Events API (HTTP status 502)."
-    assert answer_words(to_builtins(Answer(message="no request was made"))) == "No request could be made."
-    assert answer_words(to_builtins(Answer(200, 7))) == "TikTok gave an answer that is not known (code 7)."
+    assert answer_words(Answer(502)) == "What answered was not TikTok's Events API (HTTP status 502)."
+    assert answer_words(Answer(message="no request was made")) == "No request could be made."
+    assert answer_words(Answer(200, 7)) == "TikTok gave an answer that is not known (code 7)."

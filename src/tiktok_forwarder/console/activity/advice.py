@@ -1,12 +1,16 @@
 """What a reason or warning means, and what to change so that it does not come again, with the place to change it."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.api.previews import LIST_ADVICE, AdviceView
 from tiktok_forwarder.console.activity.words import phrase
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part
+from tiktok_forwarder.mapping.advice import Advice as GivenAdvice
+from tiktok_forwarder.mapping.advice import AdviceKind
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _MAPPINGS: Final = "custom_mappings"
@@ -40,22 +44,24 @@ class Advice(Struct, frozen=True):
 class AdviceBook:
     """All advice there is, by the name of the reason or warning."""
 
-    def __init__(self, by_kind: dict[str, dict[str, dict[str, Any]]]) -> None:
+    def __init__(self, view: AdviceView) -> None:
+        by_kind: Mapping[AdviceKind, Mapping[str, GivenAdvice]] = {
+            "dropped": view.dropped,
+            "dead_letter": view.dead_letter,
+            "warning": view.warning,
+        }
         self._by_kind = {
-            kind: {name: _advice(name, given) for name, given in found.items()} for kind, found in by_kind.items()
+            kind: {name: Advice(name, given.meaning, given.remedy, given.setting) for name, given in found.items()}
+            for kind, found in by_kind.items()
         }
 
     def of(self, name: str) -> Advice:
         """Empty for what needs none."""
         return next((found[name] for found in self._by_kind.values() if name in found), Advice(name))
 
-    def names(self, kind: str) -> list[str]:
-        return list(self._by_kind.get(kind, ()))
-
-
-def _advice(name: str, given: dict[str, Any]) -> Advice:
-    return Advice(name, given["meaning"], given["remedy"], given["setting"] or "")
+    def names(self, kind: AdviceKind) -> list[str]:
+        return list(self._by_kind[kind])
 
 
 async def advice_book(api: Api) -> AdviceBook:
-    return AdviceBook(await api.get("/api/advice"))
+    return AdviceBook(await api.call(LIST_ADVICE))

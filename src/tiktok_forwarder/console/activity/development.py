@@ -1,6 +1,5 @@
 """Kept development events for a page: what came, what became of it, and where its fields come from."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +8,8 @@ from msgspec import Struct
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
 from tiktok_forwarder.console.activity.fields import FieldRow, field_rows
 from tiktok_forwarder.console.activity.words import sentence, source_words
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
 
 class Became(Struct, frozen=True):
@@ -34,25 +35,25 @@ class Came(Struct, frozen=True):
     raw: str
 
 
-def came(kept: Mapping[str, Any], connection: Mapping[str, Any], book: AdviceBook) -> Came:
+def came(kept: KeptOutcome, connection: Connection, book: AdviceBook) -> Came:
     """`kept` is the API's. Outcomes and explanations are by the connection's settings as they are now."""
     return Came(
-        kept["at_ms"],
-        connection["id"],
-        connection["settings"]["name"],
-        source_words(f"{kept['event_type']} {kept['event_name']}".strip()) or "Unreadable event",
-        [_became(each, book) for each in kept["outcomes"]],
-        msgspec.json.format(msgspec.json.encode(kept["batch"]), indent=2).decode(),
+        kept.at_ms,
+        connection.id,
+        connection.name,
+        source_words(f"{kept.event_type} {kept.event_name}".strip()) or "Unreadable event",
+        [_became(each, book) for each in kept.outcomes],
+        msgspec.json.format(msgspec.json.encode(kept.batch), indent=2).decode(),
     )
 
 
-def _became(outcome: Mapping[str, Any], book: AdviceBook) -> Became:
+def _became(outcome: PreviewedOutcome, book: AdviceBook) -> Became:
     return Became(
-        outcome["event"],
-        outcome["event_id"],
-        outcome["payload"],
-        field_rows(outcome["payload"], outcome["explanation"]) if outcome["payload"] is not None else [],
-        [book.of(each) for each in outcome["warnings"]],
-        sentence(outcome["detail"]),
-        book.of(outcome["reason"]) if outcome["reason"] else None,
+        outcome.event,
+        outcome.event_id,
+        outcome.payload,
+        field_rows(outcome.payload, outcome.explanation) if outcome.payload is not None else [],
+        [book.of(each) for each in outcome.warnings],
+        sentence(outcome.detail),
+        book.of(outcome.reason) if outcome.reason else None,
     )

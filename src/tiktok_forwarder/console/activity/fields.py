@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.mapping.explain import fields
+from tiktok_forwarder.mapping.explain import Explanation, fields
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -31,19 +31,19 @@ class FieldRow(Struct, frozen=True):
         return self.shown != self.full
 
 
-def field_rows(payload: Any, explanation: Sequence[dict[str, Any]]) -> list[FieldRow]:
+def field_rows(payload: Any, explanation: Sequence[Explanation]) -> list[FieldRow]:
     """In the order of the payload."""
-    explained = {each["field"]: each for each in explanation}
-    return [_row(path, value, explained.get(path, {})) for path, value in fields(payload)]
+    explained = {each.field: each for each in explanation}
+    return [_row(path, value, explained.get(path)) for path, value in fields(payload)]
 
 
-def _row(path: str, value: object, explained: dict[str, Any]) -> FieldRow:
+def _row(path: str, value: object, explained: Explanation | None) -> FieldRow:
     full = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     is_digest = bool(_DIGEST.fullmatch(full))
     length = _SHOWN_OF_DIGEST if is_digest else _MAX_SHOWN_LENGTH
     shown = full if len(full) <= length else f"{full[:length]}…"
-    sources = tuple(map(_source_words, explained.get("sources", ())))
-    return FieldRow(path, shown, full, is_digest, sources, explained.get("done", ""))
+    sources = tuple(map(_source_words, explained.sources)) if explained is not None else ()
+    return FieldRow(path, shown, full, is_digest, sources, explained.done if explained is not None else "")
 
 
 def _source_words(source: str) -> str:

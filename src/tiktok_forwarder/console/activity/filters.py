@@ -1,12 +1,14 @@
 """Which records a reader wants to see: the choices of the form, kept in the page's address."""
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct, structs
 
+from tiktok_forwarder.api.activity import ActivityQuery
 from tiktok_forwarder.console.activity.advice import AdviceBook
 from tiktok_forwarder.console.activity.words import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
+from tiktok_forwarder.console.api import unchecked
 from tiktok_forwarder.console.page import Visit
 from tiktok_forwarder.console.rendering import link
 
@@ -37,12 +39,21 @@ class Filters(Struct, frozen=True):
     def is_narrow(self) -> bool:
         return any(structs.astuple(self))
 
-    def question(self) -> dict[str, Any]:
+    def question(self, limit: int, *, before: str = "", after: str = "") -> ActivityQuery:
         """The same to the API."""
-        given = structs.asdict(self)
-        since = given.pop("since")
+        since = self.since
         since_ms = time.time_ns() // 1_000_000 - int(since) * 1000 if since.isdigit() and len(since) < 10 else None
-        return {**given, "since_ms": since_ms}
+        return ActivityQuery(
+            connection=self.connection,
+            event=self.event,
+            event_id=self.event_id,
+            outcome=unchecked(self.outcome),
+            reason=self.reason,
+            since_ms=since_ms,
+            before=unchecked(before),
+            after=unchecked(after),
+            limit=limit,
+        )
 
     def address(self, path: str, **more: object) -> str:
         return link(path, **structs.asdict(self), **more)

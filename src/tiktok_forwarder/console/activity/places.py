@@ -1,7 +1,8 @@
 """Addresses of the activity's pages."""
 
-from typing import Any, Final
+from typing import Final
 
+from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.console.rendering import part
 
 # What stands in a path for the name of an event that was dropped before it had one.
@@ -14,9 +15,9 @@ def way_path(connection: str, event: str, event_id: str) -> str:
     return f"{part(connection)}/{part(event or NO_NAME)}/{part(event_id)}"
 
 
-def page_of(record: dict[str, Any]) -> str:
+def page_of(record: RecordView) -> str:
     """The page that tells most about a record: of its event, or of the record where it has none."""
-    event_id = record["event_id"]
+    event_id = record.event_id
     if not event_id or event_id in _STEPS:
-        return f"/activity/record/{record['record_no']}"
-    return f"/activity/{way_path(record['connection_id'], record['event'], event_id)}"
+        return f"/activity/record/{record.record_no}"
+    return f"/activity/{way_path(record.connection_id, record.event, event_id)}"

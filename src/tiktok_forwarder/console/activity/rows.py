@@ -1,9 +1,8 @@
 """A record of the activity as a row of the list: what it is about, what happened, and what that means."""
 
-from typing import Any
-
 from msgspec import Struct
 
+from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.console.activity.advice import AdviceBook
 from tiktok_forwarder.console.activity.places import page_of
 from tiktok_forwarder.console.activity.words import (
@@ -34,47 +33,47 @@ class Row(Struct, frozen=True):
     page: str
 
 
-def row_of(record: dict[str, Any], book: AdviceBook) -> Row:
+def row_of(record: RecordView, book: AdviceBook) -> Row:
     why, meaning = _told(record, book)
-    condition = record["reason"] if record["outcome"] == "condition" else ""
+    condition = record.reason if record.outcome == "condition" else ""
     return Row(
-        record_no=record["record_no"],
-        at_ms=record["at_ms"],
-        connection_id=record["connection_id"],
-        connection=record["connection"],
+        record_no=record.record_no,
+        at_ms=record.at_ms,
+        connection_id=record.connection_id,
+        connection=record.connection,
         about=about(record),
-        event_id=record["event_id"],
-        state=condition or record["outcome"],
-        outcome=condition or outcome_word(record["outcome"]),
+        event_id=record.event_id,
+        state=condition or record.outcome,
+        outcome=condition or outcome_word(record.outcome),
         why=why,
         meaning=meaning,
-        due_ms=record["due_ms"],
+        due_ms=record.due_ms,
         page=page_of(record),
     )
 
 
-def about(record: dict[str, Any]) -> str:
+def about(record: RecordView) -> str:
     """What a record is of, as the heading of its page and the link to it."""
-    if record["outcome"] == "condition":
+    if record.outcome == "condition":
         return "Delivery"
-    if record["outcome"] == "attempted" and not record["event_id"]:
-        return f"Request of {events(record['group_events'])}"
-    return record["event"] or source_words(record["source"]) or "Unreadable event"
+    if record.outcome == "attempted" and not record.event_id:
+        return f"Request of {events(record.group_events)}"
+    return record.event or source_words(record.source) or "Unreadable event"
 
 
-def _told(record: dict[str, Any], book: AdviceBook) -> tuple[str, str]:
-    outcome, reason = record["outcome"], record["reason"]
+def _told(record: RecordView, book: AdviceBook) -> tuple[str, str]:
+    outcome, reason = record.outcome, record.reason
     if outcome in ("dropped", "dead_letter"):
         return phrase(reason), book.of(reason).meaning or OUTCOMES[outcome][1]
     if outcome == "condition":
-        return "", record["detail"] or CONDITIONS.get(reason, ("", ""))[1]
+        return "", record.detail or CONDITIONS.get(reason, ("", ""))[1]
     if outcome in ("attempted", "retry"):
         return _of_verdict(record)
-    warnings = record["warnings"]
+    warnings = record.warnings
     return ", ".join(phrase(each) for each in warnings), OUTCOMES[outcome][1]
 
 
-def _of_verdict(record: dict[str, Any]) -> tuple[str, str]:
-    word, meaning = VERDICTS.get(record["reason"], (record["reason"], ""))
-    code = record["answer"]["code"] if record["answer"] else None
+def _of_verdict(record: RecordView) -> tuple[str, str]:
+    word, meaning = VERDICTS.get(record.reason, (record.reason, ""))
+    code = record.answer.code if record.answer else None
     return phrase(word), f"{meaning} TikTok's code: {code}." if code else meaning

@@ -1,10 +1,11 @@
 """The way an event took, as steps in people's words, oldest first."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
 from tiktok_forwarder.console.activity.words import (
     OUTCOMES,
@@ -16,6 +17,7 @@ from tiktok_forwarder.console.activity.words import (
     spelled,
 )
 from tiktok_forwarder.console.rendering import span
+from tiktok_forwarder.domain.outcome import Answer
 
 _UNTRIED: Final = "accepted"
 
@@ -27,89 +29,89 @@ class Step(Struct, frozen=True):
     state: str
     title: str
     sentences: Sequence[str] = ()
-    answer: dict[str, Any] | None = None
+    answer: Answer | None = None
     answer_meaning: str = ""
     due_ms: int | None = None
     advice: Advice | None = None
 
 
-def steps(records: Sequence[dict[str, Any]], book: AdviceBook) -> list[Step]:
+def steps(records: Sequence[RecordView], book: AdviceBook) -> list[Step]:
     return [_step(each, book) for each in records]
 
 
-def is_underway(records: Sequence[dict[str, Any]]) -> bool:
+def is_underway(records: Sequence[RecordView]) -> bool:
     """Whether the event has not come to an end yet, as far as is known."""
-    ends = [each["outcome"] for each in records if each["outcome"] != "duplicate"]
+    ends = [each.outcome for each in records if each.outcome != "duplicate"]
     return bool(ends) and ends[-1] in (_UNTRIED, "retry", "attempted")
 
 
-def _step(record: dict[str, Any], book: AdviceBook) -> Step:
-    title, sentences = _TELLERS[record["outcome"]](record)
-    ends_here = record["outcome"] in ("dropped", "dead_letter")
-    answer = record["answer"]
+def _step(record: RecordView, book: AdviceBook) -> Step:
+    title, sentences = _TELLERS[record.outcome](record)
+    ends_here = record.outcome in ("dropped", "dead_letter")
+    answer = record.answer
     return Step(
-        record["at_ms"],
-        record["reason"] if record["outcome"] == "condition" else record["outcome"],
+        record.at_ms,
+        record.reason if record.outcome == "condition" else record.outcome,
         title,
         sentences,
         answer,
         answer_meaning(answer) if answer else "",
-        record["due_ms"],
-        book.of(record["reason"]) if ends_here else None,
+        record.due_ms,
+        book.of(record.reason) if ends_here else None,
     )
 
 
-def _accepted(record: dict[str, Any]) -> tuple[str, list[str]]:
-    was = f"mParticle's {source_words(record['source'])}" if record["source"] else "An event of mParticle's"
-    revision = record["connection_revision"]
+def _accepted(record: RecordView) -> tuple[str, list[str]]:
+    was = f"mParticle's {source_words(record.source)}" if record.source else "An event of mParticle's"
+    revision = record.connection_revision
     by = f", by revision {revision} of the connection's settings" if revision else ""
-    return "Received and mapped", [f"{was} became TikTok's {record['event']}{by}."]
+    return "Received and mapped", [f"{was} became TikTok's {record.event}{by}."]
 
 
-def _duplicate(_record: dict[str, Any]) -> tuple[str, list[str]]:
+def _duplicate(_record: RecordView) -> tuple[str, list[str]]:
     return "Came again", [OUTCOMES["duplicate"][1]]
 
 
-def _dropped(record: dict[str, Any]) -> tuple[str, list[str]]:
-    return f"Dropped: {spelled(record['reason'])}", [sentence(record["detail"])] if record["detail"] else []
+def _dropped(record: RecordView) -> tuple[str, list[str]]:
+    return f"Dropped: {spelled(record.reason)}", [sentence(record.detail)] if record.detail else []
 
 
-def _attempted(record: dict[str, Any]) -> tuple[str, list[str]]:
-    title = "Tried" if record["event_id"] else "Sent to TikTok"
+def _attempted(record: RecordView) -> tuple[str, list[str]]:
+    title = "Tried" if record.event_id else "Sent to TikTok"
     return _with_verdict(record, title, [_group(record)])
 
 
-def _retry(record: dict[str, Any]) -> tuple[str, list[str]]:
+def _retry(record: RecordView) -> tuple[str, list[str]]:
     return _with_verdict(record, "Tried; it waits for the next attempt", [_attempts(record)])
 
 
-def _delivered(record: dict[str, Any]) -> tuple[str, list[str]]:
-    told = [_attempts(record), _group(record), sentence(record["detail"])]
-    if record["accepted_at_ms"] is not None:
-        seconds = max(0, record["at_ms"] - record["accepted_at_ms"]) / 1000
+def _delivered(record: RecordView) -> tuple[str, list[str]]:
+    told = [_attempts(record), _group(record), sentence(record.detail)]
+    if record.accepted_at_ms is not None:
+        seconds = max(0, record.at_ms - record.accepted_at_ms) / 1000
         told.insert(0, f"TikTok has it, {span(seconds)} after it was received.")
     return "Delivered", [each for each in told if each]
 
 
-def _dead_letter(record: dict[str, Any]) -> tuple[str, list[str]]:
-    return f"Given up: {spelled(record['reason'])}", [each for each in [_attempts(record)] if each]
+def _dead_letter(record: RecordView) -> tuple[str, list[str]]:
+    return f"Given up: {spelled(record.reason)}", [each for each in [_attempts(record)] if each]
 
 
-def _condition(record: dict[str, Any]) -> tuple[str, list[str]]:
-    return f"Delivery became {record['reason']}", [sentence(record["detail"])] if record["detail"] else []
+def _condition(record: RecordView) -> tuple[str, list[str]]:
+    return f"Delivery became {record.reason}", [sentence(record.detail)] if record.detail else []
 
 
-def _with_verdict(record: dict[str, Any], title: str, told: list[str]) -> tuple[str, list[str]]:
-    meaning = VERDICTS.get(record["reason"], ("", ""))[1]
-    return title, [each for each in [meaning, *told, sentence(record["detail"])] if each]
+def _with_verdict(record: RecordView, title: str, told: list[str]) -> tuple[str, list[str]]:
+    meaning = VERDICTS.get(record.reason, ("", ""))[1]
+    return title, [each for each in [meaning, *told, sentence(record.detail)] if each]
 
 
-def _attempts(record: dict[str, Any]) -> str:
-    return f"Attempts so far: {record['attempts']}." if record["attempts"] > 1 else ""
+def _attempts(record: RecordView) -> str:
+    return f"Attempts so far: {record.attempts}." if record.attempts > 1 else ""
 
 
-def _group(record: dict[str, Any]) -> str:
-    return f"The request held {events(record['group_events'])}." if record["group_events"] else ""
+def _group(record: RecordView) -> str:
+    return f"The request held {events(record.group_events)}." if record.group_events else ""
 
 
 _TELLERS: Final = {

@@ -1,8 +1,9 @@
 """Outcomes, verdicts and conditions in people's words: what each one is called, and one sentence of what it means."""
 
-from typing import Any, Final
+from typing import Final
 
 from tiktok_forwarder.console.rendering import number
+from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.tiktok.codes import code_meaning
 
 OUTCOMES: Final = {
@@ -60,13 +61,13 @@ def outcome_word(outcome: str) -> str:
     return OUTCOMES[outcome][0]
 
 
-def answer_meaning(answer: dict[str, Any]) -> str:
+def answer_meaning(answer: Answer) -> str:
     """What TikTok's answer means, in one or two plain sentences."""
-    if answer["code"] is None:
-        if answer["status"] is None:
+    if answer.code is None:
+        if answer.status is None:
             return "No answer was read."
-        return f"An answer that is not TikTok's form, with the HTTP status {answer['status']}."
-    meaning = code_meaning(answer["code"])
+        return f"An answer that is not TikTok's form, with the HTTP status {answer.status}."
+    meaning = code_meaning(answer.code)
     if meaning is None:
         return "TikTok does not list this code."
     return meaning.explanation

@@ -1,10 +1,11 @@
 """Which dead letters a page is about, kept in its address and in its form."""
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct, structs
 
+from tiktok_forwarder.api.types import DeadLetterQuery, DeadLetterSelection
+from tiktok_forwarder.console.api import unchecked
 from tiktok_forwarder.console.rendering import link
 
 
@@ -24,14 +25,19 @@ class Selected(Struct, frozen=True):
     def is_everything(self) -> bool:
         return not any(structs.astuple(self))
 
-    def question(self) -> dict[str, str]:
+    def question(self, after: str, limit: int) -> DeadLetterQuery:
         """As a query of the list."""
-        return {"connection": self.connection, "reason": self.reason}
+        return DeadLetterQuery(self.connection, self.reason, after=unchecked(after), limit=limit)
 
-    def selection(self) -> dict[str, Any]:
+    def selection(self, *, dry_run: bool = False) -> DeadLetterSelection:
         """As the API's selection for a replay or discard."""
-        numbers = [int(self.event_no) if self.event_no.isdecimal() else self.event_no] if self.event_no else None
-        return {"connection": self.connection or None, "reason": self.reason or None, "event_nos": numbers}
+        number = int(self.event_no) if self.event_no.isdecimal() else unchecked(self.event_no)
+        return DeadLetterSelection(
+            connection=self.connection or None,
+            reason=self.reason or None,
+            event_nos=[number] if self.event_no else None,
+            dry_run=dry_run,
+        )
 
     def address(self, path: str, **more: object) -> str:
         return link(path, **structs.asdict(self), **more)

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
-from typing import Any
 
 from msgspec import Struct
 
+from tiktok_forwarder.api.types import DeadLetterCountView
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
 
 
@@ -27,18 +27,17 @@ class ConnectionGroup(Struct, frozen=True):
     reasons: list[ReasonRow]
 
 
-def summed_up(counts: Sequence[dict[str, Any]], book: AdviceBook, known: Collection[str]) -> list[ConnectionGroup]:
+def summed_up(counts: Sequence[DeadLetterCountView], book: AdviceBook, known: Collection[str]) -> list[ConnectionGroup]:
     """`counts` are the API's, in order of connections; `known` are the ids of connections that there are."""
     groups = []
-    for connection_id, found in groupby(counts, key=lambda each: each["connection_id"]):
+    for connection_id, found in groupby(counts, key=lambda each: each.connection_id):
         rows = list(found)
         reasons = [_row(each, book) for each in rows]
         total = sum(each.count for each in reasons)
-        group = ConnectionGroup(connection_id, rows[0]["connection"], connection_id not in known, total, reasons)
+        group = ConnectionGroup(connection_id, rows[0].connection, connection_id not in known, total, reasons)
         groups.append(group)
     return sorted(groups, key=lambda group: (group.is_deleted, group.connection.lower()))
 
 
-def _row(counted: dict[str, Any], book: AdviceBook) -> ReasonRow:
-    reason = counted["reason"]
-    return ReasonRow(reason, book.of(reason), counted["count"], counted["oldest_ms"], counted["newest_ms"])
+def _row(counted: DeadLetterCountView, book: AdviceBook) -> ReasonRow:
+    return ReasonRow(counted.reason, book.of(counted.reason), counted.count, counted.oldest_ms, counted.newest_ms)

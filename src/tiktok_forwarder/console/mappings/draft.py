@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.console.mappings.choices import COMMERCE, members_of, takes
 from tiktok_forwarder.mapping.custom import PRODUCT_SOURCES
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
@@ -44,6 +45,12 @@ class DraftMapping(Struct, frozen=True):
     conditions: tuple[DraftCondition, ...] = ()
     properties: Mapping[str, DraftSource] = {}
     kept: str = ""
+
+
+def mappings_of(view: ConnectionView) -> list[MappingDocument]:
+    """A connection's custom mappings as the API shows them."""
+    mappings: list[MappingDocument] = view.settings["custom_mappings"]
+    return mappings
 
 
 def properties_of(event: str) -> tuple[str, ...]:

@@ -1,29 +1,30 @@
 """The mappings of one TikTok event while they are edited, with the connection as it stands."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tiktok_forwarder.console.mappings.draft import DraftMapping
+from tiktok_forwarder.api.types import ConnectionView
+from tiktok_forwarder.console.connection_facts import connection_of
+from tiktok_forwarder.console.mappings.draft import DraftMapping, mappings_of
 from tiktok_forwarder.console.mappings.places import Placed, Problems, numbered, placed, placed_problems
+from tiktok_forwarder.mapping.connection import Connection
 
 
 class Editing(Struct, frozen=True):
-    """`connection` is as the API shows it."""
+    """`view` is the connection as the API shows it."""
 
-    connection: Mapping[str, Any]
+    view: ConnectionView
     event: str
     drafts: Sequence[DraftMapping]
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self.connection["settings"]
-        return settings
+    def connection(self) -> Connection:
+        return connection_of(self.view)
 
     def placed(self) -> Placed:
         """All mappings of the connection, with these in place of the present ones."""
-        return placed(self.settings["custom_mappings"], self.event, self.drafts)
+        return placed(mappings_of(self.view), self.event, self.drafts)
 
     def problems(self, told: Sequence[str]) -> Problems:
         """The API's sentences, at the cards that they are about."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tiktok_forwarder.console.mappings.draft import MappingDocument
+from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS
 from tiktok_forwarder.mapping.shared import sampling_refusal
 
@@ -49,21 +50,18 @@ _PRODUCT: Final[Mapping[str, str | float]] = {
 }
 _MAX_USERS_TRIED: Final = 1000
 
-Settings = Mapping[str, Any]
-"""A connection's settings, as the API shows them."""
 
-
-def sample_batch(mapping: MappingDocument, settings: Settings, now_ms: int) -> dict[str, Any]:
+def sample_batch(mapping: MappingDocument, connection: Connection, now_ms: int) -> dict[str, Any]:
     """One event that the mapping is for, of a user whom the connection takes."""
     batch: dict[str, Any] = {
-        "environment": "production" if settings["environment"] == "production" else "development",
-        "mpid": _mpid(settings["sample_percent"]),
+        "environment": "production" if connection.environment == "production" else "development",
+        "mpid": _mpid(connection.sample_percent),
         "ip": "203.0.113.7",
         "device_info": {"platform": "web", "http_header_user_agent": _USER_AGENT},
-        "user_identities": _identities(settings),
+        "user_identities": _identities(connection),
     }
-    if settings.get("consent_purpose"):
-        batch["consent_state"] = {"gdpr": {settings["consent_purpose"]: {"consented": True}}}
+    if connection.consent_purpose:
+        batch["consent_state"] = {"gdpr": {connection.consent_purpose: {"consented": True}}}
     user_attributes = _values_of(mapping, "user_attribute")
     if user_attributes:
         batch["user_attributes"] = user_attributes
@@ -76,9 +74,12 @@ def _mpid(sample_percent: float) -> str:
     return next((mpid for mpid in users if sampling_refusal(mpid, sample_percent) is None), "1001")
 
 
-def _identities(settings: Settings) -> dict[str, str]:
-    values = {"phone": "+1 415 555 0101", "external": "customer-1001", "email": "visitor@example.com"}
-    return {settings[f"{kind}_identity_type"]: value for kind, value in values.items()}
+def _identities(connection: Connection) -> dict[str, str]:
+    return {
+        connection.phone_identity_type: "+1 415 555 0101",
+        connection.external_identity_type: "customer-1001",
+        connection.email_identity_type: "visitor@example.com",
+    }
 
 
 def _event_data(mapping: MappingDocument, now_ms: int) -> dict[str, Any]:

@@ -3,24 +3,23 @@
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentQuery
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.mappings.draft import document_of
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.made_up import sample_batch
+from tiktok_forwarder.operations.previews import KeptOutcome
 
 PASTED: Final = "pasted"
 _MADE: Final = "made"
 _NOTHING_PASTED: Final = "Paste a batch of events as mParticle sends it, and see here what becomes of it."
 _NO_MAPPING: Final = "Add a mapping, or paste a sample of your own, to see what becomes of it."
-
-KeptEvent = Mapping[str, Any]
-"""An event of mParticle's development environment, as the API shows it."""
 
 
 class Samples(Struct, frozen=True):
@@ -29,7 +28,7 @@ class Samples(Struct, frozen=True):
     options: list[Choice]
     chosen: str
     pasted: str
-    kept: Mapping[str, KeptEvent]
+    kept: Mapping[str, KeptOutcome]
 
 
 class Sample(Struct, frozen=True):
@@ -45,8 +44,8 @@ class NoSampleError(Exception):  # named for what is lacking
 
 async def samples_of(api: Api, editing: Editing, chosen: str, pasted: str) -> Samples:
     """The first of them is chosen unless another one is."""
-    answer = await api.get("/api/development-events", connection=editing.connection["id"])
-    kept = {_value(event): event for event in answer["events"]}
+    answer = await api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(editing.view.id))
+    kept = {_value(event): event for event in answer.events}
     options = [*_made(editing), Choice(PASTED, "Pasted by you"), *(Choice(*each) for each in _labels(kept))]
     is_there = chosen in [option.value for option in options]
     return Samples(options, chosen if is_there else options[0].value, pasted, kept)
@@ -60,30 +59,30 @@ def _made(editing: Editing) -> list[Choice]:
     ]
 
 
-def _value(event: KeptEvent) -> str:
+def _value(event: KeptOutcome) -> str:
     """The same for the same event, however many come in meanwhile."""
-    return f"kept {sha256(msgspec.json.encode(event['batch'])).hexdigest()[:16]}"
+    return f"kept {sha256(msgspec.json.encode(event.batch)).hexdigest()[:16]}"
 
 
-def _labels(kept: Mapping[str, KeptEvent]) -> Sequence[tuple[str, str]]:
+def _labels(kept: Mapping[str, KeptOutcome]) -> Sequence[tuple[str, str]]:
     return [
         (value, f"Development event {number}: {_named(event)}") for number, (value, event) in enumerate(kept.items(), 1)
     ]
 
 
-def _named(event: KeptEvent) -> str:
-    return f"{event['event_type'].replace('_', ' ')} {event['event_name'] or 'without a name'}"
+def _named(event: KeptOutcome) -> str:
+    return f"{event.event_type.replace('_', ' ')} {event.event_name or 'without a name'}"
 
 
 def sample_of(editing: Editing, samples: Samples) -> Sample:
     """The chosen one. Raises `NoSampleError`."""
     kept = samples.kept.get(samples.chosen)
     if kept is not None:
-        return Sample(kept["batch"], kept["at_ms"])
+        return Sample(kept.batch, kept.at_ms)
     if samples.chosen != PASTED:
         key = samples.chosen.removeprefix(f"{_MADE} ")
         mapping = document_of(next(draft for draft in editing.drafts if draft.key == key), editing.event)
-        return Sample(sample_batch(mapping, editing.settings, time.time_ns() // 1_000_000))
+        return Sample(sample_batch(mapping, editing.connection, time.time_ns() // 1_000_000))
     if not samples.pasted.strip():
         raise NoSampleError(_NOTHING_PASTED if editing.drafts else _NO_MAPPING)
     return Sample(samples.pasted)

@@ -1,38 +1,41 @@
 """The names that senders used lately, as suggestions of a form."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from tiktok_forwarder.activity.seen_names import SeenEvent
 from tiktok_forwarder.console.mappings.choices import COMMERCE, CUSTOM_EVENT_TYPES, PRODUCT_ACTIONS
 
 
 class SeenNames:
     """`events` are those of `/api/seen`."""
 
-    def __init__(self, events: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, events: Sequence[SeenEvent]) -> None:
         self._events = events
 
     def names(self, event_type: str) -> list[str]:
         """Of events, screens or product actions; mParticle's own actions even when none was seen."""
-        seen = [each["event_name"] for each in self._events if each["event_type"] == event_type]
+        seen = [each.event_name for each in self._events if each.event_type == event_type]
         return _distinct([*seen, *(PRODUCT_ACTIONS if event_type == COMMERCE else ())])
 
     def custom_event_types(self, event_name: str) -> list[str]:
-        seen = [name for each in self._of("custom_event", event_name) for name in each["custom_event_types"]]
+        seen = [name for each in self._of("custom_event", event_name) for name in each.custom_event_types]
         return _distinct([*seen, *CUSTOM_EVENT_TYPES])
 
     def attributes(self, kind: str, event_type: str, event_name: str) -> list[str]:
         """For a source of kind attribute, user_attribute or product_attribute."""
-        members = {"attribute": "attributes", "user_attribute": "user_attributes"}
-        member = members.get(kind, "product_attributes")
-        return _distinct(name for each in self._of(event_type, event_name) for name in each[member])
+        return _distinct(name for each in self._of(event_type, event_name) for name in _attributes(each, kind))
 
-    def _of(self, event_type: str, event_name: str) -> list[Mapping[str, Any]]:
+    def _of(self, event_type: str, event_name: str) -> list[SeenEvent]:
         """The event of this name; all of the kind when it was not seen."""
-        of_kind = [each for each in self._events if each["event_type"] == event_type]
-        named = [each for each in of_kind if (each["event_name"] or "").lower() == event_name.lower()]
+        of_kind = [each for each in self._events if each.event_type == event_type]
+        named = [each for each in of_kind if each.event_name.lower() == event_name.lower()]
         return named or of_kind
 
 
-def _distinct(names: Iterable[str | None]) -> list[str]:
+def _attributes(event: SeenEvent, kind: str) -> list[str]:
+    kinds = {"attribute": event.attributes, "user_attribute": event.user_attributes}
+    return kinds.get(kind, event.product_attributes)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]

@@ -1,38 +1,48 @@
 """What TikTok would get of a sample under the mappings as they are edited: asked of the API, which stores nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.api.previews import (
+    COMPARE_DEVELOPMENT_EVENTS,
+    LIST_ADVICE,
+    PREVIEW,
+    ComparisonBody,
+    PreviewBody,
+)
+from tiktok_forwarder.api.types import Settings
 from tiktok_forwarder.console.api import Api, ApiRefused
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.samples import NoSampleError, Sample, Samples, sample_of
+from tiktok_forwarder.mapping.advice import Advice
+from tiktok_forwarder.operations.previews import Comparison, PreviewedOutcome
 
 # Of settings; a batch that cannot be read has another status.
 _INVALID: Final = 422
 
-Advice = Mapping[str, Mapping[str, str]]
-"""By warning: what it means and what to change."""
-
 
 class Trial(Struct, frozen=True):
-    """What a preview shows. `hint` stands where there is nothing to show yet; `changes` are those of kept events."""
+    """What a preview shows. `hint` stands where there is nothing to show yet; `advice` is by warning, and `changes` are
+    those of kept events.
+    """
 
     hint: str = ""
     problems: list[str] = []
     batch: object = None
-    outcomes: Sequence[Mapping[str, Any]] = ()
-    advice: Advice = {}
-    changes: Mapping[str, Any] | None = None
+    outcomes: Sequence[PreviewedOutcome] = ()
+    advice: Mapping[str, Advice] = {}
+    changes: Comparison | None = None
 
 
 async def tried(api: Api, editing: Editing, samples: Samples) -> Trial:
-    question = {"connection": editing.connection["id"], "settings": {"custom_mappings": editing.placed().mappings}}
+    connection_id = editing.view.id
+    settings = {"custom_mappings": editing.placed().mappings}
     try:
-        changes = await api.post("/api/preview/development", question) if samples.kept else None
-        sample = sample_of(editing, samples)
-        return await _previewed(api, question, sample, changes)
+        asked = ComparisonBody(connection_id, settings)
+        changes = await api.call(COMPARE_DEVELOPMENT_EVENTS, body=asked) if samples.kept else None
+        return await _previewed(api, connection_id, settings, sample_of(editing, samples), changes)
     except NoSampleError as missing:
         return Trial(hint=str(missing))
     except ApiRefused as refused:
@@ -41,13 +51,15 @@ async def tried(api: Api, editing: Editing, samples: Samples) -> Trial:
         return Trial(problems=editing.problem_list(refused.problems))
 
 
-async def _previewed(api: Api, question: Mapping[str, Any], sample: Sample, changes: Mapping[str, Any] | None) -> Trial:
-    more = {"batches": sample.batch, "received_at_ms": sample.received_at_ms}
-    answer = await api.post("/api/preview", {**question, **more})
+async def _previewed(
+    api: Api, connection_id: str, settings: Settings, sample: Sample, changes: Comparison | None
+) -> Trial:
+    asked = PreviewBody(sample.batch, connection_id, settings, sample.received_at_ms)
+    answer = await api.call(PREVIEW, body=asked)
     return Trial(
         # What was pasted stands in its own field already.
         batch=None if isinstance(sample.batch, str) else sample.batch,
-        outcomes=answer["outcomes"],
-        advice=(await api.get("/api/advice"))["warning"],
+        outcomes=answer.outcomes,
+        advice=(await api.call(LIST_ADVICE)).warning,
         changes=changes,
     )

@@ -5,7 +5,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from tiktok_forwarder.console.api import ApiRefused, part
+from tiktok_forwarder.api.service import LIST_API_KEYS, LIST_AUDIT, MAKE_API_KEY, REVOKE_API_KEY
+from tiktok_forwarder.api.types import AuditQuery, NewKeyBody
+from tiktok_forwarder.api.users import ADD_USER, LINK_USER, LIST_USERS, REMOVE_USER, SET_USER, NewUserBody, UserChange
+from tiktok_forwarder.console.api import ApiRefused, unchecked
 from tiktok_forwarder.console.page import Page, Visit
 
 _AUDITED: Final = 100
@@ -34,9 +37,9 @@ async def _access(visit: Visit) -> Response:
 async def _page(visit: Visit, status: int = 200, **values: Any) -> Response:
     """With what was refused or made, which is shown this once."""
     told = {
-        "users": await visit.api.get("/api/users"),
-        "keys": await visit.api.get("/api/keys"),
-        "audit": await visit.api.get("/api/audit", limit=_AUDITED),
+        "users": await visit.api.call(LIST_USERS),
+        "keys": await visit.api.call(LIST_API_KEYS),
+        "audit": await visit.api.call(LIST_AUDIT, query=AuditQuery(_AUDITED)),
         "actions": _ACTIONS,
         "scopes": _SCOPES,
         "user_problems": [],
@@ -50,30 +53,31 @@ async def _page(visit: Visit, status: int = 200, **values: Any) -> Response:
 
 
 async def _add_user(visit: Visit) -> Response:
-    body = {"name": visit.form.text("name"), "role": visit.form.text("role", "viewer")}
+    new = NewUserBody(visit.form.text("name"), unchecked(visit.form.text("role", "viewer")))
     try:
-        link = await visit.api.post("/api/users", body)
+        link = await visit.api.call(ADD_USER, body=new)
     except ApiRefused as refused:
         return await _page(visit, refused.status, user_problems=refused.problems)
     return await _page(visit, link=link)
 
 
 async def _link(visit: Visit) -> Response:
-    return await _page(visit, link=await visit.api.post(f"{_api(visit)}/link"))
+    return await _page(visit, link=await visit.api.call(LINK_USER, visit.path("user")))
 
 
 async def _role(visit: Visit) -> Response:
     try:
-        user = await visit.api.patch(_api(visit), {"role": visit.form.text("role")})
+        change = UserChange(unchecked(visit.form.text("role")))
+        user = await visit.api.call(SET_USER, visit.path("user"), body=change)
     except ApiRefused as refused:
         return await _page(visit, refused.status, user_problems=refused.problems)
-    role = "an administrator" if user["role"] == "admin" else "a viewer"
-    return visit.go("/access", f"{user['name']} is {role} now.")
+    role = "an administrator" if user.role == "admin" else "a viewer"
+    return visit.go("/access", f"{user.name} is {role} now.")
 
 
 async def _ask_removal(visit: Visit) -> Response:
-    users = await visit.api.get("/api/users")
-    user = next((each for each in users if each["id"] == visit.path("user")), None)
+    users = await visit.api.call(LIST_USERS)
+    user = next((each for each in users if each.id == visit.path("user")), None)
     if user is None:
         raise ApiRefused(404, [f"there is no user {visit.path('user')}"])
     return visit.page("access/remove_user.html", {"user": user})
@@ -81,28 +85,24 @@ async def _ask_removal(visit: Visit) -> Response:
 
 async def _remove(visit: Visit) -> Response:
     try:
-        removed = await visit.api.delete(_api(visit))
+        removed = await visit.api.call(REMOVE_USER, visit.path("user"))
     except ApiRefused as refused:
         return await _page(visit, refused.status, user_problems=refused.problems)
-    return visit.go("/access", f"{removed['name']} is removed and logged out.")
-
-
-def _api(visit: Visit) -> str:
-    return f"/api/users/{part(visit.path('user'))}"
+    return visit.go("/access", f"{removed.name} is removed and logged out.")
 
 
 async def _make_key(visit: Visit) -> Response:
-    body = {"name": visit.form.text("key_name"), "scope": visit.form.text("scope", "read")}
+    new = NewKeyBody(visit.form.text("key_name"), unchecked(visit.form.text("scope", "read")))
     try:
-        key = await visit.api.post("/api/keys", body)
+        key = await visit.api.call(MAKE_API_KEY, body=new)
     except ApiRefused as refused:
         return await _page(visit, refused.status, key_problems=refused.problems)
     return await _page(visit, new_key=key)
 
 
 async def _revoke_key(visit: Visit) -> Response:
-    revoked = await visit.api.delete(f"/api/keys/{part(visit.path('key'))}")
-    return visit.go("/access", f"The API key {revoked['name']} is revoked.")
+    revoked = await visit.api.call(REVOKE_API_KEY, visit.path("key"))
+    return visit.go("/access", f"The API key {revoked.name} is revoked.")
 
 
 ACCESS_PAGES: Final = (

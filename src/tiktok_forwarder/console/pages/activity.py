@@ -5,11 +5,13 @@ from typing import Any, Final
 from markupsafe import escape
 from starlette.responses import Response
 
+from tiktok_forwarder.api.activity import LIST_ACTIVITY
 from tiktok_forwarder.console.activity.advice import AdviceBook, advice_book
 from tiktok_forwarder.console.activity.filters import SINCE, Filters, outcome_choices, reason_choices
 from tiktok_forwarder.console.activity.live import LiveStream, event
 from tiktok_forwarder.console.activity.rows import row_of
 from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.tiktok.events import EVENTS
 
@@ -25,23 +27,23 @@ _LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
 async def _activity(visit: Visit) -> Response:
     filters = Filters.of(visit)
     book = await advice_book(visit.api)
-    found = await visit.api.get("/api/activity", **filters.question(), before=visit.query("before"), limit=_PAGE)
+    found = await visit.api.call(LIST_ACTIVITY, query=filters.question(_PAGE, before=visit.query("before")))
     values = {
         "filters": filters,
-        "rows": [row_of(each, book) for each in found["records"]],
-        "before": found["before"],
-        "lost": found["lost"],
+        "rows": [row_of(each, book) for each in found.records],
+        "before": found.before,
+        "lost": found.lost,
         "has_come": False,
         "is_first": not visit.query("before"),
         "is_live": visit.query("live") == "on" and not visit.query("before"),
-        "newest": found["newest"],
+        "newest": found.newest,
         **await _choices(visit, filters, book),
     }
     return visit.page("activity/activity.html", values)
 
 
 async def _choices(visit: Visit, filters: Filters, book: AdviceBook) -> dict[str, Any]:
-    connections = [(each["id"], each["settings"]["name"]) for each in await visit.api.get("/api/connections")]
+    connections = [(each.id, each.name) for each in await all_connections(visit.api)]
     if filters.connection and filters.connection not in [each for each, _ in connections]:
         # By name, or deleted.
         connections.append((filters.connection, filters.connection))
@@ -85,17 +87,17 @@ class _Watch:
         return event("told", escape(self._last_word)) + event("over", "")
 
     async def _news(self) -> str:
-        asked = {**self._filters.question(), "after": self._newest, "limit": _PAGE}
+        asked = self._filters.question(_PAGE, after=self._newest)
         try:
-            found = await self._visit.api.get("/api/activity", **asked)
+            found = await self._visit.api.call(LIST_ACTIVITY, query=asked)
         except ApiRefused as refused:
             self._last_word = str(refused)
             return ""
-        self._newest = str(found["newest"])
-        told = self._told(is_crowded=found["before"] is not None)
-        if not found["records"]:
+        self._newest = str(found.newest)
+        told = self._told(is_crowded=found.before is not None)
+        if not found.records:
             return told or _NOTHING_NEW
-        rows = [row_of(each, self._book) for each in found["records"]]
+        rows = [row_of(each, self._book) for each in found.records]
         html = self._visit.parts.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
         return told + event("rows", html, self._newest)
 

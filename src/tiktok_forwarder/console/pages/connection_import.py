@@ -1,17 +1,20 @@
 """Importing connections: the difference is looked at first, and applied when it is still the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from tiktok_forwarder.api.connections import IMPORT_CONNECTIONS
+from tiktok_forwarder.api.types import ImportBody
+from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.import_text import Pasted, digest_of, read_pasted
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.setting_words import is_set, label_of, value_words
 from tiktok_forwarder.domain.errors import ConfigurationError
 
-_IMPORT: Final = "/api/connections/import"
 _REFUSED: Final = 422
 _CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now"
 
@@ -24,7 +27,7 @@ def _form(
     visit: Visit,
     problems: Sequence[str] = (),
     pasted: Pasted | None = None,
-    differences: Sequence[Mapping[str, Any]] | None = None,
+    differences: Sequence[Difference] | None = None,
 ) -> Response:
     values = {
         "text": visit.form.secret("text"),
@@ -32,7 +35,7 @@ def _form(
         "tokens": pasted.tokens if pasted is not None else [],
         "differences": differences,
         "digest": digest_of(differences) if differences is not None else "",
-        "changing": [each for each in differences or () if each["change"] != "none"],
+        "changing": [each for each in differences or () if each.change != "none"],
         "is_set": is_set,
         "label_of": label_of,
         "value_words": value_words,
@@ -62,12 +65,12 @@ async def _pasted(visit: Visit) -> Pasted:
     text = visit.form.secret("text")
     if not text.strip():
         raise ConfigurationError(["the text is empty: paste connections or choose a file"])
-    known = {each["settings"]["name"].lower() for each in await visit.api.get("/api/connections")}
+    known = {each.name.lower() for each in await all_connections(visit.api)}
     typed = {name: value.strip() for name, value in visit.form.fields if name.startswith("token-")}
     return read_pasted(text, known, typed)
 
 
-def _reasons_to_wait(visit: Visit, pasted: Pasted, differences: Sequence[Mapping[str, Any]]) -> list[str]:
+def _reasons_to_wait(visit: Visit, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
     if digest_of(differences) != visit.form.text("digest"):
         return [_CHANGED]
     return [f"{each.connection}: type its access token" for each in pasted.missing]
@@ -75,15 +78,12 @@ def _reasons_to_wait(visit: Visit, pasted: Pasted, differences: Sequence[Mapping
 
 async def _applied(visit: Visit, pasted: Pasted) -> Response:
     done = await _asked(visit, pasted.connections, dry_run=False)
-    names = [each["name"] for each in done if each["change"] != "none"]
+    names = [each.name for each in done if each.change != "none"]
     return visit.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing was changed.")
 
 
-async def _asked(visit: Visit, connections: Sequence[Mapping[str, Any]], *, dry_run: bool) -> list[Mapping[str, Any]]:
-    differences: list[Mapping[str, Any]] = await visit.api.post(
-        _IMPORT, {"connections": connections, "dry_run": dry_run}
-    )
-    return differences
+async def _asked(visit: Visit, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
+    return await visit.api.call(IMPORT_CONNECTIONS, body=ImportBody(connections, dry_run))
 
 
 CONNECTION_IMPORT_PAGES: Final = (

@@ -1,16 +1,24 @@
 """Letting somebody send to a connection, and a made-up purchase to see it work."""
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
+import msgspec
+from msgspec import structs
 from starlette.responses import Response
 
-from tiktok_forwarder.console.api import ApiRefused, part
-from tiktok_forwarder.console.connection_facts import facts_of, page_of, path_of
+from tiktok_forwarder.api.activity import LIST_ACTIVITY, ActivityQuery
+from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
+from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
+from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView, NewInputBody
+from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
 from tiktok_forwarder.console.made_up import made_up_purchase
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.sender_settings import SenderSettings, sender_settings
+from tiktok_forwarder.inputs.inputs import NewInput
+from tiktok_forwarder.mapping.connection import Connection
 
 _REFUSED: Final = 422
 _SEARCHED_RECORDS: Final = 500
@@ -27,63 +35,65 @@ async def _senders(visit: Visit) -> Response:
 
 async def _senders_page(
     visit: Visit,
-    facts: Mapping[str, Any],
+    facts: ConnectionFacts,
     problems: Sequence[str] = (),
     *,
-    made: Mapping[str, Any] | None = None,
+    made: NewInput | None = None,
 ) -> Response:
     """`made` is an input that was made just now, with its secrets."""
-    values = {**facts, "problems": problems, "made": made, "ready": _ready(visit, facts, made)}
+    values = {**structs.asdict(facts), "problems": problems, "made": made, "ready": _ready(visit, facts, made)}
     return visit.page("connections/senders.html", values, _REFUSED if problems else 200)
 
 
-def _ready(visit: Visit, facts: Mapping[str, Any], made: Mapping[str, Any] | None) -> Sequence[SenderSettings]:
-    found = [made] if made is not None else facts["inputs"]
-    return [sender_settings(visit.origin.base, each, facts["view"]["settings"]) for each in found]
+def _ready(visit: Visit, facts: ConnectionFacts, made: NewInput | None) -> Sequence[SenderSettings]:
+    found: Sequence[InputView | NewInput] = [made] if made is not None else facts.inputs
+    return [sender_settings(visit.origin.base, each, facts.connection) for each in found]
 
 
 async def _add_input(visit: Visit) -> Response:
     connection_id = visit.path("connection_id")
     facts = await facts_of(visit.api, connection_id)
     try:
-        made = await visit.api.post("/api/inputs", {"name": visit.form.text("name")})
-        await _feed(visit, facts["view"], made["name"])
+        made = await visit.api.call(ADD_INPUT, body=NewInputBody(visit.form.text("name")))
+        await _feed(visit, facts.connection, made.name)
     except ApiRefused as refused:
         return await _senders_page(visit, facts, refused.problems)
     return await _senders_page(visit, await facts_of(visit.api, connection_id), made=made)
 
 
-async def _feed(visit: Visit, view: Mapping[str, Any], name: str) -> None:
+async def _feed(visit: Visit, connection: Connection, name: str) -> None:
     """A connection that names its inputs gets the new one too; others are fed by all."""
-    named = view["settings"]["inputs"]
-    if named:
-        await visit.api.patch(path_of(view["id"]), {"settings": {"inputs": [*named, name]}})
+    if connection.inputs:
+        change = ConnectionChange({"inputs": [*connection.inputs, name]})
+        await visit.api.call(SET_CONNECTION, connection.id, body=change)
 
 
 async def _send_purchase(visit: Visit) -> Response:
     facts = await facts_of(visit.api, visit.path("connection_id"))
-    view = facts["view"]
-    if not view["settings"].get("test_event_code"):
+    connection = facts.connection
+    if not connection.test_event_code:
         return await _senders_page(visit, facts, [_NO_TEST_CODE])
     event_id = f"made-up-{secrets.token_hex(6)}"
-    batch = made_up_purchase(view["settings"], event_id)
+    batch = msgspec.json.encode(made_up_purchase(connection, event_id))
     try:
-        await visit.api.post(f"/api/inputs/{part(visit.form.text('input'))}/import", batch, connection=view["id"])
+        only = ImportQuery(connection.id)
+        await visit.api.call(IMPORT_BATCHES, visit.form.text("input"), query=only, body=batch)
     except ApiRefused as refused:
         return await _senders_page(visit, facts, refused.problems)
-    return visit.go(page_of(view["id"], f"/purchase/{event_id}"))
+    return visit.go(page_of(connection.id, f"/purchase/{event_id}"))
 
 
 async def _purchase(visit: Visit) -> Response:
-    view = await visit.api.get(path_of(visit.path("connection_id")))
+    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
     event_id = visit.path("event_id")
-    activity = await visit.api.get("/api/activity", connection=view["id"], limit=_SEARCHED_RECORDS)
-    way = [each for each in reversed(activity["records"]) if each["event_id"] == event_id]
+    latest = ActivityQuery(connection=view.id, limit=_SEARCHED_RECORDS)
+    activity = await visit.api.call(LIST_ACTIVITY, query=latest)
+    way = [each for each in reversed(activity.records) if each.event_id == event_id]
     values = {
         "view": view,
         "event_id": event_id,
         "way": way,
-        "is_over": any(each["outcome"] in _FINAL for each in way),
+        "is_over": any(each.outcome in _FINAL for each in way),
     }
     return visit.page("connections/way.html" if visit.is_htmx else "connections/purchase.html", values)
 

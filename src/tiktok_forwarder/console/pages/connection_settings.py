@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import structs
 from starlette.responses import Response
 
+from tiktok_forwarder.api.connections import ADD_CONNECTION, SET_CONNECTION, SHOW_CONNECTION
+from tiktok_forwarder.api.inputs import LIST_INPUTS
+from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
 from tiktok_forwarder.console.api import ApiRefused
-from tiktok_forwarder.console.connection_facts import page_of, path_of
+from tiktok_forwarder.console.connection_facts import connection_of, page_of
+from tiktok_forwarder.console.mappings.draft import mappings_of
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.setting_words import label_of, value_words
 from tiktok_forwarder.console.settings_form import differing, settings_form, settings_of
@@ -19,49 +24,47 @@ _MAX_NUMBER_LENGTH: Final = 19
 
 
 async def _new(visit: Visit) -> Response:
-    source = visit.query("from")
-    settings = await _settings_of_source(visit, source)
+    source = await _source(visit, visit.query("from"))
+    settings = source.settings if source is not None else {}
     return await _new_form(visit, {name: value for name, value in settings.items() if name not in _NOT_COPIED})
 
 
-async def _settings_of_source(visit: Visit, source: str) -> Mapping[str, Any]:
-    if not source:
-        return {}
-    settings: Mapping[str, Any] = (await visit.api.get(path_of(source)))["settings"]
-    return settings
+async def _source(visit: Visit, connection_id: str) -> ConnectionView | None:
+    """The connection that a new one is made after, if any."""
+    return await visit.api.call(SHOW_CONNECTION, connection_id) if connection_id else None
 
 
 async def _new_form(visit: Visit, settings: Mapping[str, Any], problems: Sequence[str] = ()) -> Response:
     source = visit.form.text("from") or visit.query("from")
-    copied = await _settings_of_source(visit, source)
+    copied = await _source(visit, source)
     values = {
         "form": settings_form(settings, problems),
         "source": source,
-        "source_name": copied.get("name", ""),
-        "mappings": len(copied.get("custom_mappings", [])),
-        "inputs": await visit.api.get("/api/inputs"),
+        "source_name": connection_of(copied).name if copied is not None else "",
+        "mappings": len(mappings_of(copied)) if copied is not None else 0,
+        "inputs": await visit.api.call(LIST_INPUTS),
     }
     return visit.page("connections/new.html", values, _REFUSED if problems else 200)
 
 
 async def _create(visit: Visit) -> Response:
     settings = settings_of(visit.form)
-    source = await _settings_of_source(visit, visit.form.text("from"))
-    mappings = {"custom_mappings": source["custom_mappings"]} if source else {}
+    source = await _source(visit, visit.form.text("from"))
+    mappings = {"custom_mappings": mappings_of(source)} if source is not None else {}
     try:
-        made = await visit.api.post("/api/connections", {**settings, **mappings})
+        made = await visit.api.call(ADD_CONNECTION, body={**settings, **mappings})
     except ApiRefused as refused:
         return await _new_form(visit, settings, refused.problems)
-    return visit.go(page_of(made["id"]), f"{made['settings']['name']} is saved. Its access token is kept encrypted.")
+    return visit.go(page_of(made.id), f"{connection_of(made).name} is saved. Its access token is kept encrypted.")
 
 
 async def _edit(visit: Visit) -> Response:
-    return await _edit_form(visit, await visit.api.get(path_of(visit.path("connection_id"))))
+    return await _edit_form(visit, await visit.api.call(SHOW_CONNECTION, visit.path("connection_id")))
 
 
 async def _edit_form(
     visit: Visit,
-    view: Mapping[str, Any],
+    view: ConnectionView,
     typed: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
     *,
@@ -69,27 +72,28 @@ async def _edit_form(
 ) -> Response:
     values = {
         "view": view,
-        "form": settings_form(view["settings"] if typed is None else typed, problems),
+        "form": settings_form(view.settings if typed is None else typed, problems),
         "conflicts": conflicts,
-        "inputs": await visit.api.get("/api/inputs"),
+        "inputs": await visit.api.call(LIST_INPUTS),
     }
     status = _CONFLICT if conflicts is not None else _REFUSED if problems else 200
     return visit.page("connections/edit.html", values, status)
 
 
 async def _save(visit: Visit) -> Response:
-    view = await visit.api.get(path_of(visit.path("connection_id")))
+    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
     typed = settings_of(visit.form)
     revision = _revision(visit.form.text("revision"))
-    if revision == view["revision"] and not differing(view["settings"], typed):
-        return visit.go(page_of(view["id"]), "Nothing was changed.")
+    if revision == view.revision and not differing(view.settings, typed):
+        return visit.go(page_of(view.id), "Nothing was changed.")
     try:
-        changed = await visit.api.patch(path_of(view["id"]), {"settings": typed, "expected_revision": revision})
+        change = ConnectionChange(typed, revision)
+        changed = await visit.api.call(SET_CONNECTION, view.id, body=change)
     except ApiRefused as refused:
         if refused.status == _CONFLICT:
-            return await _told_conflict(visit, view["id"], typed)
-        return await _edit_form(visit, {**view, "revision": revision}, typed, refused.problems)
-    return visit.go(page_of(view["id"]), f"{changed['settings']['name']} is saved.")
+            return await _told_conflict(visit, view.id, typed)
+        return await _edit_form(visit, structs.replace(view, revision=revision), typed, refused.problems)
+    return visit.go(page_of(view.id), f"{connection_of(changed).name} is saved.")
 
 
 def _revision(text: str) -> int:
@@ -99,8 +103,8 @@ def _revision(text: str) -> int:
 
 async def _told_conflict(visit: Visit, connection_id: str, typed: Mapping[str, Any]) -> Response:
     """Somebody was quicker: what stands there now beside what was typed, to be saved again or left."""
-    view = await visit.api.get(path_of(connection_id))
-    stored = view["settings"]
+    view = await visit.api.call(SHOW_CONNECTION, connection_id)
+    stored = view.settings
     conflicts = [
         (label_of(name), *_both(name, stored.get(name), value))
         for name, value in differing(stored, typed).items()

@@ -1,11 +1,14 @@
 """The connections: all at a glance, each with its state, books, settings and history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import structs
 from starlette.responses import Response
 
-from tiktok_forwarder.console.connection_facts import all_facts, facts_of, path_of
+from tiktok_forwarder.api.connections import CONNECTION_HISTORY, LIST_CONNECTIONS, SHOW_CONNECTION
+from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView
+from tiktok_forwarder.console.connection_facts import ConnectionFacts, all_rows, connection_of, facts_of
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.setting_words import (
     CheckWords,
@@ -23,7 +26,7 @@ _BOOKS: Final = ("delivered", "dead_lettered", "dropped", "erased")
 
 
 async def _list(visit: Visit) -> Response:
-    values = {"connections": await all_facts(visit.api), "answer_words": answer_words}
+    values = {"connections": await all_rows(visit.api), "answer_words": answer_words}
     return visit.page("connections/rows.html" if visit.is_htmx else "connections/list.html", values)
 
 
@@ -33,17 +36,17 @@ async def _show(visit: Visit) -> Response:
 
 
 async def connection_page(
-    visit: Visit, facts: Mapping[str, Any], *, checked: CheckWords | None = None, status: int = 200
+    visit: Visit, facts: ConnectionFacts, *, checked: CheckWords | None = None, status: int = 200
 ) -> Response:
     """The connection's page; `checked` is what TikTok said when it was asked just now."""
-    history = await visit.api.get(path_of(facts["view"]["id"], "/history"))
+    history = await visit.api.call(CONNECTION_HISTORY, facts.view.id)
     values = {
-        **facts,
-        "accepted": facts["state"]["totals"].get("accepted", 0),
-        "repeats": facts["state"]["totals"].get("duplicate", 0),
-        "books": _books(facts["state"]),
-        "settings": _settings(facts["view"]["settings"]),
-        "advice": [each for each in facts["view"]["advice"] if each not in facts["state"]["warnings"]],
+        **structs.asdict(facts),
+        "accepted": facts.state.totals.get("accepted", 0),
+        "repeats": facts.state.totals.get("duplicate", 0),
+        "books": _books(facts.state),
+        "settings": _settings(facts.view.settings),
+        "advice": [each for each in facts.view.advice if each not in facts.state.warnings],
         "history": list(reversed(history)),
         "checked": checked,
         "answer_words": answer_words,
@@ -54,10 +57,10 @@ async def connection_page(
     return visit.page("connections/show.html", values, status)
 
 
-def _books(state: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _books(state: ConnectionStatus) -> list[tuple[str, int]]:
     """What the accepted events add up from."""
-    waiting = state["queue"]["waiting"] if state["queue"] else 0
-    return [("waiting", waiting), *((name, state["totals"].get(name, 0)) for name in _BOOKS)]
+    waiting = state.queue.waiting if state.queue else 0
+    return [("waiting", waiting), *((name, state.totals.get(name, 0)) for name in _BOOKS)]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
@@ -67,20 +70,21 @@ def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
 
 
 async def _export(visit: Visit) -> Response:
-    view = await visit.api.get(path_of(visit.path("connection_id")))
-    return _file(f"{view['id']}.toml", [view["settings"]])
+    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
+    return _file(f"{view.id}.toml", [view])
 
 
 async def _export_all(visit: Visit) -> Response:
-    views = await visit.api.get("/api/connections")
-    return _file("connections.toml", [each["settings"] for each in views])
+    return _file("connections.toml", await visit.api.call(LIST_CONNECTIONS))
 
 
-def _file(name: str, connections: list[Mapping[str, Any]]) -> Response:
-    variables = ", ".join(token_variable(each["name"]) for each in connections) or "none"
+def _file(name: str, views: Sequence[ConnectionView]) -> Response:
+    variables = ", ".join(token_variable(connection_of(each).name) for each in views) or "none"
     text = f"# Access tokens are not in here. An import takes them from the environment: {variables}\n\n"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(text + written_toml(connections), headers=headers, media_type="application/toml")
+    return Response(
+        text + written_toml([each.settings for each in views]), headers=headers, media_type="application/toml"
+    )
 
 
 CONNECTIONS_PAGES: Final = (

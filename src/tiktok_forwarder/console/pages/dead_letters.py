@@ -1,15 +1,26 @@
 """Dead letters: what was given up on, why, and sending it again or letting it go."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from tiktok_forwarder.api.dead_letters import (
+    COUNT_DEAD_LETTERS,
+    DISCARD_DEAD_LETTERS,
+    LIST_DEAD_LETTERS,
+    REPLAY_DEAD_LETTERS,
+    SHOW_DEAD_LETTER,
+    SHOW_REPLAY,
+)
+from tiktok_forwarder.api.endpoint import Endpoint, Nothing
+from tiktok_forwarder.api.service import STATUS
+from tiktok_forwarder.api.types import ConnectionStatus, DeadLetterSelection, TouchedView
 from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.fields import field_rows
 from tiktok_forwarder.console.activity.places import way_path
 from tiktok_forwarder.console.activity.words import answer_meaning
+from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.dead_letters.selection import Selected
 from tiktok_forwarder.console.dead_letters.summary import summed_up
 from tiktok_forwarder.console.page import Page, Visit
@@ -19,9 +30,9 @@ _PAGE: Final = 50
 
 
 async def _summary(visit: Visit) -> Response:
-    counts = await visit.api.get("/api/dead-letters/summary")
+    counts = await visit.api.call(COUNT_DEAD_LETTERS)
     wanted = visit.query("connection")
-    shown = [each for each in counts if wanted in ("", each["connection_id"], each["connection"])]
+    shown = [each for each in counts if wanted in ("", each.connection_id, each.connection)]
     values = {
         "groups": summed_up(shown, await advice_book(visit.api), await _names(visit)),
         "is_narrow": bool(wanted),
@@ -33,12 +44,12 @@ async def _summary(visit: Visit) -> Response:
 async def _list(visit: Visit) -> Response:
     selected = Selected.of(visit.query)
     after = visit.query("after")
-    letters = await visit.api.get("/api/dead-letters", **selected.question(), after=after, limit=_PAGE + 1)
+    letters = await visit.api.call(LIST_DEAD_LETTERS, query=selected.question(after, _PAGE + 1))
     values = {
         "selected": selected,
         "letters": letters[:_PAGE],
         "book": await advice_book(visit.api),
-        "after": letters[_PAGE - 1]["event_no"] if len(letters) > _PAGE else None,
+        "after": letters[_PAGE - 1].event_no if len(letters) > _PAGE else None,
         "is_first": not after,
         "connection": await _connection_name(visit, selected.connection),
     }
@@ -46,18 +57,18 @@ async def _list(visit: Visit) -> Response:
 
 
 async def _letter(visit: Visit) -> Response:
-    found = await visit.api.get(f"/api/dead-letters/{visit.path('event_no')}")
-    letter, answer = found["letter"], found["letter"]["answer"]
+    found = await visit.api.call(SHOW_DEAD_LETTER, visit.path("event_no"))
+    letter, answer = found.letter, found.letter.answer
     values = {
         "letter": letter,
-        "revision": found["connection_revision"],
-        "advice": (await advice_book(visit.api)).of(letter["reason"]),
+        "revision": found.connection_revision,
+        "advice": (await advice_book(visit.api)).of(letter.reason),
         "answer_meaning": answer_meaning(answer) if answer else "",
-        "payload": found["payload"],
-        "fields": field_rows(found["payload"], found["explanation"]),
-        "way": way_path(letter["connection"], letter["event"], letter["event_id"]),
-        "selected": Selected(event_no=str(letter["event_no"])),
-        "is_deleted": letter["connection"] not in (await _names(visit)).values(),
+        "payload": found.payload,
+        "fields": field_rows(found.payload, found.explanation),
+        "way": way_path(letter.connection, letter.event, letter.event_id),
+        "selected": Selected(event_no=str(letter.event_no)),
+        "is_deleted": letter.connection not in (await _names(visit)).values(),
     }
     return visit.page("dead_letters/letter.html", values)
 
@@ -66,25 +77,26 @@ async def _letter(visit: Visit) -> Response:
 
 
 async def _ask_replay(visit: Visit) -> Response:
-    return await _ask(visit, "replay")
+    return await _ask(visit, REPLAY_DEAD_LETTERS)
 
 
 async def _ask_discard(visit: Visit) -> Response:
-    return await _ask(visit, "discard")
+    return await _ask(visit, DISCARD_DEAD_LETTERS)
 
 
-async def _ask(visit: Visit, action: str) -> Response:
+async def _ask(visit: Visit, endpoint: Endpoint[Nothing, DeadLetterSelection, TouchedView]) -> Response:
     """What it would do, before it is done."""
     selected = Selected.of(visit.query)
     _check(selected)
-    foreseen = await visit.api.post(f"/api/dead-letters/{action}", {**selected.selection(), "dry_run": True})
+    foreseen = await visit.api.call(endpoint, body=selected.selection(dry_run=True))
+    is_replay = endpoint is REPLAY_DEAD_LETTERS
     values = {
-        "action": action,
+        "action": "replay" if is_replay else "discard",
         "selected": selected,
         "foreseen": foreseen,
-        "warnings": [each for each in foreseen["warning"].split("; ") if each],
+        "warnings": [each for each in foreseen.warning.split("; ") if each],
         "connection": await _connection_name(visit, selected.connection),
-        "paused": await _paused(visit, selected.connection) if action == "replay" else [],
+        "paused": await _paused(visit, selected.connection) if is_replay else [],
     }
     return visit.page("dead_letters/ask.html", values)
 
@@ -92,21 +104,21 @@ async def _ask(visit: Visit, action: str) -> Response:
 async def _replay(visit: Visit) -> Response:
     selected = Selected.of(visit.form.text)
     _check(selected)
-    done = await visit.api.post("/api/dead-letters/replay", selected.selection())
-    if not done["count"]:
+    done = await visit.api.call(REPLAY_DEAD_LETTERS, body=selected.selection())
+    if not done.count:
         return visit.go("/dead-letters", "Nothing was sent again: there is nothing left of what you chose.")
-    return visit.go(f"/dead-letters/replays/{done['replay_no']}", f"Sent on its way again: {_letters(done['count'])}.")
+    return visit.go(f"/dead-letters/replays/{done.replay_no}", f"Sent on its way again: {_letters(done.count)}.")
 
 
 async def _discard(visit: Visit) -> Response:
     selected = Selected.of(visit.form.text)
     _check(selected)
-    done = await visit.api.post("/api/dead-letters/discard", selected.selection())
-    return visit.go("/dead-letters", f"Discarded: {_letters(done['count'])}.")
+    done = await visit.api.call(DISCARD_DEAD_LETTERS, body=selected.selection())
+    return visit.go("/dead-letters", f"Discarded: {_letters(done.count)}.")
 
 
 async def _progress(visit: Visit) -> Response:
-    progress = await visit.api.get(f"/api/dead-letters/replays/{visit.path('replay_no')}")
+    progress = await visit.api.call(SHOW_REPLAY, visit.path("replay_no"))
     template = "dead_letters/progress_part.html" if visit.is_htmx else "dead_letters/progress.html"
     return visit.page(template, {"progress": progress})
 
@@ -127,14 +139,14 @@ async def _connection_name(visit: Visit, connection: str) -> str:
 
 async def _names(visit: Visit) -> dict[str, str]:
     """Of the connections there are, by id."""
-    return {each["id"]: each["settings"]["name"] for each in await visit.api.get("/api/connections")}
+    return {each.id: each.name for each in await all_connections(visit.api)}
 
 
-async def _paused(visit: Visit, connection: str) -> Sequence[dict[str, Any]]:
+async def _paused(visit: Visit, connection: str) -> list[ConnectionStatus]:
     """The connections concerned that deliver nothing now."""
-    status = await visit.api.get("/api/status")
-    concerned = [each for each in status["connections"] if connection in ("", each["id"], each["name"])]
-    return [each for each in concerned if each["delivery"] and each["delivery"]["condition"] in ("paused", "disabled")]
+    status = await visit.api.call(STATUS)
+    concerned = [each for each in status.connections if connection in ("", each.id, each.name)]
+    return [each for each in concerned if each.delivery and each.delivery.condition in ("paused", "disabled")]
 
 
 DEAD_LETTER_PAGES: Final = (

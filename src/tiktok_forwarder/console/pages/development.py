@@ -4,24 +4,26 @@ from typing import Final
 
 from starlette.responses import Response
 
+from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentQuery
 from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.development import Came, came
+from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.page import Page, Visit
 
 
 async def _development(visit: Visit) -> Response:
-    connections = await visit.api.get("/api/connections")
+    connections = await all_connections(visit.api)
     wanted = visit.query("connection")
-    named = [each for each in connections if wanted in (each["id"], each["settings"]["name"])]
+    named = [each for each in connections if wanted in (each.id, each.name)]
     chosen = next(iter(named or connections), None)
     book = await advice_book(visit.api)
     events: list[Came] = []
     if chosen is not None:
-        kept = await visit.api.get("/api/development-events", connection=chosen["id"])
-        events = [came(each, chosen, book) for each in kept["events"]]
+        kept = await visit.api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(chosen.id))
+        events = [came(each, chosen, book) for each in kept.events]
     values = {
-        "connections": [(each["id"], each["settings"]["name"]) for each in connections],
-        "chosen": chosen["id"] if chosen else "",
+        "connections": [(each.id, each.name) for each in connections],
+        "chosen": chosen.id if chosen else "",
         "events": events,
     }
     return visit.page("activity/development.html", values)

@@ -1,10 +1,11 @@
 """One event's page: the way it took, the fields that TikTok gets, and what to change where it did not go."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
+from tiktok_forwarder.api.activity import LIST_ACTIVITY, SHOW_RECORD, SHOW_WAY, ActivityQuery, RecordView
 from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.fields import field_rows
 from tiktok_forwarder.console.activity.places import NO_NAME, way_path
@@ -19,7 +20,7 @@ _MAX_ELSEWHERE: Final = 200
 async def _event(visit: Visit) -> Response:
     connection, event, event_id = visit.path("connection_id"), visit.path("event"), visit.path("event_id")
     try:
-        records = await visit.api.get(f"/api/activity/{way_path(connection, event, event_id)}")
+        records = await visit.api.call(SHOW_WAY, connection, event, event_id)
     except ApiRefused as refused:
         if not refused.is_missing:
             raise
@@ -31,38 +32,38 @@ async def _event(visit: Visit) -> Response:
 
 
 async def _record(visit: Visit) -> Response:
-    record = await visit.api.get(f"/api/activity/record/{visit.path('record_no')}")
+    record = await visit.api.call(SHOW_RECORD, visit.path("record_no"))
     return await _told(visit, [record], [])
 
 
-async def _told(visit: Visit, records: Sequence[dict[str, Any]], elsewhere: Sequence[tuple[str, str]]) -> Response:
+async def _told(visit: Visit, records: Sequence[RecordView], elsewhere: Sequence[tuple[str, str]]) -> Response:
     book = await advice_book(visit.api)
-    mapped = next((each for each in records if each["payload"] is not None), None)
+    mapped = next((each for each in records if each.payload is not None), None)
     values = {
         "record": records[0],
         "about": about(records[0]),
         "steps": steps(records, book),
         "is_underway": is_underway(records),
-        "is_cut": records[0]["outcome"] in ("retry", "delivered", "dead_letter"),
-        "warnings": [book.of(each) for each in dict.fromkeys(name for each in records for name in each["warnings"])],
-        "payload": mapped["payload"] if mapped else None,
-        "fields": field_rows(mapped["payload"], mapped["explanation"]) if mapped else [],
+        "is_cut": records[0].outcome in ("retry", "delivered", "dead_letter"),
+        "warnings": [book.of(each) for each in dict.fromkeys(name for each in records for name in each.warnings)],
+        "payload": mapped.payload if mapped else None,
+        "fields": field_rows(mapped.payload, mapped.explanation) if mapped else [],
         "elsewhere": elsewhere,
     }
     return visit.page("activity/event.html", values)
 
 
 async def _elsewhere(
-    visit: Visit, records: Sequence[dict[str, Any]], connection: str, event: str, event_id: str
+    visit: Visit, records: Sequence[RecordView], connection: str, event: str, event_id: str
 ) -> list[tuple[str, str]]:
     """What else has this event id, in this connection and others: its page and its words."""
-    here = {(each["connection_id"], each["event"]) for each in records}
-    found = await visit.api.get("/api/activity", event_id=event_id, limit=_MAX_ELSEWHERE)
+    here = {(each.connection_id, each.event) for each in records}
+    found = await visit.api.call(LIST_ACTIVITY, query=ActivityQuery(event_id=event_id, limit=_MAX_ELSEWHERE))
     others: dict[tuple[str, str], str] = {}
-    for each in found["records"]:
-        key = (each["connection_id"], each["event"])
+    for each in found.records:
+        key = (each.connection_id, each.event)
         if key not in here and key != (connection, "" if event == NO_NAME else event):
-            others.setdefault(key, f"{about(each)} in {each['connection']}")
+            others.setdefault(key, f"{about(each)} in {each.connection}")
     return [(f"/activity/{way_path(*key, event_id)}", words) for key, words in sorted(others.items())]
 
 

@@ -1,16 +1,19 @@
 """The custom mappings of a connection: which of TikTok's events have some, and the editor of one event's."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tiktok_forwarder.console.api import ApiRefused, part
+from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
+from tiktok_forwarder.api.previews import LIST_SEEN, SeenQuery
+from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
+from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.connection_facts import connection_of, page_of
 from tiktok_forwarder.console.mappings.cards import cards_of
 from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_of
-from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting
+from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting, mappings_of
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.form import changed, place_after, read_drafts
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
@@ -28,33 +31,32 @@ _CHANGED_MEANWHILE: Final = (
 )
 
 
-async def _connection(visit: Visit) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = await visit.api.get(f"/api/connections/{part(visit.path('id'))}")
-    return found
+async def _connection(visit: Visit) -> ConnectionView:
+    return await visit.api.call(SHOW_CONNECTION, visit.path("id"))
 
 
-def _event_name(visit: Visit, connection: Mapping[str, Any]) -> str:
+def _event_name(visit: Visit, view: ConnectionView) -> str:
     name = visit.path("event")
-    if name not in [event.name for event in events_of(connection["settings"]["events_api"])]:
+    if name not in [event.name for event in events_of(connection_of(view).events_api)]:
         raise HTTPException(404)
     return name
 
 
-def _common(connection: Mapping[str, Any]) -> dict[str, Any]:
+def _common(view: ConnectionView) -> dict[str, Any]:
     """What both pages show: TikTok's events with their mappings, and what is sent without one."""
-    settings = connection["settings"]
+    connection = connection_of(view)
     counts: dict[str, int] = {}
-    for mapping in settings["custom_mappings"]:
-        counts[mapping["event"]] = counts.get(mapping["event"], 0) + 1
-    names = [event.name for event in events_of(settings["events_api"])]
+    for mapping in connection.custom_mappings:
+        counts[mapping.event] = counts.get(mapping.event, 0) + 1
+    names = [event.name for event in events_of(connection.events_api)]
     return {
-        "connection": connection,
+        "connection": view,
         "events": sorted(names, key=lambda name: EVENT_WORDS[name].title),
         "counts": counts,
         "words_of": EVENT_WORDS,
         "kinds": EVENT_TYPE_LABELS,
         "standard": {
-            event: action for action, event in {**STANDARD_EVENTS, "purchase": settings["purchase_event"]}.items()
+            event: action for action, event in {**STANDARD_EVENTS, "purchase": connection.purchase_event}.items()
         },
     }
 
@@ -66,19 +68,19 @@ async def _overview(visit: Visit) -> Response:
 # --- one TikTok event ---
 
 
-def _stored_drafts(connection: Mapping[str, Any], event: str) -> list[DraftMapping]:
-    documents = [each for each in connection["settings"]["custom_mappings"] if each["event"] == event]
+def _stored_drafts(view: ConnectionView, event: str) -> list[DraftMapping]:
+    documents = [each for each in mappings_of(view) if each["event"] == event]
     return [fitting(draft_of(each, f"m{number}"), event) for number, each in enumerate(documents, 1)]
 
 
 async def _event(visit: Visit) -> Response:
-    connection = await _connection(visit)
-    event = _event_name(visit, connection)
-    drafts = _stored_drafts(connection, event)
+    view = await _connection(visit)
+    event = _event_name(visit, view)
+    drafts = _stored_drafts(view, event)
     if not visit.is_admin:
         cards = cards_of(drafts, SeenNames([]), NO_PROBLEMS)
-        return visit.page("mappings/reading.html", {**_common(connection), "event": event, "cards": cards})
-    return await _editor(visit, Editing(connection, event, drafts))
+        return visit.page("mappings/reading.html", {**_common(view), "event": event, "cards": cards})
+    return await _editor(visit, Editing(view, event, drafts))
 
 
 async def _editor(
@@ -91,20 +93,20 @@ async def _editor(
     samples = await _samples(visit, editing)
     trial = None if visit.is_htmx else await tried(visit.api, editing, samples)
     values = {
-        **_common(editing.connection),
+        **_common(editing.view),
         "event": editing.event,
-        "cards": cards_of(editing.drafts, await _seen(visit, editing.connection), problems),
+        "cards": cards_of(editing.drafts, await _seen(visit, editing.view.id), problems),
         "problems": problems.general,
         "samples": samples,
         "trial": trial,
         "focus": place_after(editing.drafts, visit.form.text("do")),
-        "revision": (not is_newest and visit.form.text("revision")) or editing.connection["revision"],
+        "revision": (not is_newest and visit.form.text("revision")) or editing.view.revision,
     }
     return visit.page("mappings/editor.html" if visit.is_htmx else "mappings/event.html", values, status)
 
 
-async def _seen(visit: Visit, connection: Mapping[str, Any]) -> SeenNames:
-    return SeenNames((await visit.api.get("/api/seen", connection=connection["id"]))["events"])
+async def _seen(visit: Visit, connection_id: str) -> SeenNames:
+    return SeenNames((await visit.api.call(LIST_SEEN, query=SeenQuery(connection_id))).events)
 
 
 async def _samples(visit: Visit, editing: Editing) -> Samples:
@@ -119,9 +121,9 @@ async def _samples(visit: Visit, editing: Editing) -> Samples:
 
 async def _typed(visit: Visit) -> Editing:
     """The mappings as the form has them."""
-    connection = await _connection(visit)
-    event = _event_name(visit, connection)
-    return Editing(connection, event, read_drafts(visit.form, event))
+    view = await _connection(visit)
+    event = _event_name(visit, view)
+    return Editing(view, event, read_drafts(visit.form, event))
 
 
 async def _redraft(visit: Visit) -> Response:
@@ -140,17 +142,16 @@ async def _save(visit: Visit) -> Response:
     editing = await _typed(visit)
     placed = editing.placed()
     revision = visit.form.text("revision")
-    change = {
-        "settings": {"custom_mappings": placed.mappings},
-        "expected_revision": int(revision) if revision.isdecimal() else None,
-    }
-    path = f"/connections/{part(editing.connection['id'])}"
+    change = ConnectionChange(
+        {"custom_mappings": placed.mappings}, expected_revision=int(revision) if revision.isdecimal() else None
+    )
     try:
-        await visit.api.patch(f"/api{path}", change)
+        await visit.api.call(SET_CONNECTION, editing.view.id, body=change)
     except ApiRefused as refused:
         return await _refused(visit, editing, refused)
     title = EVENT_WORDS[editing.event].title
-    return visit.go(f"{path}/mappings/{editing.event}", f"The mappings to {title} are saved: they hold from now on.")
+    page = page_of(editing.view.id, f"/mappings/{editing.event}")
+    return visit.go(page, f"The mappings to {title} are saved: they hold from now on.")
 
 
 async def _refused(visit: Visit, editing: Editing, refused: ApiRefused) -> Response:

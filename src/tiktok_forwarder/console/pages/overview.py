@@ -5,6 +5,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from tiktok_forwarder.api.activity import SHOW_FIGURES
+from tiktok_forwarder.api.service import STATUS
+from tiktok_forwarder.console.connection_facts import rows_of
 from tiktok_forwarder.console.page import Page, Visit
 
 
@@ -14,11 +17,9 @@ async def _overview(visit: Visit) -> Response:
 
 
 async def _values(visit: Visit) -> Mapping[str, Any]:
-    status = await visit.api.get("/api/status")
-    figures = await visit.api.get("/api/figures")
-    of_hour = {each["connection_id"]: each["total"] for each in figures["connections"]}
-    connections = [{**each, "hour": of_hour.get(each["id"])} for each in status["connections"]]
-    return {"troubles": status["troubles"], "connections": connections}
+    status = await visit.api.call(STATUS)
+    figures = await visit.api.call(SHOW_FIGURES)
+    return {"troubles": status.troubles, "connections": rows_of(status.connections, figures.connections)}
 
 
 OVERVIEW_PAGES: Final = (Page("GET", "/", "viewer", _overview),)

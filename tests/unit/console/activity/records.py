@@ -4,15 +4,19 @@ from typing import Any
 
 import msgspec
 
+from tiktok_forwarder.activity.records import RecordOutcome
+from tiktok_forwarder.api.activity import RecordView
+from tiktok_forwarder.api.previews import AdviceView
 from tiktok_forwarder.console.activity.advice import AdviceBook
+from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.advice import all_advice
 
-BOOK = AdviceBook(msgspec.to_builtins(all_advice()))
+BOOK = AdviceBook(msgspec.convert(all_advice(), AdviceView))
 
 
-def record(outcome: str, **members: Any) -> dict[str, Any]:
+def record(outcome: RecordOutcome, **members: Any) -> RecordView:
     """One of an event of Shop; what is not given is as it is where it says nothing."""
-    return {
+    given = {
         "record_no": 7,
         "at_ms": 61_000,
         "connection_id": "cn_1",
@@ -37,7 +41,8 @@ def record(outcome: str, **members: Any) -> dict[str, Any]:
         "advice": None,
         **members,
     }
+    return RecordView(**given)
 
 
-def answer(code: int | None, status: int | None = 200) -> dict[str, Any]:
-    return {"status": status, "code": code, "message": "said", "request_id": "r-1"}
+def answer(code: int | None, status: int | None = 200) -> Answer:
+    return Answer(status, code, "said", "r-1")

@@ -1,6 +1,7 @@
 """The fields of a payload: each with its value, whole or shortened, and its explanation."""
 
 from tiktok_forwarder.console.activity.fields import field_rows
+from tiktok_forwarder.mapping.explain import Explanation
 
 DIGEST = "0123456789abcdef" * 4
 PAYLOAD = {
@@ -17,11 +18,7 @@ def test_fields_stand_in_the_order_of_the_payload_under_the_paths_of_explanation
     rows = field_rows(
         PAYLOAD,
         [
-            {
-                "field": "user.email",
-                "sources": ["user_identities.email", "connection.email_identity_type"],
-                "done": "SHA-256",
-            }
+            Explanation("user.email", ("user_identities.email", "connection.email_identity_type"), "SHA-256"),
         ],
     )
     assert [(row.path, row.shown) for row in rows if not row.is_shortened] == [

@@ -16,6 +16,7 @@ from tiktok_forwarder.console.activity.words import (
     source_words,
 )
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
+from tiktok_forwarder.mapping.advice import AdviceKind
 from tiktok_forwarder.tiktok.codes import CODES
 
 
@@ -26,9 +27,10 @@ def test_every_outcome_verdict_and_condition_has_words() -> None:
     assert set(CONDITIONS) == set(get_args(DeliveryCondition))
 
 
-@pytest.mark.parametrize("kind", ["drop_reasons", "dead_letter_reasons", "warnings"])
-def test_every_advice_leads_to_a_place_that_is_there(kind: str) -> None:
+@pytest.mark.parametrize("kind", get_args(AdviceKind))
+def test_every_advice_leads_to_a_place_that_is_there(kind: AdviceKind) -> None:
     """A setting's advice leads to its field in the form; that of the mappings to their page."""
+    assert BOOK.names(kind)
     for name in BOOK.names(kind):
         advice = BOOK.of(name)
         assert advice.meaning and advice.remedy and advice.words

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tiktok_forwarder.console.mappings.choices import kinds_of, members_of
 from tiktok_forwarder.console.mappings.draft import properties_of
-from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
 from tiktok_forwarder.tiktok.events import EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
@@ -16,10 +16,15 @@ NUMBERS = st.one_of(st.integers(-(10**18), 10**18), st.floats(allow_nan=False, a
 SHOP = {"name": "Shop", "pixel_id": "P"}
 
 
+def connection_of(*mappings: Document, **settings: Any) -> Connection:
+    """A connection with these mappings. Raises `ConfigurationError`."""
+    given = {**SHOP, **settings, "custom_mappings": list(mappings)}
+    return read_connection(given, needs_token=False).connection
+
+
 def settings_of(*mappings: Document, **settings: Any) -> Document:
     """A connection's settings as the API shows them. Raises `ConfigurationError`."""
-    given = {**SHOP, **settings, "custom_mappings": list(mappings)}
-    return connection_document(read_connection(given, needs_token=False).connection)
+    return connection_document(connection_of(*mappings, **settings))
 
 
 def stored(document: Document) -> Document:

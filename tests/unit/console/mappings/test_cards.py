@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.console.mappings.documents import settings_of
+from tiktok_forwarder.activity.seen_names import SeenEvent
 from tiktok_forwarder.console.mappings.cards import Card, cards_of
 from tiktok_forwarder.console.mappings.choices import (
     COMMERCE,
@@ -33,15 +34,17 @@ from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 NOBODY = SeenNames([])
 
 
-def seen(event_type: str, name: str | None, *attributes: str) -> dict[str, object]:
-    return {
-        "event_type": event_type,
-        "event_name": name,
-        "custom_event_types": ["social"],
-        "attributes": list(attributes),
-        "user_attributes": [f"user_{each}" for each in attributes],
-        "product_attributes": [f"product_{each}" for each in attributes],
-    }
+def seen(event_type: str, name: str, *attributes: str) -> SeenEvent:
+    return SeenEvent(
+        event_type,
+        name,
+        custom_event_types=["social"],
+        attributes=list(attributes),
+        user_attributes=[f"user_{each}" for each in attributes],
+        product_attributes=[f"product_{each}" for each in attributes],
+        count=1,
+        last_seen_ms=1,
+    )
 
 
 def card(draft: DraftMapping, event: str = "AddToCart", names: SeenNames = NOBODY) -> Card:
@@ -159,7 +162,7 @@ def test_problems_stand_at_their_rows() -> None:
 def test_names_seen_are_suggested_for_their_kind() -> None:
     """Attributes of the event of that name, of all of its kind while it is not known."""
     names = SeenNames(
-        [seen("custom_event", "Signup", "list"), seen("custom_event", "Poll", "answer"), seen("screen_view", None)]
+        [seen("custom_event", "Signup", "list"), seen("custom_event", "Poll", "answer"), seen("screen_view", "")]
     )
     found = card(DraftMapping("m1", event_name="signup"), names=names).suggestions
     assert found["name"] == ["Signup", "Poll"]

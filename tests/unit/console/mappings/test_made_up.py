@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import assume, given
 
-from tests.unit.console.mappings.documents import Document, documents, settings_of
+from tests.unit.console.mappings.documents import Document, connection_of, documents
 from tiktok_forwarder.console.mappings.made_up import sample_batch
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
-from tiktok_forwarder.mapping.connection import read_connection
+from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
@@ -28,14 +28,14 @@ CART: Document = {
 }
 
 
-def outcomes_of(mapping: Document, settings: Document) -> list[Outcome]:
-    body = msgspec.json.encode(sample_batch(mapping, settings, NOW_MS))
+def outcomes_of(mapping: Document, connection: Connection) -> list[Outcome]:
+    body = msgspec.json.encode(sample_batch(mapping, connection, NOW_MS))
     (batch,) = parse_body(body, Bounds())
-    return Mapper(read_connection(settings, needs_token=False).connection).map_batch(batch, NOW_MS)
+    return Mapper(connection).map_batch(batch, NOW_MS)
 
 
 def payload_of(mapping: Document, **settings: Any) -> Any:
-    [outcome] = outcomes_of(mapping, settings_of(mapping, **settings))
+    [outcome] = outcomes_of(mapping, connection_of(mapping, **settings))
     assert isinstance(outcome, Mapped), outcome
     return msgspec.json.decode(outcome.payload)
 
@@ -99,14 +99,14 @@ def test_the_made_up_user_is_one_whom_the_connection_takes(settings: dict[str, A
 
 def test_a_connection_that_takes_nobody_gets_a_sample_all_the_same() -> None:
     """The preview then says why it would be dropped."""
-    assert sample_batch(CART, settings_of(CART, sample_percent=0), NOW_MS)["mpid"] == "1001"
+    assert sample_batch(CART, connection_of(CART, sample_percent=0), NOW_MS)["mpid"] == "1001"
 
 
 def test_an_unfinished_mapping_has_a_sample_too() -> None:
     """Its preview shows what is missing."""
     draft: Document = {"event_type": "custom_event", "event_name": "", "properties": {"value": {"attribute": ""}}}
     draft["conditions"] = [{"attribute": "", "values": []}]
-    batch = sample_batch(draft, settings_of(CART), NOW_MS)
+    batch = sample_batch(draft, connection_of(CART), NOW_MS)
     assert "custom_attributes" not in batch["events"][0]["data"]
 
 
@@ -126,5 +126,5 @@ def fate(outcome: Outcome) -> str:
 def test_the_sample_of_any_mapping_is_one_that_it_matches(mapping: Document) -> None:
     """It becomes the TikTok event, or lacks only what no value can give, such as a required text that is no number."""
     assume(is_plain(mapping))
-    [outcome] = outcomes_of(mapping, settings_of(mapping))
+    [outcome] = outcomes_of(mapping, connection_of(mapping))
     assert fate(outcome) in (mapping["event"], "missing_required_attribute")
