@@ -5,9 +5,11 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from tiktok_forwarder.access.api_keys import Scope
+from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.settings_schema import needed
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explain import Explanation
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, QueueCounts
 
@@ -80,6 +82,11 @@ class ConnectionView(Struct, frozen=True):
     revision: int
     settings: Settings
     advice: list[str]
+
+    def connection(self) -> Connection:
+        """The same with settings that are read by their names."""
+        draft = read_connection(self.settings, connection_id=self.id, revision=self.revision, needs_token=False)
+        return draft.connection
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,6 +207,17 @@ class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class NewKeyBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     scope: Scope = "read"
+
+
+class ConsoleLink(Struct, frozen=True):
+    """A page that sets a password, once. `base` is the console's address; `user` is None for the first administrator.
+
+    The link of an invitation holds for a day, the first for half an hour, neither over a restart.
+    """
+
+    path: str
+    base: str
+    user: User | None
 
 
 class ConnectionStatus(Struct, frozen=True):

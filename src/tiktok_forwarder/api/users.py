@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.access.users import Role, User
 from tiktok_forwarder.api.endpoint import AnyCall, Call, Endpoint, Nothing, PlainCall
-from tiktok_forwarder.api.types import RemovedView
+from tiktok_forwarder.api.types import ConsoleLink, RemovedView
 
 
 class NewUserBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,17 +16,6 @@ class NewUserBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 class UserChange(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
-
-
-class ConsoleLink(Struct, frozen=True):
-    """A page that sets a password, once. `base` is the console's address; `user` is None for the first administrator.
-
-    The link of an invitation holds for a day, the first for half an hour, neither over a restart.
-    """
-
-    path: str
-    base: str
-    user: User | None
 
 
 async def _list(call: PlainCall) -> list[User]:

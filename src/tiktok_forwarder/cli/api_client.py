@@ -8,9 +8,10 @@ import contextlib
 import json
 import os
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
+import msgspec
 
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import Settings
@@ -18,6 +19,7 @@ from tiktok_forwarder.web.in_process import asgi_call
 
 _TIMEOUT_SECONDS: Final = 60.0
 _REFUSED: Final = 400
+_T = TypeVar("_T")
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -84,6 +86,11 @@ class ApiSession:
         except (aiohttp.ClientError, TimeoutError) as error:
             why = f"the service on {self._settings.data_dir} gave no answer ({type(error).__name__})"
             raise ForwarderError(f"{why}: whether it did what was asked is not known") from None
+
+
+def read_as(kind: type[_T], answer: Any) -> _T:
+    """The decoded answer as the type that the API encoded, for a command that reads members of it."""
+    return msgspec.convert(answer, kind)
 
 
 def call(settings: Settings, method: str, path: str, body: object = None) -> Any:

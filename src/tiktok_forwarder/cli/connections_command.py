@@ -9,10 +9,13 @@ from urllib.parse import quote
 
 import click
 
-from tiktok_forwarder.cli.api_client import ApiSession, call
+from tiktok_forwarder.api.types import ConnectionView, StatusView
+from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines, tell
+from tiktok_forwarder.connections.check import CheckResult
+from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 
@@ -28,8 +31,9 @@ def _path(name: str, rest: str = "") -> str:
     return f"/api/connections/{quote(name, safe='')}{rest}"
 
 
-def _flat(shown: dict[str, Any]) -> dict[str, Any]:
-    return {"id": shown["id"], "revision": shown["revision"], **shown["settings"]}
+def _flat(answer: object) -> dict[str, Any]:
+    shown = read_as(ConnectionView, answer)
+    return {"id": shown.id, "revision": shown.revision, **shown.settings}
 
 
 @connections.command()
@@ -89,9 +93,10 @@ def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tu
     _advise(changed)
 
 
-def _advise(shown: dict[str, Any]) -> None:
-    for sentence in shown["advice"]:
-        tell(f"{shown['settings']['name']}: {sentence}")
+def _advise(answer: object) -> None:
+    shown = read_as(ConnectionView, answer)
+    for sentence in shown.advice:
+        tell(f"{shown.connection().name}: {sentence}")
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -113,16 +118,15 @@ def _change(text: str) -> tuple[str, Any]:
 def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool) -> None:
     """Remove connection NAME; events that wait for it become dead letters."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
-        found = session.ask("GET", _path(name))
-        states = [each for each in session.ask("GET", "/api/status")["connections"] if each["id"] == found["id"]]
-        waiting = sum((each["queue"] or {}).get("waiting", 0) for each in states)
-        shown = found["settings"]["name"]
+        found = read_as(ConnectionView, session.ask("GET", _path(name)))
+        status = read_as(StatusView, session.ask("GET", "/api/status"))
+        waiting = sum(each.queue.waiting for each in status.connections if each.id == found.id and each.queue)
         if not yes:
-            question = f"Remove {shown}? {waiting} waiting events become dead letters"
+            question = f"Remove {found.connection().name}? {waiting} waiting events become dead letters"
             if not sys.stdin.isatty():
                 raise click.UsageError(f"{question}; say --yes")
             click.confirm(question, abort=True, err=True)
-        click.echo(json.dumps(session.ask("DELETE", _path(found["id"]))))
+        click.echo(json.dumps(session.ask("DELETE", _path(found.id))))
 
 
 @connections.command()
@@ -133,10 +137,11 @@ def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 
     With a test event code one test event is sent; otherwise none.
     """
-    result = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
-    click.echo(json.dumps(result))
-    tell(f"{name}: {result['sentence']}")
-    if result["kind"] != "good":
+    answer = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
+    click.echo(json.dumps(answer))
+    result = read_as(CheckResult, answer)
+    tell(f"{name}: {result.sentence}")
+    if result.kind != "good":
         raise SystemExit(1)
 
 
@@ -174,8 +179,9 @@ def history(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
     """Write connections NAMES, or all, as TOML; access tokens as references to environment variables."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
-        shown = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
-    text = written_toml([each["settings"] for each in shown])
+        answers = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
+    shown = read_as(list[ConnectionView], answers)
+    text = written_toml([each.settings for each in shown])
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -183,7 +189,7 @@ def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ..
             output.write_text(text, "utf-8")
         except OSError as error:
             raise ConfigurationError([f"{output}: cannot be written: {error.strerror}"]) from None
-    variables = ", ".join(token_variable(each["settings"]["name"]) for each in shown)
+    variables = ", ".join(token_variable(each.connection().name) for each in shown)
     tell(f"tokens are not exported; an import takes them from the environment: {variables or 'none'}")
 
 
@@ -198,11 +204,12 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
     A connection that is there keeps its access token unless the file's variable is set.
     """
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
-        known = [each["settings"]["name"] for each in session.ask("GET", "/api/connections")]
-        given = read_files(files, known)
-        differences = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})
-        print_lines(differences)
-        changing = [each["name"] for each in differences if each["change"] != "none"]
+        known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
+        given = read_files(files, [each.connection().name for each in known])
+        answer = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})
+        print_lines(answer)
+        differences = read_as(list[Difference], answer)
+        changing = [each.name for each in differences if each.change != "none"]
         tell(f"{len(changing)} of {len(differences)} connections would change" + _named(changing))
         if dry_run or not changing:
             return

@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import click
 
-from tiktok_forwarder.cli.api_client import call_running
+from tiktok_forwarder.api.types import ConsoleLink
+from tiktok_forwarder.cli.api_client import call_running, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 
 
@@ -18,5 +19,5 @@ def console_link(config_file: Path | None, data_dir: Path | None, user: str | No
     The link of a user holds for a day, the first for half an hour; a restart of the service voids both.
     """
     path = f"/api/users/{quote(user, safe='')}/link" if user is not None else "/api/console-link"
-    link = call_running(settings_from(config_file, data_dir=data_dir), "POST", path, {})
-    click.echo(f"{link['base']}{link['path']}")
+    link = read_as(ConsoleLink, call_running(settings_from(config_file, data_dir=data_dir), "POST", path, {}))
+    click.echo(f"{link.base}{link.path}")

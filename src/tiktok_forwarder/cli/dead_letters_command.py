@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import click
 
-from tiktok_forwarder.cli.api_client import ApiSession, call
+from tiktok_forwarder.api.types import DeadLetterView, TouchedView
+from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines, tell
 
@@ -71,11 +72,12 @@ def list_letters(config_file: Path | None, data_dir: Path | None, **which: Any) 
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         while True:
             query = urlencode({"limit": _PAGE, "after": after, **given})
-            letters = session.ask("GET", f"/api/dead-letters?{query}")
-            print_lines(letters)
+            answer = session.ask("GET", f"/api/dead-letters?{query}")
+            print_lines(answer)
+            letters = read_as(list[DeadLetterView], answer)
             if len(letters) < _PAGE:
                 return
-            after = letters[-1]["event_no"]
+            after = letters[-1].event_no
 
 
 @dead_letters.command()
@@ -108,13 +110,14 @@ def _touch(config_file: Path | None, data_dir: Path | None, verb: str, given: di
     selection = {**given, "event_nos": list(numbers) or None}
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         path = f"/api/dead-letters/{verb}"
-        found = session.ask("POST", path, {**selection, "dry_run": True})
-        if found["warning"] and verb == "replay":
-            tell(f"warning: {found['warning']}")
-        if not dry_run and found["count"] and not yes:
-            question = f"{verb.capitalize()} {found['count']} dead letters?"
+        foreseen = session.ask("POST", path, {**selection, "dry_run": True})
+        found = read_as(TouchedView, foreseen)
+        if found.warning and verb == "replay":
+            tell(f"warning: {found.warning}")
+        if not dry_run and found.count and not yes:
+            question = f"{verb.capitalize()} {found.count} dead letters?"
             if not sys.stdin.isatty():
                 raise click.UsageError(f"{question} say --yes, or --dry-run to look only")
             click.confirm(question, abort=True, err=True)
-        touched = found if dry_run or not found["count"] else session.ask("POST", path, selection)
+        touched = foreseen if dry_run or not found.count else session.ask("POST", path, selection)
     click.echo(json.dumps(touched))

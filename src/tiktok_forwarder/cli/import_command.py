@@ -5,14 +5,15 @@ import sys
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import click
+from msgspec import structs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tiktok_forwarder.cli.api_client import ApiSession
+from tiktok_forwarder.api.types import ImportReceipt, InputView
+from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import tell
 from tiktok_forwarder.cli.recorded import Piece, pieces
@@ -35,7 +36,8 @@ def import_(
     settings = settings_from(config_file, data_dir=data_dir)
     totals: Counter[str] = Counter()
     with ApiSession(settings) as session:
-        if input_name.lower() not in [each["name"].lower() for each in session.ask("GET", "/api/inputs")]:
+        inputs = read_as(list[InputView], session.ask("GET", "/api/inputs"))
+        if input_name.lower() not in [each.name.lower() for each in inputs]:
             raise ConfigurationError([f"there is no input named {input_name}"])
         for file in files:
             _Import(session, input_name, file, settings.data_dir / "imports", totals).run(from_start=from_start)
@@ -74,7 +76,7 @@ class _Import:
 
     def _send(self, piece: Piece) -> None:
         try:
-            self._count(self._session.send("POST", self._path, piece.body()))
+            self._count(read_as(ImportReceipt, self._session.send("POST", self._path, piece.body())))
         except ConfigurationError as error:
             if len(piece.recorded) == 1:
                 self._unreadable(f"{self._file}, {piece.recorded[0].place}: {error}")
@@ -87,8 +89,8 @@ class _Import:
         tell(sentence)
         self._totals["unreadable_lines"] += 1
 
-    def _count(self, receipt: dict[str, Any]) -> None:
-        for name, count in receipt.items():
+    def _count(self, receipt: ImportReceipt) -> None:
+        for name, count in structs.asdict(receipt).items():
             self._totals[name] += count
 
     def _noted(self) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tiktok_forwarder.cli.api_client import ApiSession
+from tiktok_forwarder.api.types import StatusView
+from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 
 
@@ -19,56 +20,57 @@ from tiktok_forwarder.cli.options import config_options, settings_from
 def status(config_file: Path | None, data_dir: Path | None, as_json: bool, once: bool) -> None:
     """Show the state of every connection: a live table on a terminal until Ctrl-C, one JSON object otherwise."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
-        found = session.ask("GET", "/api/status")
+        answer = session.ask("GET", "/api/status")
+        found = read_as(StatusView, answer)
         if as_json or not sys.stdout.isatty():
-            click.echo(json.dumps(found))
-        elif once or not found["running"]:
+            click.echo(json.dumps(answer))
+        elif once or not found.running:
             _print_once(found)
         else:
             _keep_up_to_date(session, found)
 
 
-def _print_once(found: dict[str, Any]) -> None:
+def _print_once(found: StatusView) -> None:
     from rich.console import Console  # noqa: PLC0415  # only for a terminal
 
     console = Console()
     console.print(status_table(found))
-    if not found["running"]:
+    if not found.running:
         console.print("No service runs on this data directory: nothing is being delivered.", style="yellow")
 
 
-def _keep_up_to_date(session: ApiSession, found: dict[str, Any]) -> None:
+def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
     from rich.live import Live  # noqa: PLC0415  # only for a terminal
 
     with Live(status_table(found), auto_refresh=False) as live:
         while True:
             time.sleep(1)
-            live.update(status_table(session.ask("GET", "/api/status")), refresh=True)
+            live.update(status_table(read_as(StatusView, session.ask("GET", "/api/status"))), refresh=True)
 
 
-def status_table(found: dict[str, Any]) -> Any:
+def status_table(found: StatusView) -> Any:
     """The connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
-    caption = f"troubles: {', '.join(found['troubles'])}" if found["troubles"] else None
+    caption = f"troubles: {', '.join(found.troubles)}" if found.troubles else None
     table = Table(box=None, header_style="bold", pad_edge=False, caption=caption)
     columns = ("connection", "state", "accepted", "delivered", "waiting", "dead letters", "duplicates")
     for column in columns:
         table.add_column(column, justify="left" if column in ("connection", "state") else "right")
-    for each in found["connections"]:
-        totals, queue, delivery = each["totals"], each["queue"] or {}, each["delivery"] or {}
-        state = delivery.get("condition", "not running")
+    for each in found.connections:
+        totals, queue, delivery = each.totals, each.queue, each.delivery
+        state = delivery.condition if delivery is not None else "not running"
         figures = (
             totals.get("accepted", 0),
             totals.get("delivered", 0),
-            queue.get("waiting", 0),
-            queue.get("dead_letters", 0),
+            queue.waiting if queue is not None else 0,
+            queue.dead_letters if queue is not None else 0,
             totals.get("duplicate", 0),
         )
-        why = delivery.get("why")
-        table.add_row(each["name"], f"{state}: {why}" if why else state, *(f"{figure:,}" for figure in figures))
-        for warning in each["warnings"]:
+        why = delivery.why if delivery is not None else ""
+        table.add_row(each.name, f"{state}: {why}" if why else state, *(f"{figure:,}" for figure in figures))
+        for warning in each.warnings:
             table.add_row("", f"  {warning}", style="yellow")
-        for reason, count in sorted(each["dropped"].items(), key=lambda row: -row[1]):
+        for reason, count in sorted(each.dropped.items(), key=lambda row: -row[1]):
             table.add_row("", f"  dropped: {reason}", f"{count:,}", style="dim")
     return table

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import click
 
 from tiktok_forwarder.access.users import ROLES
-from tiktok_forwarder.cli.api_client import call, call_running
+from tiktok_forwarder.api.types import ConsoleLink
+from tiktok_forwarder.cli.api_client import call, call_running, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
 
@@ -37,8 +38,8 @@ def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -
     It takes a running service: the link lives in its memory, works once and holds for a day.
     """
     settings = settings_from(config_file, data_dir=data_dir)
-    link = call_running(settings, "POST", "/api/users", {"name": name, "role": role})
-    click.echo(f"{link['base']}{link['path']}")
+    link = read_as(ConsoleLink, call_running(settings, "POST", "/api/users", {"name": name, "role": role}))
+    click.echo(f"{link.base}{link.path}")
 
 
 @users.command("set-role")

@@ -12,7 +12,7 @@ from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView, InputView
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part
-from tiktok_forwarder.mapping.connection import Connection, read_connection
+from tiktok_forwarder.mapping.connection import Connection
 
 
 def page_of(connection_id: str, rest: str = "") -> str:
@@ -20,14 +20,8 @@ def page_of(connection_id: str, rest: str = "") -> str:
     return f"/connections/{part(connection_id)}{rest}"
 
 
-def connection_of(view: ConnectionView) -> Connection:
-    """The settings of a connection as the API shows it, by name."""
-    draft = read_connection(view.settings, connection_id=view.id, revision=view.revision, needs_token=False)
-    return draft.connection
-
-
 async def all_connections(api: Api) -> list[Connection]:
-    return [connection_of(each) for each in await api.call(LIST_CONNECTIONS)]
+    return [each.connection() for each in await api.call(LIST_CONNECTIONS)]
 
 
 class ConnectionRow(Struct, frozen=True):
@@ -71,7 +65,7 @@ async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:
     view = await api.call(SHOW_CONNECTION, connection_id)
     status = await api.call(STATUS)
     figures = await api.call(SHOW_FIGURES, query=FiguresQuery(connection=view.id))
-    connection = connection_of(view)
+    connection = view.connection()
     return ConnectionFacts(
         view,
         connection,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import ConnectionView
-from tiktok_forwarder.console.connection_facts import connection_of
 from tiktok_forwarder.console.mappings.draft import DraftMapping, mappings_of
 from tiktok_forwarder.console.mappings.places import Placed, Problems, numbered, placed, placed_problems
 from tiktok_forwarder.mapping.connection import Connection
@@ -20,7 +19,7 @@ class Editing(Struct, frozen=True):
 
     @property
     def connection(self) -> Connection:
-        return connection_of(self.view)
+        return self.view.connection()
 
     def placed(self) -> Placed:
         """All mappings of the connection, with these in place of the present ones."""

@@ -10,7 +10,7 @@ from tiktok_forwarder.api.connections import ADD_CONNECTION, SET_CONNECTION, SHO
 from tiktok_forwarder.api.inputs import LIST_INPUTS
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
 from tiktok_forwarder.console.api import ApiRefused
-from tiktok_forwarder.console.connection_facts import connection_of, page_of
+from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.draft import mappings_of
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.setting_words import label_of, value_words
@@ -40,7 +40,7 @@ async def _new_form(visit: Visit, settings: Mapping[str, Any], problems: Sequenc
     values = {
         "form": settings_form(settings, problems),
         "source": source,
-        "source_name": connection_of(copied).name if copied is not None else "",
+        "source_name": copied.connection().name if copied is not None else "",
         "mappings": len(mappings_of(copied)) if copied is not None else 0,
         "inputs": await visit.api.call(LIST_INPUTS),
     }
@@ -55,7 +55,7 @@ async def _create(visit: Visit) -> Response:
         made = await visit.api.call(ADD_CONNECTION, body={**settings, **mappings})
     except ApiRefused as refused:
         return await _new_form(visit, settings, refused.problems)
-    return visit.go(page_of(made.id), f"{connection_of(made).name} is saved. Its access token is kept encrypted.")
+    return visit.go(page_of(made.id), f"{made.connection().name} is saved. Its access token is kept encrypted.")
 
 
 async def _edit(visit: Visit) -> Response:
@@ -93,7 +93,7 @@ async def _save(visit: Visit) -> Response:
         if refused.status == _CONFLICT:
             return await _told_conflict(visit, view.id, typed)
         return await _edit_form(visit, structs.replace(view, revision=revision), typed, refused.problems)
-    return visit.go(page_of(view.id), f"{connection_of(changed).name} is saved.")
+    return visit.go(page_of(view.id), f"{changed.connection().name} is saved.")
 
 
 def _revision(text: str) -> int:

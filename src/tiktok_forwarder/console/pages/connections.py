@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tiktok_forwarder.api.connections import CONNECTION_HISTORY, LIST_CONNECTIONS, SHOW_CONNECTION
 from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView
-from tiktok_forwarder.console.connection_facts import ConnectionFacts, all_rows, connection_of, facts_of
+from tiktok_forwarder.console.connection_facts import ConnectionFacts, all_rows, facts_of
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.setting_words import (
     CheckWords,
@@ -79,7 +79,7 @@ async def _export_all(visit: Visit) -> Response:
 
 
 def _file(name: str, views: Sequence[ConnectionView]) -> Response:
-    variables = ", ".join(token_variable(connection_of(each).name) for each in views) or "none"
+    variables = ", ".join(token_variable(each.connection().name) for each in views) or "none"
     text = f"# Access tokens are not in here. An import takes them from the environment: {variables}\n\n"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(

@@ -11,7 +11,7 @@ from tiktok_forwarder.api.connections import LIST_CONNECTIONS
 from tiktok_forwarder.api.inputs import ADD_INPUT, LIST_INPUTS, REMOVE_INPUT, RETIRE_SECRETS, ROTATE_INPUT
 from tiktok_forwarder.api.types import ConnectionView, InputView, NewInputBody, RotateBody
 from tiktok_forwarder.console.api import ApiRefused
-from tiktok_forwarder.console.connection_facts import connection_of, feeding
+from tiktok_forwarder.console.connection_facts import feeding
 from tiktok_forwarder.console.page import Page, Visit
 from tiktok_forwarder.console.rendering import part
 from tiktok_forwarder.console.sender_settings import sender_settings
@@ -42,10 +42,10 @@ async def _list_page(visit: Visit, problems: Sequence[str] = ()) -> Response:
 
 
 async def _rows(visit: Visit) -> list[InputRow]:
-    connections = await visit.api.call(LIST_CONNECTIONS)
+    connections = [(each, each.connection()) for each in await visit.api.call(LIST_CONNECTIONS)]
     inputs = await visit.api.call(LIST_INPUTS)
     return [
-        InputRow(found, [each for each in connections if feeding(connection_of(each), [found])]) for found in inputs
+        InputRow(found, [view for view, connection in connections if feeding(connection, [found])]) for found in inputs
     ]
 
 

@@ -10,7 +10,7 @@ from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.previews import LIST_SEEN, SeenQuery
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
 from tiktok_forwarder.console.api import ApiRefused
-from tiktok_forwarder.console.connection_facts import connection_of, page_of
+from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.cards import cards_of
 from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_of
 from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting, mappings_of
@@ -37,14 +37,14 @@ async def _connection(visit: Visit) -> ConnectionView:
 
 def _event_name(visit: Visit, view: ConnectionView) -> str:
     name = visit.path("event")
-    if name not in [event.name for event in events_of(connection_of(view).events_api)]:
+    if name not in [event.name for event in events_of(view.connection().events_api)]:
         raise HTTPException(404)
     return name
 
 
 def _common(view: ConnectionView) -> dict[str, Any]:
     """What both pages show: TikTok's events with their mappings, and what is sent without one."""
-    connection = connection_of(view)
+    connection = view.connection()
     counts: dict[str, int] = {}
     for mapping in connection.custom_mappings:
         counts[mapping.event] = counts.get(mapping.event, 0) + 1
