@@ -89,16 +89,16 @@ def build_api(services: Services, caller: Caller) -> Starlette:
         routes=[*routes, Route("/api/openapi.json", openapi, methods=["GET"])],
         middleware=[Middleware(_ByRawPath)],
         exception_handlers={
-            ConfigurationError: _told_problems,
-            UnknownName: _told(404, "NOT_FOUND"),
-            RevisionConflict: _told(409, "CONFLICT"),
-            StoreFull: _told(503, "UNAVAILABLE"),
-            StoreUnavailable: _told(503, "UNAVAILABLE"),
-            SecretUnreadable: _told(422, "INVALID"),
-            UnreadableBody: _told_unreadable,
-            HTTPException: _told_http,
+            ConfigurationError: _handle_configuration_error,
+            UnknownName: _problem_handler(404, "NOT_FOUND"),
+            RevisionConflict: _problem_handler(409, "CONFLICT"),
+            StoreFull: _problem_handler(503, "UNAVAILABLE"),
+            StoreUnavailable: _problem_handler(503, "UNAVAILABLE"),
+            SecretUnreadable: _problem_handler(422, "INVALID"),
+            UnreadableBody: _handle_unreadable_body,
+            HTTPException: _handle_http_exception,
             # Starlette raises it again after the answer, for whoever serves the application to tell.
-            Exception: _told_fault,
+            Exception: _handle_internal_error,
         },
     )
     api.router.redirect_slashes = False
@@ -144,20 +144,20 @@ def _by_method(services: Services, caller: Caller, endpoints: Sequence[AnyEndpoi
     return answer
 
 
-def _told(status: int, code: str) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def told(_request: Request, error: Exception) -> Response:
+def _problem_handler(status: int, code: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_request: Request, error: Exception) -> Response:
         return refusal(status, code, str(error))
 
-    return told
+    return handle
 
 
-async def _told_unreadable(_request: Request, error: Exception) -> Response:
+async def _handle_unreadable_body(_request: Request, error: Exception) -> Response:
     if isinstance(error, UnreadableBody) and error.too_large:
         return refusal(413, "TOO_LARGE", str(error))
     return refusal(400, "BAD_REQUEST", str(error))
 
 
-async def _told_problems(_request: Request, error: Exception) -> Response:
+async def _handle_configuration_error(_request: Request, error: Exception) -> Response:
     problems = error.problems if isinstance(error, ConfigurationError) else (str(error),)
     return refusal(422, "INVALID", *problems)
 
@@ -178,7 +178,7 @@ _BY_ROUTER: Final = {
 }
 
 
-async def _told_http(_request: Request, error: Exception) -> Response:
+async def _handle_http_exception(_request: Request, error: Exception) -> Response:
     status, detail, headers = 500, str(error), None
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, error.headers
@@ -187,5 +187,5 @@ async def _told_http(_request: Request, error: Exception) -> Response:
     return answer
 
 
-async def _told_fault(_request: Request, _error: Exception) -> Response:
+async def _handle_internal_error(_request: Request, _error: Exception) -> Response:
     return refusal(500, "INTERNAL", "a fault of the service: its log says where")
