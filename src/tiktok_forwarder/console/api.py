@@ -21,7 +21,7 @@ _REFUSED: Final = 400
 _NOT_FOUND: Final = 404
 
 
-class ApiRefused(Exception):  # named for what happened
+class ApiError(Exception):  # named for what happened
     """The API did not do it. `problems` are its sentences for people."""
 
     def __init__(self, status: int, problems: list[str]) -> None:
@@ -67,13 +67,13 @@ class Api:
     async def call(
         self, endpoint: Endpoint[Any, Any, Answer_co], *path: str, query: Struct | None = None, body: object = None
     ) -> Answer_co:
-        """The endpoint's answer; `path` are the parameters of its path, in their order. Raises `ApiRefused`."""
+        """The endpoint's answer; `path` are the parameters of its path, in their order. Raises `ApiError`."""
         address = endpoint.address(*path) + _query(query)
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         status, answer = await asgi_call(self._app, endpoint.method, address, content, **{_CALLER: self._caller})
         if status >= _REFUSED:
             refusal = msgspec.json.decode(answer, type=Problems)
-            raise ApiRefused(status, [each.message for each in refusal.errors])
+            raise ApiError(status, [each.message for each in refusal.errors])
         decoded: Answer_co = msgspec.json.decode(answer, type=endpoint.answer)
         return decoded
 

@@ -1,4 +1,4 @@
-"""The console as an ASGI application: its pages behind one door."""
+"""The console as an ASGI application: its pages behind one gateway."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,12 +16,12 @@ from tiktok_forwarder.access.sessions import Session
 from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.endpoint import refusal
 from tiktok_forwarder.console.activity.live import LiveViews
-from tiktok_forwarder.console.api import Api, ApiRefused
+from tiktok_forwarder.console.api import Api, ApiError
 from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 from tiktok_forwarder.console.headers import with_headers
 from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
-from tiktok_forwarder.console.page import ConsoleParts, Page, Visit
+from tiktok_forwarder.console.page import ConsoleServices, Page, PageRequest
 from tiktok_forwarder.console.pages.access import ACCESS_PAGES
 from tiktok_forwarder.console.pages.activity import ACTIVITY_PAGES
 from tiktok_forwarder.console.pages.connection_actions import CONNECTION_ACTIONS_PAGES
@@ -67,12 +67,16 @@ def build_console(
 ) -> AsgiApplication:
     """`api` is the service's API behind `console_caller`. Whoever stops the service stops the live views first."""
     static = StaticFiles()
-    parts = ConsoleParts(access, Rendering(static), Notices(), live_views)
-    door = _Door(api, parts, console_url)
-    pages = [Route(path, door.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
+    services = ConsoleServices(access, Rendering(static), Notices(), live_views)
+    gateway = _Gateway(api, services, console_url)
+    pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
     console = Starlette(
         routes=[*pages, Route("/static/{name:path}", static.answer, methods=["GET"])],
-        exception_handlers={HTTPException: door.told_http, ApiRefused: door.told_api, Exception: door.told_fault},
+        exception_handlers={
+            HTTPException: gateway.handle_http_exception,
+            ApiError: gateway.handle_api_error,
+            Exception: gateway.handle_internal_error,
+        },
     )
     console.router.redirect_slashes = False
     return with_headers(_by_raw_path(console), is_behind_tls=bool(console_url))
@@ -95,12 +99,12 @@ def _by_raw_path(application: AsgiApplication) -> AsgiApplication:
     return answer
 
 
-class _Door:
-    """Lets in who may, and has every page answered by its own rules."""
+class _Gateway:
+    """Checks session, origin, form token and role, then calls the page's handler."""
 
-    def __init__(self, api: AsgiApplication, parts: ConsoleParts, console_url: str) -> None:
+    def __init__(self, api: AsgiApplication, services: ConsoleServices, console_url: str) -> None:
         self._api = api
-        self._parts = parts
+        self._services = services
         self._console_url = console_url
 
     def to(self, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
@@ -119,35 +123,35 @@ class _Door:
             # browser sends the cookie with their forms.
             if request.method == "POST" and entry is not None and page.right != "public":
                 _check_token(request, form.secret("csrf"), entry[1])
-            visit = Visit(request, self._parts, origin, form, entry)
-            if page.right == "admin" and not visit.is_admin:
+            page_request = PageRequest(request, self._services, origin, form, entry)
+            if page.right == "admin" and not page_request.is_admin:
                 raise HTTPException(403, "this is for administrators")
-            return await page.run(visit)
+            return await page.run(page_request)
 
         return answer
 
     def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
         reference = request.cookies.get(origin.cookie)
-        found = self._parts.access.who(reference, is_use=_is_use(request)) if reference else None
+        found = self._services.access.who(reference, is_use=_is_user_action(request)) if reference else None
         return (*found, Api(self._api, found[0])) if found is not None else None
 
     # --- what went wrong, as a page ---
 
-    async def told_http(self, request: Request, error: Exception) -> Response:
+    async def handle_http_exception(self, request: Request, error: Exception) -> Response:
         status, detail = 500, str(error)
         if isinstance(error, HTTPException):
             status, detail = error.status_code, error.detail
-        return self._trouble(request, status, ["there is nothing at this address"] if status == 404 else [detail])
+        return self._error_page(request, status, ["there is nothing at this address"] if status == 404 else [detail])
 
-    async def told_api(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, ApiRefused)  # noqa: S101  # by its registration
-        return self._trouble(request, error.status, error.problems)
+    async def handle_api_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)  # noqa: S101  # by its registration
+        return self._error_page(request, error.status, error.problems)
 
-    async def told_fault(self, request: Request, _error: Exception) -> Response:
+    async def handle_internal_error(self, request: Request, _error: Exception) -> Response:
         # Starlette raises it again after the answer, for whoever serves the application to tell.
-        return self._trouble(request, 500, ["a fault of the service: its log says where"])
+        return self._error_page(request, 500, ["a fault of the service: its log says where"])
 
-    def _trouble(self, request: Request, status: int, problems: list[str]) -> Response:
+    def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
         entry = None
         try:
             origin = origin_of(request, self._console_url)
@@ -156,13 +160,13 @@ class _Door:
             origin = Origin("", is_secure=False, source="")
         if "text/html" not in request.headers.get("accept", "") and "hx-request" not in request.headers:
             return refusal(status, "NOT_FOUND" if status == 404 else "REFUSED", *problems)
-        visit = Visit(request, self._parts, origin, Form(), entry)
-        template = "trouble_part.html" if visit.is_htmx else "trouble.html"
-        return visit.page(template, {"status": status, "problems": problems}, status)
+        page_request = PageRequest(request, self._services, origin, Form(), entry)
+        template = "trouble_part.html" if page_request.is_htmx else "trouble.html"
+        return page_request.page(template, {"status": status, "problems": problems}, status)
 
 
-def _is_use(request: Request) -> bool:
-    """Whether a person asks, and not an open page by itself: nobody may sit before it any more."""
+def _is_user_action(request: Request) -> bool:
+    """Return whether a person made this request; a page that refreshes itself does not extend a session."""
     is_part = request.method == "GET" and request.headers.get("hx-request") == "true"
     return not is_part and request.headers.get("accept") != "text/event-stream"
 

@@ -61,7 +61,7 @@ class ConnectionFacts(Struct, frozen=True):
 
 
 async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:
-    """Raises `ApiRefused` if there is none."""
+    """Raises `ApiError` if there is none."""
     view = await api.call(SHOW_CONNECTION, connection_id)
     status = await api.call(STATUS)
     figures = await api.call(SHOW_FIGURES, query=FiguresQuery(connection=view.id))

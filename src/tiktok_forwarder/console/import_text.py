@@ -29,7 +29,7 @@ class Pasted(Struct, frozen=True):
     tokens: list[TokenField]
     missing: list[TokenField]
 
-    def for_a_look(self) -> list[dict[str, Any]]:
+    def for_dry_run(self) -> list[dict[str, Any]]:
         """With a word in the place of each token that is still to be typed: a dry run keeps none."""
         lacking = {each.field for each in self.missing}
         return [

@@ -22,7 +22,7 @@ Right = Literal["public", "viewer", "admin"]
 """Who may open a page: anybody, whoever is logged in, administrators only."""
 
 
-class ConsoleParts(Struct, frozen=True):
+class ConsoleServices(Struct, frozen=True):
     """What pages work with beside the API."""
 
     access: ConsoleAccess
@@ -31,14 +31,21 @@ class ConsoleParts(Struct, frozen=True):
     live_views: LiveViews
 
 
-class Visit:
-    """One request to a page. `user`, `session` and `api` are those of whoever is logged in: on all but public pages."""
+class PageRequest:
+    """One request to a page. `http` is Starlette's; `user`, `session` and `api` are those of the user who is logged in,
+    on all but public pages.
+    """
 
     def __init__(
-        self, request: Request, parts: ConsoleParts, origin: Origin, form: Form, entry: tuple[User, Session, Api] | None
+        self,
+        http: Request,
+        services: ConsoleServices,
+        origin: Origin,
+        form: Form,
+        entry: tuple[User, Session, Api] | None,
     ) -> None:
-        self.request = request
-        self.parts = parts
+        self.http = http
+        self.services = services
         self.origin = origin
         self.form = form
         self._entry = entry
@@ -71,34 +78,34 @@ class Visit:
     @property
     def is_htmx(self) -> bool:
         """Whether a part of a page is asked for, not the whole."""
-        return self.request.headers.get("hx-request") == "true"
+        return self.http.headers.get("hx-request") == "true"
 
     def path(self, name: str) -> str:
         """A parameter of the path."""
-        return unquote(self.request.path_params[name])
+        return unquote(self.http.path_params[name])
 
     def query(self, name: str, default: str = "") -> str:
-        return self.request.query_params.get(name, default)
+        return self.http.query_params.get(name, default)
 
     def page(self, template: str, values: Mapping[str, Any] | None = None, status: int = 200) -> Response:
-        """The template, filled in. It knows `visit` beside the values."""
-        told = self.parts.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
-        text = self.parts.rendering.render(template, {"visit": self, "notices": told, **(values or {})})
+        """The template, filled in. It knows `request` beside the values."""
+        told = self.services.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
+        text = self.services.rendering.render(template, {"request": self, "notices": told, **(values or {})})
         return Response(text, status, media_type="text/html")
 
     def go(self, path: str, notice: str = "") -> Response:
         """After a change: the browser opens this page of ours, which shows the notice once."""
         if notice and self.is_logged_in:
-            self.parts.notices.add(self.session, notice)
+            self.services.notices.add(self.session, notice)
         if self.is_htmx:
             return Response(status_code=204, headers={"hx-redirect": path})
         return RedirectResponse(path, 303)
 
 
 class Page(Struct, frozen=True):
-    """`path` may have parameters such as `{name}`, read with `Visit.path`. GET must change nothing."""
+    """`path` may have parameters such as `{name}`, read with `PageRequest.path`. GET must change nothing."""
 
     method: Literal["GET", "POST"]
     path: str
     right: Right
-    run: Callable[[Visit], Awaitable[Response]]
+    run: Callable[[PageRequest], Awaitable[Response]]

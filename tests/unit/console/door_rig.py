@@ -19,7 +19,7 @@ from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import PAGES, build_console
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.web.body import Message, Receive, Scope, Send
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
@@ -84,21 +84,21 @@ class Answer:
 class Behind:
     """What came through the door, by the titles of the pages; `act` is what each of them does then, if anything."""
 
-    visits: list[Visit] = field(default_factory=list)
+    requests: list[PageRequest] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
-    act: Callable[[Visit], object] = lambda _visit: None
+    act: Callable[[PageRequest], object] = lambda _request: None
 
     def fail_with(self, error: Exception) -> None:
-        def fail(_visit: Visit) -> None:
+        def fail(_request: PageRequest) -> None:
             raise error
 
         self.act = fail
 
     def noting(self, page: Page) -> Page:
-        async def run(visit: Visit) -> Response:
-            self.visits.append(visit)
+        async def run(request: PageRequest) -> Response:
+            self.requests.append(request)
             self.reached.append(title(page))
-            self.act(visit)
+            self.act(request)
             return Response(f"this is {title(page)}", media_type="text/html")
 
         return structs.replace(page, run=run)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.console.door_rig import BASE, GUARDED, Behind, Door, address, title
 from tiktok_forwarder.api.users import ADD_USER, LIST_USERS, NewUserBody
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.web.in_process import asgi_call
 
@@ -107,11 +107,11 @@ async def test_public_pages_are_reached_by_everybody(door: Door, behind: Behind)
 async def test_stranger_is_nobody_on_a_public_page(door: Door, behind: Behind) -> None:
     """The page knows neither a user nor a way to the API."""
     await door.stranger().get("/login")
-    (visit,) = behind.visits
-    assert (visit.is_logged_in, visit.is_admin) == (False, False)
+    (request,) = behind.requests
+    assert (request.is_logged_in, request.is_admin) == (False, False)
     for member in ("user", "session", "api"):
         with pytest.raises(RuntimeError):
-            getattr(visit, member)
+            getattr(request, member)
 
 
 # --- with a session ---
@@ -124,7 +124,7 @@ async def test_administrator_reaches_every_page(door: Door, behind: Behind) -> N
         content = f"csrf={ada.csrf}".encode() if page.method == "POST" else b""
         assert (await ada.ask(page.method, address(page), content)).text == f"this is {title(page)}"
     assert behind.reached == [title(page) for page in PAGES]
-    assert all(visit.user.name == "Ada" and visit.is_admin for visit in behind.visits)
+    assert all(request.user.name == "Ada" and request.is_admin for request in behind.requests)
 
 
 async def test_viewer_reaches_no_page_of_administrators(door: Door, behind: Behind) -> None:
@@ -140,7 +140,7 @@ async def test_viewer_reaches_no_page_of_administrators(door: Door, behind: Behi
             )
             assert (answer.status, title(page) in behind.reached) == ((200, True) if allowed else (403, False)), page
             assert allowed or "This is for administrators." in answer.text
-    assert not any(visit.is_admin for visit in behind.visits)
+    assert not any(request.is_admin for request in behind.requests)
 
 
 async def test_changed_role_counts_from_the_next_page_on(door: Door, behind: Behind) -> None:
@@ -167,9 +167,9 @@ async def test_page_asks_the_api_with_the_rights_of_its_user(door: Door, behind:
     """A page that forgot a right would still be refused by the API; a change is made in the user's name."""
     await (await door.browser("Vera", "viewer")).get("/")
     await (await door.browser()).get("/")
-    vera, ada = behind.visits
+    vera, ada = behind.requests
     for change in (vera.api.call(LIST_USERS), vera.api.call(ADD_USER, body=NewUserBody("Ben"))):
-        with pytest.raises(ApiRefused) as refused:
+        with pytest.raises(ApiError) as refused:
             await change
         assert refused.value.status == 403
     assert [each.name for each in await ada.api.call(LIST_USERS)] == ["Vera", "Ada"]
@@ -242,6 +242,6 @@ async def test_origin_and_name_behind_the_door_are_the_browsers(door: Door, behi
     """A name in an address may hold a slash; links are made with the address that the browser used."""
     ada = await door.browser()
     await ada.get("/connections/Shoes%2F50%20%25/export")
-    (visit,) = behind.visits
+    (request,) = behind.requests
     assert behind.reached == ["GET /connections/{connection_id}/export"]
-    assert (visit.path("connection_id"), visit.origin.base) == ("Shoes/50 %", BASE)
+    assert (request.path("connection_id"), request.origin.base) == ("Shoes/50 %", BASE)

@@ -15,7 +15,7 @@ from tests.unit.console.door_rig import (
     address,
     title,
 )
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.console.static_files import StaticFiles
 
@@ -65,7 +65,7 @@ async def test_answer_of_every_page_has_its_headers(door: Door) -> None:
             assert answer.headers["cache-control"] == "no-store", title(page)
 
 
-@pytest.mark.parametrize("error", [KeyError(SECRET), ApiRefused(409, ["changed"]), HTTPException(401, "void")])
+@pytest.mark.parametrize("error", [KeyError(SECRET), ApiError(409, ["changed"]), HTTPException(401, "void")])
 async def test_error_of_a_page_has_its_headers(door: Door, behind: Behind, error: Exception) -> None:
     """The page of an error shows what the reader sent, and is guarded as any other."""
     behind.fail_with(error)
@@ -159,7 +159,7 @@ async def test_fault_of_a_page_is_told_without_what_it_was_about(door: Door, beh
 )
 async def test_refusal_of_the_api_is_shown_in_its_words(door: Door, behind: Behind, status: int, heading: str) -> None:
     """The page has the API's status and every sentence of it, escaped."""
-    behind.fail_with(ApiRefused(status, ["name: <b> is taken", "and so on"]))
+    behind.fail_with(ApiError(status, ["name: <b> is taken", "and so on"]))
     answer = await (await door.browser()).get("/")
     assert (answer.status, f"<h1>{heading}</h1>" in answer.text) == (status, True)
     assert "<p>Name: &lt;b&gt; is taken.</p><p>And so on.</p>" in answer.text

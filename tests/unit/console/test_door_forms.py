@@ -169,7 +169,7 @@ async def test_declared_proxy_brings_its_own_session_only(behind: Behind) -> Non
     assert (await ada.post("/account", headers={**proxied, "origin": BASE})).status == 403
     assert (await ada.get("/account")).status == 303
     assert behind.reached == ["GET /account", "POST /account"]
-    assert [visit.origin.source for visit in behind.visits] == ["203.0.113.9", "203.0.113.9"]
+    assert [request.origin.source for request in behind.requests] == ["203.0.113.9", "203.0.113.9"]
 
 
 # --- that it is one ---
@@ -191,7 +191,7 @@ async def test_form_is_known_by_its_type(door: Door, behind: Behind, content_typ
     ada = await door.browser()
     answer = await ada.post("/account", ("name", "Ädä"), headers={"content-type": content_type})
     assert answer.status == 200
-    assert behind.visits[0].form.text("name") == "Ädä"
+    assert behind.requests[0].form.text("name") == "Ädä"
 
 
 def form_of(size_bytes: int, token: str) -> bytes:

@@ -34,7 +34,7 @@ def test_tokens_are_typed_for_new_connections_only() -> None:
 def test_a_look_needs_no_token() -> None:
     """A word stands in its place, which the API is never given to keep."""
     pasted = read_pasted(TEXT, {"known", "known too"}, {"token-3": "typed"})
-    assert [each.get("access_token") for each in pasted.for_a_look()] == [None, "word", "to-be-typed", "typed"]
+    assert [each.get("access_token") for each in pasted.for_dry_run()] == [None, "word", "to-be-typed", "typed"]
     assert [each.field for each in pasted.missing] == ["token-2"]
     assert pasted.connections[2].get("access_token") is None
 

@@ -11,7 +11,7 @@ HOSTILE = "</script><script>alert(1)</script>\"'"
 def test_what_an_event_holds_is_shown_as_text() -> None:
     """In a template, in an address and as JSON."""
     rendered = Rendering(StaticFiles()).render(
-        "trouble_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "visit": None}
+        "trouble_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "request": None}
     )
     assert "<script" not in rendered
     assert "<script" not in pretty({HOSTILE: [HOSTILE]})

@@ -9,7 +9,7 @@ from tiktok_forwarder.api.activity import ActivityQuery
 from tiktok_forwarder.console.activity.advice import AdviceBook
 from tiktok_forwarder.console.activity.words import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
 from tiktok_forwarder.console.api import unchecked
-from tiktok_forwarder.console.page import Visit
+from tiktok_forwarder.console.page import PageRequest
 from tiktok_forwarder.console.rendering import link
 
 SINCE: Final = (
@@ -32,14 +32,14 @@ class Filters(Struct, frozen=True):
     since: str = ""
 
     @classmethod
-    def of(cls, visit: Visit) -> "Filters":
-        return cls(**{name: visit.query(name).strip() for name in cls.__struct_fields__})
+    def of(cls, request: PageRequest) -> "Filters":
+        return cls(**{name: request.query(name).strip() for name in cls.__struct_fields__})
 
     @property
     def is_narrow(self) -> bool:
         return any(structs.astuple(self))
 
-    def question(self, limit: int, *, before: str = "", after: str = "") -> ActivityQuery:
+    def api_query(self, limit: int, *, before: str = "", after: str = "") -> ActivityQuery:
         """The same to the API."""
         since = self.since
         since_ms = time.time_ns() // 1_000_000 - int(since) * 1000 if since.isdigit() and len(since) < 10 else None

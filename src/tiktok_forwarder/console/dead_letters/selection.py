@@ -25,7 +25,7 @@ class Selected(Struct, frozen=True):
     def is_everything(self) -> bool:
         return not any(structs.astuple(self))
 
-    def question(self, after: str, limit: int) -> DeadLetterQuery:
+    def api_query(self, after: str, limit: int) -> DeadLetterQuery:
         """As a query of the list."""
         return DeadLetterQuery(self.connection, self.reason, after=unchecked(after), limit=limit)
 

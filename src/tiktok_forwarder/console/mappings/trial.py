@@ -13,7 +13,7 @@ from tiktok_forwarder.api.previews import (
     PreviewBody,
 )
 from tiktok_forwarder.api.types import Settings
-from tiktok_forwarder.console.api import Api, ApiRefused
+from tiktok_forwarder.console.api import Api, ApiError
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.samples import NoSampleError, Sample, Samples, sample_of
 from tiktok_forwarder.mapping.advice import Advice
@@ -45,10 +45,10 @@ async def tried(api: Api, editing: Editing, samples: Samples) -> Trial:
         return await _previewed(api, connection_id, settings, sample_of(editing, samples), changes)
     except NoSampleError as missing:
         return Trial(hint=str(missing))
-    except ApiRefused as refused:
-        if refused.status != _INVALID:
-            return Trial(hint=f"This sample cannot be read: {refused}.")
-        return Trial(problems=editing.problem_list(refused.problems))
+    except ApiError as error:
+        if error.status != _INVALID:
+            return Trial(hint=f"This sample cannot be read: {error}.")
+        return Trial(problems=editing.problem_list(error.problems))
 
 
 async def _previewed(

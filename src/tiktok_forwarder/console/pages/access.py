@@ -8,8 +8,8 @@ from starlette.responses import Response
 from tiktok_forwarder.api.service import LIST_API_KEYS, LIST_AUDIT, MAKE_API_KEY, REVOKE_API_KEY
 from tiktok_forwarder.api.types import AuditQuery, NewKeyBody
 from tiktok_forwarder.api.users import ADD_USER, LINK_USER, LIST_USERS, REMOVE_USER, SET_USER, NewUserBody, UserChange
-from tiktok_forwarder.console.api import ApiRefused, unchecked
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.api import ApiError, unchecked
+from tiktok_forwarder.console.page import Page, PageRequest
 
 _AUDITED: Final = 100
 _ACTIONS: Final[Mapping[str, str]] = {
@@ -30,79 +30,79 @@ _SCOPES: Final[Mapping[str, str]] = {
 }
 
 
-async def _access(visit: Visit) -> Response:
-    return await _page(visit)
+async def _access(request: PageRequest) -> Response:
+    return await _page(request)
 
 
-async def _page(visit: Visit, status: int = 200, **values: Any) -> Response:
+async def _page(request: PageRequest, status: int = 200, **values: Any) -> Response:
     """With what was refused or made, which is shown this once."""
     told = {
-        "users": await visit.api.call(LIST_USERS),
-        "keys": await visit.api.call(LIST_API_KEYS),
-        "audit": await visit.api.call(LIST_AUDIT, query=AuditQuery(_AUDITED)),
+        "users": await request.api.call(LIST_USERS),
+        "keys": await request.api.call(LIST_API_KEYS),
+        "audit": await request.api.call(LIST_AUDIT, query=AuditQuery(_AUDITED)),
         "actions": _ACTIONS,
         "scopes": _SCOPES,
         "user_problems": [],
         "key_problems": [],
         "link": None,
         "new_key": None,
-        "form": visit.form,
+        "form": request.form,
         **values,
     }
-    return visit.page("access/access.html", told, status)
+    return request.page("access/access.html", told, status)
 
 
-async def _add_user(visit: Visit) -> Response:
-    new = NewUserBody(visit.form.text("name"), unchecked(visit.form.text("role", "viewer")))
+async def _add_user(request: PageRequest) -> Response:
+    new = NewUserBody(request.form.text("name"), unchecked(request.form.text("role", "viewer")))
     try:
-        link = await visit.api.call(ADD_USER, body=new)
-    except ApiRefused as refused:
-        return await _page(visit, refused.status, user_problems=refused.problems)
-    return await _page(visit, link=link)
+        link = await request.api.call(ADD_USER, body=new)
+    except ApiError as error:
+        return await _page(request, error.status, user_problems=error.problems)
+    return await _page(request, link=link)
 
 
-async def _link(visit: Visit) -> Response:
-    return await _page(visit, link=await visit.api.call(LINK_USER, visit.path("user")))
+async def _link(request: PageRequest) -> Response:
+    return await _page(request, link=await request.api.call(LINK_USER, request.path("user")))
 
 
-async def _role(visit: Visit) -> Response:
+async def _role(request: PageRequest) -> Response:
     try:
-        change = UserChange(unchecked(visit.form.text("role")))
-        user = await visit.api.call(SET_USER, visit.path("user"), body=change)
-    except ApiRefused as refused:
-        return await _page(visit, refused.status, user_problems=refused.problems)
+        change = UserChange(unchecked(request.form.text("role")))
+        user = await request.api.call(SET_USER, request.path("user"), body=change)
+    except ApiError as error:
+        return await _page(request, error.status, user_problems=error.problems)
     role = "an administrator" if user.role == "admin" else "a viewer"
-    return visit.go("/access", f"{user.name} is {role} now.")
+    return request.go("/access", f"{user.name} is {role} now.")
 
 
-async def _ask_removal(visit: Visit) -> Response:
-    users = await visit.api.call(LIST_USERS)
-    user = next((each for each in users if each.id == visit.path("user")), None)
+async def _ask_removal(request: PageRequest) -> Response:
+    users = await request.api.call(LIST_USERS)
+    user = next((each for each in users if each.id == request.path("user")), None)
     if user is None:
-        raise ApiRefused(404, [f"there is no user {visit.path('user')}"])
-    return visit.page("access/remove_user.html", {"user": user})
+        raise ApiError(404, [f"there is no user {request.path('user')}"])
+    return request.page("access/remove_user.html", {"user": user})
 
 
-async def _remove(visit: Visit) -> Response:
+async def _remove(request: PageRequest) -> Response:
     try:
-        removed = await visit.api.call(REMOVE_USER, visit.path("user"))
-    except ApiRefused as refused:
-        return await _page(visit, refused.status, user_problems=refused.problems)
-    return visit.go("/access", f"{removed.name} is removed and logged out.")
+        removed = await request.api.call(REMOVE_USER, request.path("user"))
+    except ApiError as error:
+        return await _page(request, error.status, user_problems=error.problems)
+    return request.go("/access", f"{removed.name} is removed and logged out.")
 
 
-async def _make_key(visit: Visit) -> Response:
-    new = NewKeyBody(visit.form.text("key_name"), unchecked(visit.form.text("scope", "read")))
+async def _make_key(request: PageRequest) -> Response:
+    new = NewKeyBody(request.form.text("key_name"), unchecked(request.form.text("scope", "read")))
     try:
-        key = await visit.api.call(MAKE_API_KEY, body=new)
-    except ApiRefused as refused:
-        return await _page(visit, refused.status, key_problems=refused.problems)
-    return await _page(visit, new_key=key)
+        key = await request.api.call(MAKE_API_KEY, body=new)
+    except ApiError as error:
+        return await _page(request, error.status, key_problems=error.problems)
+    return await _page(request, new_key=key)
 
 
-async def _revoke_key(visit: Visit) -> Response:
-    revoked = await visit.api.call(REVOKE_API_KEY, visit.path("key"))
-    return visit.go("/access", f"The API key {revoked.name} is revoked.")
+async def _revoke_key(request: PageRequest) -> Response:
+    revoked = await request.api.call(REVOKE_API_KEY, request.path("key"))
+    return request.go("/access", f"The API key {revoked.name} is revoked.")
 
 
 ACCESS_PAGES: Final = (

@@ -10,9 +10,9 @@ from tiktok_forwarder.console.activity.advice import AdviceBook, advice_book
 from tiktok_forwarder.console.activity.filters import SINCE, Filters, outcome_choices, reason_choices
 from tiktok_forwarder.console.activity.live import LiveStream, event
 from tiktok_forwarder.console.activity.rows import row_of
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import all_connections
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.tiktok.events import EVENTS
 
 _PAGE: Final = 50
@@ -24,26 +24,26 @@ _FULL: Final = "Too many people watch at once. Reload this page to see what is n
 _LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
 
 
-async def _activity(visit: Visit) -> Response:
-    filters = Filters.of(visit)
-    book = await advice_book(visit.api)
-    found = await visit.api.call(LIST_ACTIVITY, query=filters.question(_PAGE, before=visit.query("before")))
+async def _activity(request: PageRequest) -> Response:
+    filters = Filters.of(request)
+    book = await advice_book(request.api)
+    found = await request.api.call(LIST_ACTIVITY, query=filters.api_query(_PAGE, before=request.query("before")))
     values = {
         "filters": filters,
         "rows": [row_of(each, book) for each in found.records],
         "before": found.before,
         "lost": found.lost,
         "has_come": False,
-        "is_first": not visit.query("before"),
-        "is_live": visit.query("live") == "on" and not visit.query("before"),
+        "is_first": not request.query("before"),
+        "is_live": request.query("live") == "on" and not request.query("before"),
         "newest": found.newest,
-        **await _choices(visit, filters, book),
+        **await _choices(request, filters, book),
     }
-    return visit.page("activity/activity.html", values)
+    return request.page("activity/activity.html", values)
 
 
-async def _choices(visit: Visit, filters: Filters, book: AdviceBook) -> dict[str, Any]:
-    connections = [(each.id, each.name) for each in await all_connections(visit.api)]
+async def _choices(request: PageRequest, filters: Filters, book: AdviceBook) -> dict[str, Any]:
+    connections = [(each.id, each.name) for each in await all_connections(request.api)]
     if filters.connection and filters.connection not in [each for each, _ in connections]:
         # By name, or deleted.
         connections.append((filters.connection, filters.connection))
@@ -56,20 +56,20 @@ async def _choices(visit: Visit, filters: Filters, book: AdviceBook) -> dict[str
     }
 
 
-async def _live(visit: Visit) -> Response:
-    views = visit.parts.live_views
-    watch = _Watch(visit, Filters.of(visit), await advice_book(visit.api), is_refused=views.is_full)
+async def _live(request: PageRequest) -> Response:
+    views = request.services.live_views
+    watch = _Watch(request, Filters.of(request), await advice_book(request.api), is_refused=views.is_full)
     return LiveStream(views, watch.turn)
 
 
 class _Watch:
     """What one reader has seen, and whether they may still look."""
 
-    def __init__(self, visit: Visit, filters: Filters, book: AdviceBook, *, is_refused: bool) -> None:
-        self._visit = visit
+    def __init__(self, request: PageRequest, filters: Filters, book: AdviceBook, *, is_refused: bool) -> None:
+        self._request = request
         self._filters = filters
         self._book = book
-        self._newest = visit.request.headers.get("last-event-id") or visit.query("after", "0")
+        self._newest = request.http.headers.get("last-event-id") or request.query("after", "0")
         self._last_word = _FULL if is_refused else ""
         self._has_ended = False
         self._is_crowded = False
@@ -87,18 +87,18 @@ class _Watch:
         return event("told", escape(self._last_word)) + event("over", "")
 
     async def _news(self) -> str:
-        asked = self._filters.question(_PAGE, after=self._newest)
+        asked = self._filters.api_query(_PAGE, after=self._newest)
         try:
-            found = await self._visit.api.call(LIST_ACTIVITY, query=asked)
-        except ApiRefused as refused:
-            self._last_word = str(refused)
+            found = await self._request.api.call(LIST_ACTIVITY, query=asked)
+        except ApiError as error:
+            self._last_word = str(error)
             return ""
         self._newest = str(found.newest)
         told = self._told(is_crowded=found.before is not None)
         if not found.records:
             return told or _NOTHING_NEW
         rows = [row_of(each, self._book) for each in found.records]
-        html = self._visit.parts.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
+        html = self._request.services.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
         return told + event("rows", html, self._newest)
 
     def _told(self, *, is_crowded: bool) -> str:
@@ -109,8 +109,8 @@ class _Watch:
         return event("told", _CROWDED if is_crowded else _CALM)
 
     def _may_look(self) -> bool:
-        reference = self._visit.request.cookies.get(self._visit.origin.cookie)
-        return reference is not None and self._visit.parts.access.who(reference, is_use=False) is not None
+        reference = self._request.http.cookies.get(self._request.origin.cookie)
+        return reference is not None and self._request.services.access.who(reference, is_use=False) is not None
 
 
 ACTIVITY_PAGES: Final = (

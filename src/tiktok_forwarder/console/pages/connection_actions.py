@@ -13,55 +13,55 @@ from tiktok_forwarder.api.connections import (
     SHOW_CONNECTION,
 )
 from tiktok_forwarder.api.types import PauseBody
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import facts_of, page_of
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.pages.connections import connection_page
 from tiktok_forwarder.console.setting_words import check_words, label_of
 
 
-async def _check(visit: Visit) -> Response:
-    connection_id = visit.path("connection_id")
-    checked = check_words(await visit.api.call(CHECK_CONNECTION, connection_id))
-    facts = await facts_of(visit.api, connection_id)
-    if visit.is_htmx:
-        return visit.page("connections/checked.html", {"checked": checked, "view": facts.view, "label_of": label_of})
-    return await connection_page(visit, facts, checked=checked)
+async def _check(request: PageRequest) -> Response:
+    connection_id = request.path("connection_id")
+    checked = check_words(await request.api.call(CHECK_CONNECTION, connection_id))
+    facts = await facts_of(request.api, connection_id)
+    if request.is_htmx:
+        return request.page("connections/checked.html", {"checked": checked, "view": facts.view, "label_of": label_of})
+    return await connection_page(request, facts, checked=checked)
 
 
-async def _ask_pause(visit: Visit) -> Response:
-    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
-    return visit.page("connections/pause.html", {"view": view})
+async def _ask_pause(request: PageRequest) -> Response:
+    view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
+    return request.page("connections/pause.html", {"view": view})
 
 
-async def _pause(visit: Visit) -> Response:
-    connection_id = visit.path("connection_id")
-    await visit.api.call(PAUSE_CONNECTION, connection_id, body=PauseBody(visit.form.text("reason")))
-    return visit.go(page_of(connection_id), "The connection is paused. Its events are kept until it is resumed.")
+async def _pause(request: PageRequest) -> Response:
+    connection_id = request.path("connection_id")
+    await request.api.call(PAUSE_CONNECTION, connection_id, body=PauseBody(request.form.text("reason")))
+    return request.go(page_of(connection_id), "The connection is paused. Its events are kept until it is resumed.")
 
 
-async def _resume(visit: Visit) -> Response:
-    connection_id = visit.path("connection_id")
-    await visit.api.call(RESUME_CONNECTION, connection_id)
-    return visit.go(page_of(connection_id), "The connection is resumed. What waits is sent now.")
+async def _resume(request: PageRequest) -> Response:
+    connection_id = request.path("connection_id")
+    await request.api.call(RESUME_CONNECTION, connection_id)
+    return request.go(page_of(connection_id), "The connection is resumed. What waits is sent now.")
 
 
-async def _ask_delete(visit: Visit) -> Response:
-    facts = await facts_of(visit.api, visit.path("connection_id"))
-    return visit.page("connections/delete.html", structs.asdict(facts))
+async def _ask_delete(request: PageRequest) -> Response:
+    facts = await facts_of(request.api, request.path("connection_id"))
+    return request.page("connections/delete.html", structs.asdict(facts))
 
 
-async def _delete(visit: Visit) -> Response:
-    connection_id = visit.path("connection_id")
+async def _delete(request: PageRequest) -> Response:
+    connection_id = request.path("connection_id")
     try:
-        removed = await visit.api.call(REMOVE_CONNECTION, connection_id)
-    except ApiRefused as refused:
-        if not refused.is_missing:
+        removed = await request.api.call(REMOVE_CONNECTION, connection_id)
+    except ApiError as error:
+        if not error.is_missing:
             raise
-        return visit.go("/connections", "Somebody else has deleted the connection already.")
+        return request.go("/connections", "Somebody else has deleted the connection already.")
     count = removed.dead_lettered
     letters = f"{count:,} waiting event{'s' if count != 1 else ''} became dead letters" if count else "No event waited"
-    return visit.go("/connections", f"{removed.name} is deleted. {letters}.")
+    return request.go("/connections", f"{removed.name} is deleted. {letters}.")
 
 
 CONNECTION_ACTIONS_PAGES: Final = (

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import IMPORT_CONNECTIONS
 from tiktok_forwarder.api.types import ImportBody
 from tiktok_forwarder.connections.connections import Difference
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.import_text import Pasted, digest_of, read_pasted
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import is_set, label_of, value_words
 from tiktok_forwarder.domain.errors import ConfigurationError
 
@@ -19,18 +19,18 @@ _REFUSED: Final = 422
 _CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now"
 
 
-async def _import(visit: Visit) -> Response:
-    return _form(visit)
+async def _import(request: PageRequest) -> Response:
+    return _form(request)
 
 
 def _form(
-    visit: Visit,
+    request: PageRequest,
     problems: Sequence[str] = (),
     pasted: Pasted | None = None,
     differences: Sequence[Difference] | None = None,
 ) -> Response:
     values = {
-        "text": visit.form.secret("text"),
+        "text": request.form.secret("text"),
         "problems": problems,
         "tokens": pasted.tokens if pasted is not None else [],
         "differences": differences,
@@ -40,50 +40,50 @@ def _form(
         "label_of": label_of,
         "value_words": value_words,
     }
-    return visit.page("connections/import.html", values, _REFUSED if problems else 200)
+    return request.page("connections/import.html", values, _REFUSED if problems else 200)
 
 
-async def _look_or_apply(visit: Visit) -> Response:
+async def _look_or_apply(request: PageRequest) -> Response:
     pasted: Pasted | None = None
     differences = None
     try:
-        pasted = await _pasted(visit)
-        differences = await _asked(visit, pasted.for_a_look(), dry_run=True)
-        if not visit.form.has("apply"):
-            return _form(visit, (), pasted, differences)
-        problems = _reasons_to_wait(visit, pasted, differences)
+        pasted = await _pasted(request)
+        differences = await _asked(request, pasted.for_dry_run(), dry_run=True)
+        if not request.form.has("apply"):
+            return _form(request, (), pasted, differences)
+        problems = _reasons_to_wait(request, pasted, differences)
         if not problems:
-            return await _applied(visit, pasted)
+            return await _applied(request, pasted)
     except ConfigurationError as error:
         problems = list(error.problems)
-    except ApiRefused as refused:
-        problems = refused.problems
-    return _form(visit, problems, pasted, differences)
+    except ApiError as error:
+        problems = error.problems
+    return _form(request, problems, pasted, differences)
 
 
-async def _pasted(visit: Visit) -> Pasted:
-    text = visit.form.secret("text")
+async def _pasted(request: PageRequest) -> Pasted:
+    text = request.form.secret("text")
     if not text.strip():
         raise ConfigurationError(["the text is empty: paste connections or choose a file"])
-    known = {each.name.lower() for each in await all_connections(visit.api)}
-    typed = {name: value.strip() for name, value in visit.form.fields if name.startswith("token-")}
+    known = {each.name.lower() for each in await all_connections(request.api)}
+    typed = {name: value.strip() for name, value in request.form.fields if name.startswith("token-")}
     return read_pasted(text, known, typed)
 
 
-def _reasons_to_wait(visit: Visit, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
-    if digest_of(differences) != visit.form.text("digest"):
+def _reasons_to_wait(request: PageRequest, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
+    if digest_of(differences) != request.form.text("digest"):
         return [_CHANGED]
     return [f"{each.connection}: type its access token" for each in pasted.missing]
 
 
-async def _applied(visit: Visit, pasted: Pasted) -> Response:
-    done = await _asked(visit, pasted.connections, dry_run=False)
+async def _applied(request: PageRequest, pasted: Pasted) -> Response:
+    done = await _asked(request, pasted.connections, dry_run=False)
     names = [each.name for each in done if each.change != "none"]
-    return visit.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing was changed.")
+    return request.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing was changed.")
 
 
-async def _asked(visit: Visit, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
-    return await visit.api.call(IMPORT_CONNECTIONS, body=ImportBody(connections, dry_run))
+async def _asked(request: PageRequest, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
+    return await request.api.call(IMPORT_CONNECTIONS, body=ImportBody(connections, dry_run))
 
 
 CONNECTION_IMPORT_PAGES: Final = (

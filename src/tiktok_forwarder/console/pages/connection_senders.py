@@ -12,10 +12,10 @@ from tiktok_forwarder.api.activity import LIST_ACTIVITY, ActivityQuery
 from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
 from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView, NewInputBody
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
 from tiktok_forwarder.console.made_up import made_up_purchase
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.sender_settings import SenderSettings, sender_settings
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
@@ -29,65 +29,65 @@ _NO_TEST_CODE: Final = (
 )
 
 
-async def _senders(visit: Visit) -> Response:
-    return await _senders_page(visit, await facts_of(visit.api, visit.path("connection_id")))
+async def _senders(request: PageRequest) -> Response:
+    return await _senders_page(request, await facts_of(request.api, request.path("connection_id")))
 
 
 async def _senders_page(
-    visit: Visit,
+    request: PageRequest,
     facts: ConnectionFacts,
     problems: Sequence[str] = (),
     *,
     made: NewInput | None = None,
 ) -> Response:
     """`made` is an input that was made just now, with its secrets."""
-    values = {**structs.asdict(facts), "problems": problems, "made": made, "ready": _ready(visit, facts, made)}
-    return visit.page("connections/senders.html", values, _REFUSED if problems else 200)
+    values = {**structs.asdict(facts), "problems": problems, "made": made, "ready": _ready(request, facts, made)}
+    return request.page("connections/senders.html", values, _REFUSED if problems else 200)
 
 
-def _ready(visit: Visit, facts: ConnectionFacts, made: NewInput | None) -> Sequence[SenderSettings]:
+def _ready(request: PageRequest, facts: ConnectionFacts, made: NewInput | None) -> Sequence[SenderSettings]:
     found: Sequence[InputView | NewInput] = [made] if made is not None else facts.inputs
-    return [sender_settings(visit.origin.base, each, facts.connection) for each in found]
+    return [sender_settings(request.origin.base, each, facts.connection) for each in found]
 
 
-async def _add_input(visit: Visit) -> Response:
-    connection_id = visit.path("connection_id")
-    facts = await facts_of(visit.api, connection_id)
+async def _add_input(request: PageRequest) -> Response:
+    connection_id = request.path("connection_id")
+    facts = await facts_of(request.api, connection_id)
     try:
-        made = await visit.api.call(ADD_INPUT, body=NewInputBody(visit.form.text("name")))
-        await _feed(visit, facts.connection, made.name)
-    except ApiRefused as refused:
-        return await _senders_page(visit, facts, refused.problems)
-    return await _senders_page(visit, await facts_of(visit.api, connection_id), made=made)
+        made = await request.api.call(ADD_INPUT, body=NewInputBody(request.form.text("name")))
+        await _feed(request, facts.connection, made.name)
+    except ApiError as error:
+        return await _senders_page(request, facts, error.problems)
+    return await _senders_page(request, await facts_of(request.api, connection_id), made=made)
 
 
-async def _feed(visit: Visit, connection: Connection, name: str) -> None:
+async def _feed(request: PageRequest, connection: Connection, name: str) -> None:
     """A connection that names its inputs gets the new one too; others are fed by all."""
     if connection.inputs:
         change = ConnectionChange({"inputs": [*connection.inputs, name]})
-        await visit.api.call(SET_CONNECTION, connection.id, body=change)
+        await request.api.call(SET_CONNECTION, connection.id, body=change)
 
 
-async def _send_purchase(visit: Visit) -> Response:
-    facts = await facts_of(visit.api, visit.path("connection_id"))
+async def _send_purchase(request: PageRequest) -> Response:
+    facts = await facts_of(request.api, request.path("connection_id"))
     connection = facts.connection
     if not connection.test_event_code:
-        return await _senders_page(visit, facts, [_NO_TEST_CODE])
+        return await _senders_page(request, facts, [_NO_TEST_CODE])
     event_id = f"made-up-{secrets.token_hex(6)}"
     batch = msgspec.json.encode(made_up_purchase(connection, event_id))
     try:
         only = ImportQuery(connection.id)
-        await visit.api.call(IMPORT_BATCHES, visit.form.text("input"), query=only, body=batch)
-    except ApiRefused as refused:
-        return await _senders_page(visit, facts, refused.problems)
-    return visit.go(page_of(connection.id, f"/purchase/{event_id}"))
+        await request.api.call(IMPORT_BATCHES, request.form.text("input"), query=only, body=batch)
+    except ApiError as error:
+        return await _senders_page(request, facts, error.problems)
+    return request.go(page_of(connection.id, f"/purchase/{event_id}"))
 
 
-async def _purchase(visit: Visit) -> Response:
-    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
-    event_id = visit.path("event_id")
+async def _purchase(request: PageRequest) -> Response:
+    view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
+    event_id = request.path("event_id")
     latest = ActivityQuery(connection=view.id, limit=_SEARCHED_RECORDS)
-    activity = await visit.api.call(LIST_ACTIVITY, query=latest)
+    activity = await request.api.call(LIST_ACTIVITY, query=latest)
     way = [each for each in reversed(activity.records) if each.event_id == event_id]
     values = {
         "view": view,
@@ -95,7 +95,7 @@ async def _purchase(visit: Visit) -> Response:
         "way": way,
         "is_over": any(each.outcome in _FINAL for each in way),
     }
-    return visit.page("connections/way.html" if visit.is_htmx else "connections/purchase.html", values)
+    return request.page("connections/way.html" if request.is_htmx else "connections/purchase.html", values)
 
 
 CONNECTION_SENDERS_PAGES: Final = (

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import ADD_CONNECTION, SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.inputs import LIST_INPUTS
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.draft import mappings_of
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import label_of, value_words
 from tiktok_forwarder.console.settings_form import differing, settings_form, settings_of
 from tiktok_forwarder.mapping.connection import TOKEN
@@ -23,47 +23,47 @@ _REFUSED: Final = 422
 _MAX_NUMBER_LENGTH: Final = 19
 
 
-async def _new(visit: Visit) -> Response:
-    source = await _source(visit, visit.query("from"))
+async def _new(request: PageRequest) -> Response:
+    source = await _source(request, request.query("from"))
     settings = source.settings if source is not None else {}
-    return await _new_form(visit, {name: value for name, value in settings.items() if name not in _NOT_COPIED})
+    return await _new_form(request, {name: value for name, value in settings.items() if name not in _NOT_COPIED})
 
 
-async def _source(visit: Visit, connection_id: str) -> ConnectionView | None:
+async def _source(request: PageRequest, connection_id: str) -> ConnectionView | None:
     """The connection that a new one is made after, if any."""
-    return await visit.api.call(SHOW_CONNECTION, connection_id) if connection_id else None
+    return await request.api.call(SHOW_CONNECTION, connection_id) if connection_id else None
 
 
-async def _new_form(visit: Visit, settings: Mapping[str, Any], problems: Sequence[str] = ()) -> Response:
-    source = visit.form.text("from") or visit.query("from")
-    copied = await _source(visit, source)
+async def _new_form(request: PageRequest, settings: Mapping[str, Any], problems: Sequence[str] = ()) -> Response:
+    source = request.form.text("from") or request.query("from")
+    copied = await _source(request, source)
     values = {
         "form": settings_form(settings, problems),
         "source": source,
         "source_name": copied.connection().name if copied is not None else "",
         "mappings": len(mappings_of(copied)) if copied is not None else 0,
-        "inputs": await visit.api.call(LIST_INPUTS),
+        "inputs": await request.api.call(LIST_INPUTS),
     }
-    return visit.page("connections/new.html", values, _REFUSED if problems else 200)
+    return request.page("connections/new.html", values, _REFUSED if problems else 200)
 
 
-async def _create(visit: Visit) -> Response:
-    settings = settings_of(visit.form)
-    source = await _source(visit, visit.form.text("from"))
+async def _create(request: PageRequest) -> Response:
+    settings = settings_of(request.form)
+    source = await _source(request, request.form.text("from"))
     mappings = {"custom_mappings": mappings_of(source)} if source is not None else {}
     try:
-        made = await visit.api.call(ADD_CONNECTION, body={**settings, **mappings})
-    except ApiRefused as refused:
-        return await _new_form(visit, settings, refused.problems)
-    return visit.go(page_of(made.id), f"{made.connection().name} is saved. Its access token is kept encrypted.")
+        made = await request.api.call(ADD_CONNECTION, body={**settings, **mappings})
+    except ApiError as error:
+        return await _new_form(request, settings, error.problems)
+    return request.go(page_of(made.id), f"{made.connection().name} is saved. Its access token is kept encrypted.")
 
 
-async def _edit(visit: Visit) -> Response:
-    return await _edit_form(visit, await visit.api.call(SHOW_CONNECTION, visit.path("connection_id")))
+async def _edit(request: PageRequest) -> Response:
+    return await _edit_form(request, await request.api.call(SHOW_CONNECTION, request.path("connection_id")))
 
 
 async def _edit_form(
-    visit: Visit,
+    request: PageRequest,
     view: ConnectionView,
     typed: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -74,26 +74,26 @@ async def _edit_form(
         "view": view,
         "form": settings_form(view.settings if typed is None else typed, problems),
         "conflicts": conflicts,
-        "inputs": await visit.api.call(LIST_INPUTS),
+        "inputs": await request.api.call(LIST_INPUTS),
     }
     status = _CONFLICT if conflicts is not None else _REFUSED if problems else 200
-    return visit.page("connections/edit.html", values, status)
+    return request.page("connections/edit.html", values, status)
 
 
-async def _save(visit: Visit) -> Response:
-    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
-    typed = settings_of(visit.form)
-    revision = _revision(visit.form.text("revision"))
+async def _save(request: PageRequest) -> Response:
+    view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
+    typed = settings_of(request.form)
+    revision = _revision(request.form.text("revision"))
     if revision == view.revision and not differing(view.settings, typed):
-        return visit.go(page_of(view.id), "Nothing was changed.")
+        return request.go(page_of(view.id), "Nothing was changed.")
     try:
         change = ConnectionChange(typed, revision)
-        changed = await visit.api.call(SET_CONNECTION, view.id, body=change)
-    except ApiRefused as refused:
-        if refused.status == _CONFLICT:
-            return await _told_conflict(visit, view.id, typed)
-        return await _edit_form(visit, structs.replace(view, revision=revision), typed, refused.problems)
-    return visit.go(page_of(view.id), f"{changed.connection().name} is saved.")
+        changed = await request.api.call(SET_CONNECTION, view.id, body=change)
+    except ApiError as error:
+        if error.status == _CONFLICT:
+            return await _told_conflict(request, view.id, typed)
+        return await _edit_form(request, structs.replace(view, revision=revision), typed, error.problems)
+    return request.go(page_of(view.id), f"{changed.connection().name} is saved.")
 
 
 def _revision(text: str) -> int:
@@ -101,16 +101,16 @@ def _revision(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_NUMBER_LENGTH else 0
 
 
-async def _told_conflict(visit: Visit, connection_id: str, typed: Mapping[str, Any]) -> Response:
+async def _told_conflict(request: PageRequest, connection_id: str, typed: Mapping[str, Any]) -> Response:
     """Somebody was quicker: what stands there now beside what was typed, to be saved again or left."""
-    view = await visit.api.call(SHOW_CONNECTION, connection_id)
+    view = await request.api.call(SHOW_CONNECTION, connection_id)
     stored = view.settings
     conflicts = [
         (label_of(name), *_both(name, stored.get(name), value))
         for name, value in differing(stored, typed).items()
         if name in stored or value is not None
     ]
-    return await _edit_form(visit, view, typed, conflicts=conflicts)
+    return await _edit_form(request, view, typed, conflicts=conflicts)
 
 
 def _both(name: str, stored: Any, typed: Any) -> tuple[str, str]:

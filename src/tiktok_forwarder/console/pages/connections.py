@@ -9,7 +9,7 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import CONNECTION_HISTORY, LIST_CONNECTIONS, SHOW_CONNECTION
 from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, all_rows, facts_of
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import (
     CheckWords,
     answer_words,
@@ -25,21 +25,21 @@ from tiktok_forwarder.mapping.fields import FIELDS
 _BOOKS: Final = ("delivered", "dead_lettered", "dropped", "erased")
 
 
-async def _list(visit: Visit) -> Response:
-    values = {"connections": await all_rows(visit.api), "answer_words": answer_words}
-    return visit.page("connections/rows.html" if visit.is_htmx else "connections/list.html", values)
+async def _list(request: PageRequest) -> Response:
+    values = {"connections": await all_rows(request.api), "answer_words": answer_words}
+    return request.page("connections/rows.html" if request.is_htmx else "connections/list.html", values)
 
 
-async def _show(visit: Visit) -> Response:
-    facts = await facts_of(visit.api, visit.path("connection_id"))
-    return await connection_page(visit, facts)
+async def _show(request: PageRequest) -> Response:
+    facts = await facts_of(request.api, request.path("connection_id"))
+    return await connection_page(request, facts)
 
 
 async def connection_page(
-    visit: Visit, facts: ConnectionFacts, *, checked: CheckWords | None = None, status: int = 200
+    request: PageRequest, facts: ConnectionFacts, *, checked: CheckWords | None = None, status: int = 200
 ) -> Response:
     """The connection's page; `checked` is what TikTok said when it was asked just now."""
-    history = await visit.api.call(CONNECTION_HISTORY, facts.view.id)
+    history = await request.api.call(CONNECTION_HISTORY, facts.view.id)
     values = {
         **structs.asdict(facts),
         "accepted": facts.state.totals.get("accepted", 0),
@@ -54,7 +54,7 @@ async def connection_page(
         "label_of": label_of,
         "value_words": value_words,
     }
-    return visit.page("connections/show.html", values, status)
+    return request.page("connections/show.html", values, status)
 
 
 def _books(state: ConnectionStatus) -> list[tuple[str, int]]:
@@ -69,13 +69,13 @@ def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     return [(field.label, value_words(field.name, value), is_set(field.name, value)) for field, value in values]
 
 
-async def _export(visit: Visit) -> Response:
-    view = await visit.api.call(SHOW_CONNECTION, visit.path("connection_id"))
+async def _export(request: PageRequest) -> Response:
+    view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
     return _file(f"{view.id}.toml", [view])
 
 
-async def _export_all(visit: Visit) -> Response:
-    return _file("connections.toml", await visit.api.call(LIST_CONNECTIONS))
+async def _export_all(request: PageRequest) -> Response:
+    return _file("connections.toml", await request.api.call(LIST_CONNECTIONS))
 
 
 def _file(name: str, views: Sequence[ConnectionView]) -> Response:

@@ -23,104 +23,104 @@ from tiktok_forwarder.console.activity.words import answer_meaning
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.dead_letters.selection import Selected
 from tiktok_forwarder.console.dead_letters.summary import summed_up
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.rendering import number
 
 _PAGE: Final = 50
 
 
-async def _summary(visit: Visit) -> Response:
-    counts = await visit.api.call(COUNT_DEAD_LETTERS)
-    wanted = visit.query("connection")
+async def _summary(request: PageRequest) -> Response:
+    counts = await request.api.call(COUNT_DEAD_LETTERS)
+    wanted = request.query("connection")
     shown = [each for each in counts if wanted in ("", each.connection_id, each.connection)]
     values = {
-        "groups": summed_up(shown, await advice_book(visit.api), await _names(visit)),
+        "groups": summed_up(shown, await advice_book(request.api), await _names(request)),
         "is_narrow": bool(wanted),
         "is_empty": not counts,
     }
-    return visit.page("dead_letters/summary.html", values)
+    return request.page("dead_letters/summary.html", values)
 
 
-async def _list(visit: Visit) -> Response:
-    selected = Selected.of(visit.query)
-    after = visit.query("after")
-    letters = await visit.api.call(LIST_DEAD_LETTERS, query=selected.question(after, _PAGE + 1))
+async def _list(request: PageRequest) -> Response:
+    selected = Selected.of(request.query)
+    after = request.query("after")
+    letters = await request.api.call(LIST_DEAD_LETTERS, query=selected.api_query(after, _PAGE + 1))
     values = {
         "selected": selected,
         "letters": letters[:_PAGE],
-        "book": await advice_book(visit.api),
+        "book": await advice_book(request.api),
         "after": letters[_PAGE - 1].event_no if len(letters) > _PAGE else None,
         "is_first": not after,
-        "connection": await _connection_name(visit, selected.connection),
+        "connection": await _connection_name(request, selected.connection),
     }
-    return visit.page("dead_letters/list.html", values)
+    return request.page("dead_letters/list.html", values)
 
 
-async def _letter(visit: Visit) -> Response:
-    found = await visit.api.call(SHOW_DEAD_LETTER, visit.path("event_no"))
+async def _letter(request: PageRequest) -> Response:
+    found = await request.api.call(SHOW_DEAD_LETTER, request.path("event_no"))
     letter, answer = found.letter, found.letter.answer
     values = {
         "letter": letter,
         "revision": found.connection_revision,
-        "advice": (await advice_book(visit.api)).of(letter.reason),
+        "advice": (await advice_book(request.api)).of(letter.reason),
         "answer_meaning": answer_meaning(answer) if answer else "",
         "payload": found.payload,
         "fields": field_rows(found.payload, found.explanation),
         "way": way_path(letter.connection, letter.event, letter.event_id),
         "selected": Selected(event_no=str(letter.event_no)),
-        "is_deleted": letter.connection not in (await _names(visit)).values(),
+        "is_deleted": letter.connection not in (await _names(request)).values(),
     }
-    return visit.page("dead_letters/letter.html", values)
+    return request.page("dead_letters/letter.html", values)
 
 
 # --- sending again and letting go ---
 
 
-async def _ask_replay(visit: Visit) -> Response:
-    return await _ask(visit, REPLAY_DEAD_LETTERS)
+async def _ask_replay(request: PageRequest) -> Response:
+    return await _ask(request, REPLAY_DEAD_LETTERS)
 
 
-async def _ask_discard(visit: Visit) -> Response:
-    return await _ask(visit, DISCARD_DEAD_LETTERS)
+async def _ask_discard(request: PageRequest) -> Response:
+    return await _ask(request, DISCARD_DEAD_LETTERS)
 
 
-async def _ask(visit: Visit, endpoint: Endpoint[Nothing, DeadLetterSelection, TouchedView]) -> Response:
+async def _ask(request: PageRequest, endpoint: Endpoint[Nothing, DeadLetterSelection, TouchedView]) -> Response:
     """What it would do, before it is done."""
-    selected = Selected.of(visit.query)
+    selected = Selected.of(request.query)
     _check(selected)
-    foreseen = await visit.api.call(endpoint, body=selected.selection(dry_run=True))
+    foreseen = await request.api.call(endpoint, body=selected.selection(dry_run=True))
     is_replay = endpoint is REPLAY_DEAD_LETTERS
     values = {
         "action": "replay" if is_replay else "discard",
         "selected": selected,
         "foreseen": foreseen,
         "warnings": [each for each in foreseen.warning.split("; ") if each],
-        "connection": await _connection_name(visit, selected.connection),
-        "paused": await _paused(visit, selected.connection) if is_replay else [],
+        "connection": await _connection_name(request, selected.connection),
+        "paused": await _paused(request, selected.connection) if is_replay else [],
     }
-    return visit.page("dead_letters/ask.html", values)
+    return request.page("dead_letters/ask.html", values)
 
 
-async def _replay(visit: Visit) -> Response:
-    selected = Selected.of(visit.form.text)
+async def _replay(request: PageRequest) -> Response:
+    selected = Selected.of(request.form.text)
     _check(selected)
-    done = await visit.api.call(REPLAY_DEAD_LETTERS, body=selected.selection())
+    done = await request.api.call(REPLAY_DEAD_LETTERS, body=selected.selection())
     if not done.count:
-        return visit.go("/dead-letters", "Nothing was sent again: there is nothing left of what you chose.")
-    return visit.go(f"/dead-letters/replays/{done.replay_no}", f"Sent on its way again: {_letters(done.count)}.")
+        return request.go("/dead-letters", "Nothing was sent again: there is nothing left of what you chose.")
+    return request.go(f"/dead-letters/replays/{done.replay_no}", f"Sent on its way again: {_letters(done.count)}.")
 
 
-async def _discard(visit: Visit) -> Response:
-    selected = Selected.of(visit.form.text)
+async def _discard(request: PageRequest) -> Response:
+    selected = Selected.of(request.form.text)
     _check(selected)
-    done = await visit.api.call(DISCARD_DEAD_LETTERS, body=selected.selection())
-    return visit.go("/dead-letters", f"Discarded: {_letters(done.count)}.")
+    done = await request.api.call(DISCARD_DEAD_LETTERS, body=selected.selection())
+    return request.go("/dead-letters", f"Discarded: {_letters(done.count)}.")
 
 
-async def _progress(visit: Visit) -> Response:
-    progress = await visit.api.call(SHOW_REPLAY, visit.path("replay_no"))
-    template = "dead_letters/progress_part.html" if visit.is_htmx else "dead_letters/progress.html"
-    return visit.page(template, {"progress": progress})
+async def _progress(request: PageRequest) -> Response:
+    progress = await request.api.call(SHOW_REPLAY, request.path("replay_no"))
+    template = "dead_letters/progress_part.html" if request.is_htmx else "dead_letters/progress.html"
+    return request.page(template, {"progress": progress})
 
 
 def _check(selected: Selected) -> None:
@@ -133,18 +133,18 @@ def _letters(count: int) -> str:
     return "1 dead letter" if count == 1 else f"{number(count)} dead letters"
 
 
-async def _connection_name(visit: Visit, connection: str) -> str:
-    return (await _names(visit)).get(connection, connection)
+async def _connection_name(request: PageRequest, connection: str) -> str:
+    return (await _names(request)).get(connection, connection)
 
 
-async def _names(visit: Visit) -> dict[str, str]:
+async def _names(request: PageRequest) -> dict[str, str]:
     """Of the connections there are, by id."""
-    return {each.id: each.name for each in await all_connections(visit.api)}
+    return {each.id: each.name for each in await all_connections(request.api)}
 
 
-async def _paused(visit: Visit, connection: str) -> list[ConnectionStatus]:
+async def _paused(request: PageRequest, connection: str) -> list[ConnectionStatus]:
     """The connections concerned that deliver nothing now."""
-    status = await visit.api.call(STATUS)
+    status = await request.api.call(STATUS)
     concerned = [each for each in status.connections if connection in ("", each.id, each.name)]
     return [each for each in concerned if each.delivery and each.delivery.condition in ("paused", "disabled")]
 

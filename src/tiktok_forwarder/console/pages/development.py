@@ -8,25 +8,25 @@ from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentQu
 from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.development import Came, came
 from tiktok_forwarder.console.connection_facts import all_connections
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 
 
-async def _development(visit: Visit) -> Response:
-    connections = await all_connections(visit.api)
-    wanted = visit.query("connection")
+async def _development(request: PageRequest) -> Response:
+    connections = await all_connections(request.api)
+    wanted = request.query("connection")
     named = [each for each in connections if wanted in (each.id, each.name)]
     chosen = next(iter(named or connections), None)
-    book = await advice_book(visit.api)
+    book = await advice_book(request.api)
     events: list[Came] = []
     if chosen is not None:
-        kept = await visit.api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(chosen.id))
+        kept = await request.api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(chosen.id))
         events = [came(each, chosen, book) for each in kept.events]
     values = {
         "connections": [(each.id, each.name) for each in connections],
         "chosen": chosen.id if chosen else "",
         "events": events,
     }
-    return visit.page("activity/development.html", values)
+    return request.page("activity/development.html", values)
 
 
 DEVELOPMENT_PAGES: Final = (Page("GET", "/activity/development", "admin", _development),)

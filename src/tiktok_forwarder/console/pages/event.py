@@ -11,33 +11,33 @@ from tiktok_forwarder.console.activity.fields import field_rows
 from tiktok_forwarder.console.activity.places import NO_NAME, way_path
 from tiktok_forwarder.console.activity.rows import about
 from tiktok_forwarder.console.activity.way import is_underway, steps
-from tiktok_forwarder.console.api import ApiRefused
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.api import ApiError
+from tiktok_forwarder.console.page import Page, PageRequest
 
 _MAX_ELSEWHERE: Final = 200
 
 
-async def _event(visit: Visit) -> Response:
-    connection, event, event_id = visit.path("connection_id"), visit.path("event"), visit.path("event_id")
+async def _event(request: PageRequest) -> Response:
+    connection, event, event_id = request.path("connection_id"), request.path("event"), request.path("event_id")
     try:
-        records = await visit.api.call(SHOW_WAY, connection, event, event_id)
-    except ApiRefused as refused:
-        if not refused.is_missing:
+        records = await request.api.call(SHOW_WAY, connection, event, event_id)
+    except ApiError as error:
+        if not error.is_missing:
             raise
         records = []
-    elsewhere = await _elsewhere(visit, records, connection, event, event_id)
+    elsewhere = await _elsewhere(request, records, connection, event, event_id)
     if not records:
-        return visit.page("activity/unknown.html", {"event_id": event_id, "elsewhere": elsewhere}, 404)
-    return await _told(visit, records, elsewhere)
+        return request.page("activity/unknown.html", {"event_id": event_id, "elsewhere": elsewhere}, 404)
+    return await _told(request, records, elsewhere)
 
 
-async def _record(visit: Visit) -> Response:
-    record = await visit.api.call(SHOW_RECORD, visit.path("record_no"))
-    return await _told(visit, [record], [])
+async def _record(request: PageRequest) -> Response:
+    record = await request.api.call(SHOW_RECORD, request.path("record_no"))
+    return await _told(request, [record], [])
 
 
-async def _told(visit: Visit, records: Sequence[RecordView], elsewhere: Sequence[tuple[str, str]]) -> Response:
-    book = await advice_book(visit.api)
+async def _told(request: PageRequest, records: Sequence[RecordView], elsewhere: Sequence[tuple[str, str]]) -> Response:
+    book = await advice_book(request.api)
     mapped = next((each for each in records if each.payload is not None), None)
     values = {
         "record": records[0],
@@ -50,15 +50,15 @@ async def _told(visit: Visit, records: Sequence[RecordView], elsewhere: Sequence
         "fields": field_rows(mapped.payload, mapped.explanation) if mapped else [],
         "elsewhere": elsewhere,
     }
-    return visit.page("activity/event.html", values)
+    return request.page("activity/event.html", values)
 
 
 async def _elsewhere(
-    visit: Visit, records: Sequence[RecordView], connection: str, event: str, event_id: str
+    request: PageRequest, records: Sequence[RecordView], connection: str, event: str, event_id: str
 ) -> list[tuple[str, str]]:
     """What else has this event id, in this connection and others: its page and its words."""
     here = {(each.connection_id, each.event) for each in records}
-    found = await visit.api.call(LIST_ACTIVITY, query=ActivityQuery(event_id=event_id, limit=_MAX_ELSEWHERE))
+    found = await request.api.call(LIST_ACTIVITY, query=ActivityQuery(event_id=event_id, limit=_MAX_ELSEWHERE))
     others: dict[tuple[str, str], str] = {}
     for each in found.records:
         key = (each.connection_id, each.event)

@@ -11,37 +11,37 @@ from tiktok_forwarder.api.previews import LIST_ADVICE
 from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.console.connection_facts import rows_of
 from tiktok_forwarder.console.figures import PERIODS, Period, chart, coverage, latencies, latency_of, period_of
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 
 _MINUTE_MS: Final = 60_000
 
 
-async def _figures(visit: Visit, period: Period, connection_id: str | None) -> FiguresView:
+async def _figures(request: PageRequest, period: Period, connection_id: str | None) -> FiguresView:
     # What `until_ms` leaves out is the present: the API's own clock says what that is.
-    until_ms = (await visit.api.call(SHOW_FIGURES)).until_ms
+    until_ms = (await request.api.call(SHOW_FIGURES)).until_ms
     asked = FiguresQuery(connection_id, until_ms - period.minutes * _MINUTE_MS, until_ms, period.step_minutes)
-    return await visit.api.call(SHOW_FIGURES, query=asked)
+    return await request.api.call(SHOW_FIGURES, query=asked)
 
 
-async def _all(visit: Visit) -> Response:
-    period = period_of(visit.query("period"))
-    figures = await _figures(visit, period, None)
-    rows = rows_of((await visit.api.call(STATUS)).connections, figures.connections)
+async def _all(request: PageRequest) -> Response:
+    period = period_of(request.query("period"))
+    figures = await _figures(request, period, None)
+    rows = rows_of((await request.api.call(STATUS)).connections, figures.connections)
     values = {"period": period, "periods": PERIODS, "rows": rows, "latency_of": latency_of, "coverage": coverage}
-    return visit.page("health/health.html", values)
+    return request.page("health/health.html", values)
 
 
-async def _one(visit: Visit) -> Response:
-    period = period_of(visit.query("period"))
-    connection = await visit.api.call(SHOW_CONNECTION, visit.path("connection"))
-    figures = await _figures(visit, period, connection.id)
+async def _one(request: PageRequest) -> Response:
+    period = period_of(request.query("period"))
+    connection = await request.api.call(SHOW_CONNECTION, request.path("connection"))
+    figures = await _figures(request, period, connection.id)
     found = figures.connections
     values: dict[str, Any] = {
         "period": period,
         "periods": PERIODS,
         "connection": connection,
         "total": found[0].total if found else None,
-        "advice": await visit.api.call(LIST_ADVICE),
+        "advice": await request.api.call(LIST_ADVICE),
     }
     if found:
         drawn = chart(found[0].steps, period, figures.from_ms, figures.until_ms)
@@ -53,7 +53,7 @@ async def _one(visit: Visit) -> Response:
             "slowest": latency_of(found[0].total, 0.95),
             "coverage": coverage(found[0].total),
         }
-    return visit.page("health/connection.html", values)
+    return request.page("health/connection.html", values)
 
 
 HEALTH_PAGES: Final = (

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import LIST_CONNECTIONS
 from tiktok_forwarder.api.inputs import ADD_INPUT, LIST_INPUTS, REMOVE_INPUT, RETIRE_SECRETS, ROTATE_INPUT
 from tiktok_forwarder.api.types import ConnectionView, InputView, NewInputBody, RotateBody
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import feeding
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.rendering import part
 from tiktok_forwarder.console.sender_settings import sender_settings
 from tiktok_forwarder.inputs.inputs import NewInput
@@ -27,79 +27,81 @@ class InputRow(Struct, frozen=True):
     feeds: list[ConnectionView]
 
 
-async def _list(visit: Visit) -> Response:
-    return await _list_page(visit)
+async def _list(request: PageRequest) -> Response:
+    return await _list_page(request)
 
 
-async def _list_page(visit: Visit, problems: Sequence[str] = ()) -> Response:
+async def _list_page(request: PageRequest, problems: Sequence[str] = ()) -> Response:
     values = {
-        "inputs": await _rows(visit),
+        "inputs": await _rows(request),
         "problems": problems,
-        "name": visit.form.text("name"),
-        "base": visit.origin.base,
+        "name": request.form.text("name"),
+        "base": request.origin.base,
     }
-    return visit.page("inputs/list.html", values, _REFUSED if problems else 200)
+    return request.page("inputs/list.html", values, _REFUSED if problems else 200)
 
 
-async def _rows(visit: Visit) -> list[InputRow]:
-    connections = [(each, each.connection()) for each in await visit.api.call(LIST_CONNECTIONS)]
-    inputs = await visit.api.call(LIST_INPUTS)
+async def _rows(request: PageRequest) -> list[InputRow]:
+    connections = [(each, each.connection()) for each in await request.api.call(LIST_CONNECTIONS)]
+    inputs = await request.api.call(LIST_INPUTS)
     return [
         InputRow(found, [view for view, connection in connections if feeding(connection, [found])]) for found in inputs
     ]
 
 
-async def _found(visit: Visit, name: str) -> InputRow:
+async def _found(request: PageRequest, name: str) -> InputRow:
     """Raises `HTTPException` if there is none."""
-    found = next((each for each in await _rows(visit) if each.input.name.lower() == name.lower()), None)
+    found = next((each for each in await _rows(request) if each.input.name.lower() == name.lower()), None)
     if found is None:
         raise HTTPException(404)
     return found
 
 
-async def _add(visit: Visit) -> Response:
+async def _add(request: PageRequest) -> Response:
     try:
-        made = await visit.api.call(ADD_INPUT, body=NewInputBody(visit.form.text("name")))
-    except ApiRefused as refused:
-        return await _list_page(visit, refused.problems)
-    return await _input_page(visit, made.name, made)
+        made = await request.api.call(ADD_INPUT, body=NewInputBody(request.form.text("name")))
+    except ApiError as error:
+        return await _list_page(request, error.problems)
+    return await _input_page(request, made.name, made)
 
 
-async def _show(visit: Visit) -> Response:
-    return await _input_page(visit, visit.path("input_name"))
+async def _show(request: PageRequest) -> Response:
+    return await _input_page(request, request.path("input_name"))
 
 
-async def _input_page(visit: Visit, name: str, made: NewInput | None = None, problems: Sequence[str] = ()) -> Response:
+async def _input_page(
+    request: PageRequest, name: str, made: NewInput | None = None, problems: Sequence[str] = ()
+) -> Response:
     """`made` has the secrets, if they were made just now."""
-    found = await _found(visit, name)
-    ready = sender_settings(visit.origin.base, made or found.input)
+    found = await _found(request, name)
+    ready = sender_settings(request.origin.base, made or found.input)
     values = {**structs.asdict(found), "ready": ready, "problems": problems}
-    return visit.page("inputs/show.html", values, _REFUSED if problems else 200)
+    return request.page("inputs/show.html", values, _REFUSED if problems else 200)
 
 
-async def _rotate(visit: Visit) -> Response:
-    name = visit.path("input_name")
+async def _rotate(request: PageRequest) -> Response:
+    name = request.path("input_name")
     try:
-        made = await visit.api.call(ROTATE_INPUT, name, body=RotateBody())
-    except ApiRefused as refused:
-        return await _input_page(visit, name, problems=refused.problems)
-    return await _input_page(visit, name, made)
+        made = await request.api.call(ROTATE_INPUT, name, body=RotateBody())
+    except ApiError as error:
+        return await _input_page(request, name, problems=error.problems)
+    return await _input_page(request, name, made)
 
 
-async def _retire(visit: Visit) -> Response:
-    name = visit.path("input_name")
-    await visit.api.call(RETIRE_SECRETS, name)
-    return visit.go(f"/inputs/{part(name)}", "Only the newest secrets are valid now.")
+async def _retire(request: PageRequest) -> Response:
+    name = request.path("input_name")
+    await request.api.call(RETIRE_SECRETS, name)
+    return request.go(f"/inputs/{part(name)}", "Only the newest secrets are valid now.")
 
 
-async def _ask_remove(visit: Visit) -> Response:
-    found = await _found(visit, visit.path("input_name"))
-    return visit.page("inputs/remove.html", structs.asdict(found))
+async def _ask_remove(request: PageRequest) -> Response:
+    found = await _found(request, request.path("input_name"))
+    return request.page("inputs/remove.html", structs.asdict(found))
 
 
-async def _remove(visit: Visit) -> Response:
-    removed = await visit.api.call(REMOVE_INPUT, visit.path("input_name"))
-    return visit.go("/inputs", f"{removed.name} is removed. Its senders are refused from now on.")
+async def _remove(request: PageRequest) -> Response:
+    removed = await request.api.call(REMOVE_INPUT, request.path("input_name"))
+    return request.go("/inputs", f"{removed.name} is removed. Its senders are refused from now on.")
 
 
 INPUTS_PAGES: Final = (

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.previews import LIST_SEEN, SeenQuery
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
-from tiktok_forwarder.console.api import ApiRefused
+from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.cards import cards_of
 from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_of
@@ -21,7 +21,7 @@ from tiktok_forwarder.console.mappings.samples import Samples, samples_of
 from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.mappings.trial import tried
 from tiktok_forwarder.console.mappings.words import EVENT_WORDS
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.mapping.event import STANDARD_EVENTS
 
 _CONFLICT: Final = 409
@@ -31,12 +31,12 @@ _CHANGED_MEANWHILE: Final = (
 )
 
 
-async def _connection(visit: Visit) -> ConnectionView:
-    return await visit.api.call(SHOW_CONNECTION, visit.path("id"))
+async def _connection(request: PageRequest) -> ConnectionView:
+    return await request.api.call(SHOW_CONNECTION, request.path("id"))
 
 
-def _event_name(visit: Visit, view: ConnectionView) -> str:
-    name = visit.path("event")
+def _event_name(request: PageRequest, view: ConnectionView) -> str:
+    name = request.path("event")
     if name not in [event.name for event in events_of(view.connection().events_api)]:
         raise HTTPException(404)
     return name
@@ -61,8 +61,8 @@ def _common(view: ConnectionView) -> dict[str, Any]:
     }
 
 
-async def _overview(visit: Visit) -> Response:
-    return visit.page("mappings/mappings.html", _common(await _connection(visit)))
+async def _overview(request: PageRequest) -> Response:
+    return request.page("mappings/mappings.html", _common(await _connection(request)))
 
 
 # --- one TikTok event ---
@@ -73,91 +73,98 @@ def _stored_drafts(view: ConnectionView, event: str) -> list[DraftMapping]:
     return [fitting(draft_of(each, f"m{number}"), event) for number, each in enumerate(documents, 1)]
 
 
-async def _event(visit: Visit) -> Response:
-    view = await _connection(visit)
-    event = _event_name(visit, view)
+async def _event(request: PageRequest) -> Response:
+    view = await _connection(request)
+    event = _event_name(request, view)
     drafts = _stored_drafts(view, event)
-    if not visit.is_admin:
+    if not request.is_admin:
         cards = cards_of(drafts, SeenNames([]), NO_PROBLEMS)
-        return visit.page("mappings/reading.html", {**_common(view), "event": event, "cards": cards})
-    return await _editor(visit, Editing(view, event, drafts))
+        return request.page("mappings/reading.html", {**_common(view), "event": event, "cards": cards})
+    return await _editor(request, Editing(view, event, drafts))
 
 
 async def _editor(
-    visit: Visit, editing: Editing, problems: Problems = NO_PROBLEMS, status: int = 200, *, is_newest: bool = False
+    request: PageRequest,
+    editing: Editing,
+    problems: Problems = NO_PROBLEMS,
+    status: int = 200,
+    *,
+    is_newest: bool = False,
 ) -> Response:
     """The form. A part of it takes no preview along: that asks for itself.
 
     It is of the revision that was opened, unless its reader has been told that there is a newer one.
     """
-    samples = await _samples(visit, editing)
-    trial = None if visit.is_htmx else await tried(visit.api, editing, samples)
+    samples = await _samples(request, editing)
+    trial = None if request.is_htmx else await tried(request.api, editing, samples)
     values = {
         **_common(editing.view),
         "event": editing.event,
-        "cards": cards_of(editing.drafts, await _seen(visit, editing.view.id), problems),
+        "cards": cards_of(editing.drafts, await _seen(request, editing.view.id), problems),
         "problems": problems.general,
         "samples": samples,
         "trial": trial,
-        "focus": place_after(editing.drafts, visit.form.text("do")),
-        "revision": (not is_newest and visit.form.text("revision")) or editing.view.revision,
+        "focus": place_after(editing.drafts, request.form.text("do")),
+        "revision": (not is_newest and request.form.text("revision")) or editing.view.revision,
     }
-    return visit.page("mappings/editor.html" if visit.is_htmx else "mappings/event.html", values, status)
+    return request.page("mappings/editor.html" if request.is_htmx else "mappings/event.html", values, status)
 
 
-async def _seen(visit: Visit, connection_id: str) -> SeenNames:
-    return SeenNames((await visit.api.call(LIST_SEEN, query=SeenQuery(connection_id))).events)
+async def _seen(request: PageRequest, connection_id: str) -> SeenNames:
+    return SeenNames((await request.api.call(LIST_SEEN, query=SeenQuery(connection_id))).events)
 
 
-async def _samples(visit: Visit, editing: Editing) -> Samples:
-    pasted = visit.form.secret("batch")
+async def _samples(request: PageRequest, editing: Editing) -> Samples:
+    pasted = request.form.secret("batch")
     # A first mapping is shown with its own sample, unless something else was chosen.
-    is_open = visit.form.text("do") == "add" and not pasted.strip()
-    return await samples_of(visit.api, editing, "" if is_open else visit.form.text("sample"), pasted)
+    is_open = request.form.text("do") == "add" and not pasted.strip()
+    return await samples_of(request.api, editing, "" if is_open else request.form.text("sample"), pasted)
 
 
 # --- what its buttons do ---
 
 
-async def _typed(visit: Visit) -> Editing:
+async def _typed(request: PageRequest) -> Editing:
     """The mappings as the form has them."""
-    view = await _connection(visit)
-    event = _event_name(visit, view)
-    return Editing(view, event, read_drafts(visit.form, event))
+    view = await _connection(request)
+    event = _event_name(request, view)
+    return Editing(view, event, read_drafts(request.form, event))
 
 
-async def _redraft(visit: Visit) -> Response:
+async def _redraft(request: PageRequest) -> Response:
     """The form after what a button asked for; nothing is saved."""
-    editing = await _typed(visit)
-    return await _editor(visit, replace(editing, drafts=changed(editing.drafts, visit.form.text("do"), editing.event)))
+    editing = await _typed(request)
+    return await _editor(
+        request, replace(editing, drafts=changed(editing.drafts, request.form.text("do"), editing.event))
+    )
 
 
-async def _preview(visit: Visit) -> Response:
-    editing = await _typed(visit)
-    trial = await tried(visit.api, editing, await _samples(visit, editing))
-    return visit.page("mappings/preview.html", {"trial": trial, "event": editing.event, "words_of": EVENT_WORDS})
+async def _preview(request: PageRequest) -> Response:
+    editing = await _typed(request)
+    trial = await tried(request.api, editing, await _samples(request, editing))
+    return request.page("mappings/preview.html", {"trial": trial, "event": editing.event, "words_of": EVENT_WORDS})
 
 
-async def _save(visit: Visit) -> Response:
-    editing = await _typed(visit)
+async def _save(request: PageRequest) -> Response:
+    editing = await _typed(request)
     placed = editing.placed()
-    revision = visit.form.text("revision")
+    revision = request.form.text("revision")
     change = ConnectionChange(
         {"custom_mappings": placed.mappings}, expected_revision=int(revision) if revision.isdecimal() else None
     )
     try:
-        await visit.api.call(SET_CONNECTION, editing.view.id, body=change)
-    except ApiRefused as refused:
-        return await _refused(visit, editing, refused)
+        await request.api.call(SET_CONNECTION, editing.view.id, body=change)
+    except ApiError as error:
+        return await _refused(request, editing, error)
     title = EVENT_WORDS[editing.event].title
     page = page_of(editing.view.id, f"/mappings/{editing.event}")
-    return visit.go(page, f"The mappings to {title} are saved: they hold from now on.")
+    return request.go(page, f"The mappings to {title} are saved: they hold from now on.")
 
 
-async def _refused(visit: Visit, editing: Editing, refused: ApiRefused) -> Response:
-    if refused.status == _CONFLICT:
-        return await _editor(visit, editing, Problems([_CHANGED_MEANWHILE], {}), _CONFLICT, is_newest=True)
-    return await _editor(visit, editing, editing.problems(refused.problems), refused.status)
+async def _refused(request: PageRequest, editing: Editing, error: ApiError) -> Response:
+    if error.status == _CONFLICT:
+        return await _editor(request, editing, Problems([_CHANGED_MEANWHILE], {}), _CONFLICT, is_newest=True)
+    return await _editor(request, editing, editing.problems(error.problems), error.status)
 
 
 _ONE: Final = "/connections/{id}/mappings/{event}"

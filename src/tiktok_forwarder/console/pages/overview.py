@@ -8,17 +8,17 @@ from starlette.responses import Response
 from tiktok_forwarder.api.activity import SHOW_FIGURES
 from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.console.connection_facts import rows_of
-from tiktok_forwarder.console.page import Page, Visit
+from tiktok_forwarder.console.page import Page, PageRequest
 
 
-async def _overview(visit: Visit) -> Response:
-    values = await _values(visit)
-    return visit.page("overview/cards.html" if visit.is_htmx else "overview/overview.html", values)
+async def _overview(request: PageRequest) -> Response:
+    values = await _values(request)
+    return request.page("overview/cards.html" if request.is_htmx else "overview/overview.html", values)
 
 
-async def _values(visit: Visit) -> Mapping[str, Any]:
-    status = await visit.api.call(STATUS)
-    figures = await visit.api.call(SHOW_FIGURES)
+async def _values(request: PageRequest) -> Mapping[str, Any]:
+    status = await request.api.call(STATUS)
+    figures = await request.api.call(SHOW_FIGURES)
     return {"troubles": status.troubles, "connections": rows_of(status.connections, figures.connections)}
 
 
