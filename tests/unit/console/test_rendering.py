@@ -1,7 +1,11 @@
 """Templates and the words for figures in them."""
 
-import pytest
+from typing import Any
 
+import pytest
+from jinja2 import UndefinedError
+
+from tiktok_forwarder.api.types import RemovedView
 from tiktok_forwarder.console.rendering import Rendering, link, number, part, percent, pretty, span, time_tag, words
 from tiktok_forwarder.console.static_files import StaticFiles
 
@@ -17,6 +21,16 @@ def test_what_an_event_holds_is_shown_as_text() -> None:
     assert "<script" not in pretty({HOSTILE: [HOSTILE]})
     assert "<" not in part(HOSTILE) and "/" not in part(HOSTILE)
     assert "<" not in link("/activity", reason=HOSTILE)
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [("trouble_part.html", {}), ("dead_letters/progress_part.html", {"progress": RemovedView("cn_1", "Shop")})],
+)
+def test_template_that_reads_a_missing_member_fails(template: str, values: dict[str, Any]) -> None:
+    """A renamed field of an answer must break its page in a test, not leave a gap on it."""
+    with pytest.raises(UndefinedError):
+        Rendering(StaticFiles()).render(template, values)
 
 
 def test_an_address_leaves_out_what_is_not_given() -> None:
