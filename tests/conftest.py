@@ -1,11 +1,16 @@
-"""Fixtures of every test that runs the service as a process."""
+"""Fixtures of every test that runs the service as a process, and what holds for every property test."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.integration.service_process import add_shop
+
+# How long an example takes depends on the machine: time is measured by benchmarks.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """Random runs of every store beside a model of a few lines; restarts may strike anywhere."""
 
 import asyncio
+import random
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +18,11 @@ from tiktok_forwarder.store.events import DeadLetter, DeadLetterFilter, GroupLim
 
 ALL = DeadLetterFilter()
 MOST_LEASES = 3
-CHOICES = st.lists(st.booleans(), min_size=5, max_size=5)
+PICKS = st.lists(st.integers(0, 99), max_size=2)
+# Drawn by a seed, for an even choice of all parts of a lease.
+OUTCOMES = st.integers(0, 2**32).map(
+    lambda seed: random.Random(seed).choices(("delivered", "later", "retry", "dead"), (4, 4, 1, 1), k=5)
+)
 T = TypeVar("T")
 
 
@@ -50,43 +55,52 @@ class StoreMachine(RuleBasedStateMachine):
     def ids(self, state: str) -> list[str]:
         return sorted(event_id for event_id, found in self.state.items() if found == state)
 
+    def due(self, now_ms: int) -> set[str]:
+        return {each for each in self.ids("waiting") if self.due_ms[each] <= now_ms} - self.held_ids()
+
     def held_ids(self) -> set[str]:
         return {event_id for held in self.leases for event_id in held.unsettled.values() if event_id}
 
     @initialize()
     def begin(self) -> None:
-        """An empty store has empty books."""
+        """An empty store has empty books; the rules begin with some events."""
         assert self.run(self.rig.books()) == {"waiting": 0}
+        self.append(10, [])
 
-    @rule(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=8))
-    def append(self, numbers: list[int]) -> None:
-        events = [event(str(n), subjects=(n,)) for n in numbers]
+    @rule(new=st.integers(3, 8), known=PICKS)
+    def append(self, new: int, known: list[int]) -> None:
+        """Events that are new and events that were taken before, wherever they are now."""
+        first = len(self.state)
+        ids = [*self.picked(known), *[str(n) for n in range(first, first + new)]]
+        events = [event(each, subjects=(int(each),)) for each in ids]
         admissions = self.run(self.rig.append(*events, now_ms=self.now_ms))
-        for each, admission in zip(events, admissions, strict=True):
-            assert admission == ("duplicate" if each.event_id in self.state else "stored")
-            if admission == "stored":
-                self.state[each.event_id] = "waiting"
-                self.due_ms[each.event_id] = 0
+        assert admissions == ["duplicate" if each in self.state else "stored" for each in ids]
+        for each in ids[-new:]:
+            self.state[each], self.due_ms[each] = "waiting", 0
 
-    @precondition(lambda self: len(self.leases) < MOST_LEASES)
-    @rule(most=st.integers(1, 5))
-    def take(self, most: int) -> None:
+    def picked(self, picks: Iterable[int]) -> list[str]:
+        return sorted({str(pick % len(self.state)) for pick in picks if self.state})
+
+    @precondition(lambda self: len(self.leases) < MOST_LEASES and self.due(self.now_ms + 5000))
+    @rule(most=st.integers(3, 5), later_ms=st.sampled_from([0, 999, 1000, 5000]), outcomes=OUTCOMES)
+    def take(self, most: int, later_ms: int, outcomes: list[str]) -> None:
+        self.now_ms += later_ms
         lease = self.run(self.rig.lease(now_ms=self.now_ms, limits=GroupLimits({"2.0": most})))
-        waiting = (each for each in self.ids("waiting") if self.due_ms[each] <= self.now_ms)
-        due = set(waiting) - self.held_ids()
+        due = self.due(self.now_ms)
         ids = [each.event_id for each in lease.events] if lease is not None else []
         assert set(ids) <= due
         assert len(ids) == len(set(ids)) == min(most, len(due))
         if lease is not None:
             self.leases.append(Held(lease, {each.event_no: each.event_id for each in lease.events}))
+            self.settle_part(self.leases[-1], outcomes)
 
     @precondition(lambda self: self.leases)
-    @rule(
-        which=st.integers(0, 2), outcomes=st.lists(st.sampled_from(["delivered", "retry", "dead", "later"]), min_size=5)
-    )
+    @rule(which=st.integers(0, MOST_LEASES - 1), outcomes=OUTCOMES)
     def settle(self, which: int, outcomes: list[str]) -> None:
-        """Settle any part of a lease; events of it that were settled before are so again, which means nothing."""
-        held = self.leases[which % len(self.leases)]
+        self.settle_part(self.leases[which % len(self.leases)], outcomes)
+
+    def settle_part(self, held: Held, outcomes: list[str]) -> None:
+        """Events that were settled before may be among them, for which it means nothing."""
         kinds: dict[str, Settlement] = {
             "delivered": Delivered(),
             "retry": Retry(self.now_ms + 1000),
@@ -113,76 +127,61 @@ class StoreMachine(RuleBasedStateMachine):
         raise AssertionError("a lease that has ended settled an event")
 
     @precondition(lambda self: self.leases)
-    @rule(which=st.integers(0, 2))
-    def release(self, which: int) -> None:
-        held = self.leases.pop(which % len(self.leases))
-        self.run(self.rig.store.release(held.lease))
-        self.assert_lost(held)
-
-    @rule()
-    def expire(self) -> None:
-        self.rig.clock.seconds += 61
+    @rule(how=st.sampled_from(["released", "expired", "restarted"]))
+    def end_leases(self, how: str) -> None:
+        if how == "restarted" and self.rig.is_durable:
+            self.run(self.rig.reopen())
+        elif how == "expired":
+            self.rig.clock.seconds += 61
+        else:
+            for held in self.leases:
+                self.run(self.rig.store.release(held.lease))
         lost, self.leases = self.leases, []
         for held in lost:
             self.assert_lost(held)
 
-    @rule(milliseconds=st.sampled_from([1, 999, 1000, 5000]))
-    def time_passes(self, milliseconds: int) -> None:
-        self.now_ms += milliseconds
+    @precondition(lambda self: self.ids("dead"))
+    @rule(chosen=st.lists(st.booleans(), min_size=5, max_size=5), is_replay=st.booleans())
+    def choose_letters(self, chosen: list[bool], is_replay: bool) -> None:
+        """Replay or discard any of the first five dead letters by their numbers or, if none is chosen, all of them."""
+        letters = self.letters()
+        which = ALL
+        if any(chosen):
+            letters = [each for each, is_chosen in zip(letters, chosen, strict=False) if is_chosen]
+            which = DeadLetterFilter(event_nos=[each.event_no for each in letters])
+        change = self.rig.store.replay if is_replay else self.rig.store.discard
+        assert self.run(change(which, self.now_ms)) == len(letters)
+        for each in letters:
+            self.state[each.event_id], self.due_ms[each.event_id] = "waiting" if is_replay else "discarded", 0
+        self.replayed += len(letters) if is_replay else 0
 
     def letters(self) -> Sequence[DeadLetter]:
         """All dead letters, which are those of the model."""
-        letters: Sequence[DeadLetter] = self.run(self.rig.store.dead_letters(ALL, limit=100))
+        letters: Sequence[DeadLetter] = self.run(self.rig.store.dead_letters(ALL, limit=1000))
         assert sorted(each.event_id for each in letters) == self.ids("dead")
         return letters
 
-    @rule(chosen=CHOICES)
-    def replay(self, chosen: list[bool]) -> None:
-        which, ids = self.selected(chosen)
-        assert self.run(self.rig.store.replay(which, self.now_ms)) == len(ids)
-        for event_id in ids:
-            self.state[event_id], self.due_ms[event_id] = "waiting", 0
-        self.replayed += len(ids)
-
-    @rule(chosen=CHOICES)
-    def discard(self, chosen: list[bool]) -> None:
-        which, ids = self.selected(chosen)
-        assert self.run(self.rig.store.discard(which, self.now_ms)) == len(ids)
-        self.state.update(dict.fromkeys(ids, "discarded"))
-
-    def selected(self, chosen: list[bool]) -> tuple[DeadLetterFilter, list[str]]:
-        """Any of the first five dead letters by their numbers or, if none is chosen, all there are."""
-        letters = self.letters()
-        if not any(chosen):
-            return ALL, [each.event_id for each in letters]
-        some = [each for each, is_chosen in zip(letters, chosen, strict=False) if is_chosen]
-        return DeadLetterFilter(event_nos=[each.event_no for each in some]), [each.event_id for each in some]
-
-    @rule(numbers=st.sets(st.integers(0, 30), min_size=1, max_size=4))
-    def erase(self, numbers: set[int]) -> None:
-        there = [str(n) for n in numbers if self.state.get(str(n)) in ("waiting", "dead")]
-        assert self.run(self.rig.store.erase(numbers, self.now_ms)) == len(there)
-        self.leave_the_queue(there, "erased")
+    @precondition(lambda self: self.ids("waiting"))
+    @rule(picks=PICKS)
+    def erase(self, picks: list[int]) -> None:
+        picked = self.picked(picks)
+        gone = [each for each in picked if self.state[each] in ("waiting", "dead")]
+        assert self.run(self.rig.store.erase([int(each) for each in picked], self.now_ms)) == len(gone)
+        self.leave_the_queue(gone, "erased")
 
     @precondition(lambda self: self.leases)
-    @rule()
-    def dead_letter_all(self) -> None:
-        waiting = self.ids("waiting")
-        assert self.run(self.rig.store.dead_letter_all("a", "connection_deleted", self.now_ms)) == len(waiting)
-        self.leave_the_queue(waiting, "dead")
+    @rule(is_deleted=st.sampled_from([False, False, False, True]))
+    def delete_connection(self, is_deleted: bool) -> None:
+        """Seldom, since it ends what the other rules work on."""
+        if is_deleted:
+            waiting = self.ids("waiting")
+            assert self.run(self.rig.store.dead_letter_all("a", "connection_deleted", self.now_ms)) == len(waiting)
+            self.leave_the_queue(waiting, "dead")
 
     def leave_the_queue(self, ids: list[str], state: str) -> None:
         self.state.update(dict.fromkeys(ids, state))
         for held in self.leases:
-            for event_no, event_id in held.unsettled.items():
-                if event_id in ids:
-                    held.unsettled[event_no] = ""
-
-    @rule()
-    def restart(self) -> None:
-        if self.rig.is_durable:
-            self.run(self.rig.reopen())
-            self.leases = []
+            held.unsettled.update({no: "" for no, event_id in held.unsettled.items() if event_id in ids})
 
     @invariant()
     def books_balance(self) -> None:
@@ -212,7 +211,7 @@ class SqliteMachine(StoreMachine):
 
 
 SETTINGS = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestMemoryStore = StoreMachine.TestCase
 TestMemoryStore.settings = SETTINGS

@@ -146,7 +146,7 @@ async def test_leased_retry_is_not_due_when_the_clock_was_set_back(rig: Rig) -> 
     lease = await rig.must_lease(now_ms=T0 + HOUR)
     await _settle(rig, lease, EVERY, Retry(T0 + HOUR + 9), T0 + HOUR)
     lease = await rig.must_lease()
-    await _settle(rig, lease, (2,), Retry(T0 + 50))
+    await _settle(rig, lease, (0,), Retry(T0 + 50))
     assert await rig.store.next_due_ms("a", T0) == T0 + 50
 
 
@@ -208,6 +208,15 @@ async def test_replaying_a_part_leaves_the_rest_dead(rig: Rig) -> None:
     await rig.reopen()
     assert await rig.held() == (["2"], ["0", "3"])
     assert await rig.books() == {"accepted": 4, "delivered": 1, "dead_lettered": 2, "replayed": 3, "waiting": 1}
+
+
+async def test_event_can_die_and_be_replayed_again(rig: Rig) -> None:
+    """Nothing of its earlier turns in the queue is left to be in the way of the next."""
+    await rig.append(*[event(each) for each in IDS])
+    for now_ms in (T0, T0 + 1, T0 + 2):
+        assert await rig.store.dead_letter_all("a", "connection_deleted", now_ms) == 4
+        assert await rig.store.replay(DeadLetterFilter(), now_ms) == 4
+    assert await rig.held() == (list(IDS), [])
 
 
 async def test_discarding_a_part_leaves_the_rest_dead(rig: Rig) -> None:

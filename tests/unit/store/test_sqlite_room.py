@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.conformance.rig import HOUR, T0, event, together
@@ -14,7 +15,7 @@ from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Ret
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
+from tiktok_forwarder.store.sqlite.transaction import StoreState
 
 ALL = DeadLetterFilter()
 CONNECTIONS = "abc"
@@ -178,11 +179,9 @@ async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path:
     first, second = [await store.lease("a", GroupLimits({"2.0": 20}), T0, 60) for _ in range(2)]
     assert first is not None and second is not None
     with _small_files_only(file):
-        settling = [
-            store.settle(each, {no.event_no: Delivered() for no in each.events}, T0) for each in (first, second)
-        ]
-        assert await together(store, *settling) == [None, None]
+        await store.settle(first, {each.event_no: Delivered() for each in first.events}, T0)
         assert not reserve.exists()
+        await store.settle(second, {each.event_no: Delivered() for each in second.events}, T0)
         assert await store.troubles() == ["full"]
         with pytest.raises(StoreFull):
             await store.append(Arrivals([event("new")], {}, T0))
@@ -213,16 +212,19 @@ async def test_store_without_its_reserve_is_full_from_the_start(tmp_path: Path) 
     await store.close()
 
 
-async def test_fault_of_the_program_keeps_the_reserve(tmp_path: Path) -> None:
-    """Only an error of the disk gives it up; what makes no room must not cost new events."""
-
-    def fault(_: Transaction) -> None:
-        raise ZeroDivisionError
-
+@pytest.mark.parametrize(
+    ("error", "is_of_the_disk"),
+    [(apsw.FullError(), True), (apsw.IOError(), True), (apsw.ConstraintError(), False), (ValueError(), False)],
+    ids=lambda value: type(value).__name__,
+)
+async def test_reserve_is_given_up_once_for_an_error_of_the_disk(
+    tmp_path: Path, error: Exception, is_of_the_disk: bool
+) -> None:
+    """Another error would be met again, and would cost new events; without a reserve there is nothing to try."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
-    with pytest.raises(ZeroDivisionError):
-        await store._writer.write(fault)
-    assert (tmp_path / "events.reserve").exists()
+    for may_help in (is_of_the_disk, False):
+        assert await store._writer.look(lambda _: store._writer._makes_room(error)) == may_help
+    assert (tmp_path / "events.reserve").exists() != is_of_the_disk
     await store.close()
 
 

@@ -37,19 +37,26 @@ async def test_window_is_exact_whatever_the_turns(tmp_path: Path, step_hours: in
     await store.close()
 
 
-async def test_turn_begun_in_an_undone_transaction_is_begun_again(tmp_path: Path) -> None:
-    """What is taken afterwards is still known after a restart, when memory follows what the file says."""
+async def test_turns_begun_in_an_undone_transaction_are_begun_again(tmp_path: Path) -> None:
+    """Events that are stored once the change at fault is set apart are still known after a restart."""
     store = _open(tmp_path)
     assert await _admissions(store, ["e0"], 0) == ["stored"]
 
     def fault(_: Transaction) -> None:
         raise ZeroDivisionError
 
-    appended, failed = await together(store, _admissions(store, ["e13"], 13), store._writer.write(fault))
-    assert (appended, type(failed)) == (["stored"], ZeroDivisionError)
+    # The change in the middle makes each of the two begin a turn.
+    first, _, second, failed = await together(
+        store,
+        _admissions(store, ["e13"], 13),
+        store._writer.write(lambda _: None),
+        _admissions(store, ["e26"], 26),
+        store._writer.write(fault),
+    )
+    assert (first, second, type(failed)) == (["stored"], ["stored"], ZeroDivisionError)
     await store.close()
     store = _open(tmp_path)
-    assert await _admissions(store, ["e0", "e13"], 14) == ["duplicate"] * 2
+    assert await _admissions(store, ["e0", "e13", "e26"], 27) == ["duplicate"] * 3
     await store.close()
 
 

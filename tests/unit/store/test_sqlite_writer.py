@@ -11,10 +11,11 @@ import apsw
 import pytest
 
 from tests.conformance.rig import T0, event, together
-from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.domain.outcome import Delivered
+from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
+from tiktok_forwarder.domain.outcome import Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
+from tiktok_forwarder.store.sqlite.settling import dead_letter_some, settle
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 
@@ -111,24 +112,27 @@ async def test_known_lock_of_another_is_waited_for_briefly(tmp_path: Path, monke
     await store.close()
 
 
-async def test_undone_transaction_gives_settled_events_back_to_their_lease(tmp_path: Path) -> None:
-    """Those that shared a transaction with a change at fault are settled again, and the lease ends only then."""
+async def test_undone_transaction_gives_events_back_to_their_lease(tmp_path: Path) -> None:
+    """Events that a change at fault has settled or moved are held as before, and their lease settles them."""
     store = SqliteStore.open(tmp_path / "events.db")
-    await store.append(Arrivals([event("1"), event("2", subjects=(7,)), event("3")], {}, T0))
+    await store.append(Arrivals([event(each) for each in "123"], {}, T0))
     lease = await store.lease("a", GroupLimits(), T0, 60)
     assert lease is not None
     one, two, three = (each.event_no for each in lease.events)
 
-    def fault(_: Transaction) -> None:
+    def fault(transaction: Transaction) -> None:
+        settle(transaction, lease, {one: Delivered(), two: Retry(0)}, T0)
+        assert dead_letter_some(transaction, "a", "connection_deleted", three + 1, T0) == 2
+        settle(transaction, lease, {three: Delivered()}, T0)
         raise ZeroDivisionError
 
-    answers = await together(
-        store,
-        store.settle(lease, {one: Delivered()}, T0),
-        store.dead_letter_all("none", "connection_deleted", T0),
-        store.settle(lease, {two: Delivered(), three: Delivered()}, T0),
-        store._writer.write(fault),
-    )
-    assert [type(answer) for answer in answers] == [type(None), int, type(None), ZeroDivisionError]
+    before = await store.snapshot()
+    with pytest.raises(ZeroDivisionError):
+        await store._writer.write(fault)
+    assert await store.snapshot() == before
+    await store.settle(lease, dict.fromkeys((one, two, three), Delivered()), T0)
+    with pytest.raises(LeaseLost):
+        await store.renew(lease, 60)
     assert await store.counts() == {}
+    assert [(row.counter, row.count) for row in await store.totals()] == [("accepted", 3), ("delivered", 3)]
     await store.close()

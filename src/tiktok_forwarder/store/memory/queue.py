@@ -1,6 +1,7 @@
 """The waiting events of one connection and wire form in memory, in the order in which they may be leased."""
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -117,7 +118,9 @@ class Lane:
         self.wire_form = wire_form
         self._is_live = is_live
         self._fresh: deque[WaitingEvent] = deque()
-        self._returned: list[tuple[int, int, WaitingEvent]] = []
+        # An event that was replayed may be due together with the one it stands for: the third part orders the two.
+        self._returned: list[tuple[int, int, int, WaitingEvent]] = []
+        self._order = itertools.count()
         self._turn = 0
         self._latest_ms = 0
 
@@ -151,17 +154,20 @@ class Lane:
         return 0 if due_ms <= AT_ONCE_MS else due_ms
 
     def _put_back(self, event: WaitingEvent) -> None:
-        heapq.heappush(self._returned, (event.due_ms, event.event_no, event))
+        heapq.heappush(self._returned, self._entry(event))
+
+    def _entry(self, event: WaitingEvent) -> tuple[int, int, int, WaitingEvent]:
+        return event.due_ms, event.event_no, next(self._order), event
 
     def _skip_gone(self) -> None:
         while self._fresh and not self._is_live(self._fresh[0]):
             self._fresh.popleft()
-        while self._returned and not self._is_live(self._returned[0][2]):
+        while self._returned and not self._is_live(self._returned[0][-1]):
             heapq.heappop(self._returned)
 
     def _due(self, now_ms: int) -> Iterator[WaitingEvent]:
         while self._returned and self._returned[0][0] <= now_ms:
-            event = heapq.heappop(self._returned)[2]
+            event = heapq.heappop(self._returned)[-1]
             if self._is_live(event):
                 yield event
 
@@ -180,10 +186,10 @@ class Lane:
     def _follow_clock(self, now_ms: int) -> None:
         """After the clock was set back, what was scheduled by the earlier time is due."""
         if now_ms < self._latest_ms - CLOCK_TOLERANCE_MS:
-            for _, _, event in self._returned:
+            for *_, event in self._returned:
                 if event.scheduled_at_ms > now_ms + CLOCK_TOLERANCE_MS:
                     event.due_ms = min(event.due_ms, AT_ONCE_MS)
-            self._returned = [(event.due_ms, event.event_no, event) for _, _, event in self._returned]
+            self._returned = [self._entry(event) for *_, event in self._returned]
             heapq.heapify(self._returned)
         self._latest_ms = now_ms
 
