@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import WireFormName
-from tiktok_forwarder.mapping.custom import CustomMapping
+from tiktok_forwarder.mapping.custom import CustomMapping, MappingDocument
 from tiktok_forwarder.mapping.custom_reading import read_custom_mappings
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS
 from tiktok_forwarder.mapping.reading import Problems, read_field
@@ -118,8 +118,8 @@ def connection_document(connection: Connection) -> dict[str, object]:
     return plain
 
 
-def _mapping_document(mapping: CustomMapping) -> dict[str, object]:
-    plain: dict[str, object] = {
+def _mapping_document(mapping: CustomMapping) -> MappingDocument:
+    plain: MappingDocument = {
         "event": mapping.event,
         "event_type": mapping.event_type,
         "event_name": mapping.event_name,

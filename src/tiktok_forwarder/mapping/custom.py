@@ -1,7 +1,7 @@
 """Custom mappings: when this mParticle event arrives, send that TikTok event with these properties."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 from msgspec import Struct
 
@@ -76,6 +76,24 @@ class CustomMapping(Struct, frozen=True):
     custom_event_type: str | None = None
     conditions: tuple[Condition, ...] = ()
     properties: Mapping[str, PropertySource] = {}
+
+
+class ConditionDocument(TypedDict):
+    """A condition as plain keys and values."""
+
+    attribute: str
+    values: list[str]
+
+
+class MappingDocument(TypedDict, total=False):
+    """A custom mapping as plain keys and values, as connections' settings have it; one being written may lack some."""
+
+    event: str
+    event_type: str
+    event_name: str
+    custom_event_type: str
+    conditions: list[ConditionDocument]
+    properties: Mapping[str, Mapping[str, Any]]
 
 
 class Occurrence(Struct, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -10,14 +10,11 @@ from msgspec.structs import replace
 
 from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.console.mappings.choices import COMMERCE, members_of, takes
-from tiktok_forwarder.mapping.custom import PRODUCT_SOURCES
+from tiktok_forwarder.mapping.custom import PRODUCT_SOURCES, MappingDocument
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
 _LINE_BREAKS: Final = ("\n", "\r")
-
-MappingDocument = Mapping[str, Any]
-"""One of a connection's `custom_mappings`, in the API's keys and values."""
 
 
 class DraftSource(Struct, frozen=True):
@@ -105,7 +102,7 @@ def document_of(draft: DraftMapping, event: str) -> MappingDocument:
     """What the draft says, be it right or wrong: the API judges."""
     if draft.kept:
         return _kept(draft, event)
-    document: dict[str, Any] = {"event": event, "event_type": draft.event_type, "event_name": draft.event_name}
+    document: MappingDocument = {"event": event, "event_type": draft.event_type, "event_name": draft.event_name}
     if draft.custom_event_type and draft.event_type == "custom_event":
         document["custom_event_type"] = draft.custom_event_type
     if draft.conditions:
@@ -120,9 +117,11 @@ def document_of(draft: DraftMapping, event: str) -> MappingDocument:
 
 def _kept(draft: DraftMapping, event: str) -> MappingDocument:
     try:
-        return {**msgspec.json.decode(draft.kept, type=dict[str, Any]), "event": event}
+        # Whatever was forged is the API's to refuse.
+        kept = cast(MappingDocument, msgspec.json.decode(draft.kept, type=dict[str, Any]))
     except msgspec.DecodeError:
         return {"event": event}
+    return {**kept, "event": event}
 
 
 def _lines(values: str) -> list[str]:

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tiktok_forwarder.console.mappings.draft import MappingDocument
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS
+from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, MappingDocument
 from tiktok_forwarder.mapping.shared import sampling_refusal
 
 _USER_AGENT: Final = (

@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.console.mappings.choices import EVENT_NAME_LABELS, PROPERTY_LABELS
-from tiktok_forwarder.console.mappings.draft import DraftMapping, MappingDocument, document_of
+from tiktok_forwarder.console.mappings.draft import DraftMapping, document_of
+from tiktok_forwarder.mapping.custom import MappingDocument
 
 _PROBLEM: Final = re.compile(r"custom_mappings\[(\d+)\]\.?([^:]*): (.*)", re.DOTALL)
 _CONDITION: Final = re.compile(r"(conditions\[\d+\])")

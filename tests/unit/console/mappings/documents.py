@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from tiktok_forwarder.console.mappings.choices import kinds_of, members_of
 from tiktok_forwarder.console.mappings.draft import properties_of
 from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
-from tiktok_forwarder.mapping.custom import EVENT_TYPES
+from tiktok_forwarder.mapping.custom import EVENT_TYPES, ConditionDocument, MappingDocument
 from tiktok_forwarder.tiktok.events import EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
-Document = dict[str, Any]
+Document = MappingDocument
 NAMES = st.text(min_size=1, max_size=12).filter(lambda text: text.strip() != "")
 NUMBERS = st.one_of(st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False))
 SHOP = {"name": "Shop", "pixel_id": "P"}
@@ -22,7 +22,7 @@ def connection_of(*mappings: Document, **settings: Any) -> Connection:
     return read_connection(given, needs_token=False).connection
 
 
-def settings_of(*mappings: Document, **settings: Any) -> Document:
+def settings_of(*mappings: Document, **settings: Any) -> dict[str, Any]:
     """A connection's settings as the API shows them. Raises `ConfigurationError`."""
     return connection_document(connection_of(*mappings, **settings))
 
@@ -35,7 +35,7 @@ def stored(document: Document) -> Document:
 
 
 @st.composite
-def sources(draw: st.DrawFn, event_type: str, name: str) -> Document:
+def sources(draw: st.DrawFn, event_type: str, name: str) -> dict[str, Any]:
     kind = draw(st.sampled_from([each.value for each in kinds_of(event_type, name, is_filled=True)[1:]]))
     members = members_of(event_type, kind)
     value: Any = draw(NAMES)
@@ -48,7 +48,9 @@ def sources(draw: st.DrawFn, event_type: str, name: str) -> Document:
     return {kind: value, **({"required": True} if draw(st.booleans()) else {})}
 
 
-CONDITIONS = st.fixed_dictionaries({"attribute": NAMES, "values": st.lists(NAMES, min_size=1, max_size=3)})
+CONDITIONS: st.SearchStrategy[ConditionDocument] = st.builds(
+    ConditionDocument, attribute=NAMES, values=st.lists(NAMES, min_size=1, max_size=3)
+)
 
 
 @st.composite

@@ -27,7 +27,7 @@ from tiktok_forwarder.console.mappings.draft import (
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
 from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.mappings.words import EVENT_WORDS
-from tiktok_forwarder.mapping.custom import EVENT_TYPES
+from tiktok_forwarder.mapping.custom import EVENT_TYPES, MappingDocument
 from tiktok_forwarder.tiktok.events import EVENTS
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
@@ -78,8 +78,7 @@ def test_whatever_can_be_chosen_is_what_the_api_takes(event_type: str, event: st
             members = members_of(event_type, kind.value)
             for value in [each.value for each in members] if members is not None else ["1"]:
                 source = {name: {kind.value: value}}
-                mapping = {"event": event, "event_type": event_type, "event_name": "x", "properties": source}
-                assert settings_of(mapping)
+                assert settings_of({"event": event, "event_type": event_type, "event_name": "x", "properties": source})
 
 
 def test_products_are_offered_for_content_properties_of_commerce_events_only() -> None:
@@ -141,7 +140,7 @@ def test_the_first_of_several_mappings_for_one_event_is_named() -> None:
 
 def test_problems_stand_at_their_rows() -> None:
     """And at the conditions."""
-    document = {
+    document: MappingDocument = {
         "event": "Subscribe",
         "event_type": "custom_event",
         "event_name": "a",

@@ -56,7 +56,7 @@ def edited(document: Document) -> Document:
     event = document["event"]
     fields = browser_fields([fitting(draft_of(document, "m1"), event)])
     [draft] = read_drafts(sent(fields), event)
-    return dict(document_of(draft, event))
+    return document_of(draft, event)
 
 
 def meaning(document: Document) -> Any:
@@ -86,7 +86,7 @@ def test_any_mapping_means_the_same_after_it_was_opened_and_saved(document: Docu
 
 def test_a_mapping_with_a_line_break_is_kept_as_it_is() -> None:
     """A browser would take it out, and the mapping would match no more."""
-    document = {**SIGNUP, "event_name": "Two\nlines"}
+    document: Document = {**SIGNUP, "event_name": "Two\nlines"}
     assert draft_of(document, "m1").kept
     assert edited(document) == document
 

@@ -10,6 +10,7 @@ from tests.unit.console.mappings.documents import Document, connection_of, docum
 from tiktok_forwarder.console.mappings.made_up import sample_batch
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.custom import ConditionDocument
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
@@ -49,7 +50,7 @@ def test_every_kind_of_source_has_a_value() -> None:
 
 def test_attributes_have_the_type_of_what_they_become() -> None:
     """An attribute that is read as text and as a number is a number."""
-    mapping = {
+    mapping: Document = {
         "event": "AddToCart",
         "event_type": "custom_event",
         "event_name": "Basket",
@@ -63,8 +64,8 @@ def test_attributes_have_the_type_of_what_they_become() -> None:
 
 def test_conditions_hold() -> None:
     """The attribute has the first of the values, also where a property reads it."""
-    condition = {"attribute": "list", "values": ["weekly", "daily"]}
-    mapping = {
+    condition: ConditionDocument = {"attribute": "list", "values": ["weekly", "daily"]}
+    mapping: Document = {
         "event": "Subscribe",
         "event_type": "custom_event",
         "event_name": "Signup",

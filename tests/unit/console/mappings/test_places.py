@@ -51,7 +51,7 @@ def test_mappings_of_an_event_without_any_are_appended() -> None:
 
 def problems_of_api(drafts: list[DraftMapping], event: str) -> list[str]:
     with pytest.raises(ConfigurationError) as refused:
-        settings_of(*(dict(document_of(each, event)) for each in drafts))
+        settings_of(*(document_of(each, event) for each in drafts))
     return list(refused.value.problems)
 
 
