@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.console import Console
-from tests.browser.furnished import Furnished, furnished_service
+from tests.browser.populated import Furnished, furnished_service
 from tests.browser.watched_browser import StrictBrowser, launched, told
 from tests.integration.service_process import SandboxThread, serving
 

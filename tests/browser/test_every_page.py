@@ -1,6 +1,6 @@
 """Every page in the console's table, for whoever may open it: on a desktop and a telephone, in light and dark.
 
-A new page is tested here without a change, unless its path has a parameter that no other has: `furnished.py` gives
+A new page is tested here without a change, unless its path has a parameter that no other has: `populated.py` gives
 those their values.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.accessibility import axe
-from tests.browser.furnished import Furnished
+from tests.browser.populated import Furnished
 from tests.browser.screenshots import SCHEMES, screenshot
 from tests.browser.sessions import Reader, become, first_session
 from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
@@ -43,7 +43,7 @@ NO_PAGES = {"application/toml", "application/json", "text/event-stream"}
 def address(path: str, values: Mapping[str, str]) -> str:
     """Where the furnished service has such a page."""
     unknown = sorted(set(re.findall(r"\{(\w+)\}", path)) - values.keys())
-    assert not unknown, f"{path}: no value for {', '.join(unknown)}: add one in _values of tests/browser/furnished.py"
+    assert not unknown, f"{path}: no value for {', '.join(unknown)}: add one in _values of tests/browser/populated.py"
     question = QUESTIONS.get(path)
     return f"{path}?{question}".format(**values) if question else path.format(**values)
 

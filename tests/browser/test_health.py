@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.furnished import Furnished
+from tests.browser.populated import Furnished
 from tests.browser.sessions import become
 from tests.browser.watched_browser import NARROW, StrictBrowser
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.console.visitor import NAME, PASSWORD, Shown, Visitor, visiting
+from tests.integration.console.console_client import NAME, PASSWORD, Shown, Visitor, visiting
 from tests.integration.service_rig import Service, fresh_batch, running_service
 from tests.unit.console.door_rig import GUARDED, POSTS, PROXY, SAFE_HEADERS, address, title
 from tiktok_forwarder.console.app import PAGES

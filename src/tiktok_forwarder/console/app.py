@@ -161,7 +161,7 @@ class _Gateway:
         if "text/html" not in request.headers.get("accept", "") and "hx-request" not in request.headers:
             return refusal(status, "NOT_FOUND" if status == 404 else "REFUSED", *problems)
         page_request = PageRequest(request, self._services, origin, Form(), entry)
-        template = "trouble_part.html" if page_request.is_htmx else "trouble.html"
+        template = "error_part.html" if page_request.is_htmx else "error.html"
         return page_request.page(template, {"status": status, "problems": problems}, status)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import InputView
-from tiktok_forwarder.console.made_up import as_curl, made_up_purchase
+from tiktok_forwarder.console.sample_data import as_curl, made_up_purchase
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
 

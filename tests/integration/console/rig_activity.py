@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.integration.console.visitor import Visitor
+from tests.integration.console.console_client import Visitor
 from tests.integration.service_rig import Service, running_service
 
 _LINK = re.compile(r'<a [^>]*?href="([^"]+)"')

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.visitor import NAME, Visitor, visiting
+from tests.integration.console.console_client import NAME, Visitor, visiting
 
 pytestmark = pytest.mark.slow
 

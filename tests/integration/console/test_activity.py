@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.console.console_client import Shown
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.console.visitor import Shown
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.records import RecordFilter

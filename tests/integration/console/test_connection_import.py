@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.visitor import Visitor, fields_in, visiting
+from tests.integration.console.console_client import Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.visitor import NAME, PASSWORD, Visitor, fields_in, visiting
+from tests.integration.console.console_client import NAME, PASSWORD, Visitor, fields_in, visiting
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_sandbox import Sandbox

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.console.visitor import Visitor, visiting
+from tests.integration.console.console_client import Visitor, visiting
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_sandbox import Sandbox

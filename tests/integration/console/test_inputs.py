@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.visitor import Shown, Visitor, visiting
+from tests.integration.console.console_client import Shown, Visitor, visiting
 from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, until
 from tiktok_sandbox import Sandbox
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.console.visitor import Shown, Visitor, visiting
+from tests.integration.console.console_client import Shown, Visitor, visiting
 from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import batch_of
 from tiktok_forwarder.tiktok.events import EVENTS

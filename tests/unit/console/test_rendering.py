@@ -15,7 +15,7 @@ HOSTILE = "</script><script>alert(1)</script>\"'"
 def test_what_an_event_holds_is_shown_as_text() -> None:
     """In a template, in an address and as JSON."""
     rendered = Rendering(StaticFiles()).render(
-        "trouble_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "request": None}
+        "error_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "request": None}
     )
     assert "<script" not in rendered
     assert "<script" not in pretty({HOSTILE: [HOSTILE]})
@@ -25,7 +25,7 @@ def test_what_an_event_holds_is_shown_as_text() -> None:
 
 @pytest.mark.parametrize(
     ("template", "values"),
-    [("trouble_part.html", {}), ("dead_letters/progress_part.html", {"progress": RemovedView("cn_1", "Shop")})],
+    [("error_part.html", {}), ("dead_letters/progress_part.html", {"progress": RemovedView("cn_1", "Shop")})],
 )
 def test_template_that_reads_a_missing_member_fails(template: str, values: dict[str, Any]) -> None:
     """A renamed field of an answer must break its page in a test, not leave a gap on it."""

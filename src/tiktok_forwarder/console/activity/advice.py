@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_ADVICE, AdviceView
-from tiktok_forwarder.console.activity.words import phrase
+from tiktok_forwarder.console.activity.labels import phrase
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part
 from tiktok_forwarder.mapping.advice import Advice as GivenAdvice

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
 from tiktok_forwarder.console.activity.fields import FieldRow, field_rows
-from tiktok_forwarder.console.activity.words import sentence, source_words
+from tiktok_forwarder.console.activity.labels import sentence, source_words
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.api.activity import ActivityQuery
 from tiktok_forwarder.console.activity.advice import AdviceBook
-from tiktok_forwarder.console.activity.words import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
+from tiktok_forwarder.console.activity.labels import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
 from tiktok_forwarder.console.api import unchecked
 from tiktok_forwarder.console.page import PageRequest
 from tiktok_forwarder.console.rendering import link

@@ -4,8 +4,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.console.activity.advice import AdviceBook
-from tiktok_forwarder.console.activity.places import page_of
-from tiktok_forwarder.console.activity.words import (
+from tiktok_forwarder.console.activity.labels import (
     CONDITIONS,
     OUTCOMES,
     VERDICTS,
@@ -14,6 +13,7 @@ from tiktok_forwarder.console.activity.words import (
     phrase,
     source_words,
 )
+from tiktok_forwarder.console.activity.places import page_of
 
 
 class Row(Struct, frozen=True):

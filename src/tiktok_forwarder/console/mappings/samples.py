@@ -13,7 +13,7 @@ from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.mappings.draft import document_of
 from tiktok_forwarder.console.mappings.editing import Editing
-from tiktok_forwarder.console.mappings.made_up import sample_batch
+from tiktok_forwarder.console.mappings.sample_data import sample_batch
 from tiktok_forwarder.operations.previews import KeptOutcome
 
 PASTED: Final = "pasted"

@@ -14,8 +14,8 @@ from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
 from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView, NewInputBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
-from tiktok_forwarder.console.made_up import made_up_purchase
 from tiktok_forwarder.console.page import Page, PageRequest
+from tiktok_forwarder.console.sample_data import made_up_purchase
 from tiktok_forwarder.console.sender_settings import SenderSettings, sender_settings
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
@@ -95,7 +95,7 @@ async def _purchase(request: PageRequest) -> Response:
         "way": way,
         "is_over": any(each.outcome in _FINAL for each in way),
     }
-    return request.page("connections/way.html" if request.is_htmx else "connections/purchase.html", values)
+    return request.page("connections/timeline.html" if request.is_htmx else "connections/purchase.html", values)
 
 
 CONNECTION_SENDERS_PAGES: Final = (

@@ -18,8 +18,8 @@ from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.api.types import ConnectionStatus, DeadLetterSelection, TouchedView
 from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.fields import field_rows
+from tiktok_forwarder.console.activity.labels import answer_meaning
 from tiktok_forwarder.console.activity.places import way_path
-from tiktok_forwarder.console.activity.words import answer_meaning
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.dead_letters.selection import Selected
 from tiktok_forwarder.console.dead_letters.summary import summed_up
@@ -98,7 +98,7 @@ async def _ask(request: PageRequest, endpoint: Endpoint[Nothing, DeadLetterSelec
         "connection": await _connection_name(request, selected.connection),
         "paused": await _paused(request, selected.connection) if is_replay else [],
     }
-    return request.page("dead_letters/ask.html", values)
+    return request.page("dead_letters/confirm.html", values)
 
 
 async def _replay(request: PageRequest) -> Response:

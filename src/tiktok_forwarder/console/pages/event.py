@@ -10,7 +10,7 @@ from tiktok_forwarder.console.activity.advice import advice_book
 from tiktok_forwarder.console.activity.fields import field_rows
 from tiktok_forwarder.console.activity.places import NO_NAME, way_path
 from tiktok_forwarder.console.activity.rows import about
-from tiktok_forwarder.console.activity.way import is_underway, steps
+from tiktok_forwarder.console.activity.timeline import is_underway, steps
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.page import Page, PageRequest
 

@@ -16,11 +16,11 @@ from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_
 from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting, mappings_of
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.form import changed, place_after, read_drafts
+from tiktok_forwarder.console.mappings.labels import EVENT_WORDS
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
+from tiktok_forwarder.console.mappings.preview import tried
 from tiktok_forwarder.console.mappings.samples import Samples, samples_of
 from tiktok_forwarder.console.mappings.seen import SeenNames
-from tiktok_forwarder.console.mappings.trial import tried
-from tiktok_forwarder.console.mappings.words import EVENT_WORDS
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.mapping.event import STANDARD_EVENTS
 

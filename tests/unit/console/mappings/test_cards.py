@@ -24,9 +24,9 @@ from tiktok_forwarder.console.mappings.draft import (
     fitting,
     properties_of,
 )
+from tiktok_forwarder.console.mappings.labels import EVENT_WORDS
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
 from tiktok_forwarder.console.mappings.seen import SeenNames
-from tiktok_forwarder.console.mappings.words import EVENT_WORDS
 from tiktok_forwarder.mapping.custom import EVENT_TYPES, MappingDocument
 from tiktok_forwarder.tiktok.events import EVENTS
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS

@@ -1,7 +1,7 @@
 """An event's way as steps: each says what happened, in the order in which it did."""
 
 from tests.unit.console.activity.records import BOOK, answer, record
-from tiktok_forwarder.console.activity.way import is_underway, steps
+from tiktok_forwarder.console.activity.timeline import is_underway, steps
 
 
 def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:

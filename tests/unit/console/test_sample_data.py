@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.mapping.batches import outcomes_of
 from tiktok_forwarder.api.types import InputView
-from tiktok_forwarder.console.made_up import as_curl, made_up_purchase
+from tiktok_forwarder.console.sample_data import as_curl, made_up_purchase
 from tiktok_forwarder.console.sender_settings import sender_settings
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.inputs.inputs import NewInput

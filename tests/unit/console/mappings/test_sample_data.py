@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 
 from tests.unit.console.mappings.documents import Document, connection_of, documents
-from tiktok_forwarder.console.mappings.made_up import sample_batch
+from tiktok_forwarder.console.mappings.sample_data import sample_batch
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import ConditionDocument

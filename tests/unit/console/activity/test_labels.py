@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.console.activity.records import BOOK, answer
 from tiktok_forwarder.activity.records import RecordOutcome
-from tiktok_forwarder.console.activity.words import (
+from tiktok_forwarder.console.activity.labels import (
     CONDITIONS,
     OUTCOMES,
     VERDICTS,

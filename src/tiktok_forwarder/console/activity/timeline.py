@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
-from tiktok_forwarder.console.activity.words import (
+from tiktok_forwarder.console.activity.labels import (
     OUTCOMES,
     VERDICTS,
     answer_meaning,
