@@ -87,9 +87,9 @@ class ConsoleAccess:
     def log_out(self, reference: str) -> None:
         self._sessions.close(reference)
 
-    def who(self, reference: str, *, is_use: bool = True) -> tuple[User, Session] | None:
+    def who(self, reference: str, *, extends_session: bool = True) -> tuple[User, Session] | None:
         """Of a session that holds; a user that was removed or has another role since is so at once."""
-        session = self._sessions.find(reference, is_use=is_use)
+        session = self._sessions.find(reference, extends_session=extends_session)
         user = self.users.find(session.user_id) if session is not None else None
         return (user, session) if user is not None and session is not None else None
 

@@ -38,7 +38,7 @@ class Sessions:
         self._by_digest[_digest(reference)] = session
         return reference, session
 
-    def find(self, reference: str, *, is_use: bool = True) -> Session | None:
+    def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
         """None once it was unused for half an hour, or is half a day old. A page that asks by itself is no use."""
         digest = _digest(reference)
         session = self._by_digest.get(digest)
@@ -48,7 +48,7 @@ class Sessions:
         if now - session.used_seconds > IDLE_SECONDS or now - session.begun_seconds > LONGEST_SECONDS:
             del self._by_digest[digest]
             return None
-        if is_use:
+        if extends_session:
             session.used_seconds = now
         return session
 

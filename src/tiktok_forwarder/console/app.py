@@ -132,7 +132,7 @@ class _Gateway:
 
     def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
         reference = request.cookies.get(origin.cookie)
-        found = self._services.access.who(reference, is_use=_is_user_action(request)) if reference else None
+        found = self._services.access.who(reference, extends_session=_is_user_action(request)) if reference else None
         return (*found, Api(self._api, found[0])) if found is not None else None
 
     # --- what went wrong, as a page ---

@@ -89,8 +89,8 @@ class PageRequest:
 
     def page(self, template: str, values: Mapping[str, Any] | None = None, status: int = 200) -> Response:
         """The template, filled in. It knows `request` beside the values."""
-        told = self.services.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
-        text = self.services.rendering.render(template, {"request": self, "notices": told, **(values or {})})
+        notices = self.services.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
+        text = self.services.rendering.render(template, {"request": self, "notices": notices, **(values or {})})
         return Response(text, status, media_type="text/html")
 
     def go(self, path: str, notice: str = "") -> Response:

@@ -13,7 +13,7 @@ _USER_AGENT: Final = "Mozilla/5.0 (made up by tiktok-forwarder)"
 _USUAL_IDENTITIES: Final = ("email", "customer_id")
 
 
-def made_up_purchase(connection: Connection | None, event_id: str) -> dict[str, Any]:
+def sample_purchase(connection: Connection | None, event_id: str) -> dict[str, Any]:
     """A batch with one purchase of a person who has the identities that the connection looks for, by default the usual
     ones.
     """
@@ -38,7 +38,7 @@ def made_up_purchase(connection: Connection | None, event_id: str) -> dict[str, 
     }
 
 
-def as_curl(base: str, key: str, secret: str, batch: Mapping[str, Any]) -> str:
+def curl_command(base: str, key: str, secret: str, batch: Mapping[str, Any]) -> str:
     """A command for a terminal that sends the batch as a server would."""
     body = msgspec.json.encode(batch).decode()
     who, data = shlex.quote(f"{key}:{secret}"), shlex.quote(body)

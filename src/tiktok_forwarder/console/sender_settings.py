@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import InputView
-from tiktok_forwarder.console.sample_data import as_curl, made_up_purchase
+from tiktok_forwarder.console.sample_data import curl_command, sample_purchase
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
 
@@ -15,7 +15,7 @@ _NO_AUTHORIZATION: Final = "THE-AUTHORIZATION-VALUE-OF-THIS-INPUT"
 
 
 class SenderSettings(Struct, frozen=True):
-    """`are_shown`: the secrets are in it, since they were made just now. Else words stand in their place."""
+    """`includes_secrets`: the secrets are in it, since they were made just now. Else words stand in their place."""
 
     input_name: str
     key: str
@@ -24,7 +24,7 @@ class SenderSettings(Struct, frozen=True):
     sdk_base_url: str
     webhook_url: str
     curl: str
-    are_shown: bool
+    includes_secrets: bool
     is_local: bool
 
 
@@ -33,7 +33,7 @@ def sender_settings(base: str, found: InputView | NewInput, connection: Connecti
     secret, authorization = _NO_SECRET, _NO_AUTHORIZATION
     if isinstance(found, NewInput):
         secret, authorization = found.secret, found.authorization
-    batch = made_up_purchase(connection, f"made-up-{secrets.token_hex(4)}")
+    batch = sample_purchase(connection, f"made-up-{secrets.token_hex(4)}")
     return SenderSettings(
         found.name,
         found.key,
@@ -41,7 +41,7 @@ def sender_settings(base: str, found: InputView | NewInput, connection: Connecti
         authorization,
         f"{base}/v2",
         f"{base}/webhook/{found.name}",
-        as_curl(base, found.key, secret, batch),
+        curl_command(base, found.key, secret, batch),
         isinstance(found, NewInput),
         base.startswith("http://"),
     )

@@ -49,31 +49,31 @@ class SettingsForm(Struct, frozen=True):
 
 def settings_form(values: Mapping[str, Any], problems: Sequence[str] = ()) -> SettingsForm:
     """What `values` lack has its default. The token is never among them: it is written, not read."""
-    told, others = _by_field(problems)
+    messages, others = _by_field(problems)
 
     def entries(names: Sequence[str]) -> list[Entry]:
-        return [_entry(name, values, told) for name in names]
+        return [_entry(name, values, messages) for name in names]
 
     return SettingsForm(entries(ACCOUNT), entries(IDENTITIES), entries(EVENTS), entries(MORE), others)
 
 
-def _entry(name: str, values: Mapping[str, Any], told: Mapping[str, str]) -> Entry:
+def _entry(name: str, values: Mapping[str, Any], messages: Mapping[str, str]) -> Entry:
     field = FIELD_BY_NAME[name]
     value = values.get(name, field.default)
-    return Entry(field, "" if value is None or name == TOKEN else value, told.get(name, ""))
+    return Entry(field, "" if value is None or name == TOKEN else value, messages.get(name, ""))
 
 
 def _by_field(problems: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """The API begins a problem with the setting's name."""
-    told: dict[str, str] = {}
+    messages: dict[str, str] = {}
     others: list[str] = []
     for problem in problems:
         name, _, sentence = problem.partition(": ")
         if name in FIELD_BY_NAME and name != _ELSEWHERE:
-            told[name] = f"{told[name]}; {sentence}" if name in told else sentence
+            messages[name] = f"{messages[name]}; {sentence}" if name in messages else sentence
         else:
             others.append(problem)
-    return told, others
+    return messages, others
 
 
 def settings_of(form: Form) -> dict[str, Any]:
@@ -101,6 +101,6 @@ def _number(text: str) -> Any:
     return float(text) if "." in text else int(text)
 
 
-def differing(stored: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+def changed_settings(stored: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed otherwise than it is stored; a token always is."""
     return {name: value for name, value in typed.items() if value != stored.get(name)}

@@ -47,9 +47,9 @@ async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
     entry = await console.entered()
     for _ in range(1800):
         console.wait(1)
-        assert console.access.who(entry.reference, is_use=False) is not None
+        assert console.access.who(entry.reference, extends_session=False) is not None
     console.wait(1)
-    assert console.access.who(entry.reference, is_use=False) is None
+    assert console.access.who(entry.reference, extends_session=False) is None
 
 
 def test_sessions_are_bounded() -> None:

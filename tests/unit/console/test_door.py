@@ -205,7 +205,7 @@ async def test_session_ends_after_twelve_hours_of_use(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "headers", "is_use"),
+    ("method", "headers", "extends_session"),
     [
         ("GET", {}, True),
         ("POST", {}, True),
@@ -215,7 +215,7 @@ async def test_session_ends_after_twelve_hours_of_use(door: Door) -> None:
     ],
 )
 async def test_page_that_asks_by_itself_keeps_no_session(
-    door: Door, method: str, headers: dict[str, str | None], is_use: bool
+    door: Door, method: str, headers: dict[str, str | None], extends_session: bool
 ) -> None:
     """What a person opens or sends is use; what an open page refreshes or streams is answered, and is none."""
     ada = await door.browser()
@@ -223,7 +223,7 @@ async def test_page_that_asks_by_itself_keeps_no_session(
     content = f"csrf={ada.csrf}".encode() if method == "POST" else b""
     assert (await ada.ask(method, "/account", content, headers)).status == 200
     door.console.wait(1000)
-    assert (await ada.get("/account")).status == (200 if is_use else 303)
+    assert (await ada.get("/account")).status == (200 if extends_session else 303)
 
 
 async def test_removed_user_is_led_to_the_login(door: Door, behind: Behind) -> None:

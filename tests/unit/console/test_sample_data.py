@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.mapping.batches import outcomes_of
 from tiktok_forwarder.api.types import InputView
-from tiktok_forwarder.console.sample_data import as_curl, made_up_purchase
+from tiktok_forwarder.console.sample_data import curl_command, sample_purchase
 from tiktok_forwarder.console.sender_settings import sender_settings
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.inputs.inputs import NewInput
@@ -30,7 +30,7 @@ def test_it_passes_whatever_identities_a_connection_looks_for(settings: dict[str
     """It becomes one purchase with the id it was given, without a warning."""
     given = {"name": "Shop", "pixel_id": "C9", **settings}
     connection = read_connection(given, needs_token=False).connection
-    [outcome] = outcomes_of(made_up_purchase(connection, "made-up-1"), **settings)
+    [outcome] = outcomes_of(sample_purchase(connection, "made-up-1"), **settings)
     assert isinstance(outcome, Mapped)
     assert (outcome.event, outcome.event_id) == (settings.get("purchase_event", "PlaceAnOrder"), "made-up-1")
     assert outcome.warnings == ()
@@ -38,8 +38,8 @@ def test_it_passes_whatever_identities_a_connection_looks_for(settings: dict[str
 
 def test_a_terminal_takes_the_command_as_it_is() -> None:
     """Whatever the secret holds."""
-    batch = made_up_purchase(None, "x")
-    words = shlex.split(as_curl(BASE, "key", 'it\'s $(a) "secret"', batch))
+    batch = sample_purchase(None, "x")
+    words = shlex.split(curl_command(BASE, "key", 'it\'s $(a) "secret"', batch))
     assert words[:5] == ["curl", "--include", "--user", 'key:it\'s $(a) "secret"', f"{BASE}/v2/events"]
     assert json.loads(words[-1]) == batch
 
@@ -48,7 +48,7 @@ def test_what_is_made_just_now_is_shown_and_later_is_not() -> None:
     """The same places hold words that say what belongs there."""
     known = InputView("in_1", 1, "web", "the-key", "/webhook/web", rotating=False, unreadable=False)
     new = sender_settings(BASE, NewInput("in_1", "web", "the-key", "the-secret", "Token the-value"))
-    assert (new.secret, new.authorization, new.are_shown, new.is_local) == (
+    assert (new.secret, new.authorization, new.includes_secrets, new.is_local) == (
         "the-secret",
         "Token the-value",
         True,
@@ -56,5 +56,5 @@ def test_what_is_made_just_now_is_shown_and_later_is_not() -> None:
     )
     assert (new.sdk_base_url, new.webhook_url) == (f"{BASE}/v2", f"{BASE}/webhook/web")
     later = sender_settings("http://127.0.0.1:8090", known)
-    assert (later.are_shown, later.is_local) == (False, True)
+    assert (later.includes_secrets, later.is_local) == (False, True)
     assert later.secret in later.curl and "the-secret" not in later.curl

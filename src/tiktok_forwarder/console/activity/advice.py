@@ -9,14 +9,13 @@ from tiktok_forwarder.api.previews import LIST_ADVICE, AdviceView
 from tiktok_forwarder.console.activity.labels import phrase
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part
-from tiktok_forwarder.mapping.advice import Advice as GivenAdvice
-from tiktok_forwarder.mapping.advice import AdviceKind
+from tiktok_forwarder.mapping.advice import Advice, AdviceKind
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _MAPPINGS: Final = "custom_mappings"
 
 
-class Advice(Struct, frozen=True):
+class LinkedAdvice(Struct, frozen=True):
     """`setting` is the connection's setting that decides it, empty if none does."""
 
     name: str
@@ -41,27 +40,29 @@ class Advice(Struct, frozen=True):
         return f"{connection}/mappings" if self.setting == _MAPPINGS else f"{connection}/edit#field-{self.setting}"
 
 
-class AdviceBook:
+class AdviceCatalog:
     """All advice there is, by the name of the reason or warning."""
 
     def __init__(self, view: AdviceView) -> None:
-        by_kind: Mapping[AdviceKind, Mapping[str, GivenAdvice]] = {
+        by_kind: Mapping[AdviceKind, Mapping[str, Advice]] = {
             "dropped": view.dropped,
             "dead_letter": view.dead_letter,
             "warning": view.warning,
         }
         self._by_kind = {
-            kind: {name: Advice(name, given.meaning, given.remedy, given.setting) for name, given in found.items()}
+            kind: {
+                name: LinkedAdvice(name, given.meaning, given.remedy, given.setting) for name, given in found.items()
+            }
             for kind, found in by_kind.items()
         }
 
-    def of(self, name: str) -> Advice:
+    def get(self, name: str) -> LinkedAdvice:
         """Empty for what needs none."""
-        return next((found[name] for found in self._by_kind.values() if name in found), Advice(name))
+        return next((found[name] for found in self._by_kind.values() if name in found), LinkedAdvice(name))
 
     def names(self, kind: AdviceKind) -> list[str]:
         return list(self._by_kind[kind])
 
 
-async def advice_book(api: Api) -> AdviceBook:
-    return AdviceBook(await api.call(LIST_ADVICE))
+async def advice_catalog(api: Api) -> AdviceCatalog:
+    return AdviceCatalog(await api.call(LIST_ADVICE))

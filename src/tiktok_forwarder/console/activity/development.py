@@ -5,55 +5,55 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog, LinkedAdvice
 from tiktok_forwarder.console.activity.fields import FieldRow, field_rows
 from tiktok_forwarder.console.activity.labels import sentence, source_words
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
 
-class Became(Struct, frozen=True):
+class DevelopmentOutcome(Struct, frozen=True):
     """One outcome: mapped to TikTok's `event`, or dropped because of `advice`."""
 
     event: str
     event_id: str
     payload: Any
     fields: list[FieldRow]
-    warnings: list[Advice]
+    warnings: list[LinkedAdvice]
     detail: str
-    advice: Advice | None
+    advice: LinkedAdvice | None
 
 
-class Came(Struct, frozen=True):
+class DevelopmentEvent(Struct, frozen=True):
     """One event as it came. `raw` is JSON."""
 
     at_ms: int
     connection_id: str
     connection: str
     about: str
-    became: list[Became]
+    outcomes: list[DevelopmentOutcome]
     raw: str
 
 
-def came(kept: KeptOutcome, connection: Connection, book: AdviceBook) -> Came:
+def development_event_of(kept: KeptOutcome, connection: Connection, catalog: AdviceCatalog) -> DevelopmentEvent:
     """`kept` is the API's. Outcomes and explanations are by the connection's settings as they are now."""
-    return Came(
+    return DevelopmentEvent(
         kept.at_ms,
         connection.id,
         connection.name,
         source_words(f"{kept.event_type} {kept.event_name}".strip()) or "Unreadable event",
-        [_became(each, book) for each in kept.outcomes],
+        [_outcome_of(each, catalog) for each in kept.outcomes],
         msgspec.json.format(msgspec.json.encode(kept.batch), indent=2).decode(),
     )
 
 
-def _became(outcome: PreviewedOutcome, book: AdviceBook) -> Became:
-    return Became(
+def _outcome_of(outcome: PreviewedOutcome, catalog: AdviceCatalog) -> DevelopmentOutcome:
+    return DevelopmentOutcome(
         outcome.event,
         outcome.event_id,
         outcome.payload,
         field_rows(outcome.payload, outcome.explanation) if outcome.payload is not None else [],
-        [book.of(each) for each in outcome.warnings],
+        [catalog.get(each) for each in outcome.warnings],
         sentence(outcome.detail),
-        book.of(outcome.reason) if outcome.reason else None,
+        catalog.get(outcome.reason) if outcome.reason else None,
     )

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from tiktok_forwarder.api.activity import ActivityQuery
-from tiktok_forwarder.console.activity.advice import AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog
 from tiktok_forwarder.console.activity.labels import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
 from tiktok_forwarder.console.api import unchecked
 from tiktok_forwarder.console.page import PageRequest
@@ -36,7 +36,7 @@ class Filters(Struct, frozen=True):
         return cls(**{name: request.query(name).strip() for name in cls.__struct_fields__})
 
     @property
-    def is_narrow(self) -> bool:
+    def has_filters(self) -> bool:
         return any(structs.astuple(self))
 
     def api_query(self, limit: int, *, before: str = "", after: str = "") -> ActivityQuery:
@@ -63,11 +63,11 @@ def outcome_choices() -> Choices:
     return [(each, outcome_word(each)) for each in OUTCOMES]
 
 
-def reason_choices(book: AdviceBook) -> list[tuple[str, Choices]]:
+def reason_choices(catalog: AdviceCatalog) -> list[tuple[str, Choices]]:
     """In groups, by what has such reasons."""
     return [
-        ("Dropped because of", [(each, phrase(each)) for each in book.names("dropped")]),
-        ("Dead letter because of", [(each, phrase(each)) for each in book.names("dead_letter")]),
+        ("Dropped because of", [(each, phrase(each)) for each in catalog.names("dropped")]),
+        ("Dead letter because of", [(each, phrase(each)) for each in catalog.names("dead_letter")]),
         ("Request with the answer", [(each, phrase(word)) for each, (word, _) in VERDICTS.items()]),
         ("Delivery became", [(each, word) for each, (word, _) in CONDITIONS.items() if each not in VERDICTS]),
     ]

@@ -22,8 +22,8 @@ _HEADERS: Final = (
 class LiveViews:
     """Who watches now. `stop` ends all streams at once, so that the service need not wait for them."""
 
-    def __init__(self, most: int = _MAX_STREAMS) -> None:
-        self._most = most
+    def __init__(self, max_streams: int = _MAX_STREAMS) -> None:
+        self._max_streams = max_streams
         self._watching = 0
         self._stopping = asyncio.Event()
 
@@ -33,7 +33,7 @@ class LiveViews:
 
     @property
     def is_full(self) -> bool:
-        return self._watching >= self._most
+        return self._watching >= self._max_streams
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -46,7 +46,7 @@ class LiveViews:
     def stop(self) -> None:
         self._stopping.set()
 
-    async def goes_on(self, seconds: float = _EVERY_SECONDS) -> bool:
+    async def wait_for_tick(self, seconds: float = _EVERY_SECONDS) -> bool:
         """Wait for the next turn; False if there is none."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
@@ -71,7 +71,7 @@ class LiveStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         with self._views.watched():
             sending = asyncio.ensure_future(self._send_turns(send))
-            leaving = asyncio.ensure_future(_left(receive))
+            leaving = asyncio.ensure_future(_wait_for_disconnect(receive))
             try:
                 await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -82,17 +82,17 @@ class LiveStream(Response):
 
     async def _send_turns(self, send: Send) -> None:
         while (text := await self._turn()) is not None:
-            await _sent(send, text, more=True)
-            if not await self._views.goes_on():
+            await _send_part(send, text, more=True)
+            if not await self._views.wait_for_tick():
                 break
-        await _sent(send, "", more=False)
+        await _send_part(send, "", more=False)
 
 
-async def _sent(send: Send, text: str, *, more: bool) -> None:
+async def _send_part(send: Send, text: str, *, more: bool) -> None:
     async with asyncio.timeout(_SEND_TIMEOUT_SECONDS):
         await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -2,11 +2,9 @@
 
 from typing import Final
 
-from tiktok_forwarder.api.activity import RecordView
+from tiktok_forwarder.api.activity import NO_NAME, RecordView
 from tiktok_forwarder.console.rendering import part
 
-# What stands in a path for the name of an event that was dropped before it had one.
-NO_NAME: Final = "-"
 # Browsers take these for steps in the path, however they are written.
 _STEPS: Final = (".", "..")
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tiktok_forwarder.api.activity import RecordView
-from tiktok_forwarder.console.activity.advice import AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog
 from tiktok_forwarder.console.activity.labels import (
     CONDITIONS,
     OUTCOMES,
@@ -33,8 +33,8 @@ class Row(Struct, frozen=True):
     page: str
 
 
-def row_of(record: RecordView, book: AdviceBook) -> Row:
-    why, meaning = _told(record, book)
+def row_of(record: RecordView, catalog: AdviceCatalog) -> Row:
+    why, meaning = _reason_and_meaning(record, catalog)
     condition = record.reason if record.outcome == "condition" else ""
     return Row(
         record_no=record.record_no,
@@ -61,19 +61,19 @@ def about(record: RecordView) -> str:
     return record.event or source_words(record.source) or "Unreadable event"
 
 
-def _told(record: RecordView, book: AdviceBook) -> tuple[str, str]:
+def _reason_and_meaning(record: RecordView, catalog: AdviceCatalog) -> tuple[str, str]:
     outcome, reason = record.outcome, record.reason
     if outcome in ("dropped", "dead_letter"):
-        return phrase(reason), book.of(reason).meaning or OUTCOMES[outcome][1]
+        return phrase(reason), catalog.get(reason).meaning or OUTCOMES[outcome][1]
     if outcome == "condition":
         return "", record.detail or CONDITIONS.get(reason, ("", ""))[1]
     if outcome in ("attempted", "retry"):
-        return _of_verdict(record)
+        return _verdict_and_meaning(record)
     warnings = record.warnings
     return ", ".join(phrase(each) for each in warnings), OUTCOMES[outcome][1]
 
 
-def _of_verdict(record: RecordView) -> tuple[str, str]:
+def _verdict_and_meaning(record: RecordView) -> tuple[str, str]:
     word, meaning = VERDICTS.get(record.reason, (record.reason, ""))
     code = record.answer.code if record.answer else None
     return phrase(word), f"{meaning} TikTok's code: {code}." if code else meaning

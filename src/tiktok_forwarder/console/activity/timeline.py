@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.api.activity import RecordView
-from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog, LinkedAdvice
 from tiktok_forwarder.console.activity.labels import (
     OUTCOMES,
     VERDICTS,
@@ -32,21 +32,21 @@ class Step(Struct, frozen=True):
     answer: Answer | None = None
     answer_meaning: str = ""
     due_ms: int | None = None
-    advice: Advice | None = None
+    advice: LinkedAdvice | None = None
 
 
-def steps(records: Sequence[RecordView], book: AdviceBook) -> list[Step]:
-    return [_step(each, book) for each in records]
+def steps(records: Sequence[RecordView], catalog: AdviceCatalog) -> list[Step]:
+    return [_step(each, catalog) for each in records]
 
 
-def is_underway(records: Sequence[RecordView]) -> bool:
+def is_pending(records: Sequence[RecordView]) -> bool:
     """Whether the event has not come to an end yet, as far as is known."""
     ends = [each.outcome for each in records if each.outcome != "duplicate"]
     return bool(ends) and ends[-1] in (_UNTRIED, "retry", "attempted")
 
 
-def _step(record: RecordView, book: AdviceBook) -> Step:
-    title, sentences = _TELLERS[record.outcome](record)
+def _step(record: RecordView, catalog: AdviceCatalog) -> Step:
+    title, sentences = _DESCRIBE_BY_OUTCOME[record.outcome](record)
     ends_here = record.outcome in ("dropped", "dead_letter")
     answer = record.answer
     return Step(
@@ -57,7 +57,7 @@ def _step(record: RecordView, book: AdviceBook) -> Step:
         answer,
         answer_meaning(answer) if answer else "",
         record.due_ms,
-        book.of(record.reason) if ends_here else None,
+        catalog.get(record.reason) if ends_here else None,
     )
 
 
@@ -86,11 +86,11 @@ def _retry(record: RecordView) -> tuple[str, list[str]]:
 
 
 def _delivered(record: RecordView) -> tuple[str, list[str]]:
-    told = [_attempts(record), _group(record), sentence(record.detail)]
+    sentences = [_attempts(record), _group(record), sentence(record.detail)]
     if record.accepted_at_ms is not None:
         seconds = max(0, record.at_ms - record.accepted_at_ms) / 1000
-        told.insert(0, f"TikTok has it, {span(seconds)} after it was received.")
-    return "Delivered", [each for each in told if each]
+        sentences.insert(0, f"TikTok has it, {span(seconds)} after it was received.")
+    return "Delivered", [each for each in sentences if each]
 
 
 def _dead_letter(record: RecordView) -> tuple[str, list[str]]:
@@ -101,9 +101,9 @@ def _condition(record: RecordView) -> tuple[str, list[str]]:
     return f"Delivery became {record.reason}", [sentence(record.detail)] if record.detail else []
 
 
-def _with_verdict(record: RecordView, title: str, told: list[str]) -> tuple[str, list[str]]:
+def _with_verdict(record: RecordView, title: str, sentences: list[str]) -> tuple[str, list[str]]:
     meaning = VERDICTS.get(record.reason, ("", ""))[1]
-    return title, [each for each in [meaning, *told, sentence(record.detail)] if each]
+    return title, [each for each in [meaning, *sentences, sentence(record.detail)] if each]
 
 
 def _attempts(record: RecordView) -> str:
@@ -114,7 +114,7 @@ def _group(record: RecordView) -> str:
     return f"The request held {events(record.group_events)}." if record.group_events else ""
 
 
-_TELLERS: Final = {
+_DESCRIBE_BY_OUTCOME: Final = {
     "accepted": _accepted,
     "duplicate": _duplicate,
     "dropped": _dropped,

@@ -6,12 +6,12 @@ from itertools import groupby
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import DeadLetterCountView
-from tiktok_forwarder.console.activity.advice import Advice, AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog, LinkedAdvice
 
 
 class ReasonRow(Struct, frozen=True):
     reason: str
-    advice: Advice
+    advice: LinkedAdvice
     count: int
     oldest_ms: int
     newest_ms: int
@@ -27,17 +27,19 @@ class ConnectionGroup(Struct, frozen=True):
     reasons: list[ReasonRow]
 
 
-def summed_up(counts: Sequence[DeadLetterCountView], book: AdviceBook, known: Collection[str]) -> list[ConnectionGroup]:
+def group_by_connection(
+    counts: Sequence[DeadLetterCountView], catalog: AdviceCatalog, known: Collection[str]
+) -> list[ConnectionGroup]:
     """`counts` are the API's, in order of connections; `known` are the ids of connections that there are."""
     groups = []
     for connection_id, found in groupby(counts, key=lambda each: each.connection_id):
         rows = list(found)
-        reasons = [_row(each, book) for each in rows]
+        reasons = [_row(each, catalog) for each in rows]
         total = sum(each.count for each in reasons)
         group = ConnectionGroup(connection_id, rows[0].connection, connection_id not in known, total, reasons)
         groups.append(group)
     return sorted(groups, key=lambda group: (group.is_deleted, group.connection.lower()))
 
 
-def _row(counted: DeadLetterCountView, book: AdviceBook) -> ReasonRow:
-    return ReasonRow(counted.reason, book.of(counted.reason), counted.count, counted.oldest_ms, counted.newest_ms)
+def _row(counted: DeadLetterCountView, catalog: AdviceCatalog) -> ReasonRow:
+    return ReasonRow(counted.reason, catalog.get(counted.reason), counted.count, counted.oldest_ms, counted.newest_ms)

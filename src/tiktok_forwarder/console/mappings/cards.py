@@ -54,7 +54,7 @@ class ConditionRow(Struct, frozen=True):
 
 
 class Card(Struct, frozen=True):
-    """`rival` is the number of an earlier card for the same mParticle event; `suggestions` are by kind of name."""
+    """`shadowed_by` is the number of an earlier card for the same event at mParticle; `suggestions` are by kind."""
 
     number: int
     draft: DraftMapping
@@ -62,7 +62,7 @@ class Card(Struct, frozen=True):
     conditions: list[ConditionRow]
     rows: list[Row]
     problems: Problems
-    rival: int | None
+    shadowed_by: int | None
     suggestions: dict[str, list[str]]
 
     def problems_at(self, place: str) -> list[str]:
@@ -84,7 +84,7 @@ def _card(
         conditions=[ConditionRow(each, problems.at(draft.key, f"conditions[{place}]")) for place, each in places],
         rows=[_row(draft, name, problems) for name in draft.properties],
         problems=problems,
-        rival=_rival(number, draft, drafts),
+        shadowed_by=_shadowed_by(number, draft, drafts),
         suggestions=_suggestions(draft, seen),
     )
 
@@ -102,7 +102,7 @@ def _row(draft: DraftMapping, name: str, problems: Problems) -> Row:
     )
 
 
-def _rival(number: int, draft: DraftMapping, drafts: Sequence[DraftMapping]) -> int | None:
+def _shadowed_by(number: int, draft: DraftMapping, drafts: Sequence[DraftMapping]) -> int | None:
     wanted = _trigger(draft)
     earlier = enumerate(drafts[: number - 1], 1)
     return next((place for place, each in earlier if wanted[1] and _trigger(each) == wanted), None)

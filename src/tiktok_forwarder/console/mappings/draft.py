@@ -143,16 +143,16 @@ def _static(name: str, text: str) -> str | Number:
 # --- what goes together ---
 
 
-def fitting(draft: DraftMapping, event: str) -> DraftMapping:
+def without_unsupported_sources(draft: DraftMapping, event: str) -> DraftMapping:
     """The draft without sources that its kind of event does not have, such as the products of a screen view."""
     if draft.kept:
         return draft
     given = {name: draft.properties.get(name, DraftSource()) for name in properties_of(event)}
-    fit = {name: _fitting_source(draft.event_type, name, source) for name, source in given.items()}
+    fit = {name: _supported_source(draft.event_type, name, source) for name, source in given.items()}
     return replace(draft, properties=fit)
 
 
-def _fitting_source(event_type: str, name: str, source: DraftSource) -> DraftSource:
+def _supported_source(event_type: str, name: str, source: DraftSource) -> DraftSource:
     if not takes(event_type, name, source.kind):
         return DraftSource()
     members = members_of(event_type, source.kind)

@@ -6,7 +6,13 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.console.mappings.draft import DraftMapping, mappings_of
-from tiktok_forwarder.console.mappings.places import Placed, Problems, numbered, placed, placed_problems
+from tiktok_forwarder.console.mappings.places import (
+    MergedMappings,
+    Problems,
+    merge_drafts,
+    numbered_lines,
+    problems_by_card,
+)
 from tiktok_forwarder.mapping.connection import Connection
 
 
@@ -21,14 +27,14 @@ class Editing(Struct, frozen=True):
     def connection(self) -> Connection:
         return self.view.connection()
 
-    def placed(self) -> Placed:
+    def merged(self) -> MergedMappings:
         """All mappings of the connection, with these in place of the present ones."""
-        return placed(mappings_of(self.view), self.event, self.drafts)
+        return merge_drafts(mappings_of(self.view), self.event, self.drafts)
 
-    def problems(self, told: Sequence[str]) -> Problems:
+    def problems(self, messages: Sequence[str]) -> Problems:
         """The API's sentences, at the cards that they are about."""
-        return placed_problems(told, self.drafts, self.placed().positions)
+        return problems_by_card(messages, self.drafts, self.merged().positions)
 
-    def problem_list(self, told: Sequence[str]) -> list[str]:
+    def problem_list(self, messages: Sequence[str]) -> list[str]:
         """The API's sentences as one list."""
-        return numbered(self.problems(told), self.drafts)
+        return numbered_lines(self.problems(messages), self.drafts)

@@ -11,8 +11,8 @@ from tiktok_forwarder.console.mappings.draft import (
     DraftCondition,
     DraftMapping,
     DraftSource,
-    fitting,
     properties_of,
+    without_unsupported_sources,
 )
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
 
@@ -23,7 +23,7 @@ _MAX_CONDITIONS: Final = 100
 def read_drafts(form: Form, event: str) -> list[DraftMapping]:
     """The mappings of this TikTok event, in the order of the form's cards."""
     keys = [key for key in dict.fromkeys(form.texts("card")) if _KEY.fullmatch(key)]
-    return [fitting(_draft(form, key, event), event) for key in keys]
+    return [without_unsupported_sources(_draft(form, key, event), event) for key in keys]
 
 
 def _draft(form: Form, key: str, event: str) -> DraftMapping:
@@ -77,7 +77,7 @@ def changed(drafts: Sequence[DraftMapping], wanted: str, event: str) -> list[Dra
 def new_draft(drafts: Sequence[DraftMapping], event: str) -> DraftMapping:
     """An empty mapping under a key that none of the drafts has."""
     highest = max((int(draft.key[1:]) for draft in drafts), default=0)
-    return fitting(DraftMapping(f"m{highest + 1}"), event)
+    return without_unsupported_sources(DraftMapping(f"m{highest + 1}"), event)
 
 
 def _moved(drafts: Sequence[DraftMapping], key: str, by: int) -> list[DraftMapping]:
@@ -97,7 +97,7 @@ def _without_condition(draft: DraftMapping, number: str) -> DraftMapping:
     return replace(draft, conditions=kept)
 
 
-def place_after(drafts: Sequence[DraftMapping], wanted: str) -> str:
+def focus_after(drafts: Sequence[DraftMapping], wanted: str) -> str:
     """Where the reader goes on after this button was pressed: the id of a field or button; empty where they were."""
     what, _, rest = wanted.partition(" ")
     key = rest.partition(" ")[0]

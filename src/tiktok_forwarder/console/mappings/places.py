@@ -15,14 +15,14 @@ _CONDITION: Final = re.compile(r"(conditions\[\d+\])")
 _PLAIN_LABELS: Final = {"custom_event_type": "Custom event type", "event_type": "Kind of event"}
 
 
-class Placed(Struct, frozen=True):
+class MergedMappings(Struct, frozen=True):
     """All of a connection's mappings; `positions` are those of the drafts, in their order."""
 
     mappings: list[MappingDocument]
     positions: list[int]
 
 
-def placed(present: Sequence[MappingDocument], event: str, drafts: Sequence[DraftMapping]) -> Placed:
+def merge_drafts(present: Sequence[MappingDocument], event: str, drafts: Sequence[DraftMapping]) -> MergedMappings:
     """The drafts in the places of the TikTok event's present mappings; those too many stand at the end."""
     waiting = [document_of(draft, event) for draft in drafts]
     mappings: list[MappingDocument] = []
@@ -32,7 +32,7 @@ def placed(present: Sequence[MappingDocument], event: str, drafts: Sequence[Draf
         elif waiting:
             mappings.append(waiting.pop(0))
     mappings += waiting
-    return Placed(mappings, [number for number, each in enumerate(mappings) if each["event"] == event])
+    return MergedMappings(mappings, [number for number, each in enumerate(mappings) if each["event"] == event])
 
 
 class Problems(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Problems(Struct, frozen=True):
 NO_PROBLEMS: Final = Problems([], {})
 
 
-def placed_problems(problems: Sequence[str], drafts: Sequence[DraftMapping], positions: Sequence[int]) -> Problems:
+def problems_by_card(problems: Sequence[str], drafts: Sequence[DraftMapping], positions: Sequence[int]) -> Problems:
     """The API's sentences at the cards and rows that they name; what is of no card is general."""
     keys = dict(zip(positions, (draft.key for draft in drafts), strict=True))
     kinds = {draft.key: draft.event_type for draft in drafts}
@@ -78,10 +78,10 @@ def _place(path: str, event_type: str) -> tuple[str, str]:
     return path if path in _PLAIN_LABELS else "", _PLAIN_LABELS.get(path, "The mapping")
 
 
-def numbered(problems: Problems, drafts: Sequence[DraftMapping]) -> list[str]:
+def numbered_lines(problems: Problems, drafts: Sequence[DraftMapping]) -> list[str]:
     """All problems as one list, each with its card's number where there are several."""
-    told = list(problems.general)
+    lines = list(problems.general)
     for number, draft in enumerate(drafts, 1):
         label = f"Mapping {number}: " if len(drafts) > 1 else ""
-        told += [f"{label}{each}" for found in problems.of_cards.get(draft.key, {}).values() for each in found]
-    return told
+        lines += [f"{label}{each}" for found in problems.of_cards.get(draft.key, {}).values() for each in found]
+    return lines

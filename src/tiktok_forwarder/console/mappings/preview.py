@@ -23,7 +23,7 @@ from tiktok_forwarder.operations.previews import Comparison, PreviewedOutcome
 _INVALID: Final = 422
 
 
-class Trial(Struct, frozen=True):
+class Preview(Struct, frozen=True):
     """What a preview shows. `hint` stands where there is nothing to show yet; `advice` is by warning, and `changes` are
     those of kept events.
     """
@@ -36,27 +36,27 @@ class Trial(Struct, frozen=True):
     changes: Comparison | None = None
 
 
-async def tried(api: Api, editing: Editing, samples: Samples) -> Trial:
+async def run_preview(api: Api, editing: Editing, samples: Samples) -> Preview:
     connection_id = editing.view.id
-    settings = {"custom_mappings": editing.placed().mappings}
+    settings = {"custom_mappings": editing.merged().mappings}
     try:
         asked = ComparisonBody(connection_id, settings)
         changes = await api.call(COMPARE_DEVELOPMENT_EVENTS, body=asked) if samples.kept else None
-        return await _previewed(api, connection_id, settings, sample_of(editing, samples), changes)
+        return await _preview_of(api, connection_id, settings, sample_of(editing, samples), changes)
     except NoSampleError as missing:
-        return Trial(hint=str(missing))
+        return Preview(hint=str(missing))
     except ApiError as error:
         if error.status != _INVALID:
-            return Trial(hint=f"This sample cannot be read: {error}.")
-        return Trial(problems=editing.problem_list(error.problems))
+            return Preview(hint=f"This sample cannot be read: {error}.")
+        return Preview(problems=editing.problem_list(error.problems))
 
 
-async def _previewed(
+async def _preview_of(
     api: Api, connection_id: str, settings: Settings, sample: Sample, changes: Comparison | None
-) -> Trial:
+) -> Preview:
     asked = PreviewBody(sample.batch, connection_id, settings, sample.received_at_ms)
     answer = await api.call(PREVIEW, body=asked)
-    return Trial(
+    return Preview(
         # What was pasted stands in its own field already.
         batch=None if isinstance(sample.batch, str) else sample.batch,
         outcomes=answer.outcomes,

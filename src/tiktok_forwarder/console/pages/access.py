@@ -36,7 +36,7 @@ async def _access(request: PageRequest) -> Response:
 
 async def _page(request: PageRequest, status: int = 200, **values: Any) -> Response:
     """With what was refused or made, which is shown this once."""
-    told = {
+    contents = {
         "users": await request.api.call(LIST_USERS),
         "keys": await request.api.call(LIST_API_KEYS),
         "audit": await request.api.call(LIST_AUDIT, query=AuditQuery(_AUDITED)),
@@ -49,7 +49,7 @@ async def _page(request: PageRequest, status: int = 200, **values: Any) -> Respo
         "form": request.form,
         **values,
     }
-    return request.page("access/access.html", told, status)
+    return request.page("access/access.html", contents, status)
 
 
 async def _add_user(request: PageRequest) -> Response:

@@ -6,7 +6,7 @@ from markupsafe import escape
 from starlette.responses import Response
 
 from tiktok_forwarder.api.activity import LIST_ACTIVITY
-from tiktok_forwarder.console.activity.advice import AdviceBook, advice_book
+from tiktok_forwarder.console.activity.advice import AdviceCatalog, advice_catalog
 from tiktok_forwarder.console.activity.filters import SINCE, Filters, outcome_choices, reason_choices
 from tiktok_forwarder.console.activity.live import LiveStream, event
 from tiktok_forwarder.console.activity.rows import row_of
@@ -26,23 +26,23 @@ _LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
 
 async def _activity(request: PageRequest) -> Response:
     filters = Filters.of(request)
-    book = await advice_book(request.api)
+    catalog = await advice_catalog(request.api)
     found = await request.api.call(LIST_ACTIVITY, query=filters.api_query(_PAGE, before=request.query("before")))
     values = {
         "filters": filters,
-        "rows": [row_of(each, book) for each in found.records],
+        "rows": [row_of(each, catalog) for each in found.records],
         "before": found.before,
         "lost": found.lost,
         "has_come": False,
         "is_first": not request.query("before"),
         "is_live": request.query("live") == "on" and not request.query("before"),
         "newest": found.newest,
-        **await _choices(request, filters, book),
+        **await _choices(request, filters, catalog),
     }
     return request.page("activity/activity.html", values)
 
 
-async def _choices(request: PageRequest, filters: Filters, book: AdviceBook) -> dict[str, Any]:
+async def _choices(request: PageRequest, filters: Filters, catalog: AdviceCatalog) -> dict[str, Any]:
     connections = [(each.id, each.name) for each in await all_connections(request.api)]
     if filters.connection and filters.connection not in [each for each, _ in connections]:
         # By name, or deleted.
@@ -51,26 +51,26 @@ async def _choices(request: PageRequest, filters: Filters, book: AdviceBook) -> 
         "connections": connections,
         "event_names": list(EVENTS),
         "outcomes": outcome_choices(),
-        "reasons": reason_choices(book),
+        "reasons": reason_choices(catalog),
         "since": SINCE,
     }
 
 
 async def _live(request: PageRequest) -> Response:
     views = request.services.live_views
-    watch = _Watch(request, Filters.of(request), await advice_book(request.api), is_refused=views.is_full)
+    watch = _Watch(request, Filters.of(request), await advice_catalog(request.api), is_refused=views.is_full)
     return LiveStream(views, watch.turn)
 
 
 class _Watch:
     """What one reader has seen, and whether they may still look."""
 
-    def __init__(self, request: PageRequest, filters: Filters, book: AdviceBook, *, is_refused: bool) -> None:
+    def __init__(self, request: PageRequest, filters: Filters, catalog: AdviceCatalog, *, is_refused: bool) -> None:
         self._request = request
         self._filters = filters
-        self._book = book
+        self._catalog = catalog
         self._newest = request.http.headers.get("last-event-id") or request.query("after", "0")
-        self._last_word = _FULL if is_refused else ""
+        self._final_message = _FULL if is_refused else ""
         self._has_ended = False
         self._is_crowded = False
 
@@ -78,39 +78,39 @@ class _Watch:
         """What came since the last turn, as events. None after the stream's last word."""
         if self._has_ended:
             return None
-        if not self._may_look():
-            self._last_word = _LOGGED_OUT
-        news = await self._news() if not self._last_word else ""
-        if not self._last_word:
-            return news
+        if not self._may_watch():
+            self._final_message = _LOGGED_OUT
+        records = await self._new_records() if not self._final_message else ""
+        if not self._final_message:
+            return records
         self._has_ended = True
-        return event("told", escape(self._last_word)) + event("over", "")
+        return event("told", escape(self._final_message)) + event("over", "")
 
-    async def _news(self) -> str:
+    async def _new_records(self) -> str:
         asked = self._filters.api_query(_PAGE, after=self._newest)
         try:
             found = await self._request.api.call(LIST_ACTIVITY, query=asked)
         except ApiError as error:
-            self._last_word = str(error)
+            self._final_message = str(error)
             return ""
         self._newest = str(found.newest)
-        told = self._told(is_crowded=found.before is not None)
+        notice = self._crowding_notice(is_crowded=found.before is not None)
         if not found.records:
-            return told or _NOTHING_NEW
-        rows = [row_of(each, self._book) for each in found.records]
+            return notice or _NOTHING_NEW
+        rows = [row_of(each, self._catalog) for each in found.records]
         html = self._request.services.rendering.render("activity/rows.html", {"rows": rows, "has_come": True})
-        return told + event("rows", html, self._newest)
+        return notice + event("rows", html, self._newest)
 
-    def _told(self, *, is_crowded: bool) -> str:
+    def _crowding_notice(self, *, is_crowded: bool) -> str:
         """A word when more begins to happen than is shown, and when that is over."""
         if is_crowded == self._is_crowded:
             return ""
         self._is_crowded = is_crowded
         return event("told", _CROWDED if is_crowded else _CALM)
 
-    def _may_look(self) -> bool:
+    def _may_watch(self) -> bool:
         reference = self._request.http.cookies.get(self._request.origin.cookie)
-        return reference is not None and self._request.services.access.who(reference, is_use=False) is not None
+        return reference is not None and self._request.services.access.who(reference, extends_session=False) is not None
 
 
 ACTIVITY_PAGES: Final = (

@@ -15,7 +15,7 @@ from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView,
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
 from tiktok_forwarder.console.page import Page, PageRequest
-from tiktok_forwarder.console.sample_data import made_up_purchase
+from tiktok_forwarder.console.sample_data import sample_purchase
 from tiktok_forwarder.console.sender_settings import SenderSettings, sender_settings
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
@@ -74,7 +74,7 @@ async def _send_purchase(request: PageRequest) -> Response:
     if not connection.test_event_code:
         return await _senders_page(request, facts, [_NO_TEST_CODE])
     event_id = f"made-up-{secrets.token_hex(6)}"
-    batch = msgspec.json.encode(made_up_purchase(connection, event_id))
+    batch = msgspec.json.encode(sample_purchase(connection, event_id))
     try:
         only = ImportQuery(connection.id)
         await request.api.call(IMPORT_BATCHES, request.form.text("input"), query=only, body=batch)
@@ -93,7 +93,7 @@ async def _purchase(request: PageRequest) -> Response:
         "view": view,
         "event_id": event_id,
         "way": way,
-        "is_over": any(each.outcome in _FINAL for each in way),
+        "is_finished": any(each.outcome in _FINAL for each in way),
     }
     return request.page("connections/timeline.html" if request.is_htmx else "connections/purchase.html", values)
 

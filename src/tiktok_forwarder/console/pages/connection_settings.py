@@ -14,7 +14,7 @@ from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.draft import mappings_of
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import label_of, value_words
-from tiktok_forwarder.console.settings_form import differing, settings_form, settings_of
+from tiktok_forwarder.console.settings_form import changed_settings, settings_form, settings_of
 from tiktok_forwarder.mapping.connection import TOKEN
 
 _NOT_COPIED: Final = ("name",)
@@ -84,14 +84,14 @@ async def _save(request: PageRequest) -> Response:
     view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
     typed = settings_of(request.form)
     revision = _revision(request.form.text("revision"))
-    if revision == view.revision and not differing(view.settings, typed):
+    if revision == view.revision and not changed_settings(view.settings, typed):
         return request.go(page_of(view.id), "Nothing was changed.")
     try:
         change = ConnectionChange(typed, revision)
         changed = await request.api.call(SET_CONNECTION, view.id, body=change)
     except ApiError as error:
         if error.status == _CONFLICT:
-            return await _told_conflict(request, view.id, typed)
+            return await _conflict_page(request, view.id, typed)
         return await _edit_form(request, structs.replace(view, revision=revision), typed, error.problems)
     return request.go(page_of(view.id), f"{changed.connection().name} is saved.")
 
@@ -101,13 +101,13 @@ def _revision(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_NUMBER_LENGTH else 0
 
 
-async def _told_conflict(request: PageRequest, connection_id: str, typed: Mapping[str, Any]) -> Response:
+async def _conflict_page(request: PageRequest, connection_id: str, typed: Mapping[str, Any]) -> Response:
     """Somebody was quicker: what stands there now beside what was typed, to be saved again or left."""
     view = await request.api.call(SHOW_CONNECTION, connection_id)
     stored = view.settings
     conflicts = [
         (label_of(name), *_both(name, stored.get(name), value))
-        for name, value in differing(stored, typed).items()
+        for name, value in changed_settings(stored, typed).items()
         if name in stored or value is not None
     ]
     return await _edit_form(request, view, typed, conflicts=conflicts)

@@ -22,7 +22,7 @@ from tiktok_forwarder.mapping.connection import TOKEN
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.mapping.fields import FIELDS
 
-_BOOKS: Final = ("delivered", "dead_lettered", "dropped", "erased")
+_TOTALS: Final = ("delivered", "dead_lettered", "dropped", "erased")
 
 
 async def _list(request: PageRequest) -> Response:
@@ -44,7 +44,7 @@ async def connection_page(
         **structs.asdict(facts),
         "accepted": facts.state.totals.get("accepted", 0),
         "repeats": facts.state.totals.get("duplicate", 0),
-        "books": _books(facts.state),
+        "parts": _totals(facts.state),
         "settings": _settings(facts.view.settings),
         "advice": [each for each in facts.view.advice if each not in facts.state.warnings],
         "history": list(reversed(history)),
@@ -57,10 +57,10 @@ async def connection_page(
     return request.page("connections/show.html", values, status)
 
 
-def _books(state: ConnectionStatus) -> list[tuple[str, int]]:
+def _totals(state: ConnectionStatus) -> list[tuple[str, int]]:
     """What the accepted events add up from."""
     waiting = state.queue.waiting if state.queue else 0
-    return [("waiting", waiting), *((name, state.totals.get(name, 0)) for name in _BOOKS)]
+    return [("waiting", waiting), *((name, state.totals.get(name, 0)) for name in _TOTALS)]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:

@@ -16,13 +16,13 @@ from tiktok_forwarder.api.dead_letters import (
 from tiktok_forwarder.api.endpoint import Endpoint, Nothing
 from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.api.types import ConnectionStatus, DeadLetterSelection, TouchedView
-from tiktok_forwarder.console.activity.advice import advice_book
+from tiktok_forwarder.console.activity.advice import advice_catalog
 from tiktok_forwarder.console.activity.fields import field_rows
 from tiktok_forwarder.console.activity.labels import answer_meaning
 from tiktok_forwarder.console.activity.places import way_path
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.dead_letters.selection import Selected
-from tiktok_forwarder.console.dead_letters.summary import summed_up
+from tiktok_forwarder.console.dead_letters.summary import group_by_connection
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.rendering import number
 
@@ -34,8 +34,8 @@ async def _summary(request: PageRequest) -> Response:
     wanted = request.query("connection")
     shown = [each for each in counts if wanted in ("", each.connection_id, each.connection)]
     values = {
-        "groups": summed_up(shown, await advice_book(request.api), await _names(request)),
-        "is_narrow": bool(wanted),
+        "groups": group_by_connection(shown, await advice_catalog(request.api), await _names(request)),
+        "has_filters": bool(wanted),
         "is_empty": not counts,
     }
     return request.page("dead_letters/summary.html", values)
@@ -48,7 +48,7 @@ async def _list(request: PageRequest) -> Response:
     values = {
         "selected": selected,
         "letters": letters[:_PAGE],
-        "book": await advice_book(request.api),
+        "catalog": await advice_catalog(request.api),
         "after": letters[_PAGE - 1].event_no if len(letters) > _PAGE else None,
         "is_first": not after,
         "connection": await _connection_name(request, selected.connection),
@@ -62,7 +62,7 @@ async def _letter(request: PageRequest) -> Response:
     values = {
         "letter": letter,
         "revision": found.connection_revision,
-        "advice": (await advice_book(request.api)).of(letter.reason),
+        "advice": (await advice_catalog(request.api)).get(letter.reason),
         "answer_meaning": answer_meaning(answer) if answer else "",
         "payload": found.payload,
         "fields": field_rows(found.payload, found.explanation),
@@ -88,13 +88,13 @@ async def _ask(request: PageRequest, endpoint: Endpoint[Nothing, DeadLetterSelec
     """What it would do, before it is done."""
     selected = Selected.of(request.query)
     _check(selected)
-    foreseen = await request.api.call(endpoint, body=selected.selection(dry_run=True))
+    expected = await request.api.call(endpoint, body=selected.selection(dry_run=True))
     is_replay = endpoint is REPLAY_DEAD_LETTERS
     values = {
         "action": "replay" if is_replay else "discard",
         "selected": selected,
-        "foreseen": foreseen,
-        "warnings": [each for each in foreseen.warning.split("; ") if each],
+        "expected": expected,
+        "warnings": [each for each in expected.warning.split("; ") if each],
         "connection": await _connection_name(request, selected.connection),
         "paused": await _paused(request, selected.connection) if is_replay else [],
     }

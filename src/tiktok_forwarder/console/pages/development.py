@@ -5,8 +5,8 @@ from typing import Final
 from starlette.responses import Response
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentQuery
-from tiktok_forwarder.console.activity.advice import advice_book
-from tiktok_forwarder.console.activity.development import Came, came
+from tiktok_forwarder.console.activity.advice import advice_catalog
+from tiktok_forwarder.console.activity.development import DevelopmentEvent, development_event_of
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.page import Page, PageRequest
 
@@ -16,11 +16,11 @@ async def _development(request: PageRequest) -> Response:
     wanted = request.query("connection")
     named = [each for each in connections if wanted in (each.id, each.name)]
     chosen = next(iter(named or connections), None)
-    book = await advice_book(request.api)
-    events: list[Came] = []
+    catalog = await advice_catalog(request.api)
+    events: list[DevelopmentEvent] = []
     if chosen is not None:
         kept = await request.api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(chosen.id))
-        events = [came(each, chosen, book) for each in kept.events]
+        events = [development_event_of(each, chosen, catalog) for each in kept.events]
     values = {
         "connections": [(each.id, each.name) for each in connections],
         "chosen": chosen.id if chosen else "",

@@ -5,12 +5,12 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tiktok_forwarder.api.activity import LIST_ACTIVITY, SHOW_RECORD, SHOW_WAY, ActivityQuery, RecordView
-from tiktok_forwarder.console.activity.advice import advice_book
+from tiktok_forwarder.api.activity import LIST_ACTIVITY, NO_NAME, SHOW_RECORD, SHOW_WAY, ActivityQuery, RecordView
+from tiktok_forwarder.console.activity.advice import advice_catalog
 from tiktok_forwarder.console.activity.fields import field_rows
-from tiktok_forwarder.console.activity.places import NO_NAME, way_path
+from tiktok_forwarder.console.activity.places import way_path
 from tiktok_forwarder.console.activity.rows import about
-from tiktok_forwarder.console.activity.timeline import is_underway, steps
+from tiktok_forwarder.console.activity.timeline import is_pending, steps
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.page import Page, PageRequest
 
@@ -28,24 +28,26 @@ async def _event(request: PageRequest) -> Response:
     elsewhere = await _elsewhere(request, records, connection, event, event_id)
     if not records:
         return request.page("activity/unknown.html", {"event_id": event_id, "elsewhere": elsewhere}, 404)
-    return await _told(request, records, elsewhere)
+    return await _event_page(request, records, elsewhere)
 
 
 async def _record(request: PageRequest) -> Response:
     record = await request.api.call(SHOW_RECORD, request.path("record_no"))
-    return await _told(request, [record], [])
+    return await _event_page(request, [record], [])
 
 
-async def _told(request: PageRequest, records: Sequence[RecordView], elsewhere: Sequence[tuple[str, str]]) -> Response:
-    book = await advice_book(request.api)
+async def _event_page(
+    request: PageRequest, records: Sequence[RecordView], elsewhere: Sequence[tuple[str, str]]
+) -> Response:
+    catalog = await advice_catalog(request.api)
     mapped = next((each for each in records if each.payload is not None), None)
     values = {
         "record": records[0],
         "about": about(records[0]),
-        "steps": steps(records, book),
-        "is_underway": is_underway(records),
-        "is_cut": records[0].outcome in ("retry", "delivered", "dead_letter"),
-        "warnings": [book.of(each) for each in dict.fromkeys(name for each in records for name in each.warnings)],
+        "steps": steps(records, catalog),
+        "is_pending": is_pending(records),
+        "is_truncated": records[0].outcome in ("retry", "delivered", "dead_letter"),
+        "warnings": [catalog.get(each) for each in dict.fromkeys(name for each in records for name in each.warnings)],
         "payload": mapped.payload if mapped else None,
         "fields": field_rows(mapped.payload, mapped.explanation) if mapped else [],
         "elsewhere": elsewhere,

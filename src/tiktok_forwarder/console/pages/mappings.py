@@ -13,12 +13,12 @@ from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.cards import cards_of
 from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, events_of
-from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, fitting, mappings_of
+from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, mappings_of, without_unsupported_sources
 from tiktok_forwarder.console.mappings.editing import Editing
-from tiktok_forwarder.console.mappings.form import changed, place_after, read_drafts
+from tiktok_forwarder.console.mappings.form import changed, focus_after, read_drafts
 from tiktok_forwarder.console.mappings.labels import EVENT_WORDS
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
-from tiktok_forwarder.console.mappings.preview import tried
+from tiktok_forwarder.console.mappings.preview import run_preview
 from tiktok_forwarder.console.mappings.samples import Samples, samples_of
 from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.page import Page, PageRequest
@@ -70,7 +70,9 @@ async def _overview(request: PageRequest) -> Response:
 
 def _stored_drafts(view: ConnectionView, event: str) -> list[DraftMapping]:
     documents = [each for each in mappings_of(view) if each["event"] == event]
-    return [fitting(draft_of(each, f"m{number}"), event) for number, each in enumerate(documents, 1)]
+    return [
+        without_unsupported_sources(draft_of(each, f"m{number}"), event) for number, each in enumerate(documents, 1)
+    ]
 
 
 async def _event(request: PageRequest) -> Response:
@@ -96,15 +98,15 @@ async def _editor(
     It is of the revision that was opened, unless its reader has been told that there is a newer one.
     """
     samples = await _samples(request, editing)
-    trial = None if request.is_htmx else await tried(request.api, editing, samples)
+    preview = None if request.is_htmx else await run_preview(request.api, editing, samples)
     values = {
         **_common(editing.view),
         "event": editing.event,
         "cards": cards_of(editing.drafts, await _seen(request, editing.view.id), problems),
         "problems": problems.general,
         "samples": samples,
-        "trial": trial,
-        "focus": place_after(editing.drafts, request.form.text("do")),
+        "preview": preview,
+        "focus": focus_after(editing.drafts, request.form.text("do")),
         "revision": (not is_newest and request.form.text("revision")) or editing.view.revision,
     }
     return request.page("mappings/editor.html" if request.is_htmx else "mappings/event.html", values, status)
@@ -141,16 +143,16 @@ async def _redraft(request: PageRequest) -> Response:
 
 async def _preview(request: PageRequest) -> Response:
     editing = await _typed(request)
-    trial = await tried(request.api, editing, await _samples(request, editing))
-    return request.page("mappings/preview.html", {"trial": trial, "event": editing.event, "words_of": EVENT_WORDS})
+    preview = await run_preview(request.api, editing, await _samples(request, editing))
+    return request.page("mappings/preview.html", {"preview": preview, "event": editing.event, "words_of": EVENT_WORDS})
 
 
 async def _save(request: PageRequest) -> Response:
     editing = await _typed(request)
-    placed = editing.placed()
+    merged = editing.merged()
     revision = request.form.text("revision")
     change = ConnectionChange(
-        {"custom_mappings": placed.mappings}, expected_revision=int(revision) if revision.isdecimal() else None
+        {"custom_mappings": merged.mappings}, expected_revision=int(revision) if revision.isdecimal() else None
     )
     try:
         await request.api.call(SET_CONNECTION, editing.view.id, body=change)

@@ -7,11 +7,11 @@ import msgspec
 from tiktok_forwarder.activity.records import RecordOutcome
 from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.api.previews import AdviceView
-from tiktok_forwarder.console.activity.advice import AdviceBook
+from tiktok_forwarder.console.activity.advice import AdviceCatalog
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.advice import all_advice
 
-BOOK = AdviceBook(msgspec.convert(all_advice(), AdviceView))
+CATALOG = AdviceCatalog(msgspec.convert(all_advice(), AdviceView))
 
 
 def record(outcome: RecordOutcome, **members: Any) -> RecordView:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from tests.unit.console.activity.records import BOOK, answer
+from tests.unit.console.activity.records import CATALOG, answer
 from tiktok_forwarder.activity.records import RecordOutcome
 from tiktok_forwarder.console.activity.labels import (
     CONDITIONS,
@@ -30,15 +30,15 @@ def test_every_outcome_verdict_and_condition_has_words() -> None:
 @pytest.mark.parametrize("kind", get_args(AdviceKind))
 def test_every_advice_leads_to_a_place_that_is_there(kind: AdviceKind) -> None:
     """A setting's advice leads to its field in the form; that of the mappings to their page."""
-    assert BOOK.names(kind)
-    for name in BOOK.names(kind):
-        advice = BOOK.of(name)
+    assert CATALOG.names(kind)
+    for name in CATALOG.names(kind):
+        advice = CATALOG.get(name)
         assert advice.meaning and advice.remedy and advice.words
         if advice.setting:
             assert advice.place and "/connections/a%2Fb/" in advice.address("a/b")
-    assert BOOK.of("unsupported_event").address("cn_1") == "/connections/cn_1/mappings"
-    assert BOOK.of("missing_ip").address("cn_1") == "/connections/cn_1/edit#field-require_ip_and_user_agent"
-    assert BOOK.of("nothing known").meaning == ""
+    assert CATALOG.get("unsupported_event").address("cn_1") == "/connections/cn_1/mappings"
+    assert CATALOG.get("missing_ip").address("cn_1") == "/connections/cn_1/edit#field-require_ip_and_user_agent"
+    assert CATALOG.get("nothing known").meaning == ""
 
 
 @pytest.mark.parametrize("code", [*CODES, 40199, 49999, 69999, 7])

@@ -1,7 +1,7 @@
 """An event's way as steps: each says what happened, in the order in which it did."""
 
-from tests.unit.console.activity.records import BOOK, answer, record
-from tiktok_forwarder.console.activity.timeline import is_underway, steps
+from tests.unit.console.activity.records import CATALOG, answer, record
+from tiktok_forwarder.console.activity.timeline import is_pending, steps
 
 
 def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
@@ -11,7 +11,7 @@ def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
         record("retry", reason="try_later", answer=answer(50000), attempts=1, due_ms=70_000),
         record("delivered", answer=answer(0), attempts=2, group_events=110, accepted_at_ms=1000, at_ms=121_000),
     ]
-    received, tried, delivered = steps(way, BOOK)
+    received, tried, delivered = steps(way, CATALOG)
     told = "mParticle's purchase (commerce event) became TikTok's PlaceAnOrder"
     assert received.sentences[0] == f"{told}, by revision 3 of the connection's settings."
     assert tried.title == "Tried; it waits for the next attempt" and tried.due_ms == 70_000
@@ -21,12 +21,12 @@ def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
         "Attempts so far: 2.",
         "The request held 110 events.",
     ]
-    assert not is_underway(way) and is_underway(way[:2]) and is_underway(way[:1])
+    assert not is_pending(way) and is_pending(way[:2]) and is_pending(way[:1])
 
 
 def test_a_drop_says_why_and_what_to_change() -> None:
     """In the mapping's own words, with the advice for its reason."""
-    [step] = steps([record("dropped", event="", reason="missing_page_url", detail="there is no page address")], BOOK)
+    [step] = steps([record("dropped", event="", reason="missing_page_url", detail="there is no page address")], CATALOG)
     assert (step.title, list(step.sentences)) == ("Dropped: missing page address", ["There is no page address."])
     assert step.advice is not None and step.advice.setting == "page_url_fallback"
 
@@ -34,9 +34,9 @@ def test_a_drop_says_why_and_what_to_change() -> None:
 def test_what_came_again_does_not_change_how_it_ended() -> None:
     """A duplicate of a delivered event is on no way; one of a waiting event leaves it waiting."""
     duplicate = record("duplicate")
-    assert not is_underway([record("delivered"), duplicate])
-    assert is_underway([record("accepted"), duplicate])
-    assert not is_underway([duplicate])
+    assert not is_pending([record("delivered"), duplicate])
+    assert is_pending([record("accepted"), duplicate])
+    assert not is_pending([duplicate])
 
 
 def test_a_dead_letter_a_request_and_a_pause_have_steps_too() -> None:
@@ -47,7 +47,7 @@ def test_a_dead_letter_a_request_and_a_pause_have_steps_too() -> None:
             record("attempted", event_id="", reason="throttled", group_events=1, answer=answer(40100)),
             record("condition", reason="paused", detail="by hand"),
         ],
-        BOOK,
+        CATALOG,
     )
     assert dead.title == "Given up: unconfirmed" and dead.advice is not None and "Attempts so far: 3." in dead.sentences
     assert request.title == "Sent to TikTok" and "The request held 1 event." in request.sentences

@@ -21,8 +21,8 @@ from tiktok_forwarder.console.mappings.draft import (
     DraftMapping,
     DraftSource,
     draft_of,
-    fitting,
     properties_of,
+    without_unsupported_sources,
 )
 from tiktok_forwarder.console.mappings.labels import EVENT_WORDS
 from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Problems
@@ -48,7 +48,7 @@ def seen(event_type: str, name: str, *attributes: str) -> SeenEvent:
 
 
 def card(draft: DraftMapping, event: str = "AddToCart", names: SeenNames = NOBODY) -> Card:
-    [found] = cards_of([fitting(draft, event)], names, NO_PROBLEMS)
+    [found] = cards_of([without_unsupported_sources(draft, event)], names, NO_PROBLEMS)
     return found
 
 
@@ -135,7 +135,7 @@ def test_the_first_of_several_mappings_for_one_event_is_named() -> None:
     """Without regard to case, as the mapping compares; unnamed ones do not count."""
     drafts = [DraftMapping(key, event_name=name) for key, name in (("m1", "Signup"), ("m2", ""), ("m3", "SIGNUP"))]
     drafts += [DraftMapping("m4", "screen_view", "Signup"), DraftMapping("m5")]
-    assert [each.rival for each in cards_of(drafts, NOBODY, NO_PROBLEMS)] == [None, None, 1, None, None]
+    assert [each.shadowed_by for each in cards_of(drafts, NOBODY, NO_PROBLEMS)] == [None, None, 1, None, None]
 
 
 def test_problems_stand_at_their_rows() -> None:
@@ -147,7 +147,7 @@ def test_problems_stand_at_their_rows() -> None:
         "conditions": [{"attribute": "b", "values": ["c"]}],
         "properties": {},
     }
-    draft = fitting(draft_of(document, "m1"), "Subscribe")
+    draft = without_unsupported_sources(draft_of(document, "m1"), "Subscribe")
     problems = Problems([], {"m1": {"value": ["v"], "conditions[0]": ["c"], "": ["m"]}})
     [found] = cards_of([draft], NOBODY, problems)
     assert [row.problems for row in found.rows] == [[], ["v"], []]

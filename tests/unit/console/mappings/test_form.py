@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from tests.unit.console.mappings.documents import Document, documents, stored
 from tiktok_forwarder.console.forms import Form
-from tiktok_forwarder.console.mappings.draft import DraftMapping, DraftSource, document_of, draft_of, fitting
-from tiktok_forwarder.console.mappings.form import changed, new_draft, place_after, read_drafts
+from tiktok_forwarder.console.mappings.draft import (
+    DraftMapping,
+    DraftSource,
+    document_of,
+    draft_of,
+    without_unsupported_sources,
+)
+from tiktok_forwarder.console.mappings.form import changed, focus_after, new_draft, read_drafts
 from tiktok_forwarder.mparticle.values import number_of, text_of
 from tiktok_forwarder.tiktok.events import INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
@@ -54,7 +60,7 @@ def sent(fields: list[tuple[str, str]]) -> Form:
 def edited(document: Document) -> Document:
     """The mapping after it was opened and saved without a change."""
     event = document["event"]
-    fields = browser_fields([fitting(draft_of(document, "m1"), event)])
+    fields = browser_fields([without_unsupported_sources(draft_of(document, "m1"), event)])
     [draft] = read_drafts(sent(fields), event)
     return document_of(draft, event)
 
@@ -120,13 +126,13 @@ def test_unknown_kinds_and_keys_are_passed_over() -> None:
 def test_sources_that_the_kind_of_event_lacks_go(event_type: str, kind: str, value: str, expected: DraftSource) -> None:
     """Changing the kind of event leaves no combination that the API would refuse."""
     draft = DraftMapping("m1", event_type, "x", properties={"price": DraftSource(kind, value, True)})
-    assert fitting(draft, "AddToCart").properties["price"] == expected
+    assert without_unsupported_sources(draft, "AddToCart").properties["price"] == expected
 
 
 def test_products_give_content_properties_only() -> None:
     """The value of the whole comes from no product."""
     draft = DraftMapping("m1", "commerce_event", "x", properties={"value": DraftSource("product", "price")})
-    assert fitting(draft, "AddToCart").properties["value"] == DraftSource()
+    assert without_unsupported_sources(draft, "AddToCart").properties["value"] == DraftSource()
 
 
 # --- buttons ---
@@ -189,7 +195,7 @@ def test_a_new_mapping_has_a_row_for_each_property() -> None:
 )
 def test_a_button_leads_to_where_one_goes_on(wanted: str, expected: str) -> None:
     """What was added, or what can be pressed next: a card that is first cannot go up any more."""
-    assert place_after(changed(three(), wanted, "Subscribe"), wanted) == expected
+    assert focus_after(changed(three(), wanted, "Subscribe"), wanted) == expected
 
 
 @given(st.lists(st.sampled_from(["add", "remove m1", "up m2", "down m1", "condition m2", "without-condition m2 0"])))

@@ -7,7 +7,13 @@ import pytest
 from tests.unit.console.mappings.documents import Document, settings_of
 from tiktok_forwarder.console.mappings.choices import PROPERTY_LABELS
 from tiktok_forwarder.console.mappings.draft import DraftCondition, DraftMapping, DraftSource, document_of
-from tiktok_forwarder.console.mappings.places import NO_PROBLEMS, Placed, numbered, placed, placed_problems
+from tiktok_forwarder.console.mappings.places import (
+    NO_PROBLEMS,
+    MergedMappings,
+    merge_drafts,
+    numbered_lines,
+    problems_by_card,
+)
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 
@@ -22,7 +28,7 @@ def draft(name: str, key: str = "m1", **members: Any) -> DraftMapping:
 PRESENT = [mapping("Search", "a"), mapping("Subscribe", "b"), mapping("Search", "c"), mapping("Contact", "d")]
 
 
-def names(found: Placed) -> list[str]:
+def names(found: MergedMappings) -> list[str]:
     return [each["event_name"] for each in found.mappings]
 
 
@@ -39,13 +45,13 @@ def test_the_mappings_of_other_events_stay_as_they_are(
     new: list[str], expected: list[str], positions: list[int]
 ) -> None:
     """New ones take the places of the old; what is left stands at the end, in order."""
-    found = placed(PRESENT, "Search", [draft(name) for name in new])
+    found = merge_drafts(PRESENT, "Search", [draft(name) for name in new])
     assert (names(found), found.positions) == (expected, positions)
 
 
 def test_mappings_of_an_event_without_any_are_appended() -> None:
     """They follow all others."""
-    found = placed(PRESENT, "Lead", [draft("x")])
+    found = merge_drafts(PRESENT, "Lead", [draft("x")])
     assert (names(found), found.positions) == (["a", "b", "c", "d", "x"], [4])
 
 
@@ -64,7 +70,7 @@ def test_the_apis_problems_stand_at_what_they_name() -> None:
         properties={"value": DraftSource("static", "much"), "description": DraftSource("attribute", "")},
     )
     drafts = [draft("fine", "m1"), wrong]
-    found = placed_problems(problems_of_api(drafts, "Subscribe"), drafts, [0, 1])
+    found = problems_by_card(problems_of_api(drafts, "Subscribe"), drafts, [0, 1])
     assert found.general == []
     assert found.at("m1", "event_name") == []
     assert found.at("m7", "event_name") == [
@@ -76,24 +82,24 @@ def test_the_apis_problems_stand_at_what_they_name() -> None:
     ]
     assert found.at("m7", "value") == ["Total value is 'much', but value must be a number."]
     assert found.at("m7", "description") == ["Description is '', but must be a name."]
-    assert len(numbered(found, drafts)) == 5
-    assert all(each.startswith("Mapping 2: ") for each in numbered(found, drafts))
+    assert len(numbered_lines(found, drafts)) == 5
+    assert all(each.startswith("Mapping 2: ") for each in numbered_lines(found, drafts))
 
 
 def test_what_is_of_no_card_is_general() -> None:
     """Problems of other settings, of other events' mappings, and of a mapping that could not be read."""
     drafts = [draft("a")]
     told = ["name: is required", "custom_mappings[3].event_name: is required", "custom_mappings[0]: is odd"]
-    found = placed_problems(told, drafts, [0])
+    found = problems_by_card(told, drafts, [0])
     assert found.general == told[:2]
     assert found.at("m1", "") == ["The mapping is odd."]
-    assert numbered(found, drafts) == [*told[:2], "The mapping is odd."]
-    assert numbered(NO_PROBLEMS, drafts) == []
+    assert numbered_lines(found, drafts) == [*told[:2], "The mapping is odd."]
+    assert numbered_lines(NO_PROBLEMS, drafts) == []
 
 
 def test_every_property_has_a_label() -> None:
     """So that a sentence begins with a word that people know."""
-    found = placed_problems(
+    found = problems_by_card(
         [f"custom_mappings[0].properties.{name}: is odd" for name in PROPERTY_LABELS], [draft("a")], [0]
     )
     assert [found.at("m1", name) for name in PROPERTY_LABELS] == [
