@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.console import Console
-from tests.browser.populated import Furnished, furnished_service
+from tests.browser.populated import Populated, populated_service
 from tests.browser.watched_browser import StrictBrowser, launched, told
 from tests.integration.service_process import SandboxThread, serving
 
@@ -45,8 +45,8 @@ def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="package")
-def furnished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+def populated(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     """For tests that only look: one for all of them."""
-    data_dir = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("furnished") / "data"))
-    with furnished_service(data_dir) as made:
+    data_dir = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("populated") / "data"))
+    with populated_service(data_dir) as made:
         yield made

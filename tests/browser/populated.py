@@ -26,7 +26,7 @@ _PAUSED = {"name": "Outlet / Überseering <EU>", "pixel_id": "PIXELOUTLET", "acc
 
 
 @dataclass(frozen=True)
-class Furnished:
+class Populated:
     """`cookies` log readers in. `values` are what the parameters of pages' paths stand for here, by their names."""
 
     url: str
@@ -36,7 +36,7 @@ class Furnished:
 
 
 @contextmanager
-def furnished_service(data_dir: Path) -> Iterator[Furnished]:
+def populated_service(data_dir: Path) -> Iterator[Populated]:
     with (
         SandboxThread(grants={TOKEN: None}) as sandbox,
         serving(data_dir, sandbox.url, TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT="20") as service,
@@ -46,7 +46,7 @@ def furnished_service(data_dir: Path) -> Iterator[Furnished]:
         cookies["viewer"] = invited_session(url, data_dir, "Vera")
         shop = _connected(data_dir)
         _send(service, sandbox)
-        yield Furnished(url, service, cookies, _values(data_dir, shop))
+        yield Populated(url, service, cookies, _values(data_dir, shop))
 
 
 def _connected(data_dir: Path) -> str:

@@ -8,7 +8,7 @@ from tests.browser.watched_browser import StrictBrowser
 _PASSWORD = "a password of some length"
 
 
-def entered(browser: StrictBrowser, console: Console) -> Page:
+def log_in_as_first_admin(browser: StrictBrowser, console: Console) -> Page:
     """The front page, after the link of the first start."""
     page = browser.page(console.url)
     page.goto(console.login_link())

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
-from tests.browser.reader import entered
+from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_rig import fresh_batch
@@ -28,7 +28,7 @@ def test_a_dropped_event_is_found_and_understood(browser: StrictBrowser, console
     batch = fresh_batch("sound")
     batch["events"] += [fresh("refunded", product_action={"action": "refund"}), 7]
     assert console.service.post(batch) == 202
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.get_by_role("link", name="unsupported event").press("Enter")
     expect(page.get_by_role("heading", name="Activity")).to_be_visible()
     axe(page)
@@ -45,7 +45,7 @@ def test_a_dropped_event_is_found_and_understood(browser: StrictBrowser, console
 
 def test_an_event_is_watched_to_its_delivery(browser: StrictBrowser, console: Console) -> None:
     """Its row appears by itself while the page stands open, and leads to its way and its fields."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.get_by_role("link", name="Activity").click()
     expect(page.get_by_text("As soon as an event arrives, it stands here.")).to_be_visible()
     page.get_by_role("button", name="Watch live").click()
@@ -67,7 +67,7 @@ def test_an_event_is_watched_to_its_delivery(browser: StrictBrowser, console: Co
 
 def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(browser: StrictBrowser, console: Console) -> None:
     """What came meanwhile stands there afterwards, once."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.goto("/activity?outcome=accepted&live=on")
     expect(page.get_by_role("status")).to_have_text("Live")
     assert console.service.post(fresh_batch("first")) == 202
@@ -89,7 +89,7 @@ def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(browser: S
 
 def test_the_list_does_not_grow_for_ever(browser: StrictBrowser, console: Console) -> None:
     """The oldest rows go once there are some two hundred."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.goto("/activity?outcome=dropped&live=on")
     expect(page.get_by_role("status")).to_have_text("Live")
     for number in range(6):

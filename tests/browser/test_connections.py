@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
-from tests.browser.reader import entered
+from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
@@ -47,7 +47,7 @@ def connect(page: Page, token: str) -> None:
     expect(page.get_by_role("heading", name="Shop / Europe")).to_be_visible()
 
 
-def looked_at(page: Page, name: str) -> None:
+def check_accessibility(page: Page, name: str) -> None:
     """Accessible in both colours, and pictured."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
@@ -79,28 +79,28 @@ def back_to_connection(page: Page) -> None:
 
 def test_from_the_first_start_to_the_first_delivered_event(browser: StrictBrowser, console: Console) -> None:
     """Link, password, pixel, check, input, a real sender with the key and secret shown, and the event delivered."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.get_by_role("button", name="Connect a pixel").click()
-    looked_at(page, "new")
+    check_accessibility(page, "new")
     page.go_back()
     connect(page, GOOD_TOKEN)
-    looked_at(page, "made")
+    check_accessibility(page, "made")
     page.get_by_role("button", name="Check").click()
     expect(page.locator("#checked")).to_contain_text("Access token and pixel are valid.")
-    looked_at(page, "checked")
+    check_accessibility(page, "checked")
     make_input(page)
-    looked_at(page, "senders")
+    check_accessibility(page, "senders")
     send(page, "first-event")
     back_to_connection(page)
     expect(page.locator("#books")).to_contain_text("1 delivered", timeout=20_000)
     expect(page.locator("#answer")).to_have_text("TikTok accepted the request (code 0).")
-    looked_at(page, "delivered")
+    check_accessibility(page, "delivered")
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
 
 
 def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: Console) -> None:
     """The check and the pause each say what is wrong and what to do; a new token, and what waited is delivered."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     connect(page, WRONG_TOKEN)
     page.get_by_role("button", name="Check").click()
     expect(page.locator("#checked")).to_contain_text("TikTok rejected the access token.")
@@ -110,7 +110,7 @@ def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: 
     expect(page.locator("#state")).to_contain_text("The access token is incorrect or has been revoked.", timeout=20_000)
     expect(page.locator("#state .state")).to_have_text("paused")
     expect(page.locator("#switch")).to_contain_text("Resume")
-    looked_at(page, "paused")
+    check_accessibility(page, "paused")
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Access Token").fill(GOOD_TOKEN)
     page.get_by_role("button", name="Save").click()
@@ -121,7 +121,7 @@ def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: 
 
 def test_a_newcomer_sees_a_test_purchase_delivered(browser: StrictBrowser, console: Console) -> None:
     """Without a terminal: test event code, input, button; the page follows it to TikTok."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     connect(page, GOOD_TOKEN)
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Test event code").fill("TEST12345")
@@ -129,12 +129,12 @@ def test_a_newcomer_sees_a_test_purchase_delivered(browser: StrictBrowser, conso
     make_input(page)
     page.get_by_role("button", name="Send a test purchase").click()
     expect(page.locator("#way")).to_contain_text("TikTok has it (code 0).", timeout=20_000)
-    looked_at(page, "purchase")
+    check_accessibility(page, "purchase")
 
 
 def test_what_a_sender_needs_is_copied(browser: StrictBrowser, console: Console) -> None:
     """The button takes the text beside it, and says so."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/inputs")
     page.get_by_label("Name").fill("web")
@@ -144,20 +144,20 @@ def test_what_a_sender_needs_is_copied(browser: StrictBrowser, console: Console)
     button.click()
     expect(button).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == secret
-    looked_at(page, "input")
+    check_accessibility(page, "input")
 
 
 def test_a_file_is_imported(browser: StrictBrowser, console: Console, tmp_path: Path) -> None:
     """Chosen, looked at, its token typed, applied."""
     file = tmp_path / "shop.toml"
     file.write_text('name = "Shop"\npixel_id = "C9"\naccess_token = "env:SHOP_TOKEN"\n')
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.goto("/connections/import")
     page.get_by_label("Choose a file").set_input_files(file)
     expect(page.get_by_label("or paste it")).to_have_value(file.read_text())
     page.get_by_role("button", name="Show the difference").click()
     expect(page.get_by_role("heading", name="1 of 1 would change")).to_be_visible()
-    looked_at(page, "import")
+    check_accessibility(page, "import")
     page.get_by_label("Access Token of Shop").fill(GOOD_TOKEN)
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("Imported: Shop.")).to_be_visible()

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
-from tests.browser.reader import entered
+from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_rig import fresh_batch
@@ -17,7 +17,7 @@ def test_dead_letters_are_replayed_once_tiktok_takes_them(browser: StrictBrowser
     """Refused, looked at, still refused, then taken: each time the page says how it went, without a reload."""
     for event_id in ("bad-1", "bad-2"):
         console.sandbox.ask(lambda sandbox, each=event_id: sandbox.script.poison(each))  # type: ignore[misc]
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     assert console.service.post(fresh_batch("good", "bad-1", "bad-2")) == 202
     expect(page.get_by_role("link", name="2", exact=True)).to_be_visible(timeout=15_000)
     page.get_by_role("link", name="Dead letters").click()
@@ -51,7 +51,7 @@ def test_dead_letters_are_replayed_once_tiktok_takes_them(browser: StrictBrowser
 def test_a_dead_letter_is_discarded(browser: StrictBrowser, console: Console) -> None:
     """After a question that says what it means; Cancel leaves it where it is."""
     console.sandbox.ask(lambda sandbox: sandbox.script.poison("bad"))
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     assert console.service.post(fresh_batch("bad")) == 202
     expect(page.get_by_role("link", name="1", exact=True).last).to_be_visible(timeout=15_000)
     page.goto("/dead-letters")

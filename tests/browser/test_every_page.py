@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.accessibility import axe
-from tests.browser.populated import Furnished
+from tests.browser.populated import Populated
 from tests.browser.screenshots import SCHEMES, screenshot
 from tests.browser.sessions import Reader, become, first_session
 from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
@@ -21,8 +21,8 @@ from tests.integration.service_process import serving
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.console.page import Right
 
-# The furnished service is made once, by the one worker that these tests run on.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("furnished")]
+# The populated service is made once, by the one worker that these tests run on.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("populated")]
 
 SHOWN = [page for page in PAGES if page.method == "GET"]
 READERS: Mapping[Right, tuple[Reader, ...]] = {
@@ -41,7 +41,7 @@ NO_PAGES = {"application/toml", "application/json", "text/event-stream"}
 
 
 def address(path: str, values: Mapping[str, str]) -> str:
-    """Where the furnished service has such a page."""
+    """Where the populated service has such a page."""
     unknown = sorted(set(re.findall(r"\{(\w+)\}", path)) - values.keys())
     assert not unknown, f"{path}: no value for {', '.join(unknown)}: add one in _values of tests/browser/populated.py"
     question = QUESTIONS.get(path)
@@ -82,28 +82,28 @@ def look_at(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "reader"), CASES, ids=[f"{path}-{reader}" for path, reader in CASES])
-def test_every_page(path: str, reader: Reader, furnished: Furnished, browser: StrictBrowser) -> None:
+def test_every_page(path: str, reader: Reader, populated: Populated, browser: StrictBrowser) -> None:
     """With something on it: no error, no request elsewhere, accessible, and no wider than the screen."""
-    cookie = furnished.cookies.get(reader, "")
-    where = address(path, furnished.values)
-    kind = media_type(furnished.service.port, where, cookie)
+    cookie = populated.cookies.get(reader, "")
+    where = address(path, populated.values)
+    kind = media_type(populated.service.port, where, cookie)
     if kind in NO_PAGES:
         return
     assert kind == "text/html", f"{path} is {kind}: name it in NO_PAGES if it is no page"
-    page = browser.page(furnished.url)
+    page = browser.page(populated.url)
     if cookie:
-        become(page, furnished.url, cookie)
+        become(page, populated.url, cookie)
     page.goto(where)
     assert page.locator("h1").count() == 1, f"{path} has to have one heading of the first level"
     look_at(page, title(path, reader))
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/access", 403)])
-def test_every_refusal(path: str, status: int, furnished: Furnished, browser: StrictBrowser) -> None:
+def test_every_refusal(path: str, status: int, populated: Populated, browser: StrictBrowser) -> None:
     """A page that is not there, or not for this reader, is a page like the others."""
     browser.tolerate(f"status of {status}")
-    page = browser.page(furnished.url)
-    become(page, furnished.url, furnished.cookies["viewer"])
+    page = browser.page(populated.url)
+    become(page, populated.url, populated.cookies["viewer"])
     answer = page.goto(path)
     assert answer is not None and answer.status == status
     look_at(page, f"refusal-{status}")

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.populated import Furnished
+from tests.browser.populated import Populated
 from tests.browser.sessions import become
 from tests.browser.watched_browser import NARROW, StrictBrowser
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("furnished")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("populated")]
 
 # How many of the picture's pixels have each colour that the style sheet has now, or nearly: edges are blended.
 _PIXELS = """(canvas, names) => {
@@ -33,11 +33,11 @@ SERIES = ["--idle", "--good", "--slow", "--bad"]
 
 
 @pytest.fixture
-def page(furnished: Furnished, browser: StrictBrowser) -> Page:
+def page(populated: Populated, browser: StrictBrowser) -> Page:
     """The health of the shop's connection."""
-    page = browser.page(furnished.url)
-    become(page, furnished.url, furnished.cookies["viewer"])
-    page.goto(f"/health/{furnished.values['connection']}")
+    page = browser.page(populated.url)
+    become(page, populated.url, populated.cookies["viewer"])
+    page.goto(f"/health/{populated.values['connection']}")
     expect(page.locator(".chart canvas")).to_be_visible()
     return page
 

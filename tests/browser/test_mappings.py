@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
-from tests.browser.reader import entered
+from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
@@ -53,7 +53,7 @@ def payload_delivered(page: Page, console: Console, event: str) -> Any:
     raise AssertionError(f"no {event} arrived")
 
 
-def looked_at(page: Page, name: str) -> None:
+def check_accessibility(page: Page, name: str) -> None:
     """Accessible in both colours, and pictured."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
@@ -72,9 +72,9 @@ def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: Stric
     """From a name that was seen to the event at TikTok, with the change foreseen for what came before."""
     signup = custom_event("Newsletter Signup", list="weekly", price_paid="4.5")
     assert console.service.post(batch_of(signup, environment="development")) == 202
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
-    looked_at(page, "events")
+    check_accessibility(page, "events")
     page.get_by_role("link", name="Subscribe", exact=True).click()
     page.get_by_role("button", name="Add new mapping").click()
     page.get_by_label("Event name").fill("Newsletter Signup")
@@ -90,7 +90,7 @@ def test_a_mapping_is_made_with_the_mouse_and_its_event_delivered(browser: Stric
     preview = page.locator("#preview")
     expect(preview).to_contain_text("would be sent")
     expect(preview).to_contain_text("sent as: nothing → Subscribe")
-    looked_at(page, "editor")
+    check_accessibility(page, "editor")
     page.get_by_label("Sample event").select_option("Development event 1: custom event Newsletter Signup")
     expect(preview.locator("pre").first).to_contain_text('"value": 4.5')
     page.get_by_role("button", name="Save").click()
@@ -128,7 +128,7 @@ def test_a_mapping_is_made_with_the_keyboard_alone_and_its_event_delivered(
     browser: StrictBrowser, console: Console
 ) -> None:
     """Tab, arrows, letters, Enter and Space; the place in the form is kept when a part of it changes."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
     tab_to(page, page.get_by_role("link", name="Complete Registration"))
     page.keyboard.press("Enter")
@@ -159,7 +159,7 @@ def test_a_mapping_is_made_with_the_keyboard_alone_and_its_event_delivered(
 
 def test_cards_are_ordered_and_removed_with_the_keyboard(browser: StrictBrowser, console: Console) -> None:
     """The focus goes on to what can be done next; Enter in a field saves, and what is wrong is said at its field."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
     page.get_by_role("link", name="Contact", exact=True).click()
     for number in (1, 2):
@@ -186,7 +186,7 @@ def test_cards_are_ordered_and_removed_with_the_keyboard(browser: StrictBrowser,
 
 def test_the_preview_follows_what_is_typed(browser: StrictBrowser, console: Console) -> None:
     """Letter by letter, without leaving the field; what the page holds meanwhile is not touched."""
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
     page.get_by_role("link", name="Search", exact=True).click()
     preview = page.locator("#preview")
@@ -208,7 +208,7 @@ def test_the_preview_follows_what_is_typed(browser: StrictBrowser, console: Cons
     expect(page.get_by_label("Sample event")).to_have_value("pasted")
     expect(preview).to_contain_text("would be dropped")
     expect(preview).to_contain_text("What to do: Make a custom mapping if TikTok should get it.")
-    looked_at(page, "dropped")
+    check_accessibility(page, "dropped")
     page.get_by_label("Event name").fill("Other Search")
     expect(preview).to_contain_text("would be sent")
 
@@ -216,7 +216,7 @@ def test_the_preview_follows_what_is_typed(browser: StrictBrowser, console: Cons
 def test_what_is_refused_is_shown_where_it_is(browser: StrictBrowser, console: Console) -> None:
     """At its field, with everything typed kept."""
     browser.tolerate("status of 422")
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
     page.get_by_role("link", name="Subscribe", exact=True).click()
     page.get_by_role("button", name="Add new mapping").click()
@@ -227,4 +227,4 @@ def test_what_is_refused_is_shown_where_it_is(browser: StrictBrowser, console: C
     expect(page.locator("#m1-value-wrong")).to_have_text("Total value is 'much', but value must be a number.")
     expect(page.get_by_label("Total value: the value")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Event name")).to_have_value("Newsletter Signup")
-    looked_at(page, "refused")
+    check_accessibility(page, "refused")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.console import Console
-from tests.browser.reader import entered
+from tests.browser.reader import log_in_as_first_admin
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import command
 
@@ -97,7 +97,7 @@ def add_connection(console: Console) -> None:
 def opened(browser: StrictBrowser, console: Console) -> Page:
     """The front page; a dialog that opens on any page fails the test."""
     add_connection(console)
-    page = entered(browser, console)
+    page = log_in_as_first_admin(browser, console)
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     return page
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.console.console_client import NAME, PASSWORD, Shown, Visitor, visiting
+from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, Shown, running_console
 from tests.integration.service_rig import Service, fresh_batch, running_service
 from tests.unit.console.door_rig import GUARDED, POSTS, PROXY, SAFE_HEADERS, address, title
 from tiktok_forwarder.console.app import PAGES
@@ -24,11 +24,11 @@ VIEWER_PASSWORD = "the viewers password"
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
-    async with visiting(tmp_path) as visitor:
-        await visitor.service.add_connection("Shop")
-        await visitor.service.post(body=fresh_batch("e1"))
-        yield visitor
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
+    async with running_console(tmp_path) as client:
+        await client.service.add_connection("Shop")
+        await client.service.post(body=fresh_batch("e1"))
+        yield client
 
 
 async def plain(service: Service, method: str, path: str, data: Any = None, **headers: str) -> aiohttp.ClientResponse:
@@ -42,13 +42,13 @@ async def plain(service: Service, method: str, path: str, data: Any = None, **he
         return answer
 
 
-async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
+async def as_viewer(client: ConsoleClient) -> aiohttp.ClientSession:
     """A session of a user who may only look."""
-    access = visitor.service.services.console_access
+    access = client.service.services.console_access
     await access.users.add("Vera", "viewer", "test")
     _, token = await access.link_for("Vera", "test")
     entry = await access.accept_link(token, "", VIEWER_PASSWORD, "")
-    cookie = {f"session-{visitor.service.port}": entry.reference}
+    cookie = {f"session-{client.service.port}": entry.reference}
     return aiohttp.ClientSession(cookies=cookie, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
 
@@ -61,13 +61,13 @@ async def documents(service: Service) -> list[Any]:
 # --- who may ---
 
 
-async def test_without_login_every_page_leads_there(visitor: Visitor) -> None:
+async def test_without_login_every_page_leads_there(client: ConsoleClient) -> None:
     """Whatever is asked, with nothing told of what there is; a part of a page is refused."""
     for page in GUARDED:
-        answer = await plain(visitor.service, page.method, address(page), b"", Origin=visitor.service.url)
+        answer = await plain(client.service, page.method, address(page), b"", Origin=client.service.url)
         assert answer.status == 303, title(page)
         assert answer.headers["Location"].partition("?")[0] == "/login", title(page)
-        part = await plain(visitor.service, page.method, address(page), b"", HX_Request="true")
+        part = await plain(client.service, page.method, address(page), b"", HX_Request="true")
         assert (part.status, part.headers["HX-Redirect"]) == (401, "/login"), title(page)
 
 
@@ -81,23 +81,23 @@ def test_what_is_open_to_everybody_is_listed() -> None:
     }
 
 
-async def test_a_viewer_changes_nothing(visitor: Visitor) -> None:
+async def test_a_viewer_changes_nothing(client: ConsoleClient) -> None:
     """No page of administrators opens, and what a viewer may post concerns the viewer alone."""
     assert {title(page) for page in POSTS if page.right == "viewer"} <= {"POST /logout", "POST /account"}
-    before = await documents(visitor.service)
-    async with await as_viewer(visitor) as session:
-        async with session.get(visitor.service.url + "/account") as answer:
+    before = await documents(client.service)
+    async with await as_viewer(client) as session:
+        async with session.get(client.service.url + "/account") as answer:
             token = re.search(r'name="csrf" value="([^"]+)"', await answer.text())
         assert token is not None
         for page in (page for page in PAGES if page.right == "admin"):
             form = {"csrf": token[1], "name": "x"}
-            given = {"Origin": visitor.service.url, "Accept": "text/html"}
+            given = {"Origin": client.service.url, "Accept": "text/html"}
             data = form if page.method == "POST" else None
             async with session.request(
-                page.method, visitor.service.url + address(page), data=data, headers=given
+                page.method, client.service.url + address(page), data=data, headers=given
             ) as answer:
                 assert answer.status == 403, title(page)
-    after = await documents(visitor.service)
+    after = await documents(client.service)
     assert after[:2] == before[:2] and after[3:] == before[3:]
 
 
@@ -114,72 +114,72 @@ async def test_a_viewer_changes_nothing(visitor: Visitor) -> None:
         {},
     ],
 )
-async def test_no_form_of_another_site_is_taken(visitor: Visitor, forged: dict[str, str]) -> None:
+async def test_no_form_of_another_site_is_taken(client: ConsoleClient, forged: dict[str, str]) -> None:
     """On any page, though the browser sends the cookie and even the token along."""
-    before = await documents(visitor.service)
+    before = await documents(client.service)
     for page in POSTS:
-        async with visitor._session.post(
-            visitor.service.url + address(page),
-            data={"csrf": visitor._csrf, "name": "x", "password": PASSWORD},
+        async with client._session.post(
+            client.service.url + address(page),
+            data={"csrf": client._csrf, "name": "x", "password": PASSWORD},
             headers={"Accept": "text/html", **forged},
             allow_redirects=False,
         ) as answer:
             assert answer.status == 403, title(page)
-    assert await documents(visitor.service) == before
+    assert await documents(client.service) == before
 
 
 @pytest.mark.parametrize("token", ["", "guessed", "of-another-session"])
-async def test_no_form_without_its_sessions_token_is_taken(visitor: Visitor, token: str) -> None:
+async def test_no_form_without_its_sessions_token_is_taken(client: ConsoleClient, token: str) -> None:
     """Also not with the token of somebody else's session."""
     if token == "of-another-session":
-        access = visitor.service.services.console_access
+        access = client.service.services.console_access
         token = access._sessions.open((access.users.find(NAME) or access.users.all()[0]).id)[1].csrf_token
-    before = await documents(visitor.service)
+    before = await documents(client.service)
     for page in (page for page in POSTS if page.right != "public"):
-        async with visitor._session.post(
-            visitor.service.url + address(page),
+        async with client._session.post(
+            client.service.url + address(page),
             data={"csrf": token, "name": "x"},
-            headers={"Accept": "text/html", "Origin": visitor.service.url},
+            headers={"Accept": "text/html", "Origin": client.service.url},
             allow_redirects=False,
         ) as answer:
             assert answer.status == 403, title(page)
-    assert await documents(visitor.service) == before
+    assert await documents(client.service) == before
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
-async def test_only_forms_are_taken(visitor: Visitor, content_type: str) -> None:
+async def test_only_forms_are_taken(client: ConsoleClient, content_type: str) -> None:
     """What a page of another site can send without asking is none."""
     for page in POSTS:
-        async with visitor._session.post(
-            visitor.service.url + address(page),
+        async with client._session.post(
+            client.service.url + address(page),
             data=b'{"csrf": "x"}',
-            headers={"Accept": "text/html", "Origin": visitor.service.url, "Content-Type": content_type},
+            headers={"Accept": "text/html", "Origin": client.service.url, "Content-Type": content_type},
             allow_redirects=False,
         ) as answer:
             assert answer.status == 415, title(page)
 
 
-async def test_looking_changes_nothing(visitor: Visitor) -> None:
+async def test_looking_changes_nothing(client: ConsoleClient) -> None:
     """Every page may be opened by a link from anywhere."""
-    before = await documents(visitor.service)
+    before = await documents(client.service)
     for page in (page for page in PAGES if page.method == "GET" and "live" not in page.path):
-        await visitor.get(address(page))
-    assert await documents(visitor.service) == before
+        await client.get(address(page))
+    assert await documents(client.service) == before
 
 
 # --- what every answer carries ---
 
 
-async def test_every_answer_has_its_headers(visitor: Visitor) -> None:
+async def test_every_answer_has_its_headers(client: ConsoleClient) -> None:
     """Pages, errors, redirects and files; nothing of a page is kept by the browser or anything between."""
     paths = [address(page) for page in PAGES if page.method == "GET" and "live" not in page.path]
     for path in [*paths, "/nothing", STATIC, "/static/nothing.css"]:
-        for session in (visitor._session, None):
+        for session in (client._session, None):
             if session is not None:
-                async with session.get(visitor.service.url + path, headers={"Accept": "text/html"}) as answer:
+                async with session.get(client.service.url + path, headers={"Accept": "text/html"}) as answer:
                     await answer.read()
             else:
-                answer = await plain(visitor.service, "GET", path)
+                answer = await plain(client.service, "GET", path)
             for name, value in SAFE_HEADERS.items():
                 assert answer.headers[name] == value, (path, name)
             kept = "public, max-age=31536000, immutable" if path == STATIC else "no-store"
@@ -213,9 +213,9 @@ async def test_behind_tls_the_browser_is_told_to_stay_there(tmp_path: Path) -> N
 # --- coming in and going out ---
 
 
-async def test_a_session_is_new_at_login_and_ends_at_logout(visitor: Visitor) -> None:
+async def test_a_session_is_new_at_login_and_ends_at_logout(client: ConsoleClient) -> None:
     """Its cookie is for this host's pages alone, and nowhere on the disk; nor is the password."""
-    service = visitor.service
+    service = client.service
     form = {"name": NAME, "password": PASSWORD}
     answers = [await plain(service, "POST", "/login", form, Origin=service.url) for _ in range(2)]
     cookies = [re.match(r"(session-\d+)=([^;]+)(.*)", answer.headers["Set-Cookie"]) for answer in answers]
@@ -229,21 +229,21 @@ async def test_a_session_is_new_at_login_and_ends_at_logout(visitor: Visitor) ->
     kept = service.application.base.settings.data_dir
     disk = b"".join(file.read_bytes() for file in sorted(kept.iterdir()) if file.is_file())  # a few files
     assert first.encode() not in disk and PASSWORD.encode() not in disk
-    await visitor.post("/logout")
-    assert (await visitor.get("/account")).path.startswith("/login")
+    await client.post("/logout")
+    assert (await client.get("/account")).path.startswith("/login")
     assert (await plain(service, "GET", "/account", **sent)).status == 200
 
 
-async def test_an_open_page_keeps_no_session_alive(visitor: Visitor) -> None:
+async def test_an_open_page_keeps_no_session_alive(client: ConsoleClient) -> None:
     """What it asks by itself, in parts or as a stream, is no use of the session; what a person opens is."""
-    access = visitor.service.services.console_access
+    access = client.service.services.console_access
     (session,) = access._sessions._by_digest.values()
     for headers in ({"HX-Request": "true"}, {"Accept": "text/event-stream"}):
         session.used_seconds = before = session.used_seconds - 100
-        async with visitor._session.get(visitor.service.url + "/", headers=headers) as answer:
+        async with client._session.get(client.service.url + "/", headers=headers) as answer:
             assert answer.status == 200
         assert session.used_seconds == before, headers
-    await visitor.get("/")
+    await client.get("/")
     assert session.used_seconds > before + 90
 
 
@@ -263,25 +263,25 @@ def attributes(answer: aiohttp.ClientResponse) -> set[str]:
         "",
     ],
 )
-async def test_login_leads_to_pages_of_ours_only(visitor: Visitor, target: str) -> None:
+async def test_login_leads_to_pages_of_ours_only(client: ConsoleClient, target: str) -> None:
     """Whatever a link to the login page asks for."""
     form = {"name": NAME, "password": PASSWORD, "next": target}
-    answer = await plain(visitor.service, "POST", "/login", form, Origin=visitor.service.url)
+    answer = await plain(client.service, "POST", "/login", form, Origin=client.service.url)
     assert (answer.status, answer.headers["Location"]) == (303, "/")
 
 
-async def test_login_leads_back_to_where_one_was(visitor: Visitor) -> None:
+async def test_login_leads_back_to_where_one_was(client: ConsoleClient) -> None:
     """With the filters of the page."""
-    answer = await plain(visitor.service, "GET", "/account?x=1&y=2")
+    answer = await plain(client.service, "GET", "/account?x=1&y=2")
     assert answer.headers["Location"] == "/login?next=%2Faccount%3Fx%3D1%26y%3D2"
     form = {"name": NAME, "password": PASSWORD, "next": "/account?x=1&y=2"}
-    answer = await plain(visitor.service, "POST", "/login", form, Origin=visitor.service.url)
+    answer = await plain(client.service, "POST", "/login", form, Origin=client.service.url)
     assert answer.headers["Location"] == "/account?x=1&y=2"
 
 
-async def test_guessing_is_slowed_and_told(visitor: Visitor) -> None:
+async def test_guessing_is_slowed_and_told(client: ConsoleClient) -> None:
     """The same words for a wrong password and an unknown name; then how long to wait."""
-    service = visitor.service
+    service = client.service
     wrong = {"name": NAME, "password": "guessed password"}
     first = await plain(service, "POST", "/login", wrong, Origin=service.url)
     assert (first.status, "Set-Cookie" in first.headers) == (401, False)
@@ -341,10 +341,10 @@ def test_no_template_has_script_style_or_what_is_not_escaped(file: Path) -> None
     assert not re.search(r"\|\s*safe\b|autoescape|Markup|\bjs:", text)
 
 
-async def test_no_rendered_page_has_script_or_style(visitor: Visitor) -> None:
+async def test_no_rendered_page_has_script_or_style(client: ConsoleClient) -> None:
     """With data in it."""
     for page in (page for page in PAGES if page.method == "GET" and "live" not in page.path):
-        shown: Shown = await visitor.get(address(page))
+        shown: Shown = await client.get(address(page))
         unsafe = Unsafe()
         unsafe.feed(shown.html)
         assert unsafe.found == [], title(page)

@@ -1,4 +1,4 @@
-"""A visitor of the console over HTTP: logs in by the first link, opens pages, and sends their forms."""
+"""A client of the console over HTTP: logs in by the first link, opens pages, and sends their forms."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class Shown:
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main))).strip()
 
 
-class Visitor:
+class ConsoleClient:
     """Follows redirects, as browsers do; `path` of what is shown is where they led."""
 
     def __init__(self, service: Service, session: aiohttp.ClientSession) -> None:
@@ -75,18 +75,18 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(
+async def running_console(
     data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", **settings: object
-) -> AsyncIterator[Visitor]:
-    """A visitor who is logged in as the first administrator, at a service with these settings."""
+) -> AsyncIterator[ConsoleClient]:
+    """A client that is logged in as the first administrator, at a service with these settings."""
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address are kept as those of a name are
     async with (
         running_service(data_dir, tiktok_url, **settings) as service,
         aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
-        visitor = Visitor(service, session)
-        await visitor.log_in()
-        yield visitor
+        client = ConsoleClient(service, session)
+        await client.log_in()
+        yield client
 
 
 class _Fields(HTMLParser):

@@ -1,4 +1,4 @@
-"""A reader of the activity over HTTP: a visitor of the console who can also keep a stream open."""
+"""A reader of the activity over HTTP: a client of the console that can also keep a stream open."""
 
 import re
 from collections.abc import AsyncIterator
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.integration.console.console_client import Visitor
+from tests.integration.console.console_client import ConsoleClient
 from tests.integration.service_rig import Service, running_service
 
 _LINK = re.compile(r'<a [^>]*?href="([^"]+)"')
 
 
-class Reader(Visitor):
+class Reader(ConsoleClient):
     def __init__(self, service: Service, session: aiohttp.ClientSession) -> None:
         super().__init__(service, session)
         self.session = session

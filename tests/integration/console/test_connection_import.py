@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.console_client import Visitor, fields_in, visiting
+from tests.integration.console.console_client import ConsoleClient, fields_in, running_console
 from tests.integration.service_rig import TOKEN
 
 pytestmark = pytest.mark.slow
@@ -27,51 +27,51 @@ access_token = "env:NEW_TOKEN"
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
     """One connection, of the shop, is there."""
-    async with visiting(tmp_path) as made:
+    async with running_console(tmp_path) as made:
         await made.service.add_connection()
         yield made
 
 
-async def names(visitor: Visitor) -> list[str]:
-    return [each["settings"]["name"] for each in await visitor.api("GET", "/api/connections")]
+async def names(client: ConsoleClient) -> list[str]:
+    return [each["settings"]["name"] for each in await client.api("GET", "/api/connections")]
 
 
-async def test_the_difference_is_shown_and_nothing_changed(visitor: Visitor) -> None:
+async def test_the_difference_is_shown_and_nothing_changed(client: ConsoleClient) -> None:
     """What is new with its settings, what changes with before and after; the new one's token is asked for."""
-    looked = await visitor.post(IMPORT, ("text", TEXT))
+    looked = await client.post(IMPORT, ("text", TEXT))
     assert looked.status == 200
     assert "2 of 2 would change" in looked.text
     assert "Content Type product product_group" in looked.text and "Pixel ID PIXELNEW" in looked.text
     assert "Access Token of New (NEW_TOKEN)" in looked.text and "Access Token of Shop" not in looked.text
-    assert await names(visitor) == ["Shop"]
+    assert await names(client) == ["Shop"]
 
 
-async def test_it_is_applied_with_the_tokens_typed(visitor: Visitor) -> None:
+async def test_it_is_applied_with_the_tokens_typed(client: ConsoleClient) -> None:
     """The known connection keeps its token, the new one has the one typed, which no page shows."""
-    looked = await visitor.post(IMPORT, ("text", TEXT))
-    without = await visitor.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields_in(looked.html))
+    looked = await client.post(IMPORT, ("text", TEXT))
+    without = await client.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields_in(looked.html))
     assert without.status == 422 and "New: type its access token." in without.text
     fields = fields_in(looked.html, **{"token-1": TYPED})
-    applied = await visitor.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
+    applied = await client.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
     assert applied.path == "/connections" and "Imported: Shop, New." in applied.text
-    connections = visitor.service.services.connections
+    connections = client.service.services.connections
     tokens = {each.name: connections.access_token(each.id) for each in connections.all()}
     assert tokens == {"Shop": TOKEN, "New": TYPED}
 
 
-async def test_what_changed_since_the_look_is_looked_at_again(visitor: Visitor) -> None:
+async def test_what_changed_since_the_look_is_looked_at_again(client: ConsoleClient) -> None:
     """Nobody applies a difference they have not seen."""
-    looked = await visitor.post(IMPORT, ("text", TEXT))
-    await visitor.api("PATCH", "/api/connections/Shop", {"settings": {"platforms": "any"}})
+    looked = await client.post(IMPORT, ("text", TEXT))
+    await client.api("PATCH", "/api/connections/Shop", {"settings": {"platforms": "any"}})
     fields = fields_in(looked.html, **{"token-1": TYPED})
-    told = await visitor.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
+    told = await client.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
     assert told.status == 422 and "The connections have changed since you looked." in told.text
     assert "Platforms any web" in told.text
-    assert await names(visitor) == ["Shop"]
+    assert await names(client) == ["Shop"]
     again = fields_in(told.html, **{"token-1": TYPED})
-    assert "Imported: Shop, New." in (await visitor.post(IMPORT, ("text", TEXT), ("apply", "yes"), *again)).text
+    assert "Imported: Shop, New." in (await client.post(IMPORT, ("text", TEXT), ("apply", "yes"), *again)).text
 
 
 @pytest.mark.parametrize(
@@ -84,22 +84,22 @@ async def test_what_changed_since_the_look_is_looked_at_again(visitor: Visitor) 
         ('name = "New"\npixel_id = "C9"\naccess_token = "two words"', "access_token: must be one word"),
     ],
 )
-async def test_what_cannot_be_imported_is_told_and_kept(visitor: Visitor, text: str, sentence: str) -> None:
+async def test_what_cannot_be_imported_is_told_and_kept(client: ConsoleClient, text: str, sentence: str) -> None:
     """Every problem at once, in the API's words, and the text to be mended."""
-    told = await visitor.post(IMPORT, ("text", text))
+    told = await client.post(IMPORT, ("text", text))
     assert told.status == 422
     assert sentence in told.text
     assert text.split(" ", maxsplit=1)[0] in told.text
-    assert await names(visitor) == ["Shop"]
+    assert await names(client) == ["Shop"]
 
 
-async def test_a_token_in_the_text_needs_no_typing(visitor: Visitor) -> None:
+async def test_a_token_in_the_text_needs_no_typing(client: ConsoleClient) -> None:
     """It stands there already, in the reader's own text."""
     text = f'name = "New"\npixel_id = "C9"\naccess_token = "{TYPED}"'
-    looked = await visitor.post(IMPORT, ("text", text))
+    looked = await client.post(IMPORT, ("text", text))
     assert "Access Token of" not in looked.text
-    applied = await visitor.post(IMPORT, ("text", text), ("apply", "yes"), *fields_in(looked.html))
+    applied = await client.post(IMPORT, ("text", text), ("apply", "yes"), *fields_in(looked.html))
     assert "Imported: New." in applied.text
-    assert visitor.service.services.connections.access_token(
-        next(each.id for each in visitor.service.services.connections.all() if each.name == "New")
+    assert client.service.services.connections.access_token(
+        next(each.id for each in client.service.services.connections.all() if each.name == "New")
     ) == (TYPED)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.console_client import NAME, PASSWORD, Visitor, fields_in, visiting
+from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, fields_in, running_console
 from tests.integration.service_rig import TOKEN, fresh_batch, until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_sandbox import Sandbox
@@ -20,20 +20,20 @@ MAPPING = {"event": "Subscribe", "event_type": "custom_event", "event_name": "Si
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
     """TikTok is out of reach."""
-    async with visiting(tmp_path) as made:
+    async with running_console(tmp_path) as made:
         yield made
 
 
-async def test_a_connection_is_made_with_three_fields(visitor: Visitor) -> None:
+async def test_a_connection_is_made_with_three_fields(client: ConsoleClient) -> None:
     """All else stands at the defaults that the fields declare; the token is on no page."""
-    assert "No pixel is connected yet" in (await visitor.get("/connections")).text
-    form = await visitor.get("/connections/new")
-    made = await visitor.post(
+    assert "No pixel is connected yet" in (await client.get("/connections")).text
+    form = await client.get("/connections/new")
+    made = await client.post(
         "/connections/new", *fields_in(form.html, name="Shop/50 %", pixel_id="C9", access_token=TOKEN)
     )
-    [connection] = await visitor.api("GET", "/api/connections")
+    [connection] = await client.api("GET", "/api/connections")
     assert made.path == f"/connections/{connection['id']}"
     assert "Shop/50 % is saved" in made.text and "To the first event" in made.text
     settings = connection["settings"]
@@ -41,21 +41,21 @@ async def test_a_connection_is_made_with_three_fields(visitor: Visitor) -> None:
         field.name: field.default for field in FIELDS if field.default is not None
     }
     for path in ("/connections", made.path, f"{made.path}/edit", f"{made.path}/export"):
-        assert TOKEN not in (await visitor.get(path)).html
+        assert TOKEN not in (await client.get(path)).html
 
 
-async def test_the_form_has_every_field_with_its_label_and_help(visitor: Visitor) -> None:
+async def test_the_form_has_every_field_with_its_label_and_help(client: ConsoleClient) -> None:
     """But for custom mappings, which have pages of their own."""
-    form = await visitor.get("/connections/new")
+    form = await client.get("/connections/new")
     for field in FIELDS:
         assert (f'id="field-{field.name}"' in form.html) == (field.name != "custom_mappings"), field.name
         if field.name != "custom_mappings":
             assert field.label in form.text and field.help[1:] in form.text, field.name
 
 
-async def test_what_is_refused_is_told_at_its_field_and_kept(visitor: Visitor) -> None:
+async def test_what_is_refused_is_told_at_its_field_and_kept(client: ConsoleClient) -> None:
     """The API's sentence stands at the field; the token alone must be typed again."""
-    form = await visitor.get("/connections/new")
+    form = await client.get("/connections/new")
     wrong = {
         "name": "Shop",
         "pixel_id": "",
@@ -63,7 +63,7 @@ async def test_what_is_refused_is_told_at_its_field_and_kept(visitor: Visitor) -
         "default_phone_region": "ZZ",
         "sample_percent": "nan",
     }
-    refused = await visitor.post("/connections/new", *fields_in(form.html, **wrong))
+    refused = await client.post("/connections/new", *fields_in(form.html, **wrong))
     assert refused.status == 422
     for sentence in (
         "Pixel ID : is required.",
@@ -74,89 +74,89 @@ async def test_what_is_refused_is_told_at_its_field_and_kept(visitor: Visitor) -
         assert sentence in refused.text
     assert 'value="ZZ"' in refused.html and 'value="Shop"' in refused.html
     assert TOKEN not in refused.html
-    assert await visitor.api("GET", "/api/connections") == []
+    assert await client.api("GET", "/api/connections") == []
 
 
-async def test_an_empty_token_keeps_the_present_one(visitor: Visitor) -> None:
+async def test_an_empty_token_keeps_the_present_one(client: ConsoleClient) -> None:
     """Other settings are changed; one emptied goes back to its default."""
-    connection_id = await visitor.service.add_connection(default_currency="USD")
+    connection_id = await client.service.add_connection(default_currency="USD")
     path = f"/connections/{connection_id}"
-    form = await visitor.get(f"{path}/edit")
+    form = await client.get(f"{path}/edit")
     assert 'value="USD"' in form.html
-    saved = await visitor.post(f"{path}/edit", *fields_in(form.html, default_currency="", content_type="product_group"))
+    saved = await client.post(f"{path}/edit", *fields_in(form.html, default_currency="", content_type="product_group"))
     assert saved.path == path and "Shop is saved." in saved.text
-    view = await visitor.api("GET", f"/api/connections/{connection_id}")
+    view = await client.api("GET", f"/api/connections/{connection_id}")
     assert (view["settings"].get("default_currency"), view["settings"]["content_type"]) == (None, "product_group")
-    assert visitor.service.services.connections.access_token(connection_id) == TOKEN
-    await visitor.post(f"{path}/edit", *fields_in((await visitor.get(f"{path}/edit")).html, access_token=OTHER_TOKEN))
-    assert visitor.service.services.connections.access_token(connection_id) == OTHER_TOKEN
+    assert client.service.services.connections.access_token(connection_id) == TOKEN
+    await client.post(f"{path}/edit", *fields_in((await client.get(f"{path}/edit")).html, access_token=OTHER_TOKEN))
+    assert client.service.services.connections.access_token(connection_id) == OTHER_TOKEN
 
 
-async def test_saving_what_is_there_makes_no_revision(visitor: Visitor) -> None:
+async def test_saving_what_is_there_makes_no_revision(client: ConsoleClient) -> None:
     """The history tells changes only."""
-    connection_id = await visitor.service.add_connection(sample_percent=12.5, inputs=["shop"])
+    connection_id = await client.service.add_connection(sample_percent=12.5, inputs=["shop"])
     path = f"/connections/{connection_id}"
-    saved = await visitor.post(f"{path}/edit", *fields_in((await visitor.get(f"{path}/edit")).html))
+    saved = await client.post(f"{path}/edit", *fields_in((await client.get(f"{path}/edit")).html))
     assert "Nothing was changed." in saved.text
-    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+    assert (await client.api("GET", f"/api{path}"))["revision"] == 1
 
 
-async def test_a_change_of_somebody_else_is_told_and_nothing_typed_is_lost(visitor: Visitor) -> None:
+async def test_a_change_of_somebody_else_is_told_and_nothing_typed_is_lost(client: ConsoleClient) -> None:
     """Both values stand side by side; saving again puts the reader's in place."""
-    connection_id = await visitor.service.add_connection()
+    connection_id = await client.service.add_connection()
     path = f"/connections/{connection_id}"
-    mine = fields_in((await visitor.get(f"{path}/edit")).html, platforms="any")
-    await visitor.api("PATCH", f"/api{path}", {"settings": {"content_type": "product_group"}})
-    told = await visitor.post(f"{path}/edit", *mine)
+    mine = fields_in((await client.get(f"{path}/edit")).html, platforms="any")
+    await client.api("PATCH", f"/api{path}", {"settings": {"content_type": "product_group"}})
+    told = await client.post(f"{path}/edit", *mine)
     assert told.status == 409
     assert "Somebody changed this connection while you were typing." in told.text
     assert "Content Type product_group product" in told.text and "Platforms web any" in told.text
-    assert (await visitor.api("GET", f"/api{path}"))["settings"]["platforms"] == "web"
-    assert (await visitor.post(f"{path}/edit", *fields_in(told.html))).path == path
-    settings = (await visitor.api("GET", f"/api{path}"))["settings"]
+    assert (await client.api("GET", f"/api{path}"))["settings"]["platforms"] == "web"
+    assert (await client.post(f"{path}/edit", *fields_in(told.html))).path == path
+    settings = (await client.api("GET", f"/api{path}"))["settings"]
     assert (settings["platforms"], settings["content_type"]) == ("any", "product")
 
 
 @pytest.mark.parametrize("revision", ["", "x", "-1", "9" * 30])
-async def test_a_form_without_a_sound_revision_changes_nothing(visitor: Visitor, revision: str) -> None:
+async def test_a_form_without_a_sound_revision_changes_nothing(client: ConsoleClient, revision: str) -> None:
     """It counts as one made before somebody's change."""
-    connection_id = await visitor.service.add_connection()
+    connection_id = await client.service.add_connection()
     path = f"/connections/{connection_id}"
-    form = await visitor.get(f"{path}/edit")
-    told = await visitor.post(f"{path}/edit", *fields_in(form.html, platforms="any", revision=revision))
+    form = await client.get(f"{path}/edit")
+    told = await client.post(f"{path}/edit", *fields_in(form.html, platforms="any", revision=revision))
     assert told.status == 409
-    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+    assert (await client.api("GET", f"/api{path}"))["revision"] == 1
 
 
-async def test_a_duplicate_lacks_name_and_token_only(visitor: Visitor) -> None:
+async def test_a_duplicate_lacks_name_and_token_only(client: ConsoleClient) -> None:
     """Custom mappings are copied too."""
-    source = await visitor.service.add_connection(platforms="any", custom_mappings=[MAPPING])
-    form = await visitor.get(f"/connections/new?from={source}")
+    source = await client.service.add_connection(platforms="any", custom_mappings=[MAPPING])
+    form = await client.get(f"/connections/new?from={source}")
     assert "1 custom mapping will be copied too" in form.text
     assert dict(fields_in(form.html))["name"] == ""
-    made = await visitor.post("/connections/new", *fields_in(form.html, name="Copy", access_token=OTHER_TOKEN))
-    copy, original = [await visitor.api("GET", f"/api{path}") for path in (made.path, f"/connections/{source}")]
+    made = await client.post("/connections/new", *fields_in(form.html, name="Copy", access_token=OTHER_TOKEN))
+    copy, original = [await client.api("GET", f"/api{path}") for path in (made.path, f"/connections/{source}")]
     assert {**copy["settings"], "name": "Shop"} == original["settings"]
 
 
 async def test_the_check_tells_token_pixel_and_network_apart(tmp_path: Path) -> None:
     """In the API's sentences; as a part of the page for a script, as the whole page without one."""
-    async with Sandbox(grants={TOKEN: ["C9"]}) as sandbox, visiting(tmp_path, sandbox.url) as visitor:
+    async with Sandbox(grants={TOKEN: ["C9"]}) as sandbox, running_console(tmp_path, sandbox.url) as client:
         ids = [
-            await visitor.service.add_connection("Good", pixel_id="C9"),
-            await visitor.service.add_connection("Token", pixel_id="C9", access_token=OTHER_TOKEN),
-            await visitor.service.add_connection("Pixel", pixel_id="C8"),
+            await client.service.add_connection("Good", pixel_id="C9"),
+            await client.service.add_connection("Token", pixel_id="C9", access_token=OTHER_TOKEN),
+            await client.service.add_connection("Pixel", pixel_id="C8"),
         ]
-        told = [await visitor.post(f"/connections/{each}/check") for each in ids]
+        told = [await client.post(f"/connections/{each}/check") for each in ids]
         assert "Access token and pixel are valid." in told[0].text
         assert "TikTok rejected the access token. The access token is incorrect" in told[1].text
         assert "There is a problem with the pixel. The access token has no permission for this pixel." in told[2].text
         assert all("<h1>" in each.html for each in told)
-        part = await visitor.post(f"/connections/{ids[0]}/check", headers={"HX-Request": "true"})
+        part = await client.post(f"/connections/{ids[0]}/check", headers={"HX-Request": "true"})
         assert "Access token and pixel are valid." in part.html and "<h1>" not in part.html
-    async with visiting(tmp_path / "offline") as visitor:
-        connection_id = await visitor.service.add_connection()
-        told = [await visitor.post(f"/connections/{connection_id}/check")]
+    async with running_console(tmp_path / "offline") as client:
+        connection_id = await client.service.add_connection()
+        told = [await client.post(f"/connections/{connection_id}/check")]
         assert "Network problem. TikTok could not be reached" in told[0].text
 
 
@@ -175,49 +175,49 @@ async def test_check_names_what_a_return_code_blames(
     tmp_path: Path, code: int, title: str, sentence: str, setting: str | None
 ) -> None:
     """The page leads to the setting that is wrong, and to none if it is not one of the connection's."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        path = f"/connections/{await visitor.service.add_connection(test_event_code='TEST42')}"
+    async with Sandbox() as sandbox, running_console(tmp_path, sandbox.url) as client:
+        path = f"/connections/{await client.service.add_connection(test_event_code='TEST42')}"
         sandbox.script.for_requests(Code(code=code))
-        shown = await visitor.post(f"{path}/check")
+        shown = await client.post(f"{path}/check")
     assert f"{title} " in shown.text and sentence in shown.text
     assert re.findall(r'/edit#field-(\w+)"', shown.html) == ([setting] if setting else [])
 
 
-async def test_a_pause_says_by_whom_and_why_until_it_is_resumed(visitor: Visitor) -> None:
+async def test_a_pause_says_by_whom_and_why_until_it_is_resumed(client: ConsoleClient) -> None:
     """On the connection's page and in the list."""
-    path = f"/connections/{await visitor.service.add_connection()}"
-    assert "New events are taken as always, and wait." in (await visitor.get(f"{path}/pause")).text
-    paused = await visitor.post(f"{path}/pause", ("reason", "the shop <moves>"))
+    path = f"/connections/{await client.service.add_connection()}"
+    assert "New events are taken as always, and wait." in (await client.get(f"{path}/pause")).text
+    paused = await client.post(f"{path}/pause", ("reason", "the shop <moves>"))
     assert "Paused by user anna: the shop <moves>. Since" in paused.text
-    assert "Paused by user anna: the shop <moves>" in (await visitor.get("/connections")).text
-    resumed = await visitor.post(f"{path}/resume")
+    assert "Paused by user anna: the shop <moves>" in (await client.get("/connections")).text
+    resumed = await client.post(f"{path}/resume")
     assert "What waits is sent now." in resumed.text and "the shop" not in resumed.text
 
 
-async def test_deleting_says_first_what_waits(visitor: Visitor) -> None:
+async def test_deleting_says_first_what_waits(client: ConsoleClient) -> None:
     """The number of events that become dead letters; afterwards the connection is gone."""
-    path = f"/connections/{await visitor.service.add_connection()}"
-    await visitor.post(f"{path}/pause")
-    assert (await visitor.service.post(body=fresh_batch("one", "two", "three"))).status == 202
-    asked = await visitor.get(f"{path}/delete")
+    path = f"/connections/{await client.service.add_connection()}"
+    await client.post(f"{path}/pause")
+    assert (await client.service.post(body=fresh_batch("one", "two", "three"))).status == 202
+    asked = await client.get(f"{path}/delete")
     assert "3 events still wait to be sent and will become dead letters" in asked.text
-    assert await visitor.api("GET", "/api/connections") != []
-    deleted = await visitor.post(f"{path}/delete")
+    assert await client.api("GET", "/api/connections") != []
+    deleted = await client.post(f"{path}/delete")
     assert deleted.path == "/connections"
     assert "Shop is deleted. 3 waiting events became dead letters." in deleted.text
-    assert (await visitor.get(path)).status == 404
-    again = await visitor.post(f"{path}/delete")
+    assert (await client.get(path)).status == 404
+    again = await client.post(f"{path}/delete")
     assert "Somebody else has deleted the connection already." in again.text
 
 
 async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> None:
     """accepted = waiting + delivered + dead-lettered + dropped + erased, with the reasons of the drops."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        connection_id = await visitor.service.add_connection()
-        await visitor.service.post(body=fresh_batch("one", "two"))
-        await visitor.service.post(body=fresh_batch("three", ip=None))
-        await visitor.service.until_delivered(sandbox, 2)
-        shown = await visitor.get(f"/connections/{connection_id}")
+    async with Sandbox() as sandbox, running_console(tmp_path, sandbox.url) as client:
+        connection_id = await client.service.add_connection()
+        await client.service.post(body=fresh_batch("one", "two"))
+        await client.service.post(body=fresh_batch("three", ip=None))
+        await client.service.until_delivered(sandbox, 2)
+        shown = await client.get(f"/connections/{connection_id}")
         assert "3 accepted = 0 waiting + 2 delivered + 0 dead-lettered + 1 dropped + 0 erased" in shown.text
         assert "missing ip 1" in shown.text
         assert "TikTok accepted the request (code 0)." in shown.text
@@ -226,72 +226,72 @@ async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> 
 
 async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
     """The reason names the remedy, and a changed token begins delivery again."""
-    async with Sandbox(grants={OTHER_TOKEN: None}) as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        connection_id = await visitor.service.add_connection()
+    async with Sandbox(grants={OTHER_TOKEN: None}) as sandbox, running_console(tmp_path, sandbox.url) as client:
+        connection_id = await client.service.add_connection()
         path = f"/connections/{connection_id}"
-        await visitor.service.post(body=fresh_batch("one"))
+        await client.service.post(body=fresh_batch("one"))
 
         async def paused() -> bool:
-            return "Nothing is sent" in (await visitor.get(path)).text
+            return "Nothing is sent" in (await client.get(path)).text
 
         await until(paused)
-        told = (await visitor.get(path)).text
+        told = (await client.get(path)).text
         assert "Make a new access token in TikTok's Events Manager and set it on the connection. (code 40105)" in told
         assert "Once a changed setting is saved, sending begins again." in told
         assert "Its events are kept. Change Access Token" in told
-        form = await visitor.get(f"{path}/edit")
-        await visitor.post(f"{path}/edit", *fields_in(form.html, access_token=OTHER_TOKEN))
-        await visitor.service.until_delivered(sandbox, 1)
+        form = await client.get(f"{path}/edit")
+        await client.post(f"{path}/edit", *fields_in(form.html, access_token=OTHER_TOKEN))
+        await client.service.until_delivered(sandbox, 1)
 
 
-async def test_the_history_tells_changes_without_secrets(visitor: Visitor) -> None:
+async def test_the_history_tells_changes_without_secrets(client: ConsoleClient) -> None:
     """Newest first: who, what it was and what it became, in the words of the settings."""
-    connection_id = await visitor.service.add_connection()
+    connection_id = await client.service.add_connection()
     path = f"/connections/{connection_id}"
-    form = await visitor.get(f"{path}/edit")
+    form = await client.get(f"{path}/edit")
     changes = {"access_token": OTHER_TOKEN, "email_identity_type": "other_id_2", "require_ip_and_user_agent": "yes"}
-    shown = await visitor.post(f"{path}/edit", *fields_in(form.html, **changes))
+    shown = await client.post(f"{path}/edit", *fields_in(form.html, **changes))
     history = shown.text.partition("Changes")[2]
     assert history.index("Email Identity Type: Email → Other 2") < history.index("made")
     assert "Access Token: a new one" in history and "user anna" in history
     assert OTHER_TOKEN not in shown.html
 
 
-async def test_an_export_imports_without_a_difference(visitor: Visitor) -> None:
+async def test_an_export_imports_without_a_difference(client: ConsoleClient) -> None:
     """Of one connection and of all; the token stands in it as a reference."""
-    connection_id = await visitor.service.add_connection("Shop / Europe", custom_mappings=[MAPPING])
-    await visitor.service.add_connection("Other")
-    one, both = [await visitor.get(path) for path in (f"/connections/{connection_id}/export", "/connections/export")]
+    connection_id = await client.service.add_connection("Shop / Europe", custom_mappings=[MAPPING])
+    await client.service.add_connection("Other")
+    one, both = [await client.get(path) for path in (f"/connections/{connection_id}/export", "/connections/export")]
     [table] = tomllib.loads(one.html)["connections"]
     assert table["access_token"] == "env:SHOP_EUROPE_ACCESS_TOKEN"
     assert len(tomllib.loads(both.html)["connections"]) == 2
-    looked = await visitor.post("/connections/import", ("text", both.html))
+    looked = await client.post("/connections/import", ("text", both.html))
     assert "0 of 2 would change" in looked.text and "Apply" not in looked.text
 
 
-async def test_a_name_of_any_kind_is_shown_as_text_and_found_by_its_id(visitor: Visitor) -> None:
+async def test_a_name_of_any_kind_is_shown_as_text_and_found_by_its_id(client: ConsoleClient) -> None:
     """Markup in it is not the page's."""
     name = "<script>alert(1)</script>/../{{ 7 * 7 }}"
-    path = f"/connections/{await visitor.service.add_connection(name)}"
+    path = f"/connections/{await client.service.add_connection(name)}"
     for page in ("/connections", path, f"{path}/edit", f"{path}/delete", f"{path}/pause", f"{path}/senders"):
-        shown = await visitor.get(page)
+        shown = await client.get(page)
         assert shown.status == 200 and "<script>alert" not in shown.html, page
         assert name in shown.text or name in dict(fields_in(shown.html)).values(), page
 
 
-async def test_who_may_only_look_sees_no_way_to_change(visitor: Visitor) -> None:
+async def test_who_may_only_look_sees_no_way_to_change(client: ConsoleClient) -> None:
     """All of it is there but the forms; the only one is for logging out, and pages that change are refused."""
-    connection_id = await visitor.service.add_connection()
+    connection_id = await client.service.add_connection()
     path = f"/connections/{connection_id}"
-    access = visitor.service.services.console_access
+    access = client.service.services.console_access
     await access.users.add_with_password("Other", "admin", PASSWORD, "test")
     await access.set_role(NAME, "viewer", "test")
     for page in ("/connections", path, f"{path}/senders", "/inputs", "/inputs/shop"):
-        shown = await visitor.get(page)
+        shown = await client.get(page)
         assert shown.status == 200, page
         assert re.findall(r'<form[^>]* action="([^"]+)"', shown.html) == ["/logout"], page
     for page in ("/connections/new", "/connections/import", f"{path}/edit", f"{path}/delete", "/inputs/shop/remove"):
-        assert (await visitor.get(page)).status == 403, page
+        assert (await client.get(page)).status == 403, page
     for page in (f"{path}/check", f"{path}/pause", f"{path}/delete", f"{path}/edit", "/inputs/shop/rotate"):
-        assert (await visitor.post(page)).status == 403, page
-    assert (await visitor.api("GET", f"/api{path}"))["revision"] == 1
+        assert (await client.post(page)).status == 403, page
+    assert (await client.api("GET", f"/api{path}"))["revision"] == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.console.console_client import Visitor, visiting
+from tests.integration.console.console_client import ConsoleClient, running_console
 from tests.integration.service_rig import fresh_batch, until
 from tests.unit.mapping.batches import purchase
 from tiktok_sandbox import Sandbox
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
     """With a connection that delivered two events, dropped two, and warned."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        await visitor.service.add_connection("Shop <b>")
+    async with Sandbox() as sandbox, running_console(tmp_path, sandbox.url) as client:
+        await client.service.add_connection("Shop <b>")
         batch = fresh_batch("e1", "e2", user_identities={"email": "ada@example.com"})
         batch["events"][0]["data"]["custom_flags"]["TikTok.Callback"] = "__CLICKID__"
         batch["events"] += [
@@ -29,15 +29,15 @@ async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
             {"event_type": "session_start", "data": {}},
         ]
         batch["events"][2]["data"]["timestamp_unixtime_ms"] = batch["events"][0]["data"]["timestamp_unixtime_ms"]
-        await visitor.service.post(body=batch)
-        await visitor.service.until_delivered(sandbox, 2)
+        await client.service.post(body=batch)
+        await client.service.until_delivered(sandbox, 2)
 
         async def all_counted() -> bool:
-            connections = (await visitor.api("GET", "/api/figures"))["connections"]
+            connections = (await client.api("GET", "/api/figures"))["connections"]
             return bool(connections) and connections[0]["total"]["match_events"] == 2
 
         await until(all_counted)
-        yield visitor
+        yield client
 
 
 def shown_figures(html: str) -> dict[str, int]:
@@ -46,12 +46,12 @@ def shown_figures(html: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("period", ["hour", "day", "week"])
-async def test_the_pages_show_the_apis_numbers(visitor: Visitor, period: str) -> None:
+async def test_the_pages_show_the_apis_numbers(client: ConsoleClient, period: str) -> None:
     """In figures, in the chart and in its table, over every period."""
-    (own,) = await visitor.api("GET", "/api/connections")
-    (figures,) = (await visitor.api("GET", "/api/figures"))["connections"]
+    (own,) = await client.api("GET", "/api/connections")
+    (figures,) = (await client.api("GET", "/api/figures"))["connections"]
     total = figures["total"]
-    shown = await visitor.get(f"/health/{own['id']}?period={period}")
+    shown = await client.get(f"/health/{own['id']}?period={period}")
     assert shown_figures(shown.html) == {
         "Accepted": total["accepted"],
         "Mapped": total["mapped"],
@@ -66,10 +66,10 @@ async def test_the_pages_show_the_apis_numbers(visitor: Visitor, period: str) ->
     assert [sum(series) for series in chart["values"]] == [4, 2, 2, 0]
 
 
-async def test_what_is_wrong_is_explained(visitor: Visitor) -> None:
+async def test_what_is_wrong_is_explained(client: ConsoleClient) -> None:
     """Drops and warnings with their meaning and remedy, low coverage with what to do, each by its own link."""
-    (own,) = await visitor.api("GET", "/api/connections")
-    shown = await visitor.get(f"/health/{own['id']}")
+    (own,) = await client.api("GET", "/api/connections")
+    shown = await client.get(f"/health/{own['id']}")
     assert "Health of Shop <b>" in shown.text and "<b>" not in shown.html
     for told in (
         "Neither a custom mapping nor a standard one is for this event.",
@@ -84,17 +84,17 @@ async def test_what_is_wrong_is_explained(visitor: Visitor) -> None:
     assert re.search(r"E-mail</td>\s*<td[^>]*>.*100 %", shown.html, re.DOTALL)
 
 
-async def test_all_connections_are_side_by_side(visitor: Visitor) -> None:
+async def test_all_connections_are_side_by_side(client: ConsoleClient) -> None:
     """Also one to which nothing has happened."""
-    await visitor.service.add_connection("Quiet")
-    shown = await visitor.get("/health?period=day")
+    await client.service.add_connection("Quiet")
+    shown = await client.get("/health?period=day")
     rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"(?s)<tr>\s*<td.*?</tr>", shown.html)]
     assert ["Shop" in rows[0], "up to 100 %" in rows[0], "Quiet" in rows[1]] == [True] * 3
-    quiet = next(each for each in await visitor.api("GET", "/api/connections") if each["settings"]["name"] == "Quiet")
-    assert "Nothing has happened in this time." in (await visitor.get(f"/health/{quiet['id']}")).text
+    quiet = next(each for each in await client.api("GET", "/api/connections") if each["settings"]["name"] == "Quiet")
+    assert "Nothing has happened in this time." in (await client.get(f"/health/{quiet['id']}")).text
 
 
-async def test_a_connection_that_is_not_there_is_named(visitor: Visitor) -> None:
+async def test_a_connection_that_is_not_there_is_named(client: ConsoleClient) -> None:
     """By a page, with its status."""
-    shown = await visitor.get("/health/nobody")
+    shown = await client.get("/health/nobody")
     assert (shown.status, "There is no connection named nobody." in shown.text) == (404, True)

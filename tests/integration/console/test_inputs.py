@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.console.console_client import Shown, Visitor, visiting
+from tests.integration.console.console_client import ConsoleClient, Shown, running_console
 from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, until
 from tiktok_sandbox import Sandbox
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
-    async with visiting(tmp_path) as made:
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
+    async with running_console(tmp_path) as made:
         yield made
 
 
@@ -29,128 +29,128 @@ def copied(shown: Shown, what: str) -> str:
     return unescape(found[1])
 
 
-async def test_the_settings_shown_for_a_new_input_let_its_sender_in(visitor: Visitor) -> None:
+async def test_the_settings_shown_for_a_new_input_let_its_sender_in(client: ConsoleClient) -> None:
     """Key and secret, the webhook's Authorization value, and the command for a terminal."""
-    await visitor.service.add_connection()
-    made = await visitor.post("/inputs", ("name", "web"))
+    await client.service.add_connection()
+    made = await client.post("/inputs", ("name", "web"))
     assert "The secrets are shown this once." in made.text
-    assert copied(made, "sdk") == f"{visitor.service.url}/v2"
+    assert copied(made, "sdk") == f"{client.service.url}/v2"
     sender = basic(copied(made, "key"), copied(made, "secret"))
-    assert (await visitor.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
-    assert copied(made, "webhook") == f"{visitor.service.url}/webhook/web"
+    assert (await client.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
+    assert copied(made, "webhook") == f"{client.service.url}/webhook/web"
     hook = {"Authorization": copied(made, "authorization")}
-    assert (await visitor.service.post("/webhook/web", fresh_batch("two"), hook)).status == 202
+    assert (await client.service.post("/webhook/web", fresh_batch("two"), hook)).status == 202
     command = shlex.split(copied(made, "curl"))
     key, _, secret = command[command.index("--user") + 1].partition(":")
     batch = json.loads(command[command.index("--data") + 1])
-    assert command[4] == f"{visitor.service.url}/v2/events"
-    assert (await visitor.service.post("/v2/events", batch, basic(key, secret))).status == 202
-    assert await visitor.service.waiting() == 3
+    assert command[4] == f"{client.service.url}/v2/events"
+    assert (await client.service.post("/v2/events", batch, basic(key, secret))).status == 202
+    assert await client.service.waiting() == 3
 
 
-async def test_secrets_are_shown_once(visitor: Visitor) -> None:
+async def test_secrets_are_shown_once(client: ConsoleClient) -> None:
     """Later words stand in their place, on every page."""
-    made = await visitor.post("/inputs", ("name", "web"))
+    made = await client.post("/inputs", ("name", "web"))
     secrets = [copied(made, what) for what in ("secret", "authorization")]
-    connection_id = await visitor.service.add_connection()
+    connection_id = await client.service.add_connection()
     for path in ("/inputs", "/inputs/web", "/inputs/shop", f"/connections/{connection_id}/senders"):
-        shown = await visitor.get(path)
+        shown = await client.get(path)
         assert shown.status == 200
         assert not any(secret in shown.html for secret in (*secrets, SECRET, AUTHORIZATION)), path
-    assert copied(await visitor.get("/inputs/web"), "secret") == "THE-SECRET-OF-THIS-INPUT"
+    assert copied(await client.get("/inputs/web"), "secret") == "THE-SECRET-OF-THIS-INPUT"
 
 
-async def test_the_list_says_what_each_input_feeds(visitor: Visitor) -> None:
+async def test_the_list_says_what_each_input_feeds(client: ConsoleClient) -> None:
     """Connections that name no input are fed by all."""
-    await visitor.post("/inputs", ("name", "app"))
-    await visitor.service.add_connection("All")
-    await visitor.service.add_connection("Apps", inputs=["APP"])
-    rows = re.findall(r"(?s)<tr>.*?</tr>", (await visitor.get("/inputs")).html)
+    await client.post("/inputs", ("name", "app"))
+    await client.service.add_connection("All")
+    await client.service.add_connection("Apps", inputs=["APP"])
+    rows = re.findall(r"(?s)<tr>.*?</tr>", (await client.get("/inputs")).html)
     told = {name: Shown(200, "", row).text for row in rows for name in ("shop", "app") if f"/inputs/{name}" in row}
     assert "All one is valid" in told["shop"] and "All , Apps one is valid" in told["app"]
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "<b>"])
-async def test_a_name_that_cannot_be_used_is_told(visitor: Visitor, name: str) -> None:
+async def test_a_name_that_cannot_be_used_is_told(client: ConsoleClient, name: str) -> None:
     """In the API's sentence, with what was typed."""
-    told = await visitor.post("/inputs", ("name", name))
+    told = await client.post("/inputs", ("name", name))
     assert told.status == 422
     assert "name: " in told.text and "<b>" not in told.html.partition("<main")[2].replace("<b>0", "")
-    assert len(await visitor.api("GET", "/api/inputs")) == 1
+    assert len(await client.api("GET", "/api/inputs")) == 1
 
 
-async def test_secrets_are_rotated_without_refusing_anybody(visitor: Visitor) -> None:
+async def test_secrets_are_rotated_without_refusing_anybody(client: ConsoleClient) -> None:
     """Old and new are valid until the old ones are retired."""
-    rotated = await visitor.post("/inputs/shop/rotate")
+    rotated = await client.post("/inputs/shop/rotate")
     new = basic(copied(rotated, "key"), copied(rotated, "secret"))
     empty: dict[str, object] = {"events": []}
-    assert [(await visitor.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [202, 202]
-    assert "old and new are valid" in (await visitor.get("/inputs")).text
-    twice = await visitor.post("/inputs/shop/rotate")
+    assert [(await client.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [202, 202]
+    assert "old and new are valid" in (await client.get("/inputs")).text
+    twice = await client.post("/inputs/shop/rotate")
     assert twice.status == 422 and "finish the last rotation first" in twice.text
-    assert "Only the newest secrets are valid now." in (await visitor.post("/inputs/shop/retire")).text
-    assert [(await visitor.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [403, 202]
+    assert "Only the newest secrets are valid now." in (await client.post("/inputs/shop/retire")).text
+    assert [(await client.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [403, 202]
 
 
-async def test_removing_says_who_will_be_refused(visitor: Visitor) -> None:
+async def test_removing_says_who_will_be_refused(client: ConsoleClient) -> None:
     """The key, the webhook's address, and the connections that name the input; then they are refused."""
-    await visitor.service.add_connection("Named", inputs=["shop"])
-    asked = await visitor.get("/inputs/shop/remove")
+    await client.service.add_connection("Named", inputs=["shop"])
+    asked = await client.get("/inputs/shop/remove")
     assert "key-of-the-shop" in asked.text and "/webhook/shop" in asked.text
     assert "Named names this input in the settings" in asked.text
-    removed = await visitor.post("/inputs/shop/remove")
+    removed = await client.post("/inputs/shop/remove")
     assert removed.path == "/inputs" and "shop is removed." in removed.text
-    assert (await visitor.service.post("/v2/events", {"events": []})).status == 403
-    assert (await visitor.get("/inputs/shop")).status == 404
+    assert (await client.service.post("/v2/events", {"events": []})).status == 403
+    assert (await client.get("/inputs/shop")).status == 404
 
 
-async def test_an_input_made_for_a_connection_feeds_it(visitor: Visitor) -> None:
+async def test_an_input_made_for_a_connection_feeds_it(client: ConsoleClient) -> None:
     """Also one that names its inputs."""
-    connection_id = await visitor.service.add_connection(inputs=["shop"])
+    connection_id = await client.service.add_connection(inputs=["shop"])
     path = f"/connections/{connection_id}/senders"
-    made = await visitor.post(path, ("name", "web"))
+    made = await client.post(path, ("name", "web"))
     assert "The secrets are shown this once." in made.text
     sender = basic(copied(made, "key"), copied(made, "secret"))
-    assert (await visitor.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
-    assert await visitor.service.waiting() == 1
-    refused = await visitor.post(path, ("name", "web"))
+    assert (await client.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
+    assert await client.service.waiting() == 1
+    refused = await client.post(path, ("name", "web"))
     assert refused.status == 422 and "there is an input named web already" in refused.text
 
 
 async def test_a_test_purchase_goes_the_whole_way_for_this_connection_only(tmp_path: Path) -> None:
     """As a test at TikTok; the page shows its way, and the other connection of the input gets nothing."""
-    async with Sandbox() as sandbox, visiting(tmp_path, sandbox.url) as visitor:
-        tested = await visitor.service.add_connection("Tested", test_event_code="TEST12345")
-        await visitor.service.add_connection("Live")
-        sent = await visitor.post(f"/connections/{tested}/purchase", ("input", "shop"))
+    async with Sandbox() as sandbox, running_console(tmp_path, sandbox.url) as client:
+        tested = await client.service.add_connection("Tested", test_event_code="TEST12345")
+        await client.service.add_connection("Live")
+        sent = await client.post(f"/connections/{tested}/purchase", ("input", "shop"))
 
         async def delivered() -> bool:
-            return "TikTok has it (code 0)." in (await visitor.get(sent.path)).text
+            return "TikTok has it (code 0)." in (await client.get(sent.path)).text
 
         await until(delivered)
-        assert "will be PlaceAnOrder at TikTok" in (await visitor.get(sent.path)).text
-        status = await visitor.service.status()
+        assert "will be PlaceAnOrder at TikTok" in (await client.get(sent.path)).text
+        status = await client.service.status()
         assert [each["totals"].get("accepted", 0) for each in status["connections"]] == [1, 0]
 
 
-async def test_no_purchase_is_made_up_where_tiktok_would_take_it_for_real(visitor: Visitor) -> None:
+async def test_no_purchase_is_made_up_where_tiktok_would_take_it_for_real(client: ConsoleClient) -> None:
     """Without a test event code it is refused, and no page offers it."""
-    connection_id = await visitor.service.add_connection()
-    told = await visitor.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
+    connection_id = await client.service.add_connection()
+    told = await client.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
     assert told.status == 422 and "TikTok would take a made-up purchase for a real one" in told.text
     assert "Send a test purchase" not in told.text
-    assert await visitor.service.waiting() == 0
+    assert await client.service.waiting() == 0
 
 
-async def test_a_purchase_that_is_dropped_says_why(visitor: Visitor) -> None:
+async def test_a_purchase_that_is_dropped_says_why(client: ConsoleClient) -> None:
     """The page ends with the reason."""
     settings = {"test_event_code": "TEST12345", "environment": "production"}
-    connection_id = await visitor.service.add_connection(**settings)
-    sent = await visitor.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
+    connection_id = await client.service.add_connection(**settings)
+    sent = await client.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
 
     async def dropped() -> bool:
-        return "It does not go to TikTok:" in (await visitor.get(sent.path)).text
+        return "It does not go to TikTok:" in (await client.get(sent.path)).text
 
     await until(dropped)
-    part = await visitor.get(sent.path, **{"HX-Request": "true"})
+    part = await client.get(sent.path, **{"HX-Request": "true"})
     assert "hx-trigger" not in part.html and "<h1>" not in part.html

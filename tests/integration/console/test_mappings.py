@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.console.console_client import Shown, Visitor, visiting
+from tests.integration.console.console_client import ConsoleClient, Shown, running_console
 from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import batch_of
 from tiktok_forwarder.tiktok.events import EVENTS
@@ -38,18 +38,18 @@ SIGNUP_FIELDS: Fields = [
 
 
 @pytest.fixture
-async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
-    async with visiting(tmp_path, development_events_kept=5) as visitor:
-        yield visitor
+async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
+    async with running_console(tmp_path, development_events_kept=5) as client:
+        yield client
 
 
-async def connected(visitor: Visitor, **settings: Any) -> str:
+async def connected(client: ConsoleClient, **settings: Any) -> str:
     """The path of the mappings of a new connection."""
-    return f"/connections/{await visitor.service.add_connection(**settings)}/mappings"
+    return f"/connections/{await client.service.add_connection(**settings)}/mappings"
 
 
-async def stored(visitor: Visitor, path: str) -> Any:
-    view = await visitor.api("GET", f"/api{path.removesuffix('/mappings')}")
+async def stored(client: ConsoleClient, path: str) -> Any:
+    view = await client.api("GET", f"/api{path.removesuffix('/mappings')}")
     return view["settings"]["custom_mappings"]
 
 
@@ -68,10 +68,10 @@ def revision_in(shown: Shown) -> str:
 # --- looking ---
 
 
-async def test_tiktoks_events_are_listed_with_their_mappings(visitor: Visitor) -> None:
+async def test_tiktoks_events_are_listed_with_their_mappings(client: ConsoleClient) -> None:
     """Each with the number of its mappings; what is sent without one is said."""
-    path = await connected(visitor, custom_mappings=[SIGNUP, SEARCH, {**SIGNUP, "event_name": "Club"}])
-    shown = await visitor.get(path)
+    path = await connected(client, custom_mappings=[SIGNUP, SEARCH, {**SIGNUP, "event_name": "Club"}])
+    shown = await client.get(path)
     assert shown.status == 200
     assert all(f"{path}/{event}" in shown.html for event in EVENTS)
     assert "Subscribe (2)" in shown.text and "Search (1)" in shown.text
@@ -79,34 +79,34 @@ async def test_tiktoks_events_are_listed_with_their_mappings(visitor: Visitor) -
     assert "Custom event: Club Subscribe value" in shown.text
 
 
-async def test_only_events_of_the_connections_version_are_there(visitor: Visitor) -> None:
+async def test_only_events_of_the_connections_version_are_there(client: ConsoleClient) -> None:
     """Events API 1.0 lacks some: no page is there for them, nor for what is no event of TikTok's."""
-    path = await connected(visitor, events_api="1.0")
-    assert f"{path}/Lead" not in (await visitor.get(path)).html
+    path = await connected(client, events_api="1.0")
+    assert f"{path}/Lead" not in (await client.get(path)).html
     for event in ("Lead", "lead", "Nothing"):
-        assert (await visitor.get(f"{path}/{event}")).status == 404
-    assert (await visitor.get("/connections/cn_nobody/mappings")).status == 404
+        assert (await client.get(f"{path}/{event}")).status == 404
+    assert (await client.get("/connections/cn_nobody/mappings")).status == 404
 
 
-async def as_viewer(visitor: Visitor) -> aiohttp.ClientSession:
-    access = visitor.service.services.console_access
+async def as_viewer(client: ConsoleClient) -> aiohttp.ClientSession:
+    access = client.service.services.console_access
     await access.users.add("Vera", "viewer", "test")
     _, token = await access.link_for("Vera", "test")
     entry = await access.accept_link(token, "", "the viewers password", "")
-    cookie = {f"session-{visitor.service.port}": entry.reference}
+    cookie = {f"session-{client.service.port}": entry.reference}
     return aiohttp.ClientSession(cookies=cookie, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
 
-async def test_a_viewer_reads_the_same_as_text(visitor: Visitor) -> None:
+async def test_a_viewer_reads_the_same_as_text(client: ConsoleClient) -> None:
     """Without a form, and with all that a mapping says."""
-    path = await connected(visitor, custom_mappings=[SIGNUP, {**SIGNUP, "event_name": "Two\nlines"}])
-    async with await as_viewer(visitor) as session:
-        async with session.get(visitor.service.url + path) as answer:
+    path = await connected(client, custom_mappings=[SIGNUP, {**SIGNUP, "event_name": "Two\nlines"}])
+    async with await as_viewer(client) as session:
+        async with session.get(client.service.url + path) as answer:
             assert answer.status == 200
-        async with session.get(f"{visitor.service.url}{path}/Subscribe") as answer:
+        async with session.get(f"{client.service.url}{path}/Subscribe") as answer:
             html = await answer.text()
         shown = Shown(answer.status, path, html)
-        async with session.get(f"{visitor.service.url}{path}/Contact") as answer:
+        async with session.get(f"{client.service.url}{path}/Contact") as answer:
             assert "There is no custom mapping to Contact" in await answer.text()
     assert shown.status == 200 and 'name="card"' not in html
     assert (
@@ -117,40 +117,40 @@ async def test_a_viewer_reads_the_same_as_text(visitor: Visitor) -> None:
     assert "This mapping holds a line break" in shown.text
 
 
-async def test_what_events_hold_is_text(visitor: Visitor) -> None:
+async def test_what_events_hold_is_text(client: ConsoleClient) -> None:
     """Names, values and samples, wherever they are shown."""
     odd = '"><script>x</script>'
     properties = {"description": {"static": odd}, "value": {"attribute": odd}}
     mapping = {**SIGNUP, "event_name": odd, "conditions": [], "properties": properties}
-    path = await connected(visitor, custom_mappings=[mapping])
-    await visitor.service.post(body=batch_of(signup_event(event_name=odd), environment="development"))
+    path = await connected(client, custom_mappings=[mapping])
+    await client.service.post(body=batch_of(signup_event(event_name=odd), environment="development"))
     for each in (path, f"{path}/Subscribe"):
-        html = (await visitor.get(each)).html
+        html = (await client.get(each)).html
         assert "<script>x" not in html and "&lt;script&gt;x" in html
 
 
 # --- editing ---
 
 
-async def test_a_mapping_is_added_changed_and_removed(visitor: Visitor) -> None:
+async def test_a_mapping_is_added_changed_and_removed(client: ConsoleClient) -> None:
     """Those of other TikTok events stay as they are."""
-    path = await connected(visitor, custom_mappings=[SEARCH])
-    opened = await visitor.get(f"{path}/Subscribe")
+    path = await connected(client, custom_mappings=[SEARCH])
+    opened = await client.get(f"{path}/Subscribe")
     assert "There is no custom mapping to Subscribe yet." in opened.text
-    saved = await visitor.post(f"{path}/Subscribe", ("revision", revision_in(opened)), *SIGNUP_FIELDS)
+    saved = await client.post(f"{path}/Subscribe", ("revision", revision_in(opened)), *SIGNUP_FIELDS)
     assert saved.path == f"{path}/Subscribe"
     assert "The mappings to Subscribe are saved" in saved.text
-    assert await stored(visitor, path) == [SEARCH, SIGNUP]
+    assert await stored(client, path) == [SEARCH, SIGNUP]
     fields = [(name, "Club" if name == "m1.event_name" else value) for name, value in SIGNUP_FIELDS]
-    await visitor.post(f"{path}/Subscribe", ("revision", revision_in(saved)), *fields)
-    assert await stored(visitor, path) == [SEARCH, {**SIGNUP, "event_name": "Club"}]
-    await visitor.post(f"{path}/Subscribe", ("revision", "3"))
-    assert await stored(visitor, path) == [SEARCH]
+    await client.post(f"{path}/Subscribe", ("revision", revision_in(saved)), *fields)
+    assert await stored(client, path) == [SEARCH, {**SIGNUP, "event_name": "Club"}]
+    await client.post(f"{path}/Subscribe", ("revision", "3"))
+    assert await stored(client, path) == [SEARCH]
 
 
-async def test_problems_stand_at_their_row_and_everything_typed_is_kept(visitor: Visitor) -> None:
+async def test_problems_stand_at_their_row_and_everything_typed_is_kept(client: ConsoleClient) -> None:
     """In the API's words, with nothing saved."""
-    path = await connected(visitor, custom_mappings=[SEARCH])
+    path = await connected(client, custom_mappings=[SEARCH])
     wrong: Fields = [
         ("card", "m4"),
         ("m4.event_type", "screen_view"),
@@ -158,7 +158,7 @@ async def test_problems_stand_at_their_row_and_everything_typed_is_kept(visitor:
         ("m4.value.kind", "static"),
         ("m4.value.value", "much & more"),
     ]
-    shown = await visitor.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS, *wrong)
+    shown = await client.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS, *wrong)
     assert shown.status == 422
     at_name = re.search(r'id="m4-event_name-wrong">([^<]+)<', shown.html)
     at_value = re.search(r'id="m4-value-wrong">([^<]+)<', shown.html)
@@ -168,59 +168,59 @@ async def test_problems_stand_at_their_row_and_everything_typed_is_kept(visitor:
     )
     assert 'value="much &amp; more"' in shown.html and 'value="Newsletter Signup"' in shown.html
     assert "Mapping 2: Screen name is required" in shown.text
-    assert await stored(visitor, path) == [SEARCH]
+    assert await stored(client, path) == [SEARCH]
 
 
-async def test_somebody_elses_change_is_not_overwritten_unseen(visitor: Visitor) -> None:
+async def test_somebody_elses_change_is_not_overwritten_unseen(client: ConsoleClient) -> None:
     """It is told, with what was typed kept; saving again then takes the place of this TikTok event's mappings only."""
-    path = await connected(visitor)
-    await visitor.api(
+    path = await connected(client)
+    await client.api(
         "PATCH",
         f"/api{path.removesuffix('/mappings')}",
         {"settings": {"custom_mappings": [SEARCH, {**SIGNUP, "event_name": "Club"}]}},
     )
-    shown = await visitor.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS)
+    shown = await client.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS)
     assert shown.status == 409 and "Somebody changed this connection" in shown.text
     assert 'value="Newsletter Signup"' in shown.html
-    assert len(await stored(visitor, path)) == 2
-    await visitor.post(f"{path}/Subscribe", ("revision", revision_in(shown)), *SIGNUP_FIELDS)
-    assert await stored(visitor, path) == [SEARCH, SIGNUP]
+    assert len(await stored(client, path)) == 2
+    await client.post(f"{path}/Subscribe", ("revision", revision_in(shown)), *SIGNUP_FIELDS)
+    assert await stored(client, path) == [SEARCH, SIGNUP]
 
 
-async def test_buttons_change_the_form_and_save_nothing(visitor: Visitor) -> None:
+async def test_buttons_change_the_form_and_save_nothing(client: ConsoleClient) -> None:
     """Add, conditions, and a kind of event that has no products: without a script the whole page comes back."""
-    path = await connected(visitor)
+    path = await connected(client)
     draft = f"{path}/AddToCart/draft"
-    shown = await visitor.post(draft, ("do", "add"), ("revision", "1"))
+    shown = await client.post(draft, ("do", "add"), ("revision", "1"))
     assert (shown.status, revision_in(shown)) == (200, "1")
     assert re.search(r'<select id="m1-event_type"[^>]* autofocus', shown.html)
     assert f'action="{path}/AddToCart"' in shown.html
     assert set(re.findall(r'formaction="([^"]+)"', shown.html)) == {draft}
     fields: Fields = [("card", "m1"), ("m1.event_type", "commerce_event"), ("m1.event_name", "click")]
     fields += [("m1.price.kind", "product"), ("m1.price.value", "price")]
-    shown = await visitor.post(draft, ("do", "condition m1"), *fields)
+    shown = await client.post(draft, ("do", "condition m1"), *fields)
     assert '<option value="price" selected>Price</option>' in shown.html and 'id="m1-if0-attribute"' in shown.html
     assert '<option value="view_detail">' in shown.html
     fields[1] = ("m1.event_type", "screen_view")
-    shown = await visitor.post(draft, ("do", "update"), *fields)
+    shown = await client.post(draft, ("do", "update"), *fields)
     assert 'value="product"' not in shown.html and 'id="m1-price-value"' not in shown.html
-    assert await stored(visitor, path) == []
+    assert await stored(client, path) == []
 
 
-async def test_a_part_of_the_form_comes_without_the_page(visitor: Visitor) -> None:
+async def test_a_part_of_the_form_comes_without_the_page(client: ConsoleClient) -> None:
     """For htmx: the cards and the choice of samples, which grows with them."""
-    path = await connected(visitor)
-    shown = await visitor.post(f"{path}/Subscribe/draft", ("do", "add"), *SIGNUP_FIELDS, headers={"HX-Request": "true"})
+    path = await connected(client)
+    shown = await client.post(f"{path}/Subscribe/draft", ("do", "add"), *SIGNUP_FIELDS, headers={"HX-Request": "true"})
     assert shown.status == 200 and "<html" not in shown.html
     assert "Mapping 2" in shown.text and "Made up for mapping 2" in shown.text
 
 
-async def test_names_seen_lately_are_suggested(visitor: Visitor) -> None:
+async def test_names_seen_lately_are_suggested(client: ConsoleClient) -> None:
     """Of events and attributes, as soon as one came in."""
-    path = await connected(visitor)
-    await visitor.service.post(body=batch_of(signup_event(), user_attributes={"home_shop": "Bonn"}))
+    path = await connected(client)
+    await client.service.post(body=batch_of(signup_event(), user_attributes={"home_shop": "Bonn"}))
     fields: Fields = [("card", "m1"), ("m1.event_type", "custom_event"), ("m1.event_name", "newsletter signup")]
-    shown = await visitor.post(f"{path}/Subscribe/draft", *fields)
+    shown = await client.post(f"{path}/Subscribe/draft", *fields)
     for name in ("Newsletter Signup", "price_paid", "home_shop"):
         assert f'<option value="{name}">' in shown.html
 
@@ -235,53 +235,53 @@ def outcome_of(shown: Shown) -> Any:
     return json.loads(found[1].replace("&#34;", '"'))
 
 
-async def test_the_preview_shows_the_unsaved_mapping_on_a_made_up_event(visitor: Visitor) -> None:
+async def test_the_preview_shows_the_unsaved_mapping_on_a_made_up_event(client: ConsoleClient) -> None:
     """Payload, warnings and where each field came from; nothing is saved."""
-    path = await connected(visitor)
-    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
+    path = await connected(client)
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
     assert shown.status == 200
     assert outcome_of(shown)["properties"] == {"value": 298}
     assert "Subscribe would be sent" in shown.text
     assert "A value was sent without a currency" in shown.text
     assert "properties.value events[0].data.custom_attributes.price_paid as a number; custom mapping" in shown.text
-    assert await stored(visitor, path) == []
+    assert await stored(client, path) == []
 
 
-async def test_the_preview_takes_a_pasted_batch(visitor: Visitor) -> None:
+async def test_the_preview_takes_a_pasted_batch(client: ConsoleClient) -> None:
     """In any form; what is dropped says why and what to do, what cannot be read says so."""
-    path = await connected(visitor)
+    path = await connected(client)
     events = [signup_event(), signup_event(event_name="Club"), signup_event(custom_flags={})]
     pasted = ("sample", "pasted"), ("batch", json.dumps([batch_of(*events)]))
-    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *pasted)
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *pasted)
     assert outcome_of(shown)["properties"] == {"value": 4.5}
     assert "Event 2: Unsupported event would be dropped" in shown.text
     assert "What to do: Make a custom mapping if TikTok should get it." in shown.text
     assert "Event 3: Missing page url would be dropped" in shown.text
-    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", '{"events": ['))
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", '{"events": ['))
     assert shown.status == 200 and "would be" not in shown.text and "Not complete yet" not in shown.text
     assert "This sample cannot be read" in shown.text
-    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", " "))
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", " "))
     assert "Paste a batch of events" in shown.text
 
 
-async def test_the_preview_says_what_an_unfinished_mapping_lacks(visitor: Visitor) -> None:
+async def test_the_preview_says_what_an_unfinished_mapping_lacks(client: ConsoleClient) -> None:
     """Also when there is none yet."""
-    path = await connected(visitor)
-    shown = await visitor.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.event_name", ""))
+    path = await connected(client)
+    shown = await client.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.event_name", ""))
     assert "Not complete yet: Event name is required" in shown.text
-    shown = await visitor.post(f"{path}/Subscribe/preview")
+    shown = await client.post(f"{path}/Subscribe/preview")
     assert "Add a mapping, or paste a sample" in shown.text
 
 
-async def test_kept_development_events_are_samples_and_say_what_would_change(visitor: Visitor) -> None:
+async def test_kept_development_events_are_samples_and_say_what_would_change(client: ConsoleClient) -> None:
     """The raw input is the service's memory; the draft is tried on all of it."""
-    path = await connected(visitor)
-    await visitor.service.post(body=batch_of(signup_event(), environment="development"))
-    await visitor.service.post(body=fresh_batch("e1", environment="development"))
-    opened = await visitor.post(f"{path}/Subscribe/draft", *SIGNUP_FIELDS)
+    path = await connected(client)
+    await client.service.post(body=batch_of(signup_event(), environment="development"))
+    await client.service.post(body=fresh_batch("e1", environment="development"))
+    opened = await client.post(f"{path}/Subscribe/draft", *SIGNUP_FIELDS)
     option = re.search(r'<option value="(kept \w+)">Development event 2: custom event Newsletter Signup', opened.html)
     assert option is not None
-    shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, ("sample", option[1]))
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, ("sample", option[1]))
     assert outcome_of(shown)["properties"] == {"value": 4.5}
     assert (
         "Of the last 2 events of mParticle's development environment, 1 would have become something else" in shown.text
@@ -291,8 +291,8 @@ async def test_kept_development_events_are_samples_and_say_what_would_change(vis
 
 async def test_nothing_is_said_of_development_events_where_none_are_kept(tmp_path: Path) -> None:
     """As by default."""
-    async with visiting(tmp_path) as visitor:
-        path = await connected(visitor)
-        await visitor.service.post(body=batch_of(signup_event(), environment="development"))
-        shown = await visitor.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
+    async with running_console(tmp_path) as client:
+        path = await connected(client)
+        await client.service.post(body=batch_of(signup_event(), environment="development"))
+        shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)
         assert "Subscribe would be sent" in shown.text and "development environment" not in shown.text
