@@ -199,7 +199,7 @@ async def test_stop_between_two_parts_of_a_group_leaves_no_doubt() -> None:
 
 
 async def test_finished_groups_are_not_kept() -> None:
-    """A connection that delivers for months must not grow by a task for each of its requests, finished or running on."""
+    """A connection that delivers for months must not grow by a task for each request, finished or running on."""
     tasks: list[weakref.ref[asyncio.Task[Any]]] = []
 
     def make_task(loop: asyncio.AbstractEventLoop, work: Any) -> asyncio.Task[Any]:
