@@ -1,4 +1,4 @@
-# Every target does its own set-up; `make help` lists them.
+# Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak check format docs bench coverage mutants lock clean
 
@@ -8,20 +8,20 @@ PYTEST := $(BIN)/python -m pytest
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: ## watch mParticle traffic become TikTok events, all on this machine; ARGS="..." are passed on
+demo: ## run a local demo with sample traffic and a TikTok simulator; ARGS="..." are passed on
 	@scripts/set-up demo
 	@$(BIN)/tiktok-forwarder demo $(ARGS)
 
-# Tests that must not run beside one another share a group: @pytest.mark.xdist_group.
-test: ## run every test; ARGS="-k name" chooses
+# Tests that must not run at the same time share a group: @pytest.mark.xdist_group.
+test: ## run every test; ARGS="-k name" selects tests
 	@scripts/set-up dev
 	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
-soak: ## kill the service a thousand times, and at every worst instant; prints the account of every event
+soak: ## kill the service 1,000 times, and at every fail point; prints the account of every event
 	@scripts/set-up dev
 	SOAK=1 $(PYTEST) tests/crash $(ARGS)
 
-check: ## format, lint, import contracts, types and the quick tests: before every commit
+check: ## check format, lint, import contracts and types, and run the quick tests: before every commit
 	@scripts/set-up dev
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m ruff check
@@ -29,30 +29,30 @@ check: ## format, lint, import contracts, types and the quick tests: before ever
 	$(BIN)/python -m mypy
 	$(PYTEST) -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
-format: ## format the code and mend what the linter can mend
+format: ## format the code and fix what the linter can fix
 	@scripts/set-up dev
 	$(BIN)/python -m ruff format
 	$(BIN)/python -m ruff check --fix
 
-docs: ## write docs/reference/ anew, from what the program knows of itself
+docs: ## regenerate docs/reference/ from the program
 	@scripts/set-up dev
 	$(BIN)/python -m scripts.write_reference
 
-bench: ## measure; ARGS="mapping" chooses one of bench/bench_*.py
+bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py
 	@scripts/set-up dev
 	$(BIN)/python -m bench $(ARGS)
 
-coverage: ## which lines and branches the quick tests reach
+coverage: ## show which lines and branches the quick tests do not reach
 	@scripts/set-up dev
 	$(BIN)/python -m coverage run -m pytest -m "not slow"
 	$(BIN)/python -m coverage report --skip-covered --show-missing
 
-mutants: ## change the product in small ways and list what no quick test notices; ARGS="--help" says more
+mutants: ## change the product in small ways and list what no quick test notices; ARGS="--help" shows the options
 	@scripts/set-up dev
 	@$(BIN)/python -m scripts.mutants $(ARGS)
 
-# The largest set comes first, and the others take its versions. Index addresses stay out: everyone has their own.
-lock: ## bring requirements/*.txt up to date with their .in files; ARGS=--upgrade takes the newest versions
+# The largest set is first, and the others use its versions. Index URLs are omitted: each user has their own.
+lock: ## update requirements/*.txt from their .in files; ARGS=--upgrade uses the newest versions
 	@scripts/set-up dev
 	$(BIN)/python -m pip install --quiet uv
 	cd requirements && for set in dev demo runtime; do \
