@@ -31,6 +31,12 @@ RETURN_CODE = re.compile(r"\b(?:20001|4[01]\d{3}|5[0-2]\d{3}|60\d\d[1-9]|61\d{3}
 API_VERSION = re.compile(r"""["'][12]\.0["']|_[12]_0\b""")
 NAMED_FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|sql|toml|md|txt))`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+REPLACED_WORDS = re.compile(
+    r"(?i:\b(?:some|any|every|no)body\b|\bwhoever\b|\bby (?:hand|itself|themselves)\b|\bwhat waits\b|\bat once\b)"
+    r"|(?i:\bmeanwhile\b|\banew\b|\bbeside\b|\bg[ai]ven? up\b|\bmend(?:s|ed)?\b|\btrouble|\b(?:at fault|fault of)\b)"
+    r"|(?i:\bbooks\b|\bstand-in\b|\bmade[- ]up\b|\be-mail|\bpage address|\bcatalogue|\blicence|\bbehaviour|\bcolour)"
+    r"|(?i:\b(?:organ|author|recogn)is)|\b(?:[Ee]vent|[Cc]lick|[Ee]xternal|[Cc]ustomer) ids?\b"
+)
 
 
 def locked(name: str) -> dict[str, str]:
@@ -192,6 +198,15 @@ def test_links_lead_somewhere(document: Path) -> None:
     """Each relative link of a page leads to a file that is there."""
     targets = LINK.findall(document.read_text())
     assert [each for each in targets if not (document.parent / each).exists()] == []
+
+
+def test_pages_and_deployment_files_have_no_replaced_word() -> None:
+    """One term for one thing: only CONTRIBUTING, which lists the replacements, still has the words replaced."""
+    pages = [page for page in DOCUMENTS if "reference" not in page.parts and page.name != "CONTRIBUTING.md"]
+    deployed = [file for file in (ROOT / "deploy").rglob("*.*") if file.is_file()]
+    texts = [*pages, *deployed, ROOT / "deploy" / "Containerfile", ROOT / "Makefile", ROOT / "scripts" / "set-up"]
+    found = {str(text.relative_to(ROOT)): REPLACED_WORDS.findall(text.read_text()) for text in texts}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 def test_the_glossary_explains_every_outcome() -> None:
