@@ -15,6 +15,6 @@ def log_in_as_first_admin(browser: StrictBrowser, console: Console) -> Page:
     page.get_by_label("Name").fill("anna")
     page.get_by_label("Password", exact=True).fill(_PASSWORD)
     page.get_by_label("Password again").fill(_PASSWORD)
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     return page

@@ -29,13 +29,13 @@ def test_a_dropped_event_is_found_and_understood(browser: StrictBrowser, console
     batch["events"] += [fresh("refunded", product_action={"action": "refund"}), 7]
     assert console.service.post(batch) == 202
     page = log_in_as_first_admin(browser, console)
-    page.get_by_role("link", name="unsupported event").press("Enter")
+    page.get_by_role("link", name="Unsupported event").press("Enter")
     expect(page.get_by_role("heading", name="Activity")).to_be_visible()
     axe(page)
     page.get_by_role("link", name="refund (commerce event)").press("Enter")
-    expect(page.get_by_role("heading", name="Dropped: unsupported event")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dropped: Unsupported event")).to_be_visible()
     expect(page.get_by_text(ADVICE_ON_DROPS["unsupported_event"].remedy)).to_be_visible()
-    expect(page.get_by_role("link", name="To the custom mappings")).to_be_visible()
+    expect(page.get_by_role("link", name="Go to custom mappings")).to_be_visible()
     axe(page)
     screenshot(page, "dropped-event")
     page.goto("/activity?reason=malformed_event")
@@ -47,7 +47,7 @@ def test_an_event_is_watched_to_its_delivery(browser: StrictBrowser, console: Co
     """Its row appears by itself while the page stands open, and leads to its way and its fields."""
     page = log_in_as_first_admin(browser, console)
     page.get_by_role("link", name="Activity").click()
-    expect(page.get_by_text("As soon as an event arrives, it stands here.")).to_be_visible()
+    expect(page.get_by_text("Events appear here as they arrive.")).to_be_visible()
     page.get_by_role("button", name="Watch live").click()
     expect(page.get_by_role("status")).to_have_text("Live")
     assert console.service.post(fresh_batch("watched")) == 202
@@ -77,7 +77,7 @@ def test_a_paused_view_stands_still_and_then_goes_on_where_it_stopped(browser: S
     assert console.service.post(fresh_batch("second")) == 202
     page.wait_for_timeout(3000)
     expect(rows_with(page, "second")).to_have_count(0)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(rows_with(page, "second")).to_have_count(1, timeout=15_000)
     expect(page.get_by_role("status")).to_have_text("Live")
     page.wait_for_timeout(2500)

@@ -66,10 +66,10 @@ def send(page: Page, *event_ids: str) -> None:
 
 
 def make_input(page: Page) -> None:
-    page.get_by_role("link", name="Let somebody send").first.click()
+    page.get_by_role("link", name="Add a sender").first.click()
     page.get_by_label("Name").fill("web")
-    page.get_by_role("button", name="Make an input").click()
-    expect(page.get_by_text("The secrets are shown this once.")).to_be_visible()
+    page.get_by_role("button", name="Add input").click()
+    expect(page.get_by_text("Copy these secrets now. They are not shown again.")).to_be_visible()
 
 
 def back_to_connection(page: Page) -> None:
@@ -92,7 +92,7 @@ def test_from_the_first_start_to_the_first_delivered_event(browser: StrictBrowse
     check_accessibility(page, "senders")
     send(page, "first-event")
     back_to_connection(page)
-    expect(page.locator("#books")).to_contain_text("1 delivered", timeout=20_000)
+    expect(page.locator("#totals")).to_contain_text("1 delivered", timeout=20_000)
     expect(page.locator("#answer")).to_have_text("TikTok accepted the request (code 0).")
     check_accessibility(page, "delivered")
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
@@ -114,7 +114,7 @@ def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: 
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Access Token").fill(GOOD_TOKEN)
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("#books")).to_contain_text("1 delivered", timeout=20_000)
+    expect(page.locator("#totals")).to_contain_text("1 delivered", timeout=20_000)
     expect(page.locator("#state .state")).to_have_text("healthy")
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
 
@@ -128,7 +128,7 @@ def test_a_newcomer_sees_a_test_purchase_delivered(browser: StrictBrowser, conso
     page.get_by_role("button", name="Save").click()
     make_input(page)
     page.get_by_role("button", name="Send a test purchase").click()
-    expect(page.locator("#way")).to_contain_text("TikTok has it (code 0).", timeout=20_000)
+    expect(page.locator("#way")).to_contain_text("TikTok accepted it (code 0).", timeout=20_000)
     check_accessibility(page, "purchase")
 
 
@@ -138,7 +138,7 @@ def test_what_a_sender_needs_is_copied(browser: StrictBrowser, console: Console)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/inputs")
     page.get_by_label("Name").fill("web")
-    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Add input").click()
     secret = page.locator("#for-web-secret").inner_text()
     button = page.locator('[data-copy="for-web-secret"]')
     button.click()
@@ -154,10 +154,10 @@ def test_a_file_is_imported(browser: StrictBrowser, console: Console, tmp_path: 
     page = log_in_as_first_admin(browser, console)
     page.goto("/connections/import")
     page.get_by_label("Choose a file").set_input_files(file)
-    expect(page.get_by_label("or paste it")).to_have_value(file.read_text())
-    page.get_by_role("button", name="Show the difference").click()
+    expect(page.get_by_label("Or paste TOML")).to_have_value(file.read_text())
+    page.get_by_role("button", name="Preview changes").click()
     expect(page.get_by_role("heading", name="1 of 1 would change")).to_be_visible()
     check_accessibility(page, "import")
     page.get_by_label("Access Token of Shop").fill(GOOD_TOKEN)
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Apply changes").click()
     expect(page.get_by_text("Imported: Shop.")).to_be_visible()

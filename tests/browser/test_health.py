@@ -67,7 +67,7 @@ def test_every_series_is_drawn_in_its_colour(page: Page) -> None:
 
 def test_the_table_has_the_charts_numbers(page: Page) -> None:
     """All of them, behind a heading that the keyboard opens."""
-    summary = page.get_by_text("The same as a table")
+    summary = page.get_by_text("Show as a table")
     summary.focus()
     page.keyboard.press("Enter")
     rows = page.locator("details[open] tbody tr")

@@ -18,7 +18,7 @@ def welcome(page: Page, link: str, name: str = "Dana") -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password again").fill(PASSWORD)
-    page.get_by_role("button", name="Set the password and go on").click()
+    page.get_by_role("button", name="Set password and continue").click()
 
 
 def test_the_first_link_leads_to_the_overview(console: Console, browser: StrictBrowser) -> None:
@@ -66,7 +66,7 @@ def test_logging_out_and_in_with_the_keyboard(console: Console, browser: StrictB
     page.keyboard.press("Tab")
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Name or password is wrong.")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password.")
     page.wait_for_timeout(1100)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
@@ -83,7 +83,7 @@ def test_a_new_password_ends_other_sessions(console: Console, browser: StrictBro
     other.get_by_role("button", name="Log in").click()
     expect(other.get_by_role("heading", name="Overview")).to_be_visible()
     page.get_by_role("link", name="Dana").click()
-    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password", exact=True).fill("another good password")
     page.get_by_label("New password again").fill("another good password")
     page.get_by_role("button", name="Change the password").click()
@@ -103,9 +103,9 @@ def test_a_viewer_has_no_way_to_change_anything(console: Console, browser: Stric
     viewer.goto(link)
     viewer.get_by_label("Password", exact=True).fill(PASSWORD)
     viewer.get_by_label("Password again").fill(PASSWORD)
-    viewer.get_by_role("button", name="Set the password and go on").click()
+    viewer.get_by_role("button", name="Set password and continue").click()
     expect(viewer.get_by_role("heading", name="Overview")).to_be_visible()
     expect(viewer.get_by_role("link", name="Access")).to_have_count(0)
     browser.tolerate("status of 403")
     viewer.goto("/access")
-    expect(viewer.get_by_role("alert")).to_contain_text("This is for administrators.")
+    expect(viewer.get_by_role("alert")).to_contain_text("This page is for administrators.")

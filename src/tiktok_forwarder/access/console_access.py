@@ -15,7 +15,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
 # Bounds memory and audit alike.
 _MAX_REFUSED: Final = 1000
-_WRONG: Final = "Name or password is wrong."
+_WRONG: Final = "Wrong name or password."
 _VOID: Final = "this link has been used, is out of date, or was replaced by a newer one"
 _NOT_YET: Final = "there is an administrator already: name the user that the link is for"
 _WRONG_CURRENT: Final = "the present password is not right"

@@ -59,7 +59,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *DEAD_LETTER_PAGES,
     *MAPPINGS_PAGES,
 )
-_FORGED: Final = "the form is out of date: open the page again"
+_FORGED: Final = "this form has expired; reload the page and submit it again"
 
 
 def build_console(
@@ -125,7 +125,7 @@ class _Gateway:
                 _check_token(request, form.secret("csrf"), entry[1])
             page_request = PageRequest(request, self._services, origin, form, entry)
             if page.right == "admin" and not page_request.is_admin:
-                raise HTTPException(403, "this is for administrators")
+                raise HTTPException(403, "this page is for administrators")
             return await page.run(page_request)
 
         return answer
@@ -141,7 +141,7 @@ class _Gateway:
         status, detail = 500, str(error)
         if isinstance(error, HTTPException):
             status, detail = error.status_code, error.detail
-        return self._error_page(request, status, ["there is nothing at this address"] if status == 404 else [detail])
+        return self._error_page(request, status, ["no page has this address"] if status == 404 else [detail])
 
     async def handle_api_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)  # noqa: S101  # by its registration
@@ -149,7 +149,7 @@ class _Gateway:
 
     async def handle_internal_error(self, request: Request, _error: Exception) -> Response:
         # Starlette raises it again after the answer, for whoever serves the application to tell.
-        return self._error_page(request, 500, ["a fault of the service: its log says where"])
+        return self._error_page(request, 500, ["internal error; the service log shows where"])
 
     def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
         entry = None

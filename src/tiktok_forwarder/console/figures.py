@@ -88,7 +88,7 @@ def _bound(within_seconds: int | None) -> str:
 
 
 class MatchKey(Struct, frozen=True):
-    """What TikTok can find a person by, and where more of it comes from."""
+    """What TikTok can match a person by, and where more of it comes from."""
 
     name: str
     label: str
@@ -98,8 +98,8 @@ class MatchKey(Struct, frozen=True):
 _MATCH_KEYS: Final = (
     MatchKey(
         "email",
-        "E-mail",
-        "Have the site identify users at mParticle with their e-mail address, and check the Email Identity Type.",
+        "Email",
+        "Have the site identify users at mParticle with their email address, and check the Email Identity Type.",
     ),
     MatchKey(
         "phone",
@@ -109,12 +109,12 @@ _MATCH_KEYS: Final = (
     MatchKey(
         "external_id",
         "External ID",
-        "Have the site send the customer ID of whoever is logged in, and check the External Identity Type.",
+        "Have the site send the customer ID of the logged-in user, and check the External Identity Type.",
     ),
     MatchKey(
         "click_id",
         "Click ID (ttclid)",
-        "Keep the ttclid of the landing page's address and send it in the custom flag TikTok.Callback.",
+        "Keep the ttclid of the landing page's URL and send it in the custom flag TikTok.Callback.",
     ),
     MatchKey(
         "ttp",

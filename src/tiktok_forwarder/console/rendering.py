@@ -15,6 +15,7 @@ from tiktok_forwarder.console.static_files import StaticFiles
 _SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _THOUSAND: Final = 1000
 _ONE_IN_200: Final = 0.005
+_SPELLING: Final = {"ip": "IP address", "url": "URL", "id": "ID", "ccpa": "CCPA", "ttclid": "click ID"}
 
 
 class Rendering:
@@ -28,7 +29,14 @@ class Rendering:
         )
         self._environment.globals.update(static=static.address, link=link, version=__version__)
         self._environment.filters.update(
-            number=number, time=time_tag, span=span, part=part, pretty=pretty, words=words, percent=percent
+            number=number,
+            time=time_tag,
+            span=span,
+            part=part,
+            pretty=pretty,
+            label=wire_label,
+            sentence=sentence,
+            percent=percent,
         )
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
@@ -53,8 +61,8 @@ def number(value: float) -> str:
 
 def percent(share: float) -> str:
     if 0 < share < _ONE_IN_200:
-        return "under 1 %"
-    return f"{share * 100:.0f} %"
+        return "under 1%"
+    return f"{share * 100:.0f}%"
 
 
 def time_tag(at_ms: int | None) -> Markup:
@@ -75,9 +83,19 @@ def span(seconds: float) -> str:
     return f"{seconds * _THOUSAND:.0f} ms"
 
 
-def words(name: str) -> str:
-    """A name of the program's as words: missing_page_url is missing page url."""
-    return name.replace("_", " ")
+def wire_label(name: str) -> str:
+    """Return the label of a reason, warning or other wire name: `missing_page_url` is Missing page URL."""
+    return _capitalized(" ".join(_SPELLING.get(word, word) for word in name.split("_")))
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital at its beginning and a period at its end."""
+    text = text.strip()
+    return _capitalized(text) + ("" if text.endswith((".", "?", "…")) or not text else ".")
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def pretty(value: object) -> Markup:

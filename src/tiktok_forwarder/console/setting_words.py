@@ -95,12 +95,12 @@ def blamed_setting(code: int | None) -> str | None:
 def answer_words(answer: Answer | None) -> str:
     """What TikTok said last, and what that means."""
     if answer is None:
-        return "Nothing has been sent since the service was started."
+        return "Nothing has been sent since the service started."
     code = answer.code
     if code is not None:
         return f"{_code_words(code)} (code {code})."
     if answer.status is not None:
-        return f"What answered was not TikTok's Events API (HTTP status {answer.status})."
+        return f"The answer did not come from the TikTok Events API (HTTP status {answer.status})."
     found = _NO_ANSWER.match(answer.message)
     if found is not None and found[1] in NO_ANSWER:
         return f"TikTok {NO_ANSWER[found[1]]}."
@@ -110,5 +110,5 @@ def answer_words(answer: Answer | None) -> str:
 def _code_words(code: int) -> str:
     meaning = code_meaning(code)
     if meaning is None:
-        return "TikTok gave an answer that is not known"
+        return "TikTok returned an unknown code"
     return meaning.explanation.rstrip(".")

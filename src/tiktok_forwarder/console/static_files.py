@@ -38,6 +38,6 @@ class StaticFiles:
     async def answer(self, request: Request) -> Response:
         found = self._files.get(request.path_params["name"])
         if found is None:
-            raise HTTPException(404, "there is nothing here")
+            raise HTTPException(404, "there is no such file")
         content, kind = found
         return Response(content, media_type=kind, headers={"cache-control": _YEAR})

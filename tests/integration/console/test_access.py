@@ -30,7 +30,7 @@ async def test_a_user_is_invited_promoted_and_removed(tmp_path: Path) -> None:
         assert (found.user.name, found.user.role) == ("Ben <b>", "viewer")
         ben = await user_id(client, "Ben <b>")
         shown = await client.post(f"/access/users/{ben}/role", ("role", "admin"))
-        assert (shown.path, "Ben <b> is an administrator now." in shown.text) == ("/access", True)
+        assert (shown.path, "Ben <b> is now an administrator." in shown.text) == ("/access", True)
         asked = await client.get(f"/access/users/{ben}/remove")
         assert "Remove Ben <b>?" in asked.text
         shown = await client.post(f"/access/users/{ben}/remove")
@@ -76,11 +76,11 @@ async def test_the_audit_is_told_in_words(tmp_path: Path) -> None:
         await client.api("POST", "/api/dead-letters/discard", {"reason": "refused"})
         await client.post("/access/users", ("name", "Ben"))
         shown = await client.get("/access")
-        told = re.findall(r'data-label="What">([^<]+)', shown.html)
+        told = re.findall(r'data-label="Action">([^<]+)', shown.html)
         assert told == [
-            "made a link into the console",
+            "created a console link",
             "discarded dead letters",
             "set a password",
-            "made a link into the console",
+            "created a console link",
         ]
         assert f"user {NAME}" in shown.text and "command line" in shown.text

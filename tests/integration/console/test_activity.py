@@ -74,7 +74,7 @@ async def test_three_clicks_lead_from_the_front_page_to_why_and_what_to_change(r
     [row] = rows_of(listed)
     told = await reader.get(links_in(row)[0])
     advice = ADVICE_ON_DROPS[reason]
-    assert told.status == 200 and f"What to change: {advice.remedy}" in told.text
+    assert told.status == 200 and f"How to fix it: {advice.remedy}" in told.text
     assert "Dropped: " in told.text
     edit = f"/connections/{connection_id}/edit#field-{advice.setting}"
     where = {"": None, "custom_mappings": f"/connections/{connection_id}/mappings"}.get(advice.setting, edit)
@@ -99,12 +99,12 @@ async def test_filters_narrow_the_list_and_stay_chosen(reader: Reader) -> None:
     for chosen in (one, "dropped", "unsupported_event"):
         assert f'value="{chosen}" selected' in narrow.html
     none = await reader.get(f"/activity?connection={one}&reason=missing_ip")
-    assert rows_of(none) == [] and "Nothing of what is kept fits these filters." in none.text
+    assert rows_of(none) == [] and "No records match these filters." in none.text
 
 
 async def test_an_empty_activity_says_so(reader: Reader) -> None:
     """Instead of an empty table."""
-    assert "As soon as an event arrives, it stands here." in (await reader.get("/activity")).text
+    assert "Events appear here as they arrive." in (await reader.get("/activity")).text
 
 
 async def test_older_pages_lead_to_the_end(reader: Reader) -> None:
@@ -140,9 +140,13 @@ async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> No
             "records"
         ]
         payload = (await reader.api("GET", f"/api/activity/{connection_id}/PlaceAnOrder/m1"))[0]["payload"]
-    assert shown.text.index("Received and mapped") < shown.text.index("Delivered") < shown.text.index("Its fields")
-    assert record["answer"]["request_id"] in shown.text and "The request held 2 events." in shown.text
-    assert "Ttclid" not in shown.text and "Click id dummy omitted" in shown.text
+    assert (
+        shown.text.index("Received and mapped")
+        < shown.text.index("Delivered")
+        < shown.text.index("Fields sent to TikTok")
+    )
+    assert record["answer"]["request_id"] in shown.text and "The request contained 2 events." in shown.text
+    assert "Ttclid" not in shown.text and "Click ID dummy omitted" in shown.text
     assert f"/activity/{other_id}/PlaceAnOrder/m1" in links_in(shown.html)
     digest = payload["user"]["external_id"]
     assert f"{digest[:12]}…" in shown.text and f"<code>{digest}</code>" in shown.html
@@ -191,10 +195,10 @@ async def test_a_dead_letters_way_names_tiktoks_answer_and_what_to_do(tmp_path: 
         shown = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/bad")
         [request] = rows_of(await reader.get("/activity?outcome=attempted&reason=bad_event&event_id="))[-1:]
         told = await reader.get(next(each for each in links_in(request)))
-    assert "Given up: refused" in shown.text and "40002" in shown.text
-    assert f"What to change: {ADVICE_ON_DEAD_LETTERS['refused'].remedy}" in shown.text
+    assert "Moved to dead letters: Refused" in shown.text and "40002" in shown.text
+    assert f"How to fix it: {ADVICE_ON_DEAD_LETTERS['refused'].remedy}" in shown.text
     assert f"/dead-letters/list?connection={connection_id}&reason=refused" in links_in(shown.html)
-    assert "TikTok refused the request because of one event in it." in told.text
+    assert "TikTok rejected the request because of one event in it." in told.text
 
 
 async def test_what_waits_is_said_to_wait(reader: Reader) -> None:
@@ -203,7 +207,7 @@ async def test_what_waits_is_said_to_wait(reader: Reader) -> None:
     await reader.service.post(body=fresh_batch("m1"))
     await happened(reader, 1, outcome="retry")
     shown = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
-    assert "Tried; it waits for the next attempt" in shown.text and "Still on its way" in shown.text
+    assert "Attempt failed; retry scheduled" in shown.text and "In progress" in shown.text
     assert "Next attempt:" in shown.text and "No answer was read." in shown.text
 
 
@@ -215,9 +219,9 @@ async def test_pauses_and_their_end_stand_in_the_list(tmp_path: Path) -> None:
         await reader.service.post(body=fresh_batch("m1"))
         await happened(reader, 1, outcome="condition")
         [row] = rows_of(await reader.get("/activity?outcome=condition"))
-        assert "Delivery" in row and "paused" in row and "revoked" in row
+        assert "Delivery state" in row and "paused" in row and "revoked" in row
         told = await reader.get(links_in(row)[0])
-        assert "Delivery became paused" in told.text
+        assert "Delivery state: paused" in told.text
 
 
 async def test_an_event_that_is_not_kept_gets_a_kind_sentence(reader: Reader) -> None:
@@ -226,7 +230,7 @@ async def test_an_event_that_is_not_kept_gets_a_kind_sentence(reader: Reader) ->
     await reader.service.post(body=fresh_batch("m1"))
     await happened(reader, 1, event_id="m1")
     shown = await reader.get("/activity/nobody/PlaceAnOrder/m1")
-    assert shown.status == 404 and "It never came, it is too long ago" in shown.text
+    assert shown.status == 404 and "It never arrived, is too old, or was not sampled." in shown.text
     assert "PlaceAnOrder in Shop" in shown.text
     gone = await reader.get("/activity/record/999999")
     assert gone.status == 404 and "too long ago" in gone.text
@@ -243,5 +247,5 @@ async def test_any_event_id_leads_to_its_page(reader: Reader, event_id: str) -> 
     await happened(reader, 1)
     [row] = rows_of(await reader.get("/activity"))
     told = await reader.get(links_in(row)[0])
-    assert told.status == 200 and "Dropped: missing page address" in told.text
-    assert f"Event id {event_id}" in told.text
+    assert told.status == 200 and "Dropped: Missing page URL" in told.text
+    assert f"Event ID {event_id}" in told.text

@@ -67,7 +67,7 @@ async def test_what_changed_since_the_look_is_looked_at_again(client: ConsoleCli
     await client.api("PATCH", "/api/connections/Shop", {"settings": {"platforms": "any"}})
     fields = fields_in(looked.html, **{"token-1": TYPED})
     told = await client.post(IMPORT, ("text", TEXT), ("apply", "yes"), *fields)
-    assert told.status == 422 and "The connections have changed since you looked." in told.text
+    assert told.status == 422 and "The connections have changed since the preview." in told.text
     assert "Platforms any web" in told.text
     assert await names(client) == ["Shop"]
     again = fields_in(told.html, **{"token-1": TYPED})

@@ -28,14 +28,14 @@ async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
 
 async def test_a_connection_is_made_with_three_fields(client: ConsoleClient) -> None:
     """All else stands at the defaults that the fields declare; the token is on no page."""
-    assert "No pixel is connected yet" in (await client.get("/connections")).text
+    assert "No connections yet" in (await client.get("/connections")).text
     form = await client.get("/connections/new")
     made = await client.post(
         "/connections/new", *fields_in(form.html, name="Shop/50 %", pixel_id="C9", access_token=TOKEN)
     )
     [connection] = await client.api("GET", "/api/connections")
     assert made.path == f"/connections/{connection['id']}"
-    assert "Shop/50 % is saved" in made.text and "To the first event" in made.text
+    assert "Shop/50 % is saved" in made.text and "Send your first event" in made.text
     settings = connection["settings"]
     assert {field.name: settings[field.name] for field in FIELDS if field.default is not None} == {
         field.name: field.default for field in FIELDS if field.default is not None
@@ -69,7 +69,7 @@ async def test_what_is_refused_is_told_at_its_field_and_kept(client: ConsoleClie
         "Pixel ID : is required.",
         "Default phone region : is 'ZZ', but must be a country code of two letters, such as US.",
         "Sample of users : is 'nan', but must be a number from 0 to 100.",
-        "Type the Access Token again: no page keeps it.",
+        "Type the Access Token again: pages never show it.",
     ):
         assert sentence in refused.text
     assert 'value="ZZ"' in refused.html and 'value="Shop"' in refused.html
@@ -97,7 +97,7 @@ async def test_saving_what_is_there_makes_no_revision(client: ConsoleClient) -> 
     connection_id = await client.service.add_connection(sample_percent=12.5, inputs=["shop"])
     path = f"/connections/{connection_id}"
     saved = await client.post(f"{path}/edit", *fields_in((await client.get(f"{path}/edit")).html))
-    assert "Nothing was changed." in saved.text
+    assert "Nothing changed." in saved.text
     assert (await client.api("GET", f"/api{path}"))["revision"] == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_change_of_somebody_else_is_told_and_nothing_typed_is_lost(clien
     await client.api("PATCH", f"/api{path}", {"settings": {"content_type": "product_group"}})
     told = await client.post(f"{path}/edit", *mine)
     assert told.status == 409
-    assert "Somebody changed this connection while you were typing." in told.text
+    assert "This connection was changed elsewhere while you were editing." in told.text
     assert "Content Type product_group product" in told.text and "Platforms web any" in told.text
     assert (await client.api("GET", f"/api{path}"))["settings"]["platforms"] == "web"
     assert (await client.post(f"{path}/edit", *fields_in(told.html))).path == path
@@ -132,7 +132,7 @@ async def test_a_duplicate_lacks_name_and_token_only(client: ConsoleClient) -> N
     """Custom mappings are copied too."""
     source = await client.service.add_connection(platforms="any", custom_mappings=[MAPPING])
     form = await client.get(f"/connections/new?from={source}")
-    assert "1 custom mapping will be copied too" in form.text
+    assert "1 custom mapping is copied too" in form.text
     assert dict(fields_in(form.html))["name"] == ""
     made = await client.post("/connections/new", *fields_in(form.html, name="Copy", access_token=OTHER_TOKEN))
     copy, original = [await client.api("GET", f"/api{path}") for path in (made.path, f"/connections/{source}")]
@@ -186,12 +186,12 @@ async def test_check_names_what_a_return_code_blames(
 async def test_a_pause_says_by_whom_and_why_until_it_is_resumed(client: ConsoleClient) -> None:
     """On the connection's page and in the list."""
     path = f"/connections/{await client.service.add_connection()}"
-    assert "New events are taken as always, and wait." in (await client.get(f"{path}/pause")).text
+    assert "New events are still received, and wait." in (await client.get(f"{path}/pause")).text
     paused = await client.post(f"{path}/pause", ("reason", "the shop <moves>"))
     assert "Paused by user anna: the shop <moves>. Since" in paused.text
     assert "Paused by user anna: the shop <moves>" in (await client.get("/connections")).text
     resumed = await client.post(f"{path}/resume")
-    assert "What waits is sent now." in resumed.text and "the shop" not in resumed.text
+    assert "Waiting events are sent now." in resumed.text and "the shop" not in resumed.text
 
 
 async def test_deleting_says_first_what_waits(client: ConsoleClient) -> None:
@@ -200,17 +200,17 @@ async def test_deleting_says_first_what_waits(client: ConsoleClient) -> None:
     await client.post(f"{path}/pause")
     assert (await client.service.post(body=fresh_batch("one", "two", "three"))).status == 202
     asked = await client.get(f"{path}/delete")
-    assert "3 events still wait to be sent and will become dead letters" in asked.text
+    assert "3 events are waiting and will become dead letters" in asked.text
     assert await client.api("GET", "/api/connections") != []
     deleted = await client.post(f"{path}/delete")
     assert deleted.path == "/connections"
     assert "Shop is deleted. 3 waiting events became dead letters." in deleted.text
     assert (await client.get(path)).status == 404
     again = await client.post(f"{path}/delete")
-    assert "Somebody else has deleted the connection already." in again.text
+    assert "The connection was already deleted." in again.text
 
 
-async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> None:
+async def test_totals_on_the_page_are_those_of_the_status(tmp_path: Path) -> None:
     """accepted = waiting + delivered + dead-lettered + dropped + erased, with the reasons of the drops."""
     async with Sandbox() as sandbox, running_console(tmp_path, sandbox.url) as client:
         connection_id = await client.service.add_connection()
@@ -219,9 +219,9 @@ async def test_the_books_on_the_page_are_those_of_the_status(tmp_path: Path) -> 
         await client.service.until_delivered(sandbox, 2)
         shown = await client.get(f"/connections/{connection_id}")
         assert "3 accepted = 0 waiting + 2 delivered + 0 dead-lettered + 1 dropped + 0 erased" in shown.text
-        assert "missing ip 1" in shown.text
+        assert "Missing IP address 1" in shown.text
         assert "TikTok accepted the request (code 0)." in shown.text
-        assert "To the first event" not in shown.text
+        assert "Send your first event" not in shown.text
 
 
 async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
@@ -232,13 +232,13 @@ async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
         await client.service.post(body=fresh_batch("one"))
 
         async def paused() -> bool:
-            return "Nothing is sent" in (await client.get(path)).text
+            return "Delivery has been paused since" in (await client.get(path)).text
 
         await until(paused)
         told = (await client.get(path)).text
         assert "Make a new access token in TikTok's Events Manager and set it on the connection. (code 40105)" in told
-        assert "Once a changed setting is saved, sending begins again." in told
-        assert "Its events are kept. Change Access Token" in told
+        assert "It resumes when you save a changed setting" in told
+        assert "Events are kept. Change Access Token" in told
         form = await client.get(f"{path}/edit")
         await client.post(f"{path}/edit", *fields_in(form.html, access_token=OTHER_TOKEN))
         await client.service.until_delivered(sandbox, 1)
@@ -251,9 +251,9 @@ async def test_the_history_tells_changes_without_secrets(client: ConsoleClient) 
     form = await client.get(f"{path}/edit")
     changes = {"access_token": OTHER_TOKEN, "email_identity_type": "other_id_2", "require_ip_and_user_agent": "yes"}
     shown = await client.post(f"{path}/edit", *fields_in(form.html, **changes))
-    history = shown.text.partition("Changes")[2]
-    assert history.index("Email Identity Type: Email → Other 2") < history.index("made")
-    assert "Access Token: a new one" in history and "user anna" in history
+    history = shown.text.partition("Change history")[2]
+    assert history.index("Email Identity Type: Email → Other 2") < history.index("created")
+    assert "Access Token: replaced" in history and "user anna" in history
     assert OTHER_TOKEN not in shown.html
 
 

@@ -49,7 +49,7 @@ async def test_they_are_summed_up_by_connection_and_reason(reader: Reader) -> No
         assert ADVICE_ON_DEAD_LETTERS[reason].meaning in shown.text
         assert f"/dead-letters/list?connection={connection_id}&reason={reason}" in links_in(shown.html)
     assert "Refused: 2" in (await reader.get("/dead-letters?connection=Shop")).text
-    assert "None of this connection" in (await reader.get("/dead-letters?connection=Other")).text
+    assert "No dead letters of this connection" in (await reader.get("/dead-letters?connection=Other")).text
 
 
 async def test_the_list_has_pages(reader: Reader) -> None:
@@ -78,7 +78,7 @@ async def test_one_letter_tells_why_and_shows_its_fields(tmp_path: Path) -> None
         [letter] = await reader.api("GET", "/api/dead-letters")
         shown = await reader.get(f"/dead-letters/{letter['event_no']}")
         assert (await reader.get("/dead-letters/999999")).status == 404
-    assert "PlaceAnOrder: refused" in shown.text and letter["answer"]["message"] in shown.text
+    assert "PlaceAnOrder: Refused" in shown.text and letter["answer"]["message"] in shown.text
     assert "A parameter is wrong." in shown.text and "properties.value 12.5" in shown.text
     assert ADVICE_ON_DEAD_LETTERS["refused"].remedy in shown.text and "stripped, SHA-256" in shown.text
 
@@ -114,23 +114,23 @@ async def test_dead_letter_is_shown_without_the_activity(reader: Reader) -> None
     assert shown.status == 200 and EVERY_PLACE in shown.text
 
 
-async def test_a_replay_is_foreseen_confirmed_and_followed(tmp_path: Path) -> None:
+async def test_a_replay_is_previewed_confirmed_and_followed(tmp_path: Path) -> None:
     """The question changes nothing; the answer sends what was chosen and leads to how far it has come."""
     async with Sandbox() as sandbox, reading(tmp_path, sandbox.url) as reader:
         await buried(reader, "Shop", "e1", "e2")
         await buried(reader, "Shop", "e3", reason="retries_exhausted")
         asked = await reader.get("/dead-letters/replay?connection=Shop&reason=refused")
-        assert "Replay 2 dead letters?" in asked.text and "refused: 2" in asked.text
-        assert "Shop is paused: what is replayed waits until it delivers again." in asked.text
+        assert "Replay 2 dead letters?" in asked.text and "Refused: 2" in asked.text
+        assert "Shop is paused: replayed events wait until it delivers again." in asked.text
         assert len(await letters(reader)) == 3
         done = await reader.post("/dead-letters/replay", ("connection", "Shop"), ("reason", "refused"))
         assert done.path.startswith("/dead-letters/replays/") and "2 dead letters" in done.text
-        assert "2 of 2 still wait." in done.text and f'hx-get="{done.path}"' in done.html
+        assert "2 of 2 waiting." in done.text and f'hx-get="{done.path}"' in done.html
         assert await letters(reader) == ["e3"]
         await reader.api("POST", "/api/connections/Shop/resume")
         await reader.service.until_delivered(sandbox, 2)
         part = await reader.get(done.path, **{"HX-Request": "true"})
-    assert "Done: all 2 are delivered." in part.html
+    assert "Replay finished. No event is waiting and none became a dead letter again." in part.html
     assert "hx-get" not in part.html and "<html" not in part.html
 
 
@@ -139,18 +139,18 @@ async def test_all_of_a_connection_or_one_letter_are_discarded(reader: Reader) -
     await buried(reader, "Shop", "e1", "e2", "e3")
     [first, *_] = await reader.api("GET", "/api/dead-letters")
     asked = await reader.get(f"/dead-letters/discard?event_no={first['event_no']}")
-    assert "Discard 1 dead letter?" in asked.text and "deleted for good" in asked.text
+    assert "Discard 1 dead letter?" in asked.text and "permanently deleted" in asked.text
     done = await reader.post("/dead-letters/discard", ("event_no", str(first["event_no"])))
     assert done.path == "/dead-letters" and "Discarded: 1 dead letter." in done.text
     assert await letters(reader) == ["e2", "e3"]
     assert (
-        "There are none of these any more."
+        "None of these dead letters are left."
         in (await reader.get(f"/dead-letters/discard?event_no={first['event_no']}")).text
     )
     done = await reader.post("/dead-letters/discard", ("connection", "Shop"))
     assert "Discarded: 2 dead letters." in done.text and await letters(reader) == []
     done = await reader.post("/dead-letters/replay", ("connection", "Shop"))
-    assert done.path == "/dead-letters" and "Nothing was sent again" in done.text
+    assert done.path == "/dead-letters" and "Nothing was replayed" in done.text
 
 
 @pytest.mark.parametrize("fields", [(), (("connection", ""), ("reason", ""), ("event_no", ""))])

@@ -24,7 +24,7 @@ async def test_kept_events_are_shown_with_their_raw_input_and_what_they_became(t
         shown = await reader.get(f"/activity/development?connection={connection_id}")
         other = await reader.get("/activity/development?connection=Other")
     assert "purchase (commerce event)" in shown.text and "raw-nickname" in shown.text and "live-1" not in shown.text
-    assert "mapped to TikTok's PlaceAnOrder, event id m1" in shown.text
+    assert "mapped to TikTok's PlaceAnOrder, event ID m1" in shown.text
     assert "stripped, SHA-256" in shown.text and "user_identities.customer_id" in shown.text
     assert ADVICE_ON_DROPS["unsupported_event"].remedy in shown.text
     assert "Environment mismatch." in other.text
@@ -36,4 +36,4 @@ async def test_the_page_says_how_to_have_them_kept(tmp_path: Path) -> None:
         assert "TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT" in (await reader.get("/activity/development")).text
         await reader.service.add_connection("Shop")
         await reader.service.post(body=fresh_batch("m1", environment="development"))
-        assert "None is kept" in (await reader.get("/activity/development")).text
+        assert "No development events" in (await reader.get("/activity/development")).text

@@ -33,7 +33,7 @@ async def test_the_settings_shown_for_a_new_input_let_its_sender_in(client: Cons
     """Key and secret, the webhook's Authorization value, and the command for a terminal."""
     await client.service.add_connection()
     made = await client.post("/inputs", ("name", "web"))
-    assert "The secrets are shown this once." in made.text
+    assert "Copy these secrets now. They are not shown again." in made.text
     assert copied(made, "sdk") == f"{client.service.url}/v2"
     sender = basic(copied(made, "key"), copied(made, "secret"))
     assert (await client.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
@@ -67,7 +67,7 @@ async def test_the_list_says_what_each_input_feeds(client: ConsoleClient) -> Non
     await client.service.add_connection("Apps", inputs=["APP"])
     rows = re.findall(r"(?s)<tr>.*?</tr>", (await client.get("/inputs")).html)
     told = {name: Shown(200, "", row).text for row in rows for name in ("shop", "app") if f"/inputs/{name}" in row}
-    assert "All one is valid" in told["shop"] and "All , Apps one is valid" in told["app"]
+    assert "All active" in told["shop"] and "All , Apps active" in told["app"]
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "<b>"])
@@ -75,7 +75,7 @@ async def test_a_name_that_cannot_be_used_is_told(client: ConsoleClient, name: s
     """In the API's sentence, with what was typed."""
     told = await client.post("/inputs", ("name", name))
     assert told.status == 422
-    assert "name: " in told.text and "<b>" not in told.html.partition("<main")[2].replace("<b>0", "")
+    assert "Name: " in told.text and "<b>" not in told.html.partition("<main")[2].replace("<b>0", "")
     assert len(await client.api("GET", "/api/inputs")) == 1
 
 
@@ -85,7 +85,7 @@ async def test_secrets_are_rotated_without_refusing_anybody(client: ConsoleClien
     new = basic(copied(rotated, "key"), copied(rotated, "secret"))
     empty: dict[str, object] = {"events": []}
     assert [(await client.service.post("/v2/events", empty, each)).status for each in (BASIC, new)] == [202, 202]
-    assert "old and new are valid" in (await client.get("/inputs")).text
+    assert "rotating" in (await client.get("/inputs")).text
     twice = await client.post("/inputs/shop/rotate")
     assert twice.status == 422 and "finish the last rotation first" in twice.text
     assert "Only the newest secrets are valid now." in (await client.post("/inputs/shop/retire")).text
@@ -109,7 +109,7 @@ async def test_an_input_made_for_a_connection_feeds_it(client: ConsoleClient) ->
     connection_id = await client.service.add_connection(inputs=["shop"])
     path = f"/connections/{connection_id}/senders"
     made = await client.post(path, ("name", "web"))
-    assert "The secrets are shown this once." in made.text
+    assert "Copy these secrets now. They are not shown again." in made.text
     sender = basic(copied(made, "key"), copied(made, "secret"))
     assert (await client.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
     assert await client.service.waiting() == 1
@@ -125,10 +125,10 @@ async def test_a_test_purchase_goes_the_whole_way_for_this_connection_only(tmp_p
         sent = await client.post(f"/connections/{tested}/purchase", ("input", "shop"))
 
         async def delivered() -> bool:
-            return "TikTok has it (code 0)." in (await client.get(sent.path)).text
+            return "TikTok accepted it (code 0)." in (await client.get(sent.path)).text
 
         await until(delivered)
-        assert "will be PlaceAnOrder at TikTok" in (await client.get(sent.path)).text
+        assert "will be sent as TikTok's PlaceAnOrder" in (await client.get(sent.path)).text
         status = await client.service.status()
         assert [each["totals"].get("accepted", 0) for each in status["connections"]] == [1, 0]
 
@@ -137,7 +137,7 @@ async def test_no_purchase_is_made_up_where_tiktok_would_take_it_for_real(client
     """Without a test event code it is refused, and no page offers it."""
     connection_id = await client.service.add_connection()
     told = await client.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
-    assert told.status == 422 and "TikTok would take a made-up purchase for a real one" in told.text
+    assert told.status == 422 and "TikTok would count a test purchase as a real one" in told.text
     assert "Send a test purchase" not in told.text
     assert await client.service.waiting() == 0
 
@@ -149,7 +149,7 @@ async def test_a_purchase_that_is_dropped_says_why(client: ConsoleClient) -> Non
     sent = await client.post(f"/connections/{connection_id}/purchase", ("input", "shop"))
 
     async def dropped() -> bool:
-        return "It does not go to TikTok:" in (await client.get(sent.path)).text
+        return "Not sent to TikTok:" in (await client.get(sent.path)).text
 
     await until(dropped)
     part = await client.get(sent.path, **{"HX-Request": "true"})

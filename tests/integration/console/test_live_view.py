@@ -93,7 +93,7 @@ async def test_a_crowd_is_told(reader: Reader) -> None:
     async with watching(reader, "?after=0&outcome=dropped") as stream:
         await reader.service.post(body=batch)
         told, rows, calm = [await stream.event() for _ in range(3)]
-    assert told["event"] == "told" and "the newest 50 of each second" in told["data"]
+    assert told["event"] == "told" and "the newest 50 records of each second" in told["data"]
     assert rows["event"] == "rows" and rows["data"].count("<tr ") == 50
     assert (calm["event"], calm["data"]) == ("told", "Live")
 
@@ -111,7 +111,7 @@ async def test_the_stream_ends_with_the_session(reader: Reader) -> None:
         await watched_by(reader, 1)
         await reader.post("/logout")
         event = await stream.event()
-        assert (event["event"], event["data"]) == ("told", "Your session has ended. Log in again to go on.")
+        assert (event["event"], event["data"]) == ("told", "Your session has ended. Log in again to continue.")
         assert (await stream.event())["event"] == "over"
         assert await stream.event() == {}
 
@@ -129,7 +129,7 @@ async def test_the_number_of_streams_is_bounded(reader: Reader) -> None:
             group.create_task(watch())
         await watched_by(reader, MOST_STREAMS)
         async with watching(reader) as stream:
-            assert "Reload this page to see what is new." in (await stream.event())["data"]
+            assert "Reload this page to see new records." in (await stream.event())["data"]
             assert (await stream.event())["event"] == "over"
         enough.set()
     await watched_by(reader, 0)

@@ -75,7 +75,7 @@ async def test_tiktoks_events_are_listed_with_their_mappings(client: ConsoleClie
     assert shown.status == 200
     assert all(f"{path}/{event}" in shown.html for event in EVENTS)
     assert "Subscribe (2)" in shown.text and "Search (1)" in shown.text
-    assert "Add to Cart sent without a mapping: add to cart" in shown.text
+    assert "Add to Cart standard mapping: Add to cart" in shown.text
     assert "Custom event: Club Subscribe value" in shown.text
 
 
@@ -107,14 +107,14 @@ async def test_a_viewer_reads_the_same_as_text(client: ConsoleClient) -> None:
             html = await answer.text()
         shown = Shown(answer.status, path, html)
         async with session.get(f"{client.service.url}{path}/Contact") as answer:
-            assert "There is no custom mapping to Contact" in await answer.text()
+            assert "No custom mappings to Contact" in await answer.text()
     assert shown.status == 200 and 'name="card"' not in html
     assert (
         "When the custom event Newsletter Signup arrives, if the attribute list is weekly or daily, send Subscribe"
         in shown.text
     )
     assert "Total value value Event attribute: price_paid yes" in shown.text
-    assert "This mapping holds a line break" in shown.text
+    assert "This mapping contains a line break" in shown.text
 
 
 async def test_what_events_hold_is_text(client: ConsoleClient) -> None:
@@ -136,7 +136,7 @@ async def test_a_mapping_is_added_changed_and_removed(client: ConsoleClient) -> 
     """Those of other TikTok events stay as they are."""
     path = await connected(client, custom_mappings=[SEARCH])
     opened = await client.get(f"{path}/Subscribe")
-    assert "There is no custom mapping to Subscribe yet." in opened.text
+    assert "No custom mappings to Subscribe yet." in opened.text
     saved = await client.post(f"{path}/Subscribe", ("revision", revision_in(opened)), *SIGNUP_FIELDS)
     assert saved.path == f"{path}/Subscribe"
     assert "The mappings to Subscribe are saved" in saved.text
@@ -180,7 +180,7 @@ async def test_somebody_elses_change_is_not_overwritten_unseen(client: ConsoleCl
         {"settings": {"custom_mappings": [SEARCH, {**SIGNUP, "event_name": "Club"}]}},
     )
     shown = await client.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS)
-    assert shown.status == 409 and "Somebody changed this connection" in shown.text
+    assert shown.status == 409 and "This connection was changed elsewhere" in shown.text
     assert 'value="Newsletter Signup"' in shown.html
     assert len(await stored(client, path)) == 2
     await client.post(f"{path}/Subscribe", ("revision", revision_in(shown)), *SIGNUP_FIELDS)
@@ -212,7 +212,7 @@ async def test_a_part_of_the_form_comes_without_the_page(client: ConsoleClient) 
     path = await connected(client)
     shown = await client.post(f"{path}/Subscribe/draft", ("do", "add"), *SIGNUP_FIELDS, headers={"HX-Request": "true"})
     assert shown.status == 200 and "<html" not in shown.html
-    assert "Mapping 2" in shown.text and "Made up for mapping 2" in shown.text
+    assert "Mapping 2" in shown.text and "Generated sample for mapping 2" in shown.text
 
 
 async def test_names_seen_lately_are_suggested(client: ConsoleClient) -> None:
@@ -255,10 +255,14 @@ async def test_the_preview_takes_a_pasted_batch(client: ConsoleClient) -> None:
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *pasted)
     assert outcome_of(shown)["properties"] == {"value": 4.5}
     assert "Event 2: Unsupported event would be dropped" in shown.text
-    assert "What to do: Make a custom mapping if TikTok should get it." in shown.text
-    assert "Event 3: Missing page url would be dropped" in shown.text
+    assert "How to fix it: Make a custom mapping if TikTok should get it." in shown.text
+    assert "Event 3: Missing page URL would be dropped" in shown.text
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", '{"events": ['))
-    assert shown.status == 200 and "would be" not in shown.text and "Not complete yet" not in shown.text
+    assert (
+        shown.status == 200
+        and "would be" not in shown.text
+        and "Fix these settings to see the preview" not in shown.text
+    )
     assert "This sample cannot be read" in shown.text
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", " "))
     assert "Paste a batch of events" in shown.text
@@ -268,7 +272,7 @@ async def test_the_preview_says_what_an_unfinished_mapping_lacks(client: Console
     """Also when there is none yet."""
     path = await connected(client)
     shown = await client.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.event_name", ""))
-    assert "Not complete yet: Event name is required" in shown.text
+    assert "Fix these settings to see the preview: Event name is required" in shown.text
     shown = await client.post(f"{path}/Subscribe/preview")
     assert "Add a mapping, or paste a sample" in shown.text
 
@@ -283,9 +287,7 @@ async def test_kept_development_events_are_samples_and_say_what_would_change(cli
     assert option is not None
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, ("sample", option[1]))
     assert outcome_of(shown)["properties"] == {"value": 4.5}
-    assert (
-        "Of the last 2 events of mParticle's development environment, 1 would have become something else" in shown.text
-    )
+    assert "Of the last 2 events of mParticle's development environment, 1 would change" in shown.text
     assert "sent as: nothing → Subscribe" in shown.text
 
 

@@ -139,7 +139,7 @@ async def test_viewer_reaches_no_page_of_administrators(door: Door, behind: Behi
                 page.method == "GET" and title(page) not in LOOKED_AT_BY_ADMINISTRATORS_ONLY
             )
             assert (answer.status, title(page) in behind.reached) == ((200, True) if allowed else (403, False)), page
-            assert allowed or "This is for administrators." in answer.text
+            assert allowed or "This page is for administrators." in answer.text
     assert not any(request.is_admin for request in behind.requests)
 
 

@@ -105,7 +105,7 @@ async def test_unknown_address_is_answered_as_a_page(door: Door, behind: Behind,
     for browser, name in ((await door.browser(), "Ada"), (door.stranger(), "")):
         answer = await browser.get(path)
         assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-        assert "<html" in answer.text and "There is nothing at this address." in answer.text
+        assert "<html" in answer.text and "No page has this address." in answer.text
         assert ("Log out" in answer.text, f'title="Your account">{name}<' in answer.text) == (bool(name), bool(name))
     assert behind.reached == []
 
@@ -117,10 +117,8 @@ async def test_program_is_answered_in_json(door: Door, behind: Behind, accept: s
     missing, refused = await shown(vera, "/nothing", accept=accept), await shown(vera, "/access", accept=accept)
     assert (missing.status, refused.status) == (404, 403)
     assert missing.headers["content-type"] == refused.headers["content-type"] == "application/json"
-    assert json.loads(missing.text) == {
-        "errors": [{"code": "NOT_FOUND", "message": "there is nothing at this address"}]
-    }
-    assert json.loads(refused.text) == {"errors": [{"code": "REFUSED", "message": "this is for administrators"}]}
+    assert json.loads(missing.text) == {"errors": [{"code": "NOT_FOUND", "message": "no page has this address"}]}
+    assert json.loads(refused.text) == {"errors": [{"code": "REFUSED", "message": "this page is for administrators"}]}
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/html", None])
@@ -128,7 +126,7 @@ async def test_part_of_a_page_is_answered_with_a_part(door: Door, accept: str | 
     """The answer is put into the page that is open, so it is no whole page and no JSON, whatever htmx accepts."""
     answer = await shown(await door.browser("Vera", "viewer"), "/access", accept=accept, hx_request="true")
     assert (answer.status, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
-    assert '<div class="problems" role="alert">' in answer.text and "This is for administrators." in answer.text
+    assert '<div class="problems" role="alert">' in answer.text and "This page is for administrators." in answer.text
     assert "<html" not in answer.text
 
 
@@ -138,9 +136,9 @@ async def test_fault_of_a_page_is_told_without_what_it_was_about(door: Door, beh
     ada = await door.browser()
     page, program = await ada.get("/"), await shown(ada, "/", accept="application/json")
     assert (page.status, program.status) == (500, 500)
-    assert "A fault of the service: its log says where." in page.text and "Log out" in page.text
+    assert "Internal error; the service log shows where." in page.text and "Log out" in page.text
     (told,) = json.loads(program.text)["errors"]
-    assert told["message"] == "a fault of the service: its log says where"
+    assert told["message"] == "internal error; the service log shows where"
     assert SECRET not in page.text + program.text
     assert [type(fault) for fault in door.faults] == [KeyError, KeyError]
 
@@ -148,13 +146,13 @@ async def test_fault_of_a_page_is_told_without_what_it_was_about(door: Door, beh
 @pytest.mark.parametrize(
     ("status", "heading"),
     [
-        (401, "Not known here"),
-        (403, "Not allowed"),
-        (404, "Nothing here"),
-        (409, "Changed meanwhile"),
-        (422, "Cannot be used"),
-        (503, "Not available"),
-        (418, "That did not work"),
+        (401, "Link not valid"),
+        (403, "Access denied"),
+        (404, "Page not found"),
+        (409, "Edit conflict"),
+        (422, "Check your input"),
+        (503, "Temporarily unavailable"),
+        (418, "Something went wrong"),
     ],
 )
 async def test_refusal_of_the_api_is_shown_in_its_words(door: Door, behind: Behind, status: int, heading: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.console.door_rig import BASE, FORM, POSTS, PROXY, Behind, Browser, Door, address, title
 
-FORGED = "The form is out of date: open the page again."
+FORGED = "This form has expired; reload the page and submit it again."
 FOREIGN = "This form was sent from another site, so nothing was done."
 GUARDED_POSTS = [page for page in POSTS if page.right != "public"]
 PUBLIC_POSTS = [page for page in POSTS if page.right == "public"]

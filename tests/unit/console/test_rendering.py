@@ -6,7 +6,17 @@ import pytest
 from jinja2 import UndefinedError
 
 from tiktok_forwarder.api.types import RemovedView
-from tiktok_forwarder.console.rendering import Rendering, link, number, part, percent, pretty, span, time_tag, words
+from tiktok_forwarder.console.rendering import (
+    Rendering,
+    link,
+    number,
+    part,
+    percent,
+    pretty,
+    span,
+    time_tag,
+    wire_label,
+)
 from tiktok_forwarder.console.static_files import StaticFiles
 
 HOSTILE = "</script><script>alert(1)</script>\"'"
@@ -52,9 +62,9 @@ def test_a_length_of_time_is_told_in_its_largest_unit(seconds: float, told: str)
 
 def test_figures_are_readable() -> None:
     """Thousands apart, shares in percent, names as words."""
-    assert (number(1234567), number(0.5), percent(0.256)) == ("1,234,567", "0.5", "26 %")
-    assert [percent(share) for share in (0, 0.0001, 0.005, 1)] == ["0 %", "under 1 %", "0 %", "100 %"]
-    assert words("missing_page_url") == "missing page url"
+    assert (number(1234567), number(0.5), percent(0.256)) == ("1,234,567", "0.5", "26%")
+    assert [percent(share) for share in (0, 0.0001, 0.005, 1)] == ["0%", "under 1%", "0%", "100%"]
+    assert wire_label("missing_page_url") == "Missing page URL"
 
 
 def test_a_time_is_told_to_people_and_programs() -> None:

@@ -86,7 +86,7 @@ def test_no_answer_says_how_far_the_request_came(kind: Any) -> None:
 
 def test_other_answers_are_told_too() -> None:
     """None yet, none possible, and what is not TikTok's."""
-    assert answer_words(None) == "Nothing has been sent since the service was started."
-    assert answer_words(Answer(502)) == "What answered was not TikTok's Events API (HTTP status 502)."
+    assert answer_words(None) == "Nothing has been sent since the service started."
+    assert answer_words(Answer(502)) == "The answer did not come from the TikTok Events API (HTTP status 502)."
     assert answer_words(Answer(message="no request was made")) == "No request could be made."
-    assert answer_words(Answer(200, 7)) == "TikTok gave an answer that is not known (code 7)."
+    assert answer_words(Answer(200, 7)) == "TikTok returned an unknown code (code 7)."

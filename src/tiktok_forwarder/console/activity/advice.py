@@ -6,9 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_ADVICE, AdviceView
-from tiktok_forwarder.console.activity.labels import phrase
 from tiktok_forwarder.console.api import Api
-from tiktok_forwarder.console.rendering import part
+from tiktok_forwarder.console.rendering import part, wire_label
 from tiktok_forwarder.mapping.advice import Advice, AdviceKind
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
@@ -24,8 +23,8 @@ class LinkedAdvice(Struct, frozen=True):
     setting: str = ""
 
     @property
-    def words(self) -> str:
-        return phrase(self.name)
+    def label(self) -> str:
+        return wire_label(self.name)
 
     @property
     def place(self) -> str:

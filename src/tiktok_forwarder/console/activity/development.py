@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from tiktok_forwarder.console.activity.advice import AdviceCatalog, LinkedAdvice
 from tiktok_forwarder.console.activity.fields import FieldRow, field_rows
-from tiktok_forwarder.console.activity.labels import sentence, source_words
+from tiktok_forwarder.console.activity.labels import source_words
+from tiktok_forwarder.console.rendering import sentence
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 

@@ -7,10 +7,10 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.api.activity import ActivityQuery
 from tiktok_forwarder.console.activity.advice import AdviceCatalog
-from tiktok_forwarder.console.activity.labels import CONDITIONS, OUTCOMES, VERDICTS, outcome_word, phrase
+from tiktok_forwarder.console.activity.labels import CONDITIONS, OUTCOMES, VERDICTS, outcome_word
 from tiktok_forwarder.console.api import unchecked
 from tiktok_forwarder.console.page import PageRequest
-from tiktok_forwarder.console.rendering import link
+from tiktok_forwarder.console.rendering import link, wire_label
 
 SINCE: Final = (
     ("", "any time"),
@@ -66,8 +66,8 @@ def outcome_choices() -> Choices:
 def reason_choices(catalog: AdviceCatalog) -> list[tuple[str, Choices]]:
     """In groups, by what has such reasons."""
     return [
-        ("Dropped because of", [(each, phrase(each)) for each in catalog.names("dropped")]),
-        ("Dead letter because of", [(each, phrase(each)) for each in catalog.names("dead_letter")]),
-        ("Request with the answer", [(each, phrase(word)) for each, (word, _) in VERDICTS.items()]),
-        ("Delivery became", [(each, word) for each, (word, _) in CONDITIONS.items() if each not in VERDICTS]),
+        ("Drop reasons", [(each, wire_label(each)) for each in catalog.names("dropped")]),
+        ("Dead letter reasons", [(each, wire_label(each)) for each in catalog.names("dead_letter")]),
+        ("Request results", [(each, wire_label(word)) for each, (word, _) in VERDICTS.items()]),
+        ("Delivery states", [(each, word) for each, (word, _) in CONDITIONS.items() if each not in VERDICTS]),
     ]

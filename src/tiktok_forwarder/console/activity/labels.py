@@ -7,47 +7,35 @@ from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.tiktok.codes import code_meaning
 
 OUTCOMES: Final = {
-    "accepted": ("accepted", "Mapped and stored. It waits for its turn."),
-    "duplicate": ("duplicate", "The same event came before within 48 hours, so TikTok gets it once."),
-    "dropped": ("dropped", "It does not go to TikTok."),
-    "attempted": ("attempted", "A request to TikTok did not simply succeed."),
-    "delivered": ("delivered", "TikTok has it."),
-    "retry": ("waits for a retry", "It was tried, and will be again."),
-    "dead_letter": ("dead letter", "It was given up on, and is kept."),
-    "condition": ("delivery", "How the connection's delivery is doing has changed."),
+    "accepted": ("accepted", "Mapped, stored and queued for delivery."),
+    "duplicate": ("duplicate", "The same event was received within the last 48 hours, so TikTok gets it once."),
+    "dropped": ("dropped", "Not sent to TikTok."),
+    "attempted": ("attempt", "A request to TikTok failed, or was accepted with a note."),
+    "delivered": ("delivered", "TikTok accepted it."),
+    "retry": ("retry scheduled", "The attempt failed. Another one is scheduled."),
+    "dead_letter": ("dead letter", "Moved to dead letters, where it is kept."),
+    "condition": ("delivery state", "The delivery state of the connection changed."),
 }
 VERDICTS: Final = {
-    "accepted": ("taken by TikTok", "TikTok took the request, and had something to say about it."),
+    "accepted": ("accepted with a note", "TikTok accepted the request and returned a note."),
     "bad_event": (
-        "one event at fault",
-        "TikTok refused the request because of one event in it. The others are sent again without it.",
+        "one event rejected",
+        "TikTok rejected the request because of one event in it. The others are sent again without it.",
     ),
-    "too_large": ("request too large", "The request was too large for TikTok, and is sent in halves."),
-    "throttled": ("too many requests", "TikTok asks for fewer requests. It is sent again more slowly."),
-    "try_later": ("trouble on the way", "Nothing is wrong with the events. They are sent again."),
+    "too_large": ("request too large", "The request was too large for TikTok. It is split in half and sent again."),
+    "throttled": ("rate limited", "TikTok asked for fewer requests. It is sent again more slowly."),
+    "try_later": ("temporary failure", "Nothing is wrong with the events. They are sent again."),
     "misconfigured": (
-        "settings at fault",
-        "TikTok does not accept the token, the pixel or its permission. The connection pauses and keeps its events.",
+        "configuration error",
+        "TikTok rejected the access token, the pixel or a permission. The connection pauses and keeps its events.",
     ),
 }
 CONDITIONS: Final = {
     "healthy": ("healthy", "Events are delivered at the connection's own speed."),
     "throttled": ("throttled", "Events are delivered more slowly, as TikTok asked."),
-    "paused": ("paused", "Nothing is delivered, and everything is kept."),
-    "disabled": ("disabled", "The connection is switched off: new events are dropped, waiting ones stay."),
+    "paused": ("paused", "Nothing is delivered. Events are kept."),
+    "disabled": ("disabled", "The connection is disabled. New events are dropped; waiting events are kept."),
 }
-_SPELLING: Final = {"ip": "IP address", "url": "address", "ccpa": "CCPA", "ttclid": "click id"}
-
-
-def spelled(name: str) -> str:
-    """A reason or warning as words: `missing_page_url` is missing page address."""
-    return " ".join(_SPELLING.get(each, each) for each in name.split("_"))
-
-
-def phrase(name: str) -> str:
-    """The same with a capital at its beginning."""
-    text = spelled(name)
-    return text[:1].upper() + text[1:]
 
 
 def source_words(source: str) -> str:
@@ -66,7 +54,7 @@ def answer_meaning(answer: Answer) -> str:
     if answer.code is None:
         if answer.status is None:
             return "No answer was read."
-        return f"An answer that is not TikTok's form, with the HTTP status {answer.status}."
+        return f"The answer is not in TikTok's format (HTTP status {answer.status})."
     meaning = code_meaning(answer.code)
     if meaning is None:
         return "TikTok does not list this code."
@@ -75,9 +63,3 @@ def answer_meaning(answer: Answer) -> str:
 
 def events(count: int) -> str:
     return "1 event" if count == 1 else f"{number(count)} events"
-
-
-def sentence(text: str) -> str:
-    """With a capital at its beginning and a full stop at its end."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "…")) or not text else ".")

@@ -10,10 +10,10 @@ from tiktok_forwarder.console.activity.labels import (
     VERDICTS,
     events,
     outcome_word,
-    phrase,
     source_words,
 )
 from tiktok_forwarder.console.activity.places import page_of
+from tiktok_forwarder.console.rendering import wire_label
 
 
 class Row(Struct, frozen=True):
@@ -55,7 +55,7 @@ def row_of(record: RecordView, catalog: AdviceCatalog) -> Row:
 def about(record: RecordView) -> str:
     """What a record is of, as the heading of its page and the link to it."""
     if record.outcome == "condition":
-        return "Delivery"
+        return "Delivery state"
     if record.outcome == "attempted" and not record.event_id:
         return f"Request of {events(record.group_events)}"
     return record.event or source_words(record.source) or "Unreadable event"
@@ -64,16 +64,16 @@ def about(record: RecordView) -> str:
 def _reason_and_meaning(record: RecordView, catalog: AdviceCatalog) -> tuple[str, str]:
     outcome, reason = record.outcome, record.reason
     if outcome in ("dropped", "dead_letter"):
-        return phrase(reason), catalog.get(reason).meaning or OUTCOMES[outcome][1]
+        return wire_label(reason), catalog.get(reason).meaning or OUTCOMES[outcome][1]
     if outcome == "condition":
         return "", record.detail or CONDITIONS.get(reason, ("", ""))[1]
     if outcome in ("attempted", "retry"):
         return _verdict_and_meaning(record)
     warnings = record.warnings
-    return ", ".join(phrase(each) for each in warnings), OUTCOMES[outcome][1]
+    return ", ".join(wire_label(each) for each in warnings), OUTCOMES[outcome][1]
 
 
 def _verdict_and_meaning(record: RecordView) -> tuple[str, str]:
     word, meaning = VERDICTS.get(record.reason, (record.reason, ""))
     code = record.answer.code if record.answer else None
-    return phrase(word), f"{meaning} TikTok's code: {code}." if code else meaning
+    return wire_label(word), f"{meaning} TikTok's code: {code}." if code else meaning

@@ -12,11 +12,9 @@ from tiktok_forwarder.console.activity.labels import (
     VERDICTS,
     answer_meaning,
     events,
-    sentence,
     source_words,
-    spelled,
 )
-from tiktok_forwarder.console.rendering import span
+from tiktok_forwarder.console.rendering import sentence, span, wire_label
 from tiktok_forwarder.domain.outcome import Answer
 
 _UNTRIED: Final = "accepted"
@@ -62,43 +60,43 @@ def _step(record: RecordView, catalog: AdviceCatalog) -> Step:
 
 
 def _accepted(record: RecordView) -> tuple[str, list[str]]:
-    was = f"mParticle's {source_words(record.source)}" if record.source else "An event of mParticle's"
+    was = f"mParticle's {source_words(record.source)}" if record.source else "An event"
     revision = record.connection_revision
     by = f", by revision {revision} of the connection's settings" if revision else ""
     return "Received and mapped", [f"{was} became TikTok's {record.event}{by}."]
 
 
 def _duplicate(_record: RecordView) -> tuple[str, list[str]]:
-    return "Came again", [OUTCOMES["duplicate"][1]]
+    return "Duplicate ignored", [OUTCOMES["duplicate"][1]]
 
 
 def _dropped(record: RecordView) -> tuple[str, list[str]]:
-    return f"Dropped: {spelled(record.reason)}", [sentence(record.detail)] if record.detail else []
+    return f"Dropped: {wire_label(record.reason)}", [sentence(record.detail)] if record.detail else []
 
 
 def _attempted(record: RecordView) -> tuple[str, list[str]]:
-    title = "Tried" if record.event_id else "Sent to TikTok"
+    title = "Attempt failed" if record.event_id else "Sent to TikTok"
     return _with_verdict(record, title, [_group(record)])
 
 
 def _retry(record: RecordView) -> tuple[str, list[str]]:
-    return _with_verdict(record, "Tried; it waits for the next attempt", [_attempts(record)])
+    return _with_verdict(record, "Attempt failed; retry scheduled", [_attempts(record)])
 
 
 def _delivered(record: RecordView) -> tuple[str, list[str]]:
     sentences = [_attempts(record), _group(record), sentence(record.detail)]
     if record.accepted_at_ms is not None:
         seconds = max(0, record.at_ms - record.accepted_at_ms) / 1000
-        sentences.insert(0, f"TikTok has it, {span(seconds)} after it was received.")
+        sentences.insert(0, f"TikTok accepted it {span(seconds)} after it was received.")
     return "Delivered", [each for each in sentences if each]
 
 
 def _dead_letter(record: RecordView) -> tuple[str, list[str]]:
-    return f"Given up: {spelled(record.reason)}", [each for each in [_attempts(record)] if each]
+    return f"Moved to dead letters: {wire_label(record.reason)}", [each for each in [_attempts(record)] if each]
 
 
 def _condition(record: RecordView) -> tuple[str, list[str]]:
-    return f"Delivery became {record.reason}", [sentence(record.detail)] if record.detail else []
+    return f"Delivery state: {record.reason}", [sentence(record.detail)] if record.detail else []
 
 
 def _with_verdict(record: RecordView, title: str, sentences: list[str]) -> tuple[str, list[str]]:
@@ -111,7 +109,7 @@ def _attempts(record: RecordView) -> str:
 
 
 def _group(record: RecordView) -> str:
-    return f"The request held {events(record.group_events)}." if record.group_events else ""
+    return f"The request contained {events(record.group_events)}." if record.group_events else ""
 
 
 _DESCRIBE_BY_OUTCOME: Final = {

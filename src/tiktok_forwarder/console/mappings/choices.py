@@ -93,7 +93,7 @@ def takes(event_type: str, name: str, kind: str) -> bool:
 def kinds_of(event_type: str, name: str, *, is_filled: bool) -> list[Choice]:
     """The sources a property may have; the first is none. `is_filled`: the event itself gives what is not mapped."""
     given = [Choice(kind, _KIND_LABELS[kind]) for kind in SOURCE_KINDS if takes(event_type, name, kind)]
-    return [Choice("", "As without a mapping" if is_filled else "Nothing is sent"), *given]
+    return [Choice("", "Standard value" if is_filled else "Not sent"), *given]
 
 
 def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:

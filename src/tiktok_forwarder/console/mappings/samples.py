@@ -18,8 +18,8 @@ from tiktok_forwarder.operations.previews import KeptOutcome
 
 PASTED: Final = "pasted"
 _MADE: Final = "made"
-_NOTHING_PASTED: Final = "Paste a batch of events as mParticle sends it, and see here what becomes of it."
-_NO_MAPPING: Final = "Add a mapping, or paste a sample of your own, to see what becomes of it."
+_NOTHING_PASTED: Final = "Paste a batch of events as mParticle sends it to see the TikTok events it maps to."
+_NO_MAPPING: Final = "Add a mapping, or paste a sample, to see the TikTok events it maps to."
 
 
 class Samples(Struct, frozen=True):
@@ -46,7 +46,7 @@ async def samples_of(api: Api, editing: Editing, chosen: str, pasted: str) -> Sa
     """The first of them is chosen unless another one is."""
     answer = await api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(editing.view.id))
     kept = {_value(event): event for event in answer.events}
-    options = [*_made(editing), Choice(PASTED, "Pasted by you"), *(Choice(*each) for each in _labels(kept))]
+    options = [*_made(editing), Choice(PASTED, "Pasted sample"), *(Choice(*each) for each in _labels(kept))]
     is_there = chosen in [option.value for option in options]
     return Samples(options, chosen if is_there else options[0].value, pasted, kept)
 
@@ -54,7 +54,7 @@ async def samples_of(api: Api, editing: Editing, chosen: str, pasted: str) -> Sa
 def _made(editing: Editing) -> list[Choice]:
     several = len(editing.drafts) > 1
     return [
-        Choice(f"{_MADE} {draft.key}", f"Made up for mapping {number}" if several else "Made up for this mapping")
+        Choice(f"{_MADE} {draft.key}", f"Generated sample for mapping {number}" if several else "Generated sample")
         for number, draft in enumerate(editing.drafts, 1)
     ]
 

@@ -19,14 +19,14 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "rotate_encryption_key": "changed the encryption key",
     "login": "logged in",
     "login_failed": "failed to log in",
-    "login_refused": "was told to wait after failed logins",
+    "login_refused": "was rate limited after failed logins",
     "set_password": "set a password",
-    "console_link": "made a link into the console",
+    "console_link": "created a console link",
 }
 _SCOPES: Final[Mapping[str, str]] = {
-    "read": "look at everything",
-    "operate": "also pause, resume, check, replay and discard",
-    "admin": "change everything",
+    "read": "Read: view everything",
+    "operate": "Operate: also pause, resume, check, replay and discard",
+    "admin": "Admin: change everything",
 }
 
 
@@ -72,14 +72,14 @@ async def _role(request: PageRequest) -> Response:
     except ApiError as error:
         return await _page(request, error.status, user_problems=error.problems)
     role = "an administrator" if user.role == "admin" else "a viewer"
-    return request.go("/access", f"{user.name} is {role} now.")
+    return request.go("/access", f"{user.name} is now {role}.")
 
 
 async def _ask_removal(request: PageRequest) -> Response:
     users = await request.api.call(LIST_USERS)
     user = next((each for each in users if each.id == request.path("user")), None)
     if user is None:
-        raise ApiError(404, [f"there is no user {request.path('user')}"])
+        raise ApiError(404, [f"no user has the ID {request.path('user')}"])
     return request.page("access/remove_user.html", {"user": user})
 
 

@@ -19,9 +19,9 @@ _PAGE: Final = 50
 # A comment: it keeps what is between here and the browser from taking the stream for dead.
 _NOTHING_NEW: Final = ":\n\n"
 _CALM: Final = "Live"
-_CROWDED: Final = f"Live: more happens than can be shown, so these are the newest {_PAGE} of each second"
-_FULL: Final = "Too many people watch at once. Reload this page to see what is new."
-_LOGGED_OUT: Final = "Your session has ended. Log in again to go on."
+_CROWDED: Final = f"Live: showing only the newest {_PAGE} records of each second"
+_FULL: Final = "Too many live views are open. Reload this page to see new records."
+_LOGGED_OUT: Final = "Your session has ended. Log in again to continue."
 
 
 async def _activity(request: PageRequest) -> Response:

@@ -37,13 +37,13 @@ async def _ask_pause(request: PageRequest) -> Response:
 async def _pause(request: PageRequest) -> Response:
     connection_id = request.path("connection_id")
     await request.api.call(PAUSE_CONNECTION, connection_id, body=PauseBody(request.form.text("reason")))
-    return request.go(page_of(connection_id), "The connection is paused. Its events are kept until it is resumed.")
+    return request.go(page_of(connection_id), "The connection is paused. Events are kept until it is resumed.")
 
 
 async def _resume(request: PageRequest) -> Response:
     connection_id = request.path("connection_id")
     await request.api.call(RESUME_CONNECTION, connection_id)
-    return request.go(page_of(connection_id), "The connection is resumed. What waits is sent now.")
+    return request.go(page_of(connection_id), "The connection is resumed. Waiting events are sent now.")
 
 
 async def _ask_delete(request: PageRequest) -> Response:
@@ -58,9 +58,11 @@ async def _delete(request: PageRequest) -> Response:
     except ApiError as error:
         if not error.is_missing:
             raise
-        return request.go("/connections", "Somebody else has deleted the connection already.")
+        return request.go("/connections", "The connection was already deleted.")
     count = removed.dead_lettered
-    letters = f"{count:,} waiting event{'s' if count != 1 else ''} became dead letters" if count else "No event waited"
+    letters = (
+        f"{count:,} waiting event{'s' if count != 1 else ''} became dead letters" if count else "No events were waiting"
+    )
     return request.go("/connections", f"{removed.name} is deleted. {letters}.")
 
 

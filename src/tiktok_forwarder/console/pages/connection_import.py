@@ -16,7 +16,7 @@ from tiktok_forwarder.console.setting_words import is_set, label_of, value_words
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 _REFUSED: Final = 422
-_CHANGED: Final = "The connections have changed since you looked. This is the difference as it is now"
+_CHANGED: Final = "The connections have changed since the preview. These are the changes as they are now"
 
 
 async def _import(request: PageRequest) -> Response:
@@ -79,7 +79,7 @@ def _reasons_to_wait(request: PageRequest, pasted: Pasted, differences: Sequence
 async def _applied(request: PageRequest, pasted: Pasted) -> Response:
     done = await _asked(request, pasted.connections, dry_run=False)
     names = [each.name for each in done if each.change != "none"]
-    return request.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing was changed.")
+    return request.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing changed.")
 
 
 async def _asked(request: PageRequest, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:

@@ -12,6 +12,7 @@ from tiktok_forwarder.api.activity import LIST_ACTIVITY, ActivityQuery
 from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
 from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView, NewInputBody
+from tiktok_forwarder.console.activity.labels import outcome_word
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
 from tiktok_forwarder.console.page import Page, PageRequest
@@ -24,7 +25,7 @@ _REFUSED: Final = 422
 _SEARCHED_RECORDS: Final = 500
 _FINAL: Final = ("delivered", "dropped", "dead_letter")
 _NO_TEST_CODE: Final = (
-    "This connection has no test event code, so TikTok would take a made-up purchase for a real one. "
+    "This connection has no test event code, so TikTok would count a test purchase as a real one. "
     "Set a test event code first."
 )
 
@@ -93,6 +94,7 @@ async def _purchase(request: PageRequest) -> Response:
         "view": view,
         "event_id": event_id,
         "way": way,
+        "outcome_word": outcome_word,
         "is_finished": any(each.outcome in _FINAL for each in way),
     }
     return request.page("connections/timeline.html" if request.is_htmx else "connections/purchase.html", values)

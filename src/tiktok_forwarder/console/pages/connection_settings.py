@@ -85,7 +85,7 @@ async def _save(request: PageRequest) -> Response:
     typed = settings_of(request.form)
     revision = _revision(request.form.text("revision"))
     if revision == view.revision and not changed_settings(view.settings, typed):
-        return request.go(page_of(view.id), "Nothing was changed.")
+        return request.go(page_of(view.id), "Nothing changed.")
     try:
         change = ConnectionChange(typed, revision)
         changed = await request.api.call(SET_CONNECTION, view.id, body=change)

@@ -106,8 +106,8 @@ async def _replay(request: PageRequest) -> Response:
     _check(selected)
     done = await request.api.call(REPLAY_DEAD_LETTERS, body=selected.selection())
     if not done.count:
-        return request.go("/dead-letters", "Nothing was sent again: there is nothing left of what you chose.")
-    return request.go(f"/dead-letters/replays/{done.replay_no}", f"Sent on its way again: {_letters(done.count)}.")
+        return request.go("/dead-letters", "Nothing was replayed: none of these dead letters are left.")
+    return request.go(f"/dead-letters/replays/{done.replay_no}", f"Replay started: {_letters(done.count)}.")
 
 
 async def _discard(request: PageRequest) -> Response:

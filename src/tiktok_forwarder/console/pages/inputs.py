@@ -101,7 +101,7 @@ async def _ask_remove(request: PageRequest) -> Response:
 
 async def _remove(request: PageRequest) -> Response:
     removed = await request.api.call(REMOVE_INPUT, request.path("input_name"))
-    return request.go("/inputs", f"{removed.name} is removed. Its senders are refused from now on.")
+    return request.go("/inputs", f"{removed.name} is removed. Its requests are rejected from now on.")
 
 
 INPUTS_PAGES: Final = (

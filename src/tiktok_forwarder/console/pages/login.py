@@ -9,8 +9,8 @@ from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
-_VOID: Final = "This link has been used, is out of date, or was replaced by a newer one. Ask for another."
-_TWICE_DIFFERENT: Final = "The two passwords are not the same."
+_VOID: Final = "this link has been used, has expired, or was replaced by a newer one; ask for another"
+_TWICE_DIFFERENT: Final = "the two passwords are not the same"
 
 
 async def _login(request: PageRequest) -> Response:

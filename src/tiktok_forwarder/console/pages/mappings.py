@@ -25,9 +25,9 @@ from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.mapping.event import STANDARD_EVENTS
 
 _CONFLICT: Final = 409
-_CHANGED_MEANWHILE: Final = (
-    "Somebody changed this connection since you opened it, so nothing was saved. What you typed is still here: "
-    "save again to put it in the place of what this TikTok event has now."
+_CHANGED_ELSEWHERE: Final = (
+    "This connection was changed elsewhere while you were editing. Your changes are kept below but not saved yet. "
+    "Save again to replace the mappings that this TikTok event has now."
 )
 
 
@@ -160,12 +160,12 @@ async def _save(request: PageRequest) -> Response:
         return await _refused(request, editing, error)
     title = EVENT_WORDS[editing.event].title
     page = page_of(editing.view.id, f"/mappings/{editing.event}")
-    return request.go(page, f"The mappings to {title} are saved: they hold from now on.")
+    return request.go(page, f"The mappings to {title} are saved and apply from now on.")
 
 
 async def _refused(request: PageRequest, editing: Editing, error: ApiError) -> Response:
     if error.status == _CONFLICT:
-        return await _editor(request, editing, Problems([_CHANGED_MEANWHILE], {}), _CONFLICT, is_newest=True)
+        return await _editor(request, editing, Problems([_CHANGED_ELSEWHERE], {}), _CONFLICT, is_newest=True)
     return await _editor(request, editing, editing.problems(error.problems), error.status)
 
 

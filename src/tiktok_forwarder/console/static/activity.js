@@ -1,7 +1,7 @@
-// The live view's comforts: pausing, going on where it stopped, and an end to the list.
+// The live view: pausing, resuming where it stopped, and a bound on the list.
 (() => {
     "use strict";
-    const MOST_ROWS = 200;
+    const MAX_ROWS = 200;
 
     document.addEventListener("DOMContentLoaded", () => {
         const live = document.getElementById("live");
@@ -10,24 +10,24 @@
         const rows = document.getElementById("rows");
         let isPaused = false;
 
-        const told = (text, mood) => {
+        const show = (text, mood) => {
             state.textContent = text;
             live.dataset.mood = mood;
         };
 
         const stop = () => {
             htmx.trigger(live, "htmx:beforeCleanupElement");
-            told("Paused", "paused");
+            show("Paused", "paused");
         };
 
         const start = () => {
-            told("Connecting", "");
+            show("Connecting", "");
             for (const each of [live, ...live.querySelectorAll("[sse-swap]")]) {
                 htmx.trigger(each, "htmx:afterProcessNode");
             }
         };
 
-        // Whoever connects again asks for what came after the last row.
+        // A new connection asks for the records after the last row.
         const remember = (number) => {
             const address = new URL(live.getAttribute("sse-connect"), location.href);
             address.searchParams.set("after", number);
@@ -36,10 +36,10 @@
 
         live.addEventListener("htmx:sseMessage", (event) => {
             if (event.detail.lastEventId) remember(event.detail.lastEventId);
-            while (rows.rows.length > MOST_ROWS) rows.deleteRow(-1);
+            while (rows.rows.length > MAX_ROWS) rows.deleteRow(-1);
         });
-        live.addEventListener("htmx:sseOpen", () => told("Live", "live"));
-        live.addEventListener("htmx:sseError", () => { if (!isPaused) told("Not connected; trying again", ""); });
+        live.addEventListener("htmx:sseOpen", () => show("Live", "live"));
+        live.addEventListener("htmx:sseError", () => { if (!isPaused) show("Disconnected; reconnecting", ""); });
         live.addEventListener("htmx:sseClose", (event) => {
             if (event.detail.type !== "message") return;
             live.dataset.mood = "";
@@ -48,7 +48,7 @@
         pause.hidden = false;
         pause.addEventListener("click", () => {
             isPaused = !isPaused;
-            pause.textContent = isPaused ? "Go on" : "Pause";
+            pause.textContent = isPaused ? "Resume" : "Pause";
             if (isPaused) stop(); else start();
         });
     });

@@ -1,16 +1,16 @@
 // Draws each element with data-chart: {"at_seconds": [...], "labels": [...], "values": [[...], ...]}, as lines over time.
-// The page has the same numbers as a table, so nothing is lost without this script.
+// The page has the same numbers as a table, for users without scripts.
 (() => {
     "use strict";
 
-    const COLOURS = ["--idle", "--good", "--slow", "--bad"];
-    const DASHES = [[], [], [6, 4], [2, 3]];  // so that no series is told apart by colour alone
+    const COLORS = ["--idle", "--good", "--slow", "--bad"];
+    const DASHES = [[], [], [6, 4], [2, 3]];  // so that color alone does not distinguish a series
     const HEIGHT = 260;
 
-    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const grouped = (value) => (value == null ? "–" : value.toLocaleString());
 
-    // Times as the reader writes them; the day where one begins.
+    // Times in the user's format, with the day where one begins.
     const time = (at) => at.toLocaleTimeString(undefined, { timeStyle: "short" });
     const day = (at) => at.toLocaleDateString(undefined, { day: "numeric", month: "short" });
     const moment = (at) => `${day(at)}, ${time(at)}`;
@@ -21,8 +21,8 @@
     };
 
     const options = (chart, width) => {
-        const ink = colour("--pico-muted-color");
-        const grid = { stroke: colour("--pico-muted-border-color"), width: 1 };
+        const ink = color("--pico-muted-color");
+        const grid = { stroke: color("--pico-muted-border-color"), width: 1 };
         const axis = { stroke: ink, grid, ticks: grid };
         const size = (_plot, values) => 22 + 8 * Math.max(3, ...(values || []).map((each) => each.length));
         return {
@@ -34,7 +34,7 @@
                 { label: "Time", value: (_plot, at) => (at == null ? "–" : moment(new Date(at * 1000))) },
                 ...chart.labels.map((label, index) => ({
                     label,
-                    stroke: colour(COLOURS[index % COLOURS.length]),
+                    stroke: color(COLORS[index % COLORS.length]),
                     width: 2,
                     dash: DASHES[index % DASHES.length],
                     points: { show: chart.at_seconds.length < 2 },

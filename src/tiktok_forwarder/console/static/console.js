@@ -1,4 +1,4 @@
-// What the pages need beside htmx. No page depends on it but for comfort: times in the reader's zone, copying.
+// Times in the user's time zone, and copying. Pages work without it.
 (() => {
     "use strict";
 
@@ -19,7 +19,7 @@
         setTimeout(() => { button.textContent = before; }, 1500);
     };
 
-    // A file chosen by the reader goes into a text field, so that forms carry text only.
+    // Put a chosen file into a text field: forms carry text only.
     const readFile = async (chooser) => {
         const [file] = chooser.files;
         if (!file) return;

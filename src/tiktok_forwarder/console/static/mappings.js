@@ -1,10 +1,10 @@
-// The form and its preview follow what is typed by htmx; without scripts a button asks for both.
+// htmx updates the form and its preview while the user types; without scripts a button does.
 (() => {
     "use strict";
 
     document.addEventListener("DOMContentLoaded", () => document.getElementById("without-script").remove());
 
-    // Whoever pastes a sample wants to see that one.
+    // Choose the pasted sample as soon as there is one.
     document.addEventListener("input", (event) => {
         if (event.target.id === "pasted" && event.target.value.trim()) document.getElementById("sample").value = "pasted";
     });

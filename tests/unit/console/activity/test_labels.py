@@ -11,10 +11,9 @@ from tiktok_forwarder.console.activity.labels import (
     OUTCOMES,
     VERDICTS,
     answer_meaning,
-    phrase,
-    sentence,
     source_words,
 )
+from tiktok_forwarder.console.rendering import sentence, wire_label
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
 from tiktok_forwarder.mapping.advice import AdviceKind
 from tiktok_forwarder.tiktok.codes import CODES
@@ -33,7 +32,7 @@ def test_every_advice_leads_to_a_place_that_is_there(kind: AdviceKind) -> None:
     assert CATALOG.names(kind)
     for name in CATALOG.names(kind):
         advice = CATALOG.get(name)
-        assert advice.meaning and advice.remedy and advice.words
+        assert advice.meaning and advice.remedy and advice.label
         if advice.setting:
             assert advice.place and "/connections/a%2Fb/" in advice.address("a/b")
     assert CATALOG.get("unsupported_event").address("cn_1") == "/connections/cn_1/mappings"
@@ -70,6 +69,6 @@ def test_what_an_event_was_at_mparticle(given: str, told: str) -> None:
 
 def test_names_become_words() -> None:
     """With a capital, and abbreviations spelled as they should be."""
-    assert phrase("missing_ip") == "Missing IP address"
+    assert wire_label("missing_ip") == "Missing IP address"
     assert sentence("the token is old") == "The token is old."
     assert sentence("Is it?") == "Is it?" and sentence("") == ""

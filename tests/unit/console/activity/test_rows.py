@@ -41,19 +41,19 @@ def test_requests_and_conditions_are_shown_as_what_they_are() -> None:
     request = row_of(
         record("attempted", event="", event_id="", reason="bad_event", group_events=1234, answer=answer(40002)), CATALOG
     )
-    assert (request.about, request.why) == ("Request of 1,234 events", "One event at fault")
+    assert (request.about, request.why) == ("Request of 1,234 events", "One event rejected")
     assert request.meaning.endswith("TikTok's code: 40002.")
     paused = row_of(
         record("condition", event="", event_id="", reason="paused", detail="The token has expired."), CATALOG
     )
-    assert (paused.about, paused.state, paused.outcome) == ("Delivery", "paused", "paused")
+    assert (paused.about, paused.state, paused.outcome) == ("Delivery state", "paused", "paused")
     assert paused.meaning == "The token has expired."
 
 
 def test_what_went_well_names_its_warnings() -> None:
     """And what is dead its reason."""
     assert row_of(record("accepted", warnings=["ttclid_too_long", "missing_currency"]), CATALOG).why == (
-        "Click id too long, Missing currency"
+        "Click ID too long, Missing currency"
     )
     dead = row_of(record("dead_letter", reason="refused"), CATALOG)
     assert (dead.outcome, dead.meaning) == ("dead letter", ADVICE_ON_DEAD_LETTERS["refused"].meaning)

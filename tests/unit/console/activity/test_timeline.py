@@ -14,12 +14,12 @@ def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
     received, tried, delivered = steps(way, CATALOG)
     told = "mParticle's purchase (commerce event) became TikTok's PlaceAnOrder"
     assert received.sentences[0] == f"{told}, by revision 3 of the connection's settings."
-    assert tried.title == "Tried; it waits for the next attempt" and tried.due_ms == 70_000
+    assert tried.title == "Attempt failed; retry scheduled" and tried.due_ms == 70_000
     assert tried.answer_meaning == "System error at TikTok."
     assert list(delivered.sentences) == [
-        "TikTok has it, 2 minutes after it was received.",
+        "TikTok accepted it 2 minutes after it was received.",
         "Attempts so far: 2.",
-        "The request held 110 events.",
+        "The request contained 110 events.",
     ]
     assert not is_pending(way) and is_pending(way[:2]) and is_pending(way[:1])
 
@@ -27,7 +27,7 @@ def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
 def test_a_drop_says_why_and_what_to_change() -> None:
     """In the mapping's own words, with the advice for its reason."""
     [step] = steps([record("dropped", event="", reason="missing_page_url", detail="there is no page address")], CATALOG)
-    assert (step.title, list(step.sentences)) == ("Dropped: missing page address", ["There is no page address."])
+    assert (step.title, list(step.sentences)) == ("Dropped: Missing page URL", ["There is no page address."])
     assert step.advice is not None and step.advice.setting == "page_url_fallback"
 
 
@@ -49,6 +49,10 @@ def test_a_dead_letter_a_request_and_a_pause_have_steps_too() -> None:
         ],
         CATALOG,
     )
-    assert dead.title == "Given up: unconfirmed" and dead.advice is not None and "Attempts so far: 3." in dead.sentences
-    assert request.title == "Sent to TikTok" and "The request held 1 event." in request.sentences
-    assert (paused.state, paused.title, list(paused.sentences)) == ("paused", "Delivery became paused", ["By hand."])
+    assert (
+        dead.title == "Moved to dead letters: Unconfirmed"
+        and dead.advice is not None
+        and "Attempts so far: 3." in dead.sentences
+    )
+    assert request.title == "Sent to TikTok" and "The request contained 1 event." in request.sentences
+    assert (paused.state, paused.title, list(paused.sentences)) == ("paused", "Delivery state: paused", ["By hand."])

@@ -91,11 +91,11 @@ def test_products_are_offered_for_content_properties_of_commerce_events_only() -
 @pytest.mark.parametrize(
     ("event_type", "content", "name", "expected"),
     [
-        ("custom_event", "", "price", "Nothing is sent"),
-        (COMMERCE, "", "price", "As without a mapping"),
-        (COMMERCE, "product", "price", "As without a mapping"),
-        (COMMERCE, "static", "price", "Nothing is sent"),
-        (COMMERCE, "static", "value", "As without a mapping"),
+        ("custom_event", "", "price", "Not sent"),
+        (COMMERCE, "", "price", "Standard value"),
+        (COMMERCE, "product", "price", "Standard value"),
+        (COMMERCE, "static", "price", "Not sent"),
+        (COMMERCE, "static", "value", "Standard value"),
     ],
 )
 def test_an_unmapped_property_says_what_becomes_of_it(event_type: str, content: str, name: str, expected: str) -> None:
