@@ -338,7 +338,7 @@ class Application:
     async def _not_ready(self) -> Sequence[str]:
         if self._ingest.is_stopping:
             return ["stopping"]
-        return await self.base.store.troubles()
+        return await self.base.store.problems()
 
     async def _exposition(self) -> bytes:
         """All metrics; what the store holds is read now, all of one moment."""

@@ -316,18 +316,18 @@ async def test_full_connection_does_not_fill_the_store_for_others(small_rig: Rig
     admissions = [admission for n in range(20) for admission in await append(n, "a")]
     assert set(admissions) == {"stored", "connection_full"}
     assert await small_rig.append(event("x", "b")) == ["stored"]
-    assert await small_rig.store.troubles() == []
+    assert await small_rig.store.problems() == []
     await small_rig.books()
     with pytest.raises(StoreFull):
         for n in range(20):
             await append(n, "c")
             await append(n, "d")
-    assert await small_rig.store.troubles() == ["full"]
+    assert await small_rig.store.problems() == ["full"]
     for connection in ("a", "c"):
         while (lease := await small_rig.lease(connection)) is not None:
             await small_rig.store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
     assert await small_rig.append(event("y", "b")) == ["stored"]
-    assert await small_rig.store.troubles() == []
+    assert await small_rig.store.problems() == []
 
 
 async def test_concurrent_deliverers_share_the_work_and_no_event(rig: Rig) -> None:

@@ -57,7 +57,7 @@ class ObservedService:
         refused, self.refused = self.refused, []
         return [self.post_again(ids).status for ids in refused]
 
-    def troubles(self) -> Sequence[str]:
+    def problems(self) -> Sequence[str]:
         """Why it is not ready; empty if it is."""
         answer = self.ask("GET", "/readyz")
         told: dict[str, Any] = json.loads(answer.body)

@@ -111,12 +111,12 @@ def test_damage_under_a_running_service_stops_it_from_writing(
         service = ObservedService(process)
         damage_page_with(data_dir / "events.db", sorted(waiting)[0])
         found(data_dir)
-        until(lambda: service.troubles() == ["damaged"], 10)
+        until(lambda: service.problems() == ["damaged"], 10)
         for _ in range(3):
             answer = service.post()
             assert (answer.status, answer.retry_after) == (503, "5")
-            assert service.troubles() == ["damaged"]
-        until(lambda: '"trouble": "damaged"' in service.log(), 5)
+            assert service.problems() == ["damaged"]
+        until(lambda: '"problem": "damaged"' in service.log(), 5)
         assert process.end() == 0
     assert_start_is_refused(data_dir)
     assert_all_arrive_from(backup, data_dir, waiting, log)
@@ -145,7 +145,7 @@ def test_a_damaged_activity_file_costs_no_event(data_dir: Path, waiting: set[str
         assert service.post().status == 202
         expected = waiting | service.acknowledged
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 10)
-        assert service.troubles() == []
+        assert service.problems() == []
         assert "the activity begins anew" in service.log() and "file is not a database" in service.log()
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(expected)

@@ -29,9 +29,9 @@ def fail_and_be_told(service: ObservedService, data_dir: Path, fault: Fault) -> 
         for _ in range(BATCHES):
             answer = service.post()
             assert (answer.status, answer.retry_after) == (503, "5"), answer
-        (trouble,) = service.troubles()
-        assert trouble == "disk" or (trouble == "damaged" and "pread64" in fault.calls)
-        until(lambda: f'"trouble": "{trouble}"' in service.log(), 5)
+        (problem,) = service.problems()
+        assert problem == "disk" or (problem == "damaged" and "pread64" in fault.calls)
+        until(lambda: f'"problem": "{problem}"' in service.log(), 5)
         assert service.ask("GET", "/healthz").status == 200
 
 
@@ -47,9 +47,9 @@ def test_a_failing_disk_neither_loses_nor_wedges(fault: Fault, data_dir: Path, t
             fail_and_be_told(service, data_dir, fault)
             sandbox.ask(lambda tiktok: tiktok.script.clear())
             until(lambda: set(service.post_refused_again()) <= {202}, RESUME_SECONDS)
-            assert service.troubles() == []
+            assert service.problems() == []
             until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 20)
-        until(lambda: "the store takes events again" in service.log(), 5)
+        until(lambda: "the event store accepts new events again" in service.log(), 5)
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(service.acknowledged)
 

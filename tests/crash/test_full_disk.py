@@ -62,13 +62,13 @@ def test_a_disk_filled_by_another_neither_loses_nor_wedges(batches: int, prepare
         until(lambda: disk.post().status != 202, 10)
         refused = disk.post()
         assert (refused.status, refused.retry_after) == (503, "5")
-        assert disk.troubles() == ["full"]
+        assert disk.problems() == ["full"]
         sandbox.ask(lambda tiktok: tiktok.script.clear())
         waiting = len(disk.acknowledged)
         until(lambda: disk.figure("tiktok_forwarder_events_total", 'outcome="delivered"') == waiting, 20)
         assert disk.post().status == 503
         disk.make_room()
         until(lambda: disk.post().status == 202, RESUME_SECONDS)
-        assert disk.troubles() == []
+        assert disk.problems() == []
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(disk.acknowledged), 10)
         assert disk.service.end() == 0

@@ -65,7 +65,7 @@ def test_a_short_lock_is_waited_for(data_dir: Path) -> None:
             time.sleep(1)
             assert not any(post.done() for post in posts)
         assert {post.result()[0].status for post in posts} == {202}
-        assert service.troubles() == []
+        assert service.problems() == []
         assert process.end() == 0
 
 
@@ -84,12 +84,12 @@ def test_a_long_lock_is_answered_with_503_and_passes(data_dir: Path, tmp_path: P
                 assert seconds < LONGEST_WAIT_SECONDS
             answer, seconds = timed_post(service, SENDERS)
             assert answer.status == 503 and seconds < 2
-            assert service.troubles() == ["locked"]
-            until(lambda: '"trouble": "locked"' in service.log(), 5)
+            assert service.problems() == ["locked"]
+            until(lambda: '"problem": "locked"' in service.log(), 5)
         until(lambda: set(service.post_refused_again()) <= {202}, 5)
-        assert service.troubles() == []
+        assert service.problems() == []
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 10)
-        until(lambda: "the store takes events again" in service.log(), 5)
+        until(lambda: "the event store accepts new events again" in service.log(), 5)
         assert process.end() == 0
     assert len(service.acknowledged) == (SENDERS + 1) * 5
     assert Received.from_log(log).taken == Counter(service.acknowledged)

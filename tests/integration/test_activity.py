@@ -193,7 +193,7 @@ async def test_the_api_lists_what_happened(asked: Asked) -> None:
     """Newest first, by conditions and pages, with names of connections, answers and payloads."""
     everything = await asked.json("/api/activity")
     assert everything["newest"] == everything["records"][0]["record_no"]
-    assert everything["lost"] == 0 and everything["before"] is None
+    assert everything["lost_records"] == 0 and everything["before"] is None
     numbers = [record["record_no"] for record in everything["records"]]
     assert numbers == sorted(numbers, reverse=True)
     assert {record["connection"] for record in everything["records"]} == {"Shop"}

@@ -201,7 +201,7 @@ def test_pause_holds_without_a_running_service(commands: Commands) -> None:
     """From the next start on; a resume ends it."""
     commands("connections", "add", commands.file("shop.toml", SHOP))
     (status,), _ = commands("connections", "pause", "Shop", "--reason", "stock-taking")
-    assert (status["condition"], status["why"]) == ("paused", "stock-taking")
+    assert (status["condition"], status["reason"]) == ("paused", "stock-taking")
     (status,), _ = commands("connections", "resume", "Shop")
     assert status["condition"] == "healthy"
 
@@ -263,5 +263,5 @@ def test_status_says_that_no_service_runs(commands: Commands) -> None:
     """JSON where standard output is no terminal."""
     commands("connections", "add", commands.file("shop.toml", SHOP))
     ((status,), _) = commands("status")
-    assert (status["running"], status["troubles"]) == (False, [])
+    assert (status["running"], status["store_problems"]) == (False, [])
     assert status["connections"][0]["totals"] == {"dropped": 0}

@@ -43,7 +43,7 @@ async def test_a_misconfiguration_pauses_after_one_request(reply: web.Response, 
         rig.tiktok.judge = lambda _: reply
         await rig.accept(ids(3))
         status = await rig.until_paused()
-        assert words in status.why
+        assert words in status.reason
         assert (status.by, status.last_answer is not None) == ("service", True)
         await rig.accept(ids(3, "later"))
         await rig.give_time()
@@ -66,7 +66,7 @@ async def test_an_unverified_server_pauses() -> None:
         await rig.restart()
         await rig.accept(ids(1))
         status = await rig.until_paused()
-        assert "never switched off" in status.why
+        assert "never switched off" in status.reason
 
 
 async def test_an_unreadable_token_pauses_without_a_request() -> None:
@@ -76,7 +76,7 @@ async def test_an_unreadable_token_pauses_without_a_request() -> None:
         await rig.deliverer.start()
         await rig.accept(ids(2))
         status = await rig.until_paused()
-        assert "another key" in status.why
+        assert "another key" in status.reason
         await rig.give_time()
         assert rig.tiktok.requests == []
         assert await rig.waiting() == 2
@@ -158,9 +158,9 @@ async def test_a_pause_by_the_service_survives_a_restart() -> None:
         await rig.accept(ids(1, "later"))
         await rig.give_time()
         after = rig.deliverer.status("c")
-        assert (after.condition, after.why, after.code, after.since_ms) == (
+        assert (after.condition, after.reason, after.code, after.since_ms) == (
             "paused",
-            before.why,
+            before.reason,
             BAD_TOKEN,
             before.since_ms,
         )
@@ -193,7 +193,7 @@ async def test_a_pause_by_hand_holds_until_it_is_ended_by_hand() -> None:
         await rig.restart()
         await rig.give_time()
         status = rig.deliverer.status("c")
-        assert (status.condition, status.why, status.by) == ("paused", "the shop moves house", "ann")
+        assert (status.condition, status.reason, status.by) == ("paused", "the shop moves house", "ann")
         assert rig.tiktok.requests == []
         await rig.deliverer.resume("c", "ben")
         await rig.until_empty()
@@ -212,7 +212,7 @@ async def test_a_pause_by_hand_replaces_one_of_the_service() -> None:
         rig.deliverer.notify("c")
         await rig.give_time()
         status = rig.deliverer.status("c")
-        assert (status.why, status.by, status.since_ms) == ("asked the agency", "ann", since_ms)
+        assert (status.reason, status.by, status.since_ms) == ("asked the agency", "ann", since_ms)
     assert len(rig.tiktok.requests) == 1
 
 
@@ -228,7 +228,7 @@ async def test_a_verdict_that_comes_late_does_not_replace_a_pause_by_hand() -> N
         await rig.accept(ids(1))
         await rig.until(lambda: len(rig.witness.attempts) == 1)
         await rig.give_time()
-        assert rig.deliverer.status("c").why == "by hand"
+        assert rig.deliverer.status("c").reason == "by hand"
 
 
 async def test_a_pause_takes_nothing_from_the_retry_window() -> None:

@@ -84,7 +84,7 @@ async def test_probe_that_is_refused_for_another_reason_renews_the_reason_of_the
         await probe(rig, answer(40001, status=400))
         after = rig.deliverer.status("c")
     assert (after.condition, after.code, after.since_ms) == ("paused", 40001, before.since_ms)
-    assert "permission" in after.why
+    assert "permission" in after.reason
     assert rig.witness.changes == [("c", "paused")]
 
 
@@ -173,7 +173,7 @@ async def test_manual_pause_holds_when_a_probe_is_on_its_way() -> None:
         await rig.until(lambda: rig.witness.outcomes["c", "delivered"] >= 1)
         await rig.give_time()
         status = rig.deliverer.status("c")
-        assert (status.condition, status.why, status.by) == ("paused", "stocktaking", "ann")
+        assert (status.condition, status.reason, status.by) == ("paused", "stocktaking", "ann")
         assert len(rig.tiktok.requests) == 2
 
 

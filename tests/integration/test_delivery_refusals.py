@@ -183,7 +183,7 @@ async def test_an_envelope_fault_pauses_and_loses_nothing(size: int) -> None:
         await rig.accept(ids(size))
         status = await rig.until_paused()
         assert (status.code, status.by) == (40002, "service")
-        assert "20 events in a row" in status.why
+        assert "20 events in a row" in status.reason
         assert len(rig.tiktok.requests) <= 2 * 20 + 2 * 10 + 2
         assert (await rig.waiting(), await rig.leased()) == (size, 0)
         assert await rig.dead_letters() == []
@@ -275,7 +275,7 @@ async def test_a_named_field_of_the_envelope_pauses_at_once(field: str) -> None:
         rig.tiktok.judge = lambda _: answer(40002, f"Invalid value for {field}: not a valid string.")
         await rig.accept(ids(50))
         status = await rig.until_paused()
-        assert field in status.why
+        assert field in status.reason
         await rig.give_time()
         assert len(rig.tiktok.requests) == 1
         assert (await rig.waiting(), await rig.dead_letters()) == (50, [])

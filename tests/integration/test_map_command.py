@@ -68,5 +68,5 @@ def test_explanation_stands_with_each_mapped_event(run: Run, connection: Path, t
     assert explained["event_id"] == {
         "field": "event_id",
         "from": ["events[0].data.source_message_id"],
-        "done": "as text",
+        "transformation": "as text",
     }

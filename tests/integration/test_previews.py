@@ -136,7 +136,7 @@ async def test_development_events_are_kept_with_their_input(asked: Asked, tmp_pa
         await asked.service.post(body=batch)
     kept = await asked.done("GET", f"/api/development-events?connection={connection_id}")
     terms = [each["batch"]["events"][0]["data"]["custom_attributes"]["term"] for each in kept["events"]]
-    assert (kept["most"], terms) == (3, ["term 3", "term 2", "term 1"])
+    assert (kept["limit"], terms) == (3, ["term 3", "term 2", "term 1"])
     assert kept["events"][0]["event_name"] == "Site Search"
     assert kept["events"][0]["outcomes"][0]["reason"] == "unsupported_event"
     await asked.done("POST", "/api/erase", {"email": f"2{EMAIL}"})
@@ -163,7 +163,7 @@ async def test_without_the_setting_nothing_is_kept(tmp_path: Path) -> None:
         asked = Asked(service)
         await service.add_connection("Shop")
         await service.post(body=searched("shoes", environment="development"))
-        assert await asked.done("GET", "/api/development-events?connection=Shop") == {"most": 0, "events": []}
+        assert await asked.done("GET", "/api/development-events?connection=Shop") == {"limit": 0, "events": []}
         status, refused = await asked.answer("POST", "/api/preview/development", {"connection": "Shop", "settings": {}})
     assert status == 422
     assert refused["errors"][0]["message"].startswith("development_events_kept is 0")

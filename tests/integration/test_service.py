@@ -141,7 +141,7 @@ async def test_a_pause_is_shown_and_survives(tmp_path: Path) -> None:
     async with running_service(tmp_path) as service:
         delivery = await delivery_of(service)
         assert (delivery["condition"], delivery["code"], delivery["by"]) == ("paused", 40104, "service")
-        assert delivery["why"] and await service.waiting() == 1
+        assert delivery["reason"] and await service.waiting() == 1
 
 
 async def test_the_service_says_what_it_does(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ class Activity:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def lost(self) -> int:
+    def lost_records(self) -> int:
         """How many records were not kept since the start, for want of time, room or a working disk."""
-        return self._gathering.lost + self._store.lost
+        return self._gathering.lost_records + self._store.lost_records
 
     def now_ms(self) -> int:
         return self._clock.now_ms()

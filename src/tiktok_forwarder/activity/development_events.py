@@ -33,24 +33,24 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 
 
 class DevelopmentEvents:
-    """The latest of each connection. `most` is how many; 0 keeps none. Production input is never kept."""
+    """The latest of each connection. `limit` is how many; 0 keeps none. Production input is never kept."""
 
-    def __init__(self, connections: Connections, most: int) -> None:
+    def __init__(self, connections: Connections, limit: int) -> None:
         self._connections = connections
-        self._most = most
+        self._limit = limit
         self._by_connection: dict[str, deque[KeptEvent]] = {}
 
     @property
-    def most(self) -> int:
-        return self._most
+    def limit(self) -> int:
+        return self._limit
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """A request of this input."""
-        if not self._most:
+        if not self._limit:
             return
         kept = [each for batch in batches if _is_of_development(batch) for each in _alone(batch, at_ms)]
         for mapper in self._connections.mappers_of(input_name) if kept else ():
-            self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._most)).extend(kept)
+            self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._limit)).extend(kept)
 
     def of(self, connection_id: str) -> list[KeptEvent]:
         """The latest first. Those of a connection that is no more are dropped."""

@@ -52,7 +52,7 @@ class ActivityFile:
         # The newest record may be erased: were its number to come again, whoever asks for later ones would miss it.
         self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
-        self.lost = 0
+        self.lost_records = 0
         self.levels: Sequence[LevelChange] = self._tidy_levels()
         self._thread = DatabaseThread(
             "activity",
@@ -118,7 +118,7 @@ class ActivityFile:
         """Whatever went wrong, the service goes on without these records."""
         self._waiting_records -= records
         if saved.exception() is not None:
-            self.lost += records
+            self.lost_records += records
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 

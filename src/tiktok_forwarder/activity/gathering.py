@@ -56,7 +56,7 @@ class Gathering:
         # Until when (in monotonic seconds) nothing is kept about these subjects.
         self._erased: dict[int, float] = {}
         self._room_second, self._room = 0, _MAX_KEPT_PER_SECOND
-        self.lost = 0
+        self.lost_records = 0
 
     @property
     def records(self) -> int:
@@ -139,7 +139,7 @@ class Gathering:
 
     def give_back(self, write: ActivityWrite) -> None:
         """It could not be written. Figures add up and can wait; records would fill the memory."""
-        self.lost += len(write.records)
+        self.lost_records += len(write.records)
         self._figures, self._levels = dict(write.figures), list(write.levels)
 
     def forget(self, subjects: Collection[int]) -> int:
@@ -249,7 +249,7 @@ class Gathering:
     def _has_room(self, left: int = 0) -> bool:
         """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""
         if self._room <= left:
-            self.lost += 1
+            self.lost_records += 1
             return False
         self._room -= 1
         return True

@@ -119,7 +119,7 @@ def settled_record(
 
 def condition_record(status: DeliveryStatus, at_ms: int) -> Record:
     """TikTok's last answer stays out: it may quote an event that this record could not be erased with."""
-    facts = Facts(detail=status.why, source=status.by)
+    facts = Facts(detail=status.reason, source=status.by)
     return Record(at_ms, status.connection_id, "condition", reason=status.condition, facts=facts)
 
 

@@ -107,7 +107,7 @@ class ActivityStore(Protocol):
     """Keeps the newest activity within a bound. It is no part of the promise: what it cannot keep it counts as lost."""
 
     @property
-    def lost(self) -> int:
+    def lost_records(self) -> int:
         """How many records could not be written since the start."""
         ...
 

@@ -76,13 +76,13 @@ class RecordView(Struct, frozen=True):
 
 class ActivityView(Struct, frozen=True):
     """Newest first. `before` asks for the next page, None at the end; `newest`, as `after`, for what comes later.
-    `lost` records could not be kept.
+    `lost_records` could not be kept.
     """
 
     records: list[RecordView]
     before: int | None
     newest: int
-    lost: int
+    lost_records: int
 
 
 class FiguresQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,7 +143,7 @@ async def _recent(call: Call[ActivityQuery, None]) -> ActivityView:
     names = _names(call.services)
     before = kept[-1].record_no if len(kept) == query.limit else None
     newest = max(newest, kept[0].record_no if kept else 0)
-    return ActivityView([_view(each, names) for each in kept], before, newest, call.services.activity.lost)
+    return ActivityView([_view(each, names) for each in kept], before, newest, call.services.activity.lost_records)
 
 
 async def _record(call: PlainCall) -> RecordView:

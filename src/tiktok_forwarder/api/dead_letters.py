@@ -103,8 +103,8 @@ def _warning(selection: Selection) -> str:
             f"{selection.beyond_48_hours} of them were first tried more than 48 hours ago: "
             "if TikTok did get them then, it counts them twice when they are sent again"
         )
-    if selection.homeless:
-        told.append(f"{selection.homeless} are of deleted connections: they can be discarded, but not replayed")
+    if selection.orphaned:
+        told.append(f"{selection.orphaned} are of deleted connections: they can be discarded, but not replayed")
     return "; ".join(told)
 
 

@@ -46,9 +46,9 @@ class DevelopmentQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DevelopmentView(Struct, frozen=True):
-    """The latest first; at most `most` are kept, 0 none."""
+    """The latest first; at most `limit` are kept, 0 none."""
 
-    most: int
+    limit: int
     events: list[KeptOutcome]
 
 
@@ -91,7 +91,7 @@ async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:
 
 async def _development(call: Call[DevelopmentQuery, None]) -> DevelopmentView:
     kept = call.services.previews.kept(_named(call.services, call.query.connection))
-    return DevelopmentView(call.services.development_events.most, kept)
+    return DevelopmentView(call.services.development_events.limit, kept)
 
 
 async def _compare(call: Call[Nothing, ComparisonBody]) -> Comparison:

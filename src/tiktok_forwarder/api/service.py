@@ -22,7 +22,7 @@ async def _status(call: PlainCall) -> StatusView:
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
         for each in call.services.connections.all()
     ]
-    return StatusView(call.services.deliverer.is_running, list(await call.services.store.troubles()), connections)
+    return StatusView(call.services.deliverer.is_running, list(await call.services.store.problems()), connections)
 
 
 def _status_of(

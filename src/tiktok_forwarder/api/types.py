@@ -233,8 +233,8 @@ class ConnectionStatus(Struct, frozen=True):
 
 
 class StatusView(Struct, frozen=True):
-    """`troubles`: why no new event can be taken now."""
+    """`store_problems`: why no new event can be accepted now."""
 
     running: bool
-    troubles: list[str]
+    store_problems: list[str]
     connections: list[ConnectionStatus]

@@ -140,7 +140,7 @@ def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
     answer = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
     click.echo(json.dumps(answer))
     result = read_as(CheckResult, answer)
-    tell(f"{name}: {result.sentence}")
+    tell(f"{name}: {result.message}")
     if result.kind != "good":
         raise SystemExit(1)
 

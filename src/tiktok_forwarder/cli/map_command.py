@@ -132,6 +132,6 @@ def _outcome_members(outcome: Outcome) -> dict[str, Any]:
 
 def _explanation(outcome: Mapped, connection: Connection) -> list[dict[str, Any]]:
     return [
-        {"field": each.field, "from": each.sources, "done": each.done}
+        {"field": each.field, "from": each.sources, "transformation": each.transformation}
         for each in explain(outcome.payload, connection, outcome.sources, outcome.event_index)
     ]

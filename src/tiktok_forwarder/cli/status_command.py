@@ -52,7 +52,7 @@ def status_table(found: StatusView) -> Any:
     """The connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
-    caption = f"troubles: {', '.join(found.troubles)}" if found.troubles else None
+    caption = f"store problems: {', '.join(found.store_problems)}" if found.store_problems else None
     table = Table(box=None, header_style="bold", pad_edge=False, caption=caption)
     columns = ("connection", "state", "accepted", "delivered", "waiting", "dead letters", "duplicates")
     for column in columns:
@@ -67,7 +67,7 @@ def status_table(found: StatusView) -> Any:
             queue.dead_letters if queue is not None else 0,
             totals.get("duplicate", 0),
         )
-        why = delivery.why if delivery is not None else ""
+        why = delivery.reason if delivery is not None else ""
         table.add_row(each.name, f"{state}: {why}" if why else state, *(f"{figure:,}" for figure in figures))
         for warning in each.warnings:
             table.add_row("", f"  {warning}", style="yellow")

@@ -43,10 +43,10 @@ _NOT_TIKTOK: Final = (
 
 
 class CheckResult(Struct, frozen=True):
-    """`sentence` says what was found and what to do; `code` is TikTok's, if it answered."""
+    """`message` says what was found and what to do; `code` is TikTok's, if it answered."""
 
     kind: CheckKind
-    sentence: str
+    message: str
     code: int | None = None
 
 
@@ -105,13 +105,13 @@ def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckR
     """TikTok looks at the events only after token and pixel have passed."""
     test_code = connection.test_event_code
     if accepted and test_code:
-        sentence = (
+        message = (
             "TikTok accepted a test event: token and pixel are right. Look for ViewContent under Test Events in "
             f"Events Manager, with the code {test_code}."
         )
-        return CheckResult("good", sentence, code)
+        return CheckResult("good", message, code)
     known = "TikTok knows the token and lets it use the pixel"
     if test_code:
-        sentence = f"{known}, but refused the test event. Check the test event code {test_code} in Events Manager."
-        return CheckResult("configuration", sentence, code)
+        message = f"{known}, but refused the test event. Check the test event code {test_code} in Events Manager."
+        return CheckResult("configuration", message, code)
     return CheckResult("good", f"{known}. No event was sent: set a test event code to see one arrive.", code)

@@ -82,7 +82,7 @@ def _choice(name: str, value: str) -> str:
 def check_words(result: CheckResult) -> CheckWords:
     """A check's result, as the API returns it."""
     return CheckWords(
-        result.kind == "good", _CHECK_TITLES[result.kind], result.sentence, _SETTINGS_TO_CHANGE.get(result.kind)
+        result.kind == "good", _CHECK_TITLES[result.kind], result.message, _SETTINGS_TO_CHANGE.get(result.kind)
     )
 
 

@@ -103,13 +103,13 @@ class ConnectionDelivery:
         )
         if pause is not None:
             return replace(
-                status, condition="paused", why=pause.reason, code=pause.code, since_ms=pause.since_ms, by=pause.by
+                status, condition="paused", reason=pause.reason, code=pause.code, since_ms=pause.since_ms, by=pause.by
             )
         if not self.target.enabled:
             return replace(status, condition="disabled")
         if gate.is_slowed:
-            why = "TikTok found requests too frequent; the rate comes back by itself."
-            return replace(status, condition="throttled", why=why, since_ms=self._slowed_since_ms, by=BY_SERVICE)
+            reason = "TikTok found requests too frequent; the rate comes back by itself."
+            return replace(status, condition="throttled", reason=reason, since_ms=self._slowed_since_ms, by=BY_SERVICE)
         return status
 
     # --- the loop ----------------------------------------------------------------------------------------------------

@@ -121,11 +121,11 @@ class DeliveryPolicy(Struct, frozen=True):
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """How a connection's delivery is doing. `why` and `by` are for `paused` and `throttled`."""
+    """How a connection's delivery is doing. `reason` and `by` are for `paused` and `throttled`."""
 
     connection_id: str
     condition: DeliveryCondition
-    why: str = ""
+    reason: str = ""
     code: int | None = None
     since_ms: int | None = None
     by: str = ""

@@ -20,11 +20,14 @@ from tiktok_forwarder.mapping.event import standard_events
 
 
 class Explanation(Struct, frozen=True):
-    """`field` is a path in the payload; `sources` are paths in the batch, or `connection.…` for a setting."""
+    """`field` is a path in the payload; `sources` are paths in the batch, or `connection.…` for a setting.
+
+    `transformation` is what was done to the values of the sources, in words.
+    """
 
     field: str
     sources: tuple[str, ...]
-    done: str
+    transformation: str
 
 
 def explain(
@@ -66,7 +69,7 @@ class _Place(Struct, frozen=True):
     """Where a field may come from: the paths that are read together, and what is done to their values."""
 
     paths: tuple[str, ...]
-    done: str
+    transformation: str
 
 
 _Places = dict[str, _Place]
@@ -101,12 +104,12 @@ _IDENTITY_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def _each(done: str, *paths: str) -> _Places:
-    return {path: _Place((path,), done) for path in paths}
+def _each(transformation: str, *paths: str) -> _Places:
+    return {path: _Place((path,), transformation) for path in paths}
 
 
-def _together(done: str, *paths: str) -> _Places:
-    return {paths[0]: _Place(paths, done)}
+def _together(transformation: str, *paths: str) -> _Places:
+    return {paths[0]: _Place(paths, transformation)}
 
 
 def _table(connection: Connection, number: int, event: str) -> dict[str, _Places]:
@@ -170,22 +173,22 @@ def _default_currency(connection: Connection) -> _Places:
     return default if connection.default_currency is not None else {}
 
 
-def _identity(connection: Connection, name: str, done: str) -> _Places:
+def _identity(connection: Connection, name: str, transformation: str) -> _Places:
     setting = _IDENTITY_SETTINGS[name]
     paths = (f"user_identities.{getattr(connection, setting)}", f"connection.{setting}")
-    return {paths[0]: _Place(paths, done), _HASHED: _Place(paths, _HASHED)}
+    return {paths[0]: _Place(paths, transformation), _HASHED: _Place(paths, _HASHED)}
 
 
 def _mapped(name: str, source: PropertySource, mapping: str, event_name: str) -> _Places:
     """Of a property that a custom mapping maps. `mapping` and `event_name` are paths."""
-    done = f"{_done(name)}; custom mapping"
+    transformation = f"{_done(name)}; custom mapping"
     if source.kind == "static":
-        return _each(done, f"{mapping}.properties.{name}.static")
+        return _each(transformation, f"{mapping}.properties.{name}.static")
     if source.kind == "field" and source.value == "name":
-        return _each(done, event_name)
+        return _each(transformation, event_name)
     if source.kind == "field" and source.value == "currency_code":
-        return _each(done, *at.GIVEN_CURRENCIES)
-    return _each(done, f"{_HOLDERS[source.kind]}.{source.value}")
+        return _each(transformation, *at.GIVEN_CURRENCIES)
+    return _each(transformation, f"{_HOLDERS[source.kind]}.{source.value}")
 
 
 def _done(name: str) -> str:
@@ -222,9 +225,9 @@ def _possible_mappings(event: str, connection: Connection, sources: FieldSources
 def _explanation(path: str, places: Sequence[_Place], prefix: str) -> Explanation:
     """`prefix` is the event's path in its batch."""
     paths = dict.fromkeys(each for place in places for each in place.paths)
-    done = dict.fromkeys(place.done for place in places)
+    transformation = dict.fromkeys(place.transformation for place in places)
     sources = tuple(f"{prefix}{each}" if each.startswith(_OF_EVENT) else each for each in paths)
-    return Explanation(path, sources, "; or ".join(done))
+    return Explanation(path, sources, "; or ".join(transformation))
 
 
 class _Explainer:
@@ -245,9 +248,11 @@ class _Explainer:
         if item is not None:
             return self._item_places(name, int(item[1]))
         if name in _OF_ITEMS:
-            member, done = _OF_ITEMS[name]
+            member, transformation = _OF_ITEMS[name]
             items = [number for number, each in enumerate(self._event["properties"]["contents"]) if member in each]
-            return [_Place(place.paths, done) for number in items for place in self._item_places(member, number)]
+            return [
+                _Place(place.paths, transformation) for number in items for place in self._item_places(member, number)
+            ]
         return self._taken(_RULES.get(name, name))
 
     def _item_places(self, name: str, item: int) -> list[_Place]:
@@ -255,24 +260,28 @@ class _Explainer:
         if self._sources is None:
             return places
         product = f"[{self._products[item] if self._products else item}]"
-        return [_Place(tuple(path.replace(_ANY, product) for path in each.paths), each.done) for each in places]
+        return [
+            _Place(tuple(path.replace(_ANY, product) for path in each.paths), each.transformation) for each in places
+        ]
 
     def _taken(self, name: str) -> list[_Place]:
         places = self._table.get(name, {})
         if self._sources is None or not places:
             return list(places.values())
         place = _chosen(name, places, self._sources)
-        return [_Place(tuple(path for each in place.paths for path in _exact(each, self._sources)), place.done)]
+        return [
+            _Place(tuple(path for each in place.paths for path in _exact(each, self._sources)), place.transformation)
+        ]
 
 
 def _chosen(name: str, places: _Places, sources: FieldSources) -> _Place:
     first = next(iter(places))
     if name in _IDENTITY_SETTINGS:
-        done = places[_HASHED if name in sources.get("hashed", ()) else first].done
-        return _Place((str(sources.get(name, first)),), done)
+        transformation = places[_HASHED if name in sources.get("hashed", ()) else first].transformation
+        return _Place((str(sources.get(name, first)),), transformation)
     given = sources.get("given_currency", first)
     noted = str(sources.get(name, given if given in places else first))
-    return places.get(noted) or _Place((noted,), places[first].done)
+    return places.get(noted) or _Place((noted,), places[first].transformation)
 
 
 def _exact(path: str, sources: FieldSources) -> Sequence[str]:

@@ -19,14 +19,14 @@ _PAGE: Final = 1000
 class Selection(Struct, frozen=True):
     """What a selection holds, by reason.
 
-    `beyond_48_hours` were first tried so long ago that TikTok may count them twice. `homeless` are of deleted
+    `beyond_48_hours` were first tried so long ago that TikTok may count them twice. `orphaned` are of deleted
     connections: they can be looked at and discarded, but not replayed.
     """
 
     count: int
     by_reason: dict[str, int]
     beyond_48_hours: int
-    homeless: int
+    orphaned: int
 
 
 # Eight bytes each.
@@ -98,7 +98,7 @@ class _Tally:
         self._oldest_ms = oldest_ms
         self._known = known
         self._by_reason: Counter[str] = Counter()
-        self._beyond = self._homeless = 0
+        self._beyond = self._orphaned = 0
         self.event_nos: dict[str, array[int]] = {}
 
     def add(self, letter: DeadLetter) -> None:
@@ -108,10 +108,10 @@ class _Tally:
         if letter.connection_id in self._known:
             self.event_nos.setdefault(letter.connection_id, array("q")).append(letter.event_no)
         else:
-            self._homeless += 1
+            self._orphaned += 1
 
     def selection(self) -> Selection:
-        return Selection(self._by_reason.total(), dict(self._by_reason), self._beyond, self._homeless)
+        return Selection(self._by_reason.total(), dict(self._by_reason), self._beyond, self._orphaned)
 
 
 class DeadLetters:

@@ -92,7 +92,7 @@ class Previews:
 
     async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
         """What the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
-        if not self._development_events.most:
+        if not self._development_events.limit:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
         return await asyncio.to_thread(_compared, self._development_events.of(connection.id), connection, draft)
 

@@ -55,7 +55,7 @@ class LoopWatch(Watch):
 
 
 class StoreObserver(Protocol):
-    def on_store_problems(self, troubles: Sequence[str]) -> None:
+    def on_store_problems(self, problems: Sequence[str]) -> None:
         """Why no new event can be taken from now on; empty when they can again."""
         ...
 
@@ -68,10 +68,10 @@ class StoreWatch(Watch):
         self._observer = observer
 
     async def _watch(self) -> None:
-        told: list[str] = []
+        reported: list[str] = []
         while True:
-            troubles = list(await self._store.troubles())
-            if troubles != told:
-                self._observer.on_store_problems(troubles)
-                told = troubles
+            problems = list(await self._store.problems())
+            if problems != reported:
+                self._observer.on_store_problems(problems)
+                reported = problems
             await asyncio.sleep(_STORE_SECONDS)

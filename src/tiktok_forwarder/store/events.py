@@ -219,8 +219,11 @@ class EventStore(Protocol):
         """Move every waiting event of a connection to the dead letters, leased ones included; return how many."""
         ...
 
-    async def troubles(self) -> Sequence[str]:
-        """Why no new event can be taken now, in short names such as `full`; empty if one can. Raises nothing."""
+    async def problems(self) -> Sequence[str]:
+        """Return short names of the problems that prevent accepting events, such as `full`; empty if there are none.
+
+        Never raises.
+        """
         ...
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:

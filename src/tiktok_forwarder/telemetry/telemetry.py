@@ -214,11 +214,11 @@ class Telemetry:
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was held up", seconds=round(seconds, 3))
 
-    def on_store_problems(self, troubles: Sequence[str]) -> None:
-        for trouble in troubles:
-            self._log.error("the store takes no events", trouble=trouble, remedy=_REMEDIES.get(trouble, ""))
-        if not troubles:
-            self._log.warning("the store takes events again")
+    def on_store_problems(self, problems: Sequence[str]) -> None:
+        for problem in problems:
+            self._log.error("the event store accepts no new events", problem=problem, remedy=_REMEDIES.get(problem, ""))
+        if not problems:
+            self._log.warning("the event store accepts new events again")
 
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity begins anew, without its earlier records", reason=reason)

@@ -341,7 +341,7 @@ class Stuck:
     """A keeper that takes nothing until it is told to."""
 
     def __init__(self) -> None:
-        self.lost = 0
+        self.lost_records = 0
         self.levels: Sequence[Any] = ()
         self.takes = False
         self.written: list[ActivityWrite] = []
@@ -380,7 +380,7 @@ async def test_a_stuck_disk_costs_records_and_no_figures() -> None:
     for _ in range(3000):
         activity.on_state_changed(DeliveryStatus("c", "paused"))
         activity.on_replayed("c", 1)
-    assert activity.lost >= 2500
+    assert activity.lost_records >= 2500
     keeper.takes = True
     await activity.close()
     assert [figures for write in keeper.written for figures in write.figures.values()] == [{"replayed": 3000}]
@@ -399,6 +399,6 @@ async def test_a_flood_of_drops_is_bounded() -> None:
         activity.on_accepted(parts.told.acceptances[-1])
     await activity.close()
     assert sum(len(write.records) for write in keeper.written) == 5000
-    assert activity.lost == 4000
+    assert activity.lost_records == 4000
     total = figure_set(figures for write in keeper.written for figures in write.figures.values())
     assert total.dropped == {"missing_page_url": 9000}

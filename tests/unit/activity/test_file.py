@@ -138,7 +138,7 @@ async def test_the_oldest_records_make_room(path: Path) -> None:
     found = await event_ids(file)
     (minute,) = await file.figures(0, 1)
     await file.close()
-    assert largest <= max_bytes and file.lost == 0
+    assert largest <= max_bytes and file.lost_records == 0
     assert found == [f"m{number}" for number in range(12_000 - len(found), 12_000)] and len(found) > 1000
     assert minute.figures == {"accepted": 12_000}
 
@@ -150,7 +150,7 @@ async def test_a_write_larger_than_the_file_is_lost_alone(path: Path) -> None:
     file.write(write_of(record(2001)))
     assert await event_ids(file) == ["m2001"]
     assert (await file.figures(0, 1))[0].figures == {"accepted": 2001}
-    assert file.lost == 2000
+    assert file.lost_records == 2000
     await file.close()
 
 
@@ -348,7 +348,7 @@ async def test_writing_never_waits(path: Path) -> None:
     assert 21 <= taken <= 23
     assert elapsed_seconds < 5
     assert (await file.figures(0, 1))[0].figures == {"accepted": taken * 1000}
-    assert file.lost == 0 and file.write(write_of(record(1)))
+    assert file.lost_records == 0 and file.write(write_of(record(1)))
     await file.close()
 
 

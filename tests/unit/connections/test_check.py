@@ -40,7 +40,7 @@ async def test_a_good_connection_sends_no_event(events_api: str) -> None:
     async with Sandbox(SandboxOptions(strict=True), grants=GRANTS) as sandbox:
         result = await check(sandbox.url, events_api=events_api)
         assert result.kind == "good"
-        assert "No event was sent" in result.sentence and "set a test event code" in result.sentence
+        assert "No event was sent" in result.message and "set a test event code" in result.message
         assert len(sandbox.requests()) == 1 and sandbox.counts().delivered == 0
 
 
@@ -50,7 +50,7 @@ async def test_a_good_connection_sends_one_test_event(events_api: str) -> None:
     async with Sandbox(SandboxOptions(strict=True), grants=GRANTS) as sandbox:
         result = await check(sandbox.url, events_api=events_api, test_event_code="TEST42")
         assert (result.kind, result.code) == ("good", 0)
-        assert "ViewContent" in result.sentence and "TEST42" in result.sentence
+        assert "ViewContent" in result.message and "TEST42" in result.message
         (event,) = sandbox.events()
         (request,) = sandbox.requests()
         assert (event.event, event.event_source_id, request.test_event_code) == ("ViewContent", PIXEL, "TEST42")
@@ -67,10 +67,10 @@ async def test_a_wrong_token_and_a_wrong_pixel_are_told_apart(events_api: str, t
         pixel = await check(sandbox.url, pixel_id="NOTMINE", **settings)
         assert sandbox.counts().delivered == 0
     assert (token.kind, token.code) == ("token", 40105)
-    assert token.sentence.startswith("The access token is incorrect or has been revoked.")
-    assert "Make a new access token" in token.sentence
+    assert token.message.startswith("The access token is incorrect or has been revoked.")
+    assert "Make a new access token" in token.message
     assert (pixel.kind, pixel.code) == ("pixel", 40001)
-    assert pixel.sentence.startswith("The access token has no permission for this pixel.")
+    assert pixel.message.startswith("The access token has no permission for this pixel.")
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ async def test_other_refusals_are_told_in_words(code: int, kind: str) -> None:
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=code))
         result = await check(sandbox.url, test_event_code="TEST42")
-    assert "TEST42" not in result.sentence
+    assert "TEST42" not in result.message
     assert (result.kind, result.code) == (kind, code)
-    assert len(result.sentence) > 40
+    assert len(result.message) > 40
 
 
 async def test_a_refused_test_event_is_not_called_good() -> None:
@@ -104,7 +104,7 @@ async def test_a_refused_test_event_is_not_called_good() -> None:
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=40002))
         result = await check(sandbox.url, test_event_code="TEST42")
-    assert result.kind == "configuration" and "Check the test event code TEST42" in result.sentence
+    assert result.kind == "configuration" and "Check the test event code TEST42" in result.message
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_check_blames_the_setting_that_a_refused_field_comes_from(field: s
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=40002, message=f"Invalid value for {field}: not a valid string."))
         result = await check(sandbox.url, test_event_code="TEST42")
-    assert (result.kind, result.code) == (kind, 40002) and field in result.sentence
+    assert (result.kind, result.code) == (kind, 40002) and field in result.message
 
 
 @pytest.mark.parametrize("step", [Code(code=40100), Code(code=61000), Http(status=429)])
@@ -124,7 +124,7 @@ async def test_a_throttled_token_is_busy(step: Any) -> None:
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(step)
         result = await check(sandbox.url)
-    assert result.kind == "busy" and "try again later" in result.sentence
+    assert result.kind == "busy" and "try again later" in result.message
 
 
 async def test_nobody_listening_is_a_network_fault() -> None:
@@ -132,7 +132,7 @@ async def test_nobody_listening_is_a_network_fault() -> None:
     async with Sandbox() as sandbox:
         url = sandbox.url
     result = await check(url)
-    assert result.kind == "network" and "could not be reached" in result.sentence
+    assert result.kind == "network" and "could not be reached" in result.message
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_network_faults_are_told_apart(step: Any, words: str) -> None:
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(step)
         result = await check(sandbox.url, deadline_seconds=0.3)
-    assert result.kind == "network" and words in result.sentence
+    assert result.kind == "network" and words in result.message
 
 
 async def test_trouble_at_tiktok_is_not_the_network() -> None:
@@ -159,7 +159,7 @@ async def test_trouble_at_tiktok_is_not_the_network() -> None:
         sandbox.script.for_requests(Code(code=50000))
         result = await check(sandbox.url)
     assert (result.kind, result.code) == ("busy", 50000)
-    assert "try again later" in result.sentence
+    assert "try again later" in result.message
 
 
 async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> No
     async with raw_server(http(200, b"{}"), tls=tls) as server:
         result = await check(server.url)
         assert server.requests == []
-    assert result.kind == "network" and "certificate does not verify" in result.sentence
+    assert result.kind == "network" and "certificate does not verify" in result.message
 
 
 async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -> None:
@@ -186,4 +186,4 @@ async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -
         result = await ConnectionCheck(other, sender, SystemClock()).check(found)
         await sender.close()
         assert sandbox.requests() == []
-    assert result.kind == "unreadable_token" and "cannot be read" in result.sentence
+    assert result.kind == "unreadable_token" and "cannot be read" in result.message

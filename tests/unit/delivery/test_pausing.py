@@ -15,7 +15,7 @@ async def test_pause_before_the_start_is_stored() -> None:
     """It is stored with its reason, its author and the connection's revision, and ends as a past one."""
     async with delivery_rig(start=False) as rig:
         status = await rig.deliverer.pause("c", "sale is over", "ann")
-        assert (status.condition, status.why, status.by) == ("paused", "sale is over", "ann")
+        assert (status.condition, status.reason, status.by) == ("paused", "sale is over", "ann")
         pause = (await stored_state(rig)).pause
         assert pause is not None
         assert (pause.cause, pause.reason, pause.by, pause.revision) == ("by_hand", "sale is over", "ann", 1)
@@ -62,7 +62,7 @@ async def test_running_deliverer_pauses_immediately() -> None:
     """Its status says so, with reason and author; an unknown connection is reported."""
     async with delivery_rig() as rig:
         status = await rig.deliverer.pause("c", "stocktaking", "ann")
-        assert (status.condition, status.why, status.by) == ("paused", "stocktaking", "ann")
+        assert (status.condition, status.reason, status.by) == ("paused", "stocktaking", "ann")
         await rig.accept(["e1"])
         await rig.give_time()
         assert await rig.waiting() == 1 and rig.tiktok.requests == []

@@ -301,7 +301,7 @@ def test_every_field_is_explained_once(case: dict[str, Any]) -> None:
     """No field of a payload lacks an explanation, and none is explained that is not there."""
     for payload, explained in _mapped(case).values():
         assert sorted(each.field for each in explained) == sorted(_leaves(payload))
-        assert all(each.sources and each.done for each in explained)
+        assert all(each.sources and each.transformation for each in explained)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -330,7 +330,7 @@ def test_places_without_chosen_sources_include_the_true_one(case: dict[str, Any]
         general = explain(outcome.payload, connection, None)
         assert [each.field for each in general] == [each.field for each in exact]
         for known, possible in zip(exact, general, strict=True):
-            assert known.done in possible.done
+            assert known.transformation in possible.transformation
             unnamed = {re.sub(r"products\[\d+\]", "products[…]", each) for each in known.sources} - set(
                 possible.sources
             )
@@ -384,7 +384,7 @@ def test_chosen_sources_are_the_only_ones_named() -> None:
 
 def test_hashed_identity_is_explained_as_given() -> None:
     """Only the value that was a digest already is said to be one."""
-    done = {each.field: each.done for each in _mapped(SECOND_CHOICES)[0, 0][1]}
+    done = {each.field: each.transformation for each in _mapped(SECOND_CHOICES)[0, 0][1]}
     assert done["user.email"] == "already hashed: lower case"
     assert done["user.external_id"] == "stripped, SHA-256"
 
@@ -398,7 +398,7 @@ def test_unknown_sources_name_every_possible_mapping() -> None:
         "connection.custom_mappings[0].event",
         "connection.custom_mappings[1].event",
     )
-    assert told["event"].done == "custom mapping 1; or custom mapping 2"
+    assert told["event"].transformation == "custom mapping 1; or custom mapping 2"
     assert told["properties.search_string"].sources == (
         "connection.custom_mappings[0].properties.query.static",
         "data.custom_attributes.term",
@@ -417,7 +417,7 @@ def test_sources_of_other_settings_count_as_unknown() -> None:
 def test_field_of_another_version_is_left_open() -> None:
     """A payload may be older than this program."""
     told = explain(b'{"event":"Search","some_former_field":1}', connection_of({}), {})[1]
-    assert (told.sources, told.done) == ((), "")
+    assert (told.sources, told.transformation) == ((), "")
 
 
 def test_identity_spelling_is_cut_in_sources() -> None:

@@ -143,7 +143,7 @@ def test_any_batch_maps_or_drops_with_a_known_reason(batch: dict[str, Any], conn
         _assert_tidy(payload)
         assert payload["event_id"] == outcome.event_id
         for sources in (outcome.sources, None):
-            assert all(each.sources and each.done for each in explain(outcome.payload, read, sources))
+            assert all(each.sources and each.transformation for each in explain(outcome.payload, read, sources))
 
 
 @settings(max_examples=150, deadline=None)

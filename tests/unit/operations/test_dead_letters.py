@@ -157,7 +157,7 @@ async def test_letters_of_a_deleted_connection_are_not_replayed(kept: Kept) -> N
     """Nobody would deliver them: they stay where they are seen, and can be discarded."""
     await kept.bury("e1")
     await kept.bury("x1", "x2", connection="gone")
-    assert (await kept.letters.selection(ALL)).homeless == 2
+    assert (await kept.letters.selection(ALL)).orphaned == 2
     assert (await kept.letters.replay(ALL)).selection.count == 1
     assert (await kept.letters.replay(DeadLetterFilter(connection_id="gone"))).selection.count == 0
     assert await kept.ids() == ["x1", "x2"] and await kept.waiting("gone") == []

@@ -1,4 +1,4 @@
-"""The watch over the store: what is told of its troubles, and how often."""
+"""The watch over the store: what is told of its problems, and how often."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from tiktok_forwarder.store.memory.store import MemoryStore
 
 
 class TroubledStore(MemoryStore):
-    def __init__(self, *troubles: Sequence[str]) -> None:
+    def __init__(self, *problems: Sequence[str]) -> None:
         super().__init__()
-        self._left = list(troubles)
+        self._left = list(problems)
         self.asked_for_all = asyncio.Event()
 
-    async def troubles(self) -> Sequence[str]:
+    async def problems(self) -> Sequence[str]:
         if len(self._left) == 1:
             self.asked_for_all.set()
             return self._left[0]
@@ -27,8 +27,8 @@ class Told:
     def __init__(self) -> None:
         self.all: list[Sequence[str]] = []
 
-    def on_store_problems(self, troubles: Sequence[str]) -> None:
-        self.all.append(troubles)
+    def on_store_problems(self, problems: Sequence[str]) -> None:
+        self.all.append(problems)
 
 
 async def test_a_trouble_is_told_when_it_comes_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ async def test_full_store_still_keeps_every_outcome(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
     taken = await _fill(store)
     assert taken > 300
-    assert await store.troubles() == ["full"]
+    assert await store.problems() == ["full"]
     for connection in CONNECTIONS:
         lease = await store.lease(connection, GroupLimits(), T0, 60)
         assert lease is not None
@@ -69,7 +69,7 @@ async def test_full_store_still_keeps_every_outcome(tmp_path: Path) -> None:
         await store.append(Arrivals([event("more", payload=b"x" * 100_000)], {}, T0))
     while (lease := await store.lease("a", GroupLimits(), T0, 60)) is not None:
         await store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
-    assert await store.troubles() == []
+    assert await store.problems() == []
     assert await store.append(Arrivals([event("more")], {}, T0)) == ["stored"]
     await _books_balance(store)
     await store.close()
@@ -142,10 +142,10 @@ async def test_disk_without_space_loses_nothing_and_is_survived(tmp_path: Path) 
             await store.settle(lease, delivered, T0)
         with pytest.raises(StoreUnavailable):
             await store.dead_letter_all("a", "connection_deleted", T0)
-        assert await store.troubles() == ["disk"]
+        assert await store.problems() == ["disk"]
         counts = (await store.counts())["a"]
         assert (counts.waiting, counts.leased, counts.dead_letters) == (50, 10, 0)
-    assert await store.troubles() == []
+    assert await store.problems() == []
     await store.settle(lease, delivered, T0)
     assert await store.append(Arrivals([event("later")], {}, T0 + 13 * HOUR)) == ["stored"]
     assert await store.append(Arrivals([event("late"), event("0")], {}, T0)) == ["stored", "duplicate"]
@@ -182,11 +182,11 @@ async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path:
         await store.settle(first, {each.event_no: Delivered() for each in first.events}, T0)
         assert not reserve.exists()
         await store.settle(second, {each.event_no: Delivered() for each in second.events}, T0)
-        assert await store.troubles() == ["full"]
+        assert await store.problems() == ["full"]
         with pytest.raises(StoreFull):
             await store.append(Arrivals([event("new")], {}, T0))
         assert await store.append(Arrivals([], {("a", "missing_ip"): 1}, T0)) == []
-    assert await store.troubles() == []
+    assert await store.problems() == []
     assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
     assert reserve.stat().st_size == 6_242_304
     assert (await store.counts())["a"].waiting == 1
@@ -201,13 +201,13 @@ async def test_store_without_its_reserve_is_full_from_the_start(tmp_path: Path) 
     await (await _used_store(file)).close()
     with _no_file_larger_than(1_000_000):
         store = SqliteStore.open(file, max_bytes=50_000_000)
-        assert await store.troubles() == ["full"]
+        assert await store.problems() == ["full"]
         with pytest.raises(StoreFull):
             await store.append(Arrivals([event("new")], {}, T0))
         lease = await store.lease("a", GroupLimits(), T0, 60)
         assert lease is not None
         await store.settle(lease, {each.event_no: Delivered() for each in lease.events}, T0)
-    assert await store.troubles() == []
+    assert await store.problems() == []
     assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
     await store.close()
 

@@ -153,9 +153,9 @@ async def test_lock_held_by_another_is_a_trouble_that_passes(tmp_path: Path, mon
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
         await store.append(Arrivals([event("1")], {}, T0))
-    assert await store.troubles() == ["locked"]
+    assert await store.problems() == ["locked"]
     other.execute("ROLLBACK")
-    assert await store.troubles() == []
+    assert await store.problems() == []
     assert await store.append(Arrivals([event("1")], {}, T0)) == ["stored"]
     other.close()
     await store.close()
@@ -208,13 +208,13 @@ async def test_damage_stops_every_change_until_the_file_is_sound(
     with pytest.raises(StoreUnavailable):
         await store.erase([1], T0)
     for _ in range(2):
-        assert await store.troubles() == ["damaged"]
+        assert await store.problems() == ["damaged"]
         with pytest.raises(StoreUnavailable, match="stop the service, keep a copy of its directory"):
             await store.append(Arrivals([event("new")], {}, T0))
         with pytest.raises(StoreUnavailable):
             await store.lease("a", GroupLimits(), T0, 60)
     file.write_bytes(content)
-    assert await store.troubles() == []
+    assert await store.problems() == []
     assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]
     lease = await store.lease("a", GroupLimits({"2.0": 1000}), T0, 60)
     assert lease is not None and len(lease.events) == 301

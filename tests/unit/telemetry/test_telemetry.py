@@ -46,15 +46,15 @@ def test_refusals_are_told_once_a_second(log: Log) -> None:
     assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
 
 
-@pytest.mark.parametrize("trouble", ["full", "disk", "locked", "damaged"])
-def test_a_trouble_of_the_store_is_told_with_what_to_do(log: Log, trouble: str) -> None:
+@pytest.mark.parametrize("problem", ["full", "disk", "locked", "damaged"])
+def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) -> None:
     """And that it is over."""
-    log.telemetry.on_store_problems([trouble])
+    log.telemetry.on_store_problems([problem])
     log.telemetry.on_store_problems([])
     told, over = log.lines
-    assert (told["level"], told["trouble"]) == ("error", trouble)
+    assert (told["level"], told["problem"]) == ("error", problem)
     assert told["remedy"]
-    assert over["event"] == "the store takes events again"
+    assert over["event"] == "the event store accepts new events again"
 
 
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
@@ -99,7 +99,9 @@ def test_a_fault_is_told_by_its_place(log: Log) -> None:
 def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
     """Notes and reasons may quote an event: lines say that there is one, not what it says."""
     log.telemetry.on_noted("cn_1", "canary@example.com")
-    log.telemetry.on_state_changed(DeliveryStatus("cn_1", "paused", why="canary@example.com", code=40104, by="service"))
+    log.telemetry.on_state_changed(
+        DeliveryStatus("cn_1", "paused", reason="canary@example.com", code=40104, by="service")
+    )
     assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery changed"]
     assert "canary" not in log.stream.getvalue()
 

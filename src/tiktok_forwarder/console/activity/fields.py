@@ -43,7 +43,7 @@ def _row(path: str, value: object, explained: Explanation | None) -> FieldRow:
     length = _SHOWN_OF_DIGEST if is_digest else _MAX_SHOWN_LENGTH
     shown = full if len(full) <= length else f"{full[:length]}…"
     sources = tuple(map(_source_words, explained.sources)) if explained is not None else ()
-    return FieldRow(path, shown, full, is_digest, sources, explained.done if explained is not None else "")
+    return FieldRow(path, shown, full, is_digest, sources, explained.transformation if explained is not None else "")
 
 
 def _source_words(source: str) -> str:

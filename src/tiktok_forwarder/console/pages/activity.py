@@ -32,7 +32,7 @@ async def _activity(request: PageRequest) -> Response:
         "filters": filters,
         "rows": [row_of(each, catalog) for each in found.records],
         "before": found.before,
-        "lost": found.lost,
+        "lost": found.lost_records,
         "has_come": False,
         "is_first": not request.query("before"),
         "is_live": request.query("live") == "on" and not request.query("before"),

@@ -157,7 +157,7 @@ class MemoryStore(MemoryDocuments):
     async def snapshot(self) -> StoreSnapshot:
         return StoreSnapshot(await self.totals(), await self.counts())
 
-    async def troubles(self) -> Sequence[str]:
+    async def problems(self) -> Sequence[str]:
         return ["full"] if self._held() + self._wanted >= self._max_events else []
 
     async def dead_letters(

@@ -129,7 +129,7 @@ class SqliteStore(SqliteDocuments):
     async def snapshot(self) -> StoreSnapshot:
         return await self._writer.look(lambda state: StoreSnapshot(_totals(state), _counts(state)))
 
-    async def troubles(self) -> Sequence[str]:
+    async def problems(self) -> Sequence[str]:
         try:
             await self._write_if_problem()
             is_full = await self._writer.look(StoreState.is_full)
