@@ -77,6 +77,8 @@ def settings_page() -> str:
 def _allowed(setting: Setting) -> str:
     if setting.kind == "choice":
         return ", ".join(map(_code, setting.choices))
+    if setting.kind == "https_url":
+        return "`https://` and a host without a path, or empty"
     if setting.kind in ("text", "path"):
         return setting.kind
     return ("whole number, " if setting.kind == "integer" else "number, ") + _range(setting.minimum, setting.maximum)

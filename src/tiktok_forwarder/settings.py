@@ -21,14 +21,14 @@ KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
 # A host name or address and at most a port.
-_HTTPS_ADDRESS: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 # The defaults of these settings are those of the parts that they are for.
 _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
 
-SettingKind = Literal["text", "path", "integer", "number", "choice", "https_address"]
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url"]
 
 
 class Setting(Struct, frozen=True):
@@ -50,64 +50,88 @@ class Settings(Struct, frozen=True):
     """The settings of the process, each declared once: name, type, default, help, bounds."""
 
     host: Annotated[
-        str, Setting("127.0.0.1", "Address to listen on. Put a proxy with TLS in front of any other than loopback.")
+        str, Setting("127.0.0.1", "IP address to listen on. Other than loopback, put a proxy with TLS in front.")
     ]
-    port: Annotated[int, Setting(8090, "Port to listen on; 0 takes any free one.", 0, 65535)]
+    port: Annotated[int, Setting(8090, "Port to listen on; 0 picks a free port.", 0, 65535)]
     console_url: Annotated[
         str,
         Setting(
             "",
-            "Address of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: it "
-            "answers this machine only.",
-            kind="https_address",
+            "URL of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: the console is "
+            "available on this machine only.",
+            kind="https_url",
         ),
     ]
-    data_dir: Annotated[
-        Path, Setting("data", "Directory of the database, the key file and the socket of the command line.")
-    ]
+    data_dir: Annotated[Path, Setting("data", "Directory of the database, the key file and the command line's socket.")]
     store: Annotated[
-        str, Setting("sqlite", "Where events wait: sqlite, or memory (lost at exit).", choices=("sqlite", "memory"))
+        str,
+        Setting(
+            "sqlite",
+            "Event store: sqlite, or memory (tests only; events are lost at exit).",
+            choices=("sqlite", "memory"),
+        ),
     ]
-    max_store_bytes: Annotated[int, Setting(0, "Largest size of the database; 0 derives it from the free space.")]
+    max_store_bytes: Annotated[
+        int, Setting(0, "Maximum size of the database in bytes; 0 derives it from the free disk space.")
+    ]
     encryption_key_file: Annotated[
-        Path, Setting("", "Key of stored secrets; empty is encryption.key in the data directory.")
+        Path, Setting("", "File of the key that encrypts stored secrets; empty: encryption.key in the data directory.")
     ]
-    tiktok_base_url: Annotated[str, Setting("https://business-api.tiktok.com", "TikTok's root, before /open_api/.")]
-    max_body_bytes: Annotated[int, Setting(_BOUNDS.max_body_bytes, "Largest request body, after decompression.", 1024)]
-    max_nesting: Annotated[int, Setting(_BOUNDS.max_nesting, "Deepest nesting of a request body.", 8, 900)]
-    max_events: Annotated[int, Setting(_BOUNDS.max_events, "Most events of one request.", 1)]
-    body_timeout_seconds: Annotated[float, Setting(10, "How long a sender may take for a request's body.", 0.1)]
+    tiktok_base_url: Annotated[
+        str, Setting("https://business-api.tiktok.com", "Base URL of TikTok's API, before /open_api/.")
+    ]
+    max_body_bytes: Annotated[
+        int, Setting(_BOUNDS.max_body_bytes, "Maximum size of a request body after decompression.", 1024)
+    ]
+    max_nesting: Annotated[int, Setting(_BOUNDS.max_nesting, "Maximum nesting depth of a request body.", 8, 900)]
+    max_events: Annotated[int, Setting(_BOUNDS.max_events, "Maximum number of events per request.", 1)]
+    body_timeout_seconds: Annotated[float, Setting(10, "Time limit for receiving a request body.", 0.1)]
     max_pending_bytes: Annotated[
-        int, Setting(256 * 1024 * 1024, "Request bodies held at once; beyond it senders get 503.", 1)
+        int,
+        Setting(256 * 1024 * 1024, "Maximum size of all request bodies in memory; beyond it, senders get HTTP 503.", 1),
     ]
     max_wait_seconds: Annotated[
-        float, Setting(_DELIVERY.max_wait_seconds, "How long events wait for company before a group is sent.")
+        float, Setting(_DELIVERY.max_wait_seconds, "Maximum time that events wait for others before a group is sent.")
     ]
     max_requests_in_flight: Annotated[
         int,
-        Setting(_DELIVERY.max_requests_in_flight, "Requests of one connection on their way to TikTok at once.", 1, 64),
+        Setting(
+            _DELIVERY.max_requests_in_flight, "Maximum number of concurrent requests to TikTok per connection.", 1, 64
+        ),
     ]
     requests_per_second: Annotated[
-        float, Setting(_DELIVERY.requests_per_second, "Most requests to TikTok per access token.", 0.1, 1000)
+        float,
+        Setting(
+            _DELIVERY.requests_per_second,
+            "Maximum number of requests per second to TikTok, per access token.",
+            0.1,
+            1000,
+        ),
     ]
     send_timeout_seconds: Annotated[
-        float, Setting(_DELIVERY.send_timeout_seconds, "How long TikTok may take to answer.", 1, 55)
+        float, Setting(_DELIVERY.send_timeout_seconds, "Time limit for an answer from TikTok.", 1, 55)
     ]
     retry_first_seconds: Annotated[
-        float, Setting(_RETRY.first_delay_seconds, "Wait before the first retry; it doubles with each.", 0.001)
+        float, Setting(_RETRY.first_delay_seconds, "Delay before the first retry; it doubles with each retry.", 0.001)
     ]
-    retry_max_seconds: Annotated[float, Setting(_RETRY.max_delay_seconds, "Longest wait between retries.", 0.001)]
+    retry_max_seconds: Annotated[float, Setting(_RETRY.max_delay_seconds, "Maximum delay between retries.", 0.001)]
     retry_window_hours: Annotated[
-        float, Setting(_RETRY.window_seconds / 3600, "How long an event is retried after its first attempt.", 0, 47)
+        float,
+        Setting(_RETRY.window_seconds / 3600, "Time after its first attempt during which an event is retried.", 0, 47),
     ]
     probe_seconds: Annotated[
-        float, Setting(_DELIVERY.probe_seconds, "How often a paused connection tries one event.", 0.1)
+        float,
+        Setting(
+            _DELIVERY.probe_seconds,
+            "Interval at which a connection that the service paused is tested with one event.",
+            0.1,
+        ),
     ]
     activity_max_bytes: Annotated[
         int,
         Setting(
             256 * 1024 * 1024,
-            "Largest size of the file that holds what happened to recent events, for people to look at.",
+            "Maximum size of the activity file, which records what happened to recent events.",
             4 * 1024 * 1024,
         ),
     ]
@@ -115,7 +139,7 @@ class Settings(Struct, frozen=True):
         int,
         Setting(
             50,
-            "Events of a connection whose way is kept, per second; of more, a fair sample. Failures are all kept.",
+            "Events per second and connection whose timeline is kept; above it, a sample. All failures are kept.",
             1,
             1000,
         ),
@@ -124,16 +148,23 @@ class Settings(Struct, frozen=True):
         int,
         Setting(
             0,
-            "Events of mParticle's development environment whose raw input is kept, per connection and in memory "
-            "only, for the console.",
+            "Number of events of mParticle's development environment whose raw input is kept for the console, per "
+            "connection and in memory only.",
             0,
             100,
         ),
     ]
-    stop_seconds: Annotated[float, Setting(8, "How long running requests may take when the service stops.", 0, 60)]
-    log_level: Annotated[str, Setting("info", "Least severe log line.", choices=("debug", "info", "warning", "error"))]
+    stop_seconds: Annotated[
+        float, Setting(8, "Time that running requests get to finish when the service stops.", 0, 60)
+    ]
+    log_level: Annotated[
+        str, Setting("info", "Minimum severity of log lines.", choices=("debug", "info", "warning", "error"))
+    ]
     log_format: Annotated[
-        str, Setting("auto", "json, text, or auto: text on a terminal.", choices=("auto", "json", "text"))
+        str,
+        Setting(
+            "auto", "Format of log lines: json, text, or auto (text on a terminal).", choices=("auto", "json", "text")
+        ),
     ]
 
     @property
@@ -184,7 +215,7 @@ def read_settings(
     variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {KEY_VARIABLE, DEBUG_VARIABLE}
     strangers = [f"{config_file}: {name}" for name in from_file if name not in known]
     strangers += [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in variables]
-    problems = [f"{stranger} is no setting; see `tiktok-forwarder settings`" for stranger in strangers]
+    problems = [f"{stranger} is not a setting; see `tiktok-forwarder settings`" for stranger in strangers]
     values = [_value(setting, config_file, from_file, environment, overrides, problems) for setting in SETTINGS]
     if problems:
         raise ConfigurationError(problems)
@@ -233,7 +264,7 @@ def _value(
         return SettingValue(setting, setting.default, "default")
     value = _checked(setting, given)
     if value is None:
-        problems.append(f"{source}: {setting.name} is {given!r}, but must be {_allowed(setting)}")
+        problems.append(f"{source}: {setting.name} must be {_allowed(setting)}, not {given!r}")
         value = setting.default
     return SettingValue(setting, value, source)
 
@@ -245,8 +276,8 @@ def _checked(setting: Setting, given: object) -> str | int | float | None:
         return text if text or (given == "" and setting.default == "") else None
     if setting.kind == "choice":
         return str(given) if given in setting.choices else None
-    if setting.kind == "https_address":
-        return _https_address(given)
+    if setting.kind == "https_url":
+        return _https_url(given)
     return _number(setting, given)
 
 
@@ -262,13 +293,13 @@ def _number(setting: Setting, given: object) -> float | None:
     return number
 
 
-def _https_address(given: object) -> str | None:
+def _https_url(given: object) -> str | None:
     address = given.strip().lower().rstrip("/") if isinstance(given, str) else " "
-    return address if not address or _HTTPS_ADDRESS.fullmatch(address) else None
+    return address if not address or _HTTPS_URL.fullmatch(address) else None
 
 
 def _allowed(setting: Setting) -> str:
-    if setting.kind == "https_address":
+    if setting.kind == "https_url":
         return "https:// and a host, without a path, or empty"
     if setting.kind == "choice":
         return f"one of {', '.join(setting.choices)}"

@@ -30,7 +30,7 @@ _PRIVATE_NETWORKS: Final = tuple(
 def event_time_is_in_milliseconds(view: EventView) -> Finding | None:
     """16, for what is an integer: how TikTok takes 13 digits is unknown."""
     is_milliseconds = view.event["event_time"] >= _FIRST_MILLISECOND_TIME
-    return Finding("event_time", "looks like milliseconds; TikTok wants seconds") if is_milliseconds else None
+    return Finding("event_time", "looks like milliseconds; TikTok expects seconds") if is_milliseconds else None
 
 
 def timestamp_is_not_iso_8601(view: EventView) -> Finding | None:
@@ -85,7 +85,7 @@ def email_stands_in_the_open(view: EventView) -> Finding | None:
         return None
     for path, text in _texts(view.event):
         if ("@" in text or "%40" in text) and _FIND_EMAIL(text):
-            return Finding(path, "holds what looks like an unhashed e-mail address")
+            return Finding(path, "contains what looks like an unhashed email address")
     return None
 
 
@@ -107,7 +107,7 @@ def plain_value_is_hashed(view: EventView) -> Finding | None:
     for leaf in _NEVER_HASHED:
         value = getattr(view, leaf)
         if value and len(value) == 64 and IS_DIGEST(value):
-            return Finding(view.path_of(leaf), "looks hashed; TikTok wants it plain")
+            return Finding(view.path_of(leaf), "looks hashed; TikTok expects it unhashed")
     return None
 
 
@@ -201,7 +201,7 @@ def nobody_can_be_matched(view: EventView) -> Finding | None:
         return None
     if view.source == "app" and any(view.user.get(name) for name in ("idfa", "idfv", "gaid")):
         return None
-    return Finding("user" if view.api == "2.0" else "context.user", "nothing to match a person by")
+    return Finding("user" if view.api == "2.0" else "context.user", "no data to match a person by")
 
 
 def order_lacks_amount(view: EventView) -> Finding | None:

@@ -37,7 +37,9 @@ class Control:
         """Filters: event_source_id, event, event_id, duplicates (true or false), limit."""
         query = request.query
         if unknown := set(query) - _EVENT_FILTERS:
-            raise web.HTTPBadRequest(text=f"{min(unknown)} is no filter; there are {', '.join(sorted(_EVENT_FILTERS))}")
+            raise web.HTTPBadRequest(
+                text=f"{min(unknown)} is not a filter; filters are {', '.join(sorted(_EVENT_FILTERS))}"
+            )
         which = EventFilter(
             query.get("event_source_id"), query.get("event"), query.get("event_id"), _truth(query.get("duplicates"))
         )
@@ -63,11 +65,11 @@ class Control:
     async def extend_script(self, request: web.Request) -> web.Response:
         """Only JSON by its name, which no page of another site may send unasked."""
         if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="a script is application/json")
+            raise web.HTTPUnsupportedMediaType(text="a script must be application/json")
         try:
             self._script.add(_SCRIPT_DECODER.decode(await request.read()))
         except (msgspec.DecodeError, ScriptUnusable) as error:
-            raise web.HTTPBadRequest(text=f"this script cannot be followed: {error}") from None
+            raise web.HTTPBadRequest(text=f"invalid script: {error}") from None
         return web.Response(status=204)
 
     async def clear_script(self, _: web.Request) -> web.Response:
@@ -87,11 +89,11 @@ def _shown(event: ReceivedEvent) -> dict[str, Any]:
 def _limit(request: web.Request) -> int:
     text = request.query.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit():
-        raise web.HTTPBadRequest(text="limit is a whole number")
+        raise web.HTTPBadRequest(text="limit must be a whole number")
     return int(text)
 
 
 def _truth(text: str | None) -> bool | None:
     if text is not None and text not in _TRUTHS:
-        raise web.HTTPBadRequest(text="duplicates is true or false")
+        raise web.HTTPBadRequest(text="duplicates must be true or false")
     return None if text is None else _TRUTHS[text]

@@ -36,7 +36,7 @@ _PAGE: Final = """<!doctype html>
 <body>
 <header>
 <h1>TikTok sandbox</h1>
-<p>What TikTok's Events API would have received. Nothing here is sent anywhere.</p>
+<p>Events that the TikTok Events API would have received. Nothing is sent anywhere.</p>
 </header>
 <main id="live">
 {live}
@@ -98,12 +98,12 @@ def _faults_html(faults: list[str]) -> str:
     if not faults:
         return ""
     items = "".join(f"<li>{escape(fault)}</li>" for fault in faults[-_SHOWN_FAULTS:])
-    return f'<section class="faults"><h2>Faults of the sender</h2><ul>{items}</ul></section>\n'
+    return f'<section class="faults"><h2>Errors of the sender</h2><ul>{items}</ul></section>\n'
 
 
 def _events_html(events: list[ReceivedEvent]) -> str:
     if not events:
-        return '<p class="empty">No event has arrived yet.</p>'
+        return '<p class="empty">No events received yet.</p>'
     return f"<h2>Newest {len(events)}</h2>\n" + "\n".join(_event_html(event) for event in events)
 
 

@@ -41,7 +41,7 @@ async def run_sandbox(sandbox: Sandbox, host: str, port: int, started: Callable[
 
 def _announce(sandbox: Sandbox) -> None:
     sys.stderr.write(
-        f"TikTok's event endpoints stand at {sandbox.url}\n"
-        f"Open {sandbox.url}/ in a browser to watch events arrive. Ctrl-C ends the sandbox.\n"
+        f"TikTok simulator: {sandbox.url}\n"
+        f"Open {sandbox.url}/ in a browser to see events arrive. Press Ctrl-C to stop.\n"
     )
     sys.stderr.flush()

@@ -64,7 +64,7 @@ class Sandbox:
         try:
             self._log = EventLog(self._log_path) if self._log_path else None
         except OSError as error:
-            raise SandboxError(f"The log {self._log_path} cannot be written: {error.strerror}.") from None
+            raise SandboxError(f"Cannot write the log {self._log_path}: {error.strerror}.") from None
         # Handlers are cancelled when their sender leaves: that is what ends a silence.
         self._runner = web.AppRunner(
             self._application(), handler_cancellation=True, access_log=None, shutdown_timeout=_STOP_SECONDS
@@ -155,7 +155,7 @@ class Sandbox:
             try:
                 self._log.write(events)
             except OSError as error:
-                return web.Response(status=500, text=f"The log {self._log_path} cannot be written: {error.strerror}.")
+                return web.Response(status=500, text=f"Cannot write the log {self._log_path}: {error.strerror}.")
         return await answer(request, verdict, status, self._next_request_id(head))
 
     def _decide(self, arrival: Arrival, head: Head, step: AnyStep | None) -> Verdict:

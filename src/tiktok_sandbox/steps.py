@@ -66,7 +66,7 @@ class Http(Step, frozen=True, kw_only=True, tag="http"):
         try:
             return self.body.encode() if self.body_base64 is None else base64.b64decode(self.body_base64, validate=True)
         except binascii.Error as error:
-            raise ValueError(f"body_base64 is no base64: {error}") from None
+            raise ValueError(f"body_base64 must be base64: {error}") from None
 
 
 class Wire(Step, frozen=True, kw_only=True, tag="wire"):

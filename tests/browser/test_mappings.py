@@ -207,7 +207,7 @@ def test_the_preview_follows_what_is_typed(browser: StrictBrowser, console: Cons
     page.get_by_label("A batch of events").fill(sample)
     expect(page.get_by_label("Sample event")).to_have_value("pasted")
     expect(preview).to_contain_text("would be dropped")
-    expect(preview).to_contain_text("How to fix it: Make a custom mapping if TikTok should get it.")
+    expect(preview).to_contain_text("How to fix it: Add a custom mapping to send it to TikTok.")
     check_accessibility(page, "dropped")
     page.get_by_label("Event name").fill("Other Search")
     expect(preview).to_contain_text("would be sent")

@@ -45,7 +45,7 @@ def assert_start_is_refused(data_dir: Path) -> None:
     content = database.read_bytes()
     done = command("serve", "--port", "0", "--data-dir", str(data_dir))
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
-    assert f"{database}: the database cannot be opened" in done.stderr and "restore it from a backup" in done.stderr
+    assert f"{database}: cannot open the database" in done.stderr and "restore a backup" in done.stderr
     assert database.read_bytes() == content
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_activity_file_costs_no_event(data_dir: Path, waiting: set[str
         expected = waiting | service.acknowledged
         until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 10)
         assert service.problems() == []
-        assert "the activity begins anew" in service.log() and "file is not a database" in service.log()
+        assert "the activity was restarted" in service.log() and "file is not a database" in service.log()
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(expected)
     assert activity.read_bytes().startswith(b"SQLite format 3")

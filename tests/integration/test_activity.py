@@ -217,7 +217,7 @@ async def test_the_api_shows_one_record(asked: Asked) -> None:
     assert await asked.json(f"/api/activity/record/{records[0]['record_no']}") == records[0]
     for text in ("999999", "x", "9" * 5000):
         status, message = await asked.refused(f"/api/activity/record/{text}")
-        assert status == 404 and "holds no record" in message
+        assert status == 404 and "not found: it is too old" in message
 
 
 async def test_the_api_shows_an_events_way(asked: Asked) -> None:
@@ -250,8 +250,8 @@ async def test_the_api_sums_figures(asked: Asked) -> None:
         ("/api/activity?outcome=lost", 400, "outcome"),
         ("/api/activity?limit=0", 400, "limit"),
         ("/api/activity?colour=red", 400, "colour"),
-        ("/api/figures?from_ms=5&until_ms=5", 422, "from_ms is 5, but must be before until_ms, 5"),
-        ("/api/figures?from_ms=0&step_minutes=1", 422, "step_minutes is 1, which makes more than 2000 steps"),
+        ("/api/figures?from_ms=5&until_ms=5", 422, "from_ms must be before until_ms (5), not 5"),
+        ("/api/figures?from_ms=0&step_minutes=1", 422, "step_minutes must give at most 2,000 steps; 1 gives more"),
     ],
 )
 async def test_the_api_names_what_is_wrong(asked: Asked, query: str, status: int, told: str) -> None:

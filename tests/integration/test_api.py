@@ -87,7 +87,7 @@ async def test_every_endpoint_asks_for_its_scope(api: Api) -> None:
                 assert answer.status not in (401, 403), endpoint.name
             else:
                 assert answer.status == 403, endpoint.name
-                assert messages(answer) == [f"this needs the scope {endpoint.scope}; the key has {scope}"]
+                assert messages(answer) == [f"scope {endpoint.scope} is required; the key has {scope}"]
 
 
 def test_who_may_only_read_changes_nothing() -> None:
@@ -159,12 +159,12 @@ async def test_the_document_lists_every_route(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "words"),
     [
-        ("GET", "/api/nothing", 404, "nothing at this address"),
-        ("GET", "/api/connections/", 404, "nothing at this address"),
-        ("GET", "/api/connections/nobody", 404, "no connection named nobody"),
-        ("DELETE", "/api/status", 405, "does not take this method"),
-        ("GET", "/api/dead-letters/x", 404, "no dead letter x"),
-        ("GET", "/api/dead-letters/" + "9" * 5000, 404, "no dead letter 9"),
+        ("GET", "/api/nothing", 404, "path not found"),
+        ("GET", "/api/connections/", 404, "path not found"),
+        ("GET", "/api/connections/nobody", 404, 'connection "nobody" not found'),
+        ("DELETE", "/api/status", 405, "method not allowed"),
+        ("GET", "/api/dead-letters/x", 404, "dead letter x not found"),
+        ("GET", "/api/dead-letters/" + "9" * 5000, 404, "dead letter 999"),
         ("GET", "/api/dead-letters?limit=0", 400, "limit"),
         ("GET", "/api/dead-letters?color=red", 400, "color"),
         ("GET", "/api/dead-letters?after=" + "9" * 5000, 400, "after"),
@@ -191,7 +191,7 @@ async def test_a_body_that_cannot_be_read_is_told(api: Api, body: bytes) -> None
             f"http://localhost{path}", data=body, headers={"Content-Type": "application/json"}
         ) as answer:
             assert answer.status == 400
-            assert "cannot be read" in (await answer.json())["errors"][0]["message"]
+            assert "invalid body" in (await answer.json())["errors"][0]["message"]
     assert len(await api.done("GET", "/api/inputs")) == 1
 
 
@@ -299,9 +299,9 @@ async def test_recorded_batches_can_be_taken_for_one_connection_only(api: Api) -
         "App": 0,
     }
     refused = await api.by_socket("POST", "/api/inputs/shop/import?connection=App", fresh_batch("three"))
-    assert (refused.status, messages(refused)) == (422, ["inputs: App is not fed by shop"])
+    assert (refused.status, messages(refused)) == (422, ['inputs: connection "App" does not use input "shop"'])
     missing = await api.by_socket("POST", "/api/inputs/shop/import?connection=Nobody", fresh_batch("three"))
-    assert (missing.status, messages(missing)) == (404, ["there is no connection named Nobody"])
+    assert (missing.status, messages(missing)) == (404, ['connection "Nobody" not found'])
 
 
 async def test_dead_letters_are_summed_up_and_a_replay_is_followed(api: Api) -> None:
@@ -336,7 +336,7 @@ async def test_a_deleted_connection_leaves_dead_letters(api: Api) -> None:
     shown = await api.done("GET", f"/api/dead-letters/{letters[0]['event_no']}")
     assert shown["letter"] == letters[0] and shown["payload"]["event_id"] == "e1"
     replayed = await api.done("POST", "/api/dead-letters/replay", {})
-    assert replayed["count"] == 0 and "2 are of deleted connections" in replayed["warning"]
+    assert replayed["count"] == 0 and "2 belong to deleted connections" in replayed["warning"]
     foreseen = await api.done("POST", "/api/dead-letters/discard", {"connection": connection_id, "dry_run": True})
     assert (foreseen["count"], foreseen["dry_run"]) == (2, True)
     discarded = await api.done("POST", "/api/dead-letters/discard", {"connection": connection_id})

@@ -143,7 +143,7 @@ async def test_outcome_is_offered_to_the_store_five_times() -> None:
         assert len(offers) == 5
         assert all(gap > 0.0019 * 2**number for number, gap in enumerate(gaps(offers)))
         assert (await rig.leased(), len(rig.tiktok.requests)) == (3, 1)
-    assert "events will be sent again" in str(rig.witness.failures[-1])
+    assert "events are sent again" in str(rig.witness.failures[-1])
 
 
 async def test_stop_waits_for_a_lease_that_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ async def test_an_unverified_server_pauses() -> None:
         await rig.restart()
         await rig.accept(ids(1))
         status = await rig.until_paused()
-        assert "never switched off" in status.reason
+        assert "verification cannot be disabled" in status.reason
 
 
 async def test_an_unreadable_token_pauses_without_a_request() -> None:

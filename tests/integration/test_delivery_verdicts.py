@@ -139,7 +139,7 @@ async def test_passing_trouble_is_tried_again_with_the_same_bytes(trouble: web.R
 
 
 @pytest.mark.parametrize(
-    ("code", "note"), [(20001, "TikTok took the group in part"), (40050, "had this request before")]
+    ("code", "note"), [(20001, "TikTok accepted part of the group"), (40050, "received this request before")]
 )
 async def test_a_success_with_a_remark_is_a_success(code: int, note: str) -> None:
     """20001 and 40050 count as delivered; the remark is kept for people."""

@@ -37,7 +37,7 @@ def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
     assert (second.returncode, second.stdout) == (2, "")
     assert "demo-data is in use by another process" in second.stderr
     assert told.count("every acknowledged event is accounted for") == 2
-    assert "service started again 1×" in told
+    assert "service restarted 1×" in told
     assert "WARNING" not in told
     delivered = {
         (each["event_source_id"], each["event"], each["event_id"])
@@ -68,5 +68,5 @@ def test_demo_empties_no_folder_that_it_did_not_make(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     run = subprocess.run([*DEMO, "--folder", str(tmp_path)], capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout) == (2, "")
-    assert "holds something that no demo put there" in run.stderr
+    assert "contains files that no demo made" in run.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"

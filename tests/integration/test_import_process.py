@@ -29,7 +29,7 @@ def test_import_killed_twice_delivers_each_event_once(tmp_path: Path) -> None:
                 _wait_for_note(data_dir, pieces * 200)
                 killed.send_signal(signal.SIGKILL)
         last = subprocess.run(importing, env=environment(), capture_output=True, text=True, timeout=60, check=True)
-        assert "goes on after batch" in last.stderr
+        assert "continuing after batch" in last.stderr
         books = _drained(data_dir)
         assert (books["accepted"], books["delivered"]) == (EVENTS, EVENTS)
     ids = [json.loads(line)["event_id"] for line in log.read_text().splitlines()]

@@ -90,7 +90,7 @@ async def test_a_preview_takes_any_form_and_needs_no_connection(asked: Asked) ->
         ({"batches": "no json"}, 400, "not JSON"),
         ({"batches": ""}, 400, "the body is empty"),
         ({"batches": 7}, 400, "a number"),
-        ({"batches": [{}] * 3, "connection": "nobody"}, 404, "there is no connection named nobody"),
+        ({"batches": [{}] * 3, "connection": "nobody"}, 404, 'connection "nobody" not found'),
         ({"batches": {}, "settings": {"events_api": "3.0", "x": 1}}, 422, "events_api"),
         (
             {"batches": {}, "settings": {"custom_mappings": [{**SEARCH, "event": "Nothing"}]}},
@@ -188,7 +188,7 @@ async def test_an_events_way_is_explained_by_its_revision(asked: Asked) -> None:
     assert explained["event"] == ["data.event_name", "connection.custom_mappings[0].event"]
     assert set(explained) >= {"event_id", "user.ip", "page.url", "properties.search_string"}
     (dropped,) = await asked.done("GET", f"/api/activity/{connection_id}/-/s1")
-    assert dropped["advice"]["remedy"] == "Make a custom mapping if TikTok should get it."
+    assert dropped["advice"]["remedy"] == "Add a custom mapping to send it to TikTok."
     drops = "/api/activity?outcome=dropped"
     newest = (await asked.done("GET", drops))["records"][0]["record_no"]
     assert (await asked.done("GET", f"{drops}&after={newest}"))["records"] == []

@@ -168,7 +168,7 @@ async def test_the_page_shows_what_arrived() -> None:
     """Newest first: name, id, pixel, code, warnings, payload; and the faults of the sender."""
     async with sandbox_client(SandboxOptions(watch_repeats=True)) as client:
         page, _ = await _page(client)
-        assert "No event has arrived yet." in page
+        assert "No events received yet." in page
         await client.send_events("first")
         await client.send_events("first", "second")
         await client.post(EVENT_TRACK, event_track(event_2_0(event_id="third", user__ttclid="odd"), pixel="PX"))

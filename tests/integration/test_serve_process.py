@@ -202,7 +202,7 @@ def test_connections_are_added_from_a_file(data_dir: Path, tmp_path: Path) -> No
     file.write_text('name = "two"\npixel = "P2"\nevents_api = "3.0"\ninputs = ["nobody"]\n')
     done = command("connections", "add", str(file), *directory)
     assert done.returncode == 2 and done.stderr.count(str(file)) == done.stderr.count("\n") >= 3
-    assert "no connection named none" in refused("connections", "show", "none", *directory)
+    assert 'connection "none" not found' in refused("connections", "show", "none", *directory)
 
 
 def test_output_may_end_early() -> None:

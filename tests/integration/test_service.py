@@ -89,7 +89,7 @@ async def test_the_official_sdk_shows_our_words(tmp_path: Path) -> None:
         with pytest.raises(ApiException) as refused:
             await asyncio.to_thread(sdk(service, secret="wrong-secret").upload_events, sdk_batch("m1"))
     assert refused.value.status == 403
-    assert json.loads(refused.value.body)["errors"][0]["message"] == "no input has this key and secret"
+    assert json.loads(refused.value.body)["errors"][0]["message"] == "invalid key or secret"
 
 
 async def test_a_webhook_feeds_the_connections_that_name_it(tmp_path: Path) -> None:

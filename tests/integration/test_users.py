@@ -32,7 +32,7 @@ async def test_users_by_the_api(tmp_path: Path) -> None:
         status, refused = await asked(service, "POST", "/api/console-link", {})
         assert (status, refused["errors"][0]["message"]) == (
             422,
-            "there is an administrator already: name the user that the link is for",
+            "an administrator already exists: name the user that the link is for",
         )
         status, added = await asked(service, "POST", "/api/users", {"name": "Ben / 50 %"})
         assert (status, added["user"]["role"], added["user"]["has_password"]) == (201, "viewer", False)
@@ -63,7 +63,7 @@ def test_users_by_the_command_line(data_dir: Path) -> None:
     where = ("--data-dir", str(data_dir))
     away = command("console-link", *where)
     assert (away.returncode, away.stdout) == (2, "")
-    assert "no service answers" in away.stderr
+    assert "no service is running" in away.stderr
     with serving(data_dir) as service:
         link = command("console-link", *where).stdout.strip()
         assert link.startswith(f"http://127.0.0.1:{service.port}/welcome/")
@@ -75,7 +75,7 @@ def test_users_by_the_command_line(data_dir: Path) -> None:
         assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1)
         log = service.log_file.read_text()
     # Neither a link nor a part of one is in what the service says where nobody sits.
-    assert "console has no user yet" in log and "welcome" not in log
+    assert "console has no users" in log and "welcome" not in log
     assert json.loads(command("users", "set-role", "Ben", "viewer", *where).stdout)["role"] == "viewer"
     assert [json.loads(line)["name"] for line in command("users", "list", *where).stdout.splitlines()] == ["Ben"]
     assert json.loads(command("users", "remove", "Ben", *where).stdout)["name"] == "Ben"

@@ -73,7 +73,7 @@ class ApiKeys:
         if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
             problems.append(f"name: must be 1 to {_MAX_NAME_LENGTH} printable characters")
         if name.lower() in [each.name.lower() for each in self._records.values()]:
-            problems.append(f"name: there is a key named {name} already")
+            problems.append(f'name: an API key named "{name}" already exists')
         if problems:
             raise ConfigurationError(problems)
         key_id = f"ak_{secrets.token_hex(8)}"
@@ -95,7 +95,7 @@ class ApiKeys:
         """Raises `UnknownName`."""
         found = next((each for each in self.all() if name_or_id in (each.id, each.name)), None)
         if found is None:
-            raise UnknownName(f"there is no API key named {name_or_id}")
+            raise UnknownName(f'API key "{name_or_id}" not found')
         await self._documents.remove_document("api_key", found.id, changed_by=changed_by, now_ms=self._clock.now_ms())
         del self._records[found.id]
         return found

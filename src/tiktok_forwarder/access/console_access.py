@@ -16,9 +16,9 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 # Bounds memory and audit alike.
 _MAX_REFUSED: Final = 1000
 _WRONG: Final = "Wrong name or password."
-_VOID: Final = "this link has been used, is out of date, or was replaced by a newer one"
-_NOT_YET: Final = "there is an administrator already: name the user that the link is for"
-_WRONG_CURRENT: Final = "the present password is not right"
+_VOID: Final = "this link was used, has expired, or was replaced by a newer one"
+_NOT_YET: Final = "an administrator already exists: name the user that the link is for"
+_WRONG_CURRENT: Final = "the current password is wrong"
 _BY_LINK: Final = "console link"
 
 
@@ -62,7 +62,7 @@ class ConsoleAccess:
         wait_seconds = self._throttle.wait_seconds(name, source)
         if wait_seconds:
             await self._refusal(known, name, source)
-            return Refused(wait_seconds, f"Too many failures: try again in {wait_seconds} seconds.")
+            return Refused(wait_seconds, f"Too many failed attempts. Try again in {wait_seconds} seconds.")
         self._refused.discard((name.lower(), source))
         # Counted before it is looked at: many at once must not all be looked at.
         self._throttle.failed(name, source)
@@ -106,7 +106,7 @@ class ConsoleAccess:
         """A token to set this user's password with. Raises `UnknownName`."""
         user = self.users.find(name_or_id)
         if user is None:
-            raise UnknownName(f"there is no user named {name_or_id}")
+            raise UnknownName(f'user "{name_or_id}" not found')
         await self._audit.record("console_link", made_by, {"user": user.name})
         return user, self._links.make(user.id)
 
@@ -167,4 +167,4 @@ class ConsoleAccess:
 
 def _who(user: User | None) -> str:
     # What was typed is not told: people type passwords into the wrong field.
-    return f"user {user.name}" if user is not None else "somebody unknown"
+    return f"user {user.name}" if user is not None else "unknown user"

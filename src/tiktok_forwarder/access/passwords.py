@@ -40,12 +40,12 @@ def password_problems(password: str, user_name: str) -> list[str]:
     """Why this cannot be the password of this user; empty if it can."""
     text = _normal(password)
     if not SHORTEST <= len(text) <= LONGEST:
-        return [f"password: must be {SHORTEST} to {LONGEST} characters; 15 or more are better"]
+        return [f"password: must be {SHORTEST} to {LONGEST} characters; 15 or more are recommended"]
     plain = text.lower()
     if plain in _COMMON or len(set(plain)) <= 2:  # such as aaaaaaaa and abababab
-        return ["password: is one of the first that others would try; choose another"]
+        return ["password: is too common; choose another"]
     if user_name and user_name.strip().lower() in (plain, plain.rstrip("0123456789!")):
-        return ["password: must not be the name of its user"]
+        return ["password: must not be the user name"]
     return []
 
 

@@ -16,7 +16,7 @@ Role = Literal["admin", "viewer"]
 """viewer looks at everything; admin also changes everything."""
 ROLES: Final[tuple[Role, ...]] = ("viewer", "admin")
 _MAX_NAME_LENGTH: Final = 63
-_LAST: Final = "is the last administrator with a password: make another one first"
+_LAST: Final = "is the last administrator with a password; make another user an administrator first"
 
 
 class UserRecord(Struct, frozen=True):
@@ -121,7 +121,7 @@ class Users:
             return held.user
 
     async def verified(self, name: str, password: str) -> User | None:
-        """The user of this name, if the password is theirs. It takes as long for somebody unknown."""
+        """The user of this name, if the password is theirs. It takes as long for unknown user."""
         found = self.find(name)
         held = self._held[found.id] if found is not None else None
         known = held.record.password_hash if held is not None else ""
@@ -145,7 +145,7 @@ class Users:
         name = name.strip()
         if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
             return [f"name: must be 1 to {_MAX_NAME_LENGTH} printable characters"]
-        return [f"name: there is a user named {name} already"] if self.find(name) is not None else []
+        return [f'name: a user named "{name}" already exists'] if self.find(name) is not None else []
 
     def _check_not_last(self, held: _Held) -> None:
         others = [each for each in self.all() if each.id != held.document.id]
@@ -156,7 +156,7 @@ class Users:
     def _of(self, name_or_id: str) -> _Held:
         found = self.find(name_or_id)
         if found is None:
-            raise UnknownName(f"there is no user named {name_or_id}")
+            raise UnknownName(f'user "{name_or_id}" not found')
         return self._held[found.id]
 
     async def _change(self, held: _Held, changed_by: str, **members: str) -> _Held:

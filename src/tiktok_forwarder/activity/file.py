@@ -231,7 +231,7 @@ def _commit_one_by_one(changes: Sequence[Change]) -> None:
 
 
 def _translate_error(error: Exception) -> Exception:
-    return StoreUnavailable(f"the activity cannot be read: {error}") if isinstance(error, apsw.Error) else error
+    return StoreUnavailable(f"cannot read the activity: {error}") if isinstance(error, apsw.Error) else error
 
 
 def _row(record_no: int, record: Record) -> tuple[Any, ...]:

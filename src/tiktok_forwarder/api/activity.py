@@ -150,7 +150,7 @@ async def _record(call: PlainCall) -> RecordView:
     text = call.path["record_no"]
     kept = await call.services.activity.one(int(text)) if _RECORD_NO.fullmatch(text) else None
     if kept is None:
-        raise UnknownName(f"the activity holds no record {text}: it is too long ago, or was erased")
+        raise UnknownName(f"record {text} not found: it is too old, or was erased")
     return _view(kept, _names(call.services))
 
 
@@ -196,9 +196,9 @@ async def _figures(call: Call[FiguresQuery, None]) -> FiguresView:
 
 def _check_time(from_ms: int, until_ms: int, step_minutes: int) -> None:
     if from_ms >= until_ms:
-        raise ConfigurationError([f"from_ms is {from_ms}, but must be before until_ms, {until_ms}"])
+        raise ConfigurationError([f"from_ms must be before until_ms ({until_ms}), not {from_ms}"])
     if step_minutes and (until_ms - from_ms) // MINUTE_MS // step_minutes > _MAX_STEPS:
-        raise ConfigurationError([f"step_minutes is {step_minutes}, which makes more than {_MAX_STEPS} steps"])
+        raise ConfigurationError([f"step_minutes must give at most {_MAX_STEPS:,} steps; {step_minutes} gives more"])
 
 
 def _steps(minutes: Sequence[MinuteFigures], step_minutes: int) -> list[FiguresStep]:
@@ -249,7 +249,7 @@ LIST_ACTIVITY: Final = Endpoint(
     "GET",
     "/api/activity",
     "list_activity",
-    "What happened to recent events, newest first.",
+    "List what happened to recent events, newest first.",
     "read",
     _recent,
 )
@@ -257,7 +257,7 @@ SHOW_RECORD: Final = Endpoint(
     "GET",
     "/api/activity/record/{record_no:int}",
     "show_record",
-    "One thing that happened, such as a drop of an event that has no id.",
+    "Return one record of the activity, such as a dropped event without an ID.",
     "read",
     _record,
     can_miss=True,
@@ -266,7 +266,7 @@ SHOW_WAY: Final = Endpoint(
     "GET",
     "/api/activity/{connection}/{event}/{event_id}",
     "show_way",
-    "One event's way, oldest first; the event is - for one that was dropped before it had a name.",
+    "List one event's records, oldest first. Use - as the event's name if it was dropped before it had one.",
     "read",
     _way,
     can_miss=True,
@@ -275,7 +275,7 @@ SHOW_FIGURES: Final = Endpoint(
     "GET",
     "/api/figures",
     "show_figures",
-    "What happened to events by connection over a time: counts, latencies, match keys, warnings.",
+    "Return figures per connection for a period: counts, delivery times, match keys, warnings.",
     "read",
     _figures,
     can_refuse=True,

@@ -54,7 +54,7 @@ BY_COMMAND_LINE: Final = "command line"
 
 
 Caller = Callable[[Request], tuple[str, Scope]]
-"""Who calls, and what they may do. Raises `HTTPException` for somebody unknown."""
+"""Who calls, and what they may do. Raises `HTTPException` for unknown user."""
 
 
 def local_caller(_request: Request) -> tuple[str, Scope]:
@@ -65,12 +65,12 @@ def local_caller(_request: Request) -> tuple[str, Scope]:
 def caller_with_key(keys: ApiKeys) -> Caller:
     def caller(request: Request) -> tuple[str, Scope]:
         if not is_of_this_machine(request.scope):
-            raise HTTPException(403, "the API answers this machine only: put a proxy with TLS on it")
+            raise HTTPException(403, "the API is available on this machine only; run a proxy with TLS on it")
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
         if found is None:
             raise HTTPException(
-                401, "an API key is needed: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
+                401, "an API key is required: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
             )
         return f"API key {found.name}", found.scope
 
@@ -137,7 +137,7 @@ def _by_method(services: Services, caller: Caller, endpoints: Sequence[AnyEndpoi
         endpoint = of_method.get(request.method) or of_method["GET"]
         who, scope = caller(request)
         if not may(scope, endpoint.scope):
-            raise HTTPException(403, f"this needs the scope {endpoint.scope}; the key has {scope}")
+            raise HTTPException(403, f"scope {endpoint.scope} is required; the key has {scope}")
         call = await decoded_call(endpoint, request, services, who)
         return json_answer(await endpoint.run(call), endpoint.status)
 
@@ -173,8 +173,8 @@ _CODES: Final = {
 }
 # Words for what Starlette's router refuses.
 _BY_ROUTER: Final = {
-    404: "there is nothing at this address; /api/openapi.json lists what there is",
-    405: "this address does not take this method; the header Allow says which it takes",
+    404: "path not found; see /api/openapi.json for all paths",
+    405: "method not allowed; see the Allow header",
 }
 
 
@@ -188,4 +188,4 @@ async def _handle_http_exception(_request: Request, error: Exception) -> Respons
 
 
 async def _handle_internal_error(_request: Request, _error: Exception) -> Response:
-    return refusal(500, "INTERNAL", "a fault of the service: its log says where")
+    return refusal(500, "INTERNAL", "internal error; the service log shows where")

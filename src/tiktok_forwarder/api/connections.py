@@ -26,7 +26,7 @@ def _found(call: AnyCall) -> Connection:
     name = call.path["name"]
     found = call.services.connections.find(name)
     if found is None:
-        raise UnknownName(f"there is no connection named {name}")
+        raise UnknownName(f'connection "{name}" not found')
     return found
 
 
@@ -71,7 +71,7 @@ async def _check(call: PlainCall) -> CheckResult:
 
 async def _pause(call: Call[Nothing, PauseBody]) -> DeliveryStatus:
     given = call.body
-    return await call.services.deliverer.pause(_found(call).id, given.reason or "paused by hand", call.who)
+    return await call.services.deliverer.pause(_found(call).id, given.reason or "paused manually", call.who)
 
 
 async def _resume(call: PlainCall) -> DeliveryStatus:
@@ -82,7 +82,7 @@ _CONNECTIONS: Final = "/api/connections"
 _ONE: Final = "/api/connections/{name}"
 
 
-LIST_CONNECTIONS: Final = Endpoint("GET", _CONNECTIONS, "list_connections", "The connections.", "read", _list)
+LIST_CONNECTIONS: Final = Endpoint("GET", _CONNECTIONS, "list_connections", "List the connections.", "read", _list)
 ADD_CONNECTION: Final = Endpoint(
     "POST",
     _CONNECTIONS,
@@ -97,7 +97,7 @@ IMPORT_CONNECTIONS: Final = Endpoint(
     "POST",
     "/api/connections/import",
     "import_connections",
-    "Add or change connections by name, all of them or none.",
+    "Add or change connections, matched by name: all of them or none.",
     "admin",
     _import,
     can_refuse=True,
@@ -106,7 +106,7 @@ SHOW_CONNECTION: Final = Endpoint(
     "GET",
     _ONE,
     "show_connection",
-    "One connection, by name or id.",
+    "Return one connection, by name or ID.",
     "read",
     _show,
     can_miss=True,
@@ -115,7 +115,7 @@ SET_CONNECTION: Final = Endpoint(
     "PATCH",
     _ONE,
     "set_connection",
-    "Change settings of a connection.",
+    "Change the settings of a connection.",
     "admin",
     _set,
     can_miss=True,
@@ -125,7 +125,7 @@ REMOVE_CONNECTION: Final = Endpoint(
     "DELETE",
     _ONE,
     "remove_connection",
-    "Remove a connection; its waiting events become dead letters.",
+    "Remove a connection. Its waiting events become dead letters.",
     "admin",
     _remove,
     can_miss=True,
@@ -134,7 +134,7 @@ CONNECTION_HISTORY: Final = Endpoint(
     "GET",
     f"{_ONE}/history",
     "connection_history",
-    "Who changed what, and when.",
+    "List the changes to a connection's settings: who, what and when.",
     "read",
     _history,
     can_miss=True,
@@ -143,7 +143,7 @@ CHECK_CONNECTION: Final = Endpoint(
     "POST",
     f"{_ONE}/check",
     "check_connection",
-    "Ask TikTok whether token and pixel are right.",
+    "Check the access token and pixel with TikTok.",
     "operate",
     _check,
     can_miss=True,
@@ -152,7 +152,7 @@ PAUSE_CONNECTION: Final = Endpoint(
     "POST",
     f"{_ONE}/pause",
     "pause_connection",
-    "Keep its events until it is resumed.",
+    "Pause delivery. Events are kept until it is resumed.",
     "operate",
     _pause,
     can_miss=True,
@@ -162,7 +162,7 @@ RESUME_CONNECTION: Final = Endpoint(
     "POST",
     f"{_ONE}/resume",
     "resume_connection",
-    "Deliver again, whoever paused it.",
+    "Resume delivery, whether an operator or the service paused it.",
     "operate",
     _resume,
     can_miss=True,

@@ -48,7 +48,7 @@ async def _list(call: Call[DeadLetterQuery, None]) -> list[DeadLetterView]:
 def _number(call: AnyCall, parameter: str, what: str) -> int:
     text = call.path[parameter]
     if not _NUMBER.fullmatch(text):
-        raise UnknownName(f"there is no {what} {text}")
+        raise UnknownName(f"{what} {text} not found")
     return int(text)
 
 
@@ -100,11 +100,11 @@ def _warning(selection: Selection) -> str:
     told: list[str] = []
     if selection.beyond_48_hours:
         told.append(
-            f"{selection.beyond_48_hours} of them were first tried more than 48 hours ago: "
-            "if TikTok did get them then, it counts them twice when they are sent again"
+            f"{selection.beyond_48_hours} of them were first attempted more than 48 hours ago: "
+            "if TikTok received them then, it counts them again"
         )
     if selection.orphaned:
-        told.append(f"{selection.orphaned} are of deleted connections: they can be discarded, but not replayed")
+        told.append(f"{selection.orphaned} belong to deleted connections: they can be discarded, but not replayed")
     return "; ".join(told)
 
 
@@ -112,7 +112,7 @@ LIST_DEAD_LETTERS: Final = Endpoint(
     "GET",
     "/api/dead-letters",
     "list_dead_letters",
-    "Events that were given up on, oldest first.",
+    "List dead letters, oldest first.",
     "read",
     _list,
 )
@@ -120,7 +120,7 @@ COUNT_DEAD_LETTERS: Final = Endpoint(
     "GET",
     "/api/dead-letters/summary",
     "count_dead_letters",
-    "How many there are by connection and reason.",
+    "Count dead letters by connection and reason.",
     "read",
     _summary,
 )
@@ -128,7 +128,7 @@ SHOW_REPLAY: Final = Endpoint(
     "GET",
     "/api/dead-letters/replays/{replay_no:int}",
     "show_replay",
-    "How far a replay has come, since the service's start.",
+    "Return the progress of a replay that was made since the service started.",
     "read",
     _progress,
     can_miss=True,
@@ -137,7 +137,7 @@ REPLAY_DEAD_LETTERS: Final = Endpoint(
     "POST",
     "/api/dead-letters/replay",
     "replay_dead_letters",
-    "Deliver them again: same bytes, same event ids.",
+    "Deliver dead letters again, with the same bytes and event IDs.",
     "operate",
     _replay,
 )
@@ -145,7 +145,7 @@ DISCARD_DEAD_LETTERS: Final = Endpoint(
     "POST",
     "/api/dead-letters/discard",
     "discard_dead_letters",
-    "Delete them for good.",
+    "Delete dead letters permanently.",
     "operate",
     _discard,
 )
@@ -153,7 +153,7 @@ SHOW_DEAD_LETTER: Final = Endpoint(
     "GET",
     "/api/dead-letters/{event_no:int}",
     "show_dead_letter",
-    "One of them with its payload, which holds digests, IP address and user agent.",
+    "Return one dead letter with its payload, which contains digests, IP address and user agent.",
     "read",
     _show,
     can_miss=True,

@@ -141,17 +141,17 @@ def _from_query(request: Request, kind: type[Query]) -> Query:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise HTTPException(400, f"the query cannot be used: {error}") from None
+        raise HTTPException(400, f"invalid query: {error}") from None
 
 
 async def _from_body(request: Request, kind: Any) -> Any:
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        raise HTTPException(415, "the body must be JSON: content-type application/json")
+        raise HTTPException(415, "the body must be JSON (content-type: application/json)")
     try:
         return msgspec.json.decode(await _bytes(request), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HTTPException(400, f"the body cannot be read: {error}") from None
+        raise HTTPException(400, f"invalid body: {error}") from None
 
 
 async def _bytes(request: Request) -> bytes:
@@ -159,7 +159,7 @@ async def _bytes(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is larger than the {MAX_BODY_BYTES} bytes allowed")
+            raise HTTPException(413, f"the body is too large; the limit is {MAX_BODY_BYTES} bytes")
     return bytes(body)
 
 

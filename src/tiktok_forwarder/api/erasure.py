@@ -33,7 +33,7 @@ ERASE: Final = Endpoint(
     "POST",
     "/api/erase",
     "erase",
-    "Erase a person: their events, waiting or dead, and what the activity tells of them.",
+    "Erase a person's events, waiting or dead letters, and their records in the activity.",
     "admin",
     _erase,
     can_refuse=True,

@@ -53,7 +53,7 @@ async def _remove(call: PlainCall) -> RemovedView:
 async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
     found = call.services.inputs.named(call.path["name"])
     if found is None:
-        raise UnknownName(f"there is no input named {call.path['name']}")
+        raise UnknownName(f'input "{call.path["name"]}" not found')
     only = _only(call, found.name)
     acceptance = await call.services.acceptor.accept(call.body, found.name, only)
     if acceptance is None:
@@ -70,9 +70,9 @@ def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:
         return None
     connection = call.services.connections.find(query.connection)
     if connection is None:
-        raise UnknownName(f"there is no connection named {query.connection}")
+        raise UnknownName(f'connection "{query.connection}" not found')
     if connection.id not in [each.connection.id for each in call.services.connections.mappers_of(input_name)]:
-        raise ConfigurationError([f"inputs: {connection.name} is not fed by {input_name}"])
+        raise ConfigurationError([f'inputs: connection "{connection.name}" does not use input "{input_name}"'])
     return connection.id
 
 
@@ -83,7 +83,7 @@ LIST_INPUTS: Final = Endpoint(
     "GET",
     _INPUTS,
     "list_inputs",
-    "The inputs, without their secrets.",
+    "List the inputs without their secrets.",
     "read",
     _list,
 )
@@ -91,7 +91,7 @@ ADD_INPUT: Final = Endpoint(
     "POST",
     _INPUTS,
     "add_input",
-    "Add an input; its secrets are shown this once.",
+    "Add an input. Its secrets are not shown again.",
     "admin",
     _add,
     status=201,
@@ -101,7 +101,7 @@ ROTATE_INPUT: Final = Endpoint(
     "POST",
     f"{_ONE}/rotate",
     "rotate_input",
-    "New secrets beside the old ones, which stay valid until they are retired.",
+    "Rotate secrets: create new ones. The old ones stay valid until they are retired.",
     "admin",
     _rotate,
     can_miss=True,
@@ -111,7 +111,7 @@ RETIRE_SECRETS: Final = Endpoint(
     "POST",
     f"{_ONE}/retire",
     "retire_secrets",
-    "Only the newest secrets stay valid.",
+    "Retire old secrets: only the newest ones stay valid.",
     "admin",
     _retire,
     can_miss=True,
@@ -121,7 +121,7 @@ IMPORT_BATCHES: Final = Endpoint(
     "POST",
     f"{_ONE}/import",
     "import_batches",
-    "Take recorded batches as if this input's sender sent them now.",
+    "Import recorded batches as if this input's sender sent them now.",
     "admin",
     _import,
     can_miss=True,
@@ -131,7 +131,7 @@ REMOVE_INPUT: Final = Endpoint(
     "DELETE",
     _ONE,
     "remove_input",
-    "Refuse its senders from now on.",
+    "Remove an input. Its senders are refused from now on.",
     "admin",
     _remove,
     can_miss=True,

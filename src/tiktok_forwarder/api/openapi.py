@@ -12,15 +12,15 @@ from tiktok_forwarder.api.types import SETTINGS_COMPONENT
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _REFUSALS: Final = {
-    400: "The query or body cannot be read.",
-    401: "No API key, or an unknown one.",
-    403: "The key's scope does not allow it.",
-    404: "There is nothing of this name.",
-    409: "Somebody else has changed it since.",
+    400: "The query or body is invalid.",
+    401: "The API key is missing or invalid.",
+    403: "The key's scope does not allow this operation.",
+    404: "Not found.",
+    409: "Edit conflict: it was changed since it was read.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "What is given cannot be used; every problem is told.",
-    503: "The store cannot be used now.",
+    422: "Invalid values. The answer lists every problem.",
+    503: "The event store is unavailable.",
 }
 
 

@@ -68,7 +68,7 @@ class AdviceView(Struct, frozen=True):
 def _named(services: Services, name: str) -> Connection:
     found = services.connections.find(name)
     if found is None:
-        raise UnknownName(f"there is no connection named {name}")
+        raise UnknownName(f'connection "{name}" not found')
     return found
 
 
@@ -111,7 +111,7 @@ LIST_SEEN: Final = Endpoint(
     "GET",
     "/api/seen",
     "list_seen",
-    "Which events came in lately, by name, with the names of their attributes.",
+    "List recently received events by name, with the names of their attributes.",
     "read",
     _seen,
     can_miss=True,
@@ -120,7 +120,7 @@ PREVIEW: Final = Endpoint(
     "POST",
     "/api/preview",
     "preview",
-    "What batches would become at TikTok, field by field; nothing is stored or sent.",
+    "Preview the TikTok events that batches map to, field by field. Nothing is stored or sent.",
     "read",
     _preview,
     can_miss=True,
@@ -130,7 +130,7 @@ LIST_DEVELOPMENT_EVENTS: Final = Endpoint(
     "GET",
     "/api/development-events",
     "list_development_events",
-    "A connection's latest development events with their raw input, if the service keeps any.",
+    "List a connection's latest development events with their raw input, if the service keeps any.",
     "operate",
     _development,
     can_miss=True,
@@ -139,7 +139,7 @@ COMPARE_DEVELOPMENT_EVENTS: Final = Endpoint(
     "POST",
     "/api/preview/development",
     "compare_development_events",
-    "What changed settings would change for the kept development events.",
+    "Show the effect of changed settings on the kept development events.",
     "operate",
     _compare,
     can_miss=True,
@@ -149,7 +149,7 @@ LIST_ADVICE: Final = Endpoint(
     "GET",
     "/api/advice",
     "list_advice",
-    "What each drop reason, dead-letter reason and warning means, and what to change.",
+    "Explain each drop reason, dead-letter reason and warning, and how to fix it.",
     "read",
     _advice,
 )

@@ -70,16 +70,16 @@ STATUS: Final = Endpoint(
     "GET",
     "/api/status",
     "status",
-    "Books, queues and delivery by connection.",
+    "Show totals, queues and delivery state per connection.",
     "read",
     _status,
 )
-LIST_API_KEYS: Final = Endpoint("GET", "/api/keys", "list_api_keys", "The API keys there are.", "admin", _keys)
+LIST_API_KEYS: Final = Endpoint("GET", "/api/keys", "list_api_keys", "List the API keys.", "admin", _keys)
 MAKE_API_KEY: Final = Endpoint(
     "POST",
     "/api/keys",
     "make_api_key",
-    "Make an API key, which is shown this once.",
+    "Create an API key. It is not shown again.",
     "admin",
     _make_key,
     status=201,
@@ -89,7 +89,7 @@ LIST_AUDIT: Final = Endpoint(
     "GET",
     "/api/audit",
     "list_audit",
-    "Who erased, replayed, discarded and changed the encryption key, and when; newest first.",
+    "List who erased, replayed, discarded and rotated the encryption key, and when; newest first.",
     "admin",
     _audit,
 )
@@ -97,7 +97,7 @@ ROTATE_ENCRYPTION_KEY: Final = Endpoint(
     "POST",
     "/api/encryption-key/rotate",
     "rotate_encryption_key",
-    "Seal every stored secret with a new key; backups made before still need the old one.",
+    "Encrypt every stored secret with a new key. Earlier backups still need the old key.",
     "admin",
     _rotate_encryption_key,
     can_refuse=True,
@@ -106,7 +106,7 @@ REVOKE_API_KEY: Final = Endpoint(
     "DELETE",
     "/api/keys/{name}",
     "revoke_api_key",
-    "Revoke an API key, by name or id.",
+    "Revoke an API key, by name or ID.",
     "admin",
     _revoke_key,
     can_miss=True,

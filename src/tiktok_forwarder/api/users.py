@@ -55,12 +55,12 @@ async def _first_link(call: Call[Nothing, Nothing]) -> ConsoleLink:
 _USERS: Final = "/api/users"
 _ONE: Final = "/api/users/{name}"
 
-LIST_USERS: Final = Endpoint("GET", _USERS, "list_users", "The console's users.", "admin", _list)
+LIST_USERS: Final = Endpoint("GET", _USERS, "list_users", "List the console's users.", "admin", _list)
 ADD_USER: Final = Endpoint(
     "POST",
     _USERS,
     "add_user",
-    "Add a user of the console, with the link that sets the password.",
+    "Add a user of the console, and return a link to set the password.",
     "admin",
     _add,
     status=201,
@@ -91,7 +91,7 @@ LINK_USER: Final = Endpoint(
     "POST",
     f"{_ONE}/link",
     "link_user",
-    "A new link with which this user sets a password; older ones are void.",
+    "Create a new link to set this user's password. Earlier links stop working.",
     "admin",
     _new_link,
     can_miss=True,
@@ -100,7 +100,7 @@ CONSOLE_LINK: Final = Endpoint(
     "POST",
     "/api/console-link",
     "console_link",
-    "The link that makes the first administrator, while there is none.",
+    "Create the link for the first administrator, if there is none.",
     "admin",
     _first_link,
     can_refuse=True,

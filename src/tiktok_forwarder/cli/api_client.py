@@ -1,6 +1,6 @@
-"""Speaks the service's API: over the socket of the data directory, or in-process when no service runs there.
+"""Calls the service's API: over the socket of the data directory, or in-process when no service runs there.
 
-Either way it is the same ASGI application that answers, so there is one way to change anything.
+Both use the same ASGI application, so every change takes the same path.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _JSON: Final = {"content-type": "application/json"}
 
 
 class ApiSession:
-    """Several calls to one service; without a running one it holds the data directory meanwhile."""
+    """Several calls to one service. If none runs, the session locks the data directory until it ends."""
 
     def __init__(self, settings: Settings, *, running_only: bool = False) -> None:
         self._settings = settings
@@ -61,18 +61,18 @@ class ApiSession:
                 self._over_socket = session
         except (aiohttp.ClientError, TimeoutError):
             if self._running_only:
-                raise ForwarderError(f"no service answers on {self._settings.data_dir}") from None
+                raise ForwarderError(f"no service is running on {self._settings.data_dir}") from None
             from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
 
             application = open_application(self._settings, os.environ)
             self._in_process = (await self._open.enter_async_context(application)).api
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """One call and its decoded answer. Raises `ConfigurationError` for what the API refuses."""
+        """Make one call and return the decoded answer. Raises `ConfigurationError` with the API's error messages."""
         return self.send(method, path, json.dumps(body).encode() if body is not None else b"")
 
     def send(self, method: str, path: str, content: bytes) -> Any:
-        """As `ask`, of JSON that is written already."""
+        """Send JSON that is already encoded and return the decoded answer, like `ask`."""
         status, answer = self._runner.run(self._answered(method, path, content))
         return _understood(status, answer)
 
@@ -84,23 +84,25 @@ class ApiSession:
             async with self._over_socket.request(method, url, data=content or None, headers=_JSON) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = f"the service on {self._settings.data_dir} gave no answer ({type(error).__name__})"
-            raise ForwarderError(f"{why}: whether it did what was asked is not known") from None
+            raise ForwarderError(
+                f"no response from the service on {self._settings.data_dir} ({type(error).__name__}); the request may "
+                "have been carried out: check before you repeat it"
+            ) from None
 
 
 def read_as(kind: type[_T], answer: Any) -> _T:
-    """The decoded answer as the type that the API encoded, for a command that reads members of it."""
+    """Convert a decoded answer to the type that the API encoded."""
     return msgspec.convert(answer, kind)
 
 
 def call(settings: Settings, method: str, path: str, body: object = None) -> Any:
-    """One API call and its decoded answer. Raises `ConfigurationError` for what the API refuses."""
+    """Make one API call and return the decoded answer. Raises `ConfigurationError` with the API's error messages."""
     with ApiSession(settings) as session:
         return session.ask(method, path, body)
 
 
 def call_running(settings: Settings, method: str, path: str, body: object = None) -> Any:
-    """As `call`, but only of a service that runs. Raises `ForwarderError` if none does."""
+    """Make one API call to a running service, like `call`. Raises `ForwarderError` if none runs."""
     with ApiSession(settings, running_only=True) as session:
         return session.ask(method, path, body)
 

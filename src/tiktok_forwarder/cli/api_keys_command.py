@@ -1,4 +1,4 @@
-"""`api-keys`: who may speak to the API over the network."""
+"""`api-keys`: keys with which programs use the API over the network."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
 
 
-@click.group("api-keys", short_help="Make, list and revoke API keys.")
+@click.group("api-keys", short_help="Create, list and revoke API keys.")
 def api_keys() -> None:
     """API keys let programs use the API at /api/ of the service's port; commands on this machine need none."""
 
@@ -20,11 +20,11 @@ def api_keys() -> None:
 @api_keys.command()
 @config_options
 @click.argument("name")
-@click.option("--scope", type=click.Choice(SCOPES), default="read", show_default=True, help="What the key may do.")
+@click.option("--scope", type=click.Choice(SCOPES), default="read", show_default=True, help="Scope of the key.")
 def make(config_file: Path | None, data_dir: Path | None, name: str, scope: str) -> None:
-    """Make a key called NAME and print it; it is shown this once.
+    """Create a key named NAME and print it. It is not shown again.
 
-    read looks; operate also pauses, resumes, checks, replays and discards; admin changes everything.
+    Scopes: read allows viewing; operate also allows pause, resume, check, replay and discard; admin allows everything.
     """
     body = {"name": name, "scope": scope}
     click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", "/api/keys", body)))
@@ -33,7 +33,7 @@ def make(config_file: Path | None, data_dir: Path | None, name: str, scope: str)
 @api_keys.command("list")
 @config_options
 def list_keys(config_file: Path | None, data_dir: Path | None) -> None:
-    """Print the keys, one JSON object a line, without their secrets."""
+    """Print the keys without their secrets, one JSON object per line."""
     print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", "/api/keys"))
 
 
@@ -41,6 +41,6 @@ def list_keys(config_file: Path | None, data_dir: Path | None) -> None:
 @config_options
 @click.argument("name")
 def revoke(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Revoke the key NAME (or its id): it opens nothing from now on."""
+    """Revoke the key NAME (or its ID). Requests with it are refused from now on."""
     settings = settings_from(config_file, data_dir=data_dir)
     click.echo(json.dumps(call(settings, "DELETE", f"/api/keys/{quote(name, safe='')}")))

@@ -1,4 +1,4 @@
-"""`audit`: who did what that no other history tells."""
+"""`audit`: who did what, for actions that no other history records."""
 
 from pathlib import Path
 
@@ -9,12 +9,14 @@ from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
 
 
-@click.command(short_help="Show who erased, replayed and discarded.")
+@click.command(short_help="Show who erased, replayed and discarded events.")
 @config_options
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Newest entries to print.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Number of entries to print."
+)
 def audit(config_file: Path | None, data_dir: Path | None, limit: int) -> None:
-    """Print the latest entries, newest first, one JSON object a line.
+    """Print the latest audit log entries, newest first, one JSON object per line.
 
-    Changes of connections, with access tokens, are in `connections history`.
+    Changes to connections, such as a new access token, are in `connections history`.
     """
     print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", f"/api/audit?limit={limit}"))

@@ -1,4 +1,4 @@
-"""`completion`: what a shell needs to complete commands and options."""
+"""`completion`: the scripts with which shells complete commands and options."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -21,5 +21,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.UsageError(f"there is no completion for {shell}")
+        raise click.UsageError(f"completion is not available for {shell}")
     click.echo(kind(ctx.find_root().command, {}, _PROGRAM, _VARIABLE).source())

@@ -1,4 +1,4 @@
-"""Connections in TOML files, fit for version control: tokens stand in the environment, not in the file."""
+"""Connections in TOML files, fit for version control: access tokens are in the environment, not in the file."""
 
 import os
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from tiktok_forwarder.mapping.connection_toml import read_toml, referenced_varia
 
 
 def read_files(files: Sequence[Path], known: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The connections of the files, `env:NAME` replaced by the variable. Raises `ConfigurationError` naming all faults.
+    """Return the connections in the files, with `env:NAME` replaced by the variable's value.
 
-    A connection that is `known` by name may lack its variable: its token then stays as it is.
+    A connection that is `known` by name may lack its variable: its token then does not change. Raises
+    `ConfigurationError` with every problem.
     """
     problems: list[str] = []
     found: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""`connections`: the TikTok pixels that events go to."""
+"""`connections`: the TikTok pixels that events are forwarded to."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, settings_from
-from tiktok_forwarder.cli.output import print_lines, tell
+from tiktok_forwarder.cli.output import print_lines, print_message
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group(short_help="Add, change, check, pause, export and import connections.")
 def connections() -> None:
-    """A connection is one TikTok pixel with its settings and mappings, fed by all inputs or by those it names."""
+    """A connection forwards events to one TikTok pixel, from all inputs or from those it names."""
 
 
 def _path(name: str, rest: str = "") -> str:
@@ -40,17 +40,17 @@ def _flat(answer: object) -> dict[str, Any]:
 @config_options
 @click.argument("file", type=_FILE)
 def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
-    """Add the connection of FILE (TOML) and print it, without its access token.
+    """Add the connection in FILE (TOML) and print it without its access token.
 
     \b
-    A file needs no more than:
+    A minimal file:
       name = "Shop"
       pixel_id = "…"
       access_token = "env:TIKTOK_TOKEN"
     """
     given = read_files([file])
     if len(given) != 1:
-        raise ConfigurationError([f"{file}: holds {len(given)} connections; use connections import for several"])
+        raise ConfigurationError([f"{file}: contains {len(given)} connections; use `connections import` for several"])
     try:
         added = call(settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given[0])
     except ConfigurationError as error:
@@ -62,7 +62,7 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
 @connections.command("list")
 @config_options
 def list_connections(config_file: Path | None, data_dir: Path | None) -> None:
-    """Print the connections, one JSON object a line."""
+    """Print the connections, one JSON object per line."""
     print_lines(_flat(each) for each in call(settings_from(config_file, data_dir=data_dir), "GET", "/api/connections"))
 
 
@@ -70,7 +70,7 @@ def list_connections(config_file: Path | None, data_dir: Path | None) -> None:
 @config_options
 @click.argument("name")
 def show(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Print the connection NAME (or its id) with all its settings but the access token."""
+    """Print the connection NAME (or its ID) with all settings except the access token."""
     click.echo(json.dumps(_flat(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name))), indent=2))
 
 
@@ -79,7 +79,7 @@ def show(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @click.argument("name")
 @click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
 def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tuple[str, ...]) -> None:
-    """Change settings of connection NAME. Values are TOML, or plain text; KEY= sets a key back to its default.
+    """Change settings of connection NAME. Values are TOML or plain text; KEY= restores the default.
 
     \b
     Examples:
@@ -95,14 +95,14 @@ def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tu
 
 def _advise(answer: object) -> None:
     shown = read_as(ConnectionView, answer)
-    for sentence in shown.advice:
-        tell(f"{shown.connection().name}: {sentence}")
+    for advice in shown.advice:
+        print_message(f"{shown.connection().name}: {advice}")
 
 
 def _change(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise click.UsageError(f"{text!r} is no KEY=VALUE")
+        raise click.UsageError(f"{text!r} is not KEY=VALUE")
     if not value.strip():
         return key.strip(), None
     try:
@@ -114,9 +114,9 @@ def _change(text: str) -> tuple[str, Any]:
 @connections.command()
 @config_options
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool) -> None:
-    """Remove connection NAME; events that wait for it become dead letters."""
+    """Remove connection NAME. Its waiting events become dead letters."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         found = read_as(ConnectionView, session.ask("GET", _path(name)))
         status = read_as(StatusView, session.ask("GET", "/api/status"))
@@ -124,7 +124,7 @@ def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool
         if not yes:
             question = f"Remove {found.connection().name}? {waiting} waiting events become dead letters"
             if not sys.stdin.isatty():
-                raise click.UsageError(f"{question}; say --yes")
+                raise click.UsageError(f"{question}; pass --yes to confirm")
             click.confirm(question, abort=True, err=True)
         click.echo(json.dumps(session.ask("DELETE", _path(found.id))))
 
@@ -133,14 +133,14 @@ def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool
 @config_options
 @click.argument("name")
 def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Ask TikTok whether connection NAME's token and pixel are right; exit status 1 if not.
+    """Check connection NAME's access token and pixel with TikTok. Exit status 1 if the check fails.
 
-    With a test event code one test event is sent; otherwise none.
+    If the connection has a test event code, one test event is sent; otherwise no event is sent.
     """
     answer = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
     click.echo(json.dumps(answer))
     result = read_as(CheckResult, answer)
-    tell(f"{name}: {result.message}")
+    print_message(f"{name}: {result.message}")
     if result.kind != "good":
         raise SystemExit(1)
 
@@ -148,9 +148,9 @@ def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @connections.command()
 @config_options
 @click.argument("name")
-@click.option("--reason", default="", help="Why, for whoever looks later.")
+@click.option("--reason", default="", help="Reason, shown in the connection's status.")
 def pause(config_file: Path | None, data_dir: Path | None, name: str, reason: str) -> None:
-    """Keep connection NAME's events until it is resumed."""
+    """Pause delivery of connection NAME. Its events are kept until it is resumed."""
     body = {"reason": reason}
     status = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/pause"), body)
     click.echo(json.dumps(status))
@@ -160,7 +160,7 @@ def pause(config_file: Path | None, data_dir: Path | None, name: str, reason: st
 @config_options
 @click.argument("name")
 def resume(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Deliver connection NAME's events again, whoever paused it."""
+    """Resume delivery of connection NAME, whether an operator or the service paused it."""
     click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/resume"))))
 
 
@@ -168,16 +168,18 @@ def resume(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @config_options
 @click.argument("name")
 def history(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Print who changed what of connection NAME and when, oldest first."""
+    """Print who changed which settings of connection NAME and when, oldest first."""
     print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name, "/history")))
 
 
 @connections.command()
 @config_options
 @click.argument("names", nargs=-1)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; standard output else.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output."
+)
 def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
-    """Write connections NAMES, or all, as TOML; access tokens as references to environment variables."""
+    """Write connections NAMES, or all, as TOML. Access tokens become references to environment variables."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         answers = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
     shown = read_as(list[ConnectionView], answers)
@@ -188,20 +190,20 @@ def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ..
         try:
             output.write_text(text, "utf-8")
         except OSError as error:
-            raise ConfigurationError([f"{output}: cannot be written: {error.strerror}"]) from None
+            raise ConfigurationError([f"{output}: cannot write: {error.strerror}"]) from None
     variables = ", ".join(token_variable(each.connection().name) for each in shown)
-    tell(f"tokens are not exported; an import takes them from the environment: {variables or 'none'}")
+    print_message(f"access tokens are not exported; an import reads them from the environment: {variables or 'none'}")
 
 
 @connections.command("import")
 @config_options
 @click.argument("files", nargs=-1, required=True, type=_FILE)
-@click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show the differences without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, ...], dry_run: bool, yes: bool) -> None:
-    """Add or change the connections of FILES (TOML), by name: all of them or none. The difference is shown first.
+    """Add or change the connections in FILES (TOML), matched by name: all of them or none.
 
-    A connection that is there keeps its access token unless the file's variable is set.
+    The differences are shown first. An existing connection keeps its access token unless the file's variable is set.
     """
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
@@ -210,15 +212,15 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
         print_lines(answer)
         differences = read_as(list[Difference], answer)
         changing = [each.name for each in differences if each.change != "none"]
-        tell(f"{len(changing)} of {len(differences)} connections would change" + _named(changing))
+        print_message(f"{len(changing)} of {len(differences)} connections would change" + _named(changing))
         if dry_run or not changing:
             return
         if not yes:
             if not sys.stdin.isatty():
-                raise click.UsageError("say --yes to import, or --dry-run to look only")
+                raise click.UsageError("not imported: pass --yes to apply the changes, or --dry-run to preview them")
             click.confirm("Import?", abort=True, err=True)
         session.ask("POST", "/api/connections/import", {"connections": given})
-        tell(f"imported{_named(changing)}")
+        print_message(f"imported{_named(changing)}")
 
 
 def _named(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""`console-link`: a link into the console, for the first administrator or for somebody without a password."""
+"""`console-link`: a console link for the first administrator or for a user without a password."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -10,13 +10,13 @@ from tiktok_forwarder.cli.api_client import call_running, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 
 
-@click.command("console-link", short_help="Print a link into the console.")
+@click.command("console-link", short_help="Print a login link for the console.")
 @config_options
-@click.option("--user", help="Whose password the link sets; without it, the link makes the first administrator.")
+@click.option("--user", help="User who sets a password with the link; default: the first administrator.")
 def console_link(config_file: Path | None, data_dir: Path | None, user: str | None) -> None:
-    """Print a link that works once: it opens the console of the running service, to set a password.
+    """Print a link to the running service's console, where its user sets a password. It works once.
 
-    The link of a user holds for a day, the first for half an hour; a restart of the service voids both.
+    A user's link is valid for one day, the first administrator's for half an hour. A restart of the service voids both.
     """
     path = f"/api/users/{quote(user, safe='')}/link" if user is not None else "/api/console-link"
     link = read_as(ConsoleLink, call_running(settings_from(config_file, data_dir=data_dir), "POST", path, {}))

@@ -1,4 +1,4 @@
-"""`dead-letters`: events that were given up on."""
+"""`dead-letters`: events that the service stopped trying to deliver."""
 
 import json
 import sys
@@ -13,14 +13,14 @@ import click
 from tiktok_forwarder.api.types import DeadLetterView, TouchedView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
-from tiktok_forwarder.cli.output import print_lines, tell
+from tiktok_forwarder.cli.output import print_lines, print_message
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PAGE = 1000
 
 
 class _Time(click.ParamType[int]):
-    """ISO 8601, in UTC unless it says otherwise; or milliseconds since 1970."""
+    """A time in ISO 8601, UTC unless it has an offset, or in milliseconds since 1970."""
 
     name = "time"
 
@@ -30,16 +30,16 @@ class _Time(click.ParamType[int]):
         try:
             given = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-11-24T18:00 or milliseconds since 1970", param, ctx)
+            self.fail(f"{value!r} is not a time; use 2026-11-24T18:00 or milliseconds since 1970", param, ctx)
         return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _selecting(command: _Command) -> _Command:
     options = (
-        click.option("--connection", help="Of this connection, by name or id."),
-        click.option("--reason", help="Of this reason: refused, retries_exhausted, unconfirmed, …"),
-        click.option("--from", "from_ms", type=_Time(), help="Dead-lettered at this time or later."),
-        click.option("--until", "until_ms", type=_Time(), help="Dead-lettered before this time."),
+        click.option("--connection", help="Only dead letters of this connection, by name or ID."),
+        click.option("--reason", help="Only dead letters with this reason: refused, retries_exhausted, unconfirmed, …"),
+        click.option("--from", "from_ms", type=_Time(), help="Only dead letters from this time on (UTC)."),
+        click.option("--until", "until_ms", type=_Time(), help="Only dead letters before this time (UTC)."),
     )
     for option in reversed(options):
         command = option(command)
@@ -49,8 +49,8 @@ def _selecting(command: _Command) -> _Command:
 def _touching(command: _Command) -> _Command:
     options = (
         click.argument("event_nos", nargs=-1, type=click.IntRange(1)),
-        click.option("--dry-run", is_flag=True, help="Only say what would be touched."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Show what would be affected without changing anything."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
     )
     for option in reversed(options):
         command = option(command)
@@ -59,14 +59,14 @@ def _touching(command: _Command) -> _Command:
 
 @click.group("dead-letters", short_help="List, show, replay and discard dead letters.")
 def dead_letters() -> None:
-    """Dead letters are events that were given up on: refused by TikTok, or not delivered within a day."""
+    """Dead letters are events that the service stopped trying to deliver, kept until you replay or discard them."""
 
 
 @dead_letters.command("list")
 @config_options
 @_selecting
 def list_letters(config_file: Path | None, data_dir: Path | None, **which: Any) -> None:
-    """Print dead letters, oldest first, one JSON object a line."""
+    """Print dead letters, oldest first, one JSON object per line."""
     given = {name: value for name, value in which.items() if value is not None}
     after = 0
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
@@ -93,7 +93,7 @@ def show(config_file: Path | None, data_dir: Path | None, event_no: int) -> None
 @config_options
 @_touching
 def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
-    """Deliver dead letters again: those named, or those that fulfil every condition, or all."""
+    """Deliver dead letters again: those with the numbers given, those that match every option, or all."""
     _touch(config_file, data_dir, "replay", given)
 
 
@@ -101,7 +101,7 @@ def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> Non
 @config_options
 @_touching
 def discard(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
-    """Delete dead letters for good: those named, or those that fulfil every condition, or all."""
+    """Delete dead letters permanently: those with the numbers given, those that match every option, or all."""
     _touch(config_file, data_dir, "discard", given)
 
 
@@ -110,14 +110,14 @@ def _touch(config_file: Path | None, data_dir: Path | None, verb: str, given: di
     selection = {**given, "event_nos": list(numbers) or None}
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         path = f"/api/dead-letters/{verb}"
-        foreseen = session.ask("POST", path, {**selection, "dry_run": True})
-        found = read_as(TouchedView, foreseen)
+        expected = session.ask("POST", path, {**selection, "dry_run": True})
+        found = read_as(TouchedView, expected)
         if found.warning and verb == "replay":
-            tell(f"warning: {found.warning}")
+            print_message(f"warning: {found.warning}")
         if not dry_run and found.count and not yes:
             question = f"{verb.capitalize()} {found.count} dead letters?"
             if not sys.stdin.isatty():
-                raise click.UsageError(f"{question} say --yes, or --dry-run to look only")
+                raise click.UsageError(f"{question} pass --yes to confirm, or --dry-run to preview")
             click.confirm(question, abort=True, err=True)
-        touched = foreseen if dry_run or not found.count else session.ask("POST", path, selection)
+        touched = expected if dry_run or not found.count else session.ask("POST", path, selection)
     click.echo(json.dumps(touched))

@@ -1,4 +1,4 @@
-"""`demo`: the whole way on one machine, with nothing to configure."""
+"""`demo`: senders, service and a TikTok simulator on one machine, with nothing to configure."""
 
 import shutil
 from pathlib import Path
@@ -15,19 +15,21 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 _MARK = ".tiktok-forwarder-demo"
 
 
-@click.command(short_help="Watch sample traffic go to a stand-in of TikTok.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long; unless given, at Ctrl-C.")
+@click.command(short_help="Run a local demo with sample traffic and a simulated TikTok.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Stop after this many seconds; default: run until Ctrl-C."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo-data"),
     show_default=True,
-    help="Where data and logs go. It is emptied at the start.",
+    help="Folder for data and logs. It is emptied at the start.",
 )
 def demo(seconds: float | None, folder: Path) -> None:
-    """Start the service and the sandbox, send a shop's traffic through mParticle's SDK and a webhook, and show it live.
+    """Run the service and the TikTok sandbox, and send a sample shop's traffic via mParticle's SDK and a webhook.
 
-    Exit status 1 if the books do not balance at the end.
+    A live table shows the totals. Exit status 1 if the totals do not add up at the end.
     """
     _claim(folder)
     service_dir = folder / "service"
@@ -51,7 +53,7 @@ def demo(seconds: float | None, folder: Path) -> None:
 def _claim(folder: Path) -> None:
     """Raises `ConfigurationError` rather than use a folder that no demo made."""
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
-        raise ConfigurationError([f"--folder: {folder} holds something that no demo put there: choose another"])
+        raise ConfigurationError([f"--folder: {folder} contains files that no demo made; choose another folder"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()
 

@@ -1,4 +1,4 @@
-"""`import`: recorded batches into the queue, as if their sender sent them now."""
+"""`import`: recorded batches, accepted as if their sender sent them now."""
 
 import json
 import sys
@@ -15,30 +15,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tiktok_forwarder.api.types import ImportReceipt, InputView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
-from tiktok_forwarder.cli.output import tell
+from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.cli.recorded import Piece, pieces
 from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 
 
-@click.command("import", short_help="Put recorded batches into the queue.")
+@click.command("import", short_help="Import recorded batches.")
 @config_options
-@click.option("--input", "input_name", required=True, help="Name of the input that the batches count as sent by.")
-@click.option("--from-start", is_flag=True, help="Begin anew also where an earlier import of a file was interrupted.")
+@click.option("--input", "input_name", required=True, help="Input that the batches are imported for, by name.")
+@click.option("--from-start", is_flag=True, help="Start over, even if an earlier import of a file was interrupted.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def import_(
     config_file: Path | None, data_dir: Path | None, input_name: str, from_start: bool, files: tuple[Path, ...]
 ) -> None:
-    """Put the batches of FILES (JSON, one batch per line, or one list; plain or gzip) into the queue.
+    """Import the batches in FILES (JSON, one batch per line or one list; plain or gzip).
 
-    Interrupted, it goes on where it was when it is run again. Events that the service has already are ignored for 48
-    hours, so nothing is delivered twice. Prints what became of the events. Exit status 1 if a line could not be read.
+    Run an interrupted import again to continue it. Events that the service has accepted within the last 48 hours are
+    counted as duplicates, not imported again. Prints counts of the events. Exit status 1 if a line could not be read.
     """
     settings = settings_from(config_file, data_dir=data_dir)
     totals: Counter[str] = Counter()
     with ApiSession(settings) as session:
         inputs = read_as(list[InputView], session.ask("GET", "/api/inputs"))
         if input_name.lower() not in [each.name.lower() for each in inputs]:
-            raise ConfigurationError([f"there is no input named {input_name}"])
+            raise ConfigurationError([f'input "{input_name}" not found'])
         for file in files:
             _Import(session, input_name, file, settings.data_dir / "imports", totals).run(from_start=from_start)
     click.echo(json.dumps(dict(totals)))
@@ -59,7 +59,7 @@ class _Import:
     def run(self, *, from_start: bool) -> None:
         start = 0 if from_start else self._noted()
         if start:
-            tell(f"{self._file}: goes on after batch {start}")
+            print_message(f"{self._file}: continuing after batch {start}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"))
         console = Console(stderr=True)
         with Progress(*columns, TimeElapsedColumn(), console=console, disable=not sys.stderr.isatty()) as progress:
@@ -85,8 +85,8 @@ class _Import:
             for each in piece.recorded:
                 self._send(Piece([each]))
 
-    def _unreadable(self, sentence: str) -> None:
-        tell(sentence)
+    def _unreadable(self, message: str) -> None:
+        print_message(message)
         self._totals["unreadable_lines"] += 1
 
     def _count(self, receipt: ImportReceipt) -> None:

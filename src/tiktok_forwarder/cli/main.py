@@ -1,4 +1,4 @@
-"""The command line's entry: the list of commands, and how errors reach a person."""
+"""The command line's entry point: the list of commands, and how errors are shown."""
 
 import os
 import sys
@@ -24,27 +24,27 @@ class _Entry(NamedTuple):
 
 # Commands are imported when used: `--help` must not wait for web servers and databases.
 COMMANDS: Final = {
-    "serve": _Entry("serve_command", "serve", "Take events in and deliver them."),
-    "demo": _Entry("demo_command", "demo", "Watch sample traffic go to a stand-in of TikTok."),
-    "map": _Entry("map_command", "map_command", "Show what batches become at TikTok."),
-    "inputs": _Entry("inputs_command", "inputs", "Add, list, rotate and remove the inputs that may send."),
+    "serve": _Entry("serve_command", "serve", "Run the service."),
+    "demo": _Entry("demo_command", "demo", "Run a local demo with sample traffic and a simulated TikTok."),
+    "map": _Entry("map_command", "map_command", "Show the TikTok events that batches map to."),
+    "inputs": _Entry("inputs_command", "inputs", "Add, list, rotate and remove inputs."),
     "connections": _Entry(
         "connections_command", "connections", "Add, change, check, pause, export and import connections."
     ),
-    "import": _Entry("import_command", "import_", "Put recorded batches into the queue."),
+    "import": _Entry("import_command", "import_", "Import recorded batches."),
     "dead-letters": _Entry("dead_letters_command", "dead_letters", "List, show, replay and discard dead letters."),
     "erase": _Entry("erase_command", "erase", "Erase a person's events."),
-    "backup": _Entry("backup_command", "backup", "Copy the database, also while a service uses it."),
-    "restore": _Entry("backup_command", "restore", "Put a backup in the database's place."),
-    "audit": _Entry("audit_command", "audit", "Show who erased, replayed and discarded."),
-    "keys": _Entry("keys_command", "keys", "Change the key that stored secrets are encrypted with."),
-    "console-link": _Entry("console_link_command", "console_link", "Print a link into the console."),
+    "backup": _Entry("backup_command", "backup", "Back up the database, even while the service runs."),
+    "restore": _Entry("backup_command", "restore", "Restore the database from a backup."),
+    "audit": _Entry("audit_command", "audit", "Show who erased, replayed and discarded events."),
+    "keys": _Entry("keys_command", "keys", "Rotate the encryption key of stored secrets."),
+    "console-link": _Entry("console_link_command", "console_link", "Print a login link for the console."),
     "users": _Entry("users_command", "users", "Add, list and remove the console's users."),
-    "api-keys": _Entry("api_keys_command", "api_keys", "Make, list and revoke API keys."),
-    "status": _Entry("status_command", "status", "Show books, queues and delivery by connection."),
-    "sandbox": _Entry("sandbox_command", "sandbox", "Run TikTok's endpoints locally."),
+    "api-keys": _Entry("api_keys_command", "api_keys", "Create, list and revoke API keys."),
+    "status": _Entry("status_command", "status", "Show totals, queues and delivery state per connection."),
+    "sandbox": _Entry("sandbox_command", "sandbox", "Run a TikTok simulator locally."),
     "completion": _Entry("completion_command", "completion", "Print a shell's completion script."),
-    "settings": _Entry("settings_command", "settings", "Show every setting and where its value comes from."),
+    "settings": _Entry("settings_command", "settings", "Show every setting and the source of its value."),
 }
 
 
@@ -69,10 +69,10 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name=_PROGRAM)
 def commands() -> None:
-    """Takes mParticle's events to TikTok's Events API.
+    """Forward mParticle events to the TikTok Events API.
 
-    Results go to standard output, as JSON lines where a program may read them; words for people to standard error. Exit
-    status: 0 done, 1 part of the work failed, 2 wrong usage or configuration.
+    Results are written to standard output, mostly as JSON lines; messages to standard error. Exit status: 0 success, 1
+    part of the work failed, 2 wrong usage or configuration.
     """
 
 
@@ -87,23 +87,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        _tell(f"{error.format_message()} See `{context.command_path if context else _PROGRAM} --help`.")
+        _print_messages(f"{error.format_message()} See `{context.command_path if context else _PROGRAM} --help`.")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except ConfigurationError as error:
-        _tell(*error.problems)
+        _print_messages(*error.problems)
         sys.exit(2)
     except ForwarderError as error:
-        _tell(str(error))
+        _print_messages(str(error))
         sys.exit(2)
     except Exception as error:  # the last resort: a person gets one line, not a traceback
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        _tell(f"unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 and run it again to see where")
+        _print_messages(
+            f"unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 and run the command again for a traceback"
+        )
         sys.exit(1)
 
 
-def _tell(*sentences: str) -> None:
-    for sentence in sentences:
-        click.echo(f"{_PROGRAM}: {sentence}", err=True)
+def _print_messages(*messages: str) -> None:
+    for message in messages:
+        click.echo(f"{_PROGRAM}: {message}", err=True)

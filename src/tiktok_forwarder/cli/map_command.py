@@ -1,4 +1,4 @@
-"""`map`: batches from files or standard input, one outcome per line; sends nothing, stores nothing."""
+"""`map`: map batches from files or standard input, one outcome per line. Sends and stores nothing."""
 
 import gzip
 import sys
@@ -26,7 +26,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _LATEST_MS = 253_402_300_799_999
 
 
-@click.command("map", short_help="Show what batches become at TikTok.")
+@click.command("map", short_help="Show the TikTok events that batches map to.")
 @click.option(
     "--connection",
     "connection_file",
@@ -37,15 +37,15 @@ _LATEST_MS = 253_402_300_799_999
 @click.option(
     "--received-at-ms",
     type=click.IntRange(0, _LATEST_MS),
-    help="Time of receipt, in milliseconds since 1970; now unless given.",
+    help="Time of receipt in milliseconds since 1970; default: now.",
 )
-@click.option("--explain", "explains", is_flag=True, help="Say for each field where its value came from.")
+@click.option("--explain", "explains", is_flag=True, help="Show the source and transformation of each field.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 def map_command(connection_file: Path, received_at_ms: int | None, explains: bool, files: tuple[Path, ...]) -> None:
-    """Map the batches of FILES, or of standard input, and print one JSON object per outcome.
+    """Map the batches in FILES, or on standard input, and print one JSON object per outcome.
 
-    Files hold JSON (a batch or a list of batches) or one batch per line, plain or gzip, in any form that mParticle
-    sends. Exit status: 0, also when events are dropped; 1 if a file or line could not be read; 2 for wrong usage.
+    Files contain JSON (a batch or a list of batches) or one batch per line, plain or gzip, in any form that mParticle
+    sends. Exit status: 0, even if events are dropped; 1 if a file or line could not be read; 2 for wrong usage.
 
     \b
     Examples:
@@ -106,7 +106,7 @@ def _read(files: tuple[Path, ...]) -> Iterator[Batch | UnreadableBody]:
             body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
             body = gzip.decompress(body) if body.startswith(_GZIP_MAGIC) else body
         except (OSError, EOFError, zlib.error) as error:
-            yield UnreadableBody(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}")
+            yield UnreadableBody(f"{name}: cannot read: {getattr(error, 'strerror', None) or error}")
             continue
         for found in parse_lines(body, Bounds()):
             yield UnreadableBody(f"{name}, {found}") if isinstance(found, UnreadableBody) else found

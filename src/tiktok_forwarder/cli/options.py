@@ -18,12 +18,12 @@ def config_options(command: _Command) -> _Command:
         "--config",
         "config_file",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="Settings, as TOML. The environment (TIKTOK_FORWARDER_…) goes before it.",
+        help="Settings, as TOML; TIKTOK_FORWARDER_… variables override them.",
     )
     data_dir = click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Data directory.")
     return config(data_dir(command))
 
 
 def settings_from(config_file: Path | None, **overrides: Any) -> Settings:
-    """Raises `ConfigurationError` with every problem."""
+    """Return the settings. Raises `ConfigurationError` with every problem."""
     return load_settings(config_file, os.environ, **overrides)

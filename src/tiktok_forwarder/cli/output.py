@@ -1,4 +1,4 @@
-"""How commands print: JSON lines on standard output, words for people on standard error."""
+"""How commands print: JSON lines on standard output, messages for users on standard error."""
 
 import json
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ import click
 
 
 def print_lines(items: Iterable[Any]) -> None:
-    """One JSON object a line."""
+    """Print one JSON object per line."""
     for each in items:
         click.echo(json.dumps(each))
 
 
-def tell(sentence: str) -> None:
-    """To whoever runs the command."""
-    click.echo(f"tiktok-forwarder: {sentence}", err=True)
+def print_message(message: str) -> None:
+    """Print a message for the user to standard error."""
+    click.echo(f"tiktok-forwarder: {message}", err=True)

@@ -48,11 +48,11 @@ def pieces(file: Path, start: int) -> Iterator[Piece]:
     except StopIteration:
         return
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableBody(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UnreadableBody(f"{file}: cannot read: {getattr(error, 'strerror', None) or error}") from None
     try:
         yield from _grouped(_lines(file) if _is_whole(first) else _documents(file), start)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableBody(f"{file}: cannot be read to its end: {error}") from None
+        raise UnreadableBody(f"{file}: cannot read to the end: {error}") from None
 
 
 def _opened(file: Path) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""`sandbox`: TikTok's event endpoints on this machine, for tests and for looking at events."""
+"""`sandbox`: TikTok's event endpoints on this machine, for tests and for inspecting events."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,28 +9,42 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_sandbox import SandboxError, SandboxOptions, serve_sandbox
 
 
-@click.command("sandbox", short_help="Run TikTok's endpoints locally.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8091, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.command("sandbox", short_help="Run a TikTok simulator locally.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="IP address to listen on.")
+@click.option(
+    "--port",
+    default=8091,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 picks a free port.",
+)
 @click.option(
     "--log",
     "log_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Append one JSON line to this file for each event received, before it is answered.",
+    help="File to append one JSON line to for each event, before the request is answered.",
 )
 @click.option(
     "--token",
     "tokens",
     multiple=True,
     metavar="TOKEN[=PIXEL,…]",
-    help="Accept this access token only, for these pixels if any are named. May be given again.",
+    help="Accepted access token, optionally only for these pixels; repeatable. Default: every token.",
 )
-@click.option("--strict", is_flag=True, help="Refuse web events without a page address instead of warning.")
-@click.option("--status-by-code", is_flag=True, help="HTTP 400 and 401 beside TikTok's codes, instead of 200.")
-@click.option("--allow-app-events", is_flag=True, help="Take event source app, as for a developer on the allowlist.")
-@click.option("--watch-repeats", is_flag=True, help="Note a fault when an event comes again after a final answer.")
-@click.option("--requests-per-second", type=click.IntRange(min=1), help="Refuse more as too frequent, for each token.")
-@click.option("--retry-after-seconds", type=click.IntRange(min=0), help="Say Retry-After when the rate is exceeded.")
+@click.option("--strict", is_flag=True, help="Refuse web events without a page URL instead of warning.")
+@click.option(
+    "--status-by-code", is_flag=True, help="Answer with HTTP 400 and 401 besides TikTok's codes, instead of 200."
+)
+@click.option("--allow-app-events", is_flag=True, help="Accept event source app, as for a developer on the allowlist.")
+@click.option("--watch-repeats", is_flag=True, help="Report an event that is sent again after its final answer.")
+@click.option(
+    "--requests-per-second",
+    type=click.IntRange(min=1),
+    help="Rate limit per token; further requests are refused as too frequent.",
+)
+@click.option(
+    "--retry-after-seconds", type=click.IntRange(min=0), help="Retry-After value when the rate limit is exceeded."
+)
 def sandbox(  # noqa: PLR0913, PLR0917 - one parameter for each option
     host: str,
     port: int,
@@ -43,9 +57,9 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter for each option
     requests_per_second: int | None,
     retry_after_seconds: int | None,
 ) -> None:
-    """Stand in for TikTok's event endpoints until Ctrl-C.
+    """Simulate TikTok's event endpoints until Ctrl-C.
 
-    It checks what it gets as TikTok does, and shows it at its own address; nothing leaves this machine.
+    The sandbox checks events as TikTok does and shows them on a page at its URL. Nothing leaves this machine.
 
     \b
     Examples:
@@ -67,7 +81,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _grants(tokens: Sequence[str]) -> dict[str, list[str] | None] | None:
-    """TOKEN or TOKEN=PIXEL,PIXEL; no token given lets every token in."""
+    """Parse TOKEN or TOKEN=PIXEL,PIXEL; return None if every token is accepted."""
     if not tokens:
         return None
     parts = (text.partition("=") for text in tokens)

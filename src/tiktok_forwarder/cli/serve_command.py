@@ -1,4 +1,4 @@
-"""`serve`: ingest, API and delivery in one process."""
+"""`serve`: intake, API, console and delivery in one process."""
 
 import asyncio
 import os
@@ -14,32 +14,34 @@ from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.settings import Settings
 
 
-@click.command(short_help="Take events in and deliver them.")
+@click.command(short_help="Run the service.")
 @config_options
-@click.option("--host", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
+@click.option("--host", help="IP address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 picks a free port.")
 def serve(config_file: Path | None, data_dir: Path | None, host: str | None, port: int | None) -> None:
-    """Run the service until SIGTERM or Ctrl-C.
+    """Run the service: receive events and deliver them to TikTok, until SIGTERM or Ctrl-C.
 
-    It then stops accepting, lets running requests end and exits with 0; what is not delivered waits on disk.
+    On stop, it accepts no new events, finishes running requests and exits with 0. Undelivered events stay on disk.
     """
     settings = settings_from(config_file, data_dir=data_dir, host=host, port=port)
     uvloop.run(_serve(settings))
 
 
-async def _tell_first_link(application: Application) -> None:
-    """Shown to whoever sits at the terminal, and to no log."""
+async def _print_first_link(application: Application) -> None:
+    """Print the first administrator's link, only to a terminal: a log must not contain it."""
     access = application.services.console_access
     if not access.needs_first_user:
         return
     if sys.stderr.isatty():
         token = await access.first_link("service")
         click.echo(
-            f"tiktok-forwarder: the console, for your first visit: {application.console_base}/welcome/{token}", err=True
+            "tiktok-forwarder: open the console to create the first administrator: "
+            f"{application.console_base}/welcome/{token}",
+            err=True,
         )
     else:
         click.echo(
-            "tiktok-forwarder: the console has no user yet: tiktok-forwarder console-link prints a link", err=True
+            "tiktok-forwarder: the console has no users; run tiktok-forwarder console-link to get a link", err=True
         )
 
 
@@ -51,6 +53,6 @@ async def _serve(settings: Settings) -> None:
     async with open_application(settings, os.environ) as application:
         await application.start()
         click.echo(f"tiktok-forwarder: serving on http://{settings.host}:{application.port}", err=True)
-        await _tell_first_link(application)
+        await _print_first_link(application)
         await stopping.wait()
         click.echo("tiktok-forwarder: stopping", err=True)

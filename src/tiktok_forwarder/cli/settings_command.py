@@ -1,4 +1,4 @@
-"""`settings`: every setting, its value, where that came from, and what it means."""
+"""`settings`: every setting, its value, the value's source and what it means."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, read_settings
 
 
-@click.command(short_help="Show every setting and where its value comes from.")
+@click.command(short_help="Show every setting and the source of its value.")
 @config_options
 def settings(config_file: Path | None, data_dir: Path | None) -> None:
-    """Print the settings, one JSON object a line; on a terminal as text."""
+    """Print the settings, as text on a terminal, otherwise one JSON object per line."""
     for value in read_settings(config_file, os.environ, {"data_dir": data_dir}):
         setting = value.setting
         if sys.stdout.isatty():

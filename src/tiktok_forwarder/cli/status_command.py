@@ -1,4 +1,4 @@
-"""`status`: what the service holds and has done."""
+"""`status`: totals, queues and delivery state of the service."""
 
 import json
 import sys
@@ -13,12 +13,12 @@ from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 
 
-@click.command(short_help="Show books, queues and delivery by connection.")
+@click.command(short_help="Show totals, queues and delivery state per connection.")
 @config_options
-@click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
-@click.option("--once", is_flag=True, help="On a terminal: print the table once instead of keeping it up to date.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON even on a terminal.")
+@click.option("--once", is_flag=True, help="Print the table once instead of updating it on a terminal.")
 def status(config_file: Path | None, data_dir: Path | None, as_json: bool, once: bool) -> None:
-    """Show the state of every connection: a live table on a terminal until Ctrl-C, one JSON object otherwise."""
+    """Show totals, queues and delivery state per connection: a live table on a terminal, otherwise one JSON object."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         answer = session.ask("GET", "/api/status")
         found = read_as(StatusView, answer)
@@ -36,7 +36,7 @@ def _print_once(found: StatusView) -> None:
     console = Console()
     console.print(status_table(found))
     if not found.running:
-        console.print("No service runs on this data directory: nothing is being delivered.", style="yellow")
+        console.print("The service is not running on this data directory: no events are delivered.", style="yellow")
 
 
 def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:

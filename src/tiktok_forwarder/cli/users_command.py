@@ -1,4 +1,4 @@
-"""`users`: who may log in to the console."""
+"""`users`: the console's users."""
 
 import json
 from pathlib import Path
@@ -13,18 +13,18 @@ from tiktok_forwarder.cli.api_client import call, call_running, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_lines
 
-_role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What they may do.")
+_role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="Role of the user.")
 
 
 @click.group(short_help="Add, list and remove the console's users.")
 def users() -> None:
-    """Users log in to the console. A viewer looks at everything; an admin also changes everything."""
+    """Users log in to the console. Viewers can see everything; administrators can also change everything."""
 
 
 @users.command("list")
 @config_options
 def list_users(config_file: Path | None, data_dir: Path | None) -> None:
-    """Print the users, one JSON object a line."""
+    """Print the users, one JSON object per line."""
     print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", "/api/users"))
 
 
@@ -33,9 +33,9 @@ def list_users(config_file: Path | None, data_dir: Path | None) -> None:
 @click.argument("name")
 @_role
 def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
-    """Add the user NAME, and print the link with which they set their password.
+    """Add the user NAME and print a link to set the password.
 
-    It takes a running service: the link lives in its memory, works once and holds for a day.
+    The service must be running. The link works once, is valid for one day and ends with a restart of the service.
     """
     settings = settings_from(config_file, data_dir=data_dir)
     link = read_as(ConsoleLink, call_running(settings, "POST", "/api/users", {"name": name, "role": role}))
@@ -47,7 +47,7 @@ def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -
 @click.argument("name")
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
-    """Make the user NAME a viewer or an admin."""
+    """Change the role of the user NAME to viewer or admin."""
     _print(call(settings_from(config_file, data_dir=data_dir), "PATCH", _one(name), {"role": role}))
 
 
@@ -55,7 +55,7 @@ def set_role(config_file: Path | None, data_dir: Path | None, name: str, role: s
 @config_options
 @click.argument("name")
 def remove(config_file: Path | None, data_dir: Path | None, name: str) -> None:
-    """Remove the user NAME; their sessions end."""
+    """Remove the user NAME and end their sessions."""
     _print(call(settings_from(config_file, data_dir=data_dir), "DELETE", _one(name)))
 
 

@@ -28,17 +28,17 @@ CheckKind = Literal[
     "busy",
 ]
 NO_ANSWER: Final = {
-    "connect": "could not be reached: no connection came about. Check the network, the proxy and the firewall",
-    "tls": "could not be trusted: its TLS certificate does not verify. Check what stands between here and TikTok",
-    "timeout": "did not answer in time. Check the network, or try again later",
-    "reset": "broke the connection off. Check the network, or try again later",
-    "oversized": "sent an endless answer. Check what stands between here and TikTok",
+    "connect": "could not be reached. Check the network, the proxy and the firewall",
+    "tls": "has a TLS certificate that cannot be verified. Check proxies and firewalls between this machine and TikTok",
+    "timeout": "did not answer in time. Check the network, or retry later",
+    "reset": "closed the connection. Check the network, or retry later",
+    "oversized": "sent an answer that is too long. Check proxies and firewalls between this machine and TikTok",
 }
 """What follows the word TikTok, by the kind of `NoAnswer`."""
 
 _NOT_TIKTOK: Final = (
-    "What answered is not TikTok's Events API (HTTP {status}). "
-    "Check the setting tiktok_base_url, and what stands between here and TikTok."
+    "The answer is not from TikTok's Events API (HTTP {status}). "
+    "Check the setting tiktok_base_url, and proxies and firewalls between this machine and TikTok."
 )
 
 
@@ -79,11 +79,11 @@ class ConnectionCheck:
         if isinstance(verdict, Misconfigured) and found is not None:
             return CheckResult(_kind(verdict.culprit), verdict.explanation, found)
         if isinstance(verdict, Throttled):
-            return CheckResult("busy", "TikTok accepts no more requests just now: try again later.", found)
+            return CheckResult("busy", "TikTok accepts no more requests at the moment. Try again later.", found)
         if found is None:
             return CheckResult("network", _NOT_TIKTOK.format(status=answer.status))
         if isinstance(verdict, TryLater):
-            return CheckResult("busy", f"TikTok has trouble of its own (code {found}): try again later.", found)
+            return CheckResult("busy", f"Temporary failure at TikTok (code {found}). Try again later.", found)
         return _let_through(connection, found, accepted=isinstance(verdict, Accepted))
 
     def _test_event(self, form: WireForm) -> bytes:
@@ -106,12 +106,12 @@ def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckR
     test_code = connection.test_event_code
     if accepted and test_code:
         message = (
-            "TikTok accepted a test event: token and pixel are right. Look for ViewContent under Test Events in "
+            "TikTok accepted a test event: access token and pixel are valid. Look for ViewContent under Test Events in "
             f"Events Manager, with the code {test_code}."
         )
         return CheckResult("good", message, code)
-    known = "TikTok knows the token and lets it use the pixel"
+    known = "TikTok accepts the access token for this pixel"
     if test_code:
         message = f"{known}, but refused the test event. Check the test event code {test_code} in Events Manager."
         return CheckResult("configuration", message, code)
-    return CheckResult("good", f"{known}. No event was sent: set a test event code to see one arrive.", code)
+    return CheckResult("good", f"{known}. No event was sent: set a test event code to send one.", code)

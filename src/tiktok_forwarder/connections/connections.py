@@ -188,7 +188,7 @@ class Connections:
             found = self._named(name)
             try:
                 if name and name.lower() in names:
-                    raise ConfigurationError([f"name: {name} stands here twice"])
+                    raise ConfigurationError([f'name: "{name}" is used twice here'])
                 names.add(name.lower())
                 change = self._change(self._held[found.id], each, replaces=True) if found else self._addition(each)
                 changes.append(change)
@@ -224,10 +224,10 @@ class Connections:
         problems: list[str] = []
         namesake = self._named(connection.name)
         if namesake is not None and namesake.id != own_id:
-            problems.append(f"name: there is a connection named {connection.name} already")
+            problems.append(f'name: a connection named "{connection.name}" already exists')
         known = ", ".join(each.name for each in self._inputs.all()) or "none yet"
         problems += [
-            f"inputs: there is no input named {name}; there are: {known}"
+            f'inputs: input "{name}" not found; known inputs: {known}'
             for name in connection.inputs
             if self._inputs.named(name) is None
         ]
@@ -251,7 +251,7 @@ class Connections:
     def _of(self, name_or_id: str) -> _Held:
         found = self.find(name_or_id)
         if found is None:
-            raise UnknownName(f"there is no connection named {name_or_id}")
+            raise UnknownName(f'connection "{name_or_id}" not found')
         return self._held[found.id]
 
     def _difference(self, change: _Change) -> Difference:
@@ -273,7 +273,7 @@ class Connections:
         found = self.find(name_or_id)
         documents = await self._documents.document_history("connection", found.id if found else name_or_id)
         if not documents:
-            raise UnknownName(f"there is no connection named {name_or_id}")
+            raise UnknownName(f'connection "{name_or_id}" not found')
         for document in documents:
             removed = not document.body
             record = ConnectionRecord({}, "") if removed else msgspec.json.decode(document.body, type=ConnectionRecord)

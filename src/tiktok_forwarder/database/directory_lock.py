@@ -20,7 +20,7 @@ def prepare_directory(directory: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise ConfigurationError([f"data_dir: {directory} cannot be written: {error.strerror}"]) from None
+        raise ConfigurationError([f"data_dir: cannot write to {directory}: {error.strerror}"]) from None
 
 
 class DirectoryLock:
@@ -35,13 +35,13 @@ class DirectoryLock:
         try:
             descriptor = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigurationError([f"data_dir: {self._directory} cannot be locked: {error.strerror}"]) from None
+            raise ConfigurationError([f"data_dir: cannot lock {self._directory}: {error.strerror}"]) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             raise ConfigurationError(
-                [f"data_dir: {self._directory} is in use by another process; stop it, or choose another directory"]
+                [f"data_dir: {self._directory} is in use by another process; stop it, or use another directory"]
             ) from None
         self._descriptor = descriptor
         return self

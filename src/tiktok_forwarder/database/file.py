@@ -48,7 +48,9 @@ def migrate(connection: apsw.Connection, scripts: Sequence[str]) -> None:
     """
     version: int = connection.pragma("user_version")
     if version > len(scripts):
-        raise NewerSchema(f"of a newer version of tiktok-forwarder (schema {version}; this one knows {len(scripts)})")
+        raise NewerSchema(
+            f"from a newer version of tiktok-forwarder (schema {version}; this version knows {len(scripts)})"
+        )
     for number, script in enumerate(scripts[version:], version + 1):
         with transaction(connection):
             connection.execute(script)

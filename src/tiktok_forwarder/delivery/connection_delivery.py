@@ -108,7 +108,7 @@ class ConnectionDelivery:
         if not self.target.enabled:
             return replace(status, condition="disabled")
         if gate.is_slowed:
-            reason = "TikTok found requests too frequent; the rate comes back by itself."
+            reason = "TikTok is limiting the request rate. The rate recovers by itself."
             return replace(status, condition="throttled", reason=reason, since_ms=self._slowed_since_ms, by=BY_SERVICE)
         return status
 

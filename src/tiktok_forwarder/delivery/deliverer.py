@@ -89,7 +89,7 @@ class Deliverer:
             return self.status(connection_id)
         target = self._parts.connections.target(connection_id)
         if target is None:
-            raise UnknownName(f"there is no connection {connection_id}")
+            raise UnknownName(f'connection "{connection_id}" not found')
         await (await self._stored_pauses(connection_id)).pause_by_hand(reason, by, target.revision)
         return DeliveryStatus(connection_id, "paused", reason, since_ms=self._parts.clock.now_ms(), by=by)
 
@@ -120,7 +120,7 @@ class Deliverer:
         try:
             return self._deliveries[connection_id]
         except KeyError:
-            raise ConfigurationError([f"There is no connection {connection_id}"]) from None
+            raise ConfigurationError([f'connection "{connection_id}" not found']) from None
 
     async def _stored_pauses(self, connection_id: str) -> PauseControl:
         state = await self._stored_state(connection_id)

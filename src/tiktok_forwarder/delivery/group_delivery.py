@@ -148,8 +148,8 @@ class GroupDelivery:
         """Nothing is lost to a fault that is not the events': also what earlier leases lost to it comes back."""
         await self._pauses.pause_by_service(
             "refusals",
-            f"TikTok refused {self._parts.policy.refusals_before_pause} events in a row, one by one, took none "
-            "between, and named nothing. The fault is probably in the connection's settings, such as its Pixel ID.",
+            f"TikTok refused {self._parts.policy.refusals_before_pause} events in a row, each sent alone, without "
+            "naming a problem. A setting of the connection, such as its Pixel ID, is probably wrong.",
             answer.code,
             self._sender.target.revision,
         )

@@ -108,7 +108,7 @@ class HeldLease:
             else:
                 self._settled(settlements)
                 return
-        raise LeaseLost("The store would not take the outcome of a request; its events will be sent again")
+        raise LeaseLost("the store did not save the outcome of a request; its events are sent again")
 
     def _settled(self, settlements: Settlements) -> None:
         self._unsettled.difference_update(settlements)

@@ -81,9 +81,11 @@ def _checked_root(base_url: str) -> str:
     """Access tokens and personal data leave the machine only over TLS."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigurationError([f"tiktok_base_url: {base_url!r} is no address such as https://tiktok.example.com"])
+        raise ConfigurationError(
+            [f"tiktok_base_url: must be a URL such as https://tiktok.example.com, not {base_url!r}"]
+        )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ConfigurationError([f"tiktok_base_url: {base_url!r} must begin with https://, for it is another machine"])
+        raise ConfigurationError([f"tiktok_base_url: must start with https:// for another machine, not {base_url!r}"])
     return base_url.rstrip("/")
 
 
@@ -98,7 +100,7 @@ async def _read(response: aiohttp.ClientResponse) -> HttpAnswer | NoAnswer:
     body = await _bounded_body(response)
     if body is None:
         response.close()
-        return NoAnswer("oversized", f"HTTP {response.status} with a body above {MAX_ANSWER_BYTES} bytes", True)
+        return NoAnswer("oversized", f"HTTP {response.status} with a body of more than {MAX_ANSWER_BYTES} bytes", True)
     return HttpAnswer(response.status, body, response.headers.get("Retry-After"))
 
 

@@ -50,7 +50,7 @@ def read_state(document: Document | None) -> DeliveryState:
     try:
         return msgspec.json.decode(document.body, type=DeliveryState)
     except msgspec.DecodeError as error:
-        raise StoreUnavailable(f"The delivery state of connection {document.id} cannot be read: {error}") from error
+        raise StoreUnavailable(f"cannot read the delivery state of connection {document.id}: {error}") from error
 
 
 class PauseControl:

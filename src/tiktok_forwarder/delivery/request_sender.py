@@ -28,8 +28,9 @@ from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 _TLS_ADVICE: Final = (
-    "The server's identity could not be verified, and verification is never switched off. "
-    "Check the setting tiktok_base_url, this machine's clock and its CA certificates, and what stands between."
+    "The server's identity could not be verified, and verification cannot be disabled. Check the setting "
+    "tiktok_base_url, this machine's clock, its CA certificates, and proxies and firewalls between this machine and "
+    "TikTok."
 )
 
 

@@ -23,8 +23,8 @@ class ConsoleLink:
         with contextlib.suppress(ForwarderError):
             self._look(restarts)
         if self._is_used or not self._link:
-            return f"The console: {self._service_url}/"
-        return f"The console, this link for your first visit: {self._link}"
+            return f"Console: {self._service_url}/"
+        return f"Console (first visit): {self._link}"
 
     def _look(self, restarts: int) -> None:
         if not self._is_used:

@@ -29,7 +29,7 @@ def free_port(wanted: int) -> int:
                 continue
             found: int = probe.getsockname()[1]
             return found
-    raise ForwarderError("there is no free port on this machine")
+    raise ForwarderError("no free port on this machine")
 
 
 class Process:
@@ -79,7 +79,7 @@ class Process:
 
     def _last_words(self) -> str:
         lines = self.log_file.read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "no output"
 
     def stop(self) -> int:
         """SIGTERM, then patience, then SIGKILL; the exit status."""

@@ -149,13 +149,13 @@ class _Demo:
         return self._stopping.is_set() or (seconds is not None and time.monotonic() - self._started >= seconds)
 
     def _rendered(self) -> Any:
-        return render(self._figures(), [*self._where(), "Ctrl-C ends the demo."])
+        return render(self._figures(), [*self._where(), "Press Ctrl-C to stop the demo."])
 
     def _where(self) -> list[str]:
         return [
             self._console_link.told(self._service.restarts),
-            f"{self._sandbox_url}/ shows what TikTok gets; {self._service_url}/metrics the service's metrics.",
-            f"{self._plan.folder}/ holds data and logs. Kill the service if you like: kill -9 {self._service.pid}",
+            f"Events sent to the simulated TikTok: {self._sandbox_url}/ · Metrics: {self._service_url}/metrics",
+            f"Data and logs: {self._plan.folder}/ · To test recovery, kill the service: kill -9 {self._service.pid}",
         ]
 
     def _print_links(self) -> None:
@@ -207,7 +207,7 @@ class _Demo:
         console = Console(width=None if sys.stdout.isatty() else 110)
         console.print(render(figures, []))
         if figures.status is None:
-            console.print("The service is away: its books cannot be read.", style="red")
+            console.print("The service is not running: its totals cannot be read.", style="red")
             return False
         verdicts = [self._adds_up(console, each) for each in figures.status["connections"]]
         return all(verdicts)

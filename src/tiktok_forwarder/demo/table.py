@@ -31,12 +31,12 @@ def render(figures: Figures, where: list[str]) -> Group:
     sent = figures.sent
     head = Text(f"{figures.seconds:>5.0f} s   {sent.acknowledged_events:,} events sent and acknowledged", style="bold")
     if sent.failed_requests:
-        head.append(f"   {sent.failed_requests} requests sent again", style="yellow")
+        head.append(f"   {sent.failed_requests} failed requests", style="yellow")
     if figures.restarts:
-        head.append(f"   service started again {figures.restarts}×", style="yellow")
+        head.append(f"   service restarted {figures.restarts}×", style="yellow")
     parts: list[Any] = [head]
     if figures.status is None:
-        parts.append(Text("the service is away; senders wait and try again", style="yellow"))
+        parts.append(Text("the service is down; senders wait and retry", style="yellow"))
     else:
         parts += [_connections(figures.status), _drops(figures.status)]
     parts.append(_received(figures.received))
@@ -74,8 +74,10 @@ def _drops(status: dict[str, Any]) -> Text:
 
 def _received(received: dict[str, Any] | None) -> Text:
     if received is None:
-        return Text("the sandbox is away", style="yellow")
-    counts = f"received {received['events']:,}, delivered {received['delivered']:,}, repeats {received['duplicates']:,}"
+        return Text("the sandbox is not running", style="yellow")
+    counts = (
+        f"received {received['events']:,}, delivered {received['delivered']:,}, duplicates {received['duplicates']:,}"
+    )
     return Text(
-        f"sandbox (TikTok's part): {counts}, refused {received['refused']:,}, requests {received['requests']:,}"
+        f"sandbox (simulated TikTok): {counts}, refused {received['refused']:,}, requests {received['requests']:,}"
     )

@@ -111,7 +111,10 @@ class Inputs:
     async def add(
         self, name: str, *, key: str | None, secret: str | None, authorization: str | None, changed_by: str
     ) -> NewInput:
-        """Make an input; what is not given is made up. Raises `ConfigurationError` with every problem."""
+        """Add an input; a key or secret that is not given is generated.
+
+        Raises `ConfigurationError` with every problem.
+        """
         new = NewInput(
             id=f"in_{secrets.token_hex(8)}",
             name=name.strip(),
@@ -136,7 +139,7 @@ class Inputs:
             found = self._of(name)
             if len(found.secret_digests) > 1:
                 raise ConfigurationError(
-                    [f"{found.name}: finish the last rotation first: two secrets are valid already"]
+                    [f"{found.name}: two secrets are already valid; finish the last rotation first"]
                 )
             new = NewInput(
                 found.id,
@@ -181,13 +184,13 @@ class Inputs:
     def _of(self, name: str) -> Input:
         found = self.named(name) or self._by_id.get(name)
         if found is None:
-            raise UnknownName(f"there is no input named {name}")
+            raise UnknownName(f'input "{name}" not found')
         return found
 
     async def _record(self, input_id: str) -> InputRecord:
         document = await self._documents.get_document("input", input_id)
         if document is None:
-            raise UnknownName(f"there is no input {input_id}")
+            raise UnknownName(f'input "{input_id}" not found')
         return msgspec.json.decode(document.body, type=InputRecord)
 
     async def _replace(self, found: Input, record: InputRecord, changed_by: str) -> Input:
@@ -222,13 +225,13 @@ class Inputs:
     def _problems(self, new: NewInput) -> list[str]:
         problems: list[str] = []
         if not _NAME.fullmatch(new.name):
-            problems.append(f"name: is {new.name!r}, but must be 1 to 63 letters, digits, dots, dashes or underscores")
+            problems.append(f"name: must be 1 to 63 letters, digits, dots, dashes or underscores, not {new.name!r}")
         elif self.named(new.name) is not None:
-            problems.append(f"name: there is an input named {new.name} already")
+            problems.append(f'name: an input named "{new.name}" already exists')
         if not _KEY.fullmatch(new.key):
             problems.append("key: must be 4 to 100 letters, digits, dots, dashes, tildes or underscores")
         elif new.key in self._by_key:
-            problems.append("key: another input has it already")
+            problems.append("key: another input already uses it")
         return problems + _secret_problems(new)
 
     def _opened(self, document: Document) -> Input:
@@ -261,10 +264,10 @@ def _secret_problems(new: NewInput) -> list[str]:
     for field, value in (("secret", new.secret), ("authorization", new.authorization)):
         if len(value) < _SHORTEST_SECRET or not value.isprintable() or value != value.strip():
             problems.append(
-                f"{field}: must be at least {_SHORTEST_SECRET} printable characters, none blank at the ends"
+                f"{field}: must be at least {_SHORTEST_SECRET} printable characters, without spaces at the ends"
             )
     if not new.authorization.isascii():
-        problems.append("authorization: must be ASCII, since senders disagree on how a header carries anything else")
+        problems.append("authorization: must be ASCII: senders encode other characters in headers differently")
     return problems
 
 

@@ -90,7 +90,11 @@ class Ingest:
             route, answer = self._routed(path)
             if scope["method"] != "POST":
                 raise Refusal(
-                    405, "METHOD_NOT_ALLOWED", "use POST here", reason="method", headers=((b"allow", b"POST"),)
+                    405,
+                    "METHOD_NOT_ALLOWED",
+                    "method not allowed; use POST",
+                    reason="method",
+                    headers=((b"allow", b"POST"),),
                 )
             status, body = await answer(dict(scope["headers"]), path, receive)
             reason = ""
@@ -115,7 +119,7 @@ class Ingest:
         return Refusal(
             429,
             "TOO_MANY_FAILURES",
-            "too many wrong credentials came from this address: try again later, with the right ones",
+            "too many invalid credentials from this IP address; correct them and retry later",
             reason="too_many_failures",
             headers=((b"retry-after", str(wait_seconds).encode()),),
         )
@@ -128,7 +132,7 @@ class Ingest:
         prefix, _, name = path[1:].partition("/")
         if name and "/" not in name and prefix in ("webhook", "firehose"):
             return f"/{prefix}/", self._webhook if prefix == "webhook" else self._firehose
-        raise Refusal(404, "NOT_FOUND", f"there is no route {path[:100]}", reason="route")
+        raise Refusal(404, "NOT_FOUND", f"path {path[:100]} not found", reason="route")
 
     # --- routes ---
 
@@ -169,7 +173,7 @@ class Ingest:
             raise Refusal(
                 401,
                 "UNAUTHORIZED",
-                "the Authorization header is missing: use Basic with an input's key and secret",
+                "the Authorization header is missing; use Basic with an input's key and secret",
                 reason="no_credentials",
                 headers=((b"www-authenticate", b'Basic realm="tiktok-forwarder"'),),
             )
@@ -177,7 +181,7 @@ class Ingest:
         key, separator, secret = _decoded(credentials).partition(":")
         sender = self._inputs.find_by_credentials(key, secret) if scheme.lower() == b"basic" and separator else None
         if sender is None:
-            raise Refusal(403, "FORBIDDEN", "no input has this key and secret", reason=_BAD_CREDENTIALS)
+            raise Refusal(403, "FORBIDDEN", "invalid key or secret", reason=_BAD_CREDENTIALS)
         self._inputs.cache_header(authorization, sender)
         return sender
 
@@ -187,15 +191,13 @@ class Ingest:
             raise Refusal(
                 401,
                 "UNAUTHORIZED",
-                "the Authorization header is missing: send the input's value",
+                "the Authorization header is missing; send the input's Authorization value",
                 reason="no_credentials",
             )
         name = path.rpartition("/")[2]
         sender = self._inputs.find_by_authorization(name, authorization.decode("latin-1"))
         if sender is None:
-            raise Refusal(
-                403, "FORBIDDEN", "no input of this name has this Authorization value", reason=_BAD_CREDENTIALS
-            )
+            raise Refusal(403, "FORBIDDEN", "invalid input name or Authorization value", reason=_BAD_CREDENTIALS)
         return sender
 
     # --- what they send ---
@@ -219,9 +221,9 @@ class Ingest:
             )
             raise Refusal(status, code, str(error), reason=reason) from None
         except StoreFull:
-            raise _later("the store is full", "store_full") from None
+            raise _later("the event store is full", "store_full") from None
         except StoreUnavailable:
-            raise _later("the store cannot be written now", "store_unavailable") from None
+            raise _later("the event store cannot be written", "store_unavailable") from None
 
 
 def _decoded(credentials: bytes) -> str:
@@ -235,7 +237,7 @@ def _later(message: str, reason: str) -> Refusal:
     return Refusal(
         503,
         "UNAVAILABLE",
-        f"{message}: try again later",
+        f"{message}; retry later (see Retry-After)",
         reason=reason,
         headers=(_RETRY_AFTER,),
     )

@@ -87,13 +87,16 @@ def read_connection(
 def _check_purchase_event(name: str, form: WireForm, problems: Problems) -> None:
     if name not in form.events:
         known = [choice.value for choice in FIELD_BY_NAME["purchase_event"].choices if choice.value in form.events]
-        problems.add("purchase_event", f"is {name}, which Events API {form.name} lacks; it takes {', '.join(known)}")
+        problems.add(
+            "purchase_event",
+            f"must be one of {', '.join(known)}, not {name}, which Events API {form.name} does not have",
+        )
 
 
 def advice_on(connection: Connection) -> list[str]:
     """What is worth knowing of settings that are allowed: told when a connection is saved, and while it stands."""
     name = connection.purchase_event
-    told = [f"purchases are sent as {name}: the site's pixel must fire the same name, or TikTok counts both"]
+    told = [f"purchases are sent as {name}: the site's pixel must fire the same event, or TikTok counts both"]
     if name == "PlaceAnOrder":
         told.append("TikTok supports PlaceAnOrder until 2027")
     return [*warnings_on(connection), *told]
@@ -103,7 +106,7 @@ def warnings_on(connection: Connection) -> list[str]:
     """What stands in the way of a connection doing its work."""
     if connection.test_event_code is None:
         return []
-    return ["a test event code is set: TikTok takes every event as a test; remove it to go live"]
+    return ["a test event code is set: TikTok treats every event as a test; remove it to go live"]
 
 
 def connection_document(connection: Connection) -> dict[str, object]:

@@ -26,7 +26,7 @@ def read_toml(text: str, label: str) -> list[tuple[str, dict[str, Any]]]:
     if many is None:
         return [(label, given)]
     if not isinstance(many, list) or not all(isinstance(each, dict) for each in many) or len(given) > 1:
-        raise ConfigurationError([f"{label}: {_MANY} must be a list of tables, and nothing may stand beside it"])
+        raise ConfigurationError([f"{label}: {_MANY} must be a list of tables and the only key"])
     return [(f"{label}: connections[{index}]", each) for index, each in enumerate(many)]
 
 

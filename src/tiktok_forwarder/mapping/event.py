@@ -89,7 +89,7 @@ class Mapper:
     def _map_event(self, shared: Shared, index: int, event: Event | None, outcomes: list[Outcome]) -> None:
         event_type = flag_text(event.event_type) if event is not None else None
         if event is None or event_type is None or event.data is None:
-            detail = "The event is no object, or lacks its event_type or its data."
+            detail = "The event is not an object, or has no event_type or data."
             outcomes.append(Dropped(index, "malformed_event", detail, shared.subjects))
             return
         event_type = event_type.lower()
@@ -121,7 +121,7 @@ class Mapper:
         if action is not None and name is not None and tiktok_event is not None:
             return [self._standard_draft(shared, data, action, tiktok_event)]
         if matched:
-            detail = "A custom mapping matches, but a property that it requires has no usable value."
+            detail = "A custom mapping matches, but a required property has no usable value."
             return Refusal("missing_required_attribute", detail)
         return Refusal("unsupported_event", _unsupported(data, event_type, name))
 
@@ -209,8 +209,8 @@ class Mapper:
 
 _NO_PROPERTIES: Final = Properties()
 _NO_FLAGS: Final = CustomFlags()
-_NO_URL: Final = "There is no page address: set the custom flag TikTok.URL."
-_INVALID_URL: Final = "The page address must start with http:// or https://, name a host and hold no white space."
+_NO_URL: Final = "There is no page URL: set the custom flag TikTok.URL."
+_INVALID_URL: Final = "The page URL must start with http:// or https://, name a host and contain no white space."
 
 
 def event_timestamp_ms(data: EventData, shared: Shared, sources: FieldSources) -> int | None:

@@ -75,7 +75,7 @@ class _Place(Struct, frozen=True):
 _Places = dict[str, _Place]
 """The places of one field in the order in which the mapping tries them, by what it notes of its choice."""
 
-_AS_IS: Final = "as it is, not hashed"
+_AS_IS: Final = "unchanged, not hashed"
 _AS_TEXT: Final = "as text"
 _HASHED: Final = "already hashed: lower case"
 _AS_PROPERTY: Final[Mapping[str, str]] = {
@@ -131,10 +131,10 @@ def _table(connection: Connection, number: int, event: str) -> dict[str, _Places
 
 def _event_places(connection: Connection) -> dict[str, _Places]:
     time = connection.wire_form.time_format
-    page = "as it is, email addresses redacted" if connection.redact_emails else "as it is"
-    made = "made from what identifies the event, since it has no ID: SHA-256, shortened"
+    page = "unchanged, email addresses redacted" if connection.redact_emails else "unchanged"
+    made = "derived from what identifies the event, which has no ID: SHA-256, shortened"
     parameter = "the page URL's ttclid parameter, percent-decoded"
-    future = _Place((at.RECEIPT,), f"in place of a time in the future: {time}")
+    future = _Place((at.RECEIPT,), f"instead of a time in the future: {time}")
     opt_out = "consent_state.ccpa.data_sale_opt_out.consented"
     return {
         "event_id": {**_each(_AS_TEXT, *at.EVENT_IDS), **_each(made, at.MADE_ID)},
@@ -169,7 +169,7 @@ def _commerce_places(connection: Connection) -> dict[str, _Places]:
 
 
 def _default_currency(connection: Connection) -> _Places:
-    default = _each("the default, since the event names none", at.DEFAULT_CURRENCY)
+    default = _each("the default, since the event has none", at.DEFAULT_CURRENCY)
     return default if connection.default_currency is not None else {}
 
 

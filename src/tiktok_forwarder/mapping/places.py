@@ -22,7 +22,7 @@ NAMES: Final[Mapping[str, str]] = {
 
 SENDERS_ID: Final = "data.source_message_id"
 MPARTICLES_ID: Final = "data.event_id"
-MADE_ID: Final = "an id made from what identifies the event"
+MADE_ID: Final = "an ID derived from what identifies the event"
 EVENT_IDS: Final = (SENDERS_ID, MPARTICLES_ID, MADE_ID)
 
 EVENT_TIME: Final = "data.timestamp_unixtime_ms"
@@ -30,7 +30,7 @@ BATCH_TIME: Final = "timestamp_unixtime_ms"
 RECEIPT: Final = "time of receipt"
 EVENT_TIMES: Final = (EVENT_TIME, BATCH_TIME, RECEIPT)
 # Not looked for: what a time in the future is replaced with.
-RECEIPT_FOR_FUTURE: Final = "time of receipt, for a time in the future"
+RECEIPT_FOR_FUTURE: Final = "time of receipt, instead of a time in the future"
 
 URL_FLAG: Final = "data.custom_flags.TikTok.URL"
 PAGE_URL: Final = "data.page_url"

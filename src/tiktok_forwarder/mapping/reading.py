@@ -26,7 +26,7 @@ class Problems:
         known = list(known)
         for key in given:
             if key not in known:
-                self.add(f"{prefix}{key}", f"is no known key; known are {', '.join(known)}")
+                self.add(f"{prefix}{key}", f"is not a known key; known keys: {', '.join(known)}")
 
 
 def shown(value: object) -> str:
@@ -47,11 +47,11 @@ def read_field(field: Field, given: Mapping[str, object], problems: Problems) ->
 
 def _text(field: Field, value: object, problems: Problems) -> object:
     if not isinstance(value, str):
-        problems.add(field.name, f"is {shown(value)}, but must be text")
+        problems.add(field.name, f"must be text, not {shown(value)}")
         return field.default
     if not value.strip():
         if field.required:
-            problems.add(field.name, "is empty, but required")
+            problems.add(field.name, "must not be empty")
         return field.default
     return value.strip()
 
@@ -69,7 +69,7 @@ def _choice(field: Field, value: object, problems: Problems) -> object:
     # `events_api = 2.0` without quotes is a number in TOML.
     value = str(value) if isinstance(value, float) else value
     if value not in allowed:
-        problems.add(field.name, f"is {shown(value)}, but must be one of {', '.join(allowed)}")
+        problems.add(field.name, f"must be one of {', '.join(allowed)}, not {shown(value)}")
         return field.default
     return value
 
@@ -78,14 +78,14 @@ def _identity_type(field: Field, value: object, problems: Problems) -> object:
     found = identity_type_of(value) if isinstance(value, str) else None
     if found is None:
         allowed = ", ".join(choice.value for choice in field.choices)
-        problems.add(field.name, f"is {shown(value)}, but must be an mParticle identity type: one of {allowed}")
+        problems.add(field.name, f"must be an mParticle identity type: one of {allowed}, not {shown(value)}")
         return field.default
     return found
 
 
 def _boolean(field: Field, value: object, problems: Problems) -> object:
     if not isinstance(value, bool):
-        problems.add(field.name, f"is {shown(value)}, but must be true or false")
+        problems.add(field.name, f"must be true or false, not {shown(value)}")
         return field.default
     return value
 
@@ -95,7 +95,7 @@ def _number(field: Field, value: object, problems: Problems) -> object:
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not fits or not _within(field, value):  # type: ignore[arg-type]  # a number by `fits`
         kind = "a whole number" if whole else "a number"
-        problems.add(field.name, f"is {shown(value)}, but must be {kind} from {field.minimum} to {field.maximum}")
+        problems.add(field.name, f"must be {kind} from {field.minimum} to {field.maximum}, not {shown(value)}")
         return field.default
     return value
 
@@ -113,7 +113,7 @@ def _code(field: Field, value: object, problems: Problems) -> object:
         return None
     if not pattern.fullmatch(code) or (field.kind == "region" and not _is_region(code)):
         kind = "a currency code of three letters" if field.kind == "currency" else "a country code of two letters"
-        problems.add(field.name, f"is {shown(value)}, but must be {kind}, such as {example}")
+        problems.add(field.name, f"must be {kind}, such as {example}, not {shown(value)}")
         return None
     return code
 
@@ -128,7 +128,7 @@ def _is_region(code: str) -> bool:
 def _names(field: Field, value: object, problems: Problems) -> object:
     names = value if isinstance(value, list | tuple) else None
     if names is None or not all(isinstance(name, str) and name.strip() for name in names):
-        problems.add(field.name, f"is {shown(value)}, but must be a list of names")
+        problems.add(field.name, f"must be a list of names, not {shown(value)}")
         return ()
     return tuple(name.strip() for name in names)
 

@@ -91,12 +91,12 @@ def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | 
         if environment != connection.environment:
             return Refusal(
                 "environment_mismatch",
-                f"The batch is of another environment; the connection takes {connection.environment} only.",
+                f"The batch is from another environment; the connection accepts {connection.environment} only.",
             )
     if connection.platforms == "web" and batch.device_info is not None:
         platform = text_of(batch.device_info.platform)
         if platform is not None and platform.lower() not in _WEB_PLATFORMS:
-            return Refusal("unsupported_platform", "The batch is not of a web site; the connection takes web only.")
+            return Refusal("unsupported_platform", "The batch is not from a website; the connection accepts web only.")
     return None
 
 

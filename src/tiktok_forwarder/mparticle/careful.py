@@ -30,7 +30,7 @@ def loads(body: bytes) -> object:
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     except RecursionError:
-        raise UnreadableBody("the body nests too deep to be read") from None
+        raise UnreadableBody("the body is nested too deeply") from None
 
 
 def _integer(digits: str) -> int | float:

@@ -44,19 +44,15 @@ def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
         batches = [batch for line in lines for batch in _whole(line)]
     events = sum([len(batch.events) for batch in batches if batch.events])
     if events > bounds.max_events:
-        raise UnreadableBody(
-            f"the body holds {events} events, more than the {bounds.max_events} allowed", too_large=True
-        )
+        raise UnreadableBody(f"the body contains {events} events; the limit is {bounds.max_events}", too_large=True)
     return batches
 
 
 def _check_bounds(body: bytes, bounds: Bounds) -> None:
     if len(body) > bounds.max_body_bytes:
-        raise UnreadableBody(
-            f"the body is {len(body)} bytes, more than the {bounds.max_body_bytes} allowed", too_large=True
-        )
+        raise UnreadableBody(f"the body has {len(body)} bytes; the limit is {bounds.max_body_bytes}", too_large=True)
     if is_deeper_than(body, bounds.max_nesting):
-        raise UnreadableBody(f"the body nests deeper than the {bounds.max_nesting} levels allowed")
+        raise UnreadableBody(f"the body is nested too deeply; the limit is {bounds.max_nesting} levels")
 
 
 def _whole(body: bytes) -> list[Batch]:

@@ -13,7 +13,7 @@ def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
     Raises `ConfigurationError`.
     """
     if file.exists() and not overwrite:
-        raise ConfigurationError([f"{file}: is there already; choose another name, or --force"])
+        raise ConfigurationError([f"{file}: already exists; choose another name, or pass --force"])
     return back_up(database, file)
 
 
@@ -27,7 +27,7 @@ def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite
     with DirectoryLock(database.parent):
         if database.exists() and not overwrite:
             raise ConfigurationError(
-                [f"{database.parent}: holds a database already; --force replaces it, and what waits in it is lost"]
+                [f"{database.parent}: already contains a database; --force replaces it and discards its waiting events"]
             )
         if activity is not None:
             # It is about other events, and hashed with the key of the database that goes: no erasure would find them.

@@ -75,7 +75,7 @@ class Replays:
         """Raises `UnknownName`."""
         replay = self._replays.get(replay_no)
         if replay is None:
-            raise UnknownName(f"there is no replay {replay_no}: it is too long ago, or was before the service's start")
+            raise UnknownName(f"replay {replay_no} not found: it is too old, or was made before the service started")
         waiting = dead = 0
         for connection_id, event_nos in replay.event_nos.items():
             found = await store.count_by_state(connection_id, event_nos)
@@ -137,7 +137,7 @@ class DeadLetters:
         """Raises `UnknownName`."""
         found = await self._store.dead_letters(DeadLetterFilter(event_nos=[event_no]), limit=1)
         if not found:
-            raise UnknownName(f"there is no dead letter {event_no}")
+            raise UnknownName(f"dead letter {event_no} not found")
         return found[0]
 
     async def counts(self) -> Sequence[DeadLetterCount]:
@@ -168,7 +168,7 @@ class DeadLetters:
         return await self._replays.progress(replay_no, self._store)
 
     async def discard(self, which: DeadLetterFilter) -> Selection:
-        """Delete them for good."""
+        """Delete dead letters permanently."""
         selection = await self.selection(which)
         discarded = await self._store.discard(which, self._clock.now_ms())
         return structs.replace(selection, count=discarded)

@@ -38,11 +38,11 @@ class Erasure(Struct, frozen=True):
 
 
 _KINDS: Final[tuple[IdentityKind, ...]] = ("email", "phone", "external_id")
-_NEEDED: Final = "give at least one of email, phone, external_id and mpid"
+_NEEDED: Final = "at least one of email, phone, external_id and mpid is required"
 _UNUSABLE: Final[dict[IdentityKind, str]] = {
-    "email": "email: is no e-mail address",
-    "phone": "phone: is no phone number; give it with its country code, such as +14155550100",
-    "external_id": "external_id: stands for nobody",
+    "email": "email: must be an email address",
+    "phone": "phone: must be a phone number with country code, such as +14155550100",
+    "external_id": "external_id: must not be a placeholder",
 }
 
 

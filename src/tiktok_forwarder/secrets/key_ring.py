@@ -54,7 +54,7 @@ class KeyRing:
         """Make the next key, durably; what it seals can be opened from now on. Raises `ConfigurationError`."""
         if self._key_file is None:
             raise ConfigurationError(
-                ["the key comes from the environment: put it into the key file and unset the variable, then rotate it"]
+                ["the key comes from the environment; move it to the key file, unset the variable, then rotate it"]
             )
         next_file = _next_to(self._key_file)
         if next_file.exists() and key_id_of(read_key(next_file)) == self.key_id:
@@ -94,5 +94,5 @@ def _put_in_place(key_file: Path) -> None:
         sync(key_file.parent)
     except OSError as error:
         raise ConfigurationError(
-            [f"{key_file}: the new key cannot be put in its place: {error.strerror}; keep {_next_to(key_file)}"]
+            [f"{key_file}: cannot install the new key: {error.strerror}; keep {_next_to(key_file)}"]
         ) from None

@@ -40,7 +40,7 @@ class AesGcmSecretBox:
         if form != _FORM or key_id != self.key_id:
             raise SecretUnreadable(
                 f"The secret of {record_id} was encrypted with key {key_id or 'unknown'}, "
-                f"but the key at hand is {self.key_id}: start with the key it was made with"
+                f"but the current key is {self.key_id}: start the service with that key"
             )
         try:
             raw = _strict_base64(text)
@@ -49,7 +49,7 @@ class AesGcmSecretBox:
                 raise ValueError(text)
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._bound_to(record_id)).decode()
         except (InvalidTag, ValueError):
-            raise SecretUnreadable(f"The secret of {record_id} was changed since it was stored: set it anew") from None
+            raise SecretUnreadable(f"The secret of {record_id} is damaged: set it again") from None
 
     def _bound_to(self, record_id: str) -> bytes:
         return f"{_FORM}.{self.key_id}.{record_id}".encode()
@@ -71,7 +71,7 @@ def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, m
         return read_key(key_file)
     if not may_create:
         lost = f"{key_file}: the key file is missing, but there are secrets encrypted with it"
-        raise ConfigurationError([f"{lost}: put it back, or set {variable}"])
+        raise ConfigurationError([f"{lost}: restore it, or set {variable}"])
     return create_key(key_file)
 
 
@@ -80,7 +80,7 @@ def read_key(key_file: Path) -> bytes:
     try:
         return _decoded(key_file.read_text("ascii"), str(key_file))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{key_file}: the key file cannot be read: {error}"]) from None
+        raise ConfigurationError([f"{key_file}: cannot read the key file: {error}"]) from None
 
 
 def _decoded(text: str, where: str) -> bytes:
@@ -93,7 +93,7 @@ def _decoded(text: str, where: str) -> bytes:
             continue
         if len(key) == KEY_BYTES:
             return key
-    raise ConfigurationError([f"{where}: must hold a key of {KEY_BYTES} bytes, as base64 or hexadecimal digits"])
+    raise ConfigurationError([f"{where}: must contain a key of {KEY_BYTES} bytes, as base64 or hexadecimal digits"])
 
 
 def _strict_base64(text: str) -> bytes:
@@ -123,4 +123,4 @@ def create_key(key_file: Path) -> bytes:
 
 
 def _unwritable(key_file: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError([f"{key_file}: the key file cannot be written: {error.strerror}"])
+    return ConfigurationError([f"{key_file}: cannot write the key file: {error.strerror}"])

@@ -43,9 +43,7 @@ def group_shares(places: int, unleased: int, turn: int) -> Shares:
 def revision_conflict(kind: DocumentKind, document_id: str, expected: int, stored: int) -> RevisionConflict:
     what = f"{kind} {document_id}"
     if expected == 0:
-        return RevisionConflict(f"{what} exists already (revision {stored})")
+        return RevisionConflict(f"{what} already exists (revision {stored})")
     if stored == 0:
-        return RevisionConflict(f"{what} does not exist (any more)")
-    return RevisionConflict(
-        f"{what} is at revision {stored}, not {expected}: it was changed by somebody else meanwhile"
-    )
+        return RevisionConflict(f"{what} does not exist")
+    return RevisionConflict(f"{what} is at revision {stored}, not {expected}: it was changed elsewhere")

@@ -30,9 +30,9 @@ _SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
 _REMEDIES: Final[Mapping[str, str]] = {
-    "full": "make room on the disk of data_dir, or raise max_store_bytes",
-    "disk": "look at the disk of data_dir: what the system says of it, its free space, whether it can be written",
-    "locked": "end the program that has events.db open for writing",
+    "full": "free space on the disk of data_dir, or raise max_store_bytes",
+    "disk": "check the disk of data_dir: system log, free space, write permission",
+    "locked": "stop the program that has events.db open for writing",
     "damaged": "stop the service, keep a copy of data_dir, and restore a backup",
 }
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
@@ -56,7 +56,7 @@ class _StoreCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         events = CounterMetricFamily(
             "tiktok_forwarder_events",
-            "Events by what became of them: the store's own books.",
+            "Events by outcome, from the store's totals.",
             labels=("connection", "outcome", "reason"),
         )
         for row in self._figures.totals:
@@ -65,7 +65,7 @@ class _StoreCollector(Collector):
         yield from self._queue()
         condition = GaugeMetricFamily(
             "tiktok_forwarder_connection_condition",
-            "1 for the condition a connection's delivery is in.",
+            "1 for the current delivery condition of a connection.",
             labels=("connection", "condition"),
         )
         for connection_id, status in self._figures.statuses.items():
@@ -74,7 +74,7 @@ class _StoreCollector(Collector):
         yield condition
         tests = GaugeMetricFamily(
             "tiktok_forwarder_test_event_code",
-            "1 while a connection has a test event code: TikTok takes its events as tests.",
+            "1 while a connection has a test event code: TikTok treats its events as tests.",
             labels=("connection",),
         )
         for connection_id in self._figures.testing:
@@ -119,7 +119,7 @@ class Telemetry:
             1
         )
         self._requests = Counter(
-            "tiktok_forwarder_requests", "Requests of senders.", ("route", "status", "reason"), registry=registry
+            "tiktok_forwarder_requests", "Requests from senders.", ("route", "status", "reason"), registry=registry
         )
         self._request_seconds = Histogram(
             "tiktok_forwarder_request_seconds",
@@ -128,10 +128,13 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._received = Counter("tiktok_forwarder_received_events", "Events read.", ("input",), registry=registry)
-        self._batches = Counter("tiktok_forwarder_received_batches", "Batches read.", ("input",), registry=registry)
+        self._received = Counter("tiktok_forwarder_received_events", "Events received.", ("input",), registry=registry)
+        self._batches = Counter("tiktok_forwarder_received_batches", "Batches received.", ("input",), registry=registry)
         self._historical = Counter(
-            "tiktok_forwarder_historical_events", "Historical events, never forwarded.", ("input",), registry=registry
+            "tiktok_forwarder_historical_events",
+            "Historical events, which are not forwarded.",
+            ("input",),
+            registry=registry,
         )
         self._warnings = Counter(
             "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning"), registry=registry
@@ -141,26 +144,26 @@ class Telemetry:
         )
         self._attempt_seconds = Histogram(
             "tiktok_forwarder_attempt_seconds",
-            "Time TikTok took.",
+            "Time until TikTok answered.",
             ("connection",),
             buckets=_SECONDS,
             registry=registry,
         )
         self._store_seconds = Histogram(
             "tiktok_forwarder_store_write_seconds",
-            "Time until a request was durable.",
+            "Time until a request was on disk.",
             buckets=_SECONDS,
             registry=registry,
         )
-        self._faults = Counter("tiktok_forwarder_faults", "Faults of the program.", registry=registry)
+        self._faults = Counter("tiktok_forwarder_faults", "Internal errors.", registry=registry)
         self._lag_seconds = Histogram(
             "tiktok_forwarder_loop_lag_seconds",
-            "How late the event loop comes back: what holds it up holds up everybody.",
+            "Delay of the event loop, which delays everything.",
             buckets=_SECONDS,
             registry=registry,
         )
         self._failures = Counter(
-            "tiktok_forwarder_delivery_failures", "Faults of our own.", ("connection",), registry=registry
+            "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
         )
 
         # Called for every request: finding a label's counter anew costs more than counting.
@@ -212,7 +215,7 @@ class Telemetry:
     def on_loop_lag(self, seconds: float) -> None:
         self._lag_seconds.observe(seconds)
         if seconds > _LONG_LAG_SECONDS:
-            self._log.warning("the event loop was held up", seconds=round(seconds, 3))
+            self._log.warning("the event loop was delayed", seconds=round(seconds, 3))
 
     def on_store_problems(self, problems: Sequence[str]) -> None:
         for problem in problems:
@@ -221,13 +224,13 @@ class Telemetry:
             self._log.warning("the event store accepts new events again")
 
     def on_activity_begun_anew(self, reason: str) -> None:
-        self._log.warning("the activity begins anew, without its earlier records", reason=reason)
+        self._log.warning("the activity was restarted without its earlier records", reason=reason)
 
     # --- delivery ---
 
     def on_settings_warning(self, connection_id: str, warning: str) -> None:
         """Something about the connection's settings that its operator should not forget."""
-        self._log.warning("standing warning", connection=connection_id, warning=warning)
+        self._log.warning("settings warning", connection=connection_id, warning=warning)
 
     def on_attempted(self, attempt: Attempt) -> None:
         connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code
@@ -242,7 +245,7 @@ class Telemetry:
             self._log.warning("dead-lettered", connection=settled.connection_id, events=dead)
 
     def on_replayed(self, connection_id: str, count: int) -> None:
-        self._log.warning("dead letters taken back", connection=connection_id, events=count)
+        self._log.warning("dead letters replayed", connection=connection_id, events=count)
 
     def on_noted(self, connection_id: str, note: str) -> None:
         # The note itself may quote an event; it stands with the delivery status.
@@ -250,7 +253,7 @@ class Telemetry:
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
         self._log.warning(
-            "delivery changed",
+            "delivery state changed",
             connection=status.connection_id,
             condition=status.condition,
             code=status.code,

@@ -31,7 +31,7 @@ _EVENT_INDEX: Final = re.compile(r"(?<!\w)(?:data|batch)\.\s*([0-9]{1,4})\s*\.",
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 _CHECK_PIXEL: Final = "Check the connection's Pixel ID."
-_RENEW_TEST_CODE: Final = "Take the current code from Events Manager, or remove it from the connection."
+_RENEW_TEST_CODE: Final = "Copy the current code from Events Manager, or remove it from the connection."
 _ENVELOPE_FIELDS: Final[Mapping[str, tuple[Culprit, str]]] = {
     "event_source_id": ("pixel", _CHECK_PIXEL),
     "pixel_code": ("pixel", _CHECK_PIXEL),
@@ -152,8 +152,8 @@ def _status_explanation(status: int) -> str:
     if status == 404:
         return "The server has no such path (HTTP 404). Check the setting tiktok_base_url."
     return (
-        f"The server refuses the request with HTTP {status} and gives no code of TikTok's. "
-        "Check the setting tiktok_base_url, and whether a proxy or firewall stands between."
+        f"The server refuses the request with HTTP {status} and sends no TikTok code. "
+        "Check the setting tiktok_base_url, and proxies and firewalls between this machine and TikTok."
     )
 
 

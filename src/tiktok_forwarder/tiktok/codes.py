@@ -29,18 +29,20 @@ class CodeMeaning(Struct, frozen=True):
     explanation: str
 
 
-_RENEW: Final = "Make a new access token in TikTok's Events Manager and set it on the connection."
-_RIGHTS: Final = "Give the token's user the Admin or Operator role on the pixel's ad account, or take another's token."
+_RENEW: Final = "Generate a new access token in TikTok Events Manager and set it on the connection."
+_RIGHTS: Final = (
+    "Give the token's user the Admin or Operator role on the pixel's ad account, or use another user's token."
+)
 _APP: Final = (
-    "Check the developer app that the access token belongs to, or use a token made in TikTok's Events Manager."
+    "Check the developer app that the access token belongs to, or use a token generated in TikTok Events Manager."
 )
 _BASE_URL: Final = "Check the setting tiktok_base_url; if it is right, this version of the forwarder may be too old."
 OUTDATED: Final = "This version of the forwarder may be too old."
 
 CODES: Final[Mapping[int, CodeMeaning]] = {
     0: CodeMeaning("done", "nothing", "TikTok accepted the request."),
-    20001: CodeMeaning("done_with_note", "nothing", "TikTok took the group in part."),
-    40050: CodeMeaning("done_with_note", "nothing", "TikTok says that it had this request before."),
+    20001: CodeMeaning("done_with_note", "nothing", "TikTok accepted part of the group."),
+    40050: CodeMeaning("done_with_note", "nothing", "TikTok received this request before."),
     # quotas
     40016: CodeMeaning("throttled", "app", "Requests are too frequent."),
     40100: CodeMeaning("throttled", "app", "Requests are too frequent for the app of the access token."),
@@ -48,7 +50,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
     40133: CodeMeaning("throttled", "account", "Requests are too frequent for the advertiser."),
     61000: CodeMeaning("throttled", "service", "Too many requests."),
     # trouble at TikTok; 51xxx are service errors and 52xxx database errors, by range
-    40202: CodeMeaning("try_later", "service", "Two writes met at TikTok."),
+    40202: CodeMeaning("try_later", "service", "Conflicting writes at TikTok."),
     50000: CodeMeaning("try_later", "service", "System error at TikTok."),
     50002: CodeMeaning("try_later", "service", "Error on TikTok's side."),
     51010: CodeMeaning("try_later", "service", "A service inside TikTok did not answer in time."),
@@ -95,13 +97,13 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
         "misconfigured", "address", f"TikTok does not support this version of its API here. {_BASE_URL}"
     ),
     40007: CodeMeaning(
-        "misconfigured", "pixel", "What is named does not exist at TikTok. Check the connection's Pixel ID."
+        "misconfigured", "pixel", "The pixel does not exist at TikTok. Check the connection's Pixel ID."
     ),
     40008: CodeMeaning("misconfigured", "address", f"TikTok has no such endpoint. {_BASE_URL}"),
-    40009: CodeMeaning("misconfigured", "address", f"TikTok's sandbox does not take events. {_BASE_URL}"),
-    40010: CodeMeaning("misconfigured", "address", f"This TikTok host does not take events. {_BASE_URL}"),
+    40009: CodeMeaning("misconfigured", "address", f"TikTok's sandbox does not accept events. {_BASE_URL}"),
+    40010: CodeMeaning("misconfigured", "address", f"This TikTok host does not accept events. {_BASE_URL}"),
     40013: CodeMeaning(
-        "misconfigured", "address", f"TikTok's sandbox has no such account, and takes no events. {_BASE_URL}"
+        "misconfigured", "address", f"TikTok's sandbox has no such account and does not accept events. {_BASE_URL}"
     ),
     40014: CodeMeaning("misconfigured", "address", f"TikTok's sandbox does not support this. {_BASE_URL}"),
     40051: CodeMeaning("misconfigured", "address", f"TikTok does not know this version of its API. {_BASE_URL}"),
@@ -119,7 +121,7 @@ def code_meaning(code: int) -> CodeMeaning | None:
     if 40100 <= code <= 40199:
         return CodeMeaning("misconfigured", "token", f"TikTok refuses the authorization with code {code}. {_RENEW}")
     if 40000 <= code <= 49999:
-        return CodeMeaning("bad_event", "event", "TikTok found something wrong in an event. Its message says what.")
+        return CodeMeaning("bad_event", "event", "TikTok refused an event. TikTok's message shows why.")
     if 50000 <= code <= 69999:
         return CodeMeaning("try_later", "service", "Temporary failure at TikTok. Nothing is wrong with the events.")
     return None

@@ -97,7 +97,7 @@ def _request(pixel_id: str, payloads: Sequence[bytes], test_event_code: str | No
 
 V1_0: Final = WireForm(
     name="1.0",
-    summary="the older one that mParticle's hosted output speaks",
+    summary="the older version, which mParticle's hosted output uses",
     max_events=50,
     max_test_events=1,
     events=_EVENTS,

@@ -82,7 +82,7 @@ def _request(pixel_id: str, payloads: Sequence[bytes], test_event_code: str | No
 
 V2_0: Final = WireForm(
     name="2.0",
-    summary="TikTok's present form",
+    summary="TikTok's current version",
     max_events=1000,
     max_test_events=1000,
     events=_EVENTS,

@@ -53,7 +53,7 @@ class HeldBody:
         self._held += count
         self._pending.total += count
         if self._pending.total > limits.max_pending_bytes:
-            raise BodyRefused(503, "overloaded", "too many requests are being read at once: try again later")
+            raise BodyRefused(503, "overloaded", "too many requests at once; retry later")
 
 
 class BodyRefused(Exception):  # named for what happened
@@ -112,7 +112,7 @@ async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> byt
 
 
 def _too_large(limits: BodyLimits) -> BodyRefused:
-    return BodyRefused(413, "too_large", f"the body is larger than the {limits.max_bytes} bytes allowed")
+    return BodyRefused(413, "too_large", f"the body is too large; the limit is {limits.max_bytes} bytes")
 
 
 def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
@@ -126,10 +126,10 @@ def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
             if len(body) > limits.max_bytes or decompressor.unconsumed_tail:
                 raise _too_large(limits)
             if not decompressor.eof:
-                raise BodyRefused(400, "compression", "the compressed body ends too early")
+                raise BodyRefused(400, "compression", "the compressed body is incomplete")
             rest = decompressor.unused_data
             if not rest:
                 return body
     except zlib.error:
-        raise BodyRefused(400, "compression", "the body is not compressed as its content-encoding says") from None
+        raise BodyRefused(400, "compression", "the body does not match its content-encoding") from None
     raise BodyRefused(400, "compression", f"the compressed body has more than {_MAX_MEMBERS} members")

@@ -10,7 +10,7 @@ from tiktok_forwarder.web.body import Message, Receive, Scope, Send
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY: Final = msgspec.json.encode(
-    {"errors": [{"code": "INTERNAL", "message": "a fault of the service: its log says where; try again later"}]}
+    {"errors": [{"code": "INTERNAL", "message": "internal error; the service log shows where; retry later"}]}
 )
 
 

@@ -100,7 +100,7 @@ def _listening(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         why = error.strerror or str(error)
-        raise ConfigurationError([f"cannot listen on {host}:{port}: {why}; choose another --host or --port"]) from None
+        raise ConfigurationError([f"cannot listen on {host}:{port}: {why}; use another --host or --port"]) from None
     listening.set_inheritable(True)
     return listening
 
@@ -109,7 +109,7 @@ def _claim(path: Path) -> None:
     """Leave a socket file of mode 0600 behind: the server takes its mode over when it replaces it."""
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH_LENGTH:
         limit = _MAX_SOCKET_PATH_LENGTH - len(path.name) - 1
-        raise ConfigurationError([f"data_dir: {path.parent} is too long for a socket in it: at most {limit} bytes"])
+        raise ConfigurationError([f"data_dir: {path.parent} is too long for a socket path; the limit is {limit} bytes"])
     path.unlink(missing_ok=True)
     previous = os.umask(0o177)
     try:

@@ -43,7 +43,7 @@ async def test_what_cannot_be_is_said_and_kept(tmp_path: Path) -> None:
     """A name that is taken stays in the form; the last administrator stays."""
     async with running_console(tmp_path) as client:
         shown = await client.post("/access/users", ("name", NAME.upper()), ("role", "admin"))
-        assert shown.status == 422 and f"there is a user named {NAME.upper()} already" in shown.text
+        assert shown.status == 422 and f'a user named "{NAME.upper()}" already exists' in shown.text
         assert f'value="{NAME.upper()}"' in shown.html
         own = await user_id(client, NAME)
         for path, fields in ((f"/access/users/{own}/role", [("role", "viewer")]), (f"/access/users/{own}/remove", [])):
@@ -63,7 +63,7 @@ async def test_an_api_key_is_shown_once_and_revoked(tmp_path: Path) -> None:
         assert (await client.service.request("GET", "/api/status", headers=bearer)).status == 200
         assert (await client.service.request("GET", "/api/keys", headers=bearer)).status == 403
         again = await client.post("/access/keys", ("key_name", "ci"))
-        assert again.status == 422 and "there is a key named ci already" in again.text
+        assert again.status == 422 and 'an API key named "ci" already exists' in again.text
         (known,) = await client.api("GET", "/api/keys")
         shown = await client.post(f"/access/keys/{known['id']}/revoke")
         assert "The API key ci is revoked." in shown.text

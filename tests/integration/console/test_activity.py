@@ -175,7 +175,7 @@ async def test_event_page_names_the_sources_that_were_chosen(reader: Reader) -> 
     total = await reader.get(f"/activity/{connection_id}/PlaceAnOrder/m1")
     assert "properties.value 12.5 data.product_action.total_amount as a number" in total.text
     assert "the sum of the products" not in total.text
-    assert "user.ttp the-cookie partner_identities[1].identity as it is, not hashed" in total.text
+    assert "user.ttp the-cookie partner_identities[1].identity unchanged, not hashed" in total.text
     assert "partner_identities[0]" not in total.text and "partner_identities.tiktok_cookie_id" not in total.text
     assert " user_identities[1].identity stripped, lower case, SHA-256 " in total.text
     assert "user_identities.email" not in total.text

@@ -79,7 +79,7 @@ async def test_what_changed_since_the_look_is_looked_at_again(client: ConsoleCli
     [
         ("", "The text is empty: paste connections or choose a file."),
         ("name = ", "The text: "),
-        ("connections = 5", "The text: connections must be a list of tables, and nothing may stand beside it."),
+        ("connections = 5", "The text: connections must be a list of tables and the only key."),
         ('name = "New"\nplatform = "web"', "pixel_id: is required"),
         ('name = "New"\npixel_id = "C9"\naccess_token = "two words"', "access_token: must be one word"),
     ],

@@ -67,8 +67,8 @@ async def test_what_is_refused_is_told_at_its_field_and_kept(client: ConsoleClie
     assert refused.status == 422
     for sentence in (
         "Pixel ID : is required.",
-        "Default phone region : is 'ZZ', but must be a country code of two letters, such as US.",
-        "Sample of users : is 'nan', but must be a number from 0 to 100.",
+        "Default phone region : must be a country code of two letters, such as US, not 'ZZ'.",
+        "Sample of users : must be a number from 0 to 100, not 'nan'.",
         "Type the Access Token again: pages never show it.",
     ):
         assert sentence in refused.text
@@ -236,7 +236,7 @@ async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
 
         await until(paused)
         told = (await client.get(path)).text
-        assert "Make a new access token in TikTok's Events Manager and set it on the connection. (code 40105)" in told
+        assert "Generate a new access token in TikTok Events Manager and set it on the connection. (code 40105)" in told
         assert "It resumes when you save a changed setting" in told
         assert "Events are kept. Change Access Token" in told
         form = await client.get(f"{path}/edit")

@@ -72,9 +72,9 @@ async def test_what_is_wrong_is_explained(client: ConsoleClient) -> None:
     shown = await client.get(f"/health/{own['id']}")
     assert "Health of Shop <b>" in shown.text and "<b>" not in shown.html
     for told in (
-        "Neither a custom mapping nor a standard one is for this event.",
+        "No custom or standard mapping matches this event.",
         "Have the site set the custom flag TikTok.URL",
-        "The click id is a placeholder that nobody filled in",
+        "The click ID is a placeholder that was not filled in",
         "Send the pixel's cookie _ttp as the partner identity tiktok_cookie_id.",
         "half of the events within 1 second",
     ):
@@ -97,4 +97,4 @@ async def test_all_connections_are_side_by_side(client: ConsoleClient) -> None:
 async def test_a_connection_that_is_not_there_is_named(client: ConsoleClient) -> None:
     """By a page, with its status."""
     shown = await client.get("/health/nobody")
-    assert (shown.status, "There is no connection named nobody." in shown.text) == (404, True)
+    assert (shown.status, 'Connection "nobody" not found.' in shown.text) == (404, True)

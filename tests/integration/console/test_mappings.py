@@ -255,7 +255,7 @@ async def test_the_preview_takes_a_pasted_batch(client: ConsoleClient) -> None:
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *pasted)
     assert outcome_of(shown)["properties"] == {"value": 4.5}
     assert "Event 2: Unsupported event would be dropped" in shown.text
-    assert "How to fix it: Make a custom mapping if TikTok should get it." in shown.text
+    assert "How to fix it: Add a custom mapping to send it to TikTok." in shown.text
     assert "Event 3: Missing page URL would be dropped" in shown.text
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, pasted[0], ("batch", '{"events": ['))
     assert (

@@ -50,8 +50,8 @@ async def test_audit_tells_logins_from_failed_and_refused_ones(console: Console)
         ("login", "user Ada", {}),
         ("login_failed", "user Ada", {}),
         ("login_refused", "user Ada", {}),
-        ("login_failed", "somebody unknown", {}),
-        ("login_refused", "somebody unknown", {}),
+        ("login_failed", "unknown user", {}),
+        ("login_refused", "unknown user", {}),
     ]
 
 

@@ -34,7 +34,7 @@ async def test_a_revoked_key_opens_nothing(keys: ApiKeys) -> None:
     await keys.revoke(two.id, "ann")
     assert keys.find(one.key) is None and keys.find(two.key) is None
     assert keys.all() == []
-    with pytest.raises(UnknownName, match="no API key named one"):
+    with pytest.raises(UnknownName, match='API key "one" not found'):
         await keys.revoke("one", "ann")
 
 
@@ -81,7 +81,7 @@ async def test_names_are_unique_in_any_case(keys: ApiKeys, first: str, second: s
     made = await keys.make(first, "read", "ann")
     with pytest.raises(ConfigurationError) as refused:
         await keys.make(second, "admin", "ann")
-    assert refused.value.problems == (f"name: there is a key named {second.strip()} already",)
+    assert refused.value.problems == (f'name: an API key named "{second.strip()}" already exists',)
     assert [each.id for each in keys.all()] == [made.id]
 
 

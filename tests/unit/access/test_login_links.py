@@ -14,7 +14,7 @@ THIRD = "yet another good one"
 async def is_void(console: Console, token: str) -> bool:
     """Whether the link is neither shown nor accepted, and what is refused changes no user."""
     before = await console.store.list_documents("user")
-    with pytest.raises(UnknownName, match="this link has been used, is out of date, or was replaced by a newer one"):
+    with pytest.raises(UnknownName, match="this link was used, has expired, or was replaced by a newer one"):
         await console.access.accept_link(token, "Eve", THIRD, HERE)
     return console.access.link_of(token) is None and await console.store.list_documents("user") == before
 
@@ -117,7 +117,7 @@ async def test_first_link_is_refused_when_there_is_an_administrator_among_others
     await console.users.add("Invited", "admin", "test")
     await console.users.add_with_password("Vera", "viewer", OTHER, "test")
     assert not console.access.needs_first_user
-    with pytest.raises(ConfigurationError, match="there is an administrator already"):
+    with pytest.raises(ConfigurationError, match="an administrator already exists"):
         await console.access.first_link("test")
 
 

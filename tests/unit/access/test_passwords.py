@@ -9,8 +9,8 @@ from tests.unit.access.access_rig import GOOD, QuickHasher
 
 from tiktok_forwarder.access.passwords import PasswordHashes, password_problems
 
-LENGTH = ["password: must be 8 to 128 characters; 15 or more are better"]
-COMMON = ["password: is one of the first that others would try; choose another"]
+LENGTH = ["password: must be 8 to 128 characters; 15 or more are recommended"]
+COMMON = ["password: is too common; choose another"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_is_left_may_be_one(password: str) -> None:
 
 def test_a_user_is_not_their_own_password() -> None:
     """The user's name is refused in any case, also with digits after it."""
-    name = ["password: must not be the name of its user"]
+    name = ["password: must not be the user name"]
     for password in ("dana miller", "DANA MILLER", "dana miller1!", "Dana Miller2024"):
         assert password_problems(password, " Dana Miller ") == name
     assert password_problems("dana miller too", "Dana Miller") == []

@@ -123,7 +123,7 @@ async def test_no_two_users_share_a_name(held: Held) -> None:
         *(held.users.add(name, "viewer", "test") for name in ("Ada", "ADA")), return_exceptions=True
     )
     assert isinstance(both[1], ConfigurationError)
-    assert both[1].problems == ("name: there is a user named ADA already",)
+    assert both[1].problems == ('name: a user named "ADA" already exists',)
 
 
 async def test_somebody_can_always_administer(held: Held) -> None:
@@ -133,7 +133,9 @@ async def test_somebody_can_always_administer(held: Held) -> None:
     for change in (held.users.remove("Ada", "test"), held.users.set_role("Ada", "viewer", "test")):
         with pytest.raises(ConfigurationError) as refused:
             await change
-        assert problems(refused) == ["Ada is the last administrator with a password: make another one first"]
+        assert problems(refused) == [
+            "Ada is the last administrator with a password; make another user an administrator first"
+        ]
     await held.users.add_with_password("Ben", "admin", OTHER, "test")
     assert (await held.users.set_role("Ada", "viewer", "test")).role == "viewer"
     assert (await held.users.remove("Ada", "test")).name == "Ada"
@@ -170,7 +172,7 @@ async def test_a_stranger_is_named(held: Held) -> None:
         held.users.set_role("nobody", "admin", "test"),
         held.users.set_password("nobody", GOOD, "test"),
     ):
-        with pytest.raises(UnknownName, match="there is no user named nobody"):
+        with pytest.raises(UnknownName, match='user "nobody" not found'):
             await change
 
 

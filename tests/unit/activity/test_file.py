@@ -306,7 +306,7 @@ async def test_file_of_a_newer_version_is_begun_anew(version_1: Path, next_versi
     file.write(write_of(record(1)))
     assert await event_ids(file) == ["m1"] and await file.newest() == 1
     await file.close()
-    assert reasons == ["of a newer version of tiktok-forwarder (schema 2; this one knows 1)"]
+    assert reasons == ["from a newer version of tiktok-forwarder (schema 2; this version knows 1)"]
     assert version_of(version_1) == (1, [])
 
 

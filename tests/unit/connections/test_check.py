@@ -68,7 +68,7 @@ async def test_a_wrong_token_and_a_wrong_pixel_are_told_apart(events_api: str, t
         assert sandbox.counts().delivered == 0
     assert (token.kind, token.code) == ("token", 40105)
     assert token.message.startswith("The access token is incorrect or has been revoked.")
-    assert "Make a new access token" in token.message
+    assert "Generate a new access token" in token.message
     assert (pixel.kind, pixel.code) == ("pixel", 40001)
     assert pixel.message.startswith("The access token has no permission for this pixel.")
 
@@ -120,11 +120,11 @@ async def test_check_blames_the_setting_that_a_refused_field_comes_from(field: s
 
 @pytest.mark.parametrize("step", [Code(code=40100), Code(code=61000), Http(status=429)])
 async def test_a_throttled_token_is_busy(step: Any) -> None:
-    """It is no fault of the connection: try again later."""
+    """It is no fault of the connection: Try again later."""
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(step)
         result = await check(sandbox.url)
-    assert result.kind == "busy" and "try again later" in result.message
+    assert result.kind == "busy" and "Try again later" in result.message
 
 
 async def test_nobody_listening_is_a_network_fault() -> None:
@@ -139,7 +139,7 @@ async def test_nobody_listening_is_a_network_fault() -> None:
     ("step", "words"),
     [
         (Silence(), "did not answer in time"),
-        (Reset(), "broke the connection off"),
+        (Reset(), "closed the connection"),
         (Http(status=502, body="<h1>Bad Gateway</h1>"), "HTTP 502"),
         (Http(status=200, body="<h1>Welcome to the hotel</h1>"), "HTTP 200"),
         (Http(status=302, headers={"Location": "https://example.com/"}), "HTTP 302"),
@@ -154,12 +154,12 @@ async def test_network_faults_are_told_apart(step: Any, words: str) -> None:
 
 
 async def test_trouble_at_tiktok_is_not_the_network() -> None:
-    """TikTok itself says that it failed: the sentence says to try again later."""
+    """TikTok itself says that it failed: the sentence says to Try again later."""
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=50000))
         result = await check(sandbox.url)
     assert (result.kind, result.code) == ("busy", 50000)
-    assert "try again later" in result.message
+    assert "Try again later" in result.message
 
 
 async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> No
     async with raw_server(http(200, b"{}"), tls=tls) as server:
         result = await check(server.url)
         assert server.requests == []
-    assert result.kind == "network" and "certificate does not verify" in result.message
+    assert result.kind == "network" and "certificate that cannot be verified" in result.message
 
 
 async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -> None:

@@ -87,7 +87,7 @@ async def test_every_problem_of_a_change_is_told(parts: Parts) -> None:
         "platforms",
         "sample_percent",
     ]
-    with pytest.raises(ConfigurationError, match="named other already"):
+    with pytest.raises(ConfigurationError, match='a connection named "other" already exists'):
         await change(parts, "Shop", name="other")
     with pytest.raises(UnknownName, match="nobody"):
         await change(parts, "nobody", platforms="any")

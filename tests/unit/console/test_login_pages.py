@@ -80,7 +80,7 @@ async def test_guessing_is_told_to_wait(door: Door) -> None:
         assert (await log_in(door.stranger(), "Ada", "a wrong password")).status == 401, failures
         waiting = await log_in(door.stranger(), "Ada", GOOD)
         assert (waiting.status, waiting.headers["retry-after"]) == (429, str(wait_seconds))
-        assert f"Too many failures: try again in {wait_seconds} seconds." in waiting.text
+        assert f"Too many failed attempts. Try again in {wait_seconds} seconds." in waiting.text
         door.console.wait(wait_seconds)
     assert (await log_in(door.stranger(), "Ada", GOOD)).status == 303
 
@@ -181,7 +181,7 @@ async def test_changed_password_ends_the_other_sessions(door: Door) -> None:
     """The present one is asked for, both new ones must be alike; what is wrong changes nothing."""
     ada, other = await door.browser(), await door.browser()
     for current, new, again, problem in (
-        ("wrong", OTHER, OTHER, "The present password is not right."),
+        ("wrong", OTHER, OTHER, "The current password is wrong."),
         (GOOD, OTHER, f"{OTHER} ", "The two passwords are not the same."),
         (GOOD, "short", "short", "Password: must be 8 to 128 characters"),
     ):
@@ -277,7 +277,7 @@ async def test_administrator_makes_and_revokes_an_api_key(door: Door) -> None:
     key = re.search(r"tfk_[\w-]+", shown.text)
     assert key is not None and key[0] not in (await ada.get("/access")).text
     refused = await ada.post("/access/keys", ("key_name", "CI"))
-    assert (refused.status, "there is a key named CI already" in refused.text) == (422, True)
+    assert (refused.status, "an API key named &#34;CI&#34; already exists" in refused.text) == (422, True)
     (document,) = await door.console.store.list_documents("api_key")
     assert (await ada.post(f"/access/keys/{document.id}/revoke")).location == "/access"
     history = await door.console.store.document_history("api_key", document.id)

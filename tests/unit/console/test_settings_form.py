@@ -97,4 +97,4 @@ def test_a_help_that_begins_with_a_choice_keeps_it_as_it_is() -> None:
     """`web` is a value, to be found in the list."""
     form = settings_form({})
     helps = {entry.field.name: entry.help for entry in (*form.account, *form.more)}
-    assert helps["platforms"].startswith("web takes") and helps["name"].startswith("What people")
+    assert helps["platforms"].startswith("web accepts") and helps["name"].startswith("Name of this")

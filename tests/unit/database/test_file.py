@@ -44,7 +44,7 @@ def test_migration_that_fails_leaves_the_version_before(connection: apsw.Connect
 def test_file_of_a_newer_version_is_not_migrated(connection: apsw.Connection) -> None:
     """An older program must not work on what it does not understand."""
     migrate(connection, [FIRST, SECOND])
-    with pytest.raises(NewerSchema, match=r"schema 2; this one knows 1"):
+    with pytest.raises(NewerSchema, match=r"schema 2; this version knows 1"):
         migrate(connection, [FIRST])
     assert (numbers(connection), connection.pragma("user_version")) == ([1, 2], 2)
 

@@ -103,5 +103,5 @@ async def test_an_unknown_input_is_told(parts: Parts) -> None:
         parts.inputs.retire("nobody", "ann"),
         parts.inputs.remove("nobody", "ann"),
     ):
-        with pytest.raises(UnknownName, match="no input named nobody"):
+        with pytest.raises(UnknownName, match='input "nobody" not found'):
             await unknown

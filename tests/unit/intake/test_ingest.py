@@ -102,7 +102,7 @@ async def test_request_is_put_off_unread_when_the_service_stops(path: str) -> No
     rig.ingest.is_stopping = True
     answer = await rig.post(path)
     assert answer is not None and (answer.status, answer.headers[b"retry-after"]) == (503, b"5")
-    assert answer.error == {"code": "UNAVAILABLE", "message": "the service is stopping: try again later"}
+    assert answer.error == {"code": "UNAVAILABLE", "message": "the service is stopping; retry later (see Retry-After)"}
     assert (rig.is_read, await rig.parts.store.totals()) == (False, [])
     assert [each[1:] for each in rig.answered_with] == [(503, "stopping")]
 
@@ -110,8 +110,8 @@ async def test_request_is_put_off_unread_when_the_service_stops(path: str) -> No
 @pytest.mark.parametrize(
     ("error", "message", "reason"),
     [
-        (StoreFull(), "the store is full: try again later", "store_full"),
-        (StoreUnavailable(), "the store cannot be written now: try again later", "store_unavailable"),
+        (StoreFull(), "the event store is full; retry later (see Retry-After)", "store_full"),
+        (StoreUnavailable(), "the event store cannot be written; retry later (see Retry-After)", "store_unavailable"),
     ],
 )
 @pytest.mark.parametrize("path", STORING_ROUTES)

@@ -44,14 +44,14 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(refusal.value.problems) == 6
     text = "\n".join(refusal.value.problems)
     for telling in (
-        "pixle_id: is no known key",
-        "name: is empty",
+        "pixle_id: is not a known key",
+        "name: must not be empty",
         "pixel_id: is required",
         "access_token: is required",
     ):
         assert telling in text
-    assert "content_type: is 'shoe', but must be one of product, product_group" in text
-    assert "max_event_age_days: is 29, but must be a whole number from 1 to 28" in text
+    assert "content_type: must be one of product, product_group, not 'shoe'" in text
+    assert "max_event_age_days: must be a whole number from 1 to 28, not 29" in text
 
 
 @pytest.mark.parametrize(
@@ -105,35 +105,47 @@ def _mapping(**members: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("mapping", "problem"),
     [
-        (_mapping(event="search"), r"\.event: is 'search', but must be one of AddPaymentInfo, .*"),
-        (_mapping(event_type="click"), r"\.event_type: is 'click', but must be one of custom_event, .*"),
+        (_mapping(event="search"), r"\.event: must be one of AddPaymentInfo, .*, not 'search'"),
+        (_mapping(event_type="click"), r"\.event_type: must be one of custom_event, .*, not 'click'"),
         (_mapping(event_name=" "), r"\.event_name: is required: .*"),
-        (_mapping(colour="red"), r"\.colour: is no known key; .*"),
-        (_mapping(event_type="screen_view", custom_event_type="a"), r"\.custom_event_type: goes with .*"),
-        (_mapping(conditions=[{"attribute": "a"}]), r"\.conditions\[0\]\.values: is None, but must be a list .*"),
-        (_mapping(conditions=[5]), r"\.conditions\[0\]: is 5, .*"),
-        (_mapping(properties={"value": {"static": 1}}), r"\.properties\.value: Search has no such property; .*"),
-        (_mapping(properties={"query": {}}), r"\.properties\.query: names 0 sources, .*"),
-        (_mapping(properties={"query": {"static": "a", "attribute": "b"}}), r"\.properties\.query: names 2 .*"),
-        (_mapping(properties={"query": {"static": "a", "required": 1}}), r"\.properties\.query\.required: is 1, .*"),
-        (_mapping(properties={"query": {"attribute": ""}}), r"\.properties\.query\.attribute: is '', .*"),
-        (_mapping(properties={"query": {"field": "affiliation"}}), r"\.properties\.query\.field: affiliation is .*"),
-        (_mapping(properties={"query": {"product": "id"}}), r"\.properties\.query\.product: serves price, .* only.*"),
+        (_mapping(colour="red"), r"\.colour: is not a known key; .*"),
+        (_mapping(event_type="screen_view", custom_event_type="a"), r"\.custom_event_type: must be used with .*"),
+        (_mapping(conditions=[{"attribute": "a"}]), r"\.conditions\[0\]\.values: must be a list .*, not None"),
+        (_mapping(conditions=[5]), r"\.conditions\[0\]: must have .*, not 5"),
+        (_mapping(properties={"value": {"static": 1}}), r"\.properties\.value: is not a property of Search, .*"),
+        (_mapping(properties={"query": {}}), r"\.properties\.query: must have exactly one source .*, not 0"),
+        (
+            _mapping(properties={"query": {"static": "a", "attribute": "b"}}),
+            r"\.properties\.query: must have exactly one source .*, not 2",
+        ),
+        (
+            _mapping(properties={"query": {"static": "a", "required": 1}}),
+            r"\.properties\.query\.required: must be .*, not 1",
+        ),
+        (_mapping(properties={"query": {"attribute": ""}}), r"\.properties\.query\.attribute: must be a name, not ''"),
+        (
+            _mapping(properties={"query": {"field": "affiliation"}}),
+            r"\.properties\.query\.field: can be affiliation .*",
+        ),
+        (
+            _mapping(properties={"query": {"product": "id"}}),
+            r"\.properties\.query\.product: can only be used for price, .*",
+        ),
         (
             _mapping(event="AddToCart", properties={"price": {"static": "cheap"}}),
-            r"\.properties\.price\.static: is 'cheap', but price must be a number",
+            r"\.properties\.price\.static: must be a number, not 'cheap'",
         ),
         (
             _mapping(event="AddToCart", properties={"price": {"product": "price"}}),
-            r"\.properties\.price\.product: price is there in commerce events only, .*",
+            r"\.properties\.price\.product: can be price in commerce events only, .*",
         ),
         (
             _mapping(event="AddToCart", event_type="commerce_event", properties={"price": {"product": "prize"}}),
-            r"\.properties\.price\.product: is 'prize', but must be one of id, .*",
+            r"\.properties\.price\.product: must be one of id, .*, not 'prize'",
         ),
         (
             _mapping(event="AddToCart", event_type="commerce_event", properties={"value": {"product": "price"}}),
-            r"\.properties\.value\.product: serves price, .* only, not value",
+            r"\.properties\.value\.product: can only be used for price, .*, not for value",
         ),
     ],
 )
@@ -196,7 +208,7 @@ def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
     """A part that is passed over in silence would send events otherwise than its author meant."""
     for wrong in wrong_values:
         (found,) = _problems(custom_mappings=[_mapping(), _mapping(**members_with(wrong))])
-        assert found.startswith(f"custom_mappings[1].{place}: is {wrong!r}, but must"), found
+        assert found.startswith(f"custom_mappings[1].{place}: must") and found.endswith(f", not {wrong!r}"), found
         assert needed in found
 
 
@@ -216,27 +228,30 @@ def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
 def test_misspelled_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, known: str) -> None:
     """A condition or a requirement that its author wrote must not be lost to a typing error."""
     problems = _problems(custom_mappings=[_mapping(), _mapping(**members)])
-    assert problems == (f"custom_mappings[1].{place}: is no known key; known are {known}",)
+    assert problems == (f"custom_mappings[1].{place}: is not a known key; known keys: {known}",)
 
 
 @pytest.mark.parametrize("mapping", ["Search", 5, True, None, ["Search"]])
 def test_mapping_that_is_no_object_is_refused(mapping: Any) -> None:
     """The problem names which mapping it is, and those beside it are read."""
     (found,) = _problems(custom_mappings=[_mapping(), mapping])
-    assert found.startswith(f"custom_mappings[1]: is {mapping!r}, but must be a mapping with event, event_type, ")
+    assert found.startswith("custom_mappings[1]: must be a mapping with event, event_type, ")
+    assert found.endswith(f", not {mapping!r}")
 
 
 def test_problem_shows_60_characters_of_a_value() -> None:
     """A long value would hide what is wrong with it."""
     (found,) = _problems(content_type="x" * 100)
-    assert found == f"content_type: is '{'x' * 59}…, but must be one of product, product_group"
+    assert found == f"content_type: must be one of product, product_group, not '{'x' * 59}…"
 
 
 def test_2_0_events_are_refused_by_1_0() -> None:
     """In mappings and as the name of a purchase."""
     problems = _problems(events_api="1.0", purchase_event="Purchase", custom_mappings=[_mapping(event="Lead")])
-    assert problems[0].startswith("custom_mappings[0].event: is Lead, which Events API 1.0 lacks")
-    assert problems[1].startswith("purchase_event: is Purchase, which Events API 1.0 lacks")
+    assert problems[0].startswith("custom_mappings[0].event: must be one of AddPaymentInfo, ")
+    assert problems[0].endswith(", not Lead, which Events API 1.0 does not have")
+    assert problems[1].startswith("purchase_event: must be one of PlaceAnOrder, ")
+    assert problems[1].endswith(", not Purchase, which Events API 1.0 does not have")
 
 
 def test_document_reads_back_as_the_same_connection() -> None:

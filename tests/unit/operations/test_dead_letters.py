@@ -95,7 +95,7 @@ async def test_letters_come_in_pages(kept: Kept) -> None:
     assert found == [f"e{number}" for number in range(5)]
     letter = await kept.letters.one(after)
     assert (letter.event_id, letter.reason, letter.answer) == ("e4", "refused", Answer(200, 40002, "Invalid value"))
-    with pytest.raises(UnknownName, match="no dead letter 999"):
+    with pytest.raises(UnknownName, match="dead letter 999 not found"):
         await kept.letters.one(999)
 
 
@@ -139,7 +139,7 @@ async def test_a_replay_tells_how_far_it_has_come(kept: Kept) -> None:
     await kept.store.settle(lease, outcomes, kept.clock.time_ms)
     await kept.bury("another", connection="b")
     assert await kept.letters.progress(replay_no) == ReplayProgress(replay_no, started, 4, 1, 1, 2)
-    with pytest.raises(UnknownName, match="no replay 99: it is too long ago"):
+    with pytest.raises(UnknownName, match="replay 99 not found: it is too old"):
         await kept.letters.progress(99)
 
 
@@ -148,7 +148,7 @@ async def test_old_replays_are_forgotten_for_new_ones() -> None:
     store, replays = MemoryStore(), Replays()
     large = {"a": array("q", range(700_000))}
     first, second = replays.add(large, 0), replays.add(large, 0)
-    with pytest.raises(UnknownName, match=f"no replay {first}"):
+    with pytest.raises(UnknownName, match=f"replay {first} not found"):
         await replays.progress(first, store)
     assert (await replays.progress(second, store)).events == 700_000
 

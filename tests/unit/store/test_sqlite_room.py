@@ -254,5 +254,5 @@ def test_size_follows_from_the_free_space(tmp_path: Path) -> None:
 
 def test_store_too_small_to_work_is_refused(tmp_path: Path) -> None:
     """With the figure that is needed."""
-    with pytest.raises(ConfigurationError, match="1048576 are needed at least"):
+    with pytest.raises(ConfigurationError, match="needs at least 1048576"):
         SqliteStore.open(tmp_path / "events.db", max_bytes=100_000)

@@ -74,8 +74,8 @@ async def test_damaged_file_is_refused_and_left_alone(tmp_path: Path, damage: st
     with pytest.raises(ConfigurationError) as refusal:
         SqliteStore.open(file)
     (problem,) = refusal.value.problems
-    assert problem.startswith(f"{file}: the database cannot be opened")
-    assert "restore it from a backup" in problem
+    assert problem.startswith(f"{file}: cannot open the database")
+    assert "restore a backup" in problem
     assert file.read_bytes() == content
 
 
@@ -96,14 +96,14 @@ async def test_database_of_another_program_is_refused_and_left_alone(tmp_path: P
     other.execute("CREATE TABLE theirs (x)")
     other.close()
     content = file.read_bytes()
-    with pytest.raises(ConfigurationError, match="a database of another program"):
+    with pytest.raises(ConfigurationError, match="belongs to another program"):
         SqliteStore.open(file)
     assert file.read_bytes() == content
 
 
 async def test_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     """In a sentence that names the file."""
-    with pytest.raises(ConfigurationError, match=r"missing/events\.db: the database cannot be opened: No such file"):
+    with pytest.raises(ConfigurationError, match=r"missing/events\.db: cannot open the database: No such file"):
         SqliteStore.open(tmp_path / "missing" / "events.db", max_bytes=10_000_000)
 
 
@@ -114,7 +114,7 @@ async def test_newer_schema_is_refused(tmp_path: Path) -> None:
     connection = apsw.Connection(str(file))
     connection.pragma("user_version", len(migrations()) + 1)
     connection.close()
-    with pytest.raises(ConfigurationError, match="is of a newer version of tiktok-forwarder"):
+    with pytest.raises(ConfigurationError, match="is from a newer version of tiktok-forwarder"):
         SqliteStore.open(file)
 
 

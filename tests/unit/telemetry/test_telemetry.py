@@ -102,7 +102,7 @@ def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
     log.telemetry.on_state_changed(
         DeliveryStatus("cn_1", "paused", reason="canary@example.com", code=40104, by="service")
     )
-    assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery changed"]
+    assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery state changed"]
     assert "canary" not in log.stream.getvalue()
 
 

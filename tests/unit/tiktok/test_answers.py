@@ -201,8 +201,8 @@ def test_explanation_names_proxy_and_firewall_for_other_refusals(status: int) ->
     verdict = verdict_of(b"<html>Forbidden</html>", status)
     assert isinstance(verdict, Misconfigured)
     assert verdict.explanation == (
-        f"The server refuses the request with HTTP {status} and gives no code of TikTok's. "
-        "Check the setting tiktok_base_url, and whether a proxy or firewall stands between."
+        f"The server refuses the request with HTTP {status} and sends no TikTok code. "
+        "Check the setting tiktok_base_url, and proxies and firewalls between this machine and TikTok."
     )
 
 
@@ -309,7 +309,7 @@ def test_the_bad_events_index_is_read_from_the_message(message: str, index: int 
         (
             "test_event_code",
             "test_event_code",
-            "Take the current code from Events Manager, or remove it from the connection.",
+            "Copy the current code from Events Manager, or remove it from the connection.",
         ),
         ("event_source", "forwarder", "This version of the forwarder may be too old."),
         ("partner_name", "forwarder", "This version of the forwarder may be too old."),
@@ -328,7 +328,7 @@ def test_a_partial_success_is_delivered_with_a_note() -> None:
     failures = {"partial_failure": True, "failed_events": [{"order_in_batch": 2, "error": "bad currency"}, 7]}
     verdict = verdict_of(answer_body(20001, "Partially successful", data=failures))
     assert isinstance(verdict, Accepted)
-    assert verdict.note == "TikTok took the group in part. Partially successful; event 2: bad currency"
+    assert verdict.note == "TikTok accepted part of the group. Partially successful; event 2: bad currency"
 
 
 @pytest.mark.parametrize("data", [None, 7, "x", [], [1], {}, {"failed_events": None}, {"failed_events": "x"}])
@@ -336,7 +336,7 @@ def test_partial_success_is_delivered_when_it_names_no_failures(data: object) ->
     """What TikTok adds to its code is for people, and its absence changes nothing."""
     verdict = verdict_of(answer_body(20001, "Partially successful", data=data))
     assert isinstance(verdict, Accepted)
-    assert verdict.note == "TikTok took the group in part. Partially successful"
+    assert verdict.note == "TikTok accepted part of the group. Partially successful"
 
 
 @pytest.mark.parametrize(

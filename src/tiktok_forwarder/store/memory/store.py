@@ -106,7 +106,7 @@ class MemoryStore(MemoryDocuments):
     async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
         self._wanted = len(arrivals.events)
         if arrivals.events and self._held() + self._wanted > self._max_events:
-            raise StoreFull(f"the store is full: it may hold {self._max_events} events")
+            raise StoreFull(f"the event store is full: the limit is {self._max_events} events")
         self._wanted = 0
         for (connection_id, reason), number in arrivals.drops.items():
             self._drop(connection_id, reason, number)

@@ -34,7 +34,7 @@ def back_up(database: Path, file: Path) -> Backup:
     Raises `ConfigurationError` when there is nothing to copy, or no whole copy can be made; no file is left then.
     """
     if not database.exists():
-        raise ConfigurationError([f"{database}: there is no database to back up"])
+        raise ConfigurationError([f"{database}: no database to back up"])
     with _written(file) as partial:
         with closing(_source(database)) as source, closing(apsw.Connection(str(partial))) as target:
             with target.backup("main", source, "main") as copying:
@@ -50,7 +50,7 @@ def _source(database: Path) -> apsw.Connection:
     try:
         return open_reader(database)
     except apsw.Error as error:
-        raise ConfigurationError([f"{database}: the database cannot be read: {error}"]) from None
+        raise ConfigurationError([f"{database}: cannot read the database: {error}"]) from None
 
 
 def check_backup(file: Path) -> Backup:
@@ -58,10 +58,12 @@ def check_backup(file: Path) -> Backup:
     try:
         with closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
             if connection.pragma("application_id") != APPLICATION_ID:
-                raise _unusable(file, "it is no backup of this program")
+                raise _unusable(file, "it is not a backup of tiktok-forwarder")
             schema: int = connection.pragma("user_version")
             if not 0 < schema <= len(migrations()):
-                raise _unusable(file, f"its schema {schema} is of another version; this one knows {len(migrations())}")
+                raise _unusable(
+                    file, f"its schema {schema} is from another version; this version knows {len(migrations())}"
+                )
             found = str(connection.pragma("quick_check"))
             if found != "ok":
                 raise _unusable(file, f"it is damaged: {found.splitlines()[0]}")
@@ -92,7 +94,7 @@ def remove_database(database: Path) -> None:
         for suffix in ("", *_SIDE_FILES):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigurationError([f"{database}: cannot be removed: {error.strerror}"]) from None
+        raise ConfigurationError([f"{database}: cannot remove: {error.strerror}"]) from None
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def _written(file: Path) -> Iterator[Path]:
         partial.replace(file)
         sync(file.parent)
     except (OSError, apsw.Error) as error:
-        raise ConfigurationError([f"{file}: cannot be written: {error}"]) from None
+        raise ConfigurationError([f"{file}: cannot write: {error}"]) from None
     finally:
         for suffix in ("", "-journal", *_SIDE_FILES):
             with contextlib.suppress(OSError):
@@ -115,4 +117,4 @@ def _written(file: Path) -> Iterator[Path]:
 
 
 def _unusable(file: Path, why: str) -> ConfigurationError:
-    return ConfigurationError([f"{file}: the backup cannot be used: {why}"])
+    return ConfigurationError([f"{file}: cannot use the backup: {why}"])

@@ -31,7 +31,7 @@ BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
 # Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
 _LARGEST_CHECKED_BYTES: Final = 1024**3
-_MEND: Final = "restore it from a backup, or move it away to begin anew"
+_REMEDY: Final = "restore a backup, or move the file away to start with an empty store"
 
 
 class StoreLimits(Struct, frozen=True):
@@ -170,7 +170,7 @@ def _touch(path: Path) -> bool:
             raise _unusable(path, f"it is missing or empty, but {log.name} beside it is not")
         create_private(path)
     except OSError as error:
-        raise ConfigurationError([f"{path}: the database cannot be opened: {error.strerror}"]) from None
+        raise ConfigurationError([f"{path}: cannot open the database: {error.strerror}"]) from None
     return is_new
 
 
@@ -207,7 +207,7 @@ def _configure(connection: apsw.Connection) -> None:
 def _check(connection: apsw.Connection, path: Path) -> None:
     """That the file is ours, and whole as far as a start may take time to look."""
     if connection.pragma("application_id") != APPLICATION_ID:
-        raise _unusable(path, "it is a database of another program")
+        raise _unusable(path, "it belongs to another program")
     if path.stat().st_size <= _LARGEST_CHECKED_BYTES:
         found = str(connection.pragma("quick_check"))
         if found != "ok":
@@ -215,4 +215,4 @@ def _check(connection: apsw.Connection, path: Path) -> None:
 
 
 def _unusable(path: Path, why: str) -> ConfigurationError:
-    return ConfigurationError([f"{path}: the database cannot be opened: {why}; {_MEND}"])
+    return ConfigurationError([f"{path}: cannot open the database: {why}; {_REMEDY}"])

@@ -25,7 +25,7 @@ class _Incoming(NamedTuple):
 def append(transaction: Transaction, arrivals: Arrivals) -> list[Admission]:
     """Raises `StoreFull` before anything is changed. The list is filled when what is gathered is finished."""
     if arrivals.events and not transaction.takes(arrivals_bytes(arrivals)):
-        raise StoreFull(f"the store is full: {transaction.state.limits.append_bytes} bytes are in use")
+        raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
     for (connection_id, reason), number in arrivals.drops.items():
         _drop(transaction, connection_id, reason, number)
     request = _Request(arrivals, [])

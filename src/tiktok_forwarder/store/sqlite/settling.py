@@ -275,7 +275,7 @@ def erase_found(transaction: Transaction, found: AboutPerson) -> int:
 def cut_log(state: StoreState) -> None:
     """What was deleted still stands in the write-ahead log until that is written back and cut."""
     if not truncate_log(state.connection):
-        raise StoreUnavailable("the events are deleted, but their log is in use by a long look: erase once more")
+        raise StoreUnavailable("the events are deleted, but a long read still uses their log: erase again")
 
 
 def _erase_one(transaction: Transaction, lane: Lane, event_no: int) -> int:

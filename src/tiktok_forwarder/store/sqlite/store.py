@@ -81,7 +81,7 @@ class SqliteStore(SqliteDocuments):
             max_bytes = derived_max_bytes(path)
         if max_bytes < SMALLEST_STORE_BYTES:
             raise ConfigurationError(
-                [f"the store may use {max_bytes} bytes; {SMALLEST_STORE_BYTES} are needed at least"]
+                [f"the store may use {max_bytes} bytes, but needs at least {SMALLEST_STORE_BYTES}"]
             )
         limits = store_limits(max_bytes, reserve_share)
         return cls(path, StoreState(open_writer(path, limits), limits, monotonic))
@@ -200,7 +200,7 @@ class SqliteStore(SqliteDocuments):
             except apsw.Error as error:
                 if is_corruption(error):
                     self._writer.problem.record(error)
-                raise StoreUnavailable(f"{self._path} cannot be read: {error}") from None
+                raise StoreUnavailable(f"cannot read {self._path}: {error}") from None
 
         return await asyncio.to_thread(read_and_close)
 

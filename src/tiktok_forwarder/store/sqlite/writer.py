@@ -87,7 +87,7 @@ class SqliteWriter:
         except apsw.BusyError as error:
             # It is no change's fault: one by one, each would wait for the lock anew.
             self.problem.record(error)
-            _refuse(changes, f"the store cannot be written: {error}")
+            _refuse(changes, f"the event store cannot be written: {error}")
         except Exception as error:
             if may_make_room and self._makes_room(error):
                 self._commit_all(changes, may_make_room=False)
@@ -137,7 +137,7 @@ class SqliteWriter:
         """The library's errors in our words; a fault of the program as it is."""
         if not isinstance(error, apsw.Error):
             return error
-        return self.problem.record(error)(f"the store cannot be written: {error}")
+        return self.problem.record(error)(f"the event store cannot be written: {error}")
 
     def _close(self) -> None:
         with contextlib.suppress(apsw.Error):

@@ -26,8 +26,8 @@ def test_a_way_from_receipt_over_a_retry_to_delivery() -> None:
 
 def test_a_drop_says_why_and_what_to_change() -> None:
     """In the mapping's own words, with the advice for its reason."""
-    [step] = steps([record("dropped", event="", reason="missing_page_url", detail="there is no page address")], CATALOG)
-    assert (step.title, list(step.sentences)) == ("Dropped: Missing page URL", ["There is no page address."])
+    [step] = steps([record("dropped", event="", reason="missing_page_url", detail="there is no page URL")], CATALOG)
+    assert (step.title, list(step.sentences)) == ("Dropped: Missing page URL", ["There is no page URL."])
     assert step.advice is not None and step.advice.setting == "page_url_fallback"
 
 

@@ -76,12 +76,12 @@ def test_the_apis_problems_stand_at_what_they_name() -> None:
     assert found.at("m7", "event_name") == [
         "Screen name is required: the event's or screen's name, or the product action."
     ]
-    assert found.at("m7", "conditions[0]") == ["The condition's attribute is '', but must be the name of an attribute."]
+    assert found.at("m7", "conditions[0]") == ["The condition's attribute must be the name of an attribute, not ''."]
     assert found.at("m7", "conditions[1]") == [
-        "The condition's values is [], but must be a list of texts, none of them empty."
+        "The condition's values must be a list of texts, none of them empty, not []."
     ]
-    assert found.at("m7", "value") == ["Total value is 'much', but value must be a number."]
-    assert found.at("m7", "description") == ["Description is '', but must be a name."]
+    assert found.at("m7", "value") == ["Total value must be a number, not 'much'."]
+    assert found.at("m7", "description") == ["Description must be a name, not ''."]
     assert len(numbered_lines(found, drafts)) == 5
     assert all(each.startswith("Mapping 2: ") for each in numbered_lines(found, drafts))
 
