@@ -1,4 +1,4 @@
-"""The console's way to change and ask anything: the service's own API, called in this process for one user."""
+"""The service's own API, called in this process for one user: the console has no other access."""
 
 from collections.abc import Mapping
 from typing import Any, Final, overload
@@ -22,7 +22,7 @@ _NOT_FOUND: Final = 404
 
 
 class ApiError(Exception):  # named for what happened
-    """The API did not do it. `problems` are its sentences for people."""
+    """The API refused a call. `problems` are its messages."""
 
     def __init__(self, status: int, problems: list[str]) -> None:
         self.status = status
@@ -35,15 +35,15 @@ class ApiError(Exception):  # named for what happened
 
 
 def console_caller(request: Request) -> tuple[str, Scope]:
-    """Who the console calls for. Nothing that came over a socket can have it in its scope."""
+    """Return the user for whom the console calls. A request from a socket cannot have one in its scope."""
     caller: tuple[str, Scope] | None = request.scope.get(_CALLER)
     if caller is None:
-        raise HTTPException(401, "this door is the console's own")
+        raise HTTPException(401, "only the console can call this API")
     return caller
 
 
 def unchecked(text: str) -> Any:
-    """What was typed into a form or an address, on its way to the API, which says what is wrong with it."""
+    """Pass text from a form or query to the API unchecked: the API validates it."""
     return text or None
 
 
@@ -67,7 +67,7 @@ class Api:
     async def call(
         self, endpoint: Endpoint[Any, Any, Answer_co], *path: str, query: Struct | None = None, body: object = None
     ) -> Answer_co:
-        """The endpoint's answer; `path` are the parameters of its path, in their order. Raises `ApiError`."""
+        """Return the endpoint's answer; `path` are the parameters of its path, in order. Raises `ApiError`."""
         address = endpoint.address(*path) + _query(query)
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         status, answer = await asgi_call(self._app, endpoint.method, address, content, **{_CALLER: self._caller})
@@ -79,7 +79,7 @@ class Api:
 
 
 def _query(query: Struct | None) -> str:
-    """Members that are None or empty are left out."""
+    """Format a query without members that are None or empty."""
     members: Mapping[str, object] = structs.asdict(query) if query is not None else {}
     given = {name: value for name, value in members.items() if value not in (None, "")}
     return f"?{urlencode(given)}" if given else ""

@@ -65,7 +65,7 @@ _FORGED: Final = "this form has expired; reload the page and submit it again"
 def build_console(
     api: AsgiApplication, access: ConsoleAccess, console_url: str, live_views: LiveViews
 ) -> AsgiApplication:
-    """`api` is the service's API behind `console_caller`. Whoever stops the service stops the live views first."""
+    """`api` is the service's API behind `console_caller`. Stop the live views before the service stops."""
     static = StaticFiles()
     services = ConsoleServices(access, Rendering(static), Notices(), live_views)
     gateway = _Gateway(api, services, console_url)
@@ -86,12 +86,12 @@ def _by_path() -> Sequence[tuple[str, list[Page]]]:
     paths: dict[str, list[Page]] = {}
     for page in PAGES:
         paths.setdefault(page.path, []).append(page)
-    # A fixed path goes before one with a name in its place.
+    # Fixed segments sort before parameters, so a fixed path matches first.
     return sorted(paths.items(), key=lambda each: [segment.startswith("{") for segment in each[0].split("/")])
 
 
 def _by_raw_path(application: AsgiApplication) -> AsgiApplication:
-    """Pages are found by the path as it was sent, so that a name may hold a slash, written %2F."""
+    """Route by the undecoded path, so that a name can contain a slash, encoded as %2F."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await application({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
@@ -119,8 +119,8 @@ class _Gateway:
             if request.method == "POST":
                 check_same_site(request, origin)
             form = await read_form(request, MAX_FORM_BYTES if entry is not None else MAX_PUBLIC_FORM_BYTES)
-            # Not on public pages: a link from another site shows them without the cookie, so without a token, but the
-            # browser sends the cookie with their forms.
+            # Not on public pages: opened from another site's link they have no cookie, so no token, but the browser
+            # sends the cookie with their forms.
             if request.method == "POST" and entry is not None and page.right != "public":
                 _check_token(request, form.secret("csrf"), entry[1])
             page_request = PageRequest(request, self._services, origin, form, entry)
@@ -135,7 +135,7 @@ class _Gateway:
         found = self._services.access.who(reference, extends_session=_is_user_action(request)) if reference else None
         return (*found, Api(self._api, found[0])) if found is not None else None
 
-    # --- what went wrong, as a page ---
+    # --- error pages ---
 
     async def handle_http_exception(self, request: Request, error: Exception) -> Response:
         status, detail = 500, str(error)
@@ -148,7 +148,7 @@ class _Gateway:
         return self._error_page(request, error.status, error.problems)
 
     async def handle_internal_error(self, request: Request, _error: Exception) -> Response:
-        # Starlette raises it again after the answer, for whoever serves the application to tell.
+        # Starlette raises the error again after the answer, so the server logs it.
         return self._error_page(request, 500, ["internal error; the service log shows where"])
 
     def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:

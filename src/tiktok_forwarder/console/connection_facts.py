@@ -1,4 +1,4 @@
-"""What is known of the connections, put together from several questions to the API."""
+"""Data on connections, combined from several API calls."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from tiktok_forwarder.mapping.connection import Connection
 
 
 def page_of(connection_id: str, rest: str = "") -> str:
-    """A connection's address here. Its id is what stays: a name may hold anything, and change."""
+    """Return the path of a connection's page. By ID: names can change and contain anything."""
     return f"/connections/{part(connection_id)}{rest}"
 
 
@@ -25,7 +25,7 @@ async def all_connections(api: Api) -> list[Connection]:
 
 
 class ConnectionRow(Struct, frozen=True):
-    """A connection in a list. `figures` are of the time that the list is about, None if nothing happened in it."""
+    """A connection in a list. `figures` are of the list's period, None without activity in it."""
 
     state: ConnectionStatus
     figures: FigureSet | None
@@ -38,11 +38,11 @@ def rows_of(states: Sequence[ConnectionStatus], figures: Sequence[ConnectionFigu
 
 
 async def all_rows(api: Api) -> list[ConnectionRow]:
-    """Every connection with its pixel and the last hour."""
+    """Return every connection with its pixel and the figures of the last hour."""
     pixels = {each.id: each.pixel_id for each in await all_connections(api)}
     status = await api.call(STATUS)
     figures = await api.call(SHOW_FIGURES)
-    # One that came or went between two answers is seen the next time.
+    # The calls are not atomic: a connection added or removed in between shows up on the next refresh.
     return [
         ConnectionRow(each.state, each.figures, pixels[each.state.id])
         for each in rows_of(status.connections, figures.connections)
@@ -51,7 +51,7 @@ async def all_rows(api: Api) -> list[ConnectionRow]:
 
 
 class ConnectionFacts(Struct, frozen=True):
-    """`view` is the connection as the API shows it, `hour` what happened in the last one, `inputs` who feeds it."""
+    """`view` is the connection as the API shows it, `hour` the last hour's figures, `inputs` those it receives from."""
 
     view: ConnectionView
     connection: Connection
@@ -61,7 +61,7 @@ class ConnectionFacts(Struct, frozen=True):
 
 
 async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:
-    """Raises `ApiError` if there is none."""
+    """Return what a connection's page shows. Raises `ApiError` if there is no such connection."""
     view = await api.call(SHOW_CONNECTION, connection_id)
     status = await api.call(STATUS)
     figures = await api.call(SHOW_FIGURES, query=FiguresQuery(connection=view.id))
@@ -76,6 +76,6 @@ async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:
 
 
 def feeding(connection: Connection, inputs: Sequence[InputView]) -> list[InputView]:
-    """The inputs whose events this connection gets."""
+    """Return the inputs from which this connection receives events."""
     named = [name.lower() for name in connection.inputs]
     return [each for each in inputs if not named or each.name.lower() in named]

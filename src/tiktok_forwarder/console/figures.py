@@ -1,4 +1,4 @@
-"""The API's figures as people read them: series for a chart, latencies in words, coverage of match keys. Pure."""
+"""The API's figures for pages: series of a chart, latencies, coverage of match keys. Pure functions."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +13,7 @@ _MINUTE_MS: Final = 60_000
 
 
 class Period(Struct, frozen=True):
-    """A time to look back on, in steps that make a readable chart."""
+    """A period up to now, in steps that make a readable chart."""
 
     name: str
     label: str
@@ -33,7 +33,7 @@ def period_of(name: str) -> Period:
 
 
 class Chart(Struct, frozen=True):
-    """`at_seconds` since 1970, with a value of each series for each; `labels` in the series' order."""
+    """Series over time. `at_seconds` are since 1970, `labels` in the order of `values`."""
 
     at_seconds: Sequence[int]
     labels: Sequence[str]
@@ -41,7 +41,7 @@ class Chart(Struct, frozen=True):
 
 
 def chart(steps: Sequence[FiguresStep], period: Period, from_ms: int, until_ms: int) -> Chart:
-    """Events by step; one in which nothing happened is 0."""
+    """Count events by step; steps without events are 0."""
     length_ms = period.step_minutes * _MINUTE_MS
     by_start = {step.from_ms: step.figures for step in steps}
     starts = range(from_ms // length_ms * length_ms, until_ms, length_ms)
@@ -55,7 +55,7 @@ def chart(steps: Sequence[FiguresStep], period: Period, from_ms: int, until_ms: 
 
 
 class LatencyShare(Struct, frozen=True):
-    """Deliveries up to this bound that took longer than the one before."""
+    """Deliveries that took at most this bound and longer than the one before."""
 
     label: str
     events: int
@@ -63,7 +63,7 @@ class LatencyShare(Struct, frozen=True):
 
 
 def latencies(figures: FigureSet) -> list[LatencyShare]:
-    """From acceptance to delivery; buckets in which nothing fell are left out."""
+    """Return the times from acceptance to delivery; empty buckets are omitted."""
     total = sum(bucket.events for bucket in figures.latency)
     return [
         LatencyShare(_bound(bucket.within_seconds), bucket.events, bucket.events / total)
@@ -73,7 +73,7 @@ def latencies(figures: FigureSet) -> list[LatencyShare]:
 
 
 def latency_of(figures: FigureSet, share: float) -> str:
-    """The bound within which this share of the deliveries was made; empty if there were none."""
+    """Return the bound within which this share of events was delivered; empty if none was."""
     total = sum(bucket.events for bucket in figures.latency)
     reached = 0
     for bucket in figures.latency:
@@ -88,7 +88,7 @@ def _bound(within_seconds: int | None) -> str:
 
 
 class MatchKey(Struct, frozen=True):
-    """What TikTok can match a person by, and where more of it comes from."""
+    """An identifier by which TikTok matches people, and how to send more of it."""
 
     name: str
     label: str
@@ -136,7 +136,7 @@ class Coverage(Struct, frozen=True):
 
 
 def coverage(figures: FigureSet) -> list[Coverage]:
-    """Of the events looked at, how many had each key; empty if none were."""
+    """Count mapped events by match key; empty if no event was mapped."""
     total = figures.match_events
     return [
         Coverage(key, figures.match_keys[key.name], figures.match_keys[key.name] / total)

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 MAX_FORM_BYTES: Final = 1024 * 1024
-# A name and a password: whoever is not logged in has nothing else to say.
+# Enough for a name and a password: public forms have nothing else.
 MAX_PUBLIC_FORM_BYTES: Final = 16 * 1024
 _FORM_SECONDS: Final = 10.0
 _MAX_FIELDS: Final = 5000
@@ -16,13 +16,13 @@ _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 class Form:
-    """Fields in the order of the form; a name may stand several times."""
+    """Fields in the order of the form; a name may appear several times."""
 
     def __init__(self, fields: list[tuple[str, str]] | None = None) -> None:
         self.fields = fields or []
 
     def text(self, name: str, default: str = "") -> str:
-        """The last value of this name, without blanks at its ends."""
+        """Return the last value of this name, stripped."""
         found = self.texts(name)
         return found[-1] if found else default
 
@@ -30,7 +30,7 @@ class Form:
         return [value.strip() for key, value in self.fields if key == name]
 
     def secret(self, name: str) -> str:
-        """The value as it was typed: blanks may belong to a password."""
+        """Return the last value of this name unstripped: spaces may be part of a password."""
         found = [value for key, value in self.fields if key == name]
         return found[-1] if found else ""
 
@@ -39,7 +39,7 @@ class Form:
 
 
 async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> Form:
-    """Raises `HTTPException` for what is no form of ours. Files are not taken: pages read them into fields."""
+    """Read a form. Raises `HTTPException` unless it is URL-encoded: files are read into fields by the pages."""
     if request.method == "GET":
         return Form()
     content_type = request.headers.get("content-type", _FORM_TYPE).partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Headers that keep a browser from doing what no page of ours asks for: on every answer, errors and files included."""
+"""Headers that restrict the browser to what the console's pages need: on every answer, errors and files included."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Connections as somebody pasted them, on their way into the API: their tokens are typed, never resolved here."""
+"""Pasted connections, prepared for the API: tokens are typed by the user, never resolved from the environment."""
 
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
@@ -23,14 +23,14 @@ class TokenField(Struct, frozen=True):
 
 
 class Pasted(Struct, frozen=True):
-    """`connections` as the API takes them; `tokens` are those that the reader types."""
+    """`connections` are as the API expects them; `tokens` are those the user types, `missing` those still empty."""
 
     connections: list[dict[str, Any]]
     tokens: list[TokenField]
     missing: list[TokenField]
 
     def for_dry_run(self) -> list[dict[str, Any]]:
-        """With a word in the place of each token that is still to be typed: a dry run keeps none."""
+        """Return the connections with a placeholder for each missing token: a dry run stores none."""
         lacking = {each.field for each in self.missing}
         return [
             {**each, "access_token": _TO_BE_TYPED} if _field(index) in lacking else each
@@ -39,7 +39,7 @@ class Pasted(Struct, frozen=True):
 
 
 def read_pasted(text: str, known: Collection[str], typed: Mapping[str, str]) -> Pasted:
-    """The connections of the text. Those `known` by name keep their token. Raises `ConfigurationError`."""
+    """Read the connections. Those `known` by name keep their token. Raises `ConfigurationError`."""
     connections: list[dict[str, Any]] = []
     tokens: list[TokenField] = []
     for index, (_, given) in enumerate(read_toml(text, _LABEL)):
@@ -67,5 +67,5 @@ def _with_token(given: Mapping[str, Any], typed: str) -> dict[str, Any]:
 
 
 def digest_of(differences: Sequence[Difference]) -> str:
-    """Tells whether what is applied is what was looked at."""
+    """Return a digest that shows whether the changes to apply are those of the preview."""
     return sha256(msgspec.json.encode(differences, order="deterministic")).hexdigest()

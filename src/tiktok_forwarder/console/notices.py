@@ -1,4 +1,4 @@
-"""What a page has to tell once, after the change that led to it."""
+"""Notices that a page shows once after a change."""
 
 from collections import OrderedDict
 from typing import Final
@@ -10,7 +10,7 @@ _MAX_NOTICES: Final = 10
 
 
 class Notices:
-    """By session, in memory: what is never looked at goes with the oldest."""
+    """Notices by session, in memory and bounded: the oldest are dropped."""
 
     def __init__(self) -> None:
         self._by_session: OrderedDict[str, list[str]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Whether a request reaches the console by a safe way: from this machine, or through a declared proxy with TLS."""
+"""Checks that a request reaches the console safely: from this machine, or through a declared proxy with TLS."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ _FOREIGN_FORM: Final = "this form was sent from another site, so nothing was don
 
 
 class Origin(Struct, frozen=True):
-    """How a browser came here. `base` is scheme and host as it sees them; `source` is what its failures count for."""
+    """How a browser reached the console. `base` is scheme and host in its view; login failures count for `source`."""
 
     base: str
     is_secure: bool
@@ -32,7 +32,7 @@ class Origin(Struct, frozen=True):
 
 
 def origin_of(request: Request, console_url: str) -> Origin:
-    """Raises `HTTPException` where a password would cross a network in the clear, or another site's name leads here."""
+    """Return the origin. Raises `HTTPException` for a foreign host, or if a password would be sent unencrypted."""
     host = request.headers.get("host", "").lower()
     if console_url and host == urlsplit(console_url).netloc.lower():
         forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
@@ -41,7 +41,7 @@ def origin_of(request: Request, console_url: str) -> Origin:
         )
     if not is_of_this_machine(request.scope) or is_proxied(request.scope):
         raise HTTPException(403, _TOO_OPEN)
-    # A name that resolves to this machine could be anybody's.
+    # Any site's name can resolve to this machine.
     name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
     if name not in _LOOPBACK_NAMES:
         raise HTTPException(403, _FOREIGN_HOST)
@@ -49,11 +49,11 @@ def origin_of(request: Request, console_url: str) -> Origin:
 
 
 def check_same_site(request: Request, origin: Origin) -> None:
-    """Every browser says with a form where it comes from. Raises `HTTPException` unless it is a page of ours."""
+    """Raise `HTTPException` unless the form was sent by a page of the console, as every browser reports."""
     site = request.headers.get("sec-fetch-site")
     given = request.headers.get("origin", "null").lower()
-    ours = given in (origin.base.lower(), origin.base.lower().removesuffix(":80"))
-    # A page whose policy is to name no referrer has its forms sent with the origin null.
-    same = ours if site is None else site == "same-origin" and (ours or given == "null")
+    is_own = given in (origin.base.lower(), origin.base.lower().removesuffix(":80"))
+    # Browsers send origin null with forms of pages whose policy is no-referrer.
+    same = is_own if site is None else site == "same-origin" and (is_own or given == "null")
     if not same:
         raise HTTPException(403, _FOREIGN_FORM)

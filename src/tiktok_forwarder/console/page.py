@@ -1,4 +1,4 @@
-"""What a page of the console is: a row in a table, from which routes, rights and the security tests are made."""
+"""A page of the console: a row of the table from which routes, rights and security tests are built."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
@@ -19,11 +19,11 @@ from tiktok_forwarder.console.origin import Origin
 from tiktok_forwarder.console.rendering import Rendering
 
 Right = Literal["public", "viewer", "admin"]
-"""Who may open a page: anybody, whoever is logged in, administrators only."""
+"""Who can open a page: anyone, logged-in users, administrators."""
 
 
 class ConsoleServices(Struct, frozen=True):
-    """What pages work with beside the API."""
+    """What pages use besides the API."""
 
     access: ConsoleAccess
     rendering: Rendering
@@ -64,7 +64,7 @@ class PageRequest:
 
     def _entered(self) -> tuple[User, Session, Api]:
         if self._entry is None:
-            raise RuntimeError("a public page knows no user")
+            raise RuntimeError("a public page has no user")
         return self._entry
 
     @property
@@ -77,24 +77,24 @@ class PageRequest:
 
     @property
     def is_htmx(self) -> bool:
-        """Whether a part of a page is asked for, not the whole."""
+        """Return whether htmx requests a part of the page."""
         return self.http.headers.get("hx-request") == "true"
 
     def path(self, name: str) -> str:
-        """A parameter of the path."""
+        """Return a decoded parameter of the path."""
         return unquote(self.http.path_params[name])
 
     def query(self, name: str, default: str = "") -> str:
         return self.http.query_params.get(name, default)
 
     def page(self, template: str, values: Mapping[str, Any] | None = None, status: int = 200) -> Response:
-        """The template, filled in. It knows `request` beside the values."""
+        """Render the template with the values and `request`."""
         notices = self.services.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
         text = self.services.rendering.render(template, {"request": self, "notices": notices, **(values or {})})
         return Response(text, status, media_type="text/html")
 
     def go(self, path: str, notice: str = "") -> Response:
-        """After a change: the browser opens this page of ours, which shows the notice once."""
+        """Send the browser to this page of the console after a change; it shows the notice once."""
         if notice and self.is_logged_in:
             self.services.notices.add(self.session, notice)
         if self.is_htmx:

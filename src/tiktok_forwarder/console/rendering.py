@@ -1,4 +1,4 @@
-"""Templates and the words for figures in them. Everything is escaped: what events hold is shown as text."""
+"""Templates and the formats used in them. Everything is escaped: contents of events are shown as text."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,18 +44,18 @@ class Rendering:
 
 
 def part(text: str) -> str:
-    """One part of an address."""
+    """Quote one segment of a path."""
     return quote(str(text), safe="")
 
 
 def link(path: str, **query: object) -> str:
-    """An address of ours; a query's members that are None or empty are left out."""
+    """Return a path with a query; members that are None or empty are omitted."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def number(value: float) -> str:
-    """With a thin mark between thousands."""
+    """Format with commas between thousands."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
@@ -66,7 +66,7 @@ def percent(share: float) -> str:
 
 
 def time_tag(at_ms: int | None) -> Markup:
-    """In UTC; the page's script turns it into the reader's own time."""
+    """Format a time in UTC; the page's script converts it to the user's time zone."""
     if at_ms is None:
         return Markup("–")
     at = datetime.fromtimestamp(at_ms / _THOUSAND, UTC)
@@ -75,7 +75,7 @@ def time_tag(at_ms: int | None) -> Markup:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its largest unit, such as 3 minutes."""
+    """Format a length of time in its largest unit, such as 3 minutes."""
     for length, name in _SPANS:
         if seconds >= length:
             count = round(seconds / length)
@@ -99,5 +99,5 @@ def _capitalized(text: str) -> str:
 
 
 def pretty(value: object) -> Markup:
-    """JSON for a `pre`."""
+    """Format as indented JSON for a `pre` element."""
     return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,4 +1,4 @@
-"""A made-up purchase, to see a connection work: of example.com and of an address set aside for documentation."""
+"""A test purchase: at example.com, from an IP address reserved for documentation."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,19 +8,17 @@ import msgspec
 
 from tiktok_forwarder.mapping.connection import Connection
 
-_URL: Final = "https://example.com/made-up-purchase"
-_USER_AGENT: Final = "Mozilla/5.0 (made up by tiktok-forwarder)"
+_URL: Final = "https://example.com/test-purchase"
+_USER_AGENT: Final = "Mozilla/5.0 (test purchase by tiktok-forwarder)"
 _USUAL_IDENTITIES: Final = ("email", "customer_id")
 
 
 def sample_purchase(connection: Connection | None, event_id: str) -> dict[str, Any]:
-    """A batch with one purchase of a person who has the identities that the connection looks for, by default the usual
-    ones.
-    """
+    """Return a batch with one purchase by a customer with the connection's identity types, or else the usual ones."""
     email, external = _USUAL_IDENTITIES
     if connection is not None:
         email, external = connection.email_identity_type, connection.external_identity_type
-    product = {"id": "made-up-product", "name": "Made-up product", "price": 10, "quantity": 1}
+    product = {"id": "test-product", "name": "Test product", "price": 10, "quantity": 1}
     action = {"action": "purchase", "transaction_id": event_id, "total_amount": 10, "products": [product]}
     event = {
         "source_message_id": event_id,
@@ -28,7 +26,7 @@ def sample_purchase(connection: Connection | None, event_id: str) -> dict[str, A
         "custom_flags": {"TikTok.URL": _URL},
         "product_action": action,
     }
-    identities = {external: "made-up-customer", email: "made.up@example.com"}
+    identities = {external: "test-customer", email: "test.customer@example.com"}
     return {
         "environment": "development",
         "events": [{"event_type": "commerce_event", "data": event}],
@@ -39,7 +37,7 @@ def sample_purchase(connection: Connection | None, event_id: str) -> dict[str, A
 
 
 def curl_command(base: str, key: str, secret: str, batch: Mapping[str, Any]) -> str:
-    """A command for a terminal that sends the batch as a server would."""
+    """Return a terminal command that sends the batch as a server would."""
     body = msgspec.json.encode(batch).decode()
     who, data = shlex.quote(f"{key}:{secret}"), shlex.quote(body)
     return f"curl --include --user {who} {shlex.quote(base + '/v2/events')} \\\n  --data {data}"

@@ -1,4 +1,4 @@
-"""What a sender needs to be told: ready to be copied into a terminal, an SDK, or mParticle's Webhook output."""
+"""What a sender needs, ready to copy into a terminal, an SDK, or mParticle's Webhook output."""
 
 import secrets
 from typing import Final
@@ -10,12 +10,12 @@ from tiktok_forwarder.console.sample_data import curl_command, sample_purchase
 from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
 
-_NO_SECRET: Final = "THE-SECRET-OF-THIS-INPUT"  # noqa: S105  # what stands in a secret's place
+_NO_SECRET: Final = "THE-SECRET-OF-THIS-INPUT"  # noqa: S105  # a placeholder
 _NO_AUTHORIZATION: Final = "THE-AUTHORIZATION-VALUE-OF-THIS-INPUT"
 
 
 class SenderSettings(Struct, frozen=True):
-    """`includes_secrets`: the secrets are in it, since they were made just now. Else words stand in their place."""
+    """`includes_secrets` is True for secrets that were created just now; otherwise placeholders replace them."""
 
     input_name: str
     key: str
@@ -29,11 +29,11 @@ class SenderSettings(Struct, frozen=True):
 
 
 def sender_settings(base: str, found: InputView | NewInput, connection: Connection | None = None) -> SenderSettings:
-    """For an input as the API gives it: with its secrets once, without them later. `base` is the service's address."""
+    """Return an input's settings: with secrets if just created. `base` is the service's URL."""
     secret, authorization = _NO_SECRET, _NO_AUTHORIZATION
     if isinstance(found, NewInput):
         secret, authorization = found.secret, found.authorization
-    batch = sample_purchase(connection, f"made-up-{secrets.token_hex(4)}")
+    batch = sample_purchase(connection, f"test-{secrets.token_hex(4)}")
     return SenderSettings(
         found.name,
         found.key,

@@ -1,4 +1,4 @@
-"""Settings, their changes and TikTok's answers in words for people."""
+"""Labels of settings and their values, and explanations of TikTok's answers."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _SETTINGS_TO_CHANGE: Final[Mapping[CheckKind | Culprit, str]] = {
 
 
 class CheckWords(Struct, frozen=True):
-    """`setting` is the connection's setting to change; None if none of its own is to blame."""
+    """`setting` is the connection's setting to change, None if no setting causes the problem."""
 
     is_good: bool
     title: str
@@ -44,12 +44,12 @@ class CheckWords(Struct, frozen=True):
 
 
 def label_of(name: str) -> str:
-    """What people call a setting."""
+    """Return the setting's label."""
     return FIELD_BY_NAME[name].label if name in FIELD_BY_NAME else name
 
 
 def is_set(name: str, value: Any) -> bool:
-    """Whether a setting is worth naming: every connection has it, or this one has it otherwise than by default."""
+    """Return whether a setting is required or differs from its default."""
     field = FIELD_BY_NAME.get(name)
     if field is None or field.required:
         return True
@@ -57,7 +57,7 @@ def is_set(name: str, value: Any) -> bool:
 
 
 def value_words(name: str, value: Any) -> str:
-    """A setting's value; of one that is not set what that means."""
+    """Describe a setting's value, or what its absence means."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name == "inputs":
@@ -80,20 +80,20 @@ def _choice(name: str, value: str) -> str:
 
 
 def check_words(result: CheckResult) -> CheckWords:
-    """A check's result, as the API returns it."""
+    """Describe a check's result."""
     return CheckWords(
         result.kind == "good", _CHECK_TITLES[result.kind], result.message, _SETTINGS_TO_CHANGE.get(result.kind)
     )
 
 
 def blamed_setting(code: int | None) -> str | None:
-    """The connection's setting that one of TikTok's return codes blames, if any."""
+    """Return the connection's setting that causes this TikTok code, if any."""
     meaning = None if code is None else code_meaning(code)
     return None if meaning is None else _SETTINGS_TO_CHANGE.get(meaning.culprit)
 
 
 def answer_words(answer: Answer | None) -> str:
-    """What TikTok said last, and what that means."""
+    """Explain TikTok's last answer."""
     if answer is None:
         return "Nothing has been sent since the service started."
     code = answer.code

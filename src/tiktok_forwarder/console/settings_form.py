@@ -1,4 +1,4 @@
-"""The settings of a connection as a form: made from the fields that declare them, and read back."""
+"""The form of a connection's settings, built from their field declarations, and reading it back."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ MORE: Final = tuple(field.name for field in FIELDS if field.name not in (*ACCOUN
 
 
 class Entry(Struct, frozen=True):
-    """A field with what stands in it. `problem` is what the API says of it, empty if it is right."""
+    """A field with its value. `problem` is the API's message on it, empty if it is valid."""
 
     field: Field
     value: Any
@@ -27,14 +27,14 @@ class Entry(Struct, frozen=True):
 
     @property
     def help(self) -> str:
-        """As a sentence; a choice's own name at its head stays as it is."""
+        """Return the help as a sentence; a choice's name at its beginning keeps its case."""
         text = self.field.help
         begins_with_choice = text.split()[0] in [choice.value for choice in self.field.choices]
         return text if begins_with_choice else text[:1].upper() + text[1:]
 
 
 class SettingsForm(Struct, frozen=True):
-    """`groups` are the entries in the order and parts in which people meet them; `problems` those of no entry."""
+    """Entries by group of the form; `problems` are those of no entry."""
 
     account: list[Entry]
     identities: list[Entry]
@@ -48,7 +48,7 @@ class SettingsForm(Struct, frozen=True):
 
 
 def settings_form(values: Mapping[str, Any], problems: Sequence[str] = ()) -> SettingsForm:
-    """What `values` lack has its default. The token is never among them: it is written, not read."""
+    """Build the form; missing values get their defaults. The token is write-only, so never filled in."""
     messages, others = _by_field(problems)
 
     def entries(names: Sequence[str]) -> list[Entry]:
@@ -64,7 +64,7 @@ def _entry(name: str, values: Mapping[str, Any], messages: Mapping[str, str]) ->
 
 
 def _by_field(problems: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The API begins a problem with the setting's name."""
+    """Sort problems by the setting's name, with which the API begins them."""
     messages: dict[str, str] = {}
     others: list[str] = []
     for problem in problems:
@@ -77,7 +77,7 @@ def _by_field(problems: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def settings_of(form: Form) -> dict[str, Any]:
-    """Every setting of the form, None for what is left empty. An empty token is left out."""
+    """Return every setting of the form, None if empty. An empty token is omitted."""
     settings = {name: _read(FIELD_BY_NAME[name], form) for name in (*ACCOUNT, *IDENTITIES, *EVENTS, *MORE)}
     if not settings[TOKEN]:
         del settings[TOKEN]
@@ -86,7 +86,7 @@ def settings_of(form: Form) -> dict[str, Any]:
 
 def _read(field: Field, form: Form) -> Any:
     if field.kind == "boolean":
-        # A box that is not ticked is not sent.
+        # Browsers do not send unchecked boxes.
         return form.has(field.name)
     if field.kind == "names":
         return form.texts(field.name)
@@ -95,12 +95,12 @@ def _read(field: Field, form: Form) -> Any:
 
 
 def _number(text: str) -> Any:
-    """A number, or the text as it is, of which the API says what is wrong."""
+    """Return a number, or the text unchanged for the API to reject."""
     if not _NUMBER.fullmatch(text):
         return text or None
     return float(text) if "." in text else int(text)
 
 
 def changed_settings(stored: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
-    """What was typed otherwise than it is stored; a token always is."""
+    """Return the typed settings that differ from the stored ones; a typed token always does."""
     return {name: value for name, value in typed.items() if value != stored.get(name)}

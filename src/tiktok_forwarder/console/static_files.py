@@ -1,4 +1,4 @@
-"""The console's scripts and styles, out of the package: named by their contents, so that a browser may keep them."""
+"""The console's scripts and styles from the package. Their URLs contain a hash, so browsers can cache them."""
 
 from hashlib import sha256
 from importlib.resources import files
@@ -14,7 +14,7 @@ _YEAR: Final = "public, max-age=31536000, immutable"
 
 
 class StaticFiles:
-    """Read once, at the start. Only what can be named in a page is served."""
+    """The package's files, read once at the start."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[bytes, str]] = {}
@@ -32,7 +32,7 @@ class StaticFiles:
                 self._versions[name] = sha256(content).hexdigest()[:16]
 
     def address(self, name: str) -> str:
-        """For a page. Raises `KeyError` for a file that is not there."""
+        """Return the file's URL. Raises `KeyError` if there is no such file."""
         return f"/static/{name}?v={self._versions[name]}"
 
     async def answer(self, request: Request) -> Response:

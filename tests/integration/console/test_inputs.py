@@ -133,7 +133,7 @@ async def test_a_test_purchase_goes_the_whole_way_for_this_connection_only(tmp_p
         assert [each["totals"].get("accepted", 0) for each in status["connections"]] == [1, 0]
 
 
-async def test_no_purchase_is_made_up_where_tiktok_would_take_it_for_real(client: ConsoleClient) -> None:
+async def test_no_test_purchase_is_sent_where_tiktok_would_count_it_as_real(client: ConsoleClient) -> None:
     """Without a test event code it is refused, and no page offers it."""
     connection_id = await client.service.add_connection()
     told = await client.post(f"/connections/{connection_id}/purchase", ("input", "shop"))

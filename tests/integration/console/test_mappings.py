@@ -235,7 +235,7 @@ def outcome_of(shown: Shown) -> Any:
     return json.loads(found[1].replace("&#34;", '"'))
 
 
-async def test_the_preview_shows_the_unsaved_mapping_on_a_made_up_event(client: ConsoleClient) -> None:
+async def test_the_preview_shows_the_unsaved_mapping_on_a_generated_event(client: ConsoleClient) -> None:
     """Payload, warnings and where each field came from; nothing is saved."""
     path = await connected(client)
     shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS)

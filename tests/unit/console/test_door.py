@@ -180,7 +180,7 @@ async def test_page_asks_the_api_with_the_rights_of_its_user(door: Door, behind:
 async def test_api_behind_the_console_answers_the_console_only(door: Door) -> None:
     """It has no key of its own, so what does not come from a page is refused."""
     status, answer = await asgi_call(door.api, "GET", "/api/users", b"")
-    assert status == 401 and b"this door is the console's own" in answer
+    assert status == 401 and b"only the console can call this API" in answer
 
 
 # --- the end of a session ---

@@ -9,7 +9,7 @@ from tests.unit.access.access_rig import GOOD, OTHER
 from tests.unit.console.door_rig import BASE, PROXY, Answer, Browser, Door
 
 COOKIE = re.compile(r"session-8090=([\w-]{43}); HttpOnly; Path=/; SameSite=strict")
-VOID = "This link has been used, has expired, or was replaced by a newer one; ask for another.<"
+LINK_NOT_VALID = "This link has been used, has expired, or was replaced by a newer one; ask for another.<"
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_first_link_lets_in_once(door: Door) -> None:
             await door.stranger().get(again),
             await door.stranger().post(again, ("name", "Eve"), ("password", OTHER), ("again", OTHER)),
         ):
-            assert (answer.status, VOID in answer.text, "set-cookie" in answer.headers) == (
+            assert (answer.status, LINK_NOT_VALID in answer.text, "set-cookie" in answer.headers) == (
                 401,
                 True,
                 False,

@@ -1,4 +1,4 @@
-"""The made-up purchase, and what a sender is told."""
+"""The test purchase, and the settings of a sender."""
 
 import json
 import shlex
@@ -30,9 +30,9 @@ def test_it_passes_whatever_identities_a_connection_looks_for(settings: dict[str
     """It becomes one purchase with the id it was given, without a warning."""
     given = {"name": "Shop", "pixel_id": "C9", **settings}
     connection = read_connection(given, needs_token=False).connection
-    [outcome] = outcomes_of(sample_purchase(connection, "made-up-1"), **settings)
+    [outcome] = outcomes_of(sample_purchase(connection, "test-1"), **settings)
     assert isinstance(outcome, Mapped)
-    assert (outcome.event, outcome.event_id) == (settings.get("purchase_event", "PlaceAnOrder"), "made-up-1")
+    assert (outcome.event, outcome.event_id) == (settings.get("purchase_event", "PlaceAnOrder"), "test-1")
     assert outcome.warnings == ()
 
 

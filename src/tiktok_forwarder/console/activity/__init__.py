@@ -1,1 +1,1 @@
-"""What pages say of the activity: records and ways in people's words."""
+"""Records and timelines of the activity, as pages show them."""

@@ -1,4 +1,4 @@
-"""What a reason or warning means, and what to change so that it does not come again, with the place to change it."""
+"""What a reason or warning means, how to fix it, and the page where to fix it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +15,7 @@ _MAPPINGS: Final = "custom_mappings"
 
 
 class LinkedAdvice(Struct, frozen=True):
-    """`setting` is the connection's setting that decides it, empty if none does."""
+    """Advice on one reason or warning. `setting` is the connection's setting that decides it, empty if none does."""
 
     name: str
     meaning: str = ""
@@ -28,19 +28,19 @@ class LinkedAdvice(Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Where to change it, in the words of the pages; empty if no page can."""
+        """Return the name of the place where to fix it, empty if no page can."""
         if self.setting == _MAPPINGS:
             return "custom mappings"
         return f"setting “{FIELD_BY_NAME[self.setting].label}”" if self.setting else ""
 
     def address(self, connection_id: str) -> str:
-        """The page of that place."""
+        """Return the path of that place."""
         connection = f"/connections/{part(connection_id)}"
         return f"{connection}/mappings" if self.setting == _MAPPINGS else f"{connection}/edit#field-{self.setting}"
 
 
 class AdviceCatalog:
-    """All advice there is, by the name of the reason or warning."""
+    """All advice, by the name of the reason or warning."""
 
     def __init__(self, view: AdviceView) -> None:
         by_kind: Mapping[AdviceKind, Mapping[str, Advice]] = {
@@ -56,7 +56,7 @@ class AdviceCatalog:
         }
 
     def get(self, name: str) -> LinkedAdvice:
-        """Empty for what needs none."""
+        """Return the advice for this name; its texts are empty if there is none."""
         return next((found[name] for found in self._by_kind.values() if name in found), LinkedAdvice(name))
 
     def names(self, kind: AdviceKind) -> list[str]:

@@ -1,4 +1,4 @@
-"""Kept development events for a page: what came, what became of it, and where its fields come from."""
+"""Kept development events for a page: the input, its outcomes, and the sources of the fields."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class DevelopmentOutcome(Struct, frozen=True):
 
 
 class DevelopmentEvent(Struct, frozen=True):
-    """One event as it came. `raw` is JSON."""
+    """One event as received. `raw` is JSON."""
 
     at_ms: int
     connection_id: str
@@ -37,7 +37,7 @@ class DevelopmentEvent(Struct, frozen=True):
 
 
 def development_event_of(kept: KeptOutcome, connection: Connection, catalog: AdviceCatalog) -> DevelopmentEvent:
-    """`kept` is the API's. Outcomes and explanations are by the connection's settings as they are now."""
+    """Describe a kept event. Outcomes and explanations follow the connection's current settings."""
     return DevelopmentEvent(
         kept.at_ms,
         connection.id,

@@ -1,4 +1,4 @@
-"""The fields of an event as TikTok gets it: each with its value, where that came from and what was done to it."""
+"""The fields of an event sent to TikTok: each with its value, its sources and the transformation."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _CUSTOM_MAPPING: Final = re.compile(r"connection\.custom_mappings\[([0-9]+)\]\.(
 
 
 class FieldRow(Struct, frozen=True):
-    """`shown` is the value, shortened where `full` is more."""
+    """One field. `shown` is the value, shortened if `full` is too long."""
 
     path: str
     shown: str
@@ -32,7 +32,7 @@ class FieldRow(Struct, frozen=True):
 
 
 def field_rows(payload: Any, explanation: Sequence[Explanation]) -> list[FieldRow]:
-    """In the order of the payload."""
+    """Return a row for each field, in the order of the payload."""
     explained = {each.field: each for each in explanation}
     return [_row(path, value, explained.get(path)) for path, value in fields(payload)]
 
@@ -47,7 +47,7 @@ def _row(path: str, value: object, explained: Explanation | None) -> FieldRow:
 
 
 def _source_words(source: str) -> str:
-    """Settings by the name that their form has."""
+    """Name a source; settings by the label of their form field."""
     mapping = _CUSTOM_MAPPING.fullmatch(source)
     if mapping is not None:
         return f"custom mapping {int(mapping[1]) + 1}{', static value' if mapping[2] else ''}"

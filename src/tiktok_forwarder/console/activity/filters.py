@@ -1,4 +1,4 @@
-"""Which records a reader wants to see: the choices of the form, kept in the page's address."""
+"""Filters of the activity: the choices of the form, kept in the page's query."""
 
 import time
 from typing import Final
@@ -22,7 +22,7 @@ Choices = list[tuple[str, str]]
 
 
 class Filters(Struct, frozen=True):
-    """Empty members choose everything. `since` is a number of seconds."""
+    """Empty members do not filter. `since` is a number of seconds."""
 
     connection: str = ""
     event: str = ""
@@ -40,7 +40,7 @@ class Filters(Struct, frozen=True):
         return any(structs.astuple(self))
 
     def api_query(self, limit: int, *, before: str = "", after: str = "") -> ActivityQuery:
-        """The same to the API."""
+        """Return the filters as a query of the API."""
         since = self.since
         since_ms = time.time_ns() // 1_000_000 - int(since) * 1000 if since.isdigit() and len(since) < 10 else None
         return ActivityQuery(
@@ -64,7 +64,7 @@ def outcome_choices() -> Choices:
 
 
 def reason_choices(catalog: AdviceCatalog) -> list[tuple[str, Choices]]:
-    """In groups, by what has such reasons."""
+    """Return choices in groups, by the outcome that has such reasons."""
     return [
         ("Drop reasons", [(each, wire_label(each)) for each in catalog.names("dropped")]),
         ("Dead letter reasons", [(each, wire_label(each)) for each in catalog.names("dead_letter")]),

@@ -1,4 +1,4 @@
-"""Outcomes, verdicts and conditions in people's words: what each one is called, and one sentence of what it means."""
+"""Labels of outcomes, verdicts and conditions, each with a sentence on what it means."""
 
 from typing import Final
 
@@ -39,7 +39,7 @@ CONDITIONS: Final = {
 
 
 def source_words(source: str) -> str:
-    """What an event was at mParticle: `custom_event Site Search` is Site Search (custom event)."""
+    """Name an mParticle event: `custom_event Site Search` is Site Search (custom event)."""
     kind, _, name = source.partition(" ")
     kind = kind.replace("_", " ")
     return f"{name} ({kind})" if name else kind
@@ -50,7 +50,7 @@ def outcome_word(outcome: str) -> str:
 
 
 def answer_meaning(answer: Answer) -> str:
-    """What TikTok's answer means, in one or two plain sentences."""
+    """Explain TikTok's answer in one or two sentences."""
     if answer.code is None:
         if answer.status is None:
             return "No answer was read."

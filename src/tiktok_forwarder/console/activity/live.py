@@ -1,4 +1,4 @@
-"""The live view: one stream of server-sent events for each reader who watches, bounded in number."""
+"""The live view: one stream of server-sent events for each viewer, bounded in number."""
 
 import asyncio
 import contextlib
@@ -11,16 +11,16 @@ from tiktok_forwarder.web.body import Receive, Scope, Send
 
 _MAX_STREAMS: Final = 20
 _EVERY_SECONDS: Final = 1.0
-# A reader whose browser takes nothing for so long has left without a word.
+# Close the stream when the browser has read nothing for this long.
 _SEND_TIMEOUT_SECONDS: Final = 10.0
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"x-accel-buffering", b"no"),  # a proxy passes every event on at once
+    (b"x-accel-buffering", b"no"),  # a proxy forwards every event immediately
 )
 
 
 class LiveViews:
-    """Who watches now. `stop` ends all streams at once, so that the service need not wait for them."""
+    """Counts the open streams. `stop` ends all of them, so that the service does not wait for them."""
 
     def __init__(self, max_streams: int = _MAX_STREAMS) -> None:
         self._max_streams = max_streams
@@ -47,20 +47,22 @@ class LiveViews:
         self._stopping.set()
 
     async def wait_for_tick(self, seconds: float = _EVERY_SECONDS) -> bool:
-        """Wait for the next turn; False if there is none."""
+        """Wait for the next turn. Return False if the service is stopping."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
 
 
 def event(name: str, html: str, number: str = "") -> str:
-    """One server-sent event. `number` comes back to us when the browser connects again."""
+    """Format a server-sent event. The browser sends `number` when it reconnects."""
     lines = [f"event: {name}", *(f"data: {line}" for line in html.splitlines() or [""])]
     return "\n".join([*lines, *([f"id: {number}"] if number else []), "", ""])
 
 
 class LiveStream(Response):
-    """Sends what `turn` returns, about once a second: until that is None, the reader leaves or the service stops."""
+    """Streams what `turn` returns, about once a second, until it returns None, the client disconnects or the service
+    stops.
+    """
 
     def __init__(self, views: LiveViews, turn: Callable[[], Awaitable[str | None]]) -> None:
         super().__init__()

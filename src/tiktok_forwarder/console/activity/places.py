@@ -1,11 +1,11 @@
-"""Addresses of the activity's pages."""
+"""Paths of the activity's pages."""
 
 from typing import Final
 
 from tiktok_forwarder.api.activity import NO_NAME, RecordView
 from tiktok_forwarder.console.rendering import part
 
-# Browsers take these for steps in the path, however they are written.
+# Browsers resolve these as steps in the path, even when they are percent-encoded.
 _STEPS: Final = (".", "..")
 
 
@@ -14,7 +14,7 @@ def way_path(connection: str, event: str, event_id: str) -> str:
 
 
 def page_of(record: RecordView) -> str:
-    """The page that tells most about a record: of its event, or of the record where it has none."""
+    """Return the path of the record's event page, or of the record's own page if it has no event ID."""
     event_id = record.event_id
     if not event_id or event_id in _STEPS:
         return f"/activity/record/{record.record_no}"

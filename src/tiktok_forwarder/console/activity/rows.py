@@ -1,4 +1,4 @@
-"""A record of the activity as a row of the list: what it is about, what happened, and what that means."""
+"""A record of the activity as a row of the list."""
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from tiktok_forwarder.console.rendering import wire_label
 
 
 class Row(Struct, frozen=True):
-    """`about` is the event at TikTok, what it was at mParticle, or what else the record is of. `why` may be empty."""
+    """One row. `about` names TikTok's event, mParticle's, or what else the record describes. `why` may be empty."""
 
     record_no: int
     at_ms: int
@@ -53,7 +53,7 @@ def row_of(record: RecordView, catalog: AdviceCatalog) -> Row:
 
 
 def about(record: RecordView) -> str:
-    """What a record is of, as the heading of its page and the link to it."""
+    """Name what a record describes: the heading of its page and the text of the link to it."""
     if record.outcome == "condition":
         return "Delivery state"
     if record.outcome == "attempted" and not record.event_id:

@@ -1,4 +1,4 @@
-"""The way an event took, as steps in people's words, oldest first."""
+"""An event's timeline: its records as steps, oldest first."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ _UNTRIED: Final = "accepted"
 
 
 class Step(Struct, frozen=True):
-    """`state` is the record's outcome; `advice` is given where the event does not go on to TikTok."""
+    """One step. `state` is the record's outcome; `advice` is given if the event was not sent or not accepted."""
 
     at_ms: int
     state: str
@@ -38,7 +38,7 @@ def steps(records: Sequence[RecordView], catalog: AdviceCatalog) -> list[Step]:
 
 
 def is_pending(records: Sequence[RecordView]) -> bool:
-    """Whether the event has not come to an end yet, as far as is known."""
+    """Return whether the event's last known record is not final."""
     ends = [each.outcome for each in records if each.outcome != "duplicate"]
     return bool(ends) and ends[-1] in (_UNTRIED, "retry", "attempted")
 

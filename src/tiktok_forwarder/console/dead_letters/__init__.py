@@ -1,1 +1,1 @@
-"""What pages say of dead letters: which are chosen, and what they add up to."""
+"""Selections and summaries of dead letters, as pages show them."""

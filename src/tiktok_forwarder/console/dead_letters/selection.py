@@ -1,4 +1,4 @@
-"""Which dead letters a page is about, kept in its address and in its form."""
+"""The selection of dead letters that a page shows, kept in its query and its form."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from tiktok_forwarder.console.rendering import link
 
 
 class Selected(Struct, frozen=True):
-    """Every member given must hold; `event_no` is one letter's number."""
+    """Selects letters that match every given member; `event_no` is the number of one."""
 
     connection: str = ""
     reason: str = ""
@@ -18,7 +18,7 @@ class Selected(Struct, frozen=True):
 
     @classmethod
     def of(cls, given: Callable[[str], str]) -> "Selected":
-        """`given` answers with the value of a name, as a query or form does."""
+        """Read the selection; `given` returns the value of a name, as a query or form does."""
         return cls(**{name: given(name) for name in cls.__struct_fields__})
 
     @property
@@ -26,11 +26,11 @@ class Selected(Struct, frozen=True):
         return not any(structs.astuple(self))
 
     def api_query(self, after: str, limit: int) -> DeadLetterQuery:
-        """As a query of the list."""
+        """Return the selection as a query of the list."""
         return DeadLetterQuery(self.connection, self.reason, after=unchecked(after), limit=limit)
 
     def selection(self, *, dry_run: bool = False) -> DeadLetterSelection:
-        """As the API's selection for a replay or discard."""
+        """Return the selection for a replay or discard."""
         number = int(self.event_no) if self.event_no.isdecimal() else unchecked(self.event_no)
         return DeadLetterSelection(
             connection=self.connection or None,

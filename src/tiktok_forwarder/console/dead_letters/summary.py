@@ -1,4 +1,4 @@
-"""Dead letters added up for a page: by connection, and within it by reason."""
+"""Dead-letter counts for a page, by connection and reason."""
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
@@ -18,7 +18,7 @@ class ReasonRow(Struct, frozen=True):
 
 
 class ConnectionGroup(Struct, frozen=True):
-    """`is_deleted`: its letters can be discarded, but not replayed."""
+    """Letters of one connection. If it `is_deleted`, they can be discarded but not replayed."""
 
     connection_id: str
     connection: str
@@ -30,7 +30,7 @@ class ConnectionGroup(Struct, frozen=True):
 def group_by_connection(
     counts: Sequence[DeadLetterCountView], catalog: AdviceCatalog, known: Collection[str]
 ) -> list[ConnectionGroup]:
-    """`counts` are the API's, in order of connections; `known` are the ids of connections that there are."""
+    """Group the API's counts, which are sorted by connection; `known` are the IDs of existing connections."""
     groups = []
     for connection_id, found in groupby(counts, key=lambda each: each.connection_id):
         rows = list(found)

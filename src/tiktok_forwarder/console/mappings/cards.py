@@ -1,4 +1,4 @@
-"""A custom mapping as a card of the form: what stands in it, what may be chosen, what is wrong."""
+"""A custom mapping as a card of the form: its values, choices and problems."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from tiktok_forwarder.console.mappings.seen import SeenNames
 
 
 class Row(Struct, frozen=True):
-    """One property. `members` is a closed choice of values; without it a value is typed."""
+    """One property. `members` are the values to choose from, None if the value is typed."""
 
     name: str
     label: str
@@ -35,12 +35,12 @@ class Row(Struct, frozen=True):
 
     @property
     def is_padded(self) -> bool:
-        """Whether blanks belong to the name of an attribute, which is rarely meant."""
+        """Return whether the attribute's name begins or ends with a space, which is rarely intended."""
         return self.source.value != self.source.value.strip()
 
     @property
     def value_label(self) -> str:
-        """The value as people read it."""
+        """Return the value's label, or the value itself."""
         return next((each.label for each in self.members or () if each.value == self.source.value), self.source.value)
 
 
@@ -113,7 +113,7 @@ def _trigger(draft: DraftMapping) -> tuple[str, str]:
 
 
 def _suggestions(draft: DraftMapping, seen: SeenNames) -> dict[str, list[str]]:
-    """Names seen lately: by what they are names of, in the order of the form."""
+    """Return recently received names by kind, in the order of the form."""
     of_event = draft.event_type, draft.event_name
     kinds = ("attribute", "user_attribute", *(("product_attribute",) if draft.event_type == COMMERCE else ()))
     types = {"type": seen.custom_event_types(draft.event_name)} if draft.event_type == "custom_event" else {}

@@ -1,4 +1,4 @@
-"""What may be chosen in the form of a custom mapping, so that no combination can be made that the API would refuse."""
+"""Choices in the form of a custom mapping, limited to combinations that the API accepts."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -72,32 +72,32 @@ class Choice(Struct, frozen=True):
 
 
 def events_of(events_api: str) -> list[TikTokEvent]:
-    """TikTok's events that this version of the Events API has."""
+    """Return the events of this version of the TikTok Events API."""
     return WIRE_FORMS[events_api].known_events()
 
 
 def expected_type(name: str) -> str:
-    """The type of a property, in the words of a form."""
+    """Return the label of a property's type."""
     if name in NUMBER_PROPERTIES:
         return "Number"
     return "Whole number" if name in INTEGER_PROPERTIES else "Text"
 
 
 def takes(event_type: str, name: str, kind: str) -> bool:
-    """Whether a property may have this kind of source when the mapping is for this kind of event."""
+    """Return whether a property can have this kind of source for this kind of event."""
     if kind in PRODUCT_SOURCES:
         return event_type == COMMERCE and name in CONTENT_PROPERTIES
     return kind in SOURCE_KINDS
 
 
 def kinds_of(event_type: str, name: str, *, is_filled: bool) -> list[Choice]:
-    """The sources a property may have; the first is none. `is_filled`: the event itself gives what is not mapped."""
+    """Return the sources that a property can have, first none. `is_filled`: the event supplies unmapped values."""
     given = [Choice(kind, _KIND_LABELS[kind]) for kind in SOURCE_KINDS if takes(event_type, name, kind)]
     return [Choice("", "Standard value" if is_filled else "Not sent"), *given]
 
 
 def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:
-    """The members to choose from when the kind has a closed set of them, else None: a name is typed."""
+    """Return the values to choose from, or None if a name is typed."""
     if kind == "product":
         return [Choice(name, _titled(name)) for name in PRODUCT_FIELDS]
     if kind != "field":

@@ -1,4 +1,4 @@
-"""A custom mapping while it is edited: everything text, as a form holds it, and what the API takes of it."""
+"""A custom mapping while it is edited, all text as in a form, and its conversion from and to the API."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _LINE_BREAKS: Final = ("\n", "\r")
 
 
 class DraftSource(Struct, frozen=True):
-    """Where a property comes from: no kind is no source."""
+    """The source of a property; without a kind there is none."""
 
     kind: str = ""
     value: str = ""
@@ -26,14 +26,14 @@ class DraftSource(Struct, frozen=True):
 
 
 class DraftCondition(Struct, frozen=True):
-    """`values` stand one on a line."""
+    """`values` has one value per line."""
 
     attribute: str = ""
     values: str = ""
 
 
 class DraftMapping(Struct, frozen=True):
-    """`key` names it within the form, wherever it moves. `kept` is JSON of a mapping that no form can show."""
+    """`key` identifies the mapping within the form. `kept` is JSON of a mapping that no form can show."""
 
     key: str
     event_type: str = "custom_event"
@@ -45,13 +45,13 @@ class DraftMapping(Struct, frozen=True):
 
 
 def mappings_of(view: ConnectionView) -> list[MappingDocument]:
-    """A connection's custom mappings as the API shows them."""
+    """Return a connection's custom mappings as the API shows them."""
     mappings: list[MappingDocument] = view.settings["custom_mappings"]
     return mappings
 
 
 def properties_of(event: str) -> tuple[str, ...]:
-    """What may be mapped of this TikTok event, in the order of the form."""
+    """Return the properties of this TikTok event, in the order of the form."""
     return (*EVENTS[event].properties, "description")
 
 
@@ -60,7 +60,7 @@ def properties_of(event: str) -> tuple[str, ...]:
 
 def draft_of(document: MappingDocument, key: str) -> DraftMapping:
     if any(_breaks_lines(text) for text in _texts(document)):
-        # A browser would take the line break out, and saving would change what nobody touched.
+        # A browser would remove the line break, so saving would change an unedited value.
         return DraftMapping(key, kept=msgspec.json.encode(document).decode())
     return DraftMapping(
         key,
@@ -99,7 +99,7 @@ def _breaks_lines(text: str) -> bool:
 
 
 def document_of(draft: DraftMapping, event: str) -> MappingDocument:
-    """What the draft says, be it right or wrong: the API judges."""
+    """Return the draft as the API expects it, unvalidated."""
     if draft.kept:
         return _kept(draft, event)
     document: MappingDocument = {"event": event, "event_type": draft.event_type, "event_name": draft.event_name}
@@ -125,7 +125,7 @@ def _kept(draft: DraftMapping, event: str) -> MappingDocument:
 
 
 def _lines(values: str) -> list[str]:
-    # Not `splitlines`, which also splits where a browser does not.
+    # `splitlines` would also split at characters that browsers do not treat as line breaks.
     lines = values.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [line.strip() for line in lines if line.strip()]
 
@@ -140,11 +140,11 @@ def _static(name: str, text: str) -> str | Number:
     return number if number is not None and math.isfinite(number) else text
 
 
-# --- what goes together ---
+# --- valid combinations ---
 
 
 def without_unsupported_sources(draft: DraftMapping, event: str) -> DraftMapping:
-    """The draft without sources that its kind of event does not have, such as the products of a screen view."""
+    """Remove sources that the draft's kind of event does not have, such as products of a screen view."""
     if draft.kept:
         return draft
     given = {name: draft.properties.get(name, DraftSource()) for name in properties_of(event)}
@@ -162,11 +162,11 @@ def _supported_source(event_type: str, name: str, source: DraftSource) -> DraftS
 
 
 def is_filled(draft: DraftMapping, name: str) -> bool:
-    """Whether the event itself gives this property where the mapping does not: commerce events do."""
+    """Return whether the event supplies this property if it is not mapped, as commerce events do."""
     if draft.event_type != COMMERCE or name == "query":
         return False
     if name not in CONTENT_PROPERTIES:
         return True
     kinds = [source.kind for each, source in draft.properties.items() if each in CONTENT_PROPERTIES and source.kind]
-    # Content properties of no product make an item of their own, to which nothing of the products is added.
+    # Content properties not read from products form an item of their own, without values of the products.
     return not kinds or any(kind in PRODUCT_SOURCES for kind in kinds)

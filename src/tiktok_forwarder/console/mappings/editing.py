@@ -1,4 +1,4 @@
-"""The mappings of one TikTok event while they are edited, with the connection as it stands."""
+"""The mappings of one TikTok event while they are edited, and their connection."""
 
 from collections.abc import Sequence
 
@@ -28,13 +28,13 @@ class Editing(Struct, frozen=True):
         return self.view.connection()
 
     def merged(self) -> MergedMappings:
-        """All mappings of the connection, with these in place of the present ones."""
+        """Return all mappings of the connection, with the drafts replacing the event's stored ones."""
         return merge_drafts(mappings_of(self.view), self.event, self.drafts)
 
     def problems(self, messages: Sequence[str]) -> Problems:
-        """The API's sentences, at the cards that they are about."""
+        """Return the API's messages by card."""
         return problems_by_card(messages, self.drafts, self.merged().positions)
 
     def problem_list(self, messages: Sequence[str]) -> list[str]:
-        """The API's sentences as one list."""
+        """Return the API's messages as one list."""
         return numbered_lines(self.problems(messages), self.drafts)

@@ -1,4 +1,4 @@
-"""Custom mappings as the fields of a form, and back; and the changes that a form's buttons ask for."""
+"""Reads custom mappings from a form, and applies the changes of its buttons."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _MAX_CONDITIONS: Final = 100
 
 
 def read_drafts(form: Form, event: str) -> list[DraftMapping]:
-    """The mappings of this TikTok event, in the order of the form's cards."""
+    """Read the mappings of this TikTok event, in the order of the form's cards."""
     keys = [key for key in dict.fromkeys(form.texts("card")) if _KEY.fullmatch(key)]
     return [without_unsupported_sources(_draft(form, key, event), event) for key in keys]
 
@@ -42,7 +42,7 @@ def _draft(form: Form, key: str, event: str) -> DraftMapping:
 
 def _conditions(form: Form, key: str) -> tuple[DraftCondition, ...]:
     places = [f"{key}.if{number}" for number in range(_MAX_CONDITIONS) if form.has(f"{key}.if{number}.attribute")]
-    # Names of attributes are kept as they were typed: blanks may belong to them.
+    # Attribute names are not stripped: spaces may be part of them.
     return tuple(DraftCondition(form.secret(f"{each}.attribute"), form.secret(f"{each}.values")) for each in places)
 
 
@@ -54,11 +54,11 @@ def _source(form: Form, place: str) -> DraftSource:
     return DraftSource(kind, value, form.has(f"{place}.required"))
 
 
-# --- what a button asks for ---
+# --- buttons ---
 
 
 def changed(drafts: Sequence[DraftMapping], wanted: str, event: str) -> list[DraftMapping]:
-    """The drafts after what a button asked for, as `up m2` or `without-condition m2 0`; other words change nothing."""
+    """Apply a button such as `up m2` or `without-condition m2 0`; unknown ones change nothing."""
     what, _, rest = wanted.partition(" ")
     key, _, number = rest.partition(" ")
     if what == "add":
@@ -75,7 +75,7 @@ def changed(drafts: Sequence[DraftMapping], wanted: str, event: str) -> list[Dra
 
 
 def new_draft(drafts: Sequence[DraftMapping], event: str) -> DraftMapping:
-    """An empty mapping under a key that none of the drafts has."""
+    """Return an empty mapping with an unused key."""
     highest = max((int(draft.key[1:]) for draft in drafts), default=0)
     return without_unsupported_sources(DraftMapping(f"m{highest + 1}"), event)
 
@@ -98,7 +98,7 @@ def _without_condition(draft: DraftMapping, number: str) -> DraftMapping:
 
 
 def focus_after(drafts: Sequence[DraftMapping], wanted: str) -> str:
-    """Where the reader goes on after this button was pressed: the id of a field or button; empty where they were."""
+    """Return the ID of the field or button to focus after this button, empty to keep the focus."""
     what, _, rest = wanted.partition(" ")
     key = rest.partition(" ")[0]
     place = next((number for number, draft in enumerate(drafts) if draft.key == key), None)

@@ -1,4 +1,4 @@
-"""What TikTok's events are called and mean, in words for people."""
+"""Titles and meanings of TikTok's events."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Where the mappings of one TikTok event stand among all of a connection, and which card a problem of the API is of."""
+"""Positions of one TikTok event's mappings among all of a connection, and the API's problems by card."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ _PLAIN_LABELS: Final = {"custom_event_type": "Custom event type", "event_type": 
 
 
 class MergedMappings(Struct, frozen=True):
-    """All of a connection's mappings; `positions` are those of the drafts, in their order."""
+    """All of a connection's mappings; `positions` are the drafts' places among them, in order."""
 
     mappings: list[MappingDocument]
     positions: list[int]
 
 
 def merge_drafts(present: Sequence[MappingDocument], event: str, drafts: Sequence[DraftMapping]) -> MergedMappings:
-    """The drafts in the places of the TikTok event's present mappings; those too many stand at the end."""
+    """Replace the TikTok event's stored mappings by the drafts; additional drafts follow at the end."""
     waiting = [document_of(draft, event) for draft in drafts]
     mappings: list[MappingDocument] = []
     for each in present:
@@ -36,7 +36,7 @@ def merge_drafts(present: Sequence[MappingDocument], event: str, drafts: Sequenc
 
 
 class Problems(Struct, frozen=True):
-    """`of_cards`: by a card's key and the place in it (`event_name`, `conditions[0]`, a property, or empty)."""
+    """Messages. `of_cards` is by card key and place in it (`event_name`, `conditions[0]`, a property, or empty)."""
 
     general: list[str]
     of_cards: Mapping[str, Mapping[str, list[str]]]
@@ -49,7 +49,7 @@ NO_PROBLEMS: Final = Problems([], {})
 
 
 def problems_by_card(problems: Sequence[str], drafts: Sequence[DraftMapping], positions: Sequence[int]) -> Problems:
-    """The API's sentences at the cards and rows that they name; what is of no card is general."""
+    """Sort the API's messages by the cards and rows that they name; others are general."""
     keys = dict(zip(positions, (draft.key for draft in drafts), strict=True))
     kinds = {draft.key: draft.event_type for draft in drafts}
     general: list[str] = []
@@ -66,7 +66,7 @@ def problems_by_card(problems: Sequence[str], drafts: Sequence[DraftMapping], po
 
 
 def _place(path: str, event_type: str) -> tuple[str, str]:
-    """The place in a card that a path such as `properties.value.static` is of, and what it is called there."""
+    """Return the place in a card of a path such as `properties.value.static`, and its label."""
     condition = _CONDITION.match(path)
     if condition:
         return condition[1], "The condition's values" if path.endswith(".values") else "The condition's attribute"
@@ -79,7 +79,7 @@ def _place(path: str, event_type: str) -> tuple[str, str]:
 
 
 def numbered_lines(problems: Problems, drafts: Sequence[DraftMapping]) -> list[str]:
-    """All problems as one list, each with its card's number where there are several."""
+    """Return all problems as one list, each with its card's number if there are several cards."""
     lines = list(problems.general)
     for number, draft in enumerate(drafts, 1):
         label = f"Mapping {number}: " if len(drafts) > 1 else ""

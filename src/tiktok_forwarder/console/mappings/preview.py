@@ -1,4 +1,4 @@
-"""What TikTok would get of a sample under the mappings as they are edited: asked of the API, which stores nothing."""
+"""A preview of what TikTok would get for a sample under the edited mappings. The API stores nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,14 +19,12 @@ from tiktok_forwarder.console.mappings.samples import NoSampleError, Sample, Sam
 from tiktok_forwarder.mapping.advice import Advice
 from tiktok_forwarder.operations.previews import Comparison, PreviewedOutcome
 
-# Of settings; a batch that cannot be read has another status.
+# Invalid settings; an unreadable batch has another status.
 _INVALID: Final = 422
 
 
 class Preview(Struct, frozen=True):
-    """What a preview shows. `hint` stands where there is nothing to show yet; `advice` is by warning, and `changes` are
-    those of kept events.
-    """
+    """A preview's contents. `hint` replaces it without a sample; `advice` is by warning, `changes` of kept events."""
 
     hint: str = ""
     problems: list[str] = []
@@ -57,7 +55,7 @@ async def _preview_of(
     asked = PreviewBody(sample.batch, connection_id, settings, sample.received_at_ms)
     answer = await api.call(PREVIEW, body=asked)
     return Preview(
-        # What was pasted stands in its own field already.
+        # A pasted sample is already shown in its own field.
         batch=None if isinstance(sample.batch, str) else sample.batch,
         outcomes=answer.outcomes,
         advice=(await api.call(LIST_ADVICE)).warning,

@@ -1,4 +1,4 @@
-"""A made-up batch for which a custom mapping holds, as mParticle would send it: nobody's data."""
+"""A generated batch that a custom mapping matches, as mParticle would send it. It contains no real data."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -10,9 +10,9 @@ from tiktok_forwarder.mapping.shared import sampling_refusal
 _USER_AGENT: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
-_PAGE: Final = "https://shop.example.com/made-up"
+_PAGE: Final = "https://shop.example.com/sample"
 _VALUES: Final[Mapping[str, str | float]] = {
-    "description": "a made-up text",
+    "description": "a sample text",
     "query": "rain jacket",
     "content_id": "SKU-3310",
     "content_name": "Rain Jacket",
@@ -32,8 +32,8 @@ _FIELDS: Final[Mapping[str, str | float]] = {
     "currency_code": "USD",
     "checkout_options": "express",
     "checkout_step": 1,
-    "product_list_source": "made-up list",
-    "product_action_list": "made-up list",
+    "product_list_source": "sample list",
+    "product_action_list": "sample list",
 }
 _PRODUCT: Final[Mapping[str, str | float]] = {
     "id": "SKU-3310",
@@ -51,7 +51,7 @@ _MAX_USERS_TRIED: Final = 1000
 
 
 def sample_batch(mapping: MappingDocument, connection: Connection, now_ms: int) -> dict[str, Any]:
-    """One event that the mapping is for, of a user whom the connection takes."""
+    """Return a batch of one event that the mapping matches, of a user that the connection accepts."""
     batch: dict[str, Any] = {
         "environment": "production" if connection.environment == "production" else "development",
         "mpid": _mpid(connection.sample_percent),
@@ -68,7 +68,7 @@ def sample_batch(mapping: MappingDocument, connection: Connection, now_ms: int) 
 
 
 def _mpid(sample_percent: float) -> str:
-    """A user within the share that the connection takes, as far as one can be found."""
+    """Return a user ID within the connection's sample, if one is found."""
     users = (str(number) for number in range(1001, 1001 + _MAX_USERS_TRIED))
     return next((mpid for mpid in users if sampling_refusal(mpid, sample_percent) is None), "1001")
 
@@ -85,7 +85,7 @@ def _event_data(mapping: MappingDocument, now_ms: int) -> dict[str, Any]:
     data: dict[str, Any] = {
         **_named(mapping),
         "timestamp_unixtime_ms": now_ms,
-        "source_message_id": "made-up-event",
+        "source_message_id": "sample-event",
         "custom_flags": {"TikTok.URL": _PAGE},
     }
     conditions = mapping.get("conditions") or ()
@@ -105,7 +105,7 @@ def _named(mapping: MappingDocument) -> dict[str, Any]:
 
 
 def _action_fields(mapping: MappingDocument) -> dict[str, Any]:
-    """What most product actions have, and what the mapping reads."""
+    """Return the usual fields of a product action and those that the mapping reads."""
     read = [value for _, kind, value in _sources(mapping) if kind == "field"]
     names = [name for name in COMMERCE_FIELDS if name in ("transaction_id", "total_amount", *read)]
     return {name: _FIELDS[name] for name in names if name != "currency_code"}
@@ -117,13 +117,13 @@ def _product(mapping: MappingDocument) -> dict[str, Any]:
 
 
 def _values_of(mapping: MappingDocument, kind: str) -> dict[str, Any]:
-    """A value for each name that sources of this kind read; one read as a number too is a number."""
+    """Return a value for each name that sources of this kind read, a number if any reads it as one."""
     read = {name: value for name, each, value in _sources(mapping) if each == kind and value}
     return {read[name]: value for name, value in _VALUES.items() if name in read}
 
 
 def _sources(mapping: MappingDocument) -> Iterator[tuple[str, str, Any]]:
-    """Property, kind and value of each source."""
+    """Yield property, kind and value of each source."""
     for name, source in mapping["properties"].items():
         for kind, value in source.items():
             if kind != "required":

@@ -1,4 +1,4 @@
-"""The events that a mapping can be tried on: made up, pasted, or kept from mParticle's development environment."""
+"""The sample events of a preview: generated, pasted, or kept from mParticle's development environment."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _NO_MAPPING: Final = "Add a mapping, or paste a sample, to see the TikTok events
 
 
 class Samples(Struct, frozen=True):
-    """What may be tried. `chosen` is one of the options' values; `kept` is by such values."""
+    """The available samples. `chosen` is one of the options' values; `kept` is by such values."""
 
     options: list[Choice]
     chosen: str
@@ -32,18 +32,18 @@ class Samples(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """`batch` is what a sender sends, as an object or as text; `received_at_ms` is None for now."""
+    """`batch` is a sender's batch, as an object or text; `received_at_ms` is None for now."""
 
     batch: object
     received_at_ms: int | None = None
 
 
 class NoSampleError(Exception):  # named for what is lacking
-    """There is nothing to try yet. The text says what the reader can do."""
+    """There is no sample yet. The message says how to get one."""
 
 
 async def samples_of(api: Api, editing: Editing, chosen: str, pasted: str) -> Samples:
-    """The first of them is chosen unless another one is."""
+    """Return the samples; the first is chosen by default."""
     answer = await api.call(LIST_DEVELOPMENT_EVENTS, query=DevelopmentQuery(editing.view.id))
     kept = {_value(event): event for event in answer.events}
     options = [*_made(editing), Choice(PASTED, "Pasted sample"), *(Choice(*each) for each in _labels(kept))]
@@ -60,7 +60,7 @@ def _made(editing: Editing) -> list[Choice]:
 
 
 def _value(event: KeptOutcome) -> str:
-    """The same for the same event, however many come in meanwhile."""
+    """Return a value that identifies the event, whatever is received in the meantime."""
     return f"kept {sha256(msgspec.json.encode(event.batch)).hexdigest()[:16]}"
 
 
@@ -75,7 +75,7 @@ def _named(event: KeptOutcome) -> str:
 
 
 def sample_of(editing: Editing, samples: Samples) -> Sample:
-    """The chosen one. Raises `NoSampleError`."""
+    """Return the chosen sample. Raises `NoSampleError`."""
     kept = samples.kept.get(samples.chosen)
     if kept is not None:
         return Sample(kept.batch, kept.at_ms)

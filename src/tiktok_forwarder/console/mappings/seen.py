@@ -1,4 +1,4 @@
-"""The names that senders used lately, as suggestions of a form."""
+"""Recently received names, as suggestions of a form."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,13 +7,13 @@ from tiktok_forwarder.console.mappings.choices import COMMERCE, CUSTOM_EVENT_TYP
 
 
 class SeenNames:
-    """`events` are those of `/api/seen`."""
+    """Suggestions from the `events` of `/api/seen`."""
 
     def __init__(self, events: Sequence[SeenEvent]) -> None:
         self._events = events
 
     def names(self, event_type: str) -> list[str]:
-        """Of events, screens or product actions; mParticle's own actions even when none was seen."""
+        """Return names of events, screens or product actions; mParticle's own actions always."""
         seen = [each.event_name for each in self._events if each.event_type == event_type]
         return _distinct([*seen, *(PRODUCT_ACTIONS if event_type == COMMERCE else ())])
 
@@ -22,11 +22,11 @@ class SeenNames:
         return _distinct([*seen, *CUSTOM_EVENT_TYPES])
 
     def attributes(self, kind: str, event_type: str, event_name: str) -> list[str]:
-        """For a source of kind attribute, user_attribute or product_attribute."""
+        """Return names for a source of kind attribute, user_attribute or product_attribute."""
         return _distinct(name for each in self._of(event_type, event_name) for name in _attributes(each, kind))
 
     def _of(self, event_type: str, event_name: str) -> list[SeenEvent]:
-        """The event of this name; all of the kind when it was not seen."""
+        """Return the events of this name, or all of the kind if there are none."""
         of_kind = [each for each in self._events if each.event_type == event_type]
         named = [each for each in of_kind if each.event_name.lower() == event_name.lower()]
         return named or of_kind

@@ -1,4 +1,4 @@
-"""Who may come in: users, API keys, and the audit of what they did."""
+"""The access page: users, API keys and the audit log."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -35,7 +35,7 @@ async def _access(request: PageRequest) -> Response:
 
 
 async def _page(request: PageRequest, status: int = 200, **values: Any) -> Response:
-    """With what was refused or made, which is shown this once."""
+    """Show the page, with new secrets or problems, which are shown only once."""
     contents = {
         "users": await request.api.call(LIST_USERS),
         "keys": await request.api.call(LIST_API_KEYS),

@@ -1,4 +1,4 @@
-"""The activity: what happened to recent events, newest first, as a list and live."""
+"""The activity page: records of recent events, newest first, as a list and live."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.tiktok.events import EVENTS
 
 _PAGE: Final = 50
-# A comment: it keeps what is between here and the browser from taking the stream for dead.
+# A comment, so that proxies do not close the stream as idle.
 _NOTHING_NEW: Final = ":\n\n"
 _CALM: Final = "Live"
 _CROWDED: Final = f"Live: showing only the newest {_PAGE} records of each second"
@@ -63,7 +63,7 @@ async def _live(request: PageRequest) -> Response:
 
 
 class _Watch:
-    """What one reader has seen, and whether they may still look."""
+    """The stream of one viewer: the records sent so far, and whether the session is still valid."""
 
     def __init__(self, request: PageRequest, filters: Filters, catalog: AdviceCatalog, *, is_refused: bool) -> None:
         self._request = request
@@ -75,7 +75,7 @@ class _Watch:
         self._is_crowded = False
 
     async def turn(self) -> str | None:
-        """What came since the last turn, as events. None after the stream's last word."""
+        """Return new records as events, or None after the final message."""
         if self._has_ended:
             return None
         if not self._may_watch():
@@ -102,7 +102,7 @@ class _Watch:
         return notice + event("rows", html, self._newest)
 
     def _crowding_notice(self, *, is_crowded: bool) -> str:
-        """A word when more begins to happen than is shown, and when that is over."""
+        """Return a notice when the stream begins or stops to omit records, else an empty text."""
         if is_crowded == self._is_crowded:
             return ""
         self._is_crowded = is_crowded

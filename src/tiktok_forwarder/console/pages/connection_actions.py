@@ -1,4 +1,4 @@
-"""What is done to a connection as a whole: checking, pausing, resuming, deleting."""
+"""Actions on a connection: check, pause, resume, delete."""
 
 from typing import Final
 

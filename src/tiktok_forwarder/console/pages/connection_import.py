@@ -1,4 +1,4 @@
-"""Importing connections: the difference is looked at first, and applied when it is still the same."""
+"""Importing connections: the changes are previewed first, and applied if they are still the same."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -43,17 +43,17 @@ def _form(
     return request.page("connections/import.html", values, _REFUSED if problems else 200)
 
 
-async def _look_or_apply(request: PageRequest) -> Response:
+async def _preview_or_apply(request: PageRequest) -> Response:
     pasted: Pasted | None = None
     differences = None
     try:
         pasted = await _pasted(request)
-        differences = await _asked(request, pasted.for_dry_run(), dry_run=True)
+        differences = await _call_import(request, pasted.for_dry_run(), dry_run=True)
         if not request.form.has("apply"):
             return _form(request, (), pasted, differences)
-        problems = _reasons_to_wait(request, pasted, differences)
+        problems = _reasons_not_to_apply(request, pasted, differences)
         if not problems:
-            return await _applied(request, pasted)
+            return await _apply(request, pasted)
     except ConfigurationError as error:
         problems = list(error.problems)
     except ApiError as error:
@@ -70,23 +70,23 @@ async def _pasted(request: PageRequest) -> Pasted:
     return read_pasted(text, known, typed)
 
 
-def _reasons_to_wait(request: PageRequest, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
+def _reasons_not_to_apply(request: PageRequest, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
     if digest_of(differences) != request.form.text("digest"):
         return [_CHANGED]
     return [f"{each.connection}: type its access token" for each in pasted.missing]
 
 
-async def _applied(request: PageRequest, pasted: Pasted) -> Response:
-    done = await _asked(request, pasted.connections, dry_run=False)
+async def _apply(request: PageRequest, pasted: Pasted) -> Response:
+    done = await _call_import(request, pasted.connections, dry_run=False)
     names = [each.name for each in done if each.change != "none"]
     return request.go("/connections", f"Imported: {', '.join(names)}." if names else "Nothing changed.")
 
 
-async def _asked(request: PageRequest, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
+async def _call_import(request: PageRequest, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
     return await request.api.call(IMPORT_CONNECTIONS, body=ImportBody(connections, dry_run))
 
 
 CONNECTION_IMPORT_PAGES: Final = (
     Page("GET", "/connections/import", "admin", _import),
-    Page("POST", "/connections/import", "admin", _look_or_apply),
+    Page("POST", "/connections/import", "admin", _preview_or_apply),
 )

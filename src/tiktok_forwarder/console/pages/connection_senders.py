@@ -1,4 +1,4 @@
-"""Letting somebody send to a connection, and a made-up purchase to see it work."""
+"""Adding senders to a connection, and sending a test purchase."""
 
 import secrets
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ async def _senders_page(
     *,
     made: NewInput | None = None,
 ) -> Response:
-    """`made` is an input that was made just now, with its secrets."""
+    """Show the page; `made` is an input created just now, with its secrets."""
     values = {**structs.asdict(facts), "problems": problems, "made": made, "ready": _ready(request, facts, made)}
     return request.page("connections/senders.html", values, _REFUSED if problems else 200)
 
@@ -63,7 +63,7 @@ async def _add_input(request: PageRequest) -> Response:
 
 
 async def _feed(request: PageRequest, connection: Connection, name: str) -> None:
-    """A connection that names its inputs gets the new one too; others are fed by all."""
+    """Add the input to a connection that names its inputs; others receive from all."""
     if connection.inputs:
         change = ConnectionChange({"inputs": [*connection.inputs, name]})
         await request.api.call(SET_CONNECTION, connection.id, body=change)
@@ -74,7 +74,7 @@ async def _send_purchase(request: PageRequest) -> Response:
     connection = facts.connection
     if not connection.test_event_code:
         return await _senders_page(request, facts, [_NO_TEST_CODE])
-    event_id = f"made-up-{secrets.token_hex(6)}"
+    event_id = f"test-{secrets.token_hex(6)}"
     batch = msgspec.json.encode(sample_purchase(connection, event_id))
     try:
         only = ImportQuery(connection.id)

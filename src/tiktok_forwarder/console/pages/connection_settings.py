@@ -1,4 +1,4 @@
-"""Making a connection, and changing one: one form of all its settings."""
+"""Creating and editing a connection: one form of all its settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -30,7 +30,7 @@ async def _new(request: PageRequest) -> Response:
 
 
 async def _source(request: PageRequest, connection_id: str) -> ConnectionView | None:
-    """The connection that a new one is made after, if any."""
+    """Return the connection to duplicate, if any."""
     return await request.api.call(SHOW_CONNECTION, connection_id) if connection_id else None
 
 
@@ -97,12 +97,12 @@ async def _save(request: PageRequest) -> Response:
 
 
 def _revision(text: str) -> int:
-    """The revision that the form was made from; 0 is none's."""
+    """Return the revision that the form was built from; 0 if it is not a number."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_NUMBER_LENGTH else 0
 
 
 async def _conflict_page(request: PageRequest, connection_id: str, typed: Mapping[str, Any]) -> Response:
-    """Somebody was quicker: what stands there now beside what was typed, to be saved again or left."""
+    """Show the stored values next to the typed ones, to be saved again or discarded."""
     view = await request.api.call(SHOW_CONNECTION, connection_id)
     stored = view.settings
     conflicts = [
@@ -115,7 +115,7 @@ async def _conflict_page(request: PageRequest, connection_id: str, typed: Mappin
 
 def _both(name: str, stored: Any, typed: Any) -> tuple[str, str]:
     if name == TOKEN:
-        return "kept", "a new one: type it again"
+        return "unchanged", "replaced: type it again"
     return value_words(name, stored), value_words(name, typed)
 
 

@@ -1,4 +1,4 @@
-"""The connections: all at a glance, each with its state, books, settings and history."""
+"""The list of connections, and each one's state, totals, settings and history."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -38,7 +38,7 @@ async def _show(request: PageRequest) -> Response:
 async def connection_page(
     request: PageRequest, facts: ConnectionFacts, *, checked: CheckWords | None = None, status: int = 200
 ) -> Response:
-    """The connection's page; `checked` is what TikTok said when it was asked just now."""
+    """Show the connection's page; `checked` is the result of a check just made."""
     history = await request.api.call(CONNECTION_HISTORY, facts.view.id)
     values = {
         **structs.asdict(facts),
@@ -58,13 +58,13 @@ async def connection_page(
 
 
 def _totals(state: ConnectionStatus) -> list[tuple[str, int]]:
-    """What the accepted events add up from."""
+    """Return the parts that add up to the accepted events."""
     waiting = state.queue.waiting if state.queue else 0
     return [("waiting", waiting), *((name, state.totals.get(name, 0)) for name in _TOTALS)]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """Label and value in words of each setting, and whether it is worth naming."""
+    """Return label and value of each setting, and whether it is set."""
     values = [(field, settings.get(field.name)) for field in FIELDS if field.name != TOKEN]
     return [(field.label, value_words(field.name, value), is_set(field.name, value)) for field, value in values]
 

@@ -1,4 +1,4 @@
-"""Dead letters: what was given up on, why, and sending it again or letting it go."""
+"""Dead letters: their reasons, replay and discard."""
 
 from typing import Final
 
@@ -73,7 +73,7 @@ async def _letter(request: PageRequest) -> Response:
     return request.page("dead_letters/letter.html", values)
 
 
-# --- sending again and letting go ---
+# --- replay and discard ---
 
 
 async def _ask_replay(request: PageRequest) -> Response:
@@ -85,7 +85,7 @@ async def _ask_discard(request: PageRequest) -> Response:
 
 
 async def _ask(request: PageRequest, endpoint: Endpoint[Nothing, DeadLetterSelection, TouchedView]) -> Response:
-    """What it would do, before it is done."""
+    """Ask for confirmation, showing the result of a dry run."""
     selected = Selected.of(request.query)
     _check(selected)
     expected = await request.api.call(endpoint, body=selected.selection(dry_run=True))
@@ -124,7 +124,7 @@ async def _progress(request: PageRequest) -> Response:
 
 
 def _check(selected: Selected) -> None:
-    """An empty selection means every dead letter there is: no form of ours asks for that."""
+    """Reject an empty selection, which the API reads as every dead letter; no form of the console sends one."""
     if selected.is_everything:
         raise HTTPException(400, "choose a connection, a reason or one dead letter")
 
@@ -138,12 +138,12 @@ async def _connection_name(request: PageRequest, connection: str) -> str:
 
 
 async def _names(request: PageRequest) -> dict[str, str]:
-    """Of the connections there are, by id."""
+    """Return the names of existing connections by ID."""
     return {each.id: each.name for each in await all_connections(request.api)}
 
 
 async def _paused(request: PageRequest, connection: str) -> list[ConnectionStatus]:
-    """The connections concerned that deliver nothing now."""
+    """Return the affected connections that are paused or disabled."""
     status = await request.api.call(STATUS)
     concerned = [each for each in status.connections if connection in ("", each.id, each.name)]
     return [each for each in concerned if each.delivery and each.delivery.condition in ("paused", "disabled")]

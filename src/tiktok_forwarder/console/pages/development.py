@@ -1,4 +1,4 @@
-"""Events of mParticle's development environment with their raw input, for administrators who try settings."""
+"""Events of mParticle's development environment with their raw input, for administrators."""
 
 from typing import Final
 

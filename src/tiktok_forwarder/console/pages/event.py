@@ -1,4 +1,4 @@
-"""One event's page: the way it took, the fields that TikTok gets, and what to change where it did not go."""
+"""One event's page: its timeline, the fields sent to TikTok, and how to fix what stopped it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -58,7 +58,7 @@ async def _event_page(
 async def _elsewhere(
     request: PageRequest, records: Sequence[RecordView], connection: str, event: str, event_id: str
 ) -> list[tuple[str, str]]:
-    """What else has this event id, in this connection and others: its page and its words."""
+    """Return path and label of other events with this event ID, in any connection."""
     here = {(each.connection_id, each.event) for each in records}
     found = await request.api.call(LIST_ACTIVITY, query=ActivityQuery(event_id=event_id, limit=_MAX_ELSEWHERE))
     others: dict[tuple[str, str], str] = {}

@@ -1,4 +1,4 @@
-"""How connections are doing over an hour, a day or a week."""
+"""Health of connections over an hour, a day or a week."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ _MINUTE_MS: Final = 60_000
 
 
 async def _figures(request: PageRequest, period: Period, connection_id: str | None) -> FiguresView:
-    # What `until_ms` leaves out is the present: the API's own clock says what that is.
+    # The figures end now, by the API's own clock.
     until_ms = (await request.api.call(SHOW_FIGURES)).until_ms
     asked = FiguresQuery(connection_id, until_ms - period.minutes * _MINUTE_MS, until_ms, period.step_minutes)
     return await request.api.call(SHOW_FIGURES, query=asked)

@@ -1,4 +1,4 @@
-"""The inputs: who may send, with which key, and new secrets for them."""
+"""The inputs: their keys, connections and secrets."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ _REFUSED: Final = 422
 
 
 class InputRow(Struct, frozen=True):
-    """An input with the connections that it feeds."""
+    """An input and the connections that receive from it."""
 
     input: InputView
     feeds: list[ConnectionView]
@@ -50,7 +50,7 @@ async def _rows(request: PageRequest) -> list[InputRow]:
 
 
 async def _found(request: PageRequest, name: str) -> InputRow:
-    """Raises `HTTPException` if there is none."""
+    """Return the input of this name. Raises `HTTPException` if there is none."""
     found = next((each for each in await _rows(request) if each.input.name.lower() == name.lower()), None)
     if found is None:
         raise HTTPException(404)
@@ -72,7 +72,7 @@ async def _show(request: PageRequest) -> Response:
 async def _input_page(
     request: PageRequest, name: str, made: NewInput | None = None, problems: Sequence[str] = ()
 ) -> Response:
-    """`made` has the secrets, if they were made just now."""
+    """Show an input; `made` has the secrets if they were created just now."""
     found = await _found(request, name)
     ready = sender_settings(request.origin.base, made or found.input)
     values = {**structs.asdict(found), "ready": ready, "problems": problems}

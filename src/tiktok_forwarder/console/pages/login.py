@@ -1,4 +1,4 @@
-"""Coming in and going out: the first link, logging in, logging out, one's own password."""
+"""Logging in and out, links that set a password, and the user's own password."""
 
 from typing import Final
 
@@ -9,8 +9,8 @@ from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
-_VOID: Final = "this link has been used, has expired, or was replaced by a newer one; ask for another"
-_TWICE_DIFFERENT: Final = "the two passwords are not the same"
+_LINK_NOT_VALID: Final = "this link has been used, has expired, or was replaced by a newer one; ask for another"
+_PASSWORDS_DIFFER: Final = "the two passwords are not the same"
 
 
 async def _login(request: PageRequest) -> Response:
@@ -33,7 +33,7 @@ async def _log_in(request: PageRequest) -> Response:
     form = request.form
     found = await request.services.access.log_in(form.text("name"), form.secret("password"), request.origin.source)
     if isinstance(found, LoggedIn):
-        return _let_in(request, found, _own_path(form.text("next")))
+        return _open_session(request, found, _own_path(form.text("next")))
     answer = _login_form(request, [found.message], 429 if found.wait_seconds else 401)
     if found.wait_seconds:
         answer.headers["retry-after"] = str(found.wait_seconds)
@@ -41,11 +41,11 @@ async def _log_in(request: PageRequest) -> Response:
 
 
 def _own_path(given: str) -> str:
-    """Where to go on; an address of another site leads to the front page."""
+    """Return the path to open after the login; the overview instead of another site's URL."""
     return given if given.startswith("/") and given[1:2] not in ("/", "\\") else "/"
 
 
-def _let_in(request: PageRequest, entry: LoggedIn, path: str) -> Response:
+def _open_session(request: PageRequest, entry: LoggedIn, path: str) -> Response:
     answer = request.go(path)
     answer.set_cookie(
         request.origin.cookie,
@@ -71,7 +71,7 @@ async def _log_out(request: PageRequest) -> Response:
 
 async def _welcome(request: PageRequest) -> Response:
     if request.services.access.link_of(request.path("token")) is None:
-        raise HTTPException(401, _VOID)
+        raise HTTPException(401, _LINK_NOT_VALID)
     return _welcome_form(request, [], 200)
 
 
@@ -86,7 +86,7 @@ def _welcome_form(request: PageRequest, problems: list[str], status: int) -> Res
 async def _accept(request: PageRequest) -> Response:
     form = request.form
     if form.secret("password") != form.secret("again"):
-        return _welcome_form(request, [_TWICE_DIFFERENT], 422)
+        return _welcome_form(request, [_PASSWORDS_DIFFER], 422)
     try:
         entry = await request.services.access.accept_link(
             request.path("token"), form.text("name"), form.secret("password"), request.origin.source
@@ -94,8 +94,8 @@ async def _accept(request: PageRequest) -> Response:
     except ConfigurationError as error:
         return _welcome_form(request, list(error.problems), 422)
     except UnknownName:
-        raise HTTPException(401, _VOID) from None
-    return _let_in(request, entry, "/")
+        raise HTTPException(401, _LINK_NOT_VALID) from None
+    return _open_session(request, entry, "/")
 
 
 async def _account(request: PageRequest) -> Response:
@@ -104,7 +104,7 @@ async def _account(request: PageRequest) -> Response:
 
 async def _change_password(request: PageRequest) -> Response:
     form = request.form
-    problems = [_TWICE_DIFFERENT] if form.secret("password") != form.secret("again") else []
+    problems = [_PASSWORDS_DIFFER] if form.secret("password") != form.secret("again") else []
     reference = request.http.cookies[request.origin.cookie]
     try:
         if not problems:

@@ -1,4 +1,4 @@
-"""The custom mappings of a connection: which of TikTok's events have some, and the editor of one event's."""
+"""The custom mappings of a connection: their list, and the editor of one TikTok event's."""
 
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ def _event_name(request: PageRequest, view: ConnectionView) -> str:
 
 
 def _common(view: ConnectionView) -> dict[str, Any]:
-    """What both pages show: TikTok's events with their mappings, and what is sent without one."""
+    """Return what both pages show: TikTok's events with their custom and standard mappings."""
     connection = view.connection()
     counts: dict[str, int] = {}
     for mapping in connection.custom_mappings:
@@ -93,9 +93,9 @@ async def _editor(
     *,
     is_newest: bool = False,
 ) -> Response:
-    """The form. A part of it takes no preview along: that asks for itself.
+    """Show the form. A part of it has no preview, which htmx requests separately.
 
-    It is of the revision that was opened, unless its reader has been told that there is a newer one.
+    The form keeps the revision that was opened; `is_newest` after a conflict, which the user has been shown.
     """
     samples = await _samples(request, editing)
     preview = None if request.is_htmx else await run_preview(request.api, editing, samples)
@@ -118,23 +118,23 @@ async def _seen(request: PageRequest, connection_id: str) -> SeenNames:
 
 async def _samples(request: PageRequest, editing: Editing) -> Samples:
     pasted = request.form.secret("batch")
-    # A first mapping is shown with its own sample, unless something else was chosen.
+    # A first mapping is previewed with its own sample, unless another one was chosen.
     is_open = request.form.text("do") == "add" and not pasted.strip()
     return await samples_of(request.api, editing, "" if is_open else request.form.text("sample"), pasted)
 
 
-# --- what its buttons do ---
+# --- buttons ---
 
 
 async def _typed(request: PageRequest) -> Editing:
-    """The mappings as the form has them."""
+    """Return the mappings of the form."""
     view = await _connection(request)
     event = _event_name(request, view)
     return Editing(view, event, read_drafts(request.form, event))
 
 
 async def _redraft(request: PageRequest) -> Response:
-    """The form after what a button asked for; nothing is saved."""
+    """Show the form after a button's change; nothing is saved."""
     editing = await _typed(request)
     return await _editor(
         request, replace(editing, drafts=changed(editing.drafts, request.form.text("do"), editing.event))

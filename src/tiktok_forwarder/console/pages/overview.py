@@ -1,4 +1,4 @@
-"""The front page: every connection at a glance, and where to look when something is wrong."""
+"""The overview: every connection's state and figures."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -93,7 +93,7 @@ def test_conditions_hold() -> None:
         {"ccpa_opt_out": "drop", "anonymous_events": "drop"},
     ],
 )
-def test_the_made_up_user_is_one_whom_the_connection_takes(settings: dict[str, Any]) -> None:
+def test_the_sample_user_is_one_whom_the_connection_accepts(settings: dict[str, Any]) -> None:
     """Consent, environment, sample of users, identities: none of it drops the sample."""
     assert payload_of(CART, **settings)["event"] == "AddToCart"
 
