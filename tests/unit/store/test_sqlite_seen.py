@@ -1,6 +1,7 @@
 """The memory of what was taken within 48 hours: its turns, and what a wrong clock does to it."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ async def test_window_is_exact_whatever_the_turns(tmp_path: Path, step_hours: in
     await store.close()
 
 
-async def test_turns_begun_in_an_undone_transaction_are_begun_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [[13], [13, 26]], ids=["one", "two"])
+async def test_turns_begun_in_an_undone_transaction_are_begun_again(tmp_path: Path, turns: list[int]) -> None:
     """Events that are stored once the change at fault is set apart are still known after a restart."""
     store = _open(tmp_path)
     assert await _admissions(store, ["e0"], 0) == ["stored"]
@@ -45,18 +47,13 @@ async def test_turns_begun_in_an_undone_transaction_are_begun_again(tmp_path: Pa
     def fault(_: Transaction) -> None:
         raise ZeroDivisionError
 
-    # The change in the middle makes each of the two begin a turn.
-    first, _, second, failed = await together(
-        store,
-        _admissions(store, ["e13"], 13),
-        store._writer.write(lambda _: None),
-        _admissions(store, ["e26"], 26),
-        store._writer.write(fault),
-    )
-    assert (first, second, type(failed)) == (["stored"], ["stored"], ZeroDivisionError)
+    # The change after each makes it begin a turn of its own.
+    changes = [(_admissions(store, [f"e{hours}"], hours), store._writer.write(lambda _: None)) for hours in turns]
+    *answers, failed = await together(store, *chain.from_iterable(changes), store._writer.write(fault))
+    assert (answers, type(failed)) == ([["stored"], None] * len(turns), ZeroDivisionError)
     await store.close()
     store = _open(tmp_path)
-    assert await _admissions(store, ["e0", "e13", "e26"], 27) == ["duplicate"] * 3
+    assert await _admissions(store, ["e0", *[f"e{hours}" for hours in turns]], 27) == ["duplicate"] * (1 + len(turns))
     await store.close()
 
 
