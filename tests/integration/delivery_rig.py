@@ -241,7 +241,7 @@ class Rig:
         await self.store.append(Arrivals(events, {}, self.clock.now_ms()))
         self.deliverer.notify(connection_id, len(events))
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - a test looks from outside
                 await asyncio.sleep(0.003)
@@ -252,16 +252,18 @@ class Rig:
 
     async def until_requests(self, count: int) -> None:
         """Until TikTok has got so many requests, and all are answered."""
-        await self.until(lambda: len(self.tiktok.requests) >= count)
-        await self.until(lambda: all(not status.requests_in_flight for status in self.deliverer.statuses().values()))
+        await self.wait_until(lambda: len(self.tiktok.requests) >= count)
+        await self.wait_until(
+            lambda: all(not status.requests_in_flight for status in self.deliverer.statuses().values())
+        )
 
     async def until_condition(self, condition: str, connection_id: str = "c") -> DeliveryStatus:
-        await self.until(lambda: self.deliverer.status(connection_id).condition == condition)
+        await self.wait_until(lambda: self.deliverer.status(connection_id).condition == condition)
         return self.deliverer.status(connection_id)
 
     async def until_paused(self) -> DeliveryStatus:
         """Until connection `c` is paused and what had been leased is settled or given back."""
-        await self.until(lambda: ("c", "paused") in self.witness.changes)
+        await self.wait_until(lambda: ("c", "paused") in self.witness.changes)
         return self.deliverer.status("c")
 
     async def refuse_until_paused(self, events: int = 3) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.integration.service_rig import fresh_batch, running_service, until
+from tests.integration.service_rig import fresh_batch, running_service, wait_until
 
 DISPOSABLE = "disposable"
 
@@ -34,7 +34,7 @@ class ServedApi:
             async def all_wait() -> bool:
                 return await service.waiting() == 3
 
-            await until(all_wait)
+            await wait_until(all_wait)
             await service.services.store.dead_letter_all(connection_id, "refused", 1)
             self.key = (await service.services.api_keys.make("tests", "admin", "test")).key
             self.url = service.url

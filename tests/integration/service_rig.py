@@ -34,7 +34,7 @@ def basic(key: str, secret: str) -> dict[str, str]:
 BASIC = basic(KEY, SECRET)
 
 
-async def until(happened: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def wait_until(happened: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     """Wait for what is bound to happen; a test that waits in vain fails."""
     async with asyncio.timeout(seconds):
         while not await happened():  # noqa: ASYNC110 - what is waited for is the service's, and sets no event here
@@ -109,7 +109,7 @@ class Service:
         async def delivered() -> bool:
             return sandbox.counts().delivered >= count and await self.waiting() == 0
 
-        await until(delivered)
+        await wait_until(delivered)
 
     async def waiting(self) -> int:
         """How many events wait, over all connections."""

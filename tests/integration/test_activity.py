@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.service_process import add_shop, serving
-from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, until
+from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.figures import FigureSet, figure_set
 from tiktok_forwarder.activity.records import Record, RecordFilter
@@ -103,14 +103,14 @@ async def test_a_way_leads_over_restart_and_retry(tmp_path: Path) -> None:
         async def tried() -> bool:
             return any(record.outcome == "retry" for record in await way_of(service, connection_id, "m1"))
 
-        await until(tried)
+        await wait_until(tried)
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
         await service.until_delivered(sandbox, 1)
 
         async def delivered() -> bool:
             return (await way_of(service, connection_id, "m1"))[-1].outcome == "delivered"
 
-        await until(delivered)
+        await wait_until(delivered)
         way = await way_of(service, connection_id, "m1")
     outcomes = [record.outcome for record in way]
     assert outcomes[0] == "accepted" and outcomes[-1] == "delivered" and set(outcomes[1:-1]) == {"retry"}
@@ -185,7 +185,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
             kept = await service.services.activity.recent(RecordFilter())
             return len(kept) >= 6
 
-        await until(all_is_written)
+        await wait_until(all_is_written)
         yield Asked(service, key, connection_id)
 
 

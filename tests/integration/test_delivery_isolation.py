@@ -37,7 +37,7 @@ async def test_a_troubled_connection_delays_no_other(trouble: Callable[[Received
         await rig.deliverer.start()
         rig.tiktok.judge = lambda received: trouble(received) if received.pixel == "pixel-troubled" else answer(0)
         await rig.accept(ids(50), "troubled")
-        await rig.until(lambda: rig.tiktok.of_pixel("pixel-troubled") != [])
+        await rig.wait_until(lambda: rig.tiktok.of_pixel("pixel-troubled") != [])
         await rig.accept(ids(50))
         await rig.until_empty(seconds=20.0)
         assert await rig.waiting("troubled") == 50
@@ -48,7 +48,7 @@ async def test_a_connection_has_only_so_many_requests_in_flight() -> None:
     async with delivery_rig(replace(QUICK, limits=SINGLES)) as rig:
         rig.tiktok.judge = hang
         await rig.accept(ids(20))
-        await rig.until(lambda: len(rig.tiktok.requests) == 4)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 4)
         await asyncio.sleep(0.05)
         assert rig.deliverer.status("c").requests_in_flight == len(rig.tiktok.requests) == 4
         assert await rig.leased() == 4
@@ -64,7 +64,7 @@ async def test_a_stop_lets_running_requests_end() -> None:
     async with delivery_rig(replace(QUICK, limits=SINGLES)) as rig:
         rig.tiktok.judge = slow
         await rig.accept(ids(20))
-        await rig.until(lambda: len(rig.tiktok.requests) == 4)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 4)
         started = time.monotonic()
         await rig.deliverer.stop(5.0)
         assert time.monotonic() - started < 1
@@ -81,7 +81,7 @@ async def test_a_stop_is_bounded_by_its_grace() -> None:
     async with delivery_rig(replace(PATIENT, limits=SINGLES)) as rig:
         rig.tiktok.judge = hang
         await rig.accept(ids(6))
-        await rig.until(lambda: len(rig.tiktok.requests) == 4)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 4)
         started = time.monotonic()
         await rig.deliverer.stop(0.2)
         assert time.monotonic() - started < 1
@@ -174,7 +174,7 @@ async def test_a_lost_lease_settles_nothing() -> None:
     async with delivery_rig() as rig:
         break_store(rig, "settle", [LeaseLost("taken over")])
         await rig.accept(ids(3))
-        await rig.until(lambda: len(rig.witness.failures) == 1)
+        await rig.wait_until(lambda: len(rig.witness.failures) == 1)
         assert rig.witness.outcomes == {}
         assert isinstance(rig.witness.failures[0], LeaseLost)
 
@@ -186,7 +186,7 @@ async def test_a_fault_of_the_program_does_not_stop_the_connection() -> None:
         del tokens["c"]
         rig.connections.tokens = {}
         await rig.accept(ids(1))
-        await rig.until(lambda: len(rig.witness.failures) >= 1)
+        await rig.wait_until(lambda: len(rig.witness.failures) >= 1)
         rig.connections.tokens = {"c": "token-c"}
         await rig.until_empty()
     assert isinstance(rig.witness.failures[0], KeyError)

@@ -43,7 +43,7 @@ async def test_store_in_trouble_is_asked_again_after_a_wait(method: str) -> None
         break_store(rig, method, [StoreUnavailable("disk full")] * 1000)
         calls = watch_calls(rig, method)
         await rig.deliverer.start()
-        await rig.until(lambda: len(calls) == 4)
+        await rig.wait_until(lambda: len(calls) == 4)
         assert min(gaps(calls)) > 0.019
         assert len(rig.witness.failures) <= 4
 
@@ -55,7 +55,7 @@ async def test_store_that_leases_nothing_is_asked_again_after_a_wait() -> None:
         break_store(rig, "lease", [None] * 1000)
         calls = watch_calls(rig, "lease")
         await rig.deliverer.start()
-        await rig.until(lambda: len(calls) == 3)
+        await rig.wait_until(lambda: len(calls) == 3)
         assert min(gaps(calls)) > 0.049
 
 
@@ -68,7 +68,7 @@ async def test_lease_that_is_not_given_occupies_no_request(result: Exception | N
         await rig.accept(ids(3))
         break_store(rig, "lease", [result] * 3)
         await rig.deliverer.start()
-        await rig.until(lambda: len(rig.tiktok.requests) == 2)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 2)
 
 
 async def test_lease_that_gives_nothing_uses_up_no_turn() -> None:
@@ -85,7 +85,7 @@ async def test_group_of_nothing_but_late_events_uses_up_no_turn() -> None:
     async with delivery_rig(replace(PATIENT, requests_per_second=0.1)) as rig:
         rig.tiktok.judge = lambda _: web.Response(status=504)
         await rig.accept(["doubtful"])
-        await rig.until(lambda: rig.witness.outcomes["c", "retry"] == 1)
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "retry"] == 1)
         rig.tiktok.judge = lambda _: answer(0)
         rig.clock.advance(49 * 3600)
         rig.deliverer.notify("c", 0)
@@ -117,7 +117,7 @@ async def test_lease_is_renewed_after_a_third_of_its_time() -> None:
         leases, renewals = watch_calls(rig, "lease"), watch_calls(rig, "renew")
         rig.tiktok.judge = hang
         await rig.accept(ids(1))
-        await rig.until(lambda: len(renewals) == 2)
+        await rig.wait_until(lambda: len(renewals) == 2)
         assert min(gaps([leases[0], *renewals])) > 0.099
 
 
@@ -128,7 +128,7 @@ async def test_lease_whose_renewal_fails_is_renewed_later() -> None:
         renewals = watch_calls(rig, "renew")
         rig.tiktok.judge = hang
         await rig.accept(ids(3))
-        await rig.until(lambda: len(renewals) == 2)
+        await rig.wait_until(lambda: len(renewals) == 2)
         assert [str(error) for error in rig.witness.failures] == ["disk full"]
 
 
@@ -138,7 +138,7 @@ async def test_outcome_is_offered_to_the_store_five_times() -> None:
         break_store(rig, "settle", [StoreUnavailable("disk full")] * 1000)
         offers = watch_calls(rig, "settle")
         await rig.accept(ids(3))
-        await rig.until(lambda: len(rig.witness.failures) == 6)
+        await rig.wait_until(lambda: len(rig.witness.failures) == 6)
         await rig.give_time()
         assert len(offers) == 5
         assert all(gap > 0.0019 * 2**number for number, gap in enumerate(gaps(offers)))
@@ -176,7 +176,7 @@ async def test_stop_waits_until_the_store_has_noted_what_may_have_arrived() -> N
         rig.tiktok.judge = hang
         watch_calls(rig, "settle", take_long)
         await rig.accept(ids(2))
-        await rig.until(lambda: len(rig.tiktok.requests) == 1)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 1)
         await rig.deliverer.stop(0.01)
         assert (await rig.leased(), rig.witness.outcomes) == (0, {("c", "retry"): 2})
 

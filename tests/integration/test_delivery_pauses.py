@@ -226,7 +226,7 @@ async def test_a_verdict_that_comes_late_does_not_replace_a_pause_by_hand() -> N
 
         rig.tiktok.judge = judge
         await rig.accept(ids(1))
-        await rig.until(lambda: len(rig.witness.attempts) == 1)
+        await rig.wait_until(lambda: len(rig.witness.attempts) == 1)
         await rig.give_time()
         assert rig.deliverer.status("c").reason == "by hand"
 
@@ -236,14 +236,14 @@ async def test_a_pause_takes_nothing_from_the_retry_window() -> None:
     async with delivery_rig(replace(QUICK, refusals_before_pause=3)) as rig:
         rig.tiktok.judge = lambda _: answer(50000)
         await rig.accept(ids(1))
-        await rig.until(lambda: len(rig.tiktok.requests) >= 4)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) >= 4)
         rig.tiktok.judge = refuse_token
         await rig.until_paused()
         rig.clock.advance(72 * HOUR_SECONDS)
         rig.tiktok.judge = lambda _: answer(50000)
         sent = len(rig.tiktok.requests)
         await rig.deliverer.resume("c", "ann")
-        await rig.until(lambda: len(rig.tiktok.requests) >= sent + 3)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) >= sent + 3)
         assert await rig.dead_letters() == []
         rig.clock.advance(24 * HOUR_SECONDS)
         rig.deliverer.notify("c")

@@ -170,7 +170,7 @@ async def test_manual_pause_holds_when_a_probe_is_on_its_way() -> None:
         rig.tiktok.judge = pause_and_take
         rig.clock.advance(PROBE_SECONDS + 1)
         rig.deliverer.notify("c", 0)
-        await rig.until(lambda: rig.witness.outcomes["c", "delivered"] >= 1)
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "delivered"] >= 1)
         await rig.give_time()
         status = rig.deliverer.status("c")
         assert (status.condition, status.reason, status.by) == ("paused", "stocktaking", "ann")
@@ -190,7 +190,7 @@ async def test_manual_pause_holds_back_a_probe_that_is_not_sent_yet(monkeypatch:
         monkeypatch.setattr(rig.store, "lease", pause_and_lease)
         rig.clock.advance(PROBE_SECONDS + 1)
         rig.deliverer.notify("c", 0)
-        await rig.until(lambda: rig.deliverer.status("c").by == "ann")
+        await rig.wait_until(lambda: rig.deliverer.status("c").by == "ann")
         await rig.give_time()
         assert len(rig.tiktok.requests) == 1
         assert (await rig.waiting(), await rig.leased()) == (3, 0)

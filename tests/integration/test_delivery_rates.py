@@ -26,7 +26,7 @@ class HeldAnswers:
         """Answer, and let the deliverer draw its conclusions."""
         attempts = len(self._rig.witness.attempts)
         self._answers[event_id].set_result(reply)
-        await self._rig.until(lambda: len(self._rig.witness.attempts) > attempts)
+        await self._rig.wait_until(lambda: len(self._rig.witness.attempts) > attempts)
         await self._rig.give_time(0.02)
 
     async def _apply_verdict(self, received: Received) -> web.Response:
@@ -46,7 +46,7 @@ async def test_throttled_connection_shows_when_the_first_refusal_came() -> None:
     ) as rig:
         answers = HeldAnswers(rig)
         await rig.accept(ids(5))
-        await rig.until(lambda: len(rig.tiktok.requests) == 5)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 5)
         await answers.give("e0", answer(0))
         rig.clock.advance(100)
         refused_ms = rig.clock.now_ms()
@@ -72,7 +72,7 @@ async def test_connection_throttled_again_shows_the_new_refusal() -> None:
     async with delivery_rig(replace(PATIENT, limits=SINGLES, requests_per_second=50.0)) as rig:
         answers = HeldAnswers(rig)
         await rig.accept(ids(3))
-        await rig.until(lambda: len(rig.tiktok.requests) == 3)
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 3)
         await answers.give("e0", too_frequent())
         while rig.deliverer.status("c").condition != "healthy":
             rig.clock.advance(1000)

@@ -137,7 +137,7 @@ async def test_divided_group_stops_when_a_person_pauses_the_connection(answers: 
 
         rig.tiktok.judge = judge
         await rig.accept(ids(8))
-        await rig.until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.wait_until(lambda: rig.deliverer.status("c").condition == "paused")
         await rig.give_time()
         assert len(rig.tiktok.requests) == answers
         assert (await rig.waiting(), await rig.leased(), await rig.dead_letters()) == (8, 0, [])
@@ -158,7 +158,7 @@ async def test_divided_group_keeps_what_was_taken_when_a_person_pauses_the_conne
 
         rig.tiktok.judge = judge
         await rig.accept(ids(8))
-        await rig.until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.wait_until(lambda: rig.deliverer.status("c").condition == "paused")
         await rig.give_time()
         dead = await rig.dead_letters()
         assert [letter.event_id for letter in dead] == ["e0"]
@@ -201,7 +201,7 @@ async def test_an_envelope_fault_on_a_quiet_connection_gives_its_dead_letters_ba
         assert rig.witness.taken_back == 3
         rig.tiktok.judge = lambda _: answer(0)
         await rig.deliverer.resume("c", "ann")
-        await rig.until(lambda: rig.witness.outcomes["c", "delivered"] == 3)
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "delivered"] == 3)
         assert await rig.dead_letters() == []
         assert await rig.waiting() == 1  # the last one refused comes after a probe
 

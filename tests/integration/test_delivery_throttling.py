@@ -153,7 +153,7 @@ async def test_the_allowed_rate_is_found_and_used() -> None:
         rig.tiktok.judge = judge
         await rig.accept(ids(1000))
         learnt_at = time.monotonic() + 3
-        await rig.until(lambda: time.monotonic() > learnt_at + 5, seconds=20)
+        await rig.wait_until(lambda: time.monotonic() > learnt_at + 5, seconds=20)
         kinds = [kind for _, kind, _, _ in rig.witness.attempts]
         taken = [at for at in taken_at if learnt_at < at < learnt_at + 5]
     assert len(taken) >= 0.6 * 20 * 5

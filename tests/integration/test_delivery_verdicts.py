@@ -158,7 +158,7 @@ async def test_the_last_answer_is_shown() -> None:
     async with delivery_rig(PATIENT) as rig:
         rig.tiktok.judge = lambda _: answer(50000, "System error", 500)
         await rig.accept(ids(1))
-        await rig.until(lambda: rig.witness.outcomes["c", "retry"] == 1)
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "retry"] == 1)
         status = rig.deliverer.status("c")
     assert status.last_answer == Answer(500, 50000, "System error", "r-1")
     assert status.requests_in_flight == 0

@@ -14,7 +14,7 @@ REAL_SCHEDULE = replace(QUICK, retry=RetryPolicy(jitter=0.0))
 
 
 async def retries(rig: Rig, count: int) -> None:
-    await rig.until(lambda: rig.witness.outcomes["c", "retry"] >= count)
+    await rig.wait_until(lambda: rig.witness.outcomes["c", "retry"] >= count)
 
 
 async def test_the_schedule_is_ten_seconds_doubling_up_to_five_minutes() -> None:
@@ -149,7 +149,7 @@ async def test_a_probe_does_not_send_what_would_count_twice() -> None:
         for _ in range(2):
             rig.clock.advance(49 * HOUR_SECONDS)
             rig.deliverer.notify("c", 0)
-            await rig.until(lambda: rig.deliverer.status("c").requests_in_flight == 0)
+            await rig.wait_until(lambda: rig.deliverer.status("c").requests_in_flight == 0)
         await rig.until_empty()
         (dead,) = await rig.dead_letters()
     assert dead.reason == "unconfirmed"

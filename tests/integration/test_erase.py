@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, until
+from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
 from tests.unit.cli.running import Run
 from tiktok_forwarder.store.events import DeadLetterFilter
 from tiktok_forwarder.store.sqlite import store as sqlite_store
@@ -68,7 +68,7 @@ async def fill(service: Service, sandbox: Sandbox) -> None:
             and queues["Delivered"] is None
         )
 
-    await until(in_every_state)
+    await wait_until(in_every_state)
 
 
 async def api(service: Service, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -96,7 +96,7 @@ async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd:
         async def ended() -> bool:
             return bool((await service.status())["connections"][1]["queue"]["leased"] == 0)
 
-        await until(ended)
+        await wait_until(ended)
         queues = {each["name"]: each["queue"] for each in (await service.status())["connections"]}
         assert [queues[name]["waiting"] for name in ("Waiting", "Leased", "Retried")] == [OTHERS] * 3
         assert queues["Dead"]["dead_letters"] == OTHERS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import BASIC, fresh_batch, running_service, until
+from tests.integration.service_rig import BASIC, fresh_batch, running_service, wait_until
 
 
 def head(length: int, extra: str = "") -> bytes:
@@ -78,7 +78,7 @@ async def test_a_sender_that_leaves_is_no_error(tmp_path: Path, capfd: pytest.Ca
         async def all_counted() -> bool:
             return '{reason="sender_left",route="/v2/events",status="499"} 100.0' in await service.metrics()
 
-        await until(all_counted)
+        await wait_until(all_counted)
         assert (await service.post(body=fresh_batch("m1"))).status == 202
     assert capfd.readouterr().err == ""
 
@@ -98,10 +98,10 @@ async def test_bodies_held_at_once_are_bounded(tmp_path: Path) -> None:
         async def accepted() -> bool:
             return (await service.post(body=fresh_batch("m1"))).status == 202
 
-        await until(refused)
+        await wait_until(refused)
         writer.close()
         await writer.wait_closed()
-        await until(accepted)
+        await wait_until(accepted)
 
 
 async def test_one_connection_serves_many_requests(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, until
+from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
 from tiktok_forwarder.web.in_process import asgi_call
 
 pytestmark = pytest.mark.slow
@@ -180,7 +180,7 @@ async def test_an_events_way_is_explained_by_its_revision(asked: Asked) -> None:
         outcomes = [each["outcome"] for each in (await asked.done("GET", "/api/activity"))["records"]]
         return {"accepted", "dropped"} <= set(outcomes)
 
-    await until(both_kept)
+    await wait_until(both_kept)
     way = await asked.done("GET", f"/api/activity/{connection_id}/Search/s1")
     accepted = next(each for each in way if each["outcome"] == "accepted")
     assert (accepted["connection_revision"], accepted["source"]) == (1, "custom_event Site Search")

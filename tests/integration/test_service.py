@@ -20,7 +20,7 @@ from tests.integration.service_rig import (
     Service,
     fresh_batch,
     running_service,
-    until,
+    wait_until,
 )
 from tests.unit.mapping.batches import URL, purchase
 from tiktok_sandbox import Code, Sandbox
@@ -136,7 +136,7 @@ async def test_a_pause_is_shown_and_survives(tmp_path: Path) -> None:
         async def is_paused() -> bool:
             return bool((await delivery_of(service))["condition"] == "paused")
 
-        await until(is_paused)
+        await wait_until(is_paused)
         assert f'condition="paused",connection="{connection_id}"}} 1.0' in await service.metrics()
     async with running_service(tmp_path) as service:
         delivery = await delivery_of(service)
@@ -212,7 +212,7 @@ async def test_no_secret_and_no_identity_is_left_anywhere(tmp_path: Path, capfd:
         async def settled() -> bool:
             return await service.waiting() == 0
 
-        await until(settled)
+        await wait_until(settled)
         metrics = await service.metrics()
         files = files_of(tmp_path)
         log = "".join(capfd.readouterr())

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Service, fresh_batch, running_service, until
+from tests.integration.service_rig import (
+    AUTHORIZATION,
+    SECRET,
+    TOKEN,
+    Service,
+    fresh_batch,
+    running_service,
+    wait_until,
+)
 from tiktok_forwarder.store.sqlite.backup import back_up
 from tiktok_sandbox import Sandbox
 
@@ -77,7 +85,7 @@ async def test_swapped_tokens_open_nothing(tmp_path: Path) -> None:
         async def paused() -> bool:
             return await is_paused(service)
 
-        await until(paused)
+        await wait_until(paused)
         assert sandbox.requests() == []
         assert await service.waiting() == 2
         for name in ("First", "Second"):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.console.console_client import Shown
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.service_rig import fresh_batch, until
+from tests.integration.service_rig import fresh_batch, wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
@@ -35,7 +35,7 @@ async def happened(reader: Reader, count: int, **conditions: Any) -> None:
         which = RecordFilter(limit=1000, **conditions)
         return len(await reader.service.services.activity.recent(which)) >= count
 
-    await until(kept)
+    await wait_until(kept)
 
 
 def rows_of(shown: Shown) -> list[str]:

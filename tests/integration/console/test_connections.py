@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, fields_in, running_console
-from tests.integration.service_rig import TOKEN, fresh_batch, until
+from tests.integration.service_rig import TOKEN, fresh_batch, wait_until
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_sandbox import Sandbox
 from tiktok_sandbox.steps import Code
@@ -234,7 +234,7 @@ async def test_a_pause_of_the_services_says_what_to_do(tmp_path: Path) -> None:
         async def paused() -> bool:
             return "Delivery has been paused since" in (await client.get(path)).text
 
-        await until(paused)
+        await wait_until(paused)
         told = (await client.get(path)).text
         assert "Generate a new access token in TikTok Events Manager and set it on the connection. (code 40105)" in told
         assert "It resumes when you save a changed setting" in told

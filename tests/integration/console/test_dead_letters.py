@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.service_rig import fresh_batch, until
+from tests.integration.service_rig import fresh_batch, wait_until
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.domain.outcome import DeadLetterReason
 from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS
@@ -74,7 +74,7 @@ async def test_one_letter_tells_why_and_shows_its_fields(tmp_path: Path) -> None
         async def refused() -> bool:
             return await letters(reader) == ["bad"]
 
-        await until(refused)
+        await wait_until(refused)
         [letter] = await reader.api("GET", "/api/dead-letters")
         shown = await reader.get(f"/dead-letters/{letter['event_no']}")
         assert (await reader.get("/dead-letters/999999")).status == 404
@@ -96,7 +96,7 @@ async def test_dead_letter_names_chosen_sources_while_its_record_is_kept(reader:
     async def kept() -> bool:
         return bool(await activity.recent(RecordFilter(outcome="accepted")))
 
-    await until(kept)
+    await wait_until(kept)
     page = f"/dead-letters/{letter['event_no']}"
     assert ONE_PLACE in (await reader.get(page)).text
     [accepted] = await activity.recent(RecordFilter(outcome="accepted"))

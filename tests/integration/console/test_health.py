@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, running_console
-from tests.integration.service_rig import fresh_batch, until
+from tests.integration.service_rig import fresh_batch, wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_sandbox import Sandbox
 
@@ -36,7 +36,7 @@ async def client(tmp_path: Path) -> AsyncIterator[ConsoleClient]:
             connections = (await client.api("GET", "/api/figures"))["connections"]
             return bool(connections) and connections[0]["total"]["match_events"] == 2
 
-        await until(all_counted)
+        await wait_until(all_counted)
         yield client
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, Shown, running_console
-from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, until
+from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, wait_until
 from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -127,7 +127,7 @@ async def test_a_test_purchase_goes_the_whole_way_for_this_connection_only(tmp_p
         async def delivered() -> bool:
             return "TikTok accepted it (code 0)." in (await client.get(sent.path)).text
 
-        await until(delivered)
+        await wait_until(delivered)
         assert "will be sent as TikTok's PlaceAnOrder" in (await client.get(sent.path)).text
         status = await client.service.status()
         assert [each["totals"].get("accepted", 0) for each in status["connections"]] == [1, 0]
@@ -151,6 +151,6 @@ async def test_a_purchase_that_is_dropped_says_why(client: ConsoleClient) -> Non
     async def dropped() -> bool:
         return "Not sent to TikTok:" in (await client.get(sent.path)).text
 
-    await until(dropped)
+    await wait_until(dropped)
     part = await client.get(sent.path, **{"HX-Request": "true"})
     assert "hx-trigger" not in part.html and "<h1>" not in part.html

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.integration.console.rig_activity import Reader, reading
-from tests.integration.service_rig import fresh_batch, until
+from tests.integration.service_rig import fresh_batch, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ async def watched_by(reader: Reader, number: int) -> None:
     async def so_many() -> bool:
         return reader.service.application.live_views.watching == number
 
-    await until(so_many)
+    await wait_until(so_many)
 
 
 async def test_rows_come_as_things_happen(reader: Reader) -> None:
@@ -67,7 +67,7 @@ async def test_rows_come_as_things_happen(reader: Reader) -> None:
     async def kept() -> bool:
         return bool((await reader.api("GET", "/api/activity?event_id=before"))["records"])
 
-    await until(kept)
+    await wait_until(kept)
     newest = (await reader.api("GET", "/api/activity"))["newest"]
     async with watching(reader, f"?after={newest}&outcome=accepted") as stream:
         assert stream.answer.headers["content-type"].startswith("text/event-stream")
