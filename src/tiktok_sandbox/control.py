@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from tiktok_sandbox.book import Book
 from tiktok_sandbox.records import EventFilter, ReceivedEvent
+from tiktok_sandbox.request_history import RequestHistory
 from tiktok_sandbox.script import Script, ScriptDocument, ScriptUnusable
 
 DEFAULT_LIMIT: Final = 100
@@ -18,8 +18,8 @@ _TRUTHS: Final = {"true": True, "false": False}
 
 
 class Control:
-    def __init__(self, book: Book, script: Script, clear: Callable[[], None]) -> None:
-        self._book = book
+    def __init__(self, history: RequestHistory, script: Script, clear: Callable[[], None]) -> None:
+        self._history = history
         self._script = script
         self._clear = clear
 
@@ -43,7 +43,7 @@ class Control:
         which = EventFilter(
             query.get("event_source_id"), query.get("event"), query.get("event_id"), _truth(query.get("duplicates"))
         )
-        events = self._book.events(which, _limit(request))
+        events = self._history.events(which, _limit(request))
         return _json({"events": [_shown(event) for event in events]})
 
     async def forget_events(self, _: web.Request) -> web.Response:
@@ -51,13 +51,13 @@ class Control:
         return web.Response(status=204)
 
     async def show_requests(self, request: web.Request) -> web.Response:
-        return _json({"requests": self._book.requests(_limit(request))})
+        return _json({"requests": self._history.requests(_limit(request))})
 
     async def show_counts(self, _: web.Request) -> web.Response:
-        return _json(self._book.counts())
+        return _json(self._history.counts())
 
     async def show_faults(self, _: web.Request) -> web.Response:
-        return _json({"faults": self._book.faults()})
+        return _json({"faults": self._history.faults()})
 
     async def show_script(self, _: web.Request) -> web.Response:
         return _json(self._script.remaining())

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from tiktok_sandbox.book import Book
 from tiktok_sandbox.facts import OK, PARTLY
 from tiktok_sandbox.records import Counts, EventFilter, ReceivedEvent
+from tiktok_sandbox.request_history import RequestHistory
 
 _SHOWN_EVENTS: Final = 100
 _SHOWN_FAULTS: Final = 10
@@ -62,8 +62,8 @@ _EVENT: Final = """<details class="event" id="event-{number}">
 
 
 class Page:
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, history: RequestHistory) -> None:
+        self._history = history
         folder = resources.files("tiktok_sandbox").joinpath("static")
         self._static = {name: folder.joinpath(name).read_bytes() for name in _STATIC}
 
@@ -72,8 +72,8 @@ class Page:
         router.add_get("/sandbox/{name:page\\.(?:css|js)}", self.show_static)
 
     async def show(self, _: web.Request) -> web.Response:
-        events = self._book.events(EventFilter(), _SHOWN_EVENTS)[::-1]
-        live = _counts_html(self._book.counts()) + _faults_html(self._book.faults()) + _events_html(events)
+        events = self._history.events(EventFilter(), _SHOWN_EVENTS)[::-1]
+        live = _counts_html(self._history.counts()) + _faults_html(self._history.faults()) + _events_html(events)
         return web.Response(text=_PAGE.format(live=live), content_type="text/html", headers=_HEADERS)
 
     async def show_static(self, request: web.Request) -> web.Response:

@@ -13,7 +13,6 @@ from aiohttp.typedefs import Handler
 from tiktok_sandbox.access import TokenGrants
 from tiktok_sandbox.answering import answer
 from tiktok_sandbox.arrival import ENDPOINTS, Arrival, Endpoint, read_arrival
-from tiktok_sandbox.book import Book
 from tiktok_sandbox.control import Control
 from tiktok_sandbox.event_log import EventLog
 from tiktok_sandbox.judge import Head, Judge
@@ -21,6 +20,7 @@ from tiktok_sandbox.options import SandboxOptions
 from tiktok_sandbox.page import Page
 from tiktok_sandbox.records import Counts, EventFilter, ReceivedEvent, ReceivedRequest
 from tiktok_sandbox.repeats import RepeatWatch
+from tiktok_sandbox.request_history import RequestHistory
 from tiktok_sandbox.script import Script
 from tiktok_sandbox.steps import AnyStep, Reset
 from tiktok_sandbox.verdict import Verdict
@@ -53,7 +53,7 @@ class Sandbox:
         self._log_path = log_path
         self._log: EventLog | None = None
         self._now_seconds = now_seconds
-        self._book = Book(self._options)
+        self._history = RequestHistory(self._options)
         self._judge = Judge(self._options, grants, self.script)
         self._repeats = RepeatWatch(self._options.remember_event_ids) if self._options.watch_repeats else None
         self._runner: web.AppRunner | None = None
@@ -99,7 +99,7 @@ class Sandbox:
         await self.stop()
 
     def counts(self) -> Counts:
-        return self._book.counts()
+        return self._history.counts()
 
     def events(
         self,
@@ -111,19 +111,19 @@ class Sandbox:
         limit: int | None = None,
     ) -> list[ReceivedEvent]:
         """Those still kept, in order of arrival; with a limit, the newest."""
-        return self._book.events(EventFilter(event_source_id, event, event_id, duplicates), limit)
+        return self._history.events(EventFilter(event_source_id, event, event_id, duplicates), limit)
 
     def requests(self, *, limit: int | None = None) -> list[ReceivedRequest]:
         """Those still kept, in order of arrival; with a limit, the newest."""
-        return self._book.requests(limit)
+        return self._history.requests(limit)
 
     def faults(self) -> list[str]:
         """What `watch_repeats` found, oldest first."""
-        return self._book.faults()
+        return self._history.faults()
 
     def clear(self) -> None:
         """Forget all events, requests, counts, faults, final answers and what would be a duplicate; keep the script."""
-        self._book.clear()
+        self._history.clear()
         if self._repeats:
             self._repeats.clear()
 
@@ -133,8 +133,8 @@ class Sandbox:
         )
         for endpoint in ENDPOINTS.values():
             application.router.add_post(endpoint.path, self._receiver_of(endpoint))
-        Control(self._book, self.script, self.clear).add_routes(application.router)
-        Page(self._book).add_routes(application.router)
+        Control(self._history, self.script, self.clear).add_routes(application.router)
+        Page(self._history).add_routes(application.router)
         return application
 
     def _receiver_of(self, endpoint: Endpoint) -> Handler:
@@ -150,7 +150,7 @@ class Sandbox:
         arrival = Arrival(endpoint, 0) if strikes_early else read_arrival(endpoint, await request.read())
         verdict = self._decide(arrival, head, step)
         status = verdict.status(by_code=self._options.status_by_code)
-        events = self._book.enter(arrival, head, verdict, status)
+        events = self._history.enter(arrival, head, verdict, status)
         if self._log is not None:
             try:
                 self._log.write(events)
@@ -161,7 +161,7 @@ class Sandbox:
     def _decide(self, arrival: Arrival, head: Head, step: AnyStep | None) -> Verdict:
         if self._repeats is None:
             return self._judge.judge(arrival, head, step)
-        self._book.note_faults(self._repeats.find_faults(arrival, self.script))
+        self._history.note_faults(self._repeats.find_faults(arrival, self.script))
         verdict = self._judge.judge(arrival, head, step)
         self._repeats.learn(arrival, verdict)
         return verdict

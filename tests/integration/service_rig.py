@@ -127,7 +127,7 @@ async def running_service(
         open_application(load_settings(None, {}, **values), {}) as application,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as client,
     ):
-        if application.services.inputs.named("shop") is None:
+        if application.services.inputs.find_by_name("shop") is None:
             await application.services.inputs.add(
                 "shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION, changed_by="test"
             )

@@ -71,7 +71,7 @@ class PasswordHashes:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._nobodys = ""
 
-    async def of(self, password: str) -> str:
+    async def hash_of(self, password: str) -> str:
         async with self._at_once:
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 

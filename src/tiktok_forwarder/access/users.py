@@ -82,7 +82,7 @@ class Users:
         async with self._changing:
             if problems := self.problems(name, password):
                 raise ConfigurationError(problems)
-            return (await self._added(name, role, await self._hashes.of(password), changed_by)).user
+            return (await self._added(name, role, await self._hashes.hash_of(password), changed_by)).user
 
     def problems(self, name: str, password: str) -> list[str]:
         """Why there cannot be a new user of this name with this password; empty if there can."""
@@ -97,7 +97,7 @@ class Users:
     async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:
         """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
         async with self._changing:
-            held = self._of(name_or_id)
+            held = self._get_or_raise(name_or_id)
             if role != "admin":
                 self._check_not_last(held)
             return (await self._change(held, changed_by, role=role)).user
@@ -105,15 +105,15 @@ class Users:
     async def set_password(self, user_id: str, password: str, changed_by: str) -> User:
         """Raises `UnknownName` and `ConfigurationError`."""
         async with self._changing:
-            held = self._of(user_id)
+            held = self._get_or_raise(user_id)
             if problems := password_problems(password, held.record.name):
                 raise ConfigurationError(problems)
-            return (await self._change(held, changed_by, password_hash=await self._hashes.of(password))).user
+            return (await self._change(held, changed_by, password_hash=await self._hashes.hash_of(password))).user
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
         """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
         async with self._changing:
-            held = self._of(name_or_id)
+            held = self._get_or_raise(name_or_id)
             self._check_not_last(held)
             now_ms = self._clock.now_ms()
             await self._documents.remove_document("user", held.document.id, changed_by=changed_by, now_ms=now_ms)
@@ -139,7 +139,7 @@ class Users:
         async with self._changing:
             if self._held.get(held.document.id) is not held:
                 return held
-            return await self._change(held, held.record.name, password_hash=await self._hashes.of(password))
+            return await self._change(held, held.record.name, password_hash=await self._hashes.hash_of(password))
 
     def _name_problems(self, name: str) -> list[str]:
         name = name.strip()
@@ -153,7 +153,7 @@ class Users:
         if is_one and not any(each.role == "admin" and each.has_password for each in others):
             raise ConfigurationError([f"{held.record.name} {_LAST}"])
 
-    def _of(self, name_or_id: str) -> _Held:
+    def _get_or_raise(self, name_or_id: str) -> _Held:
         found = self.find(name_or_id)
         if found is None:
             raise UnknownName(f'user "{name_or_id}" not found')

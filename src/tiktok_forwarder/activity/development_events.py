@@ -52,7 +52,7 @@ class DevelopmentEvents:
         for mapper in self._connections.mappers_of(input_name) if kept else ():
             self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._limit)).extend(kept)
 
-    def of(self, connection_id: str) -> list[KeptEvent]:
+    def get(self, connection_id: str) -> list[KeptEvent]:
         """The latest first. Those of a connection that is no more are dropped."""
         known = self._connections.connection_ids()
         self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
@@ -80,5 +80,7 @@ def _given(value: object) -> object:
     """Without the members that are absent."""
     if isinstance(value, Struct):
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        return {told: _given(member) for name, told in names if (member := getattr(value, name)) is not None}
+        return {
+            member_name: _given(member) for name, member_name in names if (member := getattr(value, name)) is not None
+        }
     return [_given(each) for each in value] if isinstance(value, list) else value

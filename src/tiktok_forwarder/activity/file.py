@@ -22,7 +22,7 @@ from tiktok_forwarder.activity.records import (
     Record,
     RecordFilter,
 )
-from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.activity.sampling import MAX_CHANGES
 from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.database.thread import Change, DatabaseThread
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -186,7 +186,7 @@ class ActivityFile:
 
     def _tidy(self) -> None:
         self._database.execute("delete_minutes", {"keep": self._max_minutes})
-        self._database.execute("delete_levels", {"keep": MOST_CHANGES - 1})
+        self._database.execute("delete_levels", {"keep": MAX_CHANGES - 1})
 
     def _tidy_levels(self) -> Sequence[LevelChange]:
         try:

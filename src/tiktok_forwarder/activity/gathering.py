@@ -81,7 +81,7 @@ class Gathering:
         at_ms = self._clock.now_ms()
         self._make_room(at_ms)
         verdict = attempt.verdict
-        add(self._of(attempt.connection_id, at_ms), f"attempt.{verdict}")
+        add(self._figures_of(attempt.connection_id, at_ms), f"attempt.{verdict}")
         # TikTok's text may quote any event of the request.
         quotes_erased = self._erased and any(self._is_erased(event.subjects) for event in attempt.events)
         if (verdict != "accepted" or attempt.note) and not quotes_erased:
@@ -100,7 +100,7 @@ class Gathering:
         at_ms = self._clock.now_ms()
         self._make_room(at_ms)
         connection_id = settled.connection_id
-        figures = self._of(connection_id, at_ms)
+        figures = self._figures_of(connection_id, at_ms)
         for outcome, count in settled.counts.items():
             add(figures, _SETTLED_NAMES[outcome], count)
         if settled.counts.get("delivered"):
@@ -121,7 +121,7 @@ class Gathering:
                 self._sample(second, record)
 
     def on_replayed(self, connection_id: str, count: int) -> None:
-        add(self._of(connection_id, self._clock.now_ms()), "replayed", count)
+        add(self._figures_of(connection_id, self._clock.now_ms()), "replayed", count)
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
         at_ms = self._clock.now_ms()
@@ -164,7 +164,7 @@ class Gathering:
             elif keeps(self._sampling.level(record.connection_id, second), record.event_id):
                 records.append(record)
                 if record.outcome == "accepted":
-                    add_match_keys(self._of(record.connection_id, record.at_ms), record.payload)
+                    add_match_keys(self._figures_of(record.connection_id, record.at_ms), record.payload)
         self._kept, self._sampled = [], waiting
         if self._erased:
             now = self._clock.monotonic_seconds()
@@ -185,7 +185,7 @@ class Gathering:
         """The events of one connection."""
         events, admissions, mapped = acceptance.events[run], acceptance.admissions[run], acceptance.mapped[run]
         connection_id = events[0].connection_id
-        figures = self._of(connection_id, at_ms)
+        figures = self._figures_of(connection_id, at_ms)
         stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
         if stored:
             figures["accepted"] = figures.get("accepted", 0) + stored
@@ -208,7 +208,7 @@ class Gathering:
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():
-            self._count_dropped(self._of(connection_id, at_ms), reason, count)
+            self._count_dropped(self._figures_of(connection_id, at_ms), reason, count)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
         for drop in acceptance.drops:
@@ -216,7 +216,7 @@ class Gathering:
                 continue
             if drop.dropped.subjects is not raw:
                 raw = drop.dropped.subjects
-                subjects = tuple(map(self._subject_hash.of, raw))
+                subjects = tuple(map(self._subject_hash.hash_of, raw))
             if not self._is_erased(subjects):
                 self._kept.append(dropped_record(drop, subjects, at_ms))
 
@@ -224,7 +224,7 @@ class Gathering:
         add(figures, "accepted", count)
         add(figures, f"dropped.{reason}", count)
 
-    def _of(self, connection_id: str, at_ms: int) -> Figures:
+    def _figures_of(self, connection_id: str, at_ms: int) -> Figures:
         key = (at_ms // MINUTE_MS, connection_id)
         figures = self._figures.get(key)
         if figures is None:

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from tiktok_forwarder.activity.records import LevelChange
 
-MOST_CHANGES: Final = 2000
+MAX_CHANGES: Final = 2000
 
 
 def keeps(level: int, event_id: str) -> bool:
@@ -26,11 +26,11 @@ class Sampling:
         self._most_per_second = most_per_second
         self._connections: dict[str, _ConnectionLevels] = {}
         for change in earlier:
-            self._of(change.connection_id).change(change.second, change.level)
+            self._levels_of(change.connection_id).change(change.second, change.level)
 
     def accepted(self, connection_id: str, second: int, events: int) -> int:
         """Count events of a second; its level from now on. A second that is closed keeps its level."""
-        return self._of(connection_id).accepted(second, events)
+        return self._levels_of(connection_id).accepted(second, events)
 
     def level(self, connection_id: str, second: int) -> int:
         levels = self._connections.get(connection_id)
@@ -44,7 +44,7 @@ class Sampling:
             for change in levels.close_before(second)
         ]
 
-    def _of(self, connection_id: str) -> "_ConnectionLevels":
+    def _levels_of(self, connection_id: str) -> "_ConnectionLevels":
         levels = self._connections.get(connection_id)
         if levels is None:
             levels = self._connections[connection_id] = _ConnectionLevels(self._most_per_second)
@@ -74,7 +74,7 @@ class _ConnectionLevels:
     def change(self, second: int, level: int) -> None:
         self._seconds.append(second)
         self._levels.append(level)
-        if len(self._seconds) > MOST_CHANGES:
+        if len(self._seconds) > MAX_CHANGES:
             del self._seconds[0], self._levels[0]
 
     def close_before(self, second: int) -> list[tuple[int, int]]:

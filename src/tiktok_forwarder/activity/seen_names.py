@@ -85,14 +85,14 @@ class SeenNames:
         for product in (action.products or ())[:_EVENTS_A_BATCH] if action is not None else ():
             _note(seen.product_attributes, product.custom_attributes or ())
 
-    def of_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
+    def list_for_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
         """What these inputs brought, the latest first; the same event of several is one."""
         merged: dict[tuple[str, str], _Seen] = {}
         for input_name in input_names:
             for key, seen in self._by_input.get(input_name, {}).items():
                 _merge(merged.setdefault(key, _Seen()), seen)
         newest_first = sorted(merged.items(), key=lambda each: -each[1].last_ms)
-        return [_told(event_type, name, seen) for (event_type, name), seen in newest_first]
+        return [_seen_event(event_type, name, seen) for (event_type, name), seen in newest_first]
 
 
 def _clean(name: str) -> str:
@@ -120,7 +120,7 @@ def _merge(into: _Seen, seen: _Seen) -> None:
         _note(names, more)
 
 
-def _told(event_type: str, name: str, seen: _Seen) -> SeenEvent:
+def _seen_event(event_type: str, name: str, seen: _Seen) -> SeenEvent:
     return SeenEvent(
         event_type,
         name,

@@ -42,7 +42,7 @@ def _name(services: Services, connection_id: str) -> str:
 async def _list(call: Call[DeadLetterQuery, None]) -> list[DeadLetterView]:
     query = call.query
     letters = await call.services.dead_letters.page(_filter(call.services, query), limit=query.limit, after=query.after)
-    return [DeadLetterView.of(letter, _name(call.services, letter.connection_id)) for letter in letters]
+    return [DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id)) for letter in letters]
 
 
 def _number(call: AnyCall, parameter: str, what: str) -> int:
@@ -54,7 +54,7 @@ def _number(call: AnyCall, parameter: str, what: str) -> int:
 
 async def _show(call: PlainCall) -> DeadLetterDetail:
     letter = await call.services.dead_letters.one(_number(call, "event_no", "dead letter"))
-    view = DeadLetterView.of(letter, _name(call.services, letter.connection_id))
+    view = DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id))
     explanation = await explained_dead_letter(call.services, letter)
     payload = msgspec.Raw(letter.payload)
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, payload, explanation)
@@ -62,7 +62,7 @@ async def _show(call: PlainCall) -> DeadLetterDetail:
 
 async def _summary(call: PlainCall) -> list[DeadLetterCountView]:
     counts = await call.services.dead_letters.counts()
-    return [DeadLetterCountView.of(each, _name(call.services, each.connection_id)) for each in counts]
+    return [DeadLetterCountView.from_count(each, _name(call.services, each.connection_id)) for each in counts]
 
 
 async def _replay(call: Call[Nothing, DeadLetterSelection]) -> TouchedView:
@@ -97,15 +97,15 @@ def _touched(selection: Selection, *, dry_run: bool, replay_no: int | None = Non
 
 
 def _warning(selection: Selection) -> str:
-    told: list[str] = []
+    warnings: list[str] = []
     if selection.beyond_48_hours:
-        told.append(
+        warnings.append(
             f"{selection.beyond_48_hours} of them were first attempted more than 48 hours ago: "
             "if TikTok received them then, it counts them again"
         )
     if selection.orphaned:
-        told.append(f"{selection.orphaned} belong to deleted connections: they can be discarded, but not replayed")
-    return "; ".join(told)
+        warnings.append(f"{selection.orphaned} belong to deleted connections: they can be discarded, but not replayed")
+    return "; ".join(warnings)
 
 
 LIST_DEAD_LETTERS: Final = Endpoint(

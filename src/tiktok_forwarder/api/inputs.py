@@ -51,7 +51,7 @@ async def _remove(call: PlainCall) -> RemovedView:
 
 
 async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
-    found = call.services.inputs.named(call.path["name"])
+    found = call.services.inputs.find_by_name(call.path["name"])
     if found is None:
         raise UnknownName(f'input "{call.path["name"]}" not found')
     only = _only(call, found.name)

@@ -65,7 +65,7 @@ class AdviceView(Struct, frozen=True):
     warning: dict[str, Advice]
 
 
-def _named(services: Services, name: str) -> Connection:
+def _get_connection(services: Services, name: str) -> Connection:
     found = services.connections.find(name)
     if found is None:
         raise UnknownName(f'connection "{name}" not found')
@@ -77,9 +77,9 @@ async def _seen(call: Call[SeenQuery, None]) -> SeenView:
     inputs = call.services.inputs.all()
     names = [each.name for each in inputs]
     if query.connection is not None:
-        fed_by = [name.lower() for name in _named(call.services, query.connection).inputs]
+        fed_by = [name.lower() for name in _get_connection(call.services, query.connection).inputs]
         names = [name for name in names if not fed_by or name.lower() in fed_by]
-    return SeenView(call.services.seen_names.of_inputs(names))
+    return SeenView(call.services.seen_names.list_for_inputs(names))
 
 
 async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:
@@ -90,13 +90,13 @@ async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:
 
 
 async def _development(call: Call[DevelopmentQuery, None]) -> DevelopmentView:
-    kept = call.services.previews.kept(_named(call.services, call.query.connection))
+    kept = call.services.previews.kept(_get_connection(call.services, call.query.connection))
     return DevelopmentView(call.services.development_events.limit, kept)
 
 
 async def _compare(call: Call[Nothing, ComparisonBody]) -> Comparison:
     given = call.body
-    connection = _named(call.services, given.connection)
+    connection = _get_connection(call.services, given.connection)
     return await call.services.previews.comparison(
         connection, call.services.previews.draft(connection.id, given.settings)
     )

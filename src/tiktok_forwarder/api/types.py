@@ -145,7 +145,7 @@ class DeadLetterView(Struct, frozen=True):
     dead_lettered_at_ms: int
 
     @classmethod
-    def of(cls, letter: DeadLetter, connection: str) -> "DeadLetterView":
+    def from_letter(cls, letter: DeadLetter, connection: str) -> "DeadLetterView":
         return cls(
             letter.event_no,
             connection,
@@ -171,7 +171,7 @@ class DeadLetterCountView(Struct, frozen=True):
     newest_ms: int
 
     @classmethod
-    def of(cls, counted: DeadLetterCount, connection: str) -> "DeadLetterCountView":
+    def from_count(cls, counted: DeadLetterCount, connection: str) -> "DeadLetterCountView":
         return cls(
             counted.connection_id, connection, counted.reason, counted.count, counted.oldest_ms, counted.newest_ms
         )

@@ -212,7 +212,7 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
         print_lines(answer)
         differences = read_as(list[Difference], answer)
         changing = [each.name for each in differences if each.change != "none"]
-        print_message(f"{len(changing)} of {len(differences)} connections would change" + _named(changing))
+        print_message(f"{len(changing)} of {len(differences)} connections would change" + _name_list(changing))
         if dry_run or not changing:
             return
         if not yes:
@@ -220,8 +220,8 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
                 raise click.UsageError("not imported: pass --yes to apply the changes, or --dry-run to preview them")
             click.confirm("Import?", abort=True, err=True)
         session.ask("POST", "/api/connections/import", {"connections": given})
-        print_message(f"imported{_named(changing)}")
+        print_message(f"imported{_name_list(changing)}")
 
 
-def _named(names: list[str]) -> str:
+def _name_list(names: list[str]) -> str:
     return f": {', '.join(names)}" if names else ""

@@ -15,8 +15,8 @@ from tiktok_forwarder.domain.errors import UnreadableBody
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLANK: Final = b" \t\r\n"
-MOST_BATCHES: Final = 200
-MOST_BYTES: Final = 512 * 1024
+MAX_BATCHES: Final = 200
+MAX_BYTES: Final = 512 * 1024
 
 
 class Recorded(NamedTuple):
@@ -103,7 +103,7 @@ def _grouped(found: Iterator[Recorded], start: int) -> Iterator[Piece]:
     for each in found:
         if each.number <= start:
             continue
-        if piece and (len(piece) >= MOST_BATCHES or size + len(each.batch) > MOST_BYTES):
+        if piece and (len(piece) >= MAX_BATCHES or size + len(each.batch) > MAX_BYTES):
             yield Piece(piece)
             piece, size = [], 0
         piece.append(each)

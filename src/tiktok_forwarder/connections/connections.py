@@ -105,9 +105,9 @@ class Connections:
     def find(self, name_or_id: str) -> Connection | None:
         if name_or_id in self._held:
             return self._held[name_or_id].connection
-        return self._named(name_or_id)
+        return self._find_by_name(name_or_id)
 
-    def _named(self, name: str) -> Connection | None:
+    def _find_by_name(self, name: str) -> Connection | None:
         wanted = name.strip().lower()
         return next((each for each in self.all() if each.name.lower() == wanted), None)
 
@@ -132,7 +132,7 @@ class Connections:
     ) -> Connection:
         """Change some settings, None back to the default. Raises `ConfigurationError` and `RevisionConflict`."""
         async with self._changing:
-            change = self._change(self._of(name_or_id), changes)
+            change = self._change(self._get_or_raise(name_or_id), changes)
             if expected_revision is not None:
                 change = structs.replace(change, expected_revision=expected_revision)
             (held,) = await self._put([change], changed_by)
@@ -141,7 +141,7 @@ class Connections:
 
     def draft(self, name_or_id: str, changes: Mapping[str, object]) -> Connection:
         """The connection as `set` would make it; nothing is changed. Raises `ConfigurationError` and `UnknownName`."""
-        return self._change(self._of(name_or_id), changes).connection
+        return self._change(self._get_or_raise(name_or_id), changes).connection
 
     async def at_revision(self, connection_id: str, revision: int) -> Connection | None:
         """The connection as it stood then; None if that is not known (any more)."""
@@ -153,7 +153,7 @@ class Connections:
     async def remove(self, name_or_id: str, changed_by: str) -> Connection:
         """Its events are the caller's to look after. Raises `ConfigurationError` if there is none."""
         async with self._changing:
-            connection = self._of(name_or_id).connection
+            connection = self._get_or_raise(name_or_id).connection
             now_ms = self._clock.now_ms()
             await self._documents.remove_document("connection", connection.id, changed_by=changed_by, now_ms=now_ms)
             self._hold({key: held for key, held in self._held.items() if key != connection.id})
@@ -185,7 +185,7 @@ class Connections:
         for index, each in enumerate(given):
             name = str(each.get("name") or "").strip()
             label = f"connections[{index}] {name}".rstrip()
-            found = self._named(name)
+            found = self._find_by_name(name)
             try:
                 if name and name.lower() in names:
                     raise ConfigurationError([f'name: "{name}" is used twice here'])
@@ -222,14 +222,14 @@ class Connections:
 
     def _check(self, connection: Connection, own_id: str | None) -> None:
         problems: list[str] = []
-        namesake = self._named(connection.name)
+        namesake = self._find_by_name(connection.name)
         if namesake is not None and namesake.id != own_id:
             problems.append(f'name: a connection named "{connection.name}" already exists')
         known = ", ".join(each.name for each in self._inputs.all()) or "none yet"
         problems += [
             f'inputs: input "{name}" not found; known inputs: {known}'
             for name in connection.inputs
-            if self._inputs.named(name) is None
+            if self._inputs.find_by_name(name) is None
         ]
         if problems:
             raise ConfigurationError(problems)
@@ -248,7 +248,7 @@ class Connections:
             for changed in self._changed:
                 await changed(connection_id)
 
-    def _of(self, name_or_id: str) -> _Held:
+    def _get_or_raise(self, name_or_id: str) -> _Held:
         found = self.find(name_or_id)
         if found is None:
             raise UnknownName(f'connection "{name_or_id}" not found')

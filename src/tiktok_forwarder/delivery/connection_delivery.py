@@ -231,7 +231,7 @@ def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:
 def _gate(parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget) -> SendGate:
     own = SendRate(parts.clock, parts.policy.requests_per_second)
     try:
-        return SendGate(own, token_rates.of(parts.connections.access_token(target.connection_id)))
+        return SendGate(own, token_rates.get(parts.connections.access_token(target.connection_id)))
     except SecretUnreadable:
         # The first request finds this out too, and pauses the connection with the reason.
         return SendGate(own, own)

@@ -169,7 +169,7 @@ class TokenRates:
         self._max_per_second = max_per_second
         self._rates: weakref.WeakValueDictionary[bytes, SendRate] = weakref.WeakValueDictionary()
 
-    def of(self, access_token: str) -> SendRate:
+    def get(self, access_token: str) -> SendRate:
         key = hashlib.sha256(access_token.encode()).digest()
         rate = self._rates.get(key)
         if rate is None:

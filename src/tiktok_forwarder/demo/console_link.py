@@ -18,7 +18,7 @@ class ConsoleLink:
         self._made_at_restart = -1
         self._is_used = False
 
-    def told(self, restarts: int) -> str:
+    def message(self, restarts: int) -> str:
         """One line. The service forgets a link when it dies, so there is another after each restart."""
         with contextlib.suppress(ForwarderError):
             self._look(restarts)

@@ -153,7 +153,7 @@ class _Demo:
 
     def _where(self) -> list[str]:
         return [
-            self._console_link.told(self._service.restarts),
+            self._console_link.message(self._service.restarts),
             f"Events sent to the simulated TikTok: {self._sandbox_url}/ · Metrics: {self._service_url}/metrics",
             f"Data and logs: {self._plan.folder}/ · To test recovery, kill the service: kill -9 {self._service.pid}",
         ]
@@ -222,10 +222,10 @@ class _Demo:
             "waiting": queue.get("waiting", 0),
         }
         accepted = totals.get("accepted", 0)
-        told = " + ".join(f"{count:,} {name}" for name, count in ends.items() if count)
+        outcomes = " + ".join(f"{count:,} {name}" for name, count in ends.items() if count)
         # Events of a request whose answer was lost are accepted without being acknowledged, so there may be more.
         holds: bool = accepted == sum(ends.values()) and accepted >= self._sent.acknowledged_events
         verdict = "every acknowledged event is accounted for" if holds else "EVENTS ARE MISSING"
-        line = f"{connection['name']}: {accepted:,} accepted = {told or '0'}: {verdict}"
+        line = f"{connection['name']}: {accepted:,} accepted = {outcomes or '0'}: {verdict}"
         console.print(line, style="green" if holds else "bold red", soft_wrap=True)
         return holds

@@ -68,8 +68,8 @@ def _drops(status: dict[str, Any]) -> Text:
     for each in status["connections"]:
         for reason, count in each["dropped"].items():
             reasons[reason] = reasons.get(reason, 0) + count
-    told = [f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda row: -row[1])]
-    return Text("dropped: " + (", ".join(told) or "none"), overflow="fold")
+    reasons_shown = [f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda row: -row[1])]
+    return Text("dropped: " + (", ".join(reasons_shown) or "none"), overflow="fold")
 
 
 def _received(received: dict[str, Any] | None) -> Text:

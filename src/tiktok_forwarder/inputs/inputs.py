@@ -82,7 +82,7 @@ class Inputs:
         """In order of creation."""
         return list(self._by_id.values())
 
-    def named(self, name: str) -> Input | None:
+    def find_by_name(self, name: str) -> Input | None:
         return self._by_name.get(name.lower())
 
     def find_by_cached_header(self, header: bytes) -> Input | None:
@@ -104,7 +104,7 @@ class Inputs:
 
     def find_by_authorization(self, name: str, authorization: str) -> Input | None:
         """The input of this name, if the `Authorization` value is one of its."""
-        found = self.named(name)
+        found = self.find_by_name(name)
         digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(authorization, digests) else None
 
@@ -136,7 +136,7 @@ class Inputs:
         Raises `UnknownName`, and `ConfigurationError` while an earlier rotation has not been finished.
         """
         async with self._changing:
-            found = self._of(name)
+            found = self._get_or_raise(name)
             if len(found.secret_digests) > 1:
                 raise ConfigurationError(
                     [f"{found.name}: two secrets are already valid; finish the last rotation first"]
@@ -163,7 +163,7 @@ class Inputs:
     async def retire(self, name: str, changed_by: str) -> Input:
         """Only the newest secrets stay valid. Raises `UnknownName`."""
         async with self._changing:
-            found = self._of(name)
+            found = self._get_or_raise(name)
             record = await self._record(found.id)
             changed = structs.replace(
                 record,
@@ -175,14 +175,14 @@ class Inputs:
     async def remove(self, name: str, changed_by: str) -> Input:
         """Its senders are refused from now on. Raises `UnknownName`."""
         async with self._changing:
-            found = self._of(name)
+            found = self._get_or_raise(name)
             now_ms = self._clock.now_ms()
             await self._documents.remove_document("input", found.id, changed_by=changed_by, now_ms=now_ms)
             self._index([each for each in self._by_id.values() if each.id != found.id])
         return found
 
-    def _of(self, name: str) -> Input:
-        found = self.named(name) or self._by_id.get(name)
+    def _get_or_raise(self, name: str) -> Input:
+        found = self.find_by_name(name) or self._by_id.get(name)
         if found is None:
             raise UnknownName(f'input "{name}" not found')
         return found
@@ -226,7 +226,7 @@ class Inputs:
         problems: list[str] = []
         if not _NAME.fullmatch(new.name):
             problems.append(f"name: must be 1 to 63 letters, digits, dots, dashes or underscores, not {new.name!r}")
-        elif self.named(new.name) is not None:
+        elif self.find_by_name(new.name) is not None:
             problems.append(f'name: an input named "{new.name}" already exists')
         if not _KEY.fullmatch(new.key):
             problems.append("key: must be 4 to 100 letters, digits, dots, dashes, tildes or underscores")

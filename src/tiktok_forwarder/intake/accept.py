@@ -85,7 +85,7 @@ class SubjectHash:
     def __init__(self, key: bytes) -> None:
         self._keyed = blake2b(key=key, digest_size=SUBJECT_BYTES)
 
-    def of(self, subject: str) -> int:
+    def hash_of(self, subject: str) -> int:
         hashed = self._keyed.copy()
         hashed.update(subject.encode())
         return int.from_bytes(hashed.digest(), "big")
@@ -157,7 +157,7 @@ class Acceptor:
                 continue
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.
-                subjects = tuple([self._subject_hash.of(subject) for subject in outcome.subjects])
+                subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.subjects])
             for warning in outcome.warnings:
                 self._observer.on_warnings(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))

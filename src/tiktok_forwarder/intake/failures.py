@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-MOST_FAILURES: Final = 20
+MAX_FAILURES: Final = 20
 WINDOW_SECONDS: Final = 60.0
 _MAX_SOURCES: Final = 10_000
 
@@ -29,7 +29,7 @@ class FailedAuthentications:
             self._make_room(now_seconds)
             failures = self._by_source[source] = _Failures(0, now_seconds + WINDOW_SECONDS)
         failures.count += 1
-        return math.ceil(failures.until_seconds - now_seconds) if failures.count > MOST_FAILURES else 0
+        return math.ceil(failures.until_seconds - now_seconds) if failures.count > MAX_FAILURES else 0
 
     def _make_room(self, now_seconds: float) -> None:
         """The oldest stand first, and all windows are equally long."""

@@ -100,7 +100,7 @@ class Ingest:
             reason = ""
             headers: tuple[tuple[bytes, bytes], ...] = (_JSON,) if body else ()
         except Refusal as refusal:
-            status, body, reason, headers = _told(self._throttled(refusal, scope))
+            status, body, reason, headers = _error_response(self._throttled(refusal, scope))
         except SenderLeft:
             self._observer.left(route)
             return
@@ -250,6 +250,6 @@ def _body_refusal(refused: BodyRefused) -> Refusal:
     )
 
 
-def _told(refusal: Refusal) -> tuple[int, bytes, str, tuple[tuple[bytes, bytes], ...]]:
+def _error_response(refusal: Refusal) -> tuple[int, bytes, str, tuple[tuple[bytes, bytes], ...]]:
     body = msgspec.json.encode({"errors": [{"code": refusal.code, "message": str(refusal)}]})
     return refusal.status, body, refusal.reason, (_JSON, *refusal.headers)

@@ -94,16 +94,16 @@ def _check_purchase_event(name: str, form: WireForm, problems: Problems) -> None
 
 
 def advice_on(connection: Connection) -> list[str]:
-    """What is worth knowing of settings that are allowed: told when a connection is saved, and while it stands."""
+    """Return notes on valid settings, shown when a connection is saved and on its page."""
     name = connection.purchase_event
-    told = [f"purchases are sent as {name}: the site's pixel must fire the same event, or TikTok counts both"]
+    advice = [f"purchases are sent as {name}: the site's pixel must fire the same event, or TikTok counts both"]
     if name == "PlaceAnOrder":
-        told.append("TikTok supports PlaceAnOrder until 2027")
-    return [*warnings_on(connection), *told]
+        advice.append("TikTok supports PlaceAnOrder until 2027")
+    return [*warnings_on(connection), *advice]
 
 
 def warnings_on(connection: Connection) -> list[str]:
-    """What stands in the way of a connection doing its work."""
+    """Return warnings about settings that prevent production use."""
     if connection.test_event_code is None:
         return []
     return ["a test event code is set: TikTok treats every event as a test; remove it to go live"]

@@ -101,7 +101,7 @@ class PersonErasure:
             problems.append(_NEEDED)
         if problems:
             raise ConfigurationError(problems)
-        return list(found), {self._subject_hash.of(each) for digests in found.values() for each in digests}
+        return list(found), {self._subject_hash.hash_of(each) for digests in found.values() for each in digests}
 
     def _digests(self, text: str, kind: IdentityKind) -> set[str]:
         digests = {each for each in [digest_of_identity(text, kind)] if each is not None}

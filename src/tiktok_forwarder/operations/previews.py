@@ -88,18 +88,18 @@ class Previews:
 
     def kept(self, connection: Connection) -> list[KeptOutcome]:
         """The connection's development events, the latest first."""
-        return [_kept_outcome(connection, each) for each in self._development_events.of(connection.id)]
+        return [_kept_outcome(connection, each) for each in self._development_events.get(connection.id)]
 
     async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
         """What the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
         if not self._development_events.limit:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
-        return await asyncio.to_thread(_compared, self._development_events.of(connection.id), connection, draft)
+        return await asyncio.to_thread(_compared, self._development_events.get(connection.id), connection, draft)
 
 
 def _outcomes(connection: Connection, body: bytes, at_ms: int) -> list[PreviewedOutcome]:
     batches = parse_body(body, _BOUNDS)
-    return [told for index, batch in enumerate(batches) for told in _previewed(connection, index, batch, at_ms)]
+    return [outcome for index, batch in enumerate(batches) for outcome in _previewed(connection, index, batch, at_ms)]
 
 
 def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connection) -> Comparison:

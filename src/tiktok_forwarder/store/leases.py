@@ -20,7 +20,7 @@ class LeasedFrom(Protocol[Given_contra]):
     def give_back(self, items: Iterable[Given_contra]) -> None: ...
 
 
-class HeldLease(Generic[Item]):
+class LeaseEntry(Generic[Item]):
     """The unsettled events of a lease, by number; None stands for one that is gone, whose settlement means nothing.
 
     `expires_at` is on the monotonic clock.
@@ -38,15 +38,15 @@ class LeaseTable(Generic[Item]):
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._tokens = itertools.count(secrets.randbits(48))
-        self._held: dict[int, HeldLease[Item]] = {}
+        self._held: dict[int, LeaseEntry[Item]] = {}
 
     def hold(self, source: LeasedFrom[Item], items: Mapping[int, Item], lease_seconds: float) -> int:
         """Returns the new lease's token."""
         token = next(self._tokens)
-        self._held[token] = HeldLease(source, items, self._monotonic() + lease_seconds)
+        self._held[token] = LeaseEntry(source, items, self._monotonic() + lease_seconds)
         return token
 
-    def held(self, lease: Lease) -> HeldLease[Item]:
+    def held(self, lease: Lease) -> LeaseEntry[Item]:
         """Raises `LeaseLost` once it has expired, even if nobody has taken its events yet."""
         held = self._held.get(lease.token)
         if held is None or held.expires_at <= self._monotonic():

@@ -98,7 +98,7 @@ class _StoreCollector(Collector):
 
 
 class _Refusals(Struct):
-    """One kind of refusal: how many were not told yet, and until when none is."""
+    """Refusals of one kind: how many are not logged yet, and until when no line is written."""
 
     requests: int = 0
     silent_until: float = 0.0
@@ -187,13 +187,13 @@ class Telemetry:
 
     def _tell_refusal(self, route: str, status: int, reason: str) -> None:
         """Once a second for each kind, with how many there were: a sender may be wrong a thousand times a second."""
-        told = self._refusals.setdefault((route, reason), _Refusals())
-        told.requests += 1
+        refusals = self._refusals.setdefault((route, reason), _Refusals())
+        refusals.requests += 1
         now = time.monotonic()
-        if now < told.silent_until:
+        if now < refusals.silent_until:
             return
-        self._log.warning("request refused", route=route, status=status, reason=reason, requests=told.requests)
-        told.requests, told.silent_until = 0, now + _SILENCE_SECONDS
+        self._log.warning("request refused", route=route, status=status, reason=reason, requests=refusals.requests)
+        refusals.requests, refusals.silent_until = 0, now + _SILENCE_SECONDS
 
     def on_received(self, input_name: str, batches: int, events: int) -> None:
         self._batch_counter(input_name).inc(batches)

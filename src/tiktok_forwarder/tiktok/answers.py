@@ -171,11 +171,11 @@ def _refusal(answer: Answer) -> Verdict:
 def _note(read: _Read) -> str:
     """A partial success in one line; `order_in_batch` as it came, since nobody knows whether it counts from 0 or 1."""
     failures = read.data.get("failed_events") if isinstance(read.data, dict) else None
-    told = [f"{read.meaning.explanation} {read.answer.message}".strip()]
+    messages = [f"{read.meaning.explanation} {read.answer.message}".strip()]
     for failure in failures if isinstance(failures, list) else ():
         if isinstance(failure, dict):
-            told.append(f"event {failure.get('order_in_batch')}: {failure.get('error')}")
-    return _text("; ".join(told), MAX_MESSAGE_CHARS)
+            messages.append(f"event {failure.get('order_in_batch')}: {failure.get('error')}")
+    return _text("; ".join(messages), MAX_MESSAGE_CHARS)
 
 
 def _text(value: Any, max_chars: int) -> str:

@@ -74,8 +74,10 @@ async def test_passwords_are_hashed_one_at_a_time_in_a_thread() -> None:
     """Many logins at the same time take one core at most, and the event loop goes on in between."""
     hasher = WatchedHasher()
     hashes = PasswordHashes(hasher)
-    known = await hashes.of(GOOD)
-    found = await asyncio.gather(*(hashes.verify(GOOD, known) for _ in range(4)), hashes.of(GOOD), hashes.of("other"))
+    known = await hashes.hash_of(GOOD)
+    found = await asyncio.gather(
+        *(hashes.verify(GOOD, known) for _ in range(4)), hashes.hash_of(GOOD), hashes.hash_of("other")
+    )
     assert found[:5] == [True, True, True, True, known]
     assert hasher.most_at_once == 1
     assert threading.main_thread() not in hasher.threads
@@ -85,6 +87,6 @@ async def test_password_longer_than_any_is_not_hashed() -> None:
     """A megabyte in the password's place costs what an empty one costs, and never fits; 128 characters do."""
     hashes = PasswordHashes(QuickHasher())
     longest = "abcd" * 32
-    known = await hashes.of(longest)
+    known = await hashes.hash_of(longest)
     assert await hashes.verify(longest, known)
-    assert not await hashes.verify(longest + "e", await hashes.of(longest + "e"))
+    assert not await hashes.verify(longest + "e", await hashes.hash_of(longest + "e"))

@@ -313,9 +313,9 @@ async def test_erasure_finds_all_of_a_persons_records(rig: Rig) -> None:
     assert len(await rig.records()) == 4
     await rig.accept(purchase(source_message_id="m3"), mpid=111, user_identities={"customer_id": "c-2"})
     await rig.accept(purchase(source_message_id="m4"), mpid=222, user_identities={"customer_id": "c-3"})
-    assert await rig.activity.erase([SubjectHash(b"k" * 32).of("111")]) == 4
+    assert await rig.activity.erase([SubjectHash(b"k" * 32).hash_of("111")]) == 4
     assert [record.event_id for record in await rig.records()] == ["m4"]
-    assert await rig.activity.erase([SubjectHash(b"k" * 32).of("111")]) == 0
+    assert await rig.activity.erase([SubjectHash(b"k" * 32).hash_of("111")]) == 0
 
 
 async def test_nothing_new_is_kept_about_an_erased_person(rig: Rig) -> None:
@@ -323,7 +323,7 @@ async def test_nothing_new_is_kept_about_an_erased_person(rig: Rig) -> None:
     connection_id = await rig.parts.add_connection()
     await rig.accept(purchase(), mpid=111)
     events = await rig.leased(connection_id)
-    assert await rig.activity.erase([SubjectHash(b"k" * 32).of("111")]) == 1
+    assert await rig.activity.erase([SubjectHash(b"k" * 32).hash_of("111")]) == 1
     refused = BadEvent(Answer(200, 40002, "cust-829311 is wrong"), 0)
     rig.attempt(connection_id, refused, events)
     rig.settle(connection_id, [(events[0], DeadLettered("refused", refused.answer))], refused)

@@ -17,7 +17,7 @@ from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS, migrations
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record, RecordFilter
-from tiktok_forwarder.activity.sampling import MOST_CHANGES
+from tiktok_forwarder.activity.sampling import MAX_CHANGES
 from tiktok_forwarder.database.statements import load_migrations
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer
@@ -168,13 +168,13 @@ async def test_minutes_are_bounded_too(path: Path) -> None:
 
 async def test_sampling_is_remembered(path: Path) -> None:
     """Levels outlive a restart in their order, the oldest of too many do not."""
-    changes = [LevelChange("c", second, second % 3) for second in range(MOST_CHANGES + 50)]
+    changes = [LevelChange("c", second, second % 3) for second in range(MAX_CHANGES + 50)]
     file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
     file.write(write_of(levels=changes))
     await file.close()
     file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
     await file.close()
-    assert list(file.levels) == changes[-(MOST_CHANGES - 1) :]
+    assert list(file.levels) == changes[-(MAX_CHANGES - 1) :]
 
 
 async def test_erased_records_are_beyond_recovery(path: Path) -> None:

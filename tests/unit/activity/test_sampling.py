@@ -1,7 +1,7 @@
 """Sampling: few events are all kept, of many a fair share, and an event's fate stays the same for hours."""
 
 from tiktok_forwarder.activity.records import LevelChange
-from tiktok_forwarder.activity.sampling import MOST_CHANGES, Sampling, keeps
+from tiktok_forwarder.activity.sampling import MAX_CHANGES, Sampling, keeps
 
 IDS = [f"event-{number}" for number in range(20_000)]
 
@@ -65,7 +65,7 @@ def test_levels_outlive_a_restart() -> None:
 
 def test_memory_is_bounded() -> None:
     """Of changes beyond count the oldest known stands for all before."""
-    changes = [LevelChange("c", second, 1 + second % 2) for second in range(1, 3 * MOST_CHANGES)]
+    changes = [LevelChange("c", second, 1 + second % 2) for second in range(1, 3 * MAX_CHANGES)]
     sampling = Sampling(50, changes)
-    assert sampling.level("c", 1) == changes[-MOST_CHANGES].level
+    assert sampling.level("c", 1) == changes[-MAX_CHANGES].level
     assert sampling.level("c", changes[-1].second) == changes[-1].level

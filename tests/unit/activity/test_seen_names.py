@@ -31,7 +31,7 @@ def test_names_are_seen_and_values_are_not() -> None:
         custom("Site Search", term="secret shoes"), screen, bought, user_attributes={"tier": "secret gold"}
     )
     seen.on_request("web", batches(given), T0)
-    found = {(each.event_type, each.event_name): each for each in seen.of_inputs(["web"])}
+    found = {(each.event_type, each.event_name): each for each in seen.list_for_inputs(["web"])}
     assert set(found) == {("custom_event", "Site Search"), ("screen_view", "Cart"), ("commerce_event", "purchase")}
     search = found["custom_event", "Site Search"]
     assert (search.attributes, search.user_attributes, search.custom_event_types) == (["term"], ["tier"], ["search"])
@@ -45,7 +45,7 @@ def test_an_address_in_a_name_is_redacted() -> None:
     seen.on_request(
         "web", batches(batch_of(custom("ada@example.com", **{"ada@example.com": 1}), custom("x" * 999))), T0
     )
-    names = [each.event_name for each in seen.of_inputs(["web"])]
+    names = [each.event_name for each in seen.list_for_inputs(["web"])]
     assert sorted(map(len, names)) == [8, 200] and "redacted" in names
 
 
@@ -55,7 +55,7 @@ def test_what_several_inputs_brought_is_one_list() -> None:
     seen.on_request("web", batches(batch_of(custom("Old", a=1), custom("Both", a=1))), T0)
     seen.on_request("app", batches(batch_of(custom("Both", b=1), custom("New", b=1))), T0 + 1000)
     seen.on_request("other", batches(batch_of(custom("Hidden"))), T0 + 2000)
-    found = seen.of_inputs(["web", "app", "absent"])
+    found = seen.list_for_inputs(["web", "app", "absent"])
     assert [each.event_name for each in found] == ["Both", "New", "Old"]
     both = found[0]
     assert (both.attributes, both.count, both.last_seen_ms) == (["a", "b"], 2, T0 + 1000)
@@ -66,7 +66,7 @@ def test_what_is_no_event_of_a_mapping_is_passed_over() -> None:
     seen = SeenNames()
     odd: list[Any] = [None, {"event_type": "session_start", "data": {}}, {"event_type": "custom_event", "data": {}}]
     seen.on_request("web", batches(batch_of(*odd, {"event_type": "custom_event"})), T0)
-    assert seen.of_inputs(["web"]) == []
+    assert seen.list_for_inputs(["web"]) == []
 
 
 def test_memory_is_bounded() -> None:
@@ -74,10 +74,10 @@ def test_memory_is_bounded() -> None:
     seen = SeenNames()
     for number in range(800):
         seen.on_request("web", batches(batch_of(custom(f"event {number}"))), T0 + number * 1000)
-    found = seen.of_inputs(["web"])
+    found = seen.list_for_inputs(["web"])
     assert len(found) == 500 and found[0].event_name == "event 799"
     seen.on_request("web", batches(batch_of(custom("event 799", **{f"a{n}": 1 for n in range(300)}))), T0 + 900_000)
-    assert len(seen.of_inputs(["web"])[0].attributes) == 100
+    assert len(seen.list_for_inputs(["web"])[0].attributes) == 100
 
 
 def test_a_flood_is_looked_at_in_part() -> None:
@@ -86,6 +86,6 @@ def test_a_flood_is_looked_at_in_part() -> None:
     flood = batches(*[batch_of(custom("Flood")) for _ in range(50)])
     for _ in range(10):
         seen.on_request("web", flood, T0)
-    assert seen.of_inputs(["web"])[0].count == 20
+    assert seen.list_for_inputs(["web"])[0].count == 20
     seen.on_request("web", flood, T0 + 1000)
-    assert seen.of_inputs(["web"])[0].count == 40
+    assert seen.list_for_inputs(["web"])[0].count == 40

@@ -259,11 +259,11 @@ async def test_turns_are_given_in_the_order_of_asking() -> None:
 def test_rates_are_shared_by_token_and_forgotten_with_it() -> None:
     """One token, one rate; a token that nobody uses any more leaves nothing behind, and none is kept in the clear."""
     rates = TokenRates(SimulatedTime(), 100.0)
-    first, other = rates.of("secret-token"), rates.of("other-token")
-    assert rates.of("secret-token") is first
+    first, other = rates.get("secret-token"), rates.get("other-token")
+    assert rates.get("secret-token") is first
     assert first is not other
     assert "secret-token" not in repr(vars(rates)) + repr(vars(first))
     first.refused(None, 1000.0)
     del first
     gc.collect()
-    assert not rates.of("secret-token").is_slowed
+    assert not rates.get("secret-token").is_slowed

@@ -44,7 +44,7 @@ async def test_old_and_new_secrets_are_valid_until_the_old_are_retired(parts: Pa
 async def test_a_header_is_known_until_something_changes(parts: Parts) -> None:
     """What is remembered of a sender's header never outlives its secret, nor grows with what senders say."""
     await parts.add_input("shop")
-    sender = parts.inputs.named("shop")
+    sender = parts.inputs.find_by_name("shop")
     assert sender is not None
     assert parts.inputs.find_by_cached_header(b"Basic one") is None
     for header in (b"Basic one", *(b"Basic %d" % n for n in range(2500))):

@@ -190,15 +190,15 @@ async def test_subjects_are_keyed_hashes_of_the_user(parts: Parts) -> None:
     ann = batch_of(purchase(source_message_id="a"), purchase(source_message_id="b"), mpid="777")
     bob = batch_of(purchase(source_message_id="c"), mpid="778", user_identities={"customer_id": "cust-2"})
     await parts.acceptor.accept(body(ann, bob), "web")
-    assert await parts.store.erase([SubjectHash(b"x" * 32).of("777")], 0) == 0
-    assert await parts.store.erase([SubjectHash(b"k" * 32).of("777")], 0) == 2
+    assert await parts.store.erase([SubjectHash(b"x" * 32).hash_of("777")], 0) == 0
+    assert await parts.store.erase([SubjectHash(b"k" * 32).hash_of("777")], 0) == 2
     assert [event.event_id for event in await waiting(parts, connection_id)] == ["c"]
 
 
 def test_subject_hash_stays_the_same_between_versions() -> None:
     """An erasure after an upgrade must find the events that were stored before it."""
     # BLAKE2b of 8 bytes, keyed, of "777": the first byte is the highest
-    assert SubjectHash(b"k" * 32).of("777") == 0xEC83_752A_B6CD_5B1A
+    assert SubjectHash(b"k" * 32).hash_of("777") == 0xEC83_752A_B6CD_5B1A
 
 
 async def test_warnings_are_told(parts: Parts) -> None:

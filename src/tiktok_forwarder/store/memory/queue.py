@@ -64,7 +64,7 @@ class DeadEvent(Struct):
     dead_lettered_at_ms: int
 
     @classmethod
-    def of(cls, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> "DeadEvent":
+    def from_waiting(cls, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> "DeadEvent":
         """An answer tells of one more attempt."""
         if settlement.answer is not None:
             event.attempted(now_ms)
@@ -111,7 +111,7 @@ class DeadEvent(Struct):
         )
 
 
-class Lane:
+class MemoryLane:
     """Events that are not leased. `is_live` tells those still in the queue; others are skipped in their turn."""
 
     def __init__(self, wire_form: WireFormName, is_live: Callable[[WaitingEvent], bool]) -> None:
@@ -136,7 +136,7 @@ class Lane:
         self._follow_clock(now_ms)
         shares = group_shares(places, len(self._fresh) + len(self._returned), self._turn)
         self._turn += 1
-        group = _Group(places, payload_bytes)
+        group = _MemoryGroup(places, payload_bytes)
         group.fill(self._due(now_ms), self._put_back, shares.returned)
         group.fill(self._newest(), self._fresh.append, shares.newest)
         group.fill(self._oldest(), self._fresh.appendleft, places)
@@ -194,7 +194,7 @@ class Lane:
         self._latest_ms = now_ms
 
 
-class _Group:
+class _MemoryGroup:
     """A group as it fills up."""
 
     def __init__(self, places: int, payload_bytes: int) -> None:

@@ -32,7 +32,7 @@ from tiktok_forwarder.store.events import (
     TotalsRow,
 )
 from tiktok_forwarder.store.leases import LeaseTable
-from tiktok_forwarder.store.memory.queue import DeadEvent, Lane, WaitingEvent
+from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, revision_conflict
 
 
@@ -98,7 +98,7 @@ class MemoryStore(MemoryDocuments):
         self._event_nos = itertools.count(1)
         self._waiting: dict[str, dict[int, WaitingEvent]] = {}
         self._dead: dict[int, DeadEvent] = {}
-        self._lanes: dict[str, list[Lane]] = {}
+        self._lanes: dict[str, list[MemoryLane]] = {}
         self._leases: LeaseTable[WaitingEvent] = LeaseTable(monotonic)
         self._seen: dict[tuple[str, str, str], int] = {}
         self._totals: Counter[tuple[str, str, str]] = Counter()
@@ -248,12 +248,12 @@ class MemoryStore(MemoryDocuments):
         for key in [key for key, _ in itertools.takewhile(lambda seen: seen[1] <= horizon_ms, self._seen.items())]:
             del self._seen[key]
 
-    def _lane(self, new: NewEvent) -> Lane:
+    def _lane(self, new: NewEvent) -> MemoryLane:
         lanes = self._lanes.setdefault(new.connection_id, [])
         for lane in lanes:
             if lane.wire_form == new.wire_form:
                 return lane
-        lanes.append(Lane(new.wire_form, self._is_live))
+        lanes.append(MemoryLane(new.wire_form, self._is_live))
         return lanes[-1]
 
     # --- the queue and the books -------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ class MemoryStore(MemoryDocuments):
 
     def _bury(self, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> None:
         self._remove(event, "dead_lettered")
-        self._dead[event.event_no] = DeadEvent.of(event, settlement, now_ms)
+        self._dead[event.event_no] = DeadEvent.from_waiting(event, settlement, now_ms)
 
     def _remove_dead(self, dead: DeadEvent, counter: str) -> DeadEvent:
         self._count(dead.event.new.connection_id, counter)

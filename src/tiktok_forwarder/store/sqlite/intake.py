@@ -88,7 +88,7 @@ class _Intake:
         self._share_left[connection_id] = share_left
         self._seen.add(key)
         self._taken.append((key, incoming.accepted_at_ms))
-        lane = self._state.lanes.of(connection_id, event.wire_form)
+        lane = self._state.lanes.get(connection_id, event.wire_form)
         self._admitted.setdefault(lane, []).append(incoming)
         return "stored"
 

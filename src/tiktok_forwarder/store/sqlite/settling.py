@@ -10,7 +10,7 @@ from tiktok_forwarder.database.file import truncate_log
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireFormName
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts, Lease
-from tiktok_forwarder.store.leases import HeldLease
+from tiktok_forwarder.store.leases import LeaseEntry
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.statements import decoded_answer, encoded_answer, packed_subjects, rows
 from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction
@@ -50,7 +50,7 @@ class AboutPerson(NamedTuple):
 def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now_ms: int) -> None:
     """Raises `LeaseLost` before anything is changed."""
     held = transaction.state.leases.held(lease)
-    lane = transaction.lane_for_update(transaction.state.lanes.of(lease.connection_id, lease.wire_form))
+    lane = transaction.lane_for_update(transaction.state.lanes.get(lease.connection_id, lease.wire_form))
     places = _take_from_lease(transaction, held, lane, settlements)
     delivered: list[Place] = []
     for event_no, place in places.items():
@@ -106,7 +106,7 @@ def drop_lease_on(transaction: Transaction, lane: Lane, event_no: int) -> None:
 
 
 def _take_from_lease(
-    transaction: Transaction, held: HeldLease[Place], lane: Lane, event_nos: Iterable[int]
+    transaction: Transaction, held: LeaseEntry[Place], lane: Lane, event_nos: Iterable[int]
 ) -> dict[int, Place]:
     """Without those that are not (or no longer) the lease's, or gone from the queue."""
     popped = {event_no: held.items.pop(event_no, None) for event_no in event_nos}
@@ -175,7 +175,7 @@ def find_replayed(connection: apsw.Connection, connection_id: str, event_nos: Co
 def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int, now_ms: int) -> Step:
     found = _find(transaction.state.connection, which, STEP_EVENTS, after_no)
     for letter in found:
-        lane = transaction.state.lanes.of(letter.connection_id, letter.wire_form)
+        lane = transaction.state.lanes.get(letter.connection_id, letter.wire_form)
         key = {"lane_no": lane.lane_no, "due_ms": AT_ONCE_MS, "event_no": letter.event_no, "now_ms": now_ms}
         transaction.run("replay_dead_letter", key)
         transaction.run("delete_dead_letter", (letter.event_no,))
@@ -198,7 +198,7 @@ def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: in
 def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> None:
     """Gone, and not yet counted as anything."""
     transaction.run("delete_dead_letter", (letter.event_no,))
-    lane = transaction.lane_for_update(transaction.state.lanes.of(letter.connection_id, letter.wire_form))
+    lane = transaction.lane_for_update(transaction.state.lanes.get(letter.connection_id, letter.wire_form))
     lane.remove_dead_letters(1, letter.payload_bytes)
 
 
@@ -268,7 +268,7 @@ def find_about(connection: apsw.Connection, subjects: Collection[int]) -> AboutP
 def erase_found(transaction: Transaction, found: AboutPerson) -> int:
     lanes = transaction.state.lanes
     events = {event_no: lanes.by_number(lane_no) for lane_no, event_no in found.waiting}
-    events |= {event_no: lanes.of(connection_id, form) for connection_id, form, event_no in found.dead}
+    events |= {event_no: lanes.get(connection_id, form) for connection_id, form, event_no in found.dead}
     return sum(_erase_one(transaction, lane, event_no) for event_no, lane in events.items())
 
 

@@ -129,7 +129,7 @@ class Lanes:
     def of_connection(self, connection_id: str) -> Sequence[Lane]:
         return tuple(self._by_connection.get(connection_id, ()))
 
-    def of(self, connection_id: str, wire_form: WireFormName) -> Lane:
+    def get(self, connection_id: str, wire_form: WireFormName) -> Lane:
         """A lane that was not there is new, and written with its first event."""
         for lane in self._by_connection.get(connection_id, ()):
             if lane.wire_form == wire_form:

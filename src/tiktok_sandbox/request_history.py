@@ -19,7 +19,7 @@ _MAX_COUNTED_PIXELS: Final = 1_000
 _OTHER_PIXELS: Final = "(other)"
 
 
-class Book:
+class RequestHistory:
     def __init__(self, options: SandboxOptions) -> None:
         self._events = KeptEvents(options.keep_events, options.keep_payload_bytes)
         self._requests: deque[ReceivedRequest] = deque(maxlen=options.keep_requests)

@@ -15,10 +15,10 @@ from tests.unit.tiktok_sandbox.requests import (
     pixel_batch,
 )
 from tiktok_sandbox.arrival import ENDPOINTS, read_arrival
-from tiktok_sandbox.book import Book
 from tiktok_sandbox.judge import Head
 from tiktok_sandbox.options import SandboxOptions
 from tiktok_sandbox.records import EventCounts, EventFilter, ReceivedEvent
+from tiktok_sandbox.request_history import RequestHistory
 from tiktok_sandbox.steps import AnswerStep, Code, Http, Silence
 from tiktok_sandbox.verdict import Verdict
 
@@ -30,7 +30,7 @@ class Desk:
     """A book, and the shortest way of entering events into it."""
 
     def __init__(self, **options: Any) -> None:
-        self.book = Book(SandboxOptions(**options))
+        self.book = RequestHistory(SandboxOptions(**options))
 
     def enter(
         self, *event_ids: str | None, step: AnswerStep = OK, later: float = 0.0, pixel: str = "P", **verdict: Any
