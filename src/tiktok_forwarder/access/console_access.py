@@ -88,7 +88,10 @@ class ConsoleAccess:
         self._sessions.close(reference)
 
     def who(self, reference: str, *, extends_session: bool = True) -> tuple[User, Session] | None:
-        """Of a session that holds; a user that was removed or has another role since is so at once."""
+        """Return user and session for a session reference, or None if it has ended or the user is gone.
+
+        Removals and role changes apply immediately.
+        """
         session = self._sessions.find(reference, extends_session=extends_session)
         user = self.users.find(session.user_id) if session is not None else None
         return (user, session) if user is not None and session is not None else None

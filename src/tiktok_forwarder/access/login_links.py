@@ -38,12 +38,12 @@ class LoginLinks:
         return token
 
     def find(self, token: str) -> LoginLink | None:
-        """None once it was used, voided, or is too old."""
+        """Return the link, or None if it was used, voided or has expired."""
         link = self._by_digest.get(_digest(token))
         return link if link is not None and self._monotonic() <= link.until_seconds else None
 
     def use(self, token: str) -> LoginLink | None:
-        """As `find`, and it is void from now on."""
+        """Return the link like `find`, and void it."""
         link = self.find(token)
         self._by_digest.pop(_digest(token), None)
         return link

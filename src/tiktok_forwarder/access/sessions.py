@@ -39,7 +39,7 @@ class Sessions:
         return reference, session
 
     def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
-        """None once it was unused for half an hour, or is half a day old. A page that asks by itself is no use."""
+        """Return the session, or None after half an hour without use or after half a day. Self-refreshing is no use."""
         digest = _digest(reference)
         session = self._by_digest.get(digest)
         if session is None:

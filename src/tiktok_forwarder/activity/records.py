@@ -44,7 +44,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
 class Record(Struct, frozen=True, gc=False):
     """One thing that happened. `payload` (of accepted events and dead letters) holds digests, ip and user agent.
 
-    `subjects` are the event's, so that an erasure finds the record; records of whole requests have none.
+    `subjects` are keyed hashes of the event's identities, for erasure; records of whole requests have none.
     """
 
     at_ms: int

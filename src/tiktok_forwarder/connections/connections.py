@@ -95,11 +95,11 @@ class Connections:
         self._changed.append(changed)
 
     def change_lock(self) -> asyncio.Lock:
-        """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
+        """Return the lock that serializes changes. Lookups work while it is held."""
         return self._changing
 
     def all(self) -> list[Connection]:
-        """In order of creation."""
+        """Return all, in order of creation."""
         return [held.connection for held in self._held.values()]
 
     def find(self, name_or_id: str) -> Connection | None:

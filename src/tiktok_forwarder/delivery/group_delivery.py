@@ -76,7 +76,7 @@ class GroupDelivery:
             await self._settle_refused()
 
     async def _send_next(self) -> bool:
-        """Whether to go on with the rest of the lease."""
+        """Send the next part and return whether to continue with the rest of the lease."""
         part = self._waiting.pop()
         return await self._apply_verdict(part, await self._lease.send(self._sender, part))
 
@@ -179,7 +179,7 @@ class GroupDelivery:
 
 
 async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseControl) -> bool:
-    """Whether TikTok takes an event of the paused connection again. Otherwise no attempt is counted.
+    """Send one event of a paused connection and return whether TikTok accepted it. A failed probe is no attempt.
 
     A person may pause the connection meanwhile: then nothing more is sent, and no answer ends the pause.
     """

@@ -156,7 +156,9 @@ class Settled(Struct, frozen=True):
 
 
 class DeliveryObserver(Protocol):
-    """Is told what happens, for metrics, logs and people. Calls are synchronous: they must be quick and not raise.
+    """Receives delivery events for metrics, logs and the activity.
+
+    Methods run synchronously: they must be quick and must not raise.
 
     TikTok's texts can quote an event's values: notes and answers must not be logged.
     """

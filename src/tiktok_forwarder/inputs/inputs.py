@@ -75,11 +75,11 @@ class Inputs:
         self._index([self._opened(document) for document in await self._documents.list_documents("input")])
 
     def change_lock(self) -> asyncio.Lock:
-        """To be held where nothing may be changed here meanwhile; what is asked is answered as always."""
+        """Return the lock that serializes changes. Lookups work while it is held."""
         return self._changing
 
     def all(self) -> list[Input]:
-        """In order of creation."""
+        """Return all, in order of creation."""
         return list(self._by_id.values())
 
     def find_by_name(self, name: str) -> Input | None:

@@ -184,7 +184,7 @@ class EventStore(Protocol):
         ...
 
     async def counts(self) -> Mapping[str, QueueCounts]:
-        """By connection id, for every connection that has events waiting or dead."""
+        """Return queue counts by connection ID, for connections that have waiting events or dead letters."""
         ...
 
     async def totals(self) -> Sequence[TotalsRow]: ...
@@ -196,11 +196,11 @@ class EventStore(Protocol):
     async def dead_letters(
         self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
     ) -> Sequence[DeadLetter]:
-        """In order of `event_no`, those above `after_event_no`."""
+        """Return dead letters above `after_event_no`, sorted by `event_no`."""
         ...
 
     async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
-        """Of every connection and reason that has some, in order of both."""
+        """Return dead-letter counts by connection and reason, sorted by both; pairs without any are omitted."""
         ...
 
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
@@ -208,7 +208,10 @@ class EventStore(Protocol):
         ...
 
     async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
-        """Of these events of the connection, which must have been replayed."""
+        """Count how many of these replayed events are waiting and how many are dead letters again.
+
+        The others have left the store.
+        """
         ...
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:

@@ -36,7 +36,7 @@ class PendingBytes:
 
 
 class HeldBody:
-    """One request's body as far as it has arrived; given back at the end of its `with` block."""
+    """The body of one request as received so far. Its bytes are given back when the `with` block ends."""
 
     def __init__(self, pending: PendingBytes) -> None:
         self._pending = pending

@@ -83,7 +83,7 @@ class Lane:
         self.returned_from: tuple[int, int] = _START
 
     def mark_leasable(self, due_ms: int, event_no: int) -> None:
-        """An event can be leased (again) under this key."""
+        """Make the event at this key available for leasing."""
         if due_ms == 0:
             self.fresh_from = min(self.fresh_from, event_no)
         else:

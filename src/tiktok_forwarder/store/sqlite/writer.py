@@ -66,7 +66,7 @@ class SqliteWriter:
         return result
 
     async def close(self) -> None:
-        """What waits is done first."""
+        """Finish queued jobs, then stop the thread."""
         await self._thread.close()
 
     async def _done(self, job: Job, without_room: type[ForwarderError]) -> Any:
