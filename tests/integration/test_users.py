@@ -95,4 +95,4 @@ def test_a_terminal_is_shown_the_first_link(data_dir: Path) -> None:
             told += os.read(ours, 4096)
         child.terminate()
     os.close(ours)
-    assert b"the console, for your first visit: http://127.0.0.1:" in told
+    assert b"open the console to create the first administrator: http://127.0.0.1:" in told
