@@ -20,9 +20,7 @@ class Activity:
     No event waits for it or fails by it. A crash costs what was not written. `most_per_second` is that of `Gathering`.
     """
 
-    def __init__(
-        self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int = 50
-    ) -> None:
+    def __init__(self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int) -> None:
         self._store = store
         self._clock = clock
         self._gathering = Gathering(clock, subject_hash, most_per_second, store.levels)

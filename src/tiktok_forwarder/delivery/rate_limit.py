@@ -10,11 +10,12 @@ import weakref
 from typing import Final
 
 from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.tiktok.answers import MAX_RETRY_AFTER_SECONDS
 
 MIN_PER_SECOND: Final = 1.0
 BURST_SECONDS: Final = 0.1
 FIRST_PAUSE_SECONDS: Final = 1.0
-MAX_PAUSE_SECONDS: Final = 300.0
+MAX_PAUSE_SECONDS: Final = MAX_RETRY_AFTER_SECONDS
 
 # A refusal while fewer requests than this were sent says little about the limit: others may use the same quota.
 _TELLING_PER_SECOND: Final = 10.0

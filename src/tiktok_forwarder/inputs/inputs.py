@@ -86,7 +86,7 @@ class Inputs:
         return self._by_name.get(name.lower())
 
     def find_by_cached_header(self, header: bytes) -> Input | None:
-        """The input that this `Authorization` header was `remember`ed for, if nothing has changed since."""
+        """Return the input cached for this header, or None if it is not cached or inputs have changed since."""
         return self._by_header.get(sha256(header).digest())
 
     def cache_header(self, header: bytes, sender: Input) -> None:

@@ -19,6 +19,11 @@ CLOCK_TOLERANCE_MS: Final = 5_000
 _LARGE_BACKLOG_GROUPS: Final = 2
 
 
+def storage_quota(size: int) -> int:
+    """Return how much of the store's size one connection may use: half, so that it cannot fill the store for others."""
+    return size // 2
+
+
 class Shares(NamedTuple):
     """How many places of a group go first to events that come back (retries, replays), and to the newest fresh ones.
 

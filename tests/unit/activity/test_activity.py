@@ -376,7 +376,7 @@ class Stuck:
 async def test_a_stuck_disk_costs_records_and_no_figures() -> None:
     """While nothing can be written records are dropped and counted as lost; counts are kept and written later."""
     keeper, clock = Stuck(), ManualClock()
-    activity = Activity(keeper, clock, SubjectHash(b"k" * 32))
+    activity = Activity(keeper, clock, SubjectHash(b"k" * 32), most_per_second=50)
     for _ in range(3000):
         activity.on_state_changed(DeliveryStatus("c", "paused"))
         activity.on_replayed("c", 1)
@@ -392,7 +392,7 @@ async def test_a_flood_of_drops_is_bounded() -> None:
     keeper.takes = True
     parts = Parts()
     await parts.add_connection()
-    activity = Activity(keeper, parts.clock, SubjectHash(b"k" * 32))
+    activity = Activity(keeper, parts.clock, SubjectHash(b"k" * 32), most_per_second=50)
     body = json.dumps(batch_of(*(purchase(custom_flags=None) for _ in range(900)))).encode()
     for _ in range(10):
         await parts.acceptor.accept(body, "web")

@@ -4,14 +4,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.unit.console.door_rig import BASE, GUARDED, Behind, Door, address, title
+from tests.unit.console.door_rig import BASE, GUARDED, POSTS_OF_VIEWERS, PUBLIC, Behind, Door, address, title
 from tiktok_forwarder.api.users import ADD_USER, LIST_USERS, NewUserBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.web.in_process import asgi_call
 
-PUBLIC = {"GET /login", "POST /login", "GET /welcome/{token}", "POST /welcome/{token}"}
-POSTS_OF_VIEWERS = {"POST /logout", "POST /account"}
 LOOKED_AT_BY_ADMINISTRATORS_ONLY = {
     "GET /access",
     "GET /access/users/{user}/remove",

@@ -33,7 +33,7 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
-from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, revision_conflict
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, revision_conflict, storage_quota
 
 
 class MemoryDocuments(SinglePut):
@@ -224,7 +224,7 @@ class MemoryStore(MemoryDocuments):
         if self._seen.get(key, horizon_ms) > horizon_ms:
             self._count(new.connection_id, "duplicate")
             return "duplicate"
-        if self._held_by(new.connection_id) >= self._max_events // 2:
+        if self._held_by(new.connection_id) >= storage_quota(self._max_events):
             self._drop(new.connection_id, CONNECTION_FULL, 1)
             return CONNECTION_FULL
         # In order of being seen, which the forgetting relies on.

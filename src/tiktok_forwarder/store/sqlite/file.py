@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.database.file import NewerSchema, configure, create_private, limit_size, migrate, truncate_log
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.store.rules import storage_quota
 from tiktok_forwarder.store.sqlite.statements import migrations
 
 PAGE_BYTES: Final = 8192
@@ -61,7 +62,7 @@ def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:
     return StoreLimits(
         max_pages=max_bytes // PAGE_BYTES,
         append_bytes=append_bytes,
-        connection_bytes=append_bytes // 2,
+        connection_bytes=storage_quota(append_bytes),
         checkpoint_pages=checkpoint_pages,
         transaction_bytes=min(_MAX_TRANSACTION_BYTES, checkpoint_pages * PAGE_BYTES),
     )
