@@ -34,7 +34,7 @@ def test_the_first_link_leads_to_the_overview(console: Console, browser: StrictB
     browser.tolerate("status of 401")
     stranger = browser.page(console.url)
     stranger.goto(link)
-    expect(stranger.get_by_role("alert")).to_contain_text("This link has been used")
+    expect(stranger.get_by_role("alert")).to_contain_text("This link was used")
 
 
 def test_login_works_when_a_link_from_another_site_led_there(console: Console, browser: StrictBrowser) -> None:
@@ -86,7 +86,7 @@ def test_a_new_password_ends_other_sessions(console: Console, browser: StrictBro
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password", exact=True).fill("another good password")
     page.get_by_label("New password again").fill("another good password")
-    page.get_by_role("button", name="Change the password").click()
+    page.get_by_role("button", name="Change password").click()
     expect(page.get_by_role("status")).to_have_text("Your password is changed. Your other sessions have ended.")
     other.reload()
     expect(other.get_by_role("heading", name="Log in")).to_be_visible()
@@ -98,7 +98,7 @@ def test_a_viewer_has_no_way_to_change_anything(console: Console, browser: Stric
     welcome(admin, console.login_link())
     admin.get_by_role("link", name="Access").click()
     admin.get_by_label("Name").first.fill("Vera")
-    admin.get_by_role("button", name="Add, and make a link").click()
+    admin.get_by_role("button", name="Add user").click()
     link = admin.locator("#link").text_content() or ""
     viewer.goto(link)
     viewer.get_by_label("Password", exact=True).fill(PASSWORD)

@@ -233,7 +233,7 @@ async def test_an_event_that_is_not_kept_gets_a_kind_sentence(reader: Reader) ->
     assert shown.status == 404 and "It never arrived, is too old, or was not sampled." in shown.text
     assert "PlaceAnOrder in Shop" in shown.text
     gone = await reader.get("/activity/record/999999")
-    assert gone.status == 404 and "too long ago" in gone.text
+    assert gone.status == 404 and "it is too old, or was erased" in gone.text
 
 
 @pytest.mark.parametrize("event_id", ["a/b", "..", ".", "50 %", "ä?#&", '"><script>', "x" * 190])

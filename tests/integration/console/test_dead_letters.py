@@ -177,7 +177,7 @@ async def test_old_letters_and_those_of_deleted_connections_are_pointed_out(read
     shown = await reader.get("/dead-letters")
     assert "This connection was deleted" in shown.text and "Replay" not in shown.text
     asked = await reader.get(f"/dead-letters/replay?connection={connection_id}")
-    assert "1 are of deleted connections" in asked.text
+    assert "1 belong to deleted connections" in asked.text
     [letter] = await reader.api("GET", "/api/dead-letters")
     told = await reader.get(f"/dead-letters/{letter['event_no']}")
     assert "Its connection was deleted, so it cannot be replayed." in told.text and "Replay…" not in told.text

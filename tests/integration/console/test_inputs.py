@@ -114,7 +114,7 @@ async def test_an_input_made_for_a_connection_feeds_it(client: ConsoleClient) ->
     assert (await client.service.post("/v2/events", fresh_batch("one"), sender)).status == 202
     assert await client.service.waiting() == 1
     refused = await client.post(path, ("name", "web"))
-    assert refused.status == 422 and "there is an input named web already" in refused.text
+    assert refused.status == 422 and 'an input named "web" already exists' in refused.text
 
 
 async def test_a_test_purchase_goes_the_whole_way_for_this_connection_only(tmp_path: Path) -> None:
