@@ -1,1 +1,1 @@
-"""Who may use console and API: users, sessions, login links, passwords, API keys, and the audit."""
+"""Access to console and API: users, sessions, login links, passwords, API keys, and the audit."""

@@ -1,4 +1,4 @@
-"""API keys: who may speak to the API over the network. Kept as digests: a key is shown once, when it is made."""
+"""API keys for calling the API over the network. Stored as digests: a key is shown once, when it is created."""
 
 import hmac
 import secrets
@@ -13,14 +13,14 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.documents import Document, DocumentStore
 
 Scope = Literal["read", "operate", "admin"]
-"""read looks; operate also pauses, resumes, checks, replays and discards; admin changes everything."""
+"""`read` allows viewing; `operate` also pause, resume, check, replay and discard; `admin` allows every change."""
 SCOPES: Final[tuple[Scope, ...]] = ("read", "operate", "admin")
 PREFIX: Final = "tfk_"
 _MAX_NAME_LENGTH: Final = 63
 
 
 class KeyRecord(Struct, frozen=True):
-    """A key as it is stored: `digest` is SHA-256, which is enough for 256 random bits."""
+    """A key as stored: `digest` is SHA-256, which is enough for 256 random bits."""
 
     name: str
     scope: Scope
@@ -36,7 +36,7 @@ class ApiKey(Struct, frozen=True):
 
 
 class NewApiKey(Struct, frozen=True):
-    """A key with its secret, which is shown this once."""
+    """A key with its secret, which is shown only once."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class NewApiKey(Struct, frozen=True):
 
 
 class ApiKeys:
-    """The keys there are. Call `load` before use."""
+    """The existing API keys. Call `load` before use."""
 
     def __init__(self, documents: DocumentStore, clock: Clock) -> None:
         self._documents = documents
@@ -60,14 +60,14 @@ class ApiKeys:
         return [ApiKey(key_id, each.name, each.scope, each.created_at_ms) for key_id, each in self._records.items()]
 
     def find(self, key: str) -> ApiKey | None:
-        """The key that this is the secret of; None if there is none."""
+        """Return the key with this secret, or None if there is none."""
         digest = sha256(key.encode("utf-8", "surrogateescape")).digest()
-        # All are compared, whichever matches: the answer's time must tell nothing.
+        # Compare with every key, whichever matches: the response time must not reveal anything.
         found = [key_id for key_id, each in self._records.items() if hmac.compare_digest(each.digest, digest)]
         return next((each for each in self.all() if each.id in found), None)
 
     async def make(self, name: str, scope: Scope, changed_by: str) -> NewApiKey:
-        """Raises `ConfigurationError`."""
+        """Create a key and return it with its secret. Raises `ConfigurationError`."""
         name = name.strip()
         problems: list[str] = []
         if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
@@ -92,7 +92,7 @@ class ApiKeys:
         return NewApiKey(key_id, name, scope, key)
 
     async def revoke(self, name_or_id: str, changed_by: str) -> ApiKey:
-        """Raises `UnknownName`."""
+        """Revoke a key and return it. Raises `UnknownName`."""
         found = next((each for each in self.all() if name_or_id in (each.id, each.name)), None)
         if found is None:
             raise UnknownName(f'API key "{name_or_id}" not found')

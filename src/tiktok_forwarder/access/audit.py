@@ -1,4 +1,4 @@
-"""The audit: who did what that no other history tells. Entries are added and never changed."""
+"""The audit: who did what, for actions that no other history records. Entries are added and never changed."""
 
 import secrets
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ AuditedAction = Literal[
     "set_password",
     "console_link",
 ]
-"""Changes of connections, inputs, users and API keys, and pauses, are in the histories of those.
+"""Changes of connections, inputs, users and API keys, and pauses, are in their own histories.
 
-`login_refused` is a login that was throttled, the first of a series: its password was not looked at.
+`login_refused` is a throttled login, the first of a series: its password was not checked.
 """
 
 
 class AuditEntry(Struct, frozen=True):
-    """`what` tells counts and conditions; never an identity or a secret."""
+    """An audit entry. `what` contains counts and conditions; never an identity or a secret."""
 
     at_ms: int
     by: str
@@ -53,6 +53,6 @@ class Audit:
         )
 
     async def latest(self, limit: int) -> list[AuditEntry]:
-        """Newest first."""
+        """Return the latest entries, newest first."""
         documents = await self._documents.list_documents("audit")
         return [msgspec.json.decode(each.body, type=AuditEntry) for each in documents[: -limit - 1 : -1]]

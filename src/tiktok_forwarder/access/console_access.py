@@ -1,4 +1,4 @@
-"""Coming into the console: logging in and out, links that let in once, and who a session is of."""
+"""Access to the console: login and logout, single-use links, and the user of a session."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from tiktok_forwarder.access.users import Role, User, Users
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
-# Bounds memory and audit alike.
+# This bounds both memory and the audit.
 _MAX_REFUSED: Final = 1000
 _WRONG: Final = "Wrong name or password."
 _VOID: Final = "this link was used, has expired, or was replaced by a newer one"
@@ -23,7 +23,7 @@ _BY_LINK: Final = "console link"
 
 
 class LoggedIn(Struct, frozen=True):
-    """`reference` is the session's secret, for the browser's cookie alone."""
+    """A successful login. `reference` is the session's secret, only for the browser's cookie."""
 
     reference: str
     session: Session
@@ -34,7 +34,7 @@ class LoggedIn(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """`wait_seconds` is 0 where the password was looked at and is wrong."""
+    """A refused login. `wait_seconds` is 0 if the password was checked and is wrong."""
 
     wait_seconds: int
     message: str
@@ -47,12 +47,12 @@ class ConsoleAccess:
         self._sessions = Sessions(clock.monotonic_seconds)
         self._throttle = LoginThrottle(clock.monotonic_seconds)
         self._links = LoginLinks(clock.monotonic_seconds)
-        # Accounts and sources that wait and have been told so: a series of refusals has one entry.
+        # Throttled accounts and sources that have been notified: a series of refusals gets one entry.
         self._refused: set[tuple[str, str]] = set()
 
     @property
     def needs_first_user(self) -> bool:
-        """Whether nobody can administer yet."""
+        """Return whether there is no administrator yet."""
         return not any(each.role == "admin" and each.has_password for each in self.users.all())
 
     # --- sessions ---
@@ -64,7 +64,7 @@ class ConsoleAccess:
             await self._refusal(known, name, source)
             return Refused(wait_seconds, f"Too many failed attempts. Try again in {wait_seconds} seconds.")
         self._refused.discard((name.lower(), source))
-        # Counted before it is looked at: many at once must not all be looked at.
+        # Count the attempt before checking the password: many simultaneous attempts must not all be checked.
         self._throttle.failed(name, source)
         user = await self.users.verified(name, password)
         if user is None:
@@ -99,14 +99,14 @@ class ConsoleAccess:
     # --- links ---
 
     async def first_link(self, made_by: str) -> str:
-        """The token that makes the first administrator. Raises `ConfigurationError` once there is one."""
+        """Return the token that creates the first administrator. Raises `ConfigurationError` once there is one."""
         if not self.needs_first_user:
             raise ConfigurationError([_NOT_YET])
         await self._audit.record("console_link", made_by, {})
         return self._links.make(None)
 
     async def link_for(self, name_or_id: str, made_by: str) -> tuple[User, str]:
-        """A token to set this user's password with. Raises `UnknownName`."""
+        """Return the user and a token to set this user's password with. Raises `UnknownName`."""
         user = self.users.find(name_or_id)
         if user is None:
             raise UnknownName(f'user "{name_or_id}" not found')
@@ -120,9 +120,10 @@ class ConsoleAccess:
         return link if link is None or link.user_id is None or self.users.find(link.user_id) else None
 
     async def accept_link(self, token: str, name: str, password: str, source: str) -> LoggedIn:
-        """Set the password and let in. `name` is of the first administrator; another link knows whose it is.
+        """Set the password and log the user in. `name` is for the first administrator; other links identify their user.
 
-        Raises `UnknownName` for a link that is void, `ConfigurationError` for what cannot be: the link then holds.
+        Raises `UnknownName` for an invalid link, `ConfigurationError` for an invalid name or password: the link then
+        stays valid.
         """
         link = self.link_of(token)
         if link is None:
@@ -133,7 +134,7 @@ class ConsoleAccess:
             problems = password_problems(password, self._name_of(link.user_id))
         if problems:
             raise ConfigurationError(problems)
-        # Used up before anything is awaited: of two at once only one goes on.
+        # Use the link up before awaiting anything: of two simultaneous requests only one continues.
         self._links.use(token)
         if link.user_id is None:
             user = await self.users.add_with_password(name, "admin", password, _BY_LINK)
@@ -149,7 +150,7 @@ class ConsoleAccess:
         return user.name if user is not None else ""
 
     async def change_password(self, user_id: str, current: str, new: str, keep_reference: str) -> None:
-        """The user's other sessions end. Raises `ConfigurationError`."""
+        """Change the password and end the user's other sessions. Raises `ConfigurationError`."""
         user = self.users.find(user_id)
         if user is None or await self.users.verified(user.name, current) is None:
             raise ConfigurationError([_WRONG_CURRENT])
@@ -158,7 +159,7 @@ class ConsoleAccess:
         await self._audit.record("set_password", _who(user), {})
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
-        """A user, and their sessions. Raises `UnknownName` and `ConfigurationError`."""
+        """Remove a user and end their sessions. Raises `UnknownName` and `ConfigurationError`."""
         user = await self.users.remove(name_or_id, changed_by)
         self._sessions.close_all_of(user.id)
         self._links.void(user.id)
@@ -169,5 +170,5 @@ class ConsoleAccess:
 
 
 def _who(user: User | None) -> str:
-    # What was typed is not told: people type passwords into the wrong field.
+    # Do not record the name that was typed: people type passwords into the wrong field.
     return f"user {user.name}" if user is not None else "unknown user"

@@ -1,4 +1,4 @@
-"""Links that let somebody in once, to set a password. In memory: a restart voids them."""
+"""Single-use links to set a password. Kept in memory: a restart invalidates them."""
 
 import secrets
 from collections.abc import Callable
@@ -7,28 +7,28 @@ from typing import Final
 
 from msgspec import Struct
 
-# The first one is used at once by whoever started the service; an invitation waits to be read.
+# The operator who started the service uses the first link immediately; an invitation waits to be read.
 FIRST_SECONDS: Final = 30 * 60.0
 INVITATION_SECONDS: Final = 24 * 3600.0
 _MAX_LINKS: Final = 1000
 
 
 class LoginLink(Struct, frozen=True):
-    """Whose password it sets; None makes the first administrator."""
+    """A link that sets the password of one user; None creates the first administrator."""
 
     user_id: str | None
     until_seconds: float
 
 
 class LoginLinks:
-    """By the digest of their token. `monotonic` tells seconds."""
+    """Links by the digest of their token. `monotonic` returns seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._by_digest: dict[bytes, LoginLink] = {}
 
     def make(self, user_id: str | None) -> str:
-        """The token of a new link: 256 random bits. Older links for the same are void."""
+        """Return the token of a new link: 256 random bits. Invalidates older links for the same user."""
         self.void(user_id)
         while len(self._by_digest) >= _MAX_LINKS:
             del self._by_digest[next(iter(self._by_digest))]
@@ -38,12 +38,12 @@ class LoginLinks:
         return token
 
     def find(self, token: str) -> LoginLink | None:
-        """Return the link, or None if it was used, voided or has expired."""
+        """Return the link, or None if it was used, was invalidated or has expired."""
         link = self._by_digest.get(_digest(token))
         return link if link is not None and self._monotonic() <= link.until_seconds else None
 
     def use(self, token: str) -> LoginLink | None:
-        """Return the link like `find`, and void it."""
+        """Return the link like `find`, and invalidate it."""
         link = self.find(token)
         self._by_digest.pop(_digest(token), None)
         return link

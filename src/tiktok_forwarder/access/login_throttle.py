@@ -1,4 +1,4 @@
-"""Slows down guessing of passwords, by source and by account, and locks nobody out for good."""
+"""Slows down password guessing, by source and by account, and never locks an account permanently."""
 
 import math
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from msgspec import Struct
 LONGEST_WAIT_SECONDS: Final = 15 * 60.0
 _FIRST_WAIT_SECONDS: Final = 1.0
 _FORGOTTEN_SECONDS: Final = 3600.0
-# From one source a person may mistype a few times; an account may be tried from many sources.
+# A person may mistype a few times from one source; an account may be tried from many sources.
 _FREE_ACCOUNT_FAILURES: Final = 20
 _MAX_KEPT: Final = 10_000
 
@@ -20,7 +20,7 @@ class _Failures(Struct):
     last_seconds: float
 
     def until_seconds(self, free: int) -> float:
-        """When the next try is allowed: one second after the first failure beyond the free ones, then doubling."""
+        """Return when the next try is allowed: 1 s after the first failure beyond the free ones, then doubling."""
         beyond = self.count - free
         if beyond <= 0:
             return 0.0
@@ -29,9 +29,9 @@ class _Failures(Struct):
 
 
 class LoginThrottle:
-    """A source from which somebody did log in to an account waits for its own failures only.
+    """Delays logins after failures. A source that has logged in to an account waits only for its own failures.
 
-    `monotonic` tells seconds. What is kept is bounded: the longest unused goes.
+    `monotonic` returns seconds. Memory is bounded: the entry unused for longest is removed.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -41,7 +41,7 @@ class LoginThrottle:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def wait_seconds(self, account: str, source: str) -> int:
-        """How long to wait before a password is looked at; 0 is now."""
+        """Return how long to wait before a password is checked; 0 means no wait."""
         until = self._until(self._by_source, source, 0)
         if (account.lower(), source) not in self._known:
             until = max(until, self._until(self._by_account, account.lower(), _FREE_ACCOUNT_FAILURES))

@@ -1,4 +1,4 @@
-"""Passwords of the console's users: what may be one, and how it is kept."""
+"""Passwords of the console's users: the rules for a new one, and how passwords are stored."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 SHORTEST: Final = 8
 LONGEST: Final = 128
-# One at a time: hashing may cost a core, and events need the other.
+# Hash one password at a time: hashing can occupy a core, and events need the other.
 _AT_ONCE: Final = 1
 
 _WORDS: Final = (
@@ -37,7 +37,7 @@ _COMMON: Final = frozenset(
 
 
 def password_problems(password: str, user_name: str) -> list[str]:
-    """Why this cannot be the password of this user; empty if it can."""
+    """Return why this cannot be this user's password; empty if it can."""
     text = _normal(password)
     if not SHORTEST <= len(text) <= LONGEST:
         return [f"password: must be {SHORTEST} to {LONGEST} characters; 15 or more are recommended"]
@@ -50,21 +50,24 @@ def password_problems(password: str, user_name: str) -> list[str]:
 
 
 class PasswordHasher(Protocol):
-    """Slow by intention, so to be called in a thread. The parameters stand in each hash: they can be raised later."""
+    """Hashes passwords, intentionally slowly: call it in a thread.
+
+    Each hash contains its parameters, so they can be raised.
+    """
 
     def hash(self, password: bytes) -> str: ...
 
     def verify(self, password: bytes, known: str) -> bool:
-        """Whether the password is the one of this hash."""
+        """Return whether this hash is of the password."""
         ...
 
     def is_current(self, known: str) -> bool:
-        """Whether a hash was made with today's parameters."""
+        """Return whether the hash was made with the current parameters."""
         ...
 
 
 class PasswordHashes:
-    """Made and compared in a thread."""
+    """Makes and compares password hashes in a thread."""
 
     def __init__(self, hasher: PasswordHasher) -> None:
         self._hasher = hasher
@@ -76,7 +79,7 @@ class PasswordHashes:
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def verify(self, password: str, known: str) -> bool:
-        """Whether the password is the one of this hash. Without a hash it costs the same, and is no."""
+        """Return whether this hash is of the password. Without a hash, return False after the same time."""
         given = _bytes(password if len(password) <= LONGEST else "")
         async with self._at_once:
             self._nobodys = self._nobodys or await asyncio.to_thread(self._hasher.hash, secrets.token_bytes(16))
@@ -84,12 +87,12 @@ class PasswordHashes:
         return fits and bool(known)
 
     def is_current(self, known: str) -> bool:
-        """Whether a hash was made with today's parameters."""
+        """Return whether the hash was made with the current parameters."""
         return self._hasher.is_current(known)
 
 
 def _normal(password: str) -> str:
-    # One keyboard writes ü as one character, another as two.
+    # Keyboards differ: one writes ü as one character, another as two.
     return unicodedata.normalize("NFC", password)
 
 
@@ -107,7 +110,7 @@ _PREFIX: Final = f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p={_LANES}$"
 
 
 class Argon2Hasher:
-    """`PasswordHasher`."""
+    """The `PasswordHasher` that uses Argon2id."""
 
     def hash(self, password: bytes) -> str:
         kdf = Argon2id(

@@ -1,4 +1,4 @@
-"""Sessions of the console: in memory, so that a restart ends them all."""
+"""Sessions of the console. Kept in memory: a restart ends all of them."""
 
 import secrets
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _MAX_SESSIONS: Final = 1000
 
 
 class Session(Struct):
-    """`csrf_token` is what every form of the session carries. Times are monotonic seconds."""
+    """A session. `csrf_token` is in every form of the session. Times are monotonic seconds."""
 
     user_id: str
     csrf_token: str
@@ -22,14 +22,17 @@ class Session(Struct):
 
 
 class Sessions:
-    """By the digest of their reference, which only the browser has. `monotonic` tells seconds."""
+    """Sessions by the digest of their reference, which only the browser has. `monotonic` returns seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._by_digest: dict[bytes, Session] = {}
 
     def open(self, user_id: str) -> tuple[str, Session]:
-        """A new session with its reference: 256 random bits. Beyond a thousand the one unused for longest ends."""
+        """Return a new session and its reference: 256 random bits.
+
+        Beyond a thousand, the session unused for longest ends.
+        """
         now = self._monotonic()
         if len(self._by_digest) >= _MAX_SESSIONS:
             del self._by_digest[min(self._by_digest, key=lambda each: self._by_digest[each].used_seconds)]
@@ -39,7 +42,10 @@ class Sessions:
         return reference, session
 
     def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
-        """Return the session, or None after half an hour without use or after half a day. Self-refreshing is no use."""
+        """Return the session, or None after 30 minutes without use or 12 hours in total.
+
+        A page that refreshes itself is not use.
+        """
         digest = _digest(reference)
         session = self._by_digest.get(digest)
         if session is None:
@@ -56,7 +62,7 @@ class Sessions:
         self._by_digest.pop(_digest(reference), None)
 
     def close_all_of(self, user_id: str, but: str = "") -> None:
-        """End a user's sessions, except the one of this reference."""
+        """End a user's sessions, except the one with this reference."""
         kept = self._by_digest.get(_digest(but))
         for digest, session in list(self._by_digest.items()):
             if session.user_id == user_id and session is not kept:

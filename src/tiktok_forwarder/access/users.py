@@ -1,4 +1,4 @@
-"""The console's users: documents with a role and the hash of a password."""
+"""The console's users: documents with a role and a password hash."""
 
 import asyncio
 import secrets
@@ -13,7 +13,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.documents import Document, DocumentStore
 
 Role = Literal["admin", "viewer"]
-"""viewer looks at everything; admin also changes everything."""
+"""`viewer` can view everything; `admin` can also change everything."""
 ROLES: Final[tuple[Role, ...]] = ("viewer", "admin")
 _MAX_NAME_LENGTH: Final = 63
 _LAST: Final = "is the last administrator with a password; make another user an administrator first"
@@ -50,7 +50,7 @@ class _Held(Struct, frozen=True):
 
 
 class Users:
-    """The users there are. Call `load` before use."""
+    """The existing users. Call `load` before use."""
 
     def __init__(self, documents: DocumentStore, clock: Clock, hasher: PasswordHasher) -> None:
         self._documents = documents
@@ -63,29 +63,29 @@ class Users:
         self._held = {each.id: _opened(each) for each in await self._documents.list_documents("user")}
 
     def all(self) -> list[User]:
-        """In order of creation."""
+        """Return all users, in order of creation."""
         return [held.user for held in self._held.values()]
 
     def find(self, name_or_id: str) -> User | None:
-        """Names are compared without regard to case."""
+        """Return the user with this name or ID, or None. Names are compared without regard to case."""
         wanted = name_or_id.strip().lower()
         found = (each for each in self.all() if name_or_id == each.id or each.name.lower() == wanted)
         return next(found, None)
 
     async def add(self, name: str, role: Role, changed_by: str) -> User:
-        """A user without a password, whom nobody can log in as. Raises `ConfigurationError`."""
+        """Add a user without a password, so that no one can log in as this user. Raises `ConfigurationError`."""
         async with self._changing:
             return (await self._added(name, role, "", changed_by)).user
 
     async def add_with_password(self, name: str, role: Role, password: str, changed_by: str) -> User:
-        """Raises `ConfigurationError` with every problem of name and password."""
+        """Add a user with a password. Raises `ConfigurationError` with every problem of name and password."""
         async with self._changing:
             if problems := self.problems(name, password):
                 raise ConfigurationError(problems)
             return (await self._added(name, role, await self._hashes.hash_of(password), changed_by)).user
 
     def problems(self, name: str, password: str) -> list[str]:
-        """Why there cannot be a new user of this name with this password; empty if there can."""
+        """Return why there cannot be a new user with this name and password; empty if there can."""
         return [*self._name_problems(name), *password_problems(password, name)]
 
     async def _added(self, name: str, role: Role, password_hash: str, changed_by: str) -> _Held:
@@ -95,7 +95,7 @@ class Users:
         return await self._put(f"us_{secrets.token_hex(8)}", record, 0, changed_by)
 
     async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:
-        """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
+        """Change the role. Raises `UnknownName`, and `ConfigurationError` if no administrator would be left."""
         async with self._changing:
             held = self._get_or_raise(name_or_id)
             if role != "admin":
@@ -103,7 +103,7 @@ class Users:
             return (await self._change(held, changed_by, role=role)).user
 
     async def set_password(self, user_id: str, password: str, changed_by: str) -> User:
-        """Raises `UnknownName` and `ConfigurationError`."""
+        """Set the password and return the user. Raises `UnknownName` and `ConfigurationError`."""
         async with self._changing:
             held = self._get_or_raise(user_id)
             if problems := password_problems(password, held.record.name):
@@ -111,7 +111,7 @@ class Users:
             return (await self._change(held, changed_by, password_hash=await self._hashes.hash_of(password))).user
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
-        """Raises `UnknownName`, and `ConfigurationError` if nobody could administer any more."""
+        """Remove the user. Raises `UnknownName`, and `ConfigurationError` if no administrator would be left."""
         async with self._changing:
             held = self._get_or_raise(name_or_id)
             self._check_not_last(held)
@@ -121,7 +121,7 @@ class Users:
             return held.user
 
     async def verified(self, name: str, password: str) -> User | None:
-        """The user of this name, if the password is theirs. It takes as long for unknown user."""
+        """Return the user of this name if the password is theirs, else None. An unknown user takes as long."""
         found = self.find(name)
         held = self._held[found.id] if found is not None else None
         known = held.record.password_hash if held is not None else ""
@@ -131,7 +131,7 @@ class Users:
         if not self._hashes.is_current(known):
             held = await self._with_new_hash(held, password)
         if self._held.get(held.document.id) is not held:
-            # Changed or removed while it was compared: what was right before may be wrong now.
+            # The user may have been changed or removed during the comparison: a result that was right may be wrong now.
             return await self.verified(name, password)
         return held.user
 
