@@ -1,1 +1,1 @@
-"""What happened to recent events, for people: records, figures, and what came in lately."""
+"""What happened to recent events, for people: records, figures, and recently received events."""

@@ -15,9 +15,10 @@ _WRITE_AT_RECORDS: Final = 500
 
 
 class Activity:
-    """Gathers while things happen, has it written about once a second, and is the place to ask.
+    """Gathers what happens, has it written about once a second, and answers queries.
 
-    No event waits for it or fails by it. A crash costs what was not written. `most_per_second` is that of `Gathering`.
+    No event waits for the activity or fails because of it. A crash loses what was not written. `most_per_second` is
+    that of `Gathering`.
     """
 
     def __init__(self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int) -> None:
@@ -28,7 +29,7 @@ class Activity:
 
     @property
     def lost_records(self) -> int:
-        """How many records were not kept since the start, for want of time, room or a working disk."""
+        """Return how many records were lost since the start, for lack of time, space or a working disk."""
         return self._gathering.lost_records + self._store.lost_records
 
     def now_ms(self) -> int:
@@ -59,24 +60,24 @@ class Activity:
     # --- asking ---
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
-        """Newest first. What happened within the last two seconds may still be missing."""
+        """Return records, newest first. The last two seconds may be missing."""
         self._write()
         return await self._store.recent(which)
 
     async def newest(self) -> int:
-        """The highest number of a record so far: whatever comes later has a higher one."""
+        """Return the highest record number so far: later records have higher numbers."""
         return await self._store.newest()
 
     async def one(self, record_no: int) -> KeptRecord | None:
         return await self._store.one(record_no)
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
-        """One event's records, oldest first. A dropped event has no name at TikTok: ask with an empty one."""
+        """Return one event's records, oldest first. A dropped event has no name at TikTok: pass an empty one."""
         self._write()
         return await self._store.way(connection_id, event_name, event_id)
 
     async def figures(self, from_ms: int, until_ms: int, connection_id: str | None = None) -> Sequence[MinuteFigures]:
-        """Whole minutes: the first holds `from_ms`, the last begins before `until_ms`."""
+        """Return figures of whole minutes: the first contains `from_ms`, the last begins before `until_ms`."""
         self._write()
         return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
 

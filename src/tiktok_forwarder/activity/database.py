@@ -1,4 +1,4 @@
-"""The SQLite file beneath the activity: bounded, private, and begun anew when it cannot be used."""
+"""The SQLite file of the activity: bounded, private, and replaced by an empty one when it cannot be used."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ACTIVITY_STATEMENTS: Final = load_statements(_PACKAGE, "activity.sql")
 
 _PAGE_BYTES: Final = 4096
 _BUSY_MS: Final = 2000
-# Of the bound, so much is left for the log beside the file. It is written back at the end of the transaction with which
-# it has grown to a quarter of that.
+# This part of the size limit is left for the log beside the file. The log is written back at the end of the transaction
+# with which it has grown to a quarter of this part.
 _LOG_SHARE: Final = 1 / 4
 _LARGEST_LOG_BYTES: Final = 16 * 1024 * 1024
 _NEARLY_FULL: Final = 0.92
@@ -40,9 +40,9 @@ def migrations() -> list[str]:
 
 
 class ActivityDatabase:
-    """Used in one thread at a time. All its methods raise `apsw.Error`.
+    """The activity's database, used in one thread at a time. All methods raise `apsw.Error`.
 
-    `on_begun_anew` is given the reason whenever a file, and what it held, is given up.
+    `on_begun_anew` receives the reason whenever a file and its contents are abandoned.
     """
 
     def __init__(self, path: Path | None, max_bytes: int, on_begun_anew: Callable[[str], None]) -> None:
@@ -89,7 +89,7 @@ class ActivityDatabase:
         return connection
 
     def begin_anew(self, reason: str) -> None:
-        """Give up a file that cannot be used, and what it held."""
+        """Abandon an unusable file and its contents, and start with an empty one."""
         self._on_begun_anew(reason)
         self._connection.close(True)
         if self._path is not None:
@@ -107,7 +107,7 @@ class ActivityDatabase:
         return pages - free > self._most_pages * _NEARLY_FULL
 
     def change(self, work: Callable[[], _Result]) -> _Result:
-        """Run it as one transaction."""
+        """Run `work` as one transaction."""
         with transaction(self._connection):
             return work()
 
@@ -119,12 +119,12 @@ class ActivityDatabase:
         self._connection.executemany(ACTIVITY_STATEMENTS[name], rows)
 
     def one(self, name: str, bindings: apsw.Bindings | None = None) -> Any:
-        """The first column of the only row."""
+        """Return the first column of the only row."""
         row = self.execute(name, bindings).fetchone()
         return row[0] if row is not None else None
 
     def cut_log(self) -> None:
-        """What was deleted still stands in the log until then."""
+        """Truncate the log: until then it still contains what was deleted."""
         if not truncate_log(self._connection):
             raise apsw.BusyError("the log is in use")
 

@@ -1,4 +1,4 @@
-"""Events of mParticle's development environment with their raw input, for whoever builds a site: in memory only."""
+"""Events of mParticle's development environment with their raw input, for site developers. Kept in memory only."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,10 @@ _LARGEST_BYTES: Final = 64 * 1024
 
 
 class KeptEvent(Struct, frozen=True):
-    """One event, in a batch that holds no other. `raw` is that batch as it was read: what nothing reads is left out."""
+    """One event, in a batch that contains no other.
+
+    `raw` is that batch as parsed: members that nothing reads are omitted.
+    """
 
     at_ms: int
     raw: bytes
@@ -33,7 +36,7 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 
 
 class DevelopmentEvents:
-    """The latest of each connection. `limit` is how many; 0 keeps none. Production input is never kept."""
+    """The latest events of each connection. `limit` is how many; 0 keeps none. Production input is never kept."""
 
     def __init__(self, connections: Connections, limit: int) -> None:
         self._connections = connections
@@ -45,7 +48,7 @@ class DevelopmentEvents:
         return self._limit
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
-        """A request of this input."""
+        """Keep the development events of a request to this input."""
         if not self._limit:
             return
         kept = [each for batch in batches if _is_of_development(batch) for each in _alone(batch, at_ms)]
@@ -53,13 +56,13 @@ class DevelopmentEvents:
             self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._limit)).extend(kept)
 
     def get(self, connection_id: str) -> list[KeptEvent]:
-        """The latest first. Those of a connection that is no more are dropped."""
+        """Return the connection's events, the latest first. Events of deleted connections are dropped."""
         known = self._connections.connection_ids()
         self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
         return list(reversed(self._by_connection.get(connection_id, ())))
 
     def forget_all(self) -> None:
-        """After an erasure: a person may stand anywhere in raw input, and nothing is lost that was promised."""
+        """Delete all events after an erasure: raw input may name a person anywhere. Keeping them is not guaranteed."""
         self._by_connection.clear()
 
 
@@ -77,7 +80,7 @@ def _alone(batch: Batch, at_ms: int) -> Iterator[KeptEvent]:
 
 
 def _given(value: object) -> object:
-    """Without the members that are absent."""
+    """Return the value without absent members."""
     if isinstance(value, Struct):
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         return {

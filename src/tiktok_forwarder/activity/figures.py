@@ -1,4 +1,4 @@
-"""The activity's figures: counts by connection and minute, kept as names and numbers, shown as a structure."""
+"""The activity's figures: counts by connection and minute, stored as names and numbers, shown as a structure."""
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,14 +10,14 @@ from tiktok_forwarder.activity.records import Figures
 from tiktok_forwarder.tiktok.wire_form import MatchKey
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
-# From acceptance to delivery, in seconds, each bound included; beyond the last comes one bucket more.
+# From acceptance to delivery, in seconds, each bound included; one more bucket follows the last bound.
 LATENCY_SECONDS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)
 _LATENCY_MS: Final = tuple(seconds * 1000 for seconds in LATENCY_SECONDS)
 _BEYOND: Final = "more"
 _LATENCY_NAMES: Final = (*(f"latency.{seconds}" for seconds in LATENCY_SECONDS), f"latency.{_BEYOND}")
 
-# How the wire forms spell each key in an event object. A quote inside a JSON text is escaped, so these bytes can stand
-# nowhere else.
+# How the wire forms spell each key in an event object. JSON text escapes quotes, so these bytes cannot occur anywhere
+# else.
 _MATCH_KEYS: Final[Mapping[MatchKey, Sequence[bytes]]] = {
     key: list(dict.fromkeys(f'"{form.match_keys[key]}":'.encode() for form in WIRE_FORMS.values()))
     for key in get_args(MatchKey)
@@ -33,11 +33,11 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class FigureSet(Struct, frozen=True, omit_defaults=False):
-    """What became of a connection's events. accepted = mapped + dropped.
+    """Outcomes of a connection's events. accepted = mapped + dropped.
 
-    `replayed` counts dead letters that the service took back, which are settled, and counted, anew. What people do to
-    dead letters stands in the store's totals. `match_keys` counts events that had the key, out of `match_events` looked
-    at: all, or a fair sample above a rate.
+    `replayed` counts dead letters that the service requeued, which are settled, and counted, again. What people do with
+    dead letters is in the store's totals. `match_keys` counts events that had the key, out of `match_events` inspected:
+    all, or a fair sample above a rate.
     """
 
     accepted: int = 0
@@ -66,7 +66,7 @@ def add_all(figures: Figures, more: Mapping[str, int]) -> None:
 
 
 def add_match_keys(figures: Figures, payload: bytes) -> None:
-    """Count which keys an event has that TikTok can find a person by."""
+    """Count which keys an event has that TikTok can match to a person."""
     add(figures, _COVERED)
     for name, keys in _MATCH_KEYS.items():
         if any(key in payload for key in keys):
@@ -87,7 +87,7 @@ def add_latencies(figures: Figures, accepted_at_ms: Collection[int], now_ms: int
 
 
 def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
-    """The sum of several, as a structure."""
+    """Return the sum of several figures as a structure."""
     total: Figures = {}
     for each in all_figures:
         add_all(total, each)

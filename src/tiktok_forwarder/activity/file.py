@@ -1,4 +1,4 @@
-"""The activity's keeper: an SQLite file of its own, bounded in bytes, written by one thread that nobody waits for."""
+"""The activity's store: an SQLite file of its own, bounded in bytes, written by one thread that delays no one."""
 
 import asyncio
 import struct
@@ -28,11 +28,11 @@ from tiktok_forwarder.database.thread import Change, DatabaseThread
 from tiktok_forwarder.domain.errors import StoreUnavailable
 
 _MAX_WAITING_RECORDS: Final = 20_000
-# Looks have their turn after so many.
+# Reads have their turn after this many writes.
 _MAX_GROUP_RECORDS: Final = 1000
-# Few enough that the log does not grow by it.
+# Small enough that the log does not grow.
 _TRIM_RECORDS: Final = 250
-# Minutes take at most about a quarter of the file; their number is looked at once in so many writes.
+# Minutes take at most about a quarter of the file; their number is checked once in this many writes.
 _MINUTE_BYTES: Final = 800
 _MINUTES_SHARE: Final = 0.25
 _TIDY_EVERY: Final = 300
@@ -42,14 +42,14 @@ _FIGURES: Final = msgspec.json.Decoder(dict[str, int])
 
 
 class ActivityFile:
-    """`ActivityStore`. What goes wrong costs records, never the service: they are counted in `lost`."""
+    """The `ActivityStore` in a file. Errors cost records, never the service: lost records are counted in `lost`."""
 
     def __init__(self, database: ActivityDatabase) -> None:
         self._database = database
         self._max_minutes = max(60, int(database.max_bytes * _MINUTES_SHARE) // _MINUTE_BYTES)
         self._waiting_records = 0
         self._writes = 0
-        # The newest record may be erased: were its number to come again, whoever asks for later ones would miss it.
+        # The newest record may be erased: if its number were reused, a query for later records would miss the next one.
         self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
         self.lost_records = 0
@@ -68,8 +68,8 @@ class ActivityFile:
     ) -> Self:
         """Open, migrate or create the file; without a path nothing outlives the process.
 
-        An unusable file is begun anew, for a reason that `on_begun_anew` is given; where that fails too, the activity
-        lives in memory.
+        An unusable file is replaced by an empty one, and `on_begun_anew` receives the reason; if that fails too, the
+        activity is kept in memory.
         """
         return cls(ActivityDatabase(path, max_bytes, on_begun_anew))
 
@@ -115,7 +115,7 @@ class ActivityFile:
         await self._thread.close()
 
     def _on_saved(self, records: int, saved: asyncio.Future[None]) -> None:
-        """Whatever went wrong, the service goes on without these records."""
+        """Count the records as lost if saving failed: the service continues without them."""
         self._waiting_records -= records
         if saved.exception() is not None:
             self.lost_records += records
@@ -123,7 +123,7 @@ class ActivityFile:
     # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _save(self, write: ActivityWrite) -> None:
-        # Figures add up: what could not be written goes with the next.
+        # Figures add up: those that could not be written are added to the next write.
         for key, figures in write.figures.items():
             add_all(self._unwritten.setdefault(key, {}), figures)
         try:
@@ -141,7 +141,7 @@ class ActivityFile:
             self._database.change(self._tidy)
 
     def _insert_or_trim(self, write: ActivityWrite) -> None:
-        """Where there is no room, as many of the oldest records go as new ones come, or a few more."""
+        """Write; if there is no space, delete as many of the oldest records as new ones are written, or a few more."""
         for _ in range(1 + len(write.records) // _TRIM_RECORDS):
             try:
                 self._database.change(lambda: self._insert(write))
@@ -173,7 +173,7 @@ class ActivityFile:
             self._database.execute("set_minute", {**key, "figures": msgspec.json.encode(total)})
 
     def _trim(self) -> bool:
-        """Let the oldest records go; False if there are none."""
+        """Delete the oldest records; return False if there are none."""
         last = self._database.one("oldest_records", {"count": _TRIM_RECORDS})
         if last is None:
             return False
@@ -218,14 +218,14 @@ class ActivityFile:
 
 
 def _search(which: RecordFilter) -> str:
-    """The statement whose index leads to the fewest records."""
+    """Return the statement whose index leads to the fewest records."""
     if which.event_id is not None:
         return "recent_of_event"
     return "recent" if which.connection_id is None else "recent_of_connection"
 
 
 def _commit_one_by_one(changes: Sequence[Change]) -> None:
-    """A write that does not fit costs no other its place."""
+    """Commit each change alone, so that a write that does not fit affects no other."""
     for change in changes:
         change.run(_translate_error)
 

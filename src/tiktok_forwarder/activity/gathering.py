@@ -1,4 +1,4 @@
-"""What has happened and is not written yet: figures of everything, records of what is worth one."""
+"""What has happened and is not written yet: figures of everything, records of a selection."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -27,19 +27,19 @@ _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
     "dead_letter": "dead_lettered",
 }
 MINUTE_MS: Final = 60_000
-# Drops and failures are all kept, up to what the file can take beside the service's own work.
+# All drops and failures are kept, up to what the file can take while the service does its own work.
 _MAX_KEPT_PER_SECOND: Final = 5000
-# Of that, sampled records leave so much to the others: a backlog accepted slowly may be delivered at once.
+# Sampled records leave this much of it to the others: a backlog accepted slowly may be delivered all at the same time.
 _ROOM_FOR_FAILURES: Final = 2500
-# Longer than a request with its retries of refused halves takes.
+# Longer than a request takes, including retries of refused halves.
 _ERASED_SECONDS: Final = 600.0
 
 
 class Gathering:
-    """Takes what the observers are told; `take` hands it over to be written.
+    """Collects observed events; `take` returns them for writing.
 
     Drops, dead letters and failed requests are all kept. Of a connection's other events, beyond `most_per_second`
-    accepted in one second, a fair sample is: all of an event's way, or none of it.
+    accepted in one second, a fair sample is kept: all records of an event, or none.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Gathering:
         self._sampling = Sampling(most_per_second, earlier)
         self._figures: dict[tuple[int, str], Figures] = {}
         self._kept: list[Record] = []
-        # With the second of acceptance: until it is over its level may rise, and then fewer stay.
+        # Kept with the second of acceptance: until that second is over its level may rise, and then fewer are kept.
         self._sampled: list[tuple[int, Record]] = []
         self._levels: list[LevelChange] = []
-        # Until when (in monotonic seconds) nothing is kept about these subjects.
+        # Until this monotonic time in seconds, nothing is kept about these subjects.
         self._erased: dict[int, float] = {}
         self._room_second, self._room = 0, _MAX_KEPT_PER_SECOND
         self.lost_records = 0
 
     @property
     def records(self) -> int:
-        """How many could be written now."""
+        """Return how many records could be written now."""
         return len(self._kept)
 
     @property
@@ -82,11 +82,11 @@ class Gathering:
         self._make_room(at_ms)
         verdict = attempt.verdict
         add(self._figures_of(attempt.connection_id, at_ms), f"attempt.{verdict}")
-        # TikTok's text may quote any event of the request.
+        # TikTok's text can quote any event of the request.
         quotes_erased = self._erased and any(self._is_erased(event.subjects) for event in attempt.events)
         if (verdict != "accepted" or attempt.note) and not quotes_erased:
             self._keep(request_record(attempt, at_ms))
-        # What ends in a settlement is told with it.
+        # A settlement reports the attempt that led to it.
         if verdict in ("throttled", "misconfigured") or (
             verdict in ("bad_event", "too_large") and len(attempt.events) > 1
         ):
@@ -131,21 +131,22 @@ class Gathering:
     # --- handing over ---
 
     def take(self, *, is_last: bool = False) -> ActivityWrite:
-        """Everything that is to be written now. Events of the present second wait for its end, unless it `is_last`."""
+        """Return everything to be written now. Events of the current second wait for its end, unless it `is_last`."""
         records = self._ready(is_last=is_last)
         write = ActivityWrite(records, self._figures, self._levels)
         self._figures, self._levels = {}, []
         return write
 
     def give_back(self, write: ActivityWrite) -> None:
-        """It could not be written. Figures add up and can wait; records would fill the memory."""
+        """Take back what could not be written. Figures add up and can wait; records would fill the memory."""
         self.lost_records += len(write.records)
         self._figures, self._levels = dict(write.figures), list(write.levels)
 
     def forget(self, subjects: Collection[int]) -> int:
         """Drop the records of these keyed hashes; return how many there were.
 
-        An event may be on its way to TikTok meanwhile: for ten minutes nothing new is kept about them either.
+        An event may be on its way to TikTok at that time: for ten minutes nothing new is kept about these hashes
+        either.
         """
         self._erased |= dict.fromkeys(subjects, self._clock.monotonic_seconds() + _ERASED_SECONDS)
         waiting = len(self._kept) + len(self._sampled)
@@ -154,7 +155,7 @@ class Gathering:
         return waiting - len(self._kept) - len(self._sampled)
 
     def _ready(self, *, is_last: bool) -> list[Record]:
-        """Everything that is to be written now, in the order in which it happened."""
+        """Return the records to be written now, in the order in which things happened."""
         now_second = self._clock.now_ms() // 1000
         self._levels += self._sampling.close_before(now_second + is_last)
         records, waiting = self._kept, []
@@ -182,7 +183,7 @@ class Gathering:
             first = after
 
     def _admitted_run(self, acceptance: Acceptance, run: slice, at_ms: int) -> None:
-        """The events of one connection."""
+        """Keep records of one connection's accepted events."""
         events, admissions, mapped = acceptance.events[run], acceptance.admissions[run], acceptance.mapped[run]
         connection_id = events[0].connection_id
         figures = self._figures_of(connection_id, at_ms)
@@ -247,7 +248,10 @@ class Gathering:
             self._room_second, self._room = now_ms // 1000, _MAX_KEPT_PER_SECOND
 
     def _has_room(self, left: int = 0) -> bool:
-        """Whether one more record may be kept in this second, with `left` to follow. Otherwise it is lost."""
+        """Return whether one more record may be kept in this second, with `left` to follow.
+
+        If not, the record is lost.
+        """
         if self._room <= left:
             self.lost_records += 1
             return False
@@ -256,7 +260,7 @@ class Gathering:
 
 
 def _end_of_run(events: Sequence[NewEvent], first: int) -> int:
-    """Where the events of the first one's connection end: they stand together, connection by connection."""
+    """Return where the events of the first one's connection end: events are grouped by connection."""
     connection_id = events[first].connection_id
     if events[-1].connection_id == connection_id:
         return len(events)

@@ -1,4 +1,4 @@
-"""How what the observers are told becomes records of the activity: in people's words, free of raw identities."""
+"""Builds records of the activity from observed events, in plain words and without raw identities."""
 
 from typing import Final
 
@@ -26,7 +26,10 @@ _FULL: Final = "Waiting events fill this connection's share of the store."
 def admitted_record(
     event: NewEvent, admission: Admission, mapped: Mapped, original: Event | None, at_ms: int
 ) -> Record:
-    """The payload is kept where the store has taken the event; `original` is the event as it came."""
+    """Return the record of a stored event.
+
+    The payload is kept if the store accepted the event; `original` is the event as received.
+    """
     name, event_id = event.event_name, event.event_id
     if admission == "stored":
         facts = Facts(
@@ -43,19 +46,19 @@ def admitted_record(
 
 
 def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int) -> Record:
-    """It has no name at TikTok: `source` says what it was at mParticle."""
+    """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words."""
     source, event_id = _source(drop.event)
     facts = Facts(detail=drop.dropped.detail, source=source)
     return Record(at_ms, drop.connection_id, "dropped", "", event_id, drop.dropped.reason, facts, b"", subjects)
 
 
 def request_record(attempt: Attempt, at_ms: int) -> Record:
-    """A whole request."""
+    """Return the record of a whole request."""
     return Record(at_ms, attempt.connection_id, "attempted", reason=attempt.verdict, facts=_attempt_facts(attempt))
 
 
 def attempted_record(attempt: Attempt, event: LeasedEvent, at_ms: int) -> Record:
-    """One event of a request that left it without an outcome."""
+    """Return the record of one event of a request that left the event without an outcome."""
     return Record(
         at_ms,
         attempt.connection_id,
@@ -77,7 +80,7 @@ def settled_record(
     at_ms: int,
     group_events: int = 0,
 ) -> Record:
-    """`group_events` is known of a request that came to one outcome for all its events."""
+    """Return the record of an outcome. `group_events` is known for a request with one outcome for all its events."""
     kind = VERDICT_KINDS[type(verdict)] if verdict is not None else ""
     name, event_id, accepted_at_ms = event.event_name, event.event_id, event.accepted_at_ms
     if isinstance(settlement, Delivered):
@@ -118,7 +121,10 @@ def settled_record(
 
 
 def condition_record(status: DeliveryStatus, at_ms: int) -> Record:
-    """TikTok's last answer stays out: it may quote an event that this record could not be erased with."""
+    """Return the record of a delivery state.
+
+    TikTok's last answer is omitted: it may quote an event that erasure could not find here.
+    """
     facts = Facts(detail=status.reason, source=status.by)
     return Record(at_ms, status.connection_id, "condition", reason=status.condition, facts=facts)
 
@@ -134,7 +140,7 @@ def _attempt_facts(attempt: Attempt) -> Facts:
 
 
 def _source(event: Event | None) -> tuple[str, str]:
-    """What a dropped event was, such as `commerce_event refund`, and the sender's id of it."""
+    """Return what a dropped event was, such as `commerce_event refund`, and the sender's ID of it."""
     if event is None:
         return "", ""
     kind = flag_text(event.event_type) or ""

@@ -1,4 +1,4 @@
-"""What the activity is made of: records of what happened to recent events, figures by the minute, and their keeper."""
+"""The activity's types: records of what happened to recent events, figures by the minute, and their store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
@@ -8,23 +8,23 @@ from msgspec import Struct
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.domain.sources import FieldSources
 
-# `attempted`: a request failed or had a note (no event id), or it left this event without an outcome. `condition`: the
+# `attempted`: a request failed or had a note (no event ID), or it left this event without an outcome. `condition`: the
 # connection's delivery was paused, slowed down or is healthy again.
 RecordOutcome = Literal[
     "accepted", "duplicate", "dropped", "attempted", "delivered", "retry", "dead_letter", "condition"
 ]
 
 Figures = dict[str, int]
-"""Counts by name; a name with parts has a dot, such as `dropped.missing_ip`."""
+"""Counts by name; a name with parts contains a dot, such as `dropped.missing_ip`."""
 
 
 class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a record says beside what it can be found by.
+    """The contents of a record that it cannot be found by.
 
-    `verdict` and `answer` are of the request that led to the outcome, `group_events` is how many events it held,
-    `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an accepted or dropped
-    event in mParticle's words; `connection_revision` is that by which an accepted one was mapped, `field_sources` are
-    the sources that the mapping chose.
+    `verdict` and `answer` are from the request that led to the outcome, `group_events` is how many events the request
+    held, `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an accepted or
+    dropped event in mParticle's words; `connection_revision` is the revision that mapped an accepted event,
+    `field_sources` are the sources that the mapping chose.
     """
 
     detail: str = ""
@@ -42,7 +42,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """One thing that happened. `payload` (of accepted events and dead letters) holds digests, ip and user agent.
+    """One thing that happened. `payload` (accepted events and dead letters) contains digests, IP and user agent.
 
     `subjects` are keyed hashes of the event's identities, for erasure; records of whole requests have none.
     """
@@ -59,14 +59,14 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class KeptRecord(Struct, frozen=True):
-    """A record as it was kept. Numbers grow; a gap means nothing."""
+    """A stored record. Numbers grow; a gap means nothing."""
 
     record_no: int
     record: Record
 
 
 class RecordFilter(Struct, frozen=True):
-    """Which records: every condition given must hold. Newest first, those between the numbers, both excluded."""
+    """Which records: every condition given must be met. Newest first, between the two numbers, both excluded."""
 
     connection_id: str | None = None
     event_name: str | None = None
@@ -80,7 +80,7 @@ class RecordFilter(Struct, frozen=True):
 
 
 class MinuteFigures(Struct, frozen=True):
-    """What one connection's minute adds up to. `minute` counts from 1970."""
+    """The figures of one connection's minute. `minute` counts from 1970."""
 
     minute: int
     connection_id: str
@@ -88,7 +88,7 @@ class MinuteFigures(Struct, frozen=True):
 
 
 class LevelChange(Struct, frozen=True):
-    """From this second (since 1970) on, one in 2 to the power of `level` events of the connection is kept."""
+    """A level from this second (since 1970) on: one in 2 to the power of `level` events of the connection is kept."""
 
     connection_id: str
     second: int
@@ -96,7 +96,7 @@ class LevelChange(Struct, frozen=True):
 
 
 class ActivityWrite(Struct, frozen=True):
-    """About a second's worth of activity. Figures are by (minute, connection id) and add to what is kept."""
+    """About one second of activity. Figures are by (minute, connection ID) and are added to the stored ones."""
 
     records: Sequence[Record]
     figures: Mapping[tuple[int, str], Figures]
@@ -104,47 +104,50 @@ class ActivityWrite(Struct, frozen=True):
 
 
 class ActivityStore(Protocol):
-    """Keeps the newest activity within a bound. It is no part of the promise: what it cannot keep it counts as lost."""
+    """Keeps the newest activity within a bound.
+
+    It guarantees nothing: records that it cannot keep are counted as lost.
+    """
 
     @property
     def lost_records(self) -> int:
-        """How many records could not be written since the start."""
+        """Return how many records could not be written since the start."""
         ...
 
     @property
     def levels(self) -> Sequence[LevelChange]:
-        """How events were sampled until the last stop, oldest first."""
+        """Return how events were sampled until the last stop, oldest first."""
         ...
 
     def write(self, write: ActivityWrite) -> bool:
-        """Never blocks and never raises. False: too much waits already, nothing was taken."""
+        """Queue a write; never blocks, never raises. Return False if too much is queued already: nothing was taken."""
         ...
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]: ...
 
     async def newest(self) -> int:
-        """The highest number of a record; 0 if there is none."""
+        """Return the highest record number; 0 if there are no records."""
         ...
 
     async def one(self, record_no: int) -> KeptRecord | None: ...
 
     async def way(self, connection_id: str, event_name: str, event_id: str) -> Sequence[KeptRecord]:
-        """All records of one event, oldest first."""
+        """Return all records of one event, oldest first."""
         ...
 
     async def figures(
         self, from_minute: int, until_minute: int, connection_id: str | None = None
     ) -> Sequence[MinuteFigures]:
-        """By minute; the end is excluded."""
+        """Return figures by minute; the end is excluded."""
         ...
 
     async def erase(self, subjects: Collection[int]) -> int:
-        """Delete what is about these keyed hashes beyond recovery, waiting writes included; return how many records.
+        """Delete the records of these keyed hashes beyond recovery, queued writes included; return how many records.
 
-        Records of whole requests go too, uncounted: TikTok's texts in them may quote anybody.
+        Records of whole requests are deleted too, uncounted: TikTok's texts in them may quote any person.
         """
         ...
 
     async def close(self) -> None:
-        """Write what waits, then close."""
+        """Write what is queued, then close."""
         ...

@@ -1,4 +1,4 @@
-"""Which events the activity keeps when there are more than people can look at: all of an event's way, or none of it."""
+"""Which events the activity keeps when there are too many to view: all records of an event, or none."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -11,15 +11,18 @@ MAX_CHANGES: Final = 2000
 
 
 def keeps(level: int, event_id: str) -> bool:
-    """One in 2 to the power of `level` event ids, spread evenly. Whom a level keeps, every lower one keeps too."""
+    """Return whether a level keeps the event: one in 2 to the power of `level` event IDs, evenly spread.
+
+    What a level keeps, every lower level keeps too.
+    """
     return not crc32(event_id.encode()) & ((1 << level) - 1)
 
 
 class Sampling:
     """The levels of all connections, by the second in which events were accepted.
 
-    A level follows from how many were accepted in that second alone, so that it can be asked for again when the event
-    is settled, hours later. While the second lasts it only rises.
+    A level depends only on how many events were accepted in that second, so it can be queried again when the event is
+    settled, hours later. While the second lasts, the level only rises.
     """
 
     def __init__(self, most_per_second: int, earlier: Iterable[LevelChange] = ()) -> None:
@@ -29,7 +32,7 @@ class Sampling:
             self._levels_of(change.connection_id).change(change.second, change.level)
 
     def accepted(self, connection_id: str, second: int, events: int) -> int:
-        """Count events of a second; its level from now on. A second that is closed keeps its level."""
+        """Count events of a second and return its level from now on. A second that is closed keeps its level."""
         return self._levels_of(connection_id).accepted(second, events)
 
     def level(self, connection_id: str, second: int) -> int:
@@ -37,7 +40,7 @@ class Sampling:
         return levels.level(second) if levels is not None else 0
 
     def close_before(self, second: int) -> Sequence[LevelChange]:
-        """Earlier seconds are over. What changed in them is returned, to be remembered over a restart."""
+        """Close earlier seconds and return the level changes in them, to be stored over a restart."""
         return [
             LevelChange(connection_id, *change)
             for connection_id, levels in self._connections.items()
@@ -56,7 +59,7 @@ class _ConnectionLevels:
         self._most_per_second = most_per_second
         self._open: dict[int, int] = {}
         self._closed_until = 0
-        # Changes in order of time. The first stands for all time before, until there are too many to remember.
+        # Changes in order of time. The first applies to all time before it, until there are too many to keep.
         self._seconds = [0]
         self._levels = [0]
 
@@ -90,5 +93,5 @@ class _ConnectionLevels:
         return changes
 
     def _level_for(self, seen: int) -> int:
-        """The smallest level that keeps no more than the rate allows."""
+        """Return the smallest level that keeps no more than the rate allows."""
         return max(0, (seen - 1) // self._most_per_second).bit_length()

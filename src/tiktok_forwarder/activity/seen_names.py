@@ -1,4 +1,4 @@
-"""Which events the inputs brought lately: names only, as choices for whoever makes a mapping. In memory."""
+"""Names of events that the inputs received recently, as choices for custom mappings. Kept in memory."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from tiktok_forwarder.mparticle.values import flag_text, text_of
 _MAX_EVENTS: Final = 500
 _MAX_NAMES: Final = 100
 _MAX_NAME_LENGTH: Final = 200
-# Looked at per input and second: enough to see what comes in, little enough to cost nothing.
+# Inspected per input and second: enough to see what is received, few enough to cost nothing.
 _BATCHES_A_SECOND: Final = 20
 _EVENTS_A_BATCH: Final = 20
 
@@ -32,7 +32,7 @@ class _Seen(Struct):
 
 
 class SeenEvent(Struct, frozen=True):
-    """An event as mParticle has it: type, and the name that a mapping is matched on. `count` is of those looked at."""
+    """An event in mParticle's words: type, and the name that a mapping matches. `count` is of the inspected events."""
 
     event_type: str
     event_name: str
@@ -45,14 +45,14 @@ class SeenEvent(Struct, frozen=True):
 
 
 class SeenNames:
-    """Bounded by input, events and names; what was seen least lately goes."""
+    """Names of recent events, bounded by input, events and names; the one seen least recently is removed."""
 
     def __init__(self) -> None:
         self._by_input: dict[str, OrderedDict[tuple[str, str], _Seen]] = {}
         self._second: dict[str, tuple[int, int]] = {}
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
-        """A request of this input."""
+        """Record the event names of a request to this input."""
         for batch in batches[: self._allowance(input_name, len(batches), at_ms // 1000)]:
             for event in (batch.events or ())[:_EVENTS_A_BATCH]:
                 if event is not None and event.data is not None:
@@ -86,7 +86,7 @@ class SeenNames:
             _note(seen.product_attributes, product.custom_attributes or ())
 
     def list_for_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
-        """What these inputs brought, the latest first; the same event of several is one."""
+        """Return the events that these inputs received, the latest first; the same event of several inputs is one."""
         merged: dict[tuple[str, str], _Seen] = {}
         for input_name in input_names:
             for key, seen in self._by_input.get(input_name, {}).items():
