@@ -1,1 +1,1 @@
-"""The API for people and programs that run the service: the one way to change anything."""
+"""The API for people and programs that operate the service: the only way to change anything."""

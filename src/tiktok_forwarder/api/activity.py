@@ -1,4 +1,4 @@
-"""The API's endpoints of the activity: what happened to recent events, one event's way, and figures by time."""
+"""The API's endpoints of the activity: what happened to recent events, one event's records, and figures by time."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,15 @@ from tiktok_forwarder.mapping.explain import Explanation
 
 _HOUR_MS: Final = 3_600_000
 _MAX_STEPS: Final = 2000
-# In a path, where nothing can stand: the event name of an event that was dropped before it had one.
+# Stands for an empty event name in a path: a dropped event has no name at TikTok.
 NO_NAME: Final = "-"
 _RECORD_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every condition given must hold. `before` is the last `record_no` of the page before; `after` the newest that is
-    known already.
+    """Every condition given must be met.
+
+    `before` is the last `record_no` of the previous page; `after` the newest one already known.
     """
 
     connection: str | None = None
@@ -44,10 +45,11 @@ class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordView(Struct, frozen=True):
-    """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one; `source` names
-    accepted and dropped events in mParticle's words. `verdict` and `answer` are of the request that led to it.
-    `payload` is the event object with digests, IP address and user agent. Where one event's way is asked for,
-    `explanation` says of each field where it came from, by the connection's settings of `connection_revision`.
+    """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one.
+
+    `source` names accepted and dropped events in mParticle's words. `verdict` and `answer` are from the request that
+    led to it. `payload` is the event object with digests, IP address and user agent. If one event's records are
+    requested, `explanation` shows where each field came from, by the connection's settings of `connection_revision`.
     """
 
     record_no: int
@@ -75,7 +77,10 @@ class RecordView(Struct, frozen=True):
 
 
 class ActivityView(Struct, frozen=True):
-    """Newest first. `before` asks for the next page, None at the end; `newest`, as `after`, for what comes later.
+    """Records, newest first.
+
+    `before` requests the next page, None at the end; `newest`, as `after`, requests later records.
+
     `lost_records` could not be kept.
     """
 
@@ -86,7 +91,7 @@ class ActivityView(Struct, frozen=True):
 
 
 class FiguresQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """The last hour, unless a time is given, in whole minutes. `step_minutes` 0 gives one sum per connection."""
+    """The time range in whole minutes; by default the last hour. `step_minutes` 0 gives one sum per connection."""
 
     connection: str | None = None
     from_ms: Number | None = None
@@ -100,7 +105,7 @@ class FiguresStep(Struct, frozen=True):
 
 
 class ConnectionFigures(Struct, frozen=True):
-    """`steps` in which nothing happened are left out."""
+    """One connection's figures. `steps` in which nothing happened are omitted."""
 
     connection_id: str
     connection: str
@@ -115,7 +120,7 @@ class FiguresView(Struct, frozen=True):
 
 
 def _id_of(services: Services, name_or_id: str) -> str:
-    """A deleted connection is found by its id."""
+    """Return the connection's ID. A deleted connection is found by its ID."""
     found = services.connections.find(name_or_id)
     return found.id if found is not None else name_or_id
 
@@ -202,7 +207,7 @@ def _check_time(from_ms: int, until_ms: int, step_minutes: int) -> None:
 
 
 def _steps(minutes: Sequence[MinuteFigures], step_minutes: int) -> list[FiguresStep]:
-    """Steps begin at multiples of their length since 1970."""
+    """Return the figures by step. Steps begin at multiples of their length since 1970."""
     if not step_minutes:
         return []
     return [

@@ -1,7 +1,8 @@
-"""The API for people and programs that run the service: the one way to change anything.
+"""The API for people and programs that operate the service: the only way to change anything.
 
 On the Unix socket of the data directory, which only the service's own user can open, everything is allowed. On the
-service's port a key is needed, and only this machine is answered: a proxy with TLS on it is what others speak to.
+service's port a key is required, and only requests from this machine are answered: other machines connect through a TLS
+proxy on it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -54,11 +55,11 @@ BY_COMMAND_LINE: Final = "command line"
 
 
 Caller = Callable[[Request], tuple[str, Scope]]
-"""Who calls, and what they may do. Raises `HTTPException` for unknown user."""
+"""Returns who calls, and what they may do. Raises `HTTPException` for an unknown caller."""
 
 
 def local_caller(_request: Request) -> tuple[str, Scope]:
-    """Whoever can open the socket owns the data directory."""
+    """Return the local caller with full scope: anyone who can open the socket owns the data directory."""
     return BY_COMMAND_LINE, "admin"
 
 
@@ -78,7 +79,7 @@ def caller_with_key(keys: ApiKeys) -> Caller:
 
 
 def build_api(services: Services, caller: Caller) -> Starlette:
-    """The API as an ASGI application, behind one way of telling who calls."""
+    """Return the API as an ASGI application that identifies callers with `caller`."""
 
     async def openapi(request: Request) -> Response:
         caller(request)
@@ -97,7 +98,7 @@ def build_api(services: Services, caller: Caller) -> Starlette:
             SecretUnreadable: _problem_handler(422, "INVALID"),
             UnreadableBody: _handle_unreadable_body,
             HTTPException: _handle_http_exception,
-            # Starlette raises it again after the answer, for whoever serves the application to tell.
+            # Starlette raises the error again after the response, for the server to report.
             Exception: _handle_internal_error,
         },
     )
@@ -109,7 +110,7 @@ _Handler = Callable[[Request], Awaitable[Response]]
 
 
 class _ByRawPath:
-    """Routes are found by the path as it was sent, so that a name may hold a slash, written %2F."""
+    """Finds routes by the path as sent, so that a name may contain a slash, written %2F."""
 
     def __init__(self, app: AsgiApplication) -> None:
         self._app = app
@@ -122,7 +123,7 @@ def _by_path() -> Sequence[tuple[str, list[AnyEndpoint]]]:
     paths: dict[str, list[AnyEndpoint]] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(plain_path(endpoint.path), []).append(endpoint)
-    # A fixed path goes before one with a name in its place.
+    # A fixed path must precede one with a name in its place.
     return sorted(paths.items(), key=lambda each: "{" in each[0])
 
 
@@ -171,7 +172,7 @@ _CODES: Final = {
     413: "TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
-# Words for what Starlette's router refuses.
+# Messages for what Starlette's router refuses.
 _BY_ROUTER: Final = {
     404: "path not found; see /api/openapi.json for all paths",
     405: "method not allowed; see the Allow header",

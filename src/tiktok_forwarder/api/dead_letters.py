@@ -28,7 +28,7 @@ def _filter(services: Services, given: DeadLetterQuery | DeadLetterSelection) ->
     connection_id = None
     if given.connection is not None:
         found = services.connections.find(given.connection)
-        # A deleted connection's dead letters are found by its id.
+        # A deleted connection's dead letters are found by its ID.
         connection_id = found.id if found is not None else given.connection
     numbers = given.event_nos if isinstance(given, DeadLetterSelection) else None
     return DeadLetterFilter(connection_id, given.reason, given.from_ms, given.until_ms, numbers)

@@ -1,4 +1,4 @@
-"""An API as a table of endpoints: routes, authorization and the OpenAPI document are all made from it."""
+"""An API as a table of endpoints: routes, authorization and the OpenAPI document are all built from it."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,20 +30,20 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Problem(Struct, frozen=True):
-    """`code` is for programs, `message` one sentence for people."""
+    """An error. `code` is for programs, `message` is one sentence for people."""
 
     code: str
     message: str
 
 
 class Problems(Struct, frozen=True):
-    """The body of every refusal."""
+    """The body of every error response."""
 
     errors: list[Problem]
 
 
 class Call(Struct, Generic[_Query_co, _Body_co], frozen=True):
-    """One request to an endpoint, decoded. `who` is for histories: a key's name, or the command line."""
+    """One decoded request to an endpoint. `who` is for histories: a key's name, or the command line."""
 
     services: Services
     path: Mapping[str, str]
@@ -54,15 +54,15 @@ class Call(Struct, Generic[_Query_co, _Body_co], frozen=True):
 
 AnyCall = Call[object, object]
 PlainCall = Call[Nothing, None]
-"""Of an endpoint that takes neither a query nor a body."""
+"""The types of an endpoint that takes neither a query nor a body."""
 
 
 class Endpoint(Struct, Generic[Query, Body, Answer_co], frozen=True):
-    """What is decoded and answered is said once, by the signature of `run`: `async def run(call: Call[Query, Body]) ->
-    Answer`.
+    """One endpoint of an API. The signature of `run` declares what is decoded and returned.
 
-    `path` has parameters such as `{name}` and `{event_no:int}`; a `Call` has the text of either. A body of bytes is
-    left as it came: mParticle's batches are read by their own parser.
+    The signature is `async def run(call: Call[Query, Body]) -> Answer`. `path` has parameters such as `{name}` and
+    `{event_no:int}`; a `Call` has the text of either. A body of bytes is not decoded: mParticle's batches are read by
+    their own parser.
     """
 
     method: str
@@ -82,13 +82,13 @@ class Endpoint(Struct, Generic[Query, Body, Answer_co], frozen=True):
 
     @property
     def body(self) -> Any:
-        """The type of a JSON body, None if there is none."""
+        """Return the type of a JSON body, or None if there is none."""
         body = _signature(self.run)[1]
         return None if body in (NoneType, bytes) else body
 
     @property
     def answer(self) -> Any:
-        """The type of a successful answer."""
+        """Return the type of a successful response."""
         return _signature(self.run)[2]
 
     @property
@@ -96,7 +96,7 @@ class Endpoint(Struct, Generic[Query, Body, Answer_co], frozen=True):
         return _signature(self.run)[1] is bytes
 
     def address(self, *parts: str) -> str:
-        """The path with these in the places of its parameters: a name may hold anything, slashes included."""
+        """Return the path with these values for its parameters: a name may contain anything, slashes included."""
         names = PARAMETER.findall(self.path)
         if len(parts) != len(names):
             raise TypeError(f"{self.path} takes {len(names)} parts, not {len(parts)}")
@@ -114,7 +114,7 @@ def _signature(run: Callable[..., object]) -> tuple[Any, Any, Any]:
 
 
 def plain_path(path: str) -> str:
-    """The path without the kinds of its parameters."""
+    """Return the path without the types of its parameters."""
     return PARAMETER.sub(r"{\1}", path)
 
 
@@ -125,7 +125,7 @@ def may(scope: Scope, needed: Scope) -> bool:
 async def decoded_call(
     endpoint: Endpoint[Query, Body, object], request: Request, services: Services, who: str
 ) -> Call[Query, Body]:
-    """Raises `HTTPException` for a query or body that is not what the endpoint takes."""
+    """Return the decoded call. Raises `HTTPException` for a query or body that the endpoint does not take."""
     path = {name: unquote(value) for name, value in request.path_params.items()}
     query = _from_query(request, endpoint.query)
     body: Any = None

@@ -1,4 +1,4 @@
-"""The API's endpoint of erasure: a person's events out of the service."""
+"""The API's endpoint of erasure: deletes a person's events from the service."""
 
 from typing import Annotated, Final
 
@@ -11,7 +11,10 @@ Identity = Annotated[str, Meta(max_length=1000)]
 
 
 class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """At least one; events with any of them are erased. 64 hexadecimal digits are taken for a SHA-256."""
+    """The person's identities, at least one; events with any of them are erased.
+
+    64 hexadecimal digits count as a SHA-256.
+    """
 
     email: Identity | None = None
     phone: Identity | None = None

@@ -1,4 +1,4 @@
-"""Where the fields of a payload came from, by the settings that it was mapped by."""
+"""Explains where the fields of a payload came from, by the settings that mapped it."""
 
 from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -10,7 +10,10 @@ from tiktok_forwarder.store.events import DeadLetter
 async def explained(
     services: Services, connection_id: str, revision: int, payload: bytes, sources: FieldSources | None
 ) -> list[Explanation]:
-    """Empty where the settings of that revision are not known. `sources` is that of `explain`."""
+    """Return an explanation of each field; empty if the settings of that revision are unknown.
+
+    `sources` is that of `explain`.
+    """
     if not payload or not revision:
         return []
     connection = await services.connections.at_revision(connection_id, revision)
@@ -18,11 +21,11 @@ async def explained(
 
 
 async def explained_dead_letter(services: Services, letter: DeadLetter) -> list[Explanation]:
-    """By the sources that the activity holds of the event, if it was not left out of the sample and is still there."""
+    """Explain a dead letter by the sources in the activity, if it is in the sample and still kept."""
     try:
         way = await services.activity.way(letter.connection_id, letter.event_name, letter.event_id)
     except StoreUnavailable:
-        # The activity is no part of the promise: a dead letter can be viewed without it.
+        # The activity guarantees nothing: a dead letter can be viewed without it.
         way = ()
     kept = [each.record for each in way if each.record.payload == letter.payload]
     sources = next((record.facts.field_sources for record in kept if record.facts.field_sources is not None), None)

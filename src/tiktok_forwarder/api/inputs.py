@@ -64,7 +64,7 @@ async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
 
 
 def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:
-    """The id of the connection named in the query, which the input must feed."""
+    """Return the ID of the connection named in the query, which the input must feed, or None."""
     query = call.query
     if query.connection is None:
         return None

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the endpoints and their msgspec types."""
+"""The OpenAPI document, built from the endpoints and their msgspec types."""
 
 from functools import cache
 from typing import Any, Final
@@ -26,7 +26,7 @@ _REFUSALS: Final = {
 
 @cache
 def document_of(endpoints: tuple[AnyEndpoint, ...]) -> dict[str, Any]:
-    """OpenAPI 3.1. Made when it is first asked for: few do, and it takes a while."""
+    """Return the OpenAPI 3.1 document. It is built on first request: few need it, and building takes a while."""
     types: list[Any] = [Problems]
     for endpoint in endpoints:
         types += [kind for kind in (endpoint.answer, endpoint.body, endpoint.query) if kind is not None]
@@ -84,7 +84,7 @@ def _query_parameters(endpoint: AnyEndpoint, components: dict[str, Any]) -> list
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: an absent parameter is it."""
+    """Return the schema without null: a query has no null, only absent parameters."""
     kept = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     return kept[0] if len(kept) == 1 else {name: value for name, value in schema.items() if name != "default"}
 

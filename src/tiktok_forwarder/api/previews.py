@@ -1,4 +1,4 @@
-"""The API's endpoints for whoever makes a mapping: what came in lately, and what it would become."""
+"""The API's endpoints for custom mappings: recently received events, and previews of their mapping."""
 
 from typing import Any, Final
 
@@ -16,20 +16,23 @@ from tiktok_forwarder.operations.previews import Comparison, KeptOutcome, Previe
 
 
 class SeenQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Without a connection, what any input brought."""
+    """An optional connection; without one, the events that any input received."""
 
     connection: str | None = None
 
 
 class SeenView(Struct, frozen=True):
-    """The latest first. Names only; since the service's start."""
+    """Seen events, the latest first. Names only; since the service's start."""
 
     events: list[SeenEvent]
 
 
 class PreviewBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """`settings` are changes of the named connection, or those of a new one; no token is needed. `batches` is what a
-    sender would send: JSON of any form, or a text that holds it."""
+    """Settings and batches to preview.
+
+    `settings` are changes of the named connection, or those of a new one; no token is needed. `batches` is what a
+    sender would send: JSON of any form, or a text that contains it.
+    """
 
     batches: Any
     connection: str | None = None
@@ -46,7 +49,7 @@ class DevelopmentQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DevelopmentView(Struct, frozen=True):
-    """The latest first; at most `limit` are kept, 0 none."""
+    """Development events, the latest first; at most `limit` are kept, 0 keeps none."""
 
     limit: int
     events: list[KeptOutcome]
@@ -58,7 +61,7 @@ class ComparisonBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdviceView(Struct, frozen=True):
-    """By kind, then by reason."""
+    """Advice by kind, then by reason."""
 
     dropped: dict[str, Advice]
     dead_letter: dict[str, Advice]

@@ -1,4 +1,4 @@
-"""What the endpoints work on. The composition root makes it; nothing here says how."""
+"""What the endpoints work on. The composition root builds it; it does not depend on implementations."""
 
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from tiktok_forwarder.store.events import EventStore
 
 
 class Services(Protocol):
-    """The parts of a running service, for reading only."""
+    """The parts of a running service, read-only."""
 
     @property
     def store(self) -> EventStore: ...
@@ -60,5 +60,5 @@ class Services(Protocol):
     def audit(self) -> Audit: ...
     @property
     def console_base(self) -> str:
-        """The console's address, as a browser sees it."""
+        """Return the console's address, as a browser sees it."""
         ...

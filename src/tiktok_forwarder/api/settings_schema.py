@@ -1,4 +1,4 @@
-"""A connection's settings as JSON Schema, from the same fields that they are checked and documented by."""
+"""A connection's settings as JSON Schema, from the same fields that validate and document them."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ _NEEDED_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 
 
 def settings_schema() -> dict[str, Any]:
-    """Null stands for the default, where there is one."""
+    """Return the schema of the settings. Null stands for the default, where there is one."""
     return {
         "type": "object",
         "properties": {field.name: _schema(field) for field in FIELDS},
@@ -25,14 +25,14 @@ def settings_schema() -> dict[str, Any]:
 
 
 def needed() -> list[str]:
-    """What every connection must be given."""
+    """Return the settings that every connection must be given."""
     return [field.name for field in FIELDS if field.required and field.default is None]
 
 
 def _schema(field: Field) -> dict[str, Any]:
     kind = _NEEDED_TEXT if field.name in needed() else _TYPES.get(field.kind, _TEXT)
     schema = {**kind, "title": field.label, "description": field.help}
-    # Identity types may be spelled in several ways: the choices are the ways to write them down.
+    # Identity types have several spellings: the choices are the canonical ones.
     if field.kind == "choice":
         schema["enum"] = [*(choice.value for choice in field.choices), None]
     bounds = {"minimum": field.minimum, "maximum": field.maximum, "default": field.default}

@@ -1,4 +1,4 @@
-"""What the API takes and gives, as types: decoding, encoding and the OpenAPI document are made from them."""
+"""The API's request and response types: decoding, encoding and the OpenAPI document are built from them."""
 
 from typing import Annotated, Any, Final
 
@@ -23,7 +23,7 @@ NewSettings = Annotated[dict[str, Any], Meta(extra_json_schema={**_REFERENCE, "r
 
 
 class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is not given is made up."""
+    """A new input. Key and secrets that are not given are generated."""
 
     name: str
     key: str | None = None
@@ -32,7 +32,7 @@ class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """New secrets; what is not given is made up."""
+    """New secrets; those that are not given are generated."""
 
     secret: str | None = None
     authorization: str | None = None
@@ -41,7 +41,7 @@ class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
 class InputView(Struct, frozen=True):
     """An input without its secrets. `rotating`: an old secret is still valid beside the new one.
 
-    `unreadable`: a stored secret was changed on the disk and lets nobody in; new secrets mend that.
+    `unreadable`: a stored secret was changed on the disk and is rejected; rotating the secrets fixes it.
     """
 
     id: str
@@ -54,13 +54,13 @@ class InputView(Struct, frozen=True):
 
 
 class ImportQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """All connections that the input feeds, or only the one named."""
+    """All connections that the input feeds, or only the named one."""
 
     connection: str | None = None
 
 
 class ImportReceipt(Struct, frozen=True):
-    """What became of the events, over all connections that the input feeds."""
+    """Outcomes of the imported events, over all connections that the input feeds."""
 
     stored: int
     duplicates: int
@@ -69,14 +69,14 @@ class ImportReceipt(Struct, frozen=True):
 
 
 class ConnectionChange(Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings to change; null sets one back to its default. With a revision it must be the stored one."""
+    """Settings to change; null restores the default. If a revision is given, it must be the stored one."""
 
     settings: Settings
     expected_revision: Number | None = None
 
 
 class ConnectionView(Struct, frozen=True):
-    """A connection without its access token; `advice` is what its author should know of the settings."""
+    """A connection without its access token; `advice` is notes on its settings."""
 
     id: str
     revision: int
@@ -84,7 +84,7 @@ class ConnectionView(Struct, frozen=True):
     advice: list[str]
 
     def connection(self) -> Connection:
-        """The same with settings that are read by their names."""
+        """Return the connection with settings that are read by name."""
         draft = read_connection(self.settings, connection_id=self.id, revision=self.revision, needs_token=False)
         return draft.connection
 
@@ -101,7 +101,7 @@ class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RemovedView(Struct, frozen=True):
-    """What was removed; of a connection also how many waiting events became dead letters."""
+    """What was removed; for a connection also how many waiting events became dead letters."""
 
     id: str
     name: str
@@ -109,7 +109,7 @@ class RemovedView(Struct, frozen=True):
 
 
 class DeadLetterQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every condition given must hold. `after` is the last `event_no` of the page before."""
+    """Every condition given must be met. `after` is the last `event_no` of the previous page."""
 
     connection: str | None = None
     reason: str | None = None
@@ -120,7 +120,7 @@ class DeadLetterQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeadLetterSelection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every condition given must hold; none given selects all. A dry run only says what it would touch."""
+    """Every condition given must be met; no condition selects all. A dry run only reports what it would affect."""
 
     connection: str | None = None
     reason: str | None = None
@@ -161,7 +161,7 @@ class DeadLetterView(Struct, frozen=True):
 
 
 class DeadLetterCountView(Struct, frozen=True):
-    """Dead letters of one connection and reason; the times are those of dead-lettering."""
+    """Dead letters of one connection and reason; the times are when they became dead letters."""
 
     connection_id: str
     connection: str
@@ -178,7 +178,7 @@ class DeadLetterCountView(Struct, frozen=True):
 
 
 class DeadLetterDetail(Struct, frozen=True):
-    """A dead letter with the event object as TikTok was to get it, and where each of its fields comes from."""
+    """A dead letter with the event object meant for TikTok, and where each of its fields comes from."""
 
     letter: DeadLetterView
     wire_form: str
@@ -188,9 +188,10 @@ class DeadLetterDetail(Struct, frozen=True):
 
 
 class TouchedView(Struct, frozen=True):
-    """What a replay or discard touched, or would. `warning` is of a replay: what may count twice, what cannot go.
+    """What a replay or discard affected, or would affect.
 
-    `replay_no` asks for the progress of a replay.
+    `warning` is for a replay: what TikTok may count twice, what cannot be replayed. `replay_no` identifies the replay
+    in a request for its progress.
     """
 
     count: int
@@ -212,7 +213,7 @@ class NewKeyBody(Struct, frozen=True, forbid_unknown_fields=True):
 class ConsoleLink(Struct, frozen=True):
     """A page that sets a password, once. `base` is the console's address; `user` is None for the first administrator.
 
-    The link of an invitation holds for a day, the first for half an hour, neither over a restart.
+    An invitation's link is valid for one day, the first administrator's for half an hour; a restart invalidates both.
     """
 
     path: str
@@ -221,7 +222,10 @@ class ConsoleLink(Struct, frozen=True):
 
 
 class ConnectionStatus(Struct, frozen=True):
-    """`totals` are the books by counter, dropped events by reason apart; `delivery` is there while a service runs."""
+    """A connection's totals and delivery.
+
+    `totals` are by counter, dropped events by reason in a separate member; `delivery` is present while a service runs.
+    """
 
     id: str
     name: str
@@ -233,7 +237,7 @@ class ConnectionStatus(Struct, frozen=True):
 
 
 class StatusView(Struct, frozen=True):
-    """`store_problems`: why no new event can be accepted now."""
+    """The service's state. `store_problems`: why no new event can be accepted now."""
 
     running: bool
     store_problems: list[str]

@@ -1,4 +1,4 @@
-"""The API's endpoints of the console's users, and of the links that let them in."""
+"""The API's endpoints of the console's users, and of the links with which they set a password."""
 
 from typing import Final
 
