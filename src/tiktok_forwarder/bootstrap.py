@@ -1,8 +1,8 @@
-"""The composition root: settings in, a wired application out. The only file that knows which implementation is in use.
+"""The composition root: turns settings into a wired application. The only file that names the implementations in use.
 
 Read from the top: the data directory is locked and its store opened (`open_application`); on it, inputs and connections
-(`Configured`); beside them, what people can look at afterwards (`Watched`); then delivery and intake, which tell the
-observers what happens; and over all of it the services of API and console. `Application` starts and stops them.
+(`Configured`); beside them, what people can view afterwards (`Watched`); then delivery and intake, which notify the
+observers; and finally the services of API and console. `Application` starts and stops them.
 """
 
 import base64
@@ -65,12 +65,12 @@ _BY_SERVICE: Final = "service"
 Store = SqliteStore | MemoryStore
 
 
-# --- what everything stands on ---------------------------------------------------------------------------------------
+# --- foundation -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Foundation:
-    """The store with its keys, and where time, metrics and log lines come from and go to."""
+    """The store with its keys, the clock, and the targets of metrics and log lines."""
 
     settings: Settings
     store: Store
@@ -82,7 +82,7 @@ class Foundation:
 
 @contextlib.asynccontextmanager
 async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator["Application"]:
-    """An application on its data directory, which no one else may use in the meantime; stopped at the end.
+    """Yield an application on its data directory, which no other process may use until the end, and stop it at the end.
 
     Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
     """
@@ -113,7 +113,7 @@ async def _foundation(settings: Settings, environment: Mapping[str, str], store:
 
 @dataclass(frozen=True)
 class Configured:
-    """What people have set up: who may send, where it goes, and who may change it. Kept as documents."""
+    """What people have configured: inputs, connections, users and keys. Stored as documents."""
 
     inputs: Inputs
     connections: Connections
@@ -122,7 +122,7 @@ class Configured:
     audit: Audit
 
     async def load(self) -> None:
-        """Raises `ConfigurationError` and `SecretUnreadable`."""
+        """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
         await self.inputs.load()
         await self.connections.load()
         await self.api_keys.load()
@@ -142,7 +142,7 @@ def _configured(base: Foundation) -> Configured:
 
 @dataclass(frozen=True)
 class Watched:
-    """What people can look at afterwards. `observers` is told by intake and delivery what happens."""
+    """What people can view afterwards. Intake and delivery notify `observers`."""
 
     activity: Activity
     seen_names: SeenNames
@@ -169,7 +169,10 @@ def _watched(base: Foundation, configured: Configured) -> Watched:
 
 
 def _deliverer(base: Foundation, configured: Configured, watched: Watched, sender: EventSender) -> Deliverer:
-    """From the store to TikTok. It asks the connections for its targets; `Application.start` tells it of changes."""
+    """Return the deliverer, from the store to TikTok.
+
+    The connections are its targets; `Application.start` notifies it of changes.
+    """
     return Deliverer(
         base.store,
         base.store,
@@ -182,7 +185,7 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
 
 
 def _acceptor(base: Foundation, configured: Configured, watched: Watched, deliverer: Deliverer) -> Acceptor:
-    """From a sender's bytes into the store. It tells the deliverer that there is something to deliver."""
+    """Return the acceptor, from a sender's bytes into the store. It notifies the deliverer of new events."""
     settings = base.settings
     return Acceptor(
         base.store,
@@ -197,7 +200,7 @@ def _acceptor(base: Foundation, configured: Configured, watched: Watched, delive
 
 @dataclass(frozen=True)
 class Services:
-    """What API and console work on."""
+    """The services that API and console work on."""
 
     store: Store
     inputs: Inputs
@@ -258,7 +261,7 @@ def _services(
 
 
 class Application:
-    """A wired service: `api` is what a command needs; between `start` and `stop` it listens and delivers."""
+    """A wired service: commands need only `api`; between `start` and `stop` it listens and delivers."""
 
     def __init__(self, base: Foundation) -> None:
         settings = base.settings
@@ -284,11 +287,11 @@ class Application:
 
     @property
     def console_base(self) -> str:
-        """The console's address as a browser on this machine, or behind the declared proxy, sees it."""
+        """Return the console's address as a browser on this machine, or behind the declared proxy, sees it."""
         return self.base.settings.console_url or f"http://127.0.0.1:{self.port}"
 
     async def load(self) -> None:
-        """Read what people have set up. Raises `ConfigurationError` and `SecretUnreadable`."""
+        """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
         await self._configured.load()
         await self.services.deletion.sweep()
 
@@ -312,7 +315,7 @@ class Application:
         await self._servers.start()
 
     def _front(self) -> Front:
-        """Everything on the service's port: senders' routes, API, health, metrics, console."""
+        """Return the application on the service's port: senders' routes, API, health, metrics, console."""
         services = self.services
         keyed_api = build_api(services, caller_with_key(services.api_keys))
         console_api = build_api(services, console_caller)
@@ -320,7 +323,7 @@ class Application:
         return Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
 
     async def stop(self) -> None:
-        """Refuse new events, let running requests end, give leases back, close. Bounded by `stop_seconds`, about."""
+        """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""
         stop_seconds = self.base.settings.stop_seconds
         self._ingest.is_stopping = True
         self.live_views.stop()
@@ -341,7 +344,7 @@ class Application:
         return await self.base.store.problems()
 
     async def _exposition(self) -> bytes:
-        """All metrics; what the store holds is read now, all of one moment."""
+        """Return all metrics; the store's figures are read now, all at one moment."""
         figures = self.base.telemetry.figures
         with contextlib.suppress(StoreUnavailable):
             snapshot = await self.base.store.snapshot()
@@ -386,7 +389,10 @@ async def _open_key(settings: Settings, environment: Mapping[str, str], document
 
 
 async def _subject_key(documents: DocumentStore, box: SecretBox) -> bytes:
-    """The key of the subject hashes, made at first start. That it opens proves the encryption key right."""
+    """Return the key of the subject hashes, created at first start.
+
+    Opening it proves that the encryption key is right.
+    """
     sealed = await documents.get_document("secret", _SUBJECT_KEY)
     if sealed is None:
         key = secrets.token_bytes(32)
