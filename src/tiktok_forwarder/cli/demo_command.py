@@ -51,7 +51,7 @@ def demo(seconds: float | None, folder: Path) -> None:
 
 
 def _claim(folder: Path) -> None:
-    """Raises `ConfigurationError` rather than use a folder that no demo made."""
+    """Mark the folder as a demo's. Raises `ConfigurationError` if it contains files that no demo made."""
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise ConfigurationError([f"--folder: {folder} contains files that no demo made; choose another folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def _claim(folder: Path) -> None:
 
 
 def _empty(folder: Path, service_dir: Path) -> None:
-    """All but the mark and the lock. Raises `ConfigurationError` while a service still runs in it."""
+    """Delete all but the mark and the lock. Raises `ConfigurationError` while a service still runs in it."""
     if service_dir.exists():
         with DirectoryLock(service_dir):
             shutil.rmtree(service_dir)

@@ -47,7 +47,10 @@ def import_(
 
 
 class _Import:
-    """One file. How far it has come is kept in the data directory after every piece the service has stored."""
+    """The import of one file.
+
+    Its progress is written to the data directory after every piece that the service has stored.
+    """
 
     def __init__(self, session: ApiSession, input_name: str, file: Path, notes: Path, totals: Counter[str]) -> None:
         self._session = session
@@ -81,7 +84,7 @@ class _Import:
             if len(piece.recorded) == 1:
                 self._unreadable(f"{self._file}, {piece.recorded[0].place}: {error}")
                 return
-            # One batch spoils the whole request: each by itself, so that only that one is left out.
+            # One unreadable batch fails the whole request: send each batch alone, so that only that one is left out.
             for each in piece.recorded:
                 self._send(Piece([each]))
 
@@ -108,7 +111,7 @@ class _Import:
 
 
 def _fingerprint(file: Path, input_name: str) -> str:
-    """Names a file's content and the input it goes to: a changed file begins anew."""
+    """Return a name of a file's content and input: a changed file is imported from the start."""
     status = file.stat()
     with file.open("rb") as stream:
         head = stream.read(65536)

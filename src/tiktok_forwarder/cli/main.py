@@ -15,7 +15,7 @@ _PROGRAM: Final = "tiktok-forwarder"
 
 
 class _Entry(NamedTuple):
-    """Where a command is, and what the list of commands says of it."""
+    """The location of a command, and its text in the list of commands."""
 
     module: str
     attribute: str
@@ -97,7 +97,7 @@ def main() -> None:
     except ForwarderError as error:
         _print_messages(str(error))
         sys.exit(2)
-    except Exception as error:  # the last resort: a person gets one line, not a traceback
+    except Exception as error:  # the last resort: a user sees one line, not a traceback
         if os.environ.get(DEBUG_VARIABLE):
             raise
         _print_messages(

@@ -22,7 +22,7 @@ from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# Years 1 to 9999: what a timestamp of Events API 1.0 can say.
+# Years 1 to 9999: the range of a timestamp in Events API 1.0.
 _LATEST_MS = 253_402_300_799_999
 
 
@@ -56,7 +56,7 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
     now_ms = received_at_ms if received_at_ms is not None else time.time_ns() // 1_000_000
     reading = _Reading(files or (Path("-"),))
     batches = iter(reading)
-    # Only whether there is a second batch decides how the first is printed: no need to hold them all.
+    # Only whether there is a second batch decides how the first is printed, so the batches need not all be in memory.
     begin = list(islice(batches, 2))
     out = sys.stdout.buffer
     for batch_index, batch in enumerate(chain(begin, batches)):
@@ -73,7 +73,7 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
 
 
 def load_connection(file: Path) -> Connection:
-    """The connection of a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
+    """Return the connection in a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
     try:
         given = tomllib.loads(file.read_text("utf-8"))
         return read_connection(given, needs_token=False).connection
@@ -84,7 +84,7 @@ def load_connection(file: Path) -> Connection:
 
 
 class _Reading:
-    """The batches of files one after the other; what cannot be read is told and passed over."""
+    """The batches of files one after the other; unreadable ones are reported and skipped."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
         self._files = files

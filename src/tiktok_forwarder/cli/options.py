@@ -13,7 +13,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def config_options(command: _Command) -> _Command:
-    """`--config` and `--data-dir`, which say whose state a command works on."""
+    """Add `--config` and `--data-dir`, which select the service that a command works on."""
     config = click.option(
         "--config",
         "config_file",

@@ -1,6 +1,6 @@
-"""Recorded batches on their way into an import: cut into pieces that fit a request, each with its place in the file.
+"""Recorded batches to import: cut into pieces that fit a request, each with its place in the file.
 
-Nothing is decoded here but what must be to find where a batch ends: the service parses.
+Only the ends of batches are decoded here: the service parses the rest.
 """
 
 import gzip
@@ -20,7 +20,7 @@ MAX_BYTES: Final = 512 * 1024
 
 
 class Recorded(NamedTuple):
-    """One batch as it stands in the file: its number from the start, and where it is, for people."""
+    """One batch as in the file: its number from the start, and where it is, for people."""
 
     number: int
     place: str
@@ -28,7 +28,7 @@ class Recorded(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Batches that go into one request. `end` is the number of the last: a later run can go on after it."""
+    """Batches that go into one request. `end` is the number of the last one: a later run can continue after it."""
 
     recorded: list[Recorded]
 
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 def pieces(file: Path, start: int) -> Iterator[Piece]:
-    """The file's batches after number `start`. Raises `UnreadableBody` if the file itself cannot be read."""
+    """Yield the file's batches after number `start`. Raises `UnreadableBody` if the file itself cannot be read."""
     try:
         with _opened(file) as stream:
             first = next(line for line in stream if line.strip(_BLANK))
@@ -62,11 +62,11 @@ def _opened(file: Path) -> IO[bytes]:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Whether the line is JSON by itself, so that the file has a batch (or a list of them) on each."""
+    """Return whether the line is complete JSON, so that the file has a batch (or a list of them) on each line."""
     try:
         msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, RecursionError):
-        # A broken first line among others is told as such; a document over several lines opens without closing.
+        # A broken first line among others is reported as such; a document over several lines opens without closing.
         return line.strip(_BLANK)[-1:] in (b"}", b"]")
     return True
 
@@ -82,7 +82,7 @@ def _lines(file: Path) -> Iterator[Recorded]:
 
 
 def _documents(file: Path) -> Iterator[Recorded]:
-    """The batches of a file that is one JSON text over several lines."""
+    """Yield the batches of a file that is one JSON text over several lines."""
     with _opened(file) as stream:
         text = stream.read().strip(_BLANK).removeprefix(b"\xef\xbb\xbf")
     for number, batch in enumerate(_items(text) if text.startswith(b"[") else [text], 1):
@@ -90,7 +90,7 @@ def _documents(file: Path) -> Iterator[Recorded]:
 
 
 def _items(text: bytes) -> list[bytes]:
-    """The elements of a list; what is no list after all is left to the service to refuse."""
+    """Return the elements of a list; a text that is not a list is left to the service to refuse."""
     try:
         return [bytes(item) for item in msgspec.json.decode(text, type=list[msgspec.Raw])]
     except (msgspec.DecodeError, RecursionError):

@@ -49,7 +49,7 @@ def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
 
 
 def status_table(found: StatusView) -> Any:
-    """The connections as a table of `rich`."""
+    """Return the connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
     caption = f"store problems: {', '.join(found.store_problems)}" if found.store_problems else None
