@@ -1,1 +1,1 @@
-"""Connections: documents with sealed access tokens, their changes, their check with TikTok, their end."""
+"""Connections: documents with sealed access tokens, their changes, their check with TikTok and their deletion."""

@@ -1,4 +1,4 @@
-"""Checking a connection: one request to TikTok whose answer tells token, pixel and network apart in plain words."""
+"""Checks a connection: one request to TikTok, whose answer distinguishes problems of token, pixel and network."""
 
 from typing import Final, Literal
 
@@ -34,7 +34,7 @@ NO_ANSWER: Final = {
     "reset": "closed the connection. Check the network, or retry later",
     "oversized": "sent an answer that is too long. Check proxies and firewalls between this machine and TikTok",
 }
-"""What follows the word TikTok, by the kind of `NoAnswer`."""
+"""The text after the word TikTok, by the kind of `NoAnswer`."""
 
 _NOT_TIKTOK: Final = (
     "The answer is not from TikTok's Events API (HTTP {status}). "
@@ -43,7 +43,7 @@ _NOT_TIKTOK: Final = (
 
 
 class CheckResult(Struct, frozen=True):
-    """`message` says what was found and what to do; `code` is TikTok's, if it answered."""
+    """The result of a check. `message` is what was found and how to fix it; `code` is TikTok's, if it answered."""
 
     kind: CheckKind
     message: str
@@ -51,8 +51,10 @@ class CheckResult(Struct, frozen=True):
 
 
 class ConnectionCheck:
-    """Asks TikTok. With a test event code it sends a test event, else one that lacks what every event must have, which
-    TikTok refuses once token and pixel have passed: nothing is added to the pixel's data either way.
+    """Checks a connection with one request to TikTok that adds nothing to the pixel's data.
+
+    With a test event code it sends a test event, otherwise an event without a required field, which TikTok refuses only
+    after it has accepted token and pixel.
     """
 
     def __init__(self, connections: Connections, sender: EventSender, clock: Clock) -> None:
@@ -102,7 +104,7 @@ def _kind(culprit: Culprit) -> CheckKind:
 
 
 def _let_through(connection: Connection, code: int, *, accepted: bool) -> CheckResult:
-    """TikTok looks at the events only after token and pixel have passed."""
+    """Return the result for a request whose token and pixel are valid: TikTok inspects the events only after both."""
     test_code = connection.test_event_code
     if accepted and test_code:
         message = (

@@ -1,4 +1,4 @@
-"""Connections: documents with sealed access tokens, held in memory with a mapper each for the next request."""
+"""Connections: documents with sealed access tokens, kept in memory with a mapper each for the next request."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ ConnectionChanged = Callable[[str], Awaitable[None]]
 
 
 class ConnectionRecord(Struct, frozen=True):
-    """A connection as it is stored."""
+    """A connection as stored."""
 
     settings: dict[str, Any]
     sealed_token: str
@@ -35,7 +35,7 @@ class _Held(Struct, frozen=True):
 
 
 class FieldChange(Struct, frozen=True):
-    """A setting's value before and after; None where it had or has none. An access token is never shown."""
+    """A setting's value before and after; None if it had or has none. An access token is never shown."""
 
     field: str
     before: Any
@@ -43,7 +43,7 @@ class FieldChange(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """What an import does to one connection."""
+    """The effect of an import on one connection."""
 
     name: str
     change: Literal["add", "change", "none"]
@@ -61,7 +61,7 @@ class HistoryEntry(Struct, frozen=True):
 
 
 class _Change(Struct, frozen=True):
-    """A connection on its way into the store; `expected_revision` 0 makes a new one."""
+    """A connection to be stored; `expected_revision` 0 creates a new one."""
 
     id: str
     connection: Connection
@@ -73,7 +73,7 @@ class _Change(Struct, frozen=True):
 
 
 class Connections:
-    """The connections there are, and the deliverer's `ConnectionSource`. Call `load` before use."""
+    """The existing connections, and the deliverer's `ConnectionSource`. Call `load` before use."""
 
     def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock, inputs: Inputs) -> None:
         self._documents = documents
@@ -86,12 +86,12 @@ class Connections:
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Raises `ConfigurationError` if a stored connection no longer fits this program."""
+        """Read the stored connections. Raises `ConfigurationError` if one no longer fits this program."""
         documents = await self._documents.list_documents("connection")
         self._hold({document.id: _opened(document) for document in documents})
 
     def on_change(self, changed: ConnectionChanged) -> None:
-        """Have `changed` awaited with the id of each connection that is added, changed or removed."""
+        """Register `changed`, which is awaited with the ID of each connection that is added, changed or removed."""
         self._changed.append(changed)
 
     def change_lock(self) -> asyncio.Lock:
@@ -112,7 +112,7 @@ class Connections:
         return next((each for each in self.all() if each.name.lower() == wanted), None)
 
     def mappers_of(self, input_name: str) -> tuple[Mapper, ...]:
-        """The mappers of the connections that this input feeds."""
+        """Return the mappers of the connections that this input feeds."""
         mappers = self._mappers.get(input_name)
         if mappers is None:
             mappers = tuple(held.mapper for held in self._held.values() if _is_fed_by(held.connection, input_name))
@@ -120,8 +120,8 @@ class Connections:
         return mappers
 
     async def add(self, given: Mapping[str, object], changed_by: str) -> Connection:
-        """Raises `ConfigurationError` with every problem of what is given."""
-        # One at a time, or two of the same name could both find it free.
+        """Add a connection. Raises `ConfigurationError` with every problem of the given settings."""
+        # Serialize additions: two of the same name could otherwise both find it free.
         async with self._changing:
             (held,) = await self._put([self._addition(given)], changed_by)
         await self._tell([held.connection.id])
@@ -130,7 +130,7 @@ class Connections:
     async def set(
         self, name_or_id: str, changes: Mapping[str, object], *, expected_revision: int | None, changed_by: str
     ) -> Connection:
-        """Change some settings, None back to the default. Raises `ConfigurationError` and `RevisionConflict`."""
+        """Change some settings; None restores the default. Raises `ConfigurationError` and `RevisionConflict`."""
         async with self._changing:
             change = self._change(self._get_or_raise(name_or_id), changes)
             if expected_revision is not None:
@@ -140,18 +140,24 @@ class Connections:
         return held.connection
 
     def draft(self, name_or_id: str, changes: Mapping[str, object]) -> Connection:
-        """The connection as `set` would make it; nothing is changed. Raises `ConfigurationError` and `UnknownName`."""
+        """Return the connection as `set` would store it, without changing it.
+
+        Raises `ConfigurationError` and `UnknownName`.
+        """
         return self._change(self._get_or_raise(name_or_id), changes).connection
 
     async def at_revision(self, connection_id: str, revision: int) -> Connection | None:
-        """The connection as it stood then; None if that is not known (any more)."""
+        """Return the connection as of this revision, or None if the revision is not (or no longer) known."""
         for document in await self._documents.document_history("connection", connection_id):
             if document.revision == revision and document.body:
                 return _opened(document).connection
         return None
 
     async def remove(self, name_or_id: str, changed_by: str) -> Connection:
-        """Its events are the caller's to look after. Raises `ConfigurationError` if there is none."""
+        """Remove a connection. Its events are left to the caller.
+
+        Raises `ConfigurationError` if there is no such connection.
+        """
         async with self._changing:
             connection = self._get_or_raise(name_or_id).connection
             now_ms = self._clock.now_ms()
@@ -163,9 +169,9 @@ class Connections:
     async def import_all(
         self, given: Sequence[Mapping[str, object]], *, dry_run: bool, changed_by: str
     ) -> list[Difference]:
-        """Add or change connections by name, all of them or none; a dry run only says what would change.
+        """Add or change connections by name, all of them or none; a dry run only returns what would change.
 
-        A connection that is there keeps its token unless one is given. Raises `ConfigurationError` with every problem.
+        An existing connection keeps its token unless a token is given. Raises `ConfigurationError` with every problem.
         """
         async with self._changing:
             changes = self._changes(given)
@@ -212,7 +218,7 @@ class Connections:
         return _Change(held.connection.id, draft.connection, token, held.connection.revision)
 
     def _sealed_again(self, held: _Held, token: str | None) -> str:
-        """Sealing gives another text each time: the token that is there already must not look like a change."""
+        """Return the sealed token, unchanged if the token is: each sealing differs and would look like a change."""
         if token is None:
             return held.sealed_token
         with contextlib.suppress(SecretUnreadable):
@@ -263,9 +269,9 @@ class Connections:
         return Difference(change.connection.name, "add" if held is None else "change" if fields else "none", fields)
 
     async def history(self, name_or_id: str) -> list[HistoryEntry]:
-        """Every revision, oldest first, with what it changed; of the token only that it did.
+        """Return every revision, oldest first, with what it changed; for the token only that it changed.
 
-        A connection that was removed is found by its id. Raises `UnknownName`.
+        A removed connection is found by its ID. Raises `UnknownName`.
         """
         entries: list[HistoryEntry] = []
         before: dict[str, Any] = {}
@@ -290,7 +296,7 @@ class Connections:
         self._held = held
         self._mappers = {}
 
-    # --- the deliverer's side ---
+    # --- interface of the deliverer ---
 
     def connection_ids(self) -> Collection[str]:
         return list(self._held)
@@ -305,7 +311,7 @@ class Connections:
         )
 
     def access_token(self, connection_id: str) -> str:
-        """Raises `SecretUnreadable`."""
+        """Return the decrypted access token. Raises `SecretUnreadable`."""
         return self._box.open(self._held[connection_id].sealed_token, connection_id)
 
 

@@ -1,4 +1,4 @@
-"""Deleting a connection: nothing new comes in, nothing more goes out, and what waits becomes dead letters."""
+"""Deletes a connection: it receives and sends nothing more, and its waiting events become dead letters."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _REASON: Final = "connection_deleted"
 
 
 class ConnectionDeletion:
-    """Needs a deliverer that hears of the connections' changes, or none at all."""
+    """Deletes connections. Needs a deliverer that is notified of the connections' changes, or none at all."""
 
     def __init__(self, connections: Connections, store: EventStore, clock: Clock) -> None:
         self._connections = connections
@@ -18,13 +18,13 @@ class ConnectionDeletion:
         self._clock = clock
 
     async def delete(self, name_or_id: str, changed_by: str) -> int:
-        """How many waiting events became dead letters. Raises `UnknownName`."""
-        # In this order a crash between leaves events of no connection, which `sweep` finds at the next start.
+        """Delete the connection; return how many waiting events became dead letters. Raises `UnknownName`."""
+        # In this order, a crash in between leaves events without a connection, which `sweep` finds at the next start.
         connection = await self._connections.remove(name_or_id, changed_by)
         return await self._store.dead_letter_all(connection.id, _REASON, self._clock.now_ms())
 
     async def sweep(self) -> int:
-        """Finish deletions that a crash cut short."""
+        """Finish deletions that a crash interrupted; return how many events became dead letters."""
         known = set(self._connections.connection_ids())
         orphans = [
             name for name, counts in (await self._store.counts()).items() if name not in known and counts.waiting
