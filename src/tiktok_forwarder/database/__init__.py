@@ -1,1 +1,1 @@
-"""What the SQLite files of store and activity share: thread, opening, problems and SQL in files; the directory lock."""
+"""Shared by the SQLite files of store and activity: thread, opening, problems, SQL in files; the directory lock."""

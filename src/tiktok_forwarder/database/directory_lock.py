@@ -1,4 +1,4 @@
-"""One process owns a data directory: an operating-system lock on a file in it, gone with the process that holds it."""
+"""The lock of a data directory: an operating-system lock on a file, released when the process that owns it ends."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ LOCK_FILE: Final = "forwarder.lock"
 
 
 def prepare_directory(directory: Path) -> None:
-    """Create the directory if need be. Raises `ConfigurationError` unless it can be written."""
+    """Create the directory if it is missing. Raises `ConfigurationError` unless it can be written."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = directory / f".write-{secrets.token_hex(4)}"
@@ -24,14 +24,17 @@ def prepare_directory(directory: Path) -> None:
 
 
 class DirectoryLock:
-    """Held inside a `with` block. The file stays behind; only the lock on it means something."""
+    """The directory's lock, held inside a `with` block. The file is not deleted; only the lock on it has a meaning."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        """Raises `ConfigurationError` when another process holds the directory, or it cannot be written."""
+        """Take the lock.
+
+        Raises `ConfigurationError` if another process holds it, or the directory cannot be written.
+        """
         try:
             descriptor = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

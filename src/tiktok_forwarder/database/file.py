@@ -1,4 +1,4 @@
-"""What an SQLite file needs, whatever is in it: an owner, a log beside it, bounds, transactions and migrations."""
+"""What an SQLite file needs, whatever it contains: an owner, a log beside it, bounds, transactions and migrations."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ class NewerSchema(Exception):
 
 
 def create_private(path: Path) -> None:
-    """Create the file, unless it is there, for its owner alone: files that SQLite puts beside it take its mode.
+    """Create the file, if it is missing, for its owner alone: files that SQLite creates beside it take its mode.
 
     Raises `OSError`.
     """
@@ -24,18 +24,24 @@ def create_private(path: Path) -> None:
 def configure(
     connection: apsw.Connection, *, synchronous: Literal["FULL", "NORMAL"], busy_ms: int, cache_kib: int
 ) -> None:
-    """FULL syncs the log at every commit; with NORMAL a power cut may cost the last commits, never the file."""
+    """Configure the connection. FULL syncs the log at every commit.
+
+    With NORMAL a power failure may cost the last commits, never the file.
+    """
     connection.set_busy_timeout(busy_ms)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", synchronous)
-    # What is erased must not stay readable in free pages, nor in a temporary file.
+    # Erased data must not stay readable in free pages, nor in a temporary file.
     connection.pragma("secure_delete", "ON")
     connection.pragma("temp_store", "MEMORY")
     connection.pragma("cache_size", -cache_kib)
 
 
 def limit_size(connection: apsw.Connection, *, max_pages: int, checkpoint_pages: int, log_bytes: int) -> None:
-    """The log is written back when it holds `checkpoint_pages`; one that has grown larger is cut to `log_bytes`."""
+    """Limit the file's size and its log.
+
+    The log is written back when it holds `checkpoint_pages`; a log that has grown larger is truncated to `log_bytes`.
+    """
     connection.pragma("max_page_count", max_pages)
     connection.pragma("wal_autocheckpoint", checkpoint_pages)
     connection.pragma("journal_size_limit", log_bytes)
@@ -44,7 +50,7 @@ def limit_size(connection: apsw.Connection, *, max_pages: int, checkpoint_pages:
 def migrate(connection: apsw.Connection, scripts: Sequence[str]) -> None:
     """Run the scripts that the file has not had, each as one transaction; its `user_version` counts them.
 
-    Raises `NewerSchema`, and `apsw.Error` for a script that fails.
+    Raises `NewerSchema`, and `apsw.Error` if a script fails.
     """
     version: int = connection.pragma("user_version")
     if version > len(scripts):
@@ -59,7 +65,7 @@ def migrate(connection: apsw.Connection, scripts: Sequence[str]) -> None:
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """Commit what is done within the `with` block; any error undoes it."""
+    """Commit the changes made in the `with` block; any error rolls them back."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -70,12 +76,15 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 
 
 def end_transaction(connection: apsw.Connection) -> None:
-    """Undo a transaction that may be open: some errors have ended it already."""
+    """Roll back a transaction that may be open: some errors have ended it already."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 def truncate_log(connection: apsw.Connection) -> bool:
-    """Write the log back and empty it, since it still holds what was deleted; return whether nobody was in the way."""
+    """Write the log back and empty it, since it still contains deleted data.
+
+    Return whether no other connection prevented that.
+    """
     ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return not is_busy

@@ -1,4 +1,4 @@
-"""What an error of SQLite means: to whoever waits for a change, and for the store until it writes again."""
+"""What an SQLite error means: for the change that failed, and for the store until it writes again."""
 
 from typing import Final
 
@@ -11,9 +11,9 @@ _LOCKED: Final = "locked"
 
 
 class StoreProblem:
-    """What made the last change fail, until one succeeds; `name` is empty while nothing is wrong.
+    """The problem that made the last change fail, until a change succeeds; `name` is empty while there is none.
 
-    Damage outlasts a change that succeeds: writing on could cost more events.
+    Corruption outlasts a successful change: continuing to write could cost more events.
     """
 
     def __init__(self) -> None:
@@ -28,29 +28,29 @@ class StoreProblem:
         return self.name == _LOCKED
 
     def record(self, error: apsw.Error) -> type[ForwarderError]:
-        """Keep what the error tells of the store, and return what it means for new events."""
+        """Record the problem that the error shows, and return what it means for new events."""
         name, kind = _meaning(error)
         if not self.is_damage:
             self.name = name
         return kind
 
     def clear(self) -> None:
-        """Call it after a change has succeeded."""
+        """Clear the problem, after a change has succeeded."""
         if not self.is_damage:
             self.name = ""
 
     def clear_damage(self) -> None:
-        """Call it when the whole file is sound: a disk that could not be read for a while looks like damage too."""
+        """Clear a corruption, when the whole file is sound: a temporarily unreadable disk looks like corruption too."""
         self.name = ""
 
 
 def is_corruption(error: apsw.Error) -> bool:
-    """Return whether the file does not hold what it should."""
+    """Return whether the error means that the file is corrupt."""
     return isinstance(error, apsw.CorruptError | apsw.NotADBError)
 
 
 def _meaning(error: apsw.Error) -> tuple[str, type[ForwarderError]]:
-    """An I/O error may well be a full disk or a used-up quota."""
+    """Return the problem's name and error class. An I/O error may well be a full disk or an exhausted quota."""
     if is_corruption(error):
         return _DAMAGED, StoreUnavailable
     if isinstance(error, apsw.FullError):

@@ -1,4 +1,4 @@
-"""The thread that owns a database: what waits is done in groups, so that one commit serves many."""
+"""The thread that owns a database: it runs queued jobs in groups, so that one commit serves many."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ _MAX_GROUP_JOBS: Final = 4000
 
 Result = TypeVar("Result")
 TranslateError = Callable[[Exception], Exception]
-"""Returns the error that whoever waits is given for one of the database's."""
+"""Translates one of the database's errors to the error that the waiting caller receives."""
 
 
 class Job:
-    """A piece of work, and the future of whoever waits for it on the event loop that it was made on."""
+    """A piece of work, and the future on the event loop of the caller that waits for it."""
 
     def __init__(self, work: Callable[..., Any], weight: int = 0) -> None:
         self.work = work
@@ -30,7 +30,7 @@ class Job:
     def run(self, translate_error: TranslateError) -> None:
         try:
             self.outcome = self.work()
-        except Exception as error:  # given to whoever waits
+        except Exception as error:  # given to the waiting caller
             self.error = translate_error(error)
 
     def notify(self) -> None:
@@ -43,11 +43,11 @@ class Job:
 
 
 class Change(Job):
-    """A job that writes. Any other is a look."""
+    """A job that writes. Every other job only reads."""
 
 
 class DatabaseThread:
-    """Does the jobs that wait as a group: changes first, then looks.
+    """Runs the queued jobs as a group: changes first, then reads.
 
     `commit` makes a group's changes durable and gives each its outcome or its error; it raises nothing. A group takes
     jobs until they weigh `max_group_weight`. All functions given are called in the thread.
@@ -73,19 +73,19 @@ class DatabaseThread:
         self._thread.start()
 
     def put(self, job: Job) -> asyncio.Future[Any]:
-        """Raises `StoreUnavailable` after `close`."""
+        """Queue a job and return its future. Raises `StoreUnavailable` after `close`."""
         if self._is_closed:
             raise StoreUnavailable(f"the {self._name} is closed")
         self._jobs.put(job)
         return job.done
 
     async def look(self, look: Callable[[], Result]) -> Result:
-        """Return what `look` returns, which sees what is committed."""
+        """Return what `look` returns; it sees committed data."""
         result: Result = await self.put(Job(look))
         return result
 
     async def close(self) -> None:
-        """Finish the jobs that wait, then close the database."""
+        """Finish queued jobs, then close the database."""
         if not self._is_closed:
             self._is_closed = True
             self._jobs.put(None)
@@ -108,7 +108,7 @@ class DatabaseThread:
         self._close()
 
     def _next_jobs(self) -> tuple[list[Job], bool]:
-        """Wait for a job, then take all that are there, as far as a group goes; whether it is the last group."""
+        """Wait for a job, then return all queued jobs up to a group's weight, and whether it is the last group."""
         jobs: list[Job] = []
         weight_left = self._max_group_weight
         while weight_left > 0 and len(jobs) < _MAX_GROUP_JOBS:
@@ -124,7 +124,7 @@ class DatabaseThread:
 
 
 def _notify(jobs: Sequence[Job]) -> None:
-    """One wake-up for all that wait on a loop; a loop that has ended waits for nothing."""
+    """Complete the jobs' futures with one wake-up per event loop; a loop that has ended is skipped."""
     for loop in {job.loop for job in jobs}:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_notify_all, [job for job in jobs if job.loop is loop])
