@@ -1,4 +1,4 @@
-"""Delivers one connection's events: waits, leases, sends several groups at once, and obeys its pause."""
+"""Delivers one connection's events: waits, leases, sends several groups at the same time, and obeys its pause."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,13 +24,13 @@ from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
 from tiktok_forwarder.store.events import GroupLimits, Lease
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
-# A store that says an event is due and then leases none is not asked again at once.
+# If the store reports a due event and then leases none, wait before asking again.
 _EMPTY_LEASE_WAIT_SECONDS: Final = 0.05
 _ABANDON_SECONDS: Final = 2.0
 
 
 class ConnectionDelivery:
-    """One connection's tasks. They share nothing with another connection's but the rate of a common access token."""
+    """The tasks of one connection. Connections share nothing but the rate of a common access token."""
 
     def __init__(
         self, parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, state: DeliveryState
@@ -51,7 +51,10 @@ class ConnectionDelivery:
         self._slowed_since_ms: int | None = None
 
     async def start(self) -> None:
-        """Settings that have changed since the service paused the connection deserve a try."""
+        """Start the tasks.
+
+        If settings have changed since the service paused the connection, delivery is tried again.
+        """
         self._condition = self.status().condition
         pause = self._pauses.current
         if pause is not None and pause.cause != "by_hand" and pause.revision != self.target.revision:
@@ -64,7 +67,7 @@ class ConnectionDelivery:
         return self._pauses.state
 
     async def stop(self, grace_seconds: float) -> None:
-        """Lease nothing more, let running requests end within the grace, then give up on the rest."""
+        """Lease nothing more, let running requests end within the grace period, then cancel the rest."""
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait([self._loop])
@@ -118,7 +121,7 @@ class ConnectionDelivery:
         while True:
             try:
                 await self._turn()
-            except Exception as error:  # whatever happens, this connection must not stop for good without a word
+            except Exception as error:  # whatever happens, this connection must not stop permanently without a log line
                 self._parts.observer.on_failed(self.target.connection_id, error)
                 await asyncio.sleep(self._policy.trouble_wait_seconds)
 
@@ -129,7 +132,7 @@ class ConnectionDelivery:
             await self._begin(self._limits, self._deliver_group)
 
     async def _begin(self, limits: GroupLimits, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
-        """Lease only what can be sent now, and send it beside what is on its way already."""
+        """Lease only what can be sent now, and send it while earlier groups are still under way."""
         await self._slots.acquire()
         lease: Lease | None = None
         try:
@@ -147,7 +150,7 @@ class ConnectionDelivery:
         group.add_done_callback(self._end_group)
 
     async def _lease(self, limits: GroupLimits) -> Lease | None:
-        """A lease that comes too late, on a stop or after a refusal as too frequent, is given back."""
+        """Return a lease, or None. A lease that comes too late, after a stop or a rate limit refusal, is released."""
         self._watch.leasing()
         asking = asyncio.ensure_future(
             self._parts.store.lease(
@@ -173,7 +176,7 @@ class ConnectionDelivery:
     async def _deliver(self, lease: Lease, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
         try:
             await deliver(HeldLease(self._parts, lease, self._pauses))
-        except Exception as error:  # the events are given back; other groups and connections go on
+        except Exception as error:  # the events are released; other groups and connections continue
             self._parts.observer.on_failed(self.target.connection_id, error)
         self._report_change()
 
@@ -181,7 +184,7 @@ class ConnectionDelivery:
         await GroupDelivery(self._parts, held, self._sender, self._pauses, self._refusals).deliver()
 
     def _end_group(self, group: asyncio.Task[None]) -> None:
-        """A retry may be due before anything that the loop waits for."""
+        """Wake the loop: a retry may be due before anything else that the loop waits for."""
         self._groups.discard(group)
         self._slots.release()
         self._watch.wake()
@@ -221,7 +224,7 @@ class ConnectionDelivery:
 
 
 def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:
-    """A wire form may take test events one by one."""
+    """Return the limits of a group. A wire form may take test events only one at a time."""
     if target.test_event_code is None:
         return limits
     sizes = {name: min(most, WIRE_FORMS[name].max_test_events) for name, most in limits.max_events.items()}
@@ -233,5 +236,5 @@ def _gate(parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget)
     try:
         return SendGate(own, token_rates.get(parts.connections.access_token(target.connection_id)))
     except SecretUnreadable:
-        # The first request finds this out too, and pauses the connection with the reason.
+        # The first request detects this too, and pauses the connection with the reason.
         return SendGate(own, own)

@@ -1,4 +1,4 @@
-"""The deliverer: takes what is stored to TikTok, each connection by itself."""
+"""The deliverer: sends stored events to TikTok, each connection independently."""
 
 import asyncio
 from collections.abc import Mapping
@@ -48,20 +48,20 @@ class Deliverer:
         self.is_running = False
 
     async def start(self) -> None:
-        """Begin with every connection there is, as it was left: paused ones stay paused."""
+        """Start delivery of every connection in its stored state: paused ones stay paused."""
         self.is_running = True
         for connection_id in self._parts.connections.connection_ids():
             await self.reload(connection_id)
 
     def notify(self, connection_id: str, new_events: int = 1) -> None:
-        """New events of the connection are stored; never blocks."""
+        """Report new events of the connection in the store; never blocks."""
         if (delivery := self._deliveries.get(connection_id)) is not None:
             delivery.notify(new_events)
 
     async def reload(self, connection_id: str) -> None:
-        """The connection was added, changed or removed: go on with it as it stands now.
+        """Apply that the connection was added, changed or removed: continue with its current settings.
 
-        A change ends a pause made by the service. What becomes of a removed connection's events is not decided here.
+        A change ends a pause made by the service. The events of a removed connection are left to the caller.
         """
         async with self._changing:
             if self._is_stopped:
@@ -80,7 +80,7 @@ class Deliverer:
             await delivery.start()
 
     async def pause(self, connection_id: str, reason: str, by: str) -> DeliveryStatus:
-        """Keep the connection's events until someone resumes it: it is not probed, and stays paused over a restart.
+        """Keep the connection's events until a person resumes it: it is not probed, and stays paused over a restart.
 
         While nothing is delivered, the pause applies from the next start. Raises `UnknownName`.
         """
@@ -94,7 +94,7 @@ class Deliverer:
         return DeliveryStatus(connection_id, "paused", reason, since_ms=self._parts.clock.now_ms(), by=by)
 
     async def resume(self, connection_id: str, by: str) -> DeliveryStatus:
-        """End a pause, whoever made it."""
+        """End a pause, whether a person or the service made it."""
         if self.is_running:
             await self._delivery(connection_id).resume(by)
             return self.status(connection_id)
@@ -102,7 +102,7 @@ class Deliverer:
         return DeliveryStatus(connection_id, "healthy")
 
     def status(self, connection_id: str) -> DeliveryStatus:
-        """Raises `ConfigurationError` for a connection that it does not know."""
+        """Return the connection's status. Raises `ConfigurationError` for an unknown connection."""
         return self._delivery(connection_id).status()
 
     def statuses(self) -> Mapping[str, DeliveryStatus]:
@@ -110,7 +110,7 @@ class Deliverer:
         return {connection_id: delivery.status() for connection_id, delivery in self._deliveries.items()}
 
     async def stop(self, grace_seconds: float) -> None:
-        """Lease nothing more, let requests on their way end within the grace, and give everything else back."""
+        """Lease nothing more, let running requests end within the grace period, and release everything else."""
         async with self._changing:
             self._is_stopped = True
             stopping = [delivery.stop(grace_seconds) for delivery in self._deliveries.values()]

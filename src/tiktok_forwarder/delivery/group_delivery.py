@@ -1,4 +1,4 @@
-"""Delivers the events of one lease: as one group if TikTok takes it, else in ever smaller parts."""
+"""Delivers the events of one lease: as one group if TikTok accepts it, otherwise in ever smaller parts."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,10 @@ from tiktok_forwarder.store.events import DeadLetterFilter, LeasedEvent
 
 
 class RefusalRun:
-    """Single events of a connection that were refused in a row, with no success between and no event named.
+    """Single events of a connection refused in a row, without a success in between and without a named event.
 
-    Too many of them mean that the fault is in what all requests share. Until then each is a dead letter like any other;
-    `dead_letters` remembers them, to be taken back.
+    Too many of them mean that the cause is something that all requests share. Until then each becomes a dead letter
+    like any other; `dead_letters` lists them, so that they can be requeued.
     """
 
     def __init__(self, limit: int) -> None:
@@ -48,7 +48,7 @@ class RefusalRun:
 
 
 class GroupDelivery:
-    """Works off one lease. Parts are sent in the order of the events; the caller has taken the first request's turn."""
+    """Delivers one lease. Parts are sent in the order of the events; the caller has taken the first request's turn."""
 
     def __init__(
         self, parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseControl, refusals: RefusalRun
@@ -94,7 +94,7 @@ class GroupDelivery:
             case BadEvent():
                 return await self._handle_unnamed_refusal(part[0], verdict.answer)
             case Throttled():
-                # What bisecting has found out is worth waiting for; otherwise the queue is the place to wait.
+                # The results of bisecting are worth waiting for here; without them, the events wait in the queue.
                 self._waiting.append(part)
                 return self._is_bisecting
             case TryLater():
@@ -108,7 +108,10 @@ class GroupDelivery:
         return True
 
     async def _settle_delivered(self, part: Sequence[LeasedEvent]) -> None:
-        """A success also tells that what was refused before was refused for its own fault."""
+        """Settle a delivered part.
+
+        A success also shows that earlier refusals were caused by the refused events themselves.
+        """
         outcomes: dict[int, Settlement] = {event.event_no: Delivered() for event in part}
         await self._lease.settle(outcomes | self._refused)
         self._refused.clear()
@@ -122,7 +125,10 @@ class GroupDelivery:
             self._waiting.append(rest)
 
     async def _handle_unnamed_refusal(self, event: LeasedEvent, answer: Answer) -> bool:
-        """A single event was refused and nothing was named: its fault, unless too many others fare the same."""
+        """Handle a refusal that names no event. Return whether to continue.
+
+        Blames the single event sent, unless too many were refused in a row.
+        """
         self._refused[event.event_no] = DeadLettered("refused", answer)
         if self._had_success:
             return True
@@ -135,7 +141,7 @@ class GroupDelivery:
         return False
 
     async def _try_another(self, answer: Answer) -> bool:
-        """Before the connection is blamed, events that were not part of the run get a chance to disprove it."""
+        """Send events that are not part of the run before blaming the connection: a success disproves the suspicion."""
         part = self._waiting.pop(0)
         await self._sender.gate.take()
         verdict = await self._lease.send(self._sender, part)
@@ -145,7 +151,7 @@ class GroupDelivery:
         return False
 
     async def _pause_for_refusals(self, answer: Answer) -> None:
-        """Nothing is lost to a fault that is not the events': also what earlier leases lost to it comes back."""
+        """Pause the connection and requeue the run's dead letters, from earlier leases too: no event is at fault."""
         await self._pauses.pause_by_service(
             "refusals",
             f"TikTok refused {self._parts.policy.refusals_before_pause} events in a row, each sent alone, without "
@@ -162,7 +168,10 @@ class GroupDelivery:
         self._refusals.end()
 
     async def _settle_refused(self) -> None:
-        """Refused events of a connection that is paused now come after all others, so that a probe takes another."""
+        """Settle the refused events.
+
+        If the connection is now paused they go last, so that a probe takes another event.
+        """
         if not self._refused:
             return
         if self._pauses.current is None:
@@ -179,9 +188,10 @@ class GroupDelivery:
 
 
 async def probe(parts: DeliveryParts, lease: HeldLease, sender: RequestSender, pauses: PauseControl) -> bool:
-    """Send one event of a paused connection and return whether TikTok accepted it. A failed probe is no attempt.
+    """Send one event of a paused connection and return whether TikTok accepted it.
 
-    A person may pause the connection meanwhile: then nothing more is sent, and no answer ends the pause.
+    A failed probe does not count as an attempt. If a person pauses the connection in the meantime, nothing more is
+    sent, and no answer ends the pause.
     """
     async with lease.held():
         events = await lease.sendable()

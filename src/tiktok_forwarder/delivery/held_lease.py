@@ -1,4 +1,4 @@
-"""A lease in the deliverer's hands: settled piece by piece, renewed while work goes on, given back at the end."""
+"""A lease that the deliverer works on: settled piece by piece, renewed during the work, released at the end."""
 
 import asyncio
 from collections import Counter
@@ -33,7 +33,7 @@ _STOPPED: Final = TryLater(Answer(message="the service stopped before TikTok ans
 
 
 class HeldLease:
-    """Knows which events of the lease are unsettled, and which are on their way to TikTok at this moment."""
+    """Tracks which events of the lease are unsettled, and which are being sent to TikTok at this moment."""
 
     def __init__(self, parts: DeliveryParts, lease: Lease, pauses: PauseControl) -> None:
         self._parts = parts
@@ -46,7 +46,10 @@ class HeldLease:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Renews the lease meanwhile. At the end, or when cancelled, every event is settled or given back."""
+        """Renew the lease during the `with` block.
+
+        At the end, or when cancelled, every event is settled or released.
+        """
         renewing = asyncio.create_task(self._renew())
         try:
             yield
@@ -68,7 +71,7 @@ class HeldLease:
         return verdict
 
     async def sendable(self) -> list[LeasedEvent]:
-        """The lease's events, without those that TikTok may hold and would count again: they become dead letters."""
+        """Return the lease's events. Those that TikTok may hold and would count again become dead letters instead."""
         now_ms, policy = self._parts.clock.now_ms(), self._parts.policy.retry
         late = {
             event.event_no: DeadLettered("unconfirmed")
@@ -80,7 +83,7 @@ class HeldLease:
         return [event for event in self._lease.events if event.event_no not in late]
 
     async def settle_failed(self, events: Sequence[LeasedEvent], verdict: TryLater) -> None:
-        """A failed attempt: each event waits for its next one, or has had enough of them."""
+        """Settle a failed attempt: each event waits for its next attempt, or becomes a dead letter after too many."""
         now_ms, chance = self._parts.clock.now_ms(), self._parts.chance()
         policy = self._parts.policy.retry
         await self.settle(
@@ -92,10 +95,10 @@ class HeldLease:
         )
 
     async def settle(self, settlements: Settlements, decided_at_ms: int | None = None) -> None:
-        """A store in trouble is tried again for a while: an outcome that is not kept means sending twice.
+        """Store outcomes. While the store has a problem, retry for a while: a lost outcome means sending twice.
 
-        Retries need the time from which their due times were reckoned: the clock may have been set since, and the store
-        would not know that they lie too far ahead.
+        Retries need the time from which their due times were computed: the clock may have been set since, and the store
+        could not detect that they are too far ahead.
         """
         if decided_at_ms is None:
             decided_at_ms = self._parts.clock.now_ms()
@@ -122,7 +125,7 @@ class HeldLease:
         return AttemptHistory(event.attempts + 1, first_ms, self._pauses.paused_ms(first_ms))
 
     async def _renew(self) -> None:
-        """Until it is cancelled or the lease is lost, which the next settlement will find out."""
+        """Renew the lease until cancelled or until the lease is lost, which the next settlement detects."""
         while True:
             await asyncio.sleep(self._parts.policy.lease_seconds / 3)
             try:
@@ -133,7 +136,7 @@ class HeldLease:
                 self._parts.observer.on_failed(self._lease.connection_id, error)
 
     async def _abandon(self) -> None:
-        """What was on its way may have arrived, and is remembered so."""
+        """Settle the events being sent as attempts without an answer: they may have arrived."""
         if not self._on_the_way:
             return
         try:

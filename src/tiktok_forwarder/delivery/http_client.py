@@ -17,16 +17,16 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
-# gzip or zlib, told apart by the header that zlib reads itself
+# gzip or zlib; zlib detects which by the header
 _ANY_HEADER: Final = 32 + zlib.MAX_WBITS
 _GZIP_LEVEL: Final = 1
 
 
 class TikTokHttpSender:
-    """The `EventSender` of a running service. It must be made and used inside one event loop.
+    """The `EventSender` of a running service. It must be created and used inside one event loop.
 
-    The connection pool has no limit of its own, since a hanging connection would use it up for all; how many requests
-    are on their way is the deliverer's business. `compress` sends bodies as gzip.
+    The connection pool has no limit of its own, since a hanging connection would use it up for all; the deliverer
+    limits the number of running requests. `compress` sends bodies as gzip.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TikTokHttpSender:
     ) -> None:
         self._root = _checked_root(base_url)
         self._compress = compress
-        # Reading the machine's certificates takes longer than all else at start-up; a sandbox needs none.
+        # Reading the machine's certificates takes longer than everything else at start-up; a sandbox needs none.
         default = ssl.create_default_context() if self._root.startswith("https:") else True
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=tls or default),
@@ -55,7 +55,7 @@ class TikTokHttpSender:
         try:
             async with self._session.post(
                 self._root + request.path,
-                data=io.BytesIO(body),  # sent in pieces: a large body as bytes would hold up the event loop
+                data=io.BytesIO(body),  # sent in pieces: a large body as bytes would block the event loop
                 headers={"Access-Token": request.access_token},
                 allow_redirects=False,
             ) as response:
@@ -78,7 +78,7 @@ def _standing_headers(compress: bool) -> dict[str, str]:
 
 
 def _checked_root(base_url: str) -> str:
-    """Access tokens and personal data leave the machine only over TLS."""
+    """Return the checked root URL: access tokens and personal data leave the machine only over TLS."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(
@@ -105,7 +105,7 @@ async def _read(response: aiohttp.ClientResponse) -> HttpAnswer | NoAnswer:
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes | None:
-    """None when it is too large. A body that declares itself a web page is none of the API's: it counts as empty."""
+    """Return the body, or None if it is too large. A web page is not an answer of the API and counts as empty."""
     received = bytearray()
     async for chunk in response.content.iter_any():
         received += chunk
@@ -118,7 +118,7 @@ async def _bounded_body(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes | None:
-    """None when it grows too large; empty when it cannot be read, for then it holds no verdict."""
+    """Return the decompressed body: None if it grows too large, empty (without a verdict) if it is unreadable."""
     if encoding not in {"gzip", "deflate"}:
         return b""
     stream = zlib.decompressobj(_ANY_HEADER)
@@ -132,7 +132,7 @@ def _decompressed(body: bytes, encoding: str) -> bytes | None:
 
 
 def _no_answer(error: Exception) -> NoAnswer:
-    """Details name what happened, not what was sent."""
+    """Return the error as a `NoAnswer`. Its details describe what happened, not what was sent."""
     detail = f"{type(error).__name__}: {error}"
     match error:
         case aiohttp.ClientConnectorError(os_error=ssl.SSLEOFError() | ssl.SSLZeroReturnError()):

@@ -1,4 +1,4 @@
-"""The roles around the deliverer: who it delivers for, by which settings, and who is told what happened."""
+"""The interfaces around the deliverer: connections, settings, the HTTP sender and the observers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class OutboundRequest(Struct, frozen=True):
 
 
 class HttpAnswer(Struct, frozen=True):
-    """What came back: at most 1 MiB of the body, and `Retry-After` as it stood."""
+    """TikTok's answer: at most 1 MiB of the body, and `Retry-After` as received."""
 
     status: int
     body: bytes
@@ -56,7 +56,10 @@ class HttpAnswer(Struct, frozen=True):
 
 
 class NoAnswer(Struct, frozen=True):
-    """No complete answer was read. `tls` failures are configuration; `may_have_arrived` once the request left."""
+    """The reason why no complete answer was read.
+
+    `tls` failures are a matter of configuration; `may_have_arrived` is set once the request has left.
+    """
 
     kind: Literal["connect", "tls", "timeout", "reset", "oversized"]
     detail: str
@@ -74,7 +77,7 @@ class EventSender(Protocol):
 
 
 class DeliveryTarget(Struct, frozen=True):
-    """What a connection's requests are addressed to. The access token is fetched when a request is made, never kept."""
+    """The destination of a connection's requests. The access token is fetched for each request, never kept."""
 
     connection_id: str
     revision: int
@@ -84,23 +87,23 @@ class DeliveryTarget(Struct, frozen=True):
 
 
 class ConnectionSource(Protocol):
-    """The connections as they stand now, from memory: the deliverer asks often."""
+    """The current connections, from memory: the deliverer asks often."""
 
     def connection_ids(self) -> Collection[str]: ...
 
     def target(self, connection_id: str) -> DeliveryTarget | None:
-        """None when there is no such connection (any more)."""
+        """Return the target, or None if there is no such connection (any more)."""
         ...
 
     def access_token(self, connection_id: str) -> str:
-        """The token in the clear. Raises `SecretUnreadable`, which pauses the connection."""
+        """Return the decrypted token. Raises `SecretUnreadable`, which pauses the connection."""
         ...
 
 
 class DeliveryPolicy(Struct, frozen=True):
     """The deliverer's settings.
 
-    A lease outlives the wait for TikTok's answer by `lease_margin_seconds`, else it would cause duplicates.
+    A lease outlasts the wait for TikTok's answer by `lease_margin_seconds`; a shorter one would cause duplicates.
     """
 
     retry: RetryPolicy = RetryPolicy()
@@ -121,7 +124,7 @@ class DeliveryPolicy(Struct, frozen=True):
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """How a connection's delivery is doing. `reason` and `by` are for `paused` and `throttled`."""
+    """The state of a connection's delivery. `reason` and `by` are for `paused` and `throttled`."""
 
     connection_id: str
     condition: DeliveryCondition
@@ -136,7 +139,7 @@ class DeliveryStatus(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One request to TikTok, the events it held, and what came of it."""
+    """One request to TikTok, its events, and its verdict."""
 
     connection_id: str
     verdict: VerdictKind
@@ -147,7 +150,7 @@ class Attempt(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """Outcomes that the store has taken at once, with what the lease's last request came to, if one was made."""
+    """Outcomes stored together, with the verdict on the lease's last request, if one was made."""
 
     connection_id: str
     outcomes: Sequence[tuple[LeasedEvent, Settlement]]
@@ -168,11 +171,11 @@ class DeliveryObserver(Protocol):
         ...
 
     def on_settled(self, settled: Settled) -> None:
-        """The store has taken the outcome of these events."""
+        """The store has stored the outcome of these events."""
         ...
 
     def on_replayed(self, connection_id: str, count: int) -> None:
-        """Dead letters wait again, since the fault was not theirs."""
+        """Dead letters were requeued: the events were not to blame."""
         ...
 
     def on_noted(self, connection_id: str, note: str) -> None:
@@ -184,7 +187,7 @@ class DeliveryObserver(Protocol):
         ...
 
     def on_failed(self, connection_id: str, error: Exception) -> None:
-        """Something went wrong on our side: the store, or a fault of the program. Delivery goes on after a while."""
+        """An error occurred on our side: in the store, or an internal error. Delivery continues after a while."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A connection's pause: kept as a document, so that it survives a restart, and the time that it takes from nobody."""
+"""A connection's pause: stored as a document, so that it survives a restart. Paused time uses up no retry time."""
 
 from typing import Final, Literal
 
@@ -16,7 +16,7 @@ _KEPT_PAUSES: Final = 50
 
 
 class Pause(Struct, frozen=True):
-    """Why nothing is sent. `reason` is for people; `revision` is the connection's when it was paused."""
+    """A pause. `reason` is for people; `revision` is the connection's at the time of the pause."""
 
     cause: PauseCause
     reason: str
@@ -27,13 +27,13 @@ class Pause(Struct, frozen=True):
 
 
 class DeliveryState(Struct, frozen=True):
-    """The body of a `delivery_state` document. `past` are the latest pauses that ended, as (from, until) in ms."""
+    """The body of a `delivery_state` document. `past` are the latest ended pauses, as (from, until) in ms."""
 
     pause: Pause | None = None
     past: tuple[tuple[int, int], ...] = ()
 
     def paused_ms(self, from_ms: int, now_ms: int) -> int:
-        """How much of the time from `from_ms` until now was paused."""
+        """Return how many milliseconds from `from_ms` until now were paused."""
         spans = [*self.past, *([(self.pause.since_ms, now_ms)] if self.pause else [])]
         return sum(max(0, min(until, now_ms) - max(since, from_ms)) for since, until in spans)
 
@@ -44,7 +44,7 @@ class DeliveryState(Struct, frozen=True):
 
 
 def read_state(document: Document | None) -> DeliveryState:
-    """The state that a document holds. Raises `StoreUnavailable` for one that cannot be read."""
+    """Return the state in a document. Raises `StoreUnavailable` for a document that cannot be read."""
     if document is None:
         return DeliveryState()
     try:
@@ -54,7 +54,7 @@ def read_state(document: Document | None) -> DeliveryState:
 
 
 class PauseControl:
-    """Pauses and resumes one connection. A pause by hand is never replaced by one of the service's."""
+    """Pauses and resumes one connection. The service's pause never replaces a manual one."""
 
     def __init__(self, documents: DocumentStore, clock: Clock, connection_id: str, state: DeliveryState) -> None:
         self._documents = documents
@@ -72,15 +72,15 @@ class PauseControl:
 
     @property
     def is_manual(self) -> bool:
-        """Whether a person has paused the connection, so that only a person may resume it."""
+        """Return whether a person has paused the connection, so that only a person may resume it."""
         return self.current is not None and self.current.cause == "by_hand"
 
     def paused_ms(self, from_ms: int) -> int:
-        """How much of the time since `from_ms` was paused."""
+        """Return how many milliseconds since `from_ms` were paused."""
         return self._state.paused_ms(from_ms, self._clock.now_ms())
 
     async def pause_by_hand(self, reason: str, by: str, revision: int) -> None:
-        """Raises `StoreUnavailable` if the pause cannot be kept: then it does not hold either."""
+        """Pause manually. Raises `StoreUnavailable` if the pause cannot be stored: then it does not apply either."""
         pause = Pause("by_hand", reason, self._since_ms(), by, revision)
         state = DeliveryState(pause, self._state.past)
         await self._put(state, by)
@@ -89,7 +89,10 @@ class PauseControl:
     async def pause_by_service(
         self, cause: Literal["misconfigured", "refusals"], reason: str, code: int | None, revision: int
     ) -> None:
-        """It holds even if it cannot be kept (`StoreUnavailable`): after a restart one request finds it out again."""
+        """Pause by the service.
+
+        Applies even if storing it fails (`StoreUnavailable`): a restart finds the cause again.
+        """
         if self.is_manual:
             return
         pause = Pause(cause, reason, self._since_ms(), BY_SERVICE, revision, code)
@@ -99,14 +102,14 @@ class PauseControl:
         await self._put(self._state, BY_SERVICE)
 
     async def resume(self, by: str) -> None:
-        """Raises `StoreUnavailable` if that cannot be kept; it holds until a restart nevertheless."""
+        """Resume. Raises `StoreUnavailable` if that cannot be stored; it applies until a restart nevertheless."""
         if self.current is None:
             return
         self._state = self._state.resumed(self._clock.now_ms())
         await self._put(self._state, by)
 
     def _since_ms(self) -> int:
-        """One pause that follows another begins where that began, so that no time between them is lost or doubled."""
+        """Return the start of a new pause: that of the pause it replaces, so that no time is lost or counted twice."""
         return self.current.since_ms if self.current else self._clock.now_ms()
 
     async def _put(self, state: DeliveryState, by: str) -> None:

@@ -1,7 +1,7 @@
-"""How fast requests may leave: a token bucket that obeys its limit, and learns a lower one when TikTok refuses.
+"""Limits the request rate: a token bucket that obeys its limit, and learns a lower one when TikTok refuses.
 
-TikTok names neither the rate nor the wait when it refuses requests as too frequent, so both are found out: the rate is
-halved, comes back quickly to just under where the refusal came, and from there creeps up.
+TikTok names neither the rate nor the wait when it limits requests, so both are estimated: the rate is halved, rises
+quickly to just under the rate of the refusal, and from there slowly.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ BURST_SECONDS: Final = 0.1
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = MAX_RETRY_AFTER_SECONDS
 
-# A refusal while fewer requests than this were sent says little about the limit: others may use the same quota.
+# A refusal after fewer requests than this says little about the limit: others may use the same quota.
 _TELLING_PER_SECOND: Final = 10.0
 
-# Growth per second, in shares of the rate at which TikTok last refused. Creeping over the last tenth takes 20 s, which
-# keeps refusals far below 1 % and the average near 95 % of what TikTok allows.
+# Growth per second, in shares of the rate at which TikTok last refused. Growing slowly over the last tenth takes 20 s,
+# which keeps refusals far below 1% and the average near 95% of what TikTok allows.
 _NEAR_SHARE: Final = 0.9
 _CLEAR_SHARE: Final = 1.05
 _QUICK_GROWTH: Final = 0.5
@@ -53,22 +53,22 @@ class SendRate:
 
     @property
     def is_slowed(self) -> bool:
-        """Whether TikTok's refusals still hold it down."""
+        """Return whether TikTok's refusals still lower the rate."""
         return self.is_blocked or self.per_second < self._max_per_second
 
     @property
     def is_blocked(self) -> bool:
-        """Whether nothing at all may be sent now."""
+        """Return whether nothing at all may be sent now."""
         return self._clock.monotonic_seconds() < self._blocked_until
 
     async def take(self) -> None:
-        """Wait for one's turn, in the order of asking, and use up one permit."""
+        """Wait for a turn, in the order of the calls, and use up one permit."""
         async with self._queue:
             while not self.try_take():  # noqa: ASYNC110 - time passes, nothing signals it
                 await asyncio.sleep(self._seconds_to_wait())
 
     def try_take(self) -> bool:
-        """Use up one permit, if there is one now."""
+        """Use up one permit, if one is available now; return whether it was."""
         if self._seconds_to_wait() > 0:
             return False
         self._permits -= 1
@@ -76,13 +76,13 @@ class SendRate:
         return True
 
     def give_back(self) -> None:
-        """Return a permit that no request was made with."""
+        """Return a permit that was not used for a request."""
         self._permits = min(self._permits + 1, self._burst())
 
     def refused(self, retry_after_seconds: float | None, sent_at: float) -> None:
-        """A request sent at `sent_at` (monotonic) was refused as too frequent.
+        """Lower the rate: a request sent at `sent_at` (monotonic) was rate limited.
 
-        Requests that were on their way together tell the same thing, so they lower the rate once.
+        Requests that were under way at the same time carry the same information, so they lower the rate once.
         """
         now = self._clock.monotonic_seconds()
         if sent_at >= self._reduced_at:
@@ -94,7 +94,7 @@ class SendRate:
             self._blocked_until = max(self._blocked_until, now + retry_after_seconds)
 
     def on_not_throttled(self) -> None:
-        """A request got past TikTok's rate limit, whatever else became of it."""
+        """Record that a request passed TikTok's rate limit, whatever its outcome."""
         self._pause_seconds = FIRST_PAUSE_SECONDS
 
     def _reduce(self, now: float) -> None:
@@ -138,7 +138,7 @@ class SendRate:
 
 
 class _LastSecond:
-    """How many requests were sent within a second, lately: the rate that TikTok saw when it refused."""
+    """The number of requests recently sent within a second: the rate that TikTok saw when it refused."""
 
     def __init__(self, now: float) -> None:
         self._began_at = now

@@ -35,9 +35,9 @@ _TLS_ADVICE: Final = (
 
 
 class RequestSender:
-    """Makes the requests of one connection, and remembers what came of the last one.
+    """Makes the requests of one connection, and keeps the verdict on the last one.
 
-    Whoever calls `send` has taken a turn at the `gate` before.
+    The caller of `send` must have waited for its turn at the `gate`.
     """
 
     def __init__(self, parts: DeliveryParts, target: DeliveryTarget, gate: SendGate) -> None:
@@ -95,7 +95,10 @@ class RequestSender:
 
 
 def no_answer_verdict(no_answer: NoAnswer) -> Verdict:
-    """Trouble on the way is retried; a server that cannot prove who it is gets nothing."""
+    """Return the verdict without an answer.
+
+    Temporary failures are retried; a server without a valid certificate gets nothing.
+    """
     answer = Answer(message=f"no answer ({no_answer.kind}): {no_answer.detail}"[:500])
     if no_answer.kind == "tls":
         return Misconfigured(answer, "address", _TLS_ADVICE)

@@ -1,11 +1,11 @@
-"""Where a connection's requests wait for their turn: its own rate, and the one it shares with its access token."""
+"""Limits a connection's requests: by its own rate, and by the rate shared by its access token."""
 
 from tiktok_forwarder.delivery.rate_limit import SendRate
 from tiktok_forwarder.domain.outcome import Throttled
 
 
 class SendGate:
-    """Both rates must allow a request. `own` only ever holds back after TikTok has limited the pixel itself."""
+    """Both rates must allow a request. `own` limits only after TikTok has limited the pixel itself."""
 
     def __init__(self, own: SendRate, of_token: SendRate) -> None:
         self._own = own
@@ -24,7 +24,7 @@ class SendGate:
         return self._own.is_blocked or self._of_token.is_blocked
 
     async def take(self) -> None:
-        """Wait for one's turn and use it up."""
+        """Wait for a turn and use it up."""
         await self._own.take()
         await self._of_token.take()
 
@@ -34,14 +34,14 @@ class SendGate:
         self._of_token.give_back()
 
     def refused(self, verdict: Throttled, sent_at: float) -> None:
-        """TikTok found the request sent at `sent_at` (monotonic) too frequent.
+        """Lower a rate: TikTok rate limited the request sent at `sent_at` (monotonic).
 
-        A limit of the pixel's own does not slow down other connections with the same token.
+        A limit of the pixel alone does not slow down other connections with the same token.
         """
         rate = self._own if verdict.culprit == "pixel" else self._of_token
         rate.refused(verdict.retry_after_seconds, sent_at)
 
     def on_not_throttled(self) -> None:
-        """TikTok looked at a request."""
+        """Record that TikTok did not rate limit a request."""
         self._own.on_not_throttled()
         self._of_token.on_not_throttled()

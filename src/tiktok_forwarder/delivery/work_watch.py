@@ -1,4 +1,4 @@
-"""When a connection's next group is ready: it is full, or its oldest event has waited long enough."""
+"""Decides when a connection's next group is ready: it is full, or its oldest event has waited long enough."""
 
 import asyncio
 from typing import Final
@@ -7,12 +7,12 @@ from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.store.events import EventStore, GroupLimits, Lease
 
-# A lease cut off by its bytes holds a little less than allowed; more events are then waiting.
+# A lease limited by its bytes holds a little less than allowed; more events are then waiting.
 _FULL_SHARE: Final = 0.9
 
 
 class WorkWatch:
-    """Sleeps until there is something to lease; `notify` tells of new events, `wake` of anything else."""
+    """Sleeps until there is something to lease; `notify` reports new events, `wake` anything else."""
 
     def __init__(
         self, store: EventStore, clock: Clock, policy: DeliveryPolicy, connection_id: str, limits: GroupLimits
@@ -30,7 +30,7 @@ class WorkWatch:
         self._was_full = False
 
     def notify(self, new_events: int) -> None:
-        """New events are in the store; while a group is being gathered, only a full one is worth waking for."""
+        """Report new events in the store; while a group is being gathered, only a full one wakes the loop."""
         self._new_events += new_events
         if self._first_new_at is None:
             self._first_new_at = self._clock.monotonic_seconds()
@@ -50,7 +50,7 @@ class WorkWatch:
         self._woken.clear()
 
     async def event_is_due(self) -> bool:
-        """False after a wait, at whose end things may have changed."""
+        """Return whether an event is due; False after a wait, since things may have changed."""
         due_ms = await self._store.next_due_ms(self._connection_id, self._clock.now_ms())
         if due_ms is None:
             await self.woken_within(self._policy.recheck_seconds)
@@ -76,12 +76,12 @@ class WorkWatch:
         return False
 
     def leasing(self) -> None:
-        """What has been notified until now is about to be leased."""
+        """Record that all events notified so far are about to be leased."""
         self._new_events = 0
         self._first_new_at = None
 
     def leased(self, lease: Lease | None) -> None:
-        """Whether the lease was full tells whether to wait for more events next time."""
+        """Record a lease: whether it was full decides whether to wait for more events next time."""
         self._was_full = False
         if lease is None:
             return
@@ -92,7 +92,7 @@ class WorkWatch:
         )
 
     def _waited_seconds(self, due_ms: int, now_ms: int) -> float:
-        """Fresh events (due 0) count from their notification, or were there before; retried ones from their time."""
+        """Return how long an event has waited: a fresh one (due 0) since notified of it, a retry since its due time."""
         if due_ms > 0:
             return (now_ms - due_ms) / 1000
         if self._first_new_at is None:
