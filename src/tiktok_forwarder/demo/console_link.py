@@ -1,4 +1,4 @@
-"""The way into the demo's console: a link that makes its first administrator, until somebody has used it."""
+"""The link to the demo's console: it creates the first administrator, until it has been used."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,7 +7,10 @@ from typing import Any
 from tiktok_forwarder.domain.errors import ForwarderError
 
 Ask = Callable[[str, str, object], Any]
-"""One call of the running service's API: method, path, body. Raises `ForwarderError` while it is away."""
+"""Makes one call of the running service's API: method, path, body.
+
+Raises `ForwarderError` while the service is down.
+"""
 
 
 class ConsoleLink:
@@ -19,7 +22,7 @@ class ConsoleLink:
         self._is_used = False
 
     def message(self, restarts: int) -> str:
-        """One line. The service forgets a link when it dies, so there is another after each restart."""
+        """Return one line. The service loses a link when it dies, so each restart creates another."""
         with contextlib.suppress(ForwarderError):
             self._look(restarts)
         if self._is_used or not self._link:

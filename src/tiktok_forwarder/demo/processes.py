@@ -1,4 +1,4 @@
-"""The demo's two processes: the service, started again whenever it dies, and the sandbox that plays TikTok."""
+"""The demo's two processes: the service, restarted whenever it dies, and the sandbox that simulates TikTok."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _HOST: Final = "127.0.0.1"
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port if nobody has it, else any free one."""
+    """Return the wanted port if it is free, otherwise any free one."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,7 +33,7 @@ def free_port(wanted: int) -> int:
 
 
 class Process:
-    """One command of this program as a child, its words in a log file."""
+    """One command of this program as a child process, with its output in a log file."""
 
     def __init__(self, name: str, arguments: list[str], log_file: Path, environment: dict[str, str]) -> None:
         self.name = name
@@ -49,13 +49,13 @@ class Process:
 
     def start(self) -> None:
         with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C on the terminal is for the demo, which then stops its children in order.
+            # Use a session of its own: Ctrl-C on the terminal is for the demo, which then stops its children in order.
             self._child = subprocess.Popen(  # noqa: S603  # this program's own interpreter and command
                 self._arguments, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def revive(self) -> bool:
-        """Start again if it has died; whether it had."""
+        """Start the process again if it has died; return whether it had."""
         if self._child is None or self._child.poll() is None:
             return False
         self.restarts += 1
@@ -63,7 +63,7 @@ class Process:
         return True
 
     def wait_until_answering(self, url: str) -> None:
-        """Raises `ForwarderError` with the process's last words if it does not come up."""
+        """Wait for an answer. Raises `ForwarderError` with the process's last output if it does not start."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._child is not None and self._child.poll() is not None:
@@ -82,7 +82,7 @@ class Process:
         return lines[-1] if lines else "no output"
 
     def stop(self) -> int:
-        """SIGTERM, then patience, then SIGKILL; the exit status."""
+        """Send SIGTERM, wait, then send SIGKILL; return the exit status."""
         if self._child is None:
             return 0
         if self._child.poll() is None:

@@ -1,4 +1,4 @@
-"""Runs the demo: service, sandbox and two senders, shown live until Ctrl-C, then an account of every event."""
+"""Runs the demo: service, sandbox and two senders, shown live until Ctrl-C, then a summary of every event."""
 
 import json
 import signal
@@ -53,7 +53,10 @@ _CONNECTIONS: Final = [
 
 
 class Plan(Struct, frozen=True):
-    """`seconds`: how long to send; None is until Ctrl-C. `folder` is empty; `ask` asks the service of `service_dir`."""
+    """The demo's settings. `seconds`: how long to send; None is until Ctrl-C.
+
+    `folder` is empty; `ask` calls the API of the service in `service_dir`.
+    """
 
     folder: Path
     service_dir: Path
@@ -62,7 +65,10 @@ class Plan(Struct, frozen=True):
 
 
 def run_demo(plan: Plan) -> bool:
-    """Whether every acknowledged event is accounted for. Raises `ForwarderError` if a part does not start."""
+    """Run the demo; return whether every acknowledged event is accounted for.
+
+    Raises `ForwarderError` if a part does not start.
+    """
     return _Demo(plan).run()
 
 
@@ -188,7 +194,7 @@ class _Demo:
     # --- ending ---
 
     def _drain(self) -> None:
-        """Let the senders end and what waits be delivered; a second Ctrl-C does not wait for it."""
+        """Let the senders end and waiting events be delivered; a second Ctrl-C skips the wait."""
         self._stopping.clear()
         for sender in self._senders:
             sender.stop()
@@ -202,7 +208,7 @@ class _Demo:
             time.sleep(0.1)
 
     def _account(self) -> bool:
-        """Print the last figures and whether they add up: what was acknowledged is accepted, for each connection."""
+        """Print the last figures; return whether they add up: per connection, acknowledged events are accepted."""
         figures = self._figures()
         console = Console(width=None if sys.stdout.isatty() else 110)
         console.print(render(figures, []))

@@ -10,13 +10,16 @@ from typing import Any, Final, Protocol
 
 from tiktok_forwarder.demo.shop import Action, Shop, Visitor
 
-# A shop of middling size: about 60 requests and 150 events a second between the two senders.
+# A shop of medium size: about 60 requests and 150 events a second between the two senders.
 PAUSE_SECONDS: Final = 0.03
 _RETRY_SECONDS: Final = 1.0
 
 
 class Sent:
-    """What the senders have to show, together. Events answered 202 are acknowledged: from there on the service's."""
+    """The senders' figures, together.
+
+    Events answered with 202 are acknowledged: the service is responsible for them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,12 +37,12 @@ class Sent:
 
 class Poster(Protocol):
     def __call__(self, visitor: Visitor, actions: list[Action]) -> bool:
-        """Send one batch; whether it was acknowledged."""
+        """Send one batch; return whether it was acknowledged."""
         ...
 
 
 class Sender(threading.Thread):
-    """Sends visit after visit until told to stop; a batch that is not acknowledged is sent again, as mParticle does."""
+    """Sends visit after visit until stopped; a batch that is not acknowledged is sent again, as mParticle does."""
 
     def __init__(self, name: str, shop: Shop, post: Poster, sent: Sent) -> None:
         super().__init__(name=name, daemon=True)
@@ -49,7 +52,7 @@ class Sender(threading.Thread):
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Ends after the batch under way."""
+        """Stop after the current batch."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -64,13 +67,14 @@ class Sender(threading.Thread):
 
 
 def sdk_poster(base_url: str, key: str, secret: str) -> Poster:
-    """Posts through the official `mparticle` package. Raises `ImportError` if it is not installed."""
+    """Return a poster that uses the official `mparticle` package. Raises `ImportError` if it is not installed."""
     import mparticle  # noqa: PLC0415  # an extra: the service itself does without it
     from mparticle.rest import ApiException  # noqa: PLC0415  # as above
     from urllib3.exceptions import HTTPError  # noqa: PLC0415  # comes with the SDK
 
     configuration = mparticle.Configuration()
-    # While the service is away the client under the SDK logs each of its own attempts: the table says it in one line.
+    # While the service is down, the client under the SDK logs each of its own attempts: the table shows that in one
+    # line.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     configuration.host = f"{base_url}/v2"
     configuration.api_key = key
@@ -113,7 +117,7 @@ def _sdk_event(mparticle: Any, action: Action) -> Any:
 
 
 def webhook_poster(host: str, port: int, path: str, authorization: str) -> Poster:
-    """Posts batches in the form of mParticle's Webhook output: identities as a list, numbers as text, nulls."""
+    """Return a poster in the form of mParticle's Webhook output: identities as a list, numbers as text, nulls."""
     connect: Callable[[], http.client.HTTPConnection] = lambda: http.client.HTTPConnection(host, port, timeout=10)  # noqa: E731
     connection = connect()
 

@@ -1,6 +1,6 @@
-"""A made-up shop whose visitors do what real ones do, wrong flags and missing identities included.
+"""A sample shop whose visitors do what real ones do, wrong flags and missing identities included.
 
-Every address is of example.com and of ranges that are set aside for documentation.
+Every address is at example.com or in ranges that are reserved for documentation.
 """
 
 import random
@@ -30,7 +30,7 @@ _SEARCHES: Final = ("trail shoes", "rain jacket", "wool socks", "head torch", "g
 
 
 class Visitor(Struct, frozen=True):
-    """Who is in the shop. `identities` are empty for one who never gave any; `environment` is mParticle's."""
+    """A visitor of the shop. `identities` are empty for one who never gave any; `environment` is mParticle's."""
 
     identities: dict[str, str]
     ip: str
@@ -55,7 +55,7 @@ class Shop:
         self._orders = 0
 
     def visit(self) -> tuple[Visitor, list[Action]]:
-        """A visitor with one to four actions, ready to be a batch."""
+        """Return a visitor with one to four actions, ready to be a batch."""
         visitor = self._visitor()
         return visitor, [self._action(visitor) for _ in range(self._random.randint(1, 4))]
 
@@ -74,7 +74,7 @@ class Shop:
             user_agent=self._random.choice(_USER_AGENTS),
             mpid=str(self._random.getrandbits(62)),
             click_id=f"E.C.P.{self._random.getrandbits(160):040x}" if clicked else None,
-            # Now and then it is one of the shop's own developers, trying the site.
+            # Sometimes the visitor is one of the shop's own developers, testing the site.
             environment="development" if self._random.random() < 1 / 20 else "production",
         )
 
@@ -97,7 +97,7 @@ class Shop:
         return action
 
     def _flags(self, visitor: Visitor) -> dict[str, str]:
-        """Flags as a site sets them: now and then without the page, without its scheme, or with an unfilled macro."""
+        """Return flags as a site sets them: sometimes without the page or its scheme, or with an unfilled macro."""
         page = f"{URL}/{self._random.choice(('shoes', 'sale', 'cart', 'thanks'))}?ref={self._random.randrange(1000)}"
         flags = {"TikTok.URL": page, "TikTok.Referrer": URL}
         if visitor.click_id is not None:

@@ -1,4 +1,4 @@
-"""What the demo shows: senders, service and sandbox side by side, so that one sees that nothing is missing."""
+"""The demo's table: senders, service and sandbox side by side, so that a missing event would show."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tiktok_forwarder.demo.senders import Sent
 
 
 class Figures(Struct, frozen=True):
-    """One look at everything. `status` is the service's, `received` the sandbox's counts; None while one is away."""
+    """The figures at one moment. `status` is the service's, `received` the sandbox's counts; None while one is down."""
 
     sent: Sent
     status: dict[str, Any] | None
@@ -27,7 +27,7 @@ def waiting_events(status: dict[str, Any] | None) -> int:
 
 
 def render(figures: Figures, where: list[str]) -> Group:
-    """The figures as tables for a terminal of any width."""
+    """Return the figures as tables for a terminal of any width."""
     sent = figures.sent
     head = Text(f"{figures.seconds:>5.0f} s   {sent.acknowledged_events:,} events sent and acknowledged", style="bold")
     if sent.failed_requests:
