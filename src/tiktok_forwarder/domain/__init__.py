@@ -1,1 +1,1 @@
-"""Words every room shares: outcomes, verdicts, retry rules and errors. No I/O, no clock, no logging."""
+"""Terms that every package shares: outcomes, verdicts, retry rules and errors. No I/O, no clock, no logging."""

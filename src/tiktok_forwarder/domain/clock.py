@@ -4,10 +4,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The only source of time; tests put a hand-moved one in its place."""
+    """The only source of time; tests replace it with a manual clock."""
 
     def now_ms(self) -> int:
-        """Wall-clock time. It may jump, so intervals inside the process use `monotonic_seconds`."""
+        """Return the wall-clock time. It may jump, so intervals inside the process use `monotonic_seconds`."""
         ...
 
     def monotonic_seconds(self) -> float: ...

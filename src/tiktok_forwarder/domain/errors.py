@@ -1,16 +1,16 @@
-"""Errors that reach a person: each says what happened, to what, and what to do about it."""
+"""Errors that are shown to a person: each states what happened, to what, and how to fix it."""
 
 from collections.abc import Sequence
 
 
 class ForwarderError(Exception):
-    """The base of every error of this package; its text is fit to be shown to a user."""
+    """The base of every error of this package; its text is suitable for a user."""
 
 
 class ConfigurationError(ForwarderError):
-    """A setting, connection, input or command cannot be used as it stands.
+    """A setting, connection, input or command cannot be used as given.
 
-    `problems` holds every fault found, one sentence each, so that a user mends a file once.
+    `problems` contains every problem found, one sentence each, so that a user fixes a file once.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ class UnknownName(ForwarderError):
 
 
 class UnreadableBody(ForwarderError):
-    """No batch can be read from these bytes. `too_large` tells a breach of a bound (413) from bad JSON (400)."""
+    """No batch can be read from these bytes. `too_large` distinguishes an exceeded bound (413) from bad JSON (400)."""
 
     def __init__(self, message: str, *, too_large: bool = False) -> None:
         self.too_large = too_large
@@ -31,20 +31,20 @@ class UnreadableBody(ForwarderError):
 
 
 class StoreFull(ForwarderError):
-    """The store has no room for new events; it may have room again later (503 to senders)."""
+    """The store has no space for new events; it may have space again later (503 to senders)."""
 
 
 class StoreUnavailable(ForwarderError):
-    """The store cannot be used now: locked, read-only, damaged or closed."""
+    """The store cannot be used now: locked, read-only, corrupt or closed."""
 
 
 class LeaseLost(ForwarderError):
-    """The lease has expired or was taken over: its events may be on their way in another request."""
+    """The lease has expired or was taken over: its events may be in another request by now."""
 
 
 class RevisionConflict(ForwarderError):
-    """The document was changed by somebody else since it was read: read it again, then repeat the change."""
+    """The document was changed since it was read: read it again, then repeat the change."""
 
 
 class SecretUnreadable(ForwarderError):
-    """A stored secret cannot be opened with the key at hand: wrong key, or a record that was tampered with."""
+    """A stored secret cannot be decrypted with the current key: wrong key, or a record that was tampered with."""

@@ -1,4 +1,4 @@
-"""What became of an event: closed sets, so that every stage can say all it may have to say."""
+"""Outcomes of an event: closed sets, so that every stage can name each of its outcomes."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -25,7 +25,7 @@ DropReason = Literal[
     "missing_identity",
 ]
 
-# Given at acceptance, after the mapping: the connection's share of the store is used up.
+# Assigned at acceptance, after the mapping: the connection's storage quota is used up.
 CONNECTION_FULL: Final = "connection_full"
 
 WireFormName = str
@@ -35,7 +35,8 @@ WireFormName = str
 class Mapped(Struct, frozen=True, gc=False):
     """An mParticle event as TikTok will get it. `payload` is the event object's JSON, final from here on.
 
-    `subjects` are the SHA-256 digests of the identities sent and the mpid's text: what an erasure request can name.
+    `subjects` are the SHA-256 digests of the identities sent and the mpid's text: the values an erasure request can
+    name.
     """
 
     event_index: int
@@ -83,7 +84,7 @@ address of TikTok that requests go to; the network they come from; this version 
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What is kept of an answer: TikTok's `code` (absent without JSON) and at most 500 characters of its `message`."""
+    """An answer's stored part: TikTok's `code` (absent without JSON), at most 500 characters of its `message`."""
 
     status: int | None = None
     code: int | None = None
@@ -92,14 +93,14 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Accepted(Struct, frozen=True):
-    """Delivered. `note` keeps the text of a partial success or a repeated request."""
+    """TikTok accepted the events. `note` contains the text of a partial success or a repeated request."""
 
     answer: Answer
     note: str = ""
 
 
 class BadEvent(Struct, frozen=True):
-    """One event is at fault: at `index` of the group, or somewhere in it (None)."""
+    """TikTok rejects one event: at `index` of the group, or somewhere in it (None)."""
 
     answer: Answer
     index: int | None
@@ -120,9 +121,10 @@ class Throttled(Struct, frozen=True):
 
 
 class TryLater(Struct, frozen=True):
-    """Nothing is wrong with the events. `may_have_arrived`: no answer was read, so TikTok may hold the group already.
+    """A temporary failure that the events did not cause.
 
-    `few_attempts`: TikTok fails on this very request; after a few attempts its events are dead-lettered.
+    `may_have_arrived`: no answer was read, so TikTok may hold the group already. `few_attempts`: TikTok fails on this
+    very request; after a few attempts its events are dead-lettered.
     """
 
     answer: Answer
@@ -145,14 +147,14 @@ Verdict = Accepted | BadEvent | TooLarge | Throttled | TryLater | Misconfigured
 
 
 class Delivered(Struct, frozen=True):
-    """TikTok has the event: it leaves the queue."""
+    """TikTok accepted the event: it leaves the queue."""
 
 
 class Retry(Struct, frozen=True):
-    """The event waits until `due_ms` (0: at once).
+    """The event waits until `due_ms` (0: immediately).
 
-    `counts`: it was an attempt of its own (throttling, pauses and released leases are none).
-    `may_have_arrived`: that attempt ended without an answer.
+    `counts`: it was an attempt of its own (throttling, pauses and released leases are not). `may_have_arrived`: that
+    attempt ended without an answer.
     """
 
     due_ms: int
@@ -165,7 +167,7 @@ DeadLetterReason = Literal["refused", "retries_exhausted", "unconfirmed", "conne
 
 
 class DeadLettered(Struct, frozen=True):
-    """The event is given up on and kept for people to look at, replay or discard."""
+    """The event is not tried again, and is kept for people to view, replay or discard."""
 
     reason: DeadLetterReason
     answer: Answer | None = None

@@ -1,4 +1,4 @@
-"""When a failed event is tried again, and when it is given up: pure, with the random number passed in."""
+"""When a failed event is tried again, and when it becomes a dead letter: pure, with the random number passed in."""
 
 from typing import Final
 
@@ -14,8 +14,8 @@ REPEATABLE_SECONDS: Final = 48 * _HOUR_SECONDS
 class RetryPolicy(Struct, frozen=True):
     """The schedule of retries.
 
-    The window of 24 hours lies inside the 48 hours of `REPEATABLE_SECONDS`; `few_attempts` is for requests that TikTok
-    keeps failing on by itself.
+    The window of 24 hours is within the 48 hours of `REPEATABLE_SECONDS`; `few_attempts` is for requests that TikTok
+    itself keeps failing on.
     """
 
     first_delay_seconds: float = 10.0
@@ -28,9 +28,9 @@ class RetryPolicy(Struct, frozen=True):
 
 
 class AttemptHistory(Struct, frozen=True):
-    """An event's past when one more attempt has failed: `attempts` counts that one too.
+    """An event's past after one more failed attempt: `attempts` counts that one too.
 
-    `paused_ms` is how long its connection was paused since the first attempt: that time uses up nothing.
+    `paused_ms` is how long its connection was paused since the first attempt: paused time uses up nothing.
     """
 
     attempts: int
@@ -39,7 +39,7 @@ class AttemptHistory(Struct, frozen=True):
 
 
 def delay_seconds(policy: RetryPolicy, attempts: int, chance: float) -> float:
-    """How long to wait after `attempts` failures; `chance` is a random number from 0 to 1."""
+    """Return how long to wait after `attempts` failures; `chance` is a random number from 0 to 1."""
     doublings = min(max(attempts - 1, 0), 32)
     delay = min(policy.first_delay_seconds * 2.0**doublings, policy.max_delay_seconds)
     return delay * (1 + policy.jitter * (2 * chance - 1))
@@ -48,7 +48,7 @@ def delay_seconds(policy: RetryPolicy, attempts: int, chance: float) -> float:
 def after_failure(
     policy: RetryPolicy, verdict: TryLater, history: AttemptHistory, now_ms: int, chance: float
 ) -> Retry | DeadLettered:
-    """What becomes of an event whose attempt failed without being the event's fault."""
+    """Return the outcome of an event whose attempt failed without being the event's fault."""
     if verdict.few_attempts and history.attempts >= policy.few_attempts:
         return DeadLettered("refused", verdict.answer)
     if _is_exhausted(policy, history, now_ms):
@@ -58,11 +58,11 @@ def after_failure(
 
 
 def would_count_twice(policy: RetryPolicy, unanswered_at_ms: int | None, now_ms: int) -> bool:
-    """Whether TikTok may hold the event already and would no longer recognise it as a repeat."""
+    """Return whether TikTok may hold the event already and would no longer recognize it as a repeat."""
     return unanswered_at_ms is not None and now_ms - unanswered_at_ms > policy.repeatable_seconds * 1000
 
 
 def _is_exhausted(policy: RetryPolicy, history: AttemptHistory, now_ms: int) -> bool:
-    """Both must hold, so that after an outage of the service itself nothing dies untried."""
+    """Return whether both limits are reached: after an outage of the service itself, no event ends untried."""
     tried_for_ms = now_ms - history.first_attempt_at_ms - history.paused_ms
     return history.attempts >= policy.min_attempts and tried_for_ms >= policy.window_seconds * 1000

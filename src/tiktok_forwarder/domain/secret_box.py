@@ -1,4 +1,4 @@
-"""What seals secrets, wherever one is kept."""
+"""The interface of the box that seals secrets."""
 
 from typing import Protocol
 
@@ -9,5 +9,8 @@ class SecretBox(Protocol):
     def seal(self, secret: str, record_id: str) -> str: ...
 
     def open(self, sealed: str, record_id: str) -> str:
-        """Raises `SecretUnreadable` for a wrong key, a changed text or another record's."""
+        """Return the decrypted text.
+
+        Raises `SecretUnreadable` for a wrong key, a changed text or another record's text.
+        """
         ...

@@ -1,10 +1,10 @@
-"""Which of its sources each field of a mapped event was taken from."""
+"""The sources that the fields of a mapped event were taken from."""
 
 from typing import TypedDict
 
 
 class FieldSources(TypedDict, total=False):
-    """What the mapping's rules note where they choose: nothing for a field that comes from the first of its sources.
+    """Sources that the mapping's rules chose; nothing is noted for a field taken from the first of its sources.
 
     A member without a description is the path of the field's source. `mapping/places.py` has the sources of each rule,
     in the order in which it tries them.
@@ -14,18 +14,18 @@ class FieldSources(TypedDict, total=False):
     phone: str
     external_id: str
     hashed: list[str]
-    """Those of the three whose value was a digest already."""
+    """Those of the three fields whose value was a digest already."""
     ttp: str
     custom_mapping: int
     """Number of the custom mapping that made the event, from 1; absent if the standard mapping did."""
     event_id: str
     made_from: list[str]
-    """Paths of what the event id was made from."""
+    """Paths of the values that the event ID was made from."""
     event_time: str
     url: str
     ttclid: str
     given_currency: str
-    """Where the event names a currency, whether it was used or not."""
+    """Path of the event's currency, whether it was used or not."""
     currency: str
     value: str
     summed: str
