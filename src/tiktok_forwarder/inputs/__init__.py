@@ -1,1 +1,1 @@
-"""Inputs: who may send, and with which secrets."""
+"""Inputs: the senders' credentials."""

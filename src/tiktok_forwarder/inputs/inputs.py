@@ -1,4 +1,4 @@
-"""Inputs: who may send. Kept as documents with sealed secrets, looked up in memory on every request."""
+"""Inputs: the senders' credentials. Stored as documents with sealed secrets, looked up in memory on every request."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _MAX_HEADERS: Final = 1000
 
 
 class InputRecord(Struct, frozen=True):
-    """An input as it is stored. Each secret is sealed; while one is rotated the old one is valid too."""
+    """An input as stored. Each secret is sealed; during a rotation the old one is valid too."""
 
     name: str
     key: str
@@ -33,9 +33,9 @@ class InputRecord(Struct, frozen=True):
 
 
 class Input(Struct, frozen=True):
-    """An input in memory. Secrets are kept as digests, which is all that comparing them takes.
+    """An input in memory. Secrets are kept as digests, which suffice for comparing.
 
-    `unreadable`: one was changed on the disk. It lets nobody in; new secrets mend that.
+    `unreadable`: a stored secret was changed on the disk. It is rejected; rotating the secrets fixes it.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Input(Struct, frozen=True):
 
 
 class NewInput(Struct, frozen=True):
-    """A new input with what its sender needs. The secrets are shown this once."""
+    """A new input with the credentials for its sender. The secrets are shown only once."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class NewInput(Struct, frozen=True):
 
 
 class Inputs:
-    """The inputs there are. Call `load` before use; changes made here are seen at once."""
+    """The existing inputs. Call `load` before use; changes made here apply immediately."""
 
     def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock) -> None:
         self._documents = documents
@@ -67,7 +67,8 @@ class Inputs:
         self._by_id: dict[str, Input] = {}
         self._by_key: dict[str, Input] = {}
         self._by_name: dict[str, Input] = {}
-        # Senders say the same header with every request: by its digest, so that no secret stays in memory.
+        # Senders repeat the same header with every request. It is cached by its digest, so that no secret stays in
+        # memory.
         self._by_header: dict[bytes, Input] = {}
         self._changing = asyncio.Lock()
 
@@ -79,7 +80,7 @@ class Inputs:
         return self._changing
 
     def all(self) -> list[Input]:
-        """Return all, in order of creation."""
+        """Return all inputs, in order of creation."""
         return list(self._by_id.values())
 
     def find_by_name(self, name: str) -> Input | None:
@@ -90,20 +91,20 @@ class Inputs:
         return self._by_header.get(sha256(header).digest())
 
     def cache_header(self, header: bytes, sender: Input) -> None:
-        """The header was found to be this input's."""
+        """Cache that the header was found to be this input's."""
         if len(self._by_header) >= _MAX_HEADERS:
             self._by_header.clear()
         self._by_header[sha256(header).digest()] = sender
 
     def find_by_credentials(self, key: str, secret: str) -> Input | None:
-        """The input of this key, if the secret is one of its."""
+        """Return the input with this key if the secret is one of its secrets, else None."""
         found = self._by_key.get(key)
-        # An unknown key costs the same comparison, so that the answer's time does not tell which keys exist.
+        # An unknown key costs the same comparison, so that the response time does not reveal which keys exist.
         digests = (found.secret_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(secret, digests) else None
 
     def find_by_authorization(self, name: str, authorization: str) -> Input | None:
-        """The input of this name, if the `Authorization` value is one of its."""
+        """Return the input of this name if the `Authorization` value is one of its values, else None."""
         found = self.find_by_name(name)
         digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(authorization, digests) else None
@@ -122,7 +123,7 @@ class Inputs:
             secret=secret if secret is not None else secrets.token_urlsafe(32),
             authorization=authorization if authorization is not None else f"Token {secrets.token_urlsafe(32)}",
         )
-        # One at a time, or two of the same name could both find it free.
+        # Serialize additions: two of the same name could otherwise both find it free.
         async with self._changing:
             problems = self._problems(new)
             if problems:
@@ -131,7 +132,7 @@ class Inputs:
         return new
 
     async def rotate(self, name: str, *, secret: str | None, authorization: str | None, changed_by: str) -> NewInput:
-        """New secrets beside the old ones, which stay valid until `retire`: senders change over in their own time.
+        """Add new secrets beside the old ones, which stay valid until `retire`: senders change over in their own time.
 
         Raises `UnknownName`, and `ConfigurationError` while an earlier rotation has not been finished.
         """
@@ -161,7 +162,7 @@ class Inputs:
         return new
 
     async def retire(self, name: str, changed_by: str) -> Input:
-        """Only the newest secrets stay valid. Raises `UnknownName`."""
+        """Invalidate all but the newest secrets. Raises `UnknownName`."""
         async with self._changing:
             found = self._get_or_raise(name)
             record = await self._record(found.id)
@@ -173,7 +174,7 @@ class Inputs:
             return await self._replace(found, changed, changed_by)
 
     async def remove(self, name: str, changed_by: str) -> Input:
-        """Its senders are refused from now on. Raises `UnknownName`."""
+        """Remove an input; its senders are refused from now on. Raises `UnknownName`."""
         async with self._changing:
             found = self._get_or_raise(name)
             now_ms = self._clock.now_ms()
@@ -245,7 +246,7 @@ class Inputs:
         )
 
     def _digests(self, sealed_texts: Sequence[str], input_id: str) -> tuple[bytes, ...]:
-        """Of those that open: one that does not must neither let anybody in nor keep other inputs from their work."""
+        """Return digests of the readable secrets: an unreadable one authenticates no one and stops no other input."""
         digests: list[bytes] = []
         for sealed in sealed_texts:
             with contextlib.suppress(SecretUnreadable):
@@ -272,7 +273,7 @@ def _secret_problems(new: NewInput) -> list[str]:
 
 
 def _digest(secret: str) -> bytes:
-    # Digests are of equal length, so comparing them tells nothing of a secret's length.
+    # Digests are of equal length, so comparing them reveals nothing about a secret's length.
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -281,5 +282,5 @@ _NO_DIGEST: Final = bytes(32)
 
 def _is_one_of(given: str, digests: tuple[bytes, ...]) -> bool:
     digest = _digest(given)
-    # All are compared, whichever matches: `any` over a generator would stop early.
+    # Compare with all, whichever matches: `any` over a generator would stop early.
     return any([hmac.compare_digest(digest, known) for known in digests])
