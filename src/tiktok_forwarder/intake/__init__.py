@@ -1,1 +1,1 @@
-"""What senders use: their routes, their credentials, and the way of a request's events into the store."""
+"""The senders' side: their routes, their credentials, and storing a request's events."""

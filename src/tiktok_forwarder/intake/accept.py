@@ -1,4 +1,4 @@
-"""Accepting: a request's bytes become stored events, durable before the answer."""
+"""Accepts requests: a request's bytes become stored events, durable before the answer."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ SUBJECT_BYTES: Final = 8
 
 
 class DeliveryNotice(Protocol):
-    """Whoever delivers: is told of new events and must not block."""
+    """Notifies the deliverer of new events; must not block."""
 
     def notify(self, connection_id: str, new_events: int = 1) -> None: ...
 
 
 class DroppedEvent(Struct, frozen=True, gc=False):
-    """An event of a request that does not go to this connection; None was no object."""
+    """An event of a request that does not go to this connection; None was not an object."""
 
     connection_id: str
     dropped: Dropped
@@ -34,10 +34,10 @@ class DroppedEvent(Struct, frozen=True, gc=False):
 
 
 class Acceptance(Struct, frozen=True):
-    """What a request brought and the store has taken; `events`, `mapped`, `originals` and `admissions` are in the same
-    order, one connection's together.
+    """The stored results of a request.
 
-    `originals` are the events as they came; `drop_counts` are those of `Arrivals`.
+    `events`, `mapped`, `originals` and `admissions` are in the same order, one connection's together. `originals` are
+    the events as received; `drop_counts` are those of `Arrivals`.
     """
 
     accepted_at_ms: int
@@ -50,7 +50,7 @@ class Acceptance(Struct, frozen=True):
 
 
 class RequestObserver(Protocol):
-    """Is told what a request brought, for metrics. Calls are synchronous and must be quick."""
+    """Receives the contents of requests, for metrics. Calls are synchronous and must be quick."""
 
     def on_warnings(self, connection_id: str, warning: str) -> None:
         """A mapped event carries this warning."""
@@ -68,19 +68,22 @@ class RequestObserver(Protocol):
 
 
 class AcceptObserver(RequestObserver, Protocol):
-    """Is also told what came and what became of each event, for people."""
+    """Also receives each request and the outcome of each event, for people."""
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
-        """A request as it was read; what it brought is durable now. Must not raise, nor keep what it is shown."""
+        """A request was read; its contents are durable now. Must not raise, nor keep its arguments."""
         ...
 
     def on_accepted(self, acceptance: Acceptance) -> None:
-        """This is durable now, and counted in the store's totals. Must not raise: the sender would repeat it."""
+        """The acceptance is durable now, and counted in the store's totals.
+
+        Must not raise: the sender would repeat it.
+        """
         ...
 
 
 class SubjectHash:
-    """Keyed 64-bit hashes of what identifies a person, so that an erasure finds their events and nobody else can."""
+    """Makes keyed 64-bit hashes of what identifies a person: an erasure finds the person's events, no one else can."""
 
     def __init__(self, key: bytes) -> None:
         self._keyed = blake2b(key=key, digest_size=SUBJECT_BYTES)
@@ -92,7 +95,7 @@ class SubjectHash:
 
 
 class _Gathering(Struct):
-    """What the outcomes of one request add up to."""
+    """The collected outcomes of one request."""
 
     events: list[NewEvent]
     mapped: list[Mapped]
@@ -101,7 +104,7 @@ class _Gathering(Struct):
 
 
 class Acceptor:
-    """Takes requests from known inputs. What it returns from is stored, or counted where it is dropped."""
+    """Accepts requests from known inputs. Events are stored, or counted if dropped, when a method returns."""
 
     def __init__(
         self,
@@ -123,9 +126,9 @@ class Acceptor:
         self._delivery = delivery
 
     async def accept(self, body: bytes, input_name: str, only: str | None = None) -> Acceptance | None:
-        """What was stored and dropped, durable now; None if there was nothing to do either with.
+        """Accept a request; return what was stored and dropped, durable now, or None if there was nothing to do.
 
-        With the id of a connection in `only`, the others that the input feeds are left out.
+        With the ID of a connection in `only`, the other connections that the input feeds are skipped.
 
         Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored.
         """
@@ -143,7 +146,10 @@ class Acceptor:
         return acceptance
 
     async def accept_historical(self, body: bytes, input_name: str) -> None:
-        """Read and counted only: mParticle, too, never forwards what comes this way. Raises `UnreadableBody`."""
+        """Read and count a request only: mParticle does not forward historical events either.
+
+        Raises `UnreadableBody`.
+        """
         self._observer.on_historical(input_name, _count_events(parse_body(body, self._bounds)))
 
     def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:

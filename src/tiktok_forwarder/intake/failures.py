@@ -1,4 +1,4 @@
-"""Failed authentications by source: who fails too often is told to wait."""
+"""Failed authentications by source: after too many, the source must wait."""
 
 import math
 from typing import Final
@@ -16,13 +16,13 @@ class _Failures(Struct):
 
 
 class FailedAuthentications:
-    """Good credentials are never asked about here: a sender behind the same address as a guesser goes on."""
+    """Counts failures only: a sender with valid credentials at the same address as a guesser is not delayed."""
 
     def __init__(self) -> None:
         self._by_source: dict[str, _Failures] = {}
 
     def failed(self, source: str, now_seconds: float) -> int:
-        """Count one; return how many seconds the source is to wait, 0 while it has not failed too often."""
+        """Count a failure; return how many seconds the source must wait, 0 while it has not failed too often."""
         failures = self._by_source.get(source)
         if failures is None or failures.until_seconds <= now_seconds:
             self._by_source.pop(source, None)
@@ -32,7 +32,7 @@ class FailedAuthentications:
         return math.ceil(failures.until_seconds - now_seconds) if failures.count > MAX_FAILURES else 0
 
     def _make_room(self, now_seconds: float) -> None:
-        """The oldest stand first, and all windows are equally long."""
+        """Remove old entries: the oldest are first, and all windows are equally long."""
         while self._by_source:
             oldest = next(iter(self._by_source))
             is_over = self._by_source[oldest].until_seconds <= now_seconds

@@ -1,7 +1,7 @@
 """The senders' side: Events API, webhook and Firehose, as plain ASGI, since every event passes here.
 
-mParticle senders try again only after 408, 429, 500, 502, 503 and 504; any other refusal loses their data. So what may
-pass later is 503 with `Retry-After`, and a body of which anything can be read is accepted.
+mParticle senders try again only after 408, 429, 500, 502, 503 and 504; any other refusal loses their data. So a request
+that may succeed later gets 503 with `Retry-After`, and a body of which anything can be read is accepted.
 """
 
 import base64
@@ -41,7 +41,7 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class IngestObserver(Protocol):
-    """Is told of every request, for metrics. `reason` is a short name of a refusal, empty for none."""
+    """Receives every request, for metrics. `reason` is a short name of a refusal, empty if there is none."""
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
 
@@ -68,7 +68,7 @@ _Headers = dict[bytes, bytes]
 
 
 class Ingest:
-    """An ASGI application for the senders' routes. `handles` says whether a path is one of them."""
+    """An ASGI application for the senders' routes. `handles` returns whether a path is one of them."""
 
     def __init__(self, acceptor: Acceptor, inputs: Inputs, limits: BodyLimits, *, observer: IngestObserver) -> None:
         self._acceptor = acceptor
@@ -110,7 +110,7 @@ class Ingest:
         self._observer.on_answered(route, status, reason, time.perf_counter() - started)
 
     def _throttled(self, refusal: Refusal, scope: Scope) -> Refusal:
-        """The refusal itself, unless its source has failed to authenticate too often."""
+        """Return the refusal itself, unless its source has failed to authenticate too often."""
         if refusal.reason != _BAD_CREDENTIALS:
             return refusal
         wait_seconds = self._failures.failed(source_of(scope), time.monotonic())
@@ -162,7 +162,7 @@ class Ingest:
         }
         return 200, msgspec.json.encode(response)
 
-    # --- who sends ---
+    # --- authentication ---
 
     def _basic(self, headers: _Headers) -> Input:
         authorization = headers.get(b"authorization", b"")
@@ -200,7 +200,7 @@ class Ingest:
             raise Refusal(403, "FORBIDDEN", "invalid input name or Authorization value", reason=_BAD_CREDENTIALS)
         return sender
 
-    # --- what they send ---
+    # --- bodies ---
 
     async def _take(self, headers: _Headers, receive: Receive, sender: Input, use: _Use) -> None:
         if self.is_stopping:
