@@ -1,1 +1,1 @@
-"""What one mParticle event becomes at TikTok: a pure function of batch, connection and time of receipt."""
+"""Maps one mParticle event to TikTok events: a pure function of batch, connection and time of receipt."""

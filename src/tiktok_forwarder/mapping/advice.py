@@ -1,4 +1,4 @@
-"""What a drop, a dead letter or a warning means, and what to change: one sentence each, for people."""
+"""Advice on drops, dead letters and warnings: what each means and what to change, one sentence each, for people."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -9,7 +9,7 @@ AdviceKind = Literal["dropped", "dead_letter", "warning"]
 
 
 class Advice(Struct, frozen=True):
-    """`setting` names the connection's setting that decides it, if one does."""
+    """Advice on one reason. `setting` names the connection's setting that decides it, if one does."""
 
     meaning: str
     remedy: str
@@ -204,7 +204,7 @@ _BY_KIND: Final[Mapping[AdviceKind, Mapping[str, Advice]]] = {
 
 
 def advice_on(kind: AdviceKind, reason: str) -> Advice | None:
-    """None for a reason that this program does not know (any more)."""
+    """Return the advice for a reason, or None if this version does not know the reason."""
     return _BY_KIND[kind].get(reason)
 
 

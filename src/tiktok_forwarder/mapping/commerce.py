@@ -1,8 +1,8 @@
 """Properties of a commerce event: value, currency and contents, as TikTok takes them.
 
 Every function notes what it leaves out or changes in `warnings`, and what it chooses in `sources`. The loops over
-products are the mapping's hot path: they inspect a value's exact type first and call the careful functions only for
-what is out of the ordinary.
+products are the mapping's hot path: they inspect a value's exact type first and call the slower functions only for
+unusual values.
 """
 
 import math
@@ -19,12 +19,12 @@ from tiktok_forwarder.tiktok.payload import Content, Properties
 from tiktok_forwarder.tiktok.wire_form import WireForm
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
-# A sum of floats shows digits that no shop means.
+# A sum of floats has digits that no shop means.
 _SUM_DECIMALS: Final = 4
 
 
 def checked_amount(value: object, warnings: list[str]) -> Number | None:
-    """A price or value: a number that is neither negative nor non-finite."""
+    """Return a price or value: a number that is neither negative nor non-finite; None if it is not usable."""
     amount = number_of(value)
     if amount is None or 0 <= amount < math.inf:
         return amount
@@ -33,7 +33,7 @@ def checked_amount(value: object, warnings: list[str]) -> Number | None:
 
 
 def checked_quantity(value: object, warnings: list[str]) -> Number | None:
-    """A quantity as TikTok wants it: whole, at least 1, halves rounded up."""
+    """Return a quantity as TikTok wants it: whole, at least 1, halves rounded up; None if it is not usable."""
     given = number_of(value)
     if given is None or not math.isfinite(given):
         return None
@@ -46,7 +46,7 @@ def checked_quantity(value: object, warnings: list[str]) -> Number | None:
 def checked_currency(
     given: object, default: str | None, *, has_value: bool, warnings: list[str], sources: FieldSources
 ) -> str | None:
-    """The currency to send. The default stands in only for one that is not given, and only beside a value."""
+    """Return the currency to send. The default replaces only a missing currency, and only beside a value."""
     text = text_of(given)
     if text is None:
         if not has_value:
@@ -70,7 +70,7 @@ def checked_currency(
 def order_value(
     action: ProductAction, *, from_products: bool, warnings: list[str], sources: FieldSources
 ) -> Number | None:
-    """The event's total, else what its products add up to."""
+    """Return the event's total, or if it is missing the sum of its products."""
     total = action.total_amount
     if type(total) is float and 0 <= total < math.inf:
         return total
@@ -92,7 +92,7 @@ def _sum_of_products(products: Sequence[Product], warnings: list[str], sources: 
 
 
 def _product_amount(product: Product) -> tuple[Number | None, str]:
-    """What a product adds to the sum, None if it is left out of it; and how, by its letter in `AMOUNTS`."""
+    """Return what a product adds to the sum (None if nothing), and how, as a letter of `AMOUNTS`."""
     amount = number_of(product.total_product_amount)
     price = number_of(product.price)
     quantity = number_of(product.quantity)
@@ -107,7 +107,10 @@ def _product_amount(product: Product) -> tuple[Number | None, str]:
 
 
 def product_content(product: Product, content_type: str | None, warnings: list[str]) -> Content | None:
-    """A product as an item of `contents`, None if nothing of it maps. `content_type` is for a form that has it here."""
+    """Return a product as an item of `contents`, or None if nothing of it maps.
+
+    `content_type` is for a wire form that has the content type in each item.
+    """
     price = product.price
     if price is not None and not (type(price) is float and 0 <= price < math.inf):
         price = checked_amount(price, warnings)
@@ -137,7 +140,7 @@ def product_content(product: Product, content_type: str | None, warnings: list[s
 def product_contents(
     products: Sequence[Product] | None, content_type: str | None, warnings: list[str], sources: FieldSources
 ) -> list[Content] | None:
-    """The items of all products, None if there are none."""
+    """Return the items of all products, or None if there are no items."""
     contents: list[Content] = []
     skipped: list[int] = []
     for product in products or ():
@@ -152,7 +155,7 @@ def product_contents(
 
 
 def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -> None:
-    """Note which of so many products became no item."""
+    """Note which of the products became no item."""
     letters = ["i"] * products
     for number in skipped:
         letters[number] = "-"
@@ -160,7 +163,7 @@ def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -
 
 
 def add_content_summary(properties: Properties, content_type: str, form: WireForm) -> None:
-    """What accompanies `contents`: the content type and, if the form has them, IDs without repeats and number."""
+    """Add what accompanies `contents`: the content type and, if the form has them, IDs without repeats and number."""
     contents = properties.contents
     if contents is None:
         return
@@ -179,7 +182,7 @@ def add_content_summary(properties: Properties, content_type: str, form: WireFor
 
 
 def content_ids(contents: Sequence[Content]) -> list[str] | None:
-    """Their ids in order, without repeats; None if no item has one."""
+    """Return the items' IDs in order, without repeats; None if no item has one."""
     ids: dict[str, None] = {}
     for content in contents:
         if content.content_id is not None:

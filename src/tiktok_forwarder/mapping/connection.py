@@ -54,7 +54,7 @@ class Connection(Struct, frozen=True, kw_only=True):
 
 
 class ConnectionDraft(Struct, frozen=True):
-    """A connection as somebody wrote it down; `access_token` is None where none was given."""
+    """A connection as written by a user; `access_token` is None if none was given."""
 
     connection: Connection
     access_token: str | None
@@ -66,7 +66,7 @@ class ConnectionDraft(Struct, frozen=True):
 def read_connection(
     given: Mapping[str, object], *, connection_id: str = "", revision: int = 0, needs_token: bool = True
 ) -> ConnectionDraft:
-    """A connection from plain keys and values. Raises `ConfigurationError` with every problem at once."""
+    """Read a connection from plain keys and values. Raises `ConfigurationError` with all problems."""
     problems = Problems()
     problems.unknown_keys(given, [field.name for field in FIELDS])
     values: dict[str, Any] = {}
@@ -110,7 +110,7 @@ def warnings_on(connection: Connection) -> list[str]:
 
 
 def connection_document(connection: Connection) -> dict[str, object]:
-    """The connection as plain keys and values that `read_connection` takes back: without id, revision and token."""
+    """Return the connection as plain keys and values for `read_connection`: without ID, revision and token."""
     plain = {
         key: value
         for key, value in structs.asdict(connection).items()

@@ -1,4 +1,4 @@
-"""Connections as a TOML text: how they are kept, compared and handed on. Access tokens stand in it by reference."""
+"""Connections as a TOML text, to store, compare and share them. Access tokens are in it by reference only."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ _MANY: Final = "connections"
 
 
 def read_toml(text: str, label: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each connection of the text with what it is called in a message, which begins with `label`.
+    """Return each connection of the text with its name for messages, which begins with `label`.
 
     A text is one connection, or a list of them under `connections`. Raises `ConfigurationError`.
     """
@@ -31,7 +31,7 @@ def read_toml(text: str, label: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def referenced_variable(given: Mapping[str, Any]) -> str | None:
-    """The environment variable that a connection takes its token from; None if it does not."""
+    """Return the environment variable that a connection takes its token from, or None."""
     token = given.get("access_token")
     if not isinstance(token, str) or not token.startswith(FROM_ENVIRONMENT):
         return None
@@ -39,12 +39,12 @@ def referenced_variable(given: Mapping[str, Any]) -> str | None:
 
 
 def token_variable(name: str) -> str:
-    """The environment variable that an exported connection takes its token from."""
+    """Return the environment variable that an exported connection takes its token from."""
     return f"{re.sub(r'[^A-Z0-9]+', '_', name.upper()).strip('_') or 'CONNECTION'}_ACCESS_TOKEN"
 
 
 def written_toml(connections: Sequence[Mapping[str, Any]]) -> str:
-    """Connections as one text."""
+    """Return connections as one text."""
     tables: list[dict[str, Any]] = []
     for each in connections:
         name, pixel = each["name"], each["pixel_id"]

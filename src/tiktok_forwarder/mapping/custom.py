@@ -49,7 +49,7 @@ PRODUCT_FIELDS: Final = (
 
 
 class PropertySource(Struct, frozen=True):
-    """Where a property's value comes from. `value` is a name, or the value itself when the kind is static."""
+    """The source of a property's value. `value` is a name, or the value itself if the kind is static."""
 
     kind: SourceKind
     value: str | int | float | bool
@@ -61,7 +61,7 @@ class PropertySource(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """Holds when the attribute's text is one of `values`, compared without regard to case."""
+    """A condition, met if the attribute's text is one of `values`, compared without regard to case."""
 
     attribute: str
     values: tuple[str, ...]
@@ -110,7 +110,7 @@ class Occurrence(Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str | None:
-        """The event's name, the screen's, or the product action: what a mapping is matched on."""
+        """Return the name that a mapping matches: the event's, the screen's, or the product action."""
         if self.event_type == "commerce_event":
             action = self.data.product_action
             return text_of(action.action) if action is not None else None
@@ -118,7 +118,7 @@ class Occurrence(Struct, frozen=True, gc=False):
 
 
 def matches(mapping: CustomMapping, occurrence: Occurrence) -> bool:
-    """Whether the mapping's conditions hold for an event whose type and name it already has."""
+    """Return whether the mapping's conditions are met by an event that has its type and name."""
     if mapping.custom_event_type is not None:
         custom_event_type = text_of(occurrence.data.custom_event_type)
         if custom_event_type is None or custom_event_type.lower() != mapping.custom_event_type.lower():
@@ -135,7 +135,7 @@ def _holds(condition: Condition, attributes: Mapping[str, object]) -> bool:
 def source_value(
     source: PropertySource, occurrence: Occurrence, product: Product | None, sources: FieldSources
 ) -> object:
-    """The raw value a source names, None where there is none. Product sources want a product."""
+    """Return the raw value a source names, or None if there is none. Product sources need a product."""
     match source.kind:
         case "static":
             return source.value
@@ -161,7 +161,7 @@ def _field(name: str, occurrence: Occurrence, sources: FieldSources) -> object:
 
 
 def given_currency(data: EventData, action: ProductAction | None, sources: FieldSources) -> object:
-    """The first of `GIVEN_CURRENCIES` that is there: where mParticle puts it, else where some senders do."""
+    """Return the first of `GIVEN_CURRENCIES` that is present: mParticle's place first, then that of some senders."""
     if text_of(data.currency_code) is not None or action is None:
         return data.currency_code
     if text_of(action.currency) is not None:

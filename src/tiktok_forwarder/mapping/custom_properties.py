@@ -1,4 +1,4 @@
-"""The properties that a custom mapping gives, filled up from the commerce event where there is one."""
+"""The properties that a custom mapping gives, completed from the commerce event if there is one."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ _Value = str | Number | None
 
 
 class MissingAttribute(Exception):
-    """A required property has no usable value: the mapping yields nothing."""
+    """A required property has no usable value: the mapping yields no event."""
 
 
 class PropertyReader:
@@ -49,7 +49,7 @@ class PropertyReader:
         self._form = connection.wire_form
 
     def properties(self) -> Properties:
-        """Raises `MissingAttribute`."""
+        """Return the properties. Raises `MissingAttribute`."""
         properties = Properties()
         if self._event.has_contents:
             properties.contents = self._contents()
@@ -139,7 +139,7 @@ class PropertyReader:
         return items or None
 
     def _product_content(self, mapped: dict[str, PropertySource], product: Product) -> Content | None:
-        """One product's item, None if it lacks a required property; its warnings then do not count."""
+        """Return one product's item, or None if it lacks a required property; its warnings then do not count."""
         kept = len(self._warnings)
         try:
             return self._content(mapped, product)
@@ -158,7 +158,7 @@ class PropertyReader:
         return content
 
     def _filled(self, mapped: dict[str, PropertySource], product: Product | None) -> Content:
-        """The product's own values of what the mapping does not name (whose warnings must not show)."""
+        """Return the product's own values for what the mapping does not name; their warnings must not show."""
         if product is None:
             return Content()
         unnamed = Product(
@@ -182,7 +182,7 @@ class PropertyReader:
         return source_value(source, self._occurrence, product, self._sources)
 
     def _converted(self, name: str, given: object) -> _Value:
-        """The value in the property's type; None if absent, or if it does not convert, which is worth a warning."""
+        """Return the value in the property's type; None if it is absent or does not convert, which adds a warning."""
         value: _Value
         value = number_of(given) if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES else text_of(given)
         if value is None and given is not None and not (isinstance(given, str) and not given.strip()):

@@ -1,4 +1,4 @@
-"""Checks the custom mappings of a connection: what a TikTok event cannot take is told when the connection is saved."""
+"""Checks the custom mappings of a connection when it is saved: reports what a TikTok event cannot take."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What differs between two outcomes of one event, in lines for people."""
+"""Differences between two outcomes of one event, in lines for people."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +9,7 @@ from tiktok_forwarder.mapping.explain import fields
 
 
 def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[str]:
-    """One line for each field, drop or event that is another; empty if TikTok gets the same."""
+    """Return one line for each field, drop or event that differs; empty if TikTok gets the same."""
     was, becomes = dict(_lines(before)), dict(_lines(after))
     names = [*was, *(name for name in becomes if name not in was)]
     return [

@@ -38,7 +38,7 @@ from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventDat
 from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, text_of
 from tiktok_forwarder.tiktok.payload import Page, Properties, encode
 
-# mParticle's product actions that its TikTok output knows; a purchase is called as the connection says.
+# The product actions that mParticle's TikTok output knows; the connection names the event of a purchase.
 STANDARD_EVENTS: Final = {
     "add_to_cart": "AddToCart",
     "add_to_wishlist": "AddToWishlist",
@@ -55,17 +55,17 @@ Draft = tuple[str, Properties, list[str], FieldSources]
 
 
 def standard_events(connection: Connection) -> dict[str, str]:
-    """The connection's standard mappings: TikTok's event by product action."""
+    """Return the connection's standard mappings: TikTok's event by product action."""
     return {**STANDARD_EVENTS, "purchase": connection.purchase_event}
 
 
 class Mapper:
-    """Maps batches for one connection. Holds nothing between batches."""
+    """Maps batches for one connection. Keeps nothing between batches."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._standard = standard_events(connection)
-        # With each mapping its number.
+        # Each mapping with its number.
         self._custom: dict[tuple[str, str], list[tuple[int, CustomMapping]]] = {}
         for number, mapping in enumerate(connection.custom_mappings, 1):
             self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append((number, mapping))
@@ -77,7 +77,7 @@ class Mapper:
         self._redacts = connection.redact_emails
 
     def map_batch(self, batch: Batch, received_at_ms: int) -> list[Outcome]:
-        """The outcomes of the batch's events in their order; several for an event with several custom mappings."""
+        """Return the outcomes of the batch's events in order; several for an event with several custom mappings."""
         if not batch.events:
             return []
         shared = shared_of(batch, self.connection, received_at_ms)
@@ -135,7 +135,7 @@ class Mapper:
     ) -> list[Draft]:
         drafts: dict[str, Draft] = {}
         for number, mapping in mappings:
-            # A second event of the same name would share its event id, and TikTok would drop it.
+            # A second event of the same name would share its event ID, and TikTok would drop it.
             if mapping.event in drafts:
                 continue
             warnings = list(shared.digests.warnings)
@@ -214,7 +214,7 @@ _INVALID_URL: Final = "The page URL must start with http:// or https://, name a 
 
 
 def event_timestamp_ms(data: EventData, shared: Shared, sources: FieldSources) -> int | None:
-    """The first of `EVENT_TIMES` that is there; None if that is the time of receipt."""
+    """Return the first of `EVENT_TIMES` that is present; None if that is the time of receipt."""
     if data.timestamp_unixtime_ms is not None:
         given = milliseconds_of(data.timestamp_unixtime_ms)
         if given is not None:
@@ -225,7 +225,7 @@ def event_timestamp_ms(data: EventData, shared: Shared, sources: FieldSources) -
 
 
 def event_id_of(data: EventData, event_type: str, shared: Shared, sources: FieldSources) -> str:
-    """The first of `EVENT_IDS` that is there: the last one is made, so that a repeat gets it too."""
+    """Return the first of `EVENT_IDS` that is present: the last one is generated, so that a repeat gets it too."""
     event_id = text_of(data.source_message_id)
     if event_id is not None:
         return event_id
@@ -271,7 +271,7 @@ def _shown(name: str) -> str:
 
 
 def _redacted(event: Struct, page: Page, properties: Properties, payload: bytes, warnings: list[str]) -> bytes:
-    """The payload without the e-mail addresses in its page and properties, which may be none."""
+    """Return the payload without the email addresses in its page and properties, either of which may be missing."""
     for holder in (page, properties, *(properties.contents or ())):
         for name in holder.__struct_fields__:
             text = getattr(holder, name)

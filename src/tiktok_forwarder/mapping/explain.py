@@ -1,7 +1,7 @@
-"""Where each field of a mapped event came from and what was done to it, for people.
+"""Explains for people where each field of a mapped event came from and what was done to it.
 
-The mapping's rules note the sources that they chose; the table here says what is done to each. Where the sources of an
-event are not known, it names every place that a field may come from under the connection's settings.
+The mapping's rules note the sources that they chose; the table here has the transformation of each. If the sources of
+an event are unknown, it names every place that a field may come from under the connection's settings.
 """
 
 import re
@@ -20,9 +20,10 @@ from tiktok_forwarder.mapping.event import standard_events
 
 
 class Explanation(Struct, frozen=True):
-    """`field` is a path in the payload; `sources` are paths in the batch, or `connection.…` for a setting.
+    """The origin of a field. `field` is a path in the payload.
 
-    `transformation` is what was done to the values of the sources, in words.
+    `sources` are paths in the batch, or `connection.…` for a setting. `transformation` describes what was done to the
+    values of the sources.
     """
 
     field: str
@@ -33,13 +34,13 @@ class Explanation(Struct, frozen=True):
 def explain(
     payload: bytes, connection: Connection, sources: FieldSources | None, event_index: int | None = None
 ) -> list[Explanation]:
-    """One explanation for each field of an event that was mapped by these settings.
+    """Return one explanation for each field of an event that was mapped by these settings.
 
-    `sources` are those that the mapping chose, None if they are not known; `event_index` is the event's in its batch.
+    `sources` are those that the mapping chose, None if they are unknown; `event_index` is the event's in its batch.
     """
     event = msgspec.json.decode(payload)
     if sources is not None and sources.get("custom_mapping", 0) > len(connection.custom_mappings):
-        # A backup was restored: its settings have a revision of the same number.
+        # After a restored backup, different settings may have a revision of the same number.
         sources = None
     numbers = _possible_mappings(event["event"], connection, sources)
     explainers = [_Explainer(event, connection, number, sources) for number in numbers]
@@ -51,7 +52,7 @@ def explain(
 
 
 def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Each field of a payload with its value, in order, by paths such as `properties.contents[0].price`."""
+    """Yield each field of a payload with its value, in order, by paths such as `properties.contents[0].price`."""
     if isinstance(value, dict):
         for name, member in value.items():
             yield from fields(member, f"{path}.{name}" if path else name)
@@ -66,7 +67,7 @@ def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 class _Place(Struct, frozen=True):
-    """Where a field may come from: the paths that are read together, and what is done to their values."""
+    """A place that a field may come from: the paths that are read together, and what is done to their values."""
 
     paths: tuple[str, ...]
     transformation: str
@@ -84,7 +85,7 @@ _AS_PROPERTY: Final[Mapping[str, str]] = {
     "quantity": "whole, at least 1",
     "currency": "upper case",
 }
-"""What is done to a property that is not sent as text."""
+"""The transformation of a property that is not sent as text."""
 
 _ANY: Final = "[…]"
 _PRODUCT: Final = f"{at.ACTION}.products{_ANY}"
@@ -95,7 +96,7 @@ _HOLDERS: Final[Mapping[str, str]] = {
     "product_attribute": f"{_PRODUCT}.custom_attributes",
     "field": at.ACTION,
 }
-"""What a custom mapping's source is a member of, by its kind."""
+"""The object that contains a custom mapping's source, by its kind."""
 
 _IDENTITY_SETTINGS: Final[Mapping[str, str]] = {
     "email": "email_identity_type",
@@ -113,7 +114,7 @@ def _together(transformation: str, *paths: str) -> _Places:
 
 
 def _table(connection: Connection, number: int, event: str) -> dict[str, _Places]:
-    """By field, for the custom mapping of this number; 0 is the standard mapping."""
+    """Return the places by field, for the custom mapping of this number; 0 is the standard mapping."""
     if number == 0:
         setting = ("connection.purchase_event",) if event == connection.purchase_event else ()
         standard = _together("standard mapping of the product action", at.ACTION_NAME, *setting)
@@ -156,7 +157,7 @@ def _event_places(connection: Connection) -> dict[str, _Places]:
 
 
 def _commerce_places(connection: Connection) -> dict[str, _Places]:
-    """Of a commerce event's properties."""
+    """Return the places of a commerce event's properties."""
     products = _Place((at.SUM, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals")
     product_fields = {**PRODUCT_FIELD, "brand": "brand"}
     return {
@@ -180,7 +181,7 @@ def _identity(connection: Connection, name: str, transformation: str) -> _Places
 
 
 def _mapped(name: str, source: PropertySource, mapping: str, event_name: str) -> _Places:
-    """Of a property that a custom mapping maps. `mapping` and `event_name` are paths."""
+    """Return the places of a mapped property. `mapping` and `event_name` are paths."""
     transformation = f"{_done(name)}; custom mapping"
     if source.kind == "static":
         return _each(transformation, f"{mapping}.properties.{name}.static")
@@ -215,7 +216,7 @@ _OF_ITEMS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def _possible_mappings(event: str, connection: Connection, sources: FieldSources | None) -> list[int]:
-    """Numbers of the custom mappings that made the event, or may have; 0 is the standard mapping."""
+    """Return the numbers of the custom mappings that made the event, or may have; 0 is the standard mapping."""
     if sources is not None:
         return [sources.get("custom_mapping", 0)]
     found = [number for number, mapping in enumerate(connection.custom_mappings, 1) if mapping.event == event]
@@ -223,7 +224,7 @@ def _possible_mappings(event: str, connection: Connection, sources: FieldSources
 
 
 def _explanation(path: str, places: Sequence[_Place], prefix: str) -> Explanation:
-    """`prefix` is the event's path in its batch."""
+    """Return the explanation of the field at `path`. `prefix` is the event's path in its batch."""
     paths = dict.fromkeys(each for place in places for each in place.paths)
     transformation = dict.fromkeys(place.transformation for place in places)
     sources = tuple(f"{prefix}{each}" if each.startswith(_OF_EVENT) else each for each in paths)
@@ -231,18 +232,18 @@ def _explanation(path: str, places: Sequence[_Place], prefix: str) -> Explanatio
 
 
 class _Explainer:
-    """For one mapping that made the event or may have."""
+    """Explains fields under one mapping that made the event or may have."""
 
     def __init__(self, event: Any, connection: Connection, number: int, sources: FieldSources | None) -> None:
         self._event = event
         self._sources = sources
         self._table = _table(connection, number, event["event"])
         letters = sources.get("items", "") if sources is not None else ""
-        # Of each item, where a product became none; otherwise they have the same numbers.
+        # Numbers of the products behind the items, if some became no item; otherwise the numbers are the same.
         self._products = [number for number, letter in enumerate(letters) if letter == "i"]
 
     def places(self, path: str) -> list[_Place]:
-        """Those that the field was taken from; all that it may have been taken from where the sources are not known."""
+        """Return the places that the field was taken from; if unknown, all that it may have been taken from."""
         name = path.rpartition(".")[2]
         item = _ITEM.match(path)
         if item is not None:
@@ -285,7 +286,7 @@ def _chosen(name: str, places: _Places, sources: FieldSources) -> _Place:
 
 
 def _exact(path: str, sources: FieldSources) -> Sequence[str]:
-    """The paths that stand behind one that is told in words."""
+    """Return the paths behind a place that is described in words."""
     if path == at.MADE_ID:
         return sources.get("made_from", ())
     if path == at.URL_PARAMETER:

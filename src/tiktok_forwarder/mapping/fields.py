@@ -28,7 +28,7 @@ class Choice(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """One setting. `choices` holds what a choice allows; `minimum` and `maximum` bound a number, both included."""
+    """One setting. `choices` lists the values of a choice; `minimum` and `maximum` bound a number, both included."""
 
     name: str
     kind: FieldKind

@@ -1,4 +1,4 @@
-"""Identities as TikTok wants them: normalised, hashed with SHA-256, or left out with a warning that says why."""
+"""Identities as TikTok wants them: normalized, hashed with SHA-256, or omitted with a warning that gives the reason."""
 
 import re
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _DIGEST_CHARACTERS: Final = 64
-# Firehose may hash identities itself; TikTok takes SHA-256 alone.
+# Firehose may hash identities itself; TikTok accepts only SHA-256.
 _USABLE_ENCODINGS: Final = frozenset({"raw", "sha256"})
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-# Values that stand for "nobody": they would join all anonymous users into one.
+# Values that mean "no one": they would join all anonymous users into one.
 _DUMMIES: Final = frozenset({"0", "false", "true", "null", "undefined", "none", "nan", "n/a"})
 
 _SEPARATORS: Final = re.compile(r"[\s\-./()]+")
@@ -29,7 +29,7 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 class Digests(Struct, frozen=True, gc=False):
-    """What identifies the batch's user. `external_value` is raw, for sampling; it must not leave the mapping."""
+    """Digests that identify the batch's user. `external_value` is raw, for sampling; it must not leave the mapping."""
 
     email: str | None
     phone: str | None
@@ -58,13 +58,13 @@ def digests_of(batch: Batch, connection: Connection, sources: FieldSources) -> D
 
 
 IdentityKind = Literal["email", "phone", "external_id"]
-"""What TikTok knows a person by."""
+"""The identities by which TikTok knows a person."""
 
 
 def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -> list[str]:
-    """All that the connection would make of it in a batch; none if it would be left out.
+    """Return all digests that the connection would make of it in a batch; none if it would be omitted.
 
-    There is more than one where the connection uses one of mParticle's identity types for several of TikTok's kinds.
+    There are several if the connection uses one of mParticle's identity types for several of TikTok's kinds.
     """
     types = {
         "email": connection.email_identity_type,
@@ -77,11 +77,11 @@ def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -
 
 
 def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
-    """As a connection without a default phone region hashes it; None if it would be left out."""
+    """Return the digest by a connection without a default phone region, or None if the identity would be omitted."""
     return _digest((text, "raw", None), kind, None, [], {})
 
 
-# Text and region in; the normal form out, or None once the warning is noted.
+# Takes text and region; returns the normal form, or None after noting the warning.
 _Normalise = Callable[[str, str | None, list[str]], str | None]
 
 
@@ -105,7 +105,7 @@ def _digest(
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is taken for a SHA-256 digest: 64 hexadecimal digits."""
+    """Return whether the text counts as a SHA-256 digest: 64 hexadecimal digits."""
     return len(text) == _DIGEST_CHARACTERS and _DIGEST.fullmatch(text) is not None
 
 
@@ -149,7 +149,7 @@ _NORMALISERS: Final[dict[IdentityKind, _Normalise]] = {
 
 
 def _without_trunk(phone: str) -> str:
-    """`+44 (0)20 …` without its `(0)`: a trunk prefix is dialled inside the country only."""
+    """Return `+44 (0)20 …` without its `(0)`: a trunk prefix is dialed inside the country only."""
     if "(0)" not in phone:
         return phone
     compact = _INNER_SEPARATORS.sub("", phone)

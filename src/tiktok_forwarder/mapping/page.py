@@ -1,4 +1,4 @@
-"""The page's address and the click id: what TikTok accepts, and where a click id can be found."""
+"""The page URL and the click ID: what TikTok accepts, and where a click ID can be found."""
 
 import re
 from typing import Final
@@ -8,14 +8,14 @@ from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.places import CALLBACK_FLAG, URL_PARAMETER
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
 
-# What nearly every address is; anything else is looked at slowly.
+# The form of nearly every URL; any other goes through the slow check.
 _ORDINARY_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][!-~]*)?")
 _FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|null|undefined|none|test|dummy", re.IGNORECASE | re.DOTALL)
 
 
 def is_page_url(url: str) -> bool:
-    """Whether TikTok can process the address: http or https, a host, no white space and no control character."""
+    """Return whether TikTok can process the URL: http or https, a host, no white space and no control character."""
     if _ORDINARY_URL.fullmatch(url):
         return True
     if _FORBIDDEN.search(url) or not url[:8].lower().startswith(("http://", "https://")):
@@ -29,7 +29,10 @@ def is_page_url(url: str) -> bool:
 
 
 def click_id_in(url: str) -> str | None:
-    """The first `ttclid` query parameter that is not blank, percent-decoded; `+` stays a plus."""
+    """Return the first `ttclid` query parameter that is not blank, percent-decoded; `+` stays a plus.
+
+    None if missing.
+    """
     if "ttclid" not in url:
         return None
     query = url.partition("#")[0].partition("?")[2]
@@ -41,7 +44,7 @@ def click_id_in(url: str) -> str | None:
 
 
 def usable_click_id(flag: str | None, url: str, warnings: list[str], sources: FieldSources) -> str | None:
-    """The first usable one of `CLICK_IDS`; each that is not adds its warning."""
+    """Return the first usable one of `CLICK_IDS`; each that is not usable adds its warning."""
     if flag is not None and flag.startswith(CLICK_ID_PREFIX) and len(flag) <= MAX_CLICK_ID_CHARACTERS:
         return flag
     for source, click_id in ((CALLBACK_FLAG, flag), (URL_PARAMETER, click_id_in(url))):

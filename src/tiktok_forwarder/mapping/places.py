@@ -1,8 +1,8 @@
-"""Where a field may come from, for fields that have several places, in the order in which the mapping tries them.
+"""The places that fields may come from, for fields with several places, in the order in which the mapping tries them.
 
-The rules note which of them they chose (`domain/sources.py`); `explain.py` says what is done to each. `event_type` and
-paths that begin with `data.` are in the event, those with `connection.` in the settings, all others in the batch. Words
-stand for several paths, or for none.
+The rules note which of them they chose (`domain/sources.py`); `explain.py` has the transformation of each. `event_type`
+and paths that begin with `data.` are in the event, those with `connection.` in the settings, all others in the batch.
+Words describe several paths, or none.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NAMES: Final[Mapping[str, str]] = {
     "screen_view": SCREEN_NAME,
     "custom_event": EVENT_NAME,
 }
-"""Where an event's name is, by its type."""
+"""The place of an event's name, by its type."""
 
 SENDERS_ID: Final = "data.source_message_id"
 MPARTICLES_ID: Final = "data.event_id"
@@ -29,7 +29,7 @@ EVENT_TIME: Final = "data.timestamp_unixtime_ms"
 BATCH_TIME: Final = "timestamp_unixtime_ms"
 RECEIPT: Final = "time of receipt"
 EVENT_TIMES: Final = (EVENT_TIME, BATCH_TIME, RECEIPT)
-# Not looked for: what a time in the future is replaced with.
+# Never searched: the replacement for a time in the future.
 RECEIPT_FOR_FUTURE: Final = "time of receipt, instead of a time in the future"
 
 URL_FLAG: Final = "data.custom_flags.TikTok.URL"

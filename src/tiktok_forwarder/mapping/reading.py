@@ -14,7 +14,7 @@ _MAX_SHOWN_LENGTH: Final = 60
 
 
 class Problems:
-    """Collects what is wrong with a document, so that its author mends it once."""
+    """Collects the problems of a document, so that its author fixes all of them in one pass."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -35,7 +35,7 @@ def shown(value: object) -> str:
 
 
 def read_field(field: Field, given: Mapping[str, object], problems: Problems) -> object:
-    """The value of `field` in the document, its default if absent; a problem is noted and the default given."""
+    """Return the document's value of `field`, the default if absent; a problem is noted and the default returned."""
     value = given.get(field.name)
     if value is None:
         if field.required and field.default is None:
@@ -57,7 +57,7 @@ def _text(field: Field, value: object, problems: Problems) -> object:
 
 
 def _secret(field: Field, value: object, problems: Problems) -> object:
-    # It travels in an HTTP header.
+    # The value is sent in an HTTP header.
     if not isinstance(value, str) or not _HEADER_WORD.fullmatch(value.strip()):
         problems.add(field.name, "must be one word of ASCII characters (its value is not shown)")
         return None
@@ -101,7 +101,7 @@ def _number(field: Field, value: object, problems: Problems) -> object:
 
 
 def _within(field: Field, value: float) -> bool:
-    # An integer may be too large for a float; what is not a number is within no bounds.
+    # An integer may be too large for a float; NaN is within no bounds.
     above = field.minimum is None or value >= field.minimum
     return above and (field.maximum is None or value <= field.maximum)
 

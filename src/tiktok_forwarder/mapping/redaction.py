@@ -1,4 +1,4 @@
-"""E-mail addresses and user information taken out of texts: shops do put them into page addresses."""
+"""Removes email addresses and user information from texts: shops do put them into page URLs."""
 
 import re
 from typing import Final
@@ -16,7 +16,10 @@ def may_hold_address(text: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """The text without user information before hosts and with each e-mail address replaced; time linear in the text."""
+    """Return the text without user information before hosts and with each email address replaced.
+
+    Takes time linear in the text.
+    """
     if not may_hold_address(text):
         return text
     if "://" in text and "@" in text:
@@ -25,7 +28,7 @@ def redacted(text: str) -> str:
 
 
 def _without_addresses(text: str) -> str:
-    """What `_ADDRESS.sub` gives, but looking around each separator only: the plain search tries at every character."""
+    """Return what `_ADDRESS.sub` would, but searching around separators only: it would try every character."""
     pieces: list[str] = []
     done = 0
     separator = _SEPARATOR.search(text)

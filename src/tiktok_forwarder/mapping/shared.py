@@ -1,4 +1,4 @@
-"""What all events of one batch have in common for one connection: worked out once, read per event."""
+"""The values that all events of one batch share for one connection: computed once, read per event."""
 
 from hashlib import sha256
 from typing import Final
@@ -18,14 +18,16 @@ _TTP_KEY: Final = "tiktok_cookie_id"
 
 
 class Refusal(Struct, frozen=True, gc=False):
-    """A check that fails: for a whole batch, or for one event."""
+    """A failed check: for a whole batch, or for one event."""
 
     reason: DropReason
     detail: str
 
 
 class Shared(Struct, gc=False):
-    """`refusal` holds for every event, `late_refusal` for each that passes the checks before those of ip and identity.
+    """The shared values.
+
+    `refusal` applies to every event, `late_refusal` to each that passes the checks before ip and identity.
 
     `sources` are those of the fields that all events share. `samples_events`: no user is known, so each event is
     sampled by its own ID.
@@ -101,7 +103,10 @@ def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | 
 
 
 def sampling_refusal(sample_key: str, sample_percent: float) -> Refusal | None:
-    """The share is of users: the same key always falls on the same side."""
+    """Return the refusal if sampling excludes the key.
+
+    The share is of users: the same key always has the same result.
+    """
     share = int(sha256(sample_key.encode()).hexdigest()[:8], 16) / 2**32
     if share < sample_percent / 100:
         return None
@@ -133,7 +138,7 @@ def _has_consented(batch: Batch, purpose: str) -> bool:
     consents = (batch.consent_state.gdpr if batch.consent_state is not None else None) or {}
     wanted = purpose.strip().lower()
     answers = [consent for name, consent in consents.items() if name.strip().lower() == wanted]
-    # Of several spellings all must be given, since no one can say which counts.
+    # All of several spellings must be given, since it is unknown which counts.
     return bool(answers) and all(isinstance(answer, dict) and answer.get("consented") is True for answer in answers)
 
 
@@ -160,5 +165,5 @@ def _ttp(partner_identities: dict[str, object] | list[object] | None, sources: F
 
 
 def _is_raw_ttp(entry: dict[str, object]) -> bool:
-    # TikTok wants the cookie's value itself; a hash of it matches nobody.
+    # TikTok wants the cookie's value itself; a hash of it matches no one.
     return entry.get("identity_type") == _TTP_KEY and text_of(entry.get("encoding")) in (None, "raw")
