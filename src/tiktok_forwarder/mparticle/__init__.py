@@ -1,1 +1,1 @@
-"""mParticle's language: whatever form a body has, it becomes `Batch` objects."""
+"""mParticle's formats: every form of body becomes `Batch` objects."""

@@ -1,7 +1,7 @@
 """A batch as the mapping reads it: mParticle's own names, every scalar as loose as senders make them.
 
-Scalars are typed `object` because real traffic has numbers in text, text in numbers and `null` anywhere; what they
-mean is decided where they are read (`values`). Members that nothing reads are skipped by the decoder.
+Scalars are typed `object` because real traffic has numbers in text, text in numbers and `null` anywhere; `values`
+decides what they mean when they are read. Members that nothing reads are skipped by the decoder.
 """
 
 from msgspec import Struct, field
@@ -43,7 +43,7 @@ class ProductAction(Struct, gc=False):
 
 
 class CustomFlags(Struct, gc=False):
-    """The flags that speak to TikTok's connector."""
+    """The flags that TikTok's connector reads."""
 
     url: object = field(default=None, name="TikTok.URL")
     referrer: object = field(default=None, name="TikTok.Referrer")
@@ -65,7 +65,7 @@ class EventData(Struct, gc=False):
 
 
 class Event(Struct, gc=False):
-    """`data` is None when it was no object: such an event is malformed."""
+    """An event. `data` is None if it was not an object: such an event is malformed."""
 
     event_type: object = None
     data: EventData | None = None
@@ -82,9 +82,9 @@ class ConsentState(Struct, gc=False):
 
 
 class Batch(Struct, gc=False):
-    """One user's events with what they share. An event of None was no object.
+    """One user's events with what they share. An event of None was not an object.
 
-    `user_identities` and `partner_identities` keep the form they came in: an object, or a list of objects. `type` is
+    `user_identities` and `partner_identities` keep their original form: an object, or a list of objects. `type` is
     Firehose's mark of its own request form.
     """
 

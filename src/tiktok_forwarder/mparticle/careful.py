@@ -1,8 +1,8 @@
-"""The slow reader: makes batches of what the typed decoder refuses as a whole, losing only what is unreadable.
+"""The slow reader: makes batches of bodies that the typed decoder refuses, losing only unreadable parts.
 
 JavaScript senders produce lone surrogates, some serializers `NaN`, byte order marks or endless integers, and any sender
-may put a list where an object belongs. mParticle's senders do not send again what is refused, so a body that can be
-read must be.
+may put a list where an object belongs. mParticle's senders do not repeat a refused request, so every readable body must
+be read.
 """
 
 import json
@@ -16,12 +16,15 @@ from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle.batch import Batch
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Python refuses to read longer ones (a guard against quadratic time); as a number they are beyond a double anyway.
+# Python refuses to read longer ones (a guard against quadratic time); as numbers they exceed a double anyway.
 _MAX_INTEGER_LENGTH: Final = 400
 
 
 def loads(body: bytes) -> object:
-    """The JSON value of `body`, or `UnreadableBody` saying where reading stopped. Nesting must be bounded before."""
+    """Return the JSON value of `body`; its nesting must be bounded before.
+
+    Raises `UnreadableBody` naming where reading stopped.
+    """
     try:
         text = body.decode(json.detect_encoding(body), "replace")
         return _clean(json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer))
@@ -61,9 +64,9 @@ def _clean_text(value: object) -> object:
 
 
 def batch_of(members: object) -> Batch:
-    """A batch of any JSON value: members of the wrong shape count as absent, an event that is no object as None."""
+    """Return a batch of any JSON value: members of the wrong shape count as absent, a non-object event as None."""
     if not isinstance(members, dict):
-        # A bulk request's element that is no batch: shown, and counted, as one malformed event.
+        # An element of a bulk request that is not a batch is shown, and counted, as one malformed event.
         return Batch(events=[None])
     batch = _fitted(members, Batch)
     assert isinstance(batch, Batch)  # noqa: S101  # narrows the type: an object always fits a Struct
@@ -71,7 +74,7 @@ def batch_of(members: object) -> Batch:
 
 
 def _fitted(value: object, shape: object) -> object:
-    """`value` as the annotation `shape` wants it, or None where it does not fit."""
+    """Return `value` as the annotation `shape` wants it, or None if it does not fit."""
     if shape is object:
         return value
     if get_origin(shape) in (list, dict):

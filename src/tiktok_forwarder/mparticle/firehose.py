@@ -23,7 +23,10 @@ REQUEST_TYPE: Final = "event_processing_request"
 
 
 def batch_members(request: dict[str, object]) -> dict[str, object]:
-    """A Firehose request as the untyped members of a batch. What has the wrong shape is passed on as it is."""
+    """Return a Firehose request as the untyped members of a batch.
+
+    Values of the wrong shape are passed on unchanged.
+    """
     environment = _object(request.get("runtime_environment"))
     consent = _object(request.get("consent_state"))
     events = request.get("events")

@@ -42,25 +42,25 @@ _SPELLINGS: Final[dict[str, str]] = {
 
 @lru_cache(maxsize=512)
 def identity_type_of(spelling: str) -> str | None:
-    """The Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
+    """Return the Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
     return _SPELLINGS.get(_squeezed(spelling.strip()))
 
 
-# SHA-256 of the empty string: what careless senders make of an empty field.
+# SHA-256 of the empty string: some senders hash an empty field.
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 _MAX_SPELLING_LENGTH: Final = 64
 
 # A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its
-# path in the batch, None where that is the object's member of the type's own name.
+# path in the batch, or None if that is the object's member of the type's own name.
 Identity = tuple[str, str, str | None]
 
 
 def identities_by_type(
     user_identities: dict[str, object] | list[object] | None, counts: tuple[str, ...]
 ) -> dict[str, Identity]:
-    """The first value that is not empty of each identity type in `counts`."""
+    """Return the first value that is not empty of each identity type in `counts`."""
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():

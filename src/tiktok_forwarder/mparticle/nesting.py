@@ -1,4 +1,4 @@
-"""How deep a JSON text nests, without decoding it: decoders recurse, and a hostile body is all brackets."""
+"""Measures how deep a JSON text nests, without decoding it: decoders recurse, and a hostile body is all brackets."""
 
 import re
 from typing import Final
@@ -11,14 +11,14 @@ _STRING: Final = re.compile(rb'"[^"]*"?')
 
 
 def is_deeper_than(body: bytes, levels: int) -> bool:
-    """Whether a value of `body` lies deeper than `levels`. Linear in the body; exact wherever the text is JSON."""
-    # Counting is the quicker look at one batch; a bulk body has more brackets than that anyway.
+    """Return whether a value of `body` is deeper than `levels`. Linear in the body; exact if the text is JSON."""
+    # Counting is the quicker check of one batch; a bulk body has more brackets than that anyway.
     if len(body) < _ONE_BATCH_BYTES and body.count(b"{") + body.count(b"[") <= levels:
         return False
     if b"\\" in body:
         body = _ESCAPE.sub(b"", body)
-    # Of strings without brackets only pairs of quotes remain. Taking an adjacent pair out never moves a bracket into
-    # or out of a string.
+    # Without brackets in strings, only pairs of quotes remain. Removing an adjacent pair never moves a bracket into or
+    # out of a string.
     marks = body.translate(_ONE_KIND, _NOT_MARKS).replace(b'""', b"")
     marks = _STRING.sub(b"", marks)
     too_deep = b"[" * (levels + 1)
@@ -27,6 +27,6 @@ def is_deeper_than(body: bytes, levels: int) -> bool:
             return False
         if too_deep in marks:
             return True
-        # One round takes the innermost pairs, so one level, off every branch.
+        # One round removes the innermost pairs, so one level, from every branch.
         marks = marks.replace(b"[]", b"")
     return b"[]" in marks or marks.count(b"[") > levels

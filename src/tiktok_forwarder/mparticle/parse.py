@@ -1,7 +1,7 @@
-"""Bytes of any form that mParticle or its SDKs send (forms A to F) become batches, within bounds.
+"""Parses bytes of any form that mParticle or its SDKs send (forms A to F) into batches, within bounds.
 
-Forms A, B and C are a batch or a list of batches; D and E are mParticle's outputs, one batch per message or per line;
-F is Firehose's request. They differ in looseness and in the shape of identities, which `Batch` keeps as it came.
+Forms A, B and C are a batch or a list of batches; D and E are mParticle's outputs, one batch per message or per line; F
+is Firehose's request. They differ in looseness and in the shape of identities, which `Batch` keeps unchanged.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _BLANK: Final = b" \t\r\n"
 
 
 class Bounds(Struct, frozen=True):
-    """What one body may hold: bytes after decompression, levels of nesting, events in all its batches."""
+    """The bounds of one body: bytes after decompression, levels of nesting, events in all its batches."""
 
     max_body_bytes: int = 1024 * 1024
     max_nesting: int = 200
@@ -29,10 +29,10 @@ class Bounds(Struct, frozen=True):
 
 
 def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
-    """The batches of a body of form A, B, C, D or F, or of several lines of them (E).
+    """Return the batches of a body of form A, B, C, D or F, or of several lines of them (E).
 
-    Raises `UnreadableBody` when a bound is broken or nothing can be read. An event or batch that is unreadable alone
-    stands as None, or as a batch with one event of None, and costs no other.
+    Raises `UnreadableBody` when a bound is exceeded or nothing can be read. An event or batch that is unreadable alone
+    becomes None, or a batch with one event of None, and affects no other.
     """
     _check_bounds(body, bounds)
     try:
@@ -57,7 +57,7 @@ def _check_bounds(body: bytes, bounds: Bounds) -> None:
 
 def _whole(body: bytes) -> list[Batch]:
     try:
-        # What stands before the bracket and is no white space (a byte order mark) is the careful reader's business.
+        # Bytes before the bracket that are not white space (a byte order mark) are left to the slow reader.
         batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _carefully(body)
@@ -91,14 +91,14 @@ def _kind(value: object) -> str:
 
 
 def parse_lines(body: bytes, bounds: Bounds) -> Iterator[Batch | UnreadableBody]:
-    """The batches of a file: one JSON text, or one per line. A line that cannot be read stands as an error naming it.
+    """Yield the batches of a file: one JSON text, or one per line. An unreadable line yields an error naming it.
 
     `max_body_bytes` and `max_events` are bounds of requests and do not apply to files.
     """
     whole = Bounds(max_body_bytes=len(body), max_nesting=bounds.max_nesting, max_events=len(body))
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip(_BLANK)]
     if len(lines) > 1 and _readable(lines[0][1], whole) is None:
-        # No line format: the first line alone is no JSON, as in a document that is printed over several lines.
+        # Not a line format: the first line alone is not JSON, as in a document that is printed over several lines.
         found = _readable(body, whole)
         if found is not None:
             yield from found

@@ -1,6 +1,6 @@
-"""What a loosely typed scalar of a batch means as text or as a number.
+"""Reads a loosely typed scalar of a batch as text or as a number.
 
-mParticle's senders put numbers into text (Decimals of the Python SDK, 64-bit ids of the outputs) and text where numbers
+mParticle's senders put numbers into text (Decimals of the Python SDK, 64-bit IDs of the outputs) and text where numbers
 belong; blank, `null` and the wrong kind of value count as absent.
 """
 
@@ -19,7 +19,7 @@ EXACT_INTEGERS: Final = 2**53
 
 
 def text_of(value: object) -> str | None:
-    """Where text belongs: stripped text, or a number or boolean as text; None if that leaves nothing."""
+    """Return stripped text, or a number or boolean as text; None if that leaves nothing."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, bool):
@@ -32,12 +32,12 @@ def text_of(value: object) -> str | None:
 
 
 def flag_text(value: object) -> str | None:
-    """Where only text counts (flags, `page_url`, `event_type`): stripped text, or None."""
+    """Return stripped text, or None if the value is not text (flags, `page_url`, `event_type`)."""
     return value.strip() or None if isinstance(value, str) else None
 
 
 def number_of(value: object) -> Number | None:
-    """Where a number belongs: a number, possibly infinite or not a number; None if absent or of the wrong kind."""
+    """Return a number, possibly infinite or NaN; None if it is absent or of the wrong kind."""
     if isinstance(value, float):
         return value
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def _number_in_text(text: str) -> Number | None:
 
 
 def milliseconds_of(value: object) -> int | None:
-    """A `_ms` time as whole milliseconds, rounded down; None if it is no finite number."""
+    """Return a `_ms` time as whole milliseconds, rounded down; None if it is not a finite number."""
     if type(value) is int and -EXACT_INTEGERS < value < EXACT_INTEGERS:
         return value
     number = number_of(value)
