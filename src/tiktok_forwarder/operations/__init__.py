@@ -1,1 +1,1 @@
-"""What people do with a running service: dead letters, erasure, key rotation, previews, watches."""
+"""Operations on a running service: dead letters, erasure, key rotation, previews, watches."""

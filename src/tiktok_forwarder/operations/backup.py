@@ -1,4 +1,4 @@
-"""Backing up the database of a data directory, and restoring it."""
+"""Backs up the database of a data directory, and restores it."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
 
 
 def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite: bool) -> Backup:
-    """Put the backup in the place of the database, whose directory no service may use in the meantime.
+    """Replace the database with the backup. No service may use its directory in the meantime.
 
     Raises `ConfigurationError`.
     """
@@ -30,6 +30,7 @@ def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite
                 [f"{database.parent}: already contains a database; --force replaces it and discards its waiting events"]
             )
         if activity is not None:
-            # It is about other events, and hashed with the key of the database that goes: no erasure would find them.
+            # Remove the activity: it is about other events, and hashed with the key of the replaced database, so that
+            # no erasure would find them.
             remove_database(activity)
         return restore(file, database)

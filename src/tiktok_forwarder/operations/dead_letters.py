@@ -1,4 +1,4 @@
-"""Dead letters: what was given up on, looked at, sent again or let go by a person."""
+"""Dead letters: undeliverable events that a person views, replays or discards."""
 
 from array import array
 from collections import Counter
@@ -17,10 +17,10 @@ _PAGE: Final = 1000
 
 
 class Selection(Struct, frozen=True):
-    """What a selection holds, by reason.
+    """The contents of a selection, by reason.
 
-    `beyond_48_hours` were first tried so long ago that TikTok may count them twice. `orphaned` are of deleted
-    connections: they can be looked at and discarded, but not replayed.
+    `beyond_48_hours` were first tried so long ago that TikTok may count them twice. `orphaned` belong to deleted
+    connections: they can be viewed and discarded, but not replayed.
     """
 
     count: int
@@ -34,9 +34,9 @@ _MAX_EVENTS: Final = 1_000_000
 
 
 class ReplayProgress(Struct, frozen=True):
-    """Of so many events, how many still wait and how many are dead letters again.
+    """How many of these events are still waiting and how many are dead letters again.
 
-    The rest is `delivered`, but for what was erased or discarded meanwhile.
+    The others are `delivered`, except those erased or discarded in the meantime.
     """
 
     replay_no: int
@@ -57,14 +57,14 @@ class _Replay(Struct, frozen=True):
 
 
 class Replays:
-    """The newest replays, by number; older ones are forgotten once they hold too many events together."""
+    """The newest replays, by number; older ones are removed once all contain too many events together."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._replays: dict[int, _Replay] = {}
 
     def add(self, event_nos: Mapping[str, Sequence[int]], now_ms: int) -> int:
-        """Remember these events by connection; the number to ask with is returned."""
+        """Store these events by connection; return the replay's number, for requests of its progress."""
         number = next(self._numbers)
         self._replays[number] = _Replay(now_ms, event_nos)
         while len(self._replays) > 1 and sum(each.size for each in self._replays.values()) > _MAX_EVENTS:
@@ -72,7 +72,7 @@ class Replays:
         return number
 
     async def progress(self, replay_no: int, store: EventStore) -> ReplayProgress:
-        """Raises `UnknownName`."""
+        """Return the progress. Raises `UnknownName`."""
         replay = self._replays.get(replay_no)
         if replay is None:
             raise UnknownName(f"replay {replay_no} not found: it is too old, or was made before the service started")
@@ -85,14 +85,14 @@ class Replays:
 
 
 class Replayed(Struct, frozen=True):
-    """What was replayed. `replay_no` asks for its progress."""
+    """A replay's result. `replay_no` identifies it in a request for its progress."""
 
     selection: Selection
     replay_no: int
 
 
 class _Tally:
-    """What a selection adds up to, letter by letter."""
+    """The running sums of a selection, letter by letter."""
 
     def __init__(self, oldest_ms: int, known: Collection[str]) -> None:
         self._oldest_ms = oldest_ms
@@ -115,7 +115,7 @@ class _Tally:
 
 
 class DeadLetters:
-    """`notify` is told of connections whose events wait again."""
+    """Views, replays and discards dead letters. `notify` is called for connections whose events wait again."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class DeadLetters:
         return await self._store.dead_letters(which, limit=limit, after_event_no=after)
 
     async def one(self, event_no: int) -> DeadLetter:
-        """Raises `UnknownName`."""
+        """Return one dead letter. Raises `UnknownName`."""
         found = await self._store.dead_letters(DeadLetterFilter(event_nos=[event_no]), limit=1)
         if not found:
             raise UnknownName(f"dead letter {event_no} not found")
@@ -144,11 +144,14 @@ class DeadLetters:
         return await self._store.dead_letter_counts()
 
     async def selection(self, which: DeadLetterFilter) -> Selection:
-        """What a replay or discard of these would touch; nothing is changed."""
+        """Return what a replay or discard of these would affect; nothing is changed."""
         return (await self._tally(which)).selection()
 
     async def replay(self, which: DeadLetterFilter) -> Replayed:
-        """Have them delivered again, same bytes and ids. What was replayed is returned; a second time it is nothing."""
+        """Queue dead letters for delivery again, same bytes and IDs; return what was replayed.
+
+        A repeat replays nothing.
+        """
         tally = await self._tally(which)
         count = 0
         for connection_id in self._connection_ids():
@@ -164,7 +167,7 @@ class DeadLetters:
         return count
 
     async def progress(self, replay_no: int) -> ReplayProgress:
-        """How far it has come. Raises `UnknownName`."""
+        """Return the progress of a replay. Raises `UnknownName`."""
         return await self._replays.progress(replay_no, self._store)
 
     async def discard(self, which: DeadLetterFilter) -> Selection:

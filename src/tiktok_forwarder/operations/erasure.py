@@ -1,4 +1,4 @@
-"""Erasing a person: every event about them that is here, what the activity tells of them, and development events."""
+"""Erases a person: all stored events about them, their records in the activity, and development events."""
 
 from collections.abc import Collection
 from typing import Final
@@ -18,7 +18,7 @@ from tiktok_forwarder.store.events import EventStore
 
 
 class Person(Struct, frozen=True):
-    """What is known of a person, as mParticle has it or as SHA-256 in hexadecimal. All of it is looked for."""
+    """A person's identities, as in mParticle or as SHA-256 in hexadecimal. All of them are searched for."""
 
     email: str | None = None
     phone: str | None = None
@@ -30,7 +30,7 @@ class Person(Struct, frozen=True):
 
 
 class Erasure(Struct, frozen=True):
-    """How many were erased; of the person only by what kinds of identity they were looked for."""
+    """How many events were erased; of the person only the kinds of identity that were searched for."""
 
     identities: list[str]
     events: int
@@ -47,7 +47,7 @@ _UNUSABLE: Final[dict[IdentityKind, str]] = {
 
 
 class PersonErasure:
-    """Erases persons, and has each time in the audit."""
+    """Erases persons, and records each erasure in the audit."""
 
     def __init__(
         self,
@@ -68,12 +68,13 @@ class PersonErasure:
         self._audit = audit
 
     async def erase(self, person: Person, erased_by: str) -> Erasure:
-        """Waiting, leased and dead events, and their activity. Doing it twice changes nothing.
+        """Erase waiting, leased and dead events, and their activity. Doing it twice changes nothing.
 
-        Raises `ConfigurationError` for an identity that no event can have, and has erased nothing then.
+        Raises `ConfigurationError`, before erasing anything, for an identity that no event can have.
         """
         identities, subjects = self._subjects(person)
-        # The activity first: from then on it keeps nothing new about them, such as the end of a request under way.
+        # Erase the activity first: from then on it keeps nothing new about the person, such as the end of a running
+        # request.
         records = await self._activity.erase(subjects)
         self._development_events.forget_all()
         events = await self._store.erase(subjects, self._clock.now_ms())

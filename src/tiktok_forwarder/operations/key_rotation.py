@@ -1,4 +1,4 @@
-"""Changing the key of the stored secrets: all of them at once, while the service goes on."""
+"""Changes the key of the stored secrets: all of them together, while the service runs."""
 
 import asyncio
 from typing import Final, Protocol
@@ -16,16 +16,16 @@ _KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "secret")
 
 
 class KeyedBox(SecretBox, Protocol):
-    """`key_id` names the key without telling anything about it."""
+    """A box of one key. `key_id` names the key without revealing anything about it."""
 
     key_id: str
 
 
 class ChangeableKey(SecretBox, Protocol):
-    """A `SecretBox` that knows two keys while they are changed: what either has sealed opens."""
+    """A `SecretBox` that knows two keys during a rotation: it opens what either has sealed."""
 
     def begin(self) -> "KeyedBox":
-        """The next key's box. Raises `ConfigurationError` if the key cannot be changed from here."""
+        """Create the next key and return its box. Raises `ConfigurationError` if the key cannot be changed here."""
         ...
 
     def use(self, key_id: str) -> None:
@@ -33,19 +33,19 @@ class ChangeableKey(SecretBox, Protocol):
         ...
 
     def finish(self) -> None:
-        """The key in use is the only one from now on. Raises `ConfigurationError` if its file is not yet in place."""
+        """Drop all keys but the one in use. Raises `ConfigurationError` if its file is not yet in place."""
         ...
 
 
 class Rotation(Struct, frozen=True):
-    """The key in use now, by the id in its records, and how many secrets it seals."""
+    """The key now in use, by the ID in its records, and how many secrets it seals."""
 
     key_id: str
     secrets: int
 
 
 class KeyRotation:
-    """Changes the key of the secrets in inputs, connections and the service's own."""
+    """Rotates the key of the secrets in inputs, connections and the service's own documents."""
 
     def __init__(self, documents: DocumentStore, key: ChangeableKey, inputs: Inputs, connections: Connections) -> None:
         self._documents = documents
@@ -54,11 +54,11 @@ class KeyRotation:
         self._connections = connections
 
     async def rotate(self) -> Rotation:
-        """Seal every secret with a new key, those in the history too. After a crash it is done or not begun.
+        """Seal every secret with a new key, those in the history too. A crash leaves it either complete or not started.
 
-        Raises `SecretUnreadable` if a secret in use cannot be opened, and has changed nothing then.
+        Raises `SecretUnreadable`, before changing anything, if a secret in use cannot be opened.
         """
-        # Under way it is not given up with its caller: the store may have been changed already.
+        # A running rotation is not cancelled with its caller: the store may have been changed already.
         return await asyncio.shield(self._rotate())
 
     async def _rotate(self) -> Rotation:
@@ -67,14 +67,14 @@ class KeyRotation:
             fresh = self._key.begin()
             await self._documents.rewrite_documents(_KINDS, _Resealing(self._key, fresh).rewritten)
             self._key.use(fresh.key_id)
-            # What is in memory is under the old key, which opens nothing once this is finished.
+            # Secrets in memory are sealed with the old key, which opens nothing once the rotation is finished.
             await self._inputs.load()
             await self._connections.load()
             self._key.finish()
         return Rotation(fresh.key_id, secrets)
 
     async def _check(self) -> int:
-        """How many secrets there are. Raises `SecretUnreadable` unless all can be opened."""
+        """Return how many secrets there are. Raises `SecretUnreadable` unless all can be opened."""
         found = [
             (sealed, document.id)
             for kind in _KINDS
@@ -87,7 +87,7 @@ class KeyRotation:
 
 
 class _Resealing:
-    """Equal texts stay equal: a history tells by them whether a token was changed."""
+    """Seals secrets again. Equal texts stay equal: a history detects by them whether a token was changed."""
 
     def __init__(self, old: SecretBox, new: SecretBox) -> None:
         self._old = old
@@ -118,7 +118,7 @@ class _Resealing:
             try:
                 self._done[key] = self._new.seal(self._old.open(sealed, record_id), record_id)
             except SecretUnreadable:
-                # An old revision that was damaged before: it opens nothing, now or later.
+                # An old revision that was unreadable before: no key opens it.
                 self._done[key] = sealed
         return self._done[key]
 

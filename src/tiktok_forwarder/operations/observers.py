@@ -1,4 +1,4 @@
-"""Whoever observes accepting and delivery, told one after the other: metrics and log, then the activity."""
+"""The observers of accepting and delivery, called one after the other: metrics and log, then the activity."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,17 +11,20 @@ from tiktok_forwarder.mparticle.batch import Batch
 
 _Told = TypeVar("_Told")
 Onlooker = Callable[[str, Sequence[Batch], int], None]
-"""Is shown what an input brought, and when (in ms)."""
+"""Receives what an input received, and when (in ms)."""
 
 
 class Telemetry(RequestObserver, DeliveryObserver, Protocol):
-    """Metrics and log. `faulted` is told of faults of the program."""
+    """Metrics and log. `faulted` receives internal errors."""
 
     def on_internal_error(self, error: Exception) -> None: ...
 
 
 class Observers:
-    """`AcceptObserver` and `DeliveryObserver`. A fault of the activity ends here: no event may fail by it."""
+    """The `AcceptObserver` and `DeliveryObserver`.
+
+    An error of the activity ends here: no event may fail because of it.
+    """
 
     def __init__(self, telemetry: Telemetry, activity: Activity, onlookers: Sequence[Onlooker] = ()) -> None:
         self._telemetry = telemetry

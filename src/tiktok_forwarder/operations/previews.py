@@ -1,4 +1,4 @@
-"""Previews: what batches become at TikTok under settings that nobody has saved yet. Nothing is stored or sent."""
+"""Previews: maps batches under settings that are not saved yet. Nothing is stored or sent."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,11 @@ _NAMELESS: Final = {"name": "Draft", "pixel_id": "DRAFT"}
 
 
 class PreviewedOutcome(Struct, frozen=True):
-    """One outcome. A mapped one has a payload, its warnings and an explanation of each field; a dropped one a reason,
-    a sentence about this event (`detail`) and what to change (`advice`)."""
+    """One outcome of a preview.
+
+    A mapped one has a payload, its warnings and an explanation of each field; a dropped one a reason, a sentence about
+    this event (`detail`) and what to change (`advice`).
+    """
 
     batch_index: int
     event_index: int
@@ -44,7 +47,7 @@ class PreviewedOutcome(Struct, frozen=True):
 
 
 class KeptOutcome(Struct, frozen=True):
-    """A kept development event with its raw input and what it becomes as the connection is set now."""
+    """A kept development event with its raw input and its outcome under the connection's current settings."""
 
     at_ms: int
     event_type: str
@@ -54,7 +57,7 @@ class KeptOutcome(Struct, frozen=True):
 
 
 class ChangedEvent(Struct, frozen=True):
-    """A kept development event that would become something else. `differences` are lines such as a: 1 → 2."""
+    """A kept development event whose outcome would change. `differences` are lines such as a: 1 → 2."""
 
     at_ms: int
     event_type: str
@@ -75,23 +78,23 @@ class Previews:
         self._clock = clock
 
     def draft(self, name_or_id: str | None, settings: Mapping[str, object]) -> Connection:
-        """The connection with these changes, or a new one of these settings. Raises `ConfigurationError`."""
+        """Return the connection with these changes, or a new one with these settings. Raises `ConfigurationError`."""
         if name_or_id is not None:
             return self._connections.draft(name_or_id, settings)
         return read_connection({**_NAMELESS, **settings}, needs_token=False).connection
 
     async def outcomes(self, connection: Connection, body: bytes, received_at_ms: int | None) -> list[PreviewedOutcome]:
-        """Raises `UnreadableBody`."""
+        """Return the outcomes of the batches in the body. Raises `UnreadableBody`."""
         at_ms = received_at_ms if received_at_ms is not None else self._clock.now_ms()
-        # In a thread: explaining takes many times as long as mapping, and senders are waiting.
+        # Run in a thread: explaining takes many times as long as mapping, and senders are waiting.
         return await asyncio.to_thread(_outcomes, connection, body, at_ms)
 
     def kept(self, connection: Connection) -> list[KeptOutcome]:
-        """The connection's development events, the latest first."""
+        """Return the connection's development events, the latest first."""
         return [_kept_outcome(connection, each) for each in self._development_events.get(connection.id)]
 
     async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
-        """What the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
+        """Return what the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
         if not self._development_events.limit:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
         return await asyncio.to_thread(_compared, self._development_events.get(connection.id), connection, draft)
@@ -145,7 +148,7 @@ def _kept_outcome(connection: Connection, kept: KeptEvent) -> KeptOutcome:
 
 
 def _named(kept: KeptEvent) -> tuple[str, str]:
-    """Type and name as mParticle has them."""
+    """Return type and name as in mParticle."""
     event = kept.event
     if event is None:
         return "", ""

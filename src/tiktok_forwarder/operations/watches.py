@@ -1,7 +1,7 @@
-"""What is looked at again and again while the service runs: the event loop and the store.
+"""Periodic checks while the service runs: the event loop and the store.
 
-Everything runs on one loop, so whatever holds it up holds up everything. That the store takes no new events is reported
-once, with the reason, and again when it is over.
+Everything runs on one loop, so a blocked loop blocks everything. A store that takes no new events is reported once,
+with the reason, and again when the problem is over.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _STORE_SECONDS: Final = 1.0
 
 
 class Watch:
-    """Looks from `start` to `stop`: what at, and how often, stands in `_watch`, which never ends by itself."""
+    """Checks periodically from `start` to `stop`. `_watch` defines what and how often, and never ends on its own."""
 
     _task: asyncio.Task[None] | None = None
 
@@ -36,12 +36,12 @@ class Watch:
 
 class LoopObserver(Protocol):
     def on_loop_lag(self, seconds: float) -> None:
-        """The loop came back so much later than it was asked to."""
+        """The loop resumed this much later than requested."""
         ...
 
 
 class LoopWatch(Watch):
-    """Measures from `start` to `stop`."""
+    """Measures the loop's lag from `start` to `stop`."""
 
     def __init__(self, clock: Clock, observer: LoopObserver) -> None:
         self._clock = clock
@@ -56,12 +56,15 @@ class LoopWatch(Watch):
 
 class StoreObserver(Protocol):
     def on_store_problems(self, problems: Sequence[str]) -> None:
-        """Why no new event can be taken from now on; empty when they can again."""
+        """Report why no new event can be accepted from now on; empty when events are accepted again."""
         ...
 
 
 class StoreWatch(Watch):
-    """Looks from `start` to `stop`. A store in trouble is tried by that, so that it goes on also without a sender."""
+    """Checks from `start` to `stop`.
+
+    The check tries a store that has a problem, so that it recovers without a sender too.
+    """
 
     def __init__(self, store: EventStore, observer: StoreObserver) -> None:
         self._store = store
