@@ -1,1 +1,1 @@
-"""Secrets at rest: the keys, and what is sealed with them."""
+"""Secrets at rest: the keys, and the boxes that seal with them."""

@@ -1,4 +1,4 @@
-"""The key file and the boxes of its keys: one in use, and while keys are changed the next beside it."""
+"""The key file and the boxes of its keys: the one in use, and during a rotation the next one beside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +9,9 @@ from tiktok_forwarder.secrets.secret_box import AesGcmSecretBox, create_key, key
 
 
 class KeyRing:
-    """A `SecretBox` whose key can be changed. The next key is in a file of its own until everything is sealed with it.
+    """A `SecretBox` whose key can be changed. The next key is in its own file until it seals everything.
 
-    So there is no moment at which the files lack a key that the store needs, and which of them it needs the store says.
+    So the files contain a key that the store needs at every moment, and the store determines which.
     """
 
     def __init__(self, key: bytes, key_file: Path | None) -> None:
@@ -21,10 +21,10 @@ class KeyRing:
 
     @classmethod
     def load(cls, environment: Mapping[str, str], variable: str, key_file: Path, sealed: str | None) -> "KeyRing":
-        """With the key of the environment variable, else of the file; `sealed` is a text that it must be the key of.
+        """Return the ring with the key of the environment variable, or else of the file.
 
-        A change of keys that was cut short after the store had been changed is completed. Without `sealed` a key is
-        made where there is none. Raises `ConfigurationError`.
+        `sealed` is a text that the key must open. A rotation that was interrupted after the store had been changed is
+        completed. Without `sealed`, a missing key is created. Raises `ConfigurationError`.
         """
         key = load_key(environment, variable, key_file, may_create=sealed is None)
         if variable in environment:
@@ -45,20 +45,20 @@ class KeyRing:
         return self._current.seal(secret, record_id)
 
     def open(self, sealed: str, record_id: str) -> str:
-        """Raises `SecretUnreadable`."""
+        """Return the decrypted text. Raises `SecretUnreadable`."""
         return self._boxes.get(key_id_of_sealed(sealed), self._current).open(sealed, record_id)
 
     # --- changing the key --------------------------------------------------------------------------------------------
 
     def begin(self) -> AesGcmSecretBox:
-        """Make the next key, durably; what it seals can be opened from now on. Raises `ConfigurationError`."""
+        """Create the next key, durably; texts sealed with it can be opened from now on. Raises `ConfigurationError`."""
         if self._key_file is None:
             raise ConfigurationError(
                 ["the key comes from the environment; move it to the key file, unset the variable, then rotate it"]
             )
         next_file = _next_to(self._key_file)
         if next_file.exists() and key_id_of(read_key(next_file)) == self.key_id:
-            # Of a change that could not put its file in place: it is the key in use.
+            # Left by a rotation that could not put its file in place: it is the key in use.
             _put_in_place(self._key_file)
         next_file.unlink(missing_ok=True)
         box = AesGcmSecretBox(create_key(next_file))
@@ -66,11 +66,11 @@ class KeyRing:
         return box
 
     def use(self, key_id: str) -> None:
-        """Seal with this key, which `begin` has made, from now on; the store needs it to be opened again."""
+        """Seal with this key, which `begin` has created, from now on; the store needs it to be opened again."""
         self._current = self._boxes[key_id]
 
     def finish(self) -> None:
-        """The old key opens nothing from now on.
+        """Drop the old key: it opens nothing from now on.
 
         Raises `ConfigurationError` if the file cannot be put in place; the next start does it then.
         """
@@ -80,7 +80,7 @@ class KeyRing:
 
 
 def key_id_of_sealed(sealed: str) -> str:
-    """Which key a text was sealed with; empty for none."""
+    """Return the ID of the key that sealed a text; empty if there is none."""
     return sealed.partition(".")[2].partition(".")[0]
 
 

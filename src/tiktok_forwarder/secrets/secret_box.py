@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM under a key from the environment or a file, bound to the record they stand in."""
+"""Secrets at rest: AES-256-GCM under a key from the environment or a file, bound to the record that contains them."""
 
 import base64
 import os
@@ -44,7 +44,7 @@ class AesGcmSecretBox:
             )
         try:
             raw = _strict_base64(text)
-            # Base64's last letter can have bits to spare; a text that says the same otherwise was changed as well.
+            # Base64's last letter can have spare bits; an equivalent text with other spare bits was changed as well.
             if base64.urlsafe_b64encode(raw).decode() != text:
                 raise ValueError(text)
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._bound_to(record_id)).decode()
@@ -56,14 +56,15 @@ class AesGcmSecretBox:
 
 
 def key_id_of(key: bytes) -> str:
-    """Names a key without telling anything about it."""
+    """Return a name of the key that reveals nothing about it."""
     return sha256(b"tiktok-forwarder key id" + key).hexdigest()[:12]
 
 
 def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, may_create: bool) -> bytes:
-    """The key of the environment variable, else of the file; made at first start where `may_create`.
+    """Return the key of the environment variable, or else of the file; created at first start if `may_create`.
 
-    Raises `ConfigurationError`. A key that is missing although secrets exist is never made anew: they would be lost.
+    Raises `ConfigurationError`. A key that is missing although secrets exist is never replaced: the secrets would be
+    lost.
     """
     if variable in environment:
         return _decoded(environment[variable], variable)
@@ -76,7 +77,7 @@ def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, m
 
 
 def read_key(key_file: Path) -> bytes:
-    """Raises `ConfigurationError`."""
+    """Return the key in the file. Raises `ConfigurationError`."""
     try:
         return _decoded(key_file.read_text("ascii"), str(key_file))
     except (OSError, UnicodeDecodeError) as error:
@@ -97,15 +98,15 @@ def _decoded(text: str, where: str) -> bytes:
 
 
 def _strict_base64(text: str) -> bytes:
-    """Either alphabet. Raises `ValueError` for anything else; Python's own default skips what it does not know."""
+    """Decode either alphabet. Raises `ValueError` for anything else; Python's own default skips unknown characters."""
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
 def create_key(key_file: Path) -> bytes:
-    """A new key in a new file, durable on return. Raises `ConfigurationError`."""
+    """Return a new key in a new file, durable on return. Raises `ConfigurationError`."""
     key = secrets.token_bytes(KEY_BYTES)
     try:
-        # O_EXCL: another process that starts at the same moment must not lose its key to ours.
+        # O_EXCL: another process that starts at the same moment must not lose its key to this one.
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise _unwritable(key_file, error) from None
@@ -116,7 +117,7 @@ def create_key(key_file: Path) -> bytes:
             os.fsync(file.fileno())
         sync(key_file.parent)
     except OSError as error:
-        # Half a key would be taken for a damaged one at the next start; nothing has been encrypted with it yet.
+        # Remove the partial file: the next start would read it as a corrupt key. Nothing is encrypted with it yet.
         key_file.unlink(missing_ok=True)
         raise _unwritable(key_file, error) from None
     return key
