@@ -1,4 +1,4 @@
-"""Process settings: declared once, read from a TOML file and then the environment, and able to explain themselves."""
+"""Process settings: declared once, read from a TOML file and then the environment, and self-documenting."""
 
 import math
 import re
@@ -16,14 +16,14 @@ from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
-# Read where it is needed and shown nowhere: it is no setting that could be printed.
+# Read where it is needed and shown nowhere: it is not a setting that could be printed.
 KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
-# A host name or address and at most a port.
+# A host name or address and an optional port.
 _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
-# The defaults of these settings are those of the parts that they are for.
+# The defaults of these settings are those of the parts that use them.
 _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
@@ -34,7 +34,7 @@ SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url"
 class Setting(Struct, frozen=True):
     """How a setting is read and explained. Numbers are bounded, both ends included; `choices` are for text.
 
-    Name and kind are those of the member of `Settings` that it annotates, unless it names a kind of its own.
+    Name and kind are those of the member of `Settings` that it annotates, unless it names another kind.
     """
 
     default: str | int | float
@@ -173,7 +173,7 @@ class Settings(Struct, frozen=True):
 
     @property
     def activity_file(self) -> Path | None:
-        """None: what outlives no process needs no file."""
+        """Return the activity's path; None if nothing outlives the process, so that no file is needed."""
         return self.data_dir / "activity.db" if self.store != "memory" else None
 
     @property
@@ -188,7 +188,7 @@ def _declared() -> tuple[Setting, ...]:
         of_type, setting = get_args(hint)
         kind = setting.kind or ("choice" if setting.choices else kinds[of_type])
         default = setting.default
-        # 10 reads better than 10.0, wherever defaults are shown.
+        # 10 is more readable than 10.0 wherever defaults are shown.
         if isinstance(default, float) and default.is_integer():
             default = int(default)
         settings.append(replace(setting, name=name, kind=kind, default=default))
@@ -199,7 +199,7 @@ SETTINGS: Final = _declared()
 
 
 class SettingValue(Struct, frozen=True):
-    """A setting's value and where it came from: the default, the file, the environment or the command line."""
+    """A setting's value and its source: the default, the file, the environment or the command line."""
 
     setting: Setting
     value: str | int | float
@@ -209,7 +209,7 @@ class SettingValue(Struct, frozen=True):
 def read_settings(
     config_file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
 ) -> list[SettingValue]:
-    """Every setting's value. Raises `ConfigurationError` with every problem of file and environment at once."""
+    """Return every setting's value. Raises `ConfigurationError` with every problem of file and environment."""
     from_file = _file_values(config_file)
     known = {setting.name for setting in SETTINGS}
     variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {KEY_VARIABLE, DEBUG_VARIABLE}
@@ -223,7 +223,7 @@ def read_settings(
 
 
 def settings_of(values: list[SettingValue]) -> Settings:
-    """The settings as the program uses them: paths as paths, derived defaults filled in."""
+    """Return the settings as the program uses them: paths as paths, derived defaults filled in."""
     plain: dict[str, Any] = {value.setting.name: value.value for value in values}
     plain["data_dir"] = data_dir = Path(str(plain["data_dir"])).expanduser()
     key_file = str(plain["encryption_key_file"])
@@ -270,7 +270,10 @@ def _value(
 
 
 def _checked(setting: Setting, given: object) -> str | int | float | None:
-    """The value in its type, None if it is not allowed. Text may hold a number: the environment has only text."""
+    """Return the value in its type, None if it is not allowed.
+
+    Text may contain a number: the environment has only text.
+    """
     if setting.kind in ("text", "path"):
         text = str(given).strip() if isinstance(given, str | Path) else ""
         return text if text or (given == "" and setting.default == "") else None
