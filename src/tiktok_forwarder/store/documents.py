@@ -1,6 +1,6 @@
-"""The interface of a document store: connections, inputs and their like, with the history of their changes.
+"""The interface of a document store: connections, inputs and others, with the history of their changes.
 
-Its methods raise `StoreUnavailable` when the store cannot be used, and nothing of the library beneath.
+Its methods raise `StoreUnavailable` when the store cannot be used, and no error of the underlying library.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from msgspec import Struct
 DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key", "audit"]
 
 DocumentChange = tuple[DocumentKind, str, bytes, int | None]
-"""Kind, id, body, and the revision that must stand there (0: none; None: whatever does)."""
+"""Kind, ID, body, and the revision that must be stored (0: none; None: any)."""
 
 
 class Document(Struct, frozen=True):
@@ -27,10 +27,10 @@ class Document(Struct, frozen=True):
 
 
 class DocumentStore(Protocol):
-    """Connections, inputs and their like, with the history of their changes. Bodies are opaque here."""
+    """Connections, inputs and others, with the history of their changes. Bodies are opaque here."""
 
     async def list_documents(self, kind: DocumentKind) -> Sequence[Document]:
-        """In order of creation."""
+        """Return the documents in order of creation."""
         ...
 
     async def get_document(self, kind: DocumentKind, document_id: str) -> Document | None: ...
@@ -45,7 +45,7 @@ class DocumentStore(Protocol):
         changed_by: str,
         now_ms: int,
     ) -> Document:
-        """Create (`expected_revision` 0) or change a document; None overwrites whatever stands there.
+        """Create (`expected_revision` 0) or change a document; None overwrites any revision.
 
         Raises `RevisionConflict` when the stored revision is another.
         """
@@ -54,27 +54,30 @@ class DocumentStore(Protocol):
     async def put_documents(
         self, changes: Sequence[DocumentChange], *, changed_by: str, now_ms: int
     ) -> Sequence[Document]:
-        """Several puts as one transaction: all of them or none."""
+        """Put several documents in one transaction: all of them or none."""
         ...
 
     async def remove_document(self, kind: DocumentKind, document_id: str, *, changed_by: str, now_ms: int) -> bool:
-        """False if there was none. The history is kept; a document made again under the id goes on from it."""
+        """Remove a document; return False if there was none.
+
+        The history is kept; a document created again under the ID continues it.
+        """
         ...
 
     async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
-        """Put what `rewritten` makes of it in each body's place, in the history too, as one transaction.
+        """Replace each body by what `rewritten` returns for it, in the history too, as one transaction.
 
-        This is no change of a document: revisions, times and names stay. What was there is beyond recovery.
+        This is not a change of a document: revisions, times and names stay. The old bodies are beyond recovery.
         """
         ...
 
     async def document_history(self, kind: DocumentKind, document_id: str) -> Sequence[Document]:
-        """Every revision, oldest first; a removal is a revision with an empty body."""
+        """Return every revision, oldest first; a removal is a revision with an empty body."""
         ...
 
 
 class SinglePut(ABC):
-    """Gives `put_document` to a store that has `put_documents`."""
+    """Adds `put_document` to a store that has `put_documents`."""
 
     @abstractmethod
     async def put_documents(

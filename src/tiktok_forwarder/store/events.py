@@ -1,7 +1,7 @@
-"""The interface of an event store, and the records that cross it.
+"""The interface of an event store, and its types.
 
-Every time is in milliseconds since 1970 (`_ms`) unless a name says seconds. The methods raise `StoreUnavailable`
-when the store cannot be used, and nothing of the library beneath.
+Times are in milliseconds since 1970 (`_ms`) unless a name says seconds. The methods raise `StoreUnavailable` when the
+store cannot be used, and no error of the underlying library.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from tiktok_forwarder.tiktok.wire_forms import MAX_EVENTS
 
 
 class NewEvent(Struct, frozen=True, gc=False):
-    """A mapped event on its way into the store. `subjects` are keyed 64-bit hashes, each 0 to 2**64 - 1."""
+    """A mapped event to be stored. `subjects` are keyed 64-bit hashes, each 0 to 2**64 - 1."""
 
     connection_id: str
     connection_revision: int
@@ -26,7 +26,7 @@ class NewEvent(Struct, frozen=True, gc=False):
 
 
 class Arrivals(Struct, frozen=True):
-    """All that one request brings: its mapped events, and how many outcomes were dropped by (connection id, reason)."""
+    """The contents of one request: its mapped events, and how many outcomes were dropped by (connection ID, reason)."""
 
     events: Sequence[NewEvent]
     drops: Mapping[tuple[str, str], int]
@@ -37,7 +37,7 @@ Admission = Literal["stored", "duplicate", "connection_full"]
 
 
 class LeasedEvent(Struct, frozen=True, gc=False):
-    """A stored event in the hands of a deliverer.
+    """A stored event that a deliverer has leased.
 
     `attempts` counts those made before this lease. `unanswered_at_ms` is the time of the first attempt that ended
     without an answer, if any. `subjects` are those of `NewEvent`.
@@ -56,7 +56,7 @@ class LeasedEvent(Struct, frozen=True, gc=False):
 
 
 class Lease(Struct, frozen=True):
-    """Events of one connection and one wire form that nobody else sends until the lease expires."""
+    """Events of one connection and wire form, reserved for one deliverer until the lease expires."""
 
     token: int
     connection_id: str
@@ -65,7 +65,7 @@ class Lease(Struct, frozen=True):
 
 
 class GroupLimits(Struct, frozen=True):
-    """How much one request may hold: events by wire form, and payload bytes (one event is always allowed)."""
+    """The limits of one request: events by wire form, and payload bytes (one event is always allowed)."""
 
     max_events: Mapping[WireFormName, int] = MAX_EVENTS
     payload_bytes: int = 4 * 1024 * 1024
@@ -82,7 +82,7 @@ class QueueCounts(Struct, frozen=True):
 
 
 class DeadLetter(Struct, frozen=True):
-    """An event that was given up on, with all that explains why."""
+    """An event that is not tried again, with all that explains the reason."""
 
     event_no: int
     connection_id: str
@@ -100,7 +100,7 @@ class DeadLetter(Struct, frozen=True):
 
 
 class DeadLetterFilter(Struct, frozen=True):
-    """Which dead letters: every condition given must hold; times are those of dead-lettering, the end excluded."""
+    """Which dead letters: every condition given must be met; times are those of dead-lettering, the end excluded."""
 
     connection_id: str | None = None
     reason: str | None = None
@@ -120,14 +120,17 @@ class DeadLetterCount(Struct, frozen=True):
 
 
 class EventStateCounts(Struct, frozen=True):
-    """How many of some replayed events wait, and how many are dead letters again. The others have left the store."""
+    """How many of these replayed events are waiting and how many are dead letters again.
+
+    The others have left the store.
+    """
 
     waiting: int
     dead_letters: int
 
 
 class TotalsRow(Struct, frozen=True):
-    """One line of the books. Each connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
+    """One line of the totals. Per connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
 
     `counter` is one of accepted, dropped, duplicate, delivered, dead_lettered, discarded, replayed, erased; `reason` is
     given for dropped. A replayed event leaves dead_lettered; a discarded one stays in it.
@@ -140,7 +143,7 @@ class TotalsRow(Struct, frozen=True):
 
 
 class StoreSnapshot(Struct, frozen=True):
-    """Totals and what the store holds, of one moment: they balance."""
+    """The totals and the contents of the store at one moment: they add up."""
 
     totals: Sequence[TotalsRow]
     counts: Mapping[str, QueueCounts]
@@ -158,7 +161,7 @@ class EventStore(Protocol):
         ...
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
-        """Take up to a request's worth of due events; None if none is due. Expired leases count as due."""
+        """Take up to a request's worth of due events; None if none is due. Events of expired leases count as due."""
         ...
 
     async def renew(self, lease: Lease, lease_seconds: float) -> None:
@@ -173,13 +176,13 @@ class EventStore(Protocol):
         ...
 
     async def release(self, lease: Lease) -> None:
-        """Give unsettled events back, untouched and due as before. A lease already lost is no error."""
+        """Return unsettled events to the queue, due times unchanged. Does nothing if the lease is already lost."""
         ...
 
     async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        """When the connection's first unleased event is due (0: now); None if it has none.
+        """Return when the connection's first unleased event is due (0: now); None if it has none.
 
-        What was scheduled by a clock that was set back since is due now.
+        Events scheduled by a clock that was set back since are due now.
         """
         ...
 
@@ -190,7 +193,7 @@ class EventStore(Protocol):
     async def totals(self) -> Sequence[TotalsRow]: ...
 
     async def snapshot(self) -> StoreSnapshot:
-        """`totals` and `counts` as they stood between two changes."""
+        """Return `totals` and `counts` of one moment between two changes."""
         ...
 
     async def dead_letters(
@@ -200,7 +203,10 @@ class EventStore(Protocol):
         ...
 
     async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
-        """Return dead-letter counts by connection and reason, sorted by both; pairs without any are omitted."""
+        """Return dead-letter counts by connection and reason, sorted by both.
+
+        Pairs without dead letters are omitted.
+        """
         ...
 
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
@@ -215,7 +221,7 @@ class EventStore(Protocol):
         ...
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
-        """Delete dead letters for good; return how many."""
+        """Delete dead letters permanently; return how many."""
         ...
 
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""Who holds which events, in memory: one process owns the queue, so a crash only means that events are leased again."""
+"""Leases in memory: one process owns the queue, so a crash only means that events are leased again."""
 
 import itertools
 import secrets
@@ -10,18 +10,18 @@ from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.store.events import Lease
 
 Item = TypeVar("Item")
-"""Whatever a store needs to find a leased event again."""
+"""What a store needs to find a leased event again."""
 Given_contra = TypeVar("Given_contra", contravariant=True)
 
 
 class LeasedFrom(Protocol[Given_contra]):
-    """Where leased events came from, and go back to when nothing is settled."""
+    """The queue that events are leased from, and return to if they are not settled."""
 
     def give_back(self, items: Iterable[Given_contra]) -> None: ...
 
 
 class LeaseEntry(Generic[Item]):
-    """The unsettled events of a lease, by number; None stands for one that is gone, whose settlement means nothing.
+    """The unsettled events of a lease, by number; None for one that is gone, whose settlement has no effect.
 
     `expires_at` is on the monotonic clock.
     """
@@ -33,7 +33,10 @@ class LeaseEntry(Generic[Item]):
 
 
 class LeaseTable(Generic[Item]):
-    """Tokens begin anywhere, so that a lease of an earlier process is not mistaken for one of this."""
+    """The current leases.
+
+    Tokens begin at a random number, so that a lease of an earlier process is not valid in this one.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -41,24 +44,27 @@ class LeaseTable(Generic[Item]):
         self._held: dict[int, LeaseEntry[Item]] = {}
 
     def hold(self, source: LeasedFrom[Item], items: Mapping[int, Item], lease_seconds: float) -> int:
-        """Returns the new lease's token."""
+        """Hold items under a new lease; return its token."""
         token = next(self._tokens)
         self._held[token] = LeaseEntry(source, items, self._monotonic() + lease_seconds)
         return token
 
     def held(self, lease: Lease) -> LeaseEntry[Item]:
-        """Raises `LeaseLost` once it has expired, even if nobody has taken its events yet."""
+        """Return the lease's entry.
+
+        Raises `LeaseLost` once it has expired, even if its events are not leased again yet.
+        """
         held = self._held.get(lease.token)
         if held is None or held.expires_at <= self._monotonic():
             raise LeaseLost(f"a lease of {len(lease.events)} events of {lease.connection_id} has expired or has ended")
         return held
 
     def renew(self, lease: Lease, lease_seconds: float) -> None:
-        """Raises `LeaseLost`."""
+        """Extend the lease. Raises `LeaseLost`."""
         self.held(lease).expires_at = self._monotonic() + lease_seconds
 
     def end_if_settled(self, lease: Lease) -> Callable[[], None]:
-        """Returns what undoes that."""
+        """End the lease if all its events are settled; return a function that undoes that."""
         held = self._held.get(lease.token)
         if held is None or held.items:
             return lambda: None
@@ -66,22 +72,22 @@ class LeaseTable(Generic[Item]):
         return partial(self._held.__setitem__, lease.token, held)
 
     def release(self, lease: Lease) -> None:
-        """A lease already lost is no error."""
+        """Release the lease. Does nothing if it is already lost."""
         self._give_back(lease.token)
 
     def expire(self) -> None:
-        """Events of leases whose time is up can be leased again."""
+        """End leases that have expired, so that their events can be leased again."""
         now = self._monotonic()
         for token in [token for token, held in self._held.items() if held.expires_at <= now]:
             self._give_back(token)
 
     def leased_from(self, source: LeasedFrom[Item]) -> int:
-        """How many unsettled events of it are held."""
+        """Return how many unsettled events of the source are leased."""
         held = (lease for lease in self._held.values() if lease.source is source)
         return sum(item is not None for lease in held for item in lease.items.values())
 
     def forget(self, source: LeasedFrom[Item], event_no: int) -> Callable[[], None]:
-        """The event is gone, whoever holds it. Returns what undoes that."""
+        """Drop an event that is gone from any lease; return a function that undoes that."""
         for held in self._held.values():
             item = held.items.get(event_no)
             if held.source is source and item is not None:

@@ -8,14 +8,14 @@ from tiktok_forwarder.store.documents import DocumentKind
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
-# The due time of an event that comes back at once. Fresh ones have 0; both are due whatever the clock says.
+# The due time of an event that returns immediately. Fresh ones have 0; both are due whatever the clock says.
 AT_ONCE_MS: Final = 1
 
-# A retry was scheduled by a clock that was set back since when it lies further than this in the future. Less is the
-# distance between two callers who each read the clock before their turn at the store came.
+# A retry further than this in the future was scheduled by a clock that was set back since. Smaller distances arise
+# between two callers who each read the clock before their turn at the store.
 CLOCK_TOLERANCE_MS: Final = 5_000
 
-# How many groups must wait before the newest events may overtake the oldest.
+# How many groups must wait before the newest events may be sent before the oldest.
 _LARGE_BACKLOG_GROUPS: Final = 2
 
 
@@ -25,7 +25,7 @@ def storage_quota(size: int) -> int:
 
 
 class Shares(NamedTuple):
-    """How many places of a group go first to events that come back (retries, replays), and to the newest fresh ones.
+    """How many places of a group go first to returned events (retries, replays), and to the newest fresh ones.
 
     The oldest fresh events have the rest; places left free by one sort go to the others.
     """
@@ -35,9 +35,9 @@ class Shares(NamedTuple):
 
 
 def group_shares(places: int, unleased: int, turn: int) -> Shares:
-    """Half for what comes back; of the other half, half for the newest when the backlog is large.
+    """Return the shares: half for returned events; of the rest, half for the newest if the backlog is large.
 
-    So neither retries nor fresh events starve, and an outage's backlog does not make new events wait until it is gone.
+    So neither retries nor fresh events starve, and an outage's backlog does not delay new events until it is gone.
     `turn` counts the groups: odd places go to each sort in turn, so that even groups of one serve all.
     """
     returned = (places + turn % 2) // 2

@@ -1,1 +1,1 @@
-"""The store for tests and trials: everything is gone with the process."""
+"""The store for tests and trials: its contents are gone with the process."""

@@ -13,7 +13,7 @@ from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_s
 
 
 class WaitingEvent(Struct):
-    """An event in the queue; due 0 is a fresh one."""
+    """An event in the queue; due 0 marks a fresh one."""
 
     event_no: int
     new: NewEvent
@@ -65,7 +65,7 @@ class DeadEvent(Struct):
 
     @classmethod
     def from_waiting(cls, event: WaitingEvent, settlement: DeadLettered, now_ms: int) -> "DeadEvent":
-        """An answer tells of one more attempt."""
+        """Return the dead letter of a waiting event. An answer means one more attempt."""
         if settlement.answer is not None:
             event.attempted(now_ms)
             event.answer = settlement.answer
@@ -99,7 +99,7 @@ class DeadEvent(Struct):
         )
 
     def replayed(self, now_ms: int) -> WaitingEvent:
-        """The event as it waits again: a new start for the retry window, the count of attempts goes on."""
+        """Return the waiting event of a replay: the retry window starts over, the count of attempts continues."""
         return WaitingEvent(
             self.event.event_no,
             self.event.new,
@@ -112,13 +112,16 @@ class DeadEvent(Struct):
 
 
 class MemoryLane:
-    """Events that are not leased. `is_live` tells those still in the queue; others are skipped in their turn."""
+    """Events that are not leased.
+
+    `is_live` returns whether one is still in the queue; others are skipped in their turn.
+    """
 
     def __init__(self, wire_form: WireFormName, is_live: Callable[[WaitingEvent], bool]) -> None:
         self.wire_form = wire_form
         self._is_live = is_live
         self._fresh: deque[WaitingEvent] = deque()
-        # An event that was replayed may be due together with the one it stands for: the third part orders the two.
+        # A replayed event may be due together with the object it replaces: the third part orders the two.
         self._returned: list[tuple[int, int, int, WaitingEvent]] = []
         self._order = itertools.count()
         self._turn = 0
@@ -132,7 +135,7 @@ class MemoryLane:
             self._put_back(event)
 
     def take(self, places: int, payload_bytes: int, now_ms: int) -> list[WaitingEvent]:
-        """The next group, in order of acceptance; at least one event if any is due, however large it is."""
+        """Return the next group, in order of acceptance; at least one event if any is due, however large it is."""
         self._follow_clock(now_ms)
         shares = group_shares(places, len(self._fresh) + len(self._returned), self._turn)
         self._turn += 1
@@ -184,7 +187,7 @@ class MemoryLane:
                 yield event
 
     def _follow_clock(self, now_ms: int) -> None:
-        """After the clock was set back, what was scheduled by the earlier time is due."""
+        """Make retries due that were scheduled before the clock was set back."""
         if now_ms < self._latest_ms - CLOCK_TOLERANCE_MS:
             for *_, event in self._returned:
                 if event.scheduled_at_ms > now_ms + CLOCK_TOLERANCE_MS:
@@ -195,7 +198,7 @@ class MemoryLane:
 
 
 class _MemoryGroup:
-    """A group as it fills up."""
+    """A group that is being filled."""
 
     def __init__(self, places: int, payload_bytes: int) -> None:
         self.events: list[WaitingEvent] = []
@@ -203,7 +206,7 @@ class _MemoryGroup:
         self._bytes_left = payload_bytes
 
     def fill(self, source: Iterator[WaitingEvent], put_back: Callable[[WaitingEvent], None], at_most: int) -> None:
-        """Take from `source` while there is room; what does not fit is put back where it came from."""
+        """Take events from `source` while they fit; put those that do not fit back."""
         at_most = min(at_most, self._places - len(self.events))
         while at_most > 0 and (event := next(source, None)) is not None:
             size = len(event.new.payload)

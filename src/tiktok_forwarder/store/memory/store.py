@@ -1,4 +1,4 @@
-"""The queue and the documents in memory: for tests and trials, since everything is gone with the process."""
+"""The queue and the documents in memory: for tests and trials, since the contents are gone with the process."""
 
 import itertools
 import time
@@ -88,12 +88,12 @@ class MemoryDocuments(SinglePut):
 
 
 class MemoryStore(MemoryDocuments):
-    """An `EventStore` and a `DocumentStore` for as long as the process lives. Waiting and dead count as events held."""
+    """An `EventStore` and a `DocumentStore` that last as long as the process. Waiting and dead events count as held."""
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._max_events = max_events
-        # How many events were last refused for want of room; 0 once some were taken again.
+        # How many events were last refused for lack of space; 0 once events were accepted again.
         self._wanted = 0
         self._event_nos = itertools.count(1)
         self._waiting: dict[str, dict[int, WaitingEvent]] = {}
@@ -188,7 +188,7 @@ class MemoryStore(MemoryDocuments):
         )
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
-        """A discarded letter stays counted as dead-lettered, so that the books still balance."""
+        """Discard dead letters; they stay counted as dead-lettered, so that the totals still add up."""
         found = list(self._matching(which))
         for dead in found:
             self._remove_dead(dead, "discarded")
@@ -214,7 +214,7 @@ class MemoryStore(MemoryDocuments):
         return len(waiting) + len(dead)
 
     async def close(self) -> None:
-        """Nothing is held that must be let go."""
+        """Do nothing: the memory store holds no resources."""
 
     # --- admission ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class MemoryStore(MemoryDocuments):
         if self._held_by(new.connection_id) >= storage_quota(self._max_events):
             self._drop(new.connection_id, CONNECTION_FULL, 1)
             return CONNECTION_FULL
-        # In order of being seen, which the forgetting relies on.
+        # In order of being seen, which the expiry relies on.
         self._seen.pop(key, None)
         self._seen[key] = now_ms
         event = WaitingEvent(next(self._event_nos), new, now_ms)
@@ -256,7 +256,7 @@ class MemoryStore(MemoryDocuments):
         lanes.append(MemoryLane(new.wire_form, self._is_live))
         return lanes[-1]
 
-    # --- the queue and the books -------------------------------------------------------------------------------------
+    # --- the queue and the totals ------------------------------------------------------------------------------------
 
     def _settle_one(self, event: WaitingEvent, settlement: Settlement, now_ms: int) -> None:
         if isinstance(settlement, Delivered):
@@ -268,7 +268,7 @@ class MemoryStore(MemoryDocuments):
             self._lane(event.new).give_back([event])
 
     def _is_live(self, event: WaitingEvent) -> bool:
-        """By identity: after a replay, another object stands for the event."""
+        """Return whether this very object is queued: after a replay, another object represents the event."""
         return self._waiting[event.new.connection_id].get(event.event_no) is event
 
     def _remove(self, event: WaitingEvent, counter: str) -> None:

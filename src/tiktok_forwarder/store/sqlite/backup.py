@@ -1,4 +1,4 @@
-"""A copy of the database while it is in use, and the way back; each is checked before it counts."""
+"""Copies the database while it is in use, and restores a copy; each copy is checked before it is used."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _SIDE_FILES = ("-wal", "-shm")
 
 
 class Backup(Struct, frozen=True):
-    """What a backup holds: its size, the version of its schema, and how many events wait or are dead letters in it."""
+    """The contents of a backup: its size, the version of its schema, and how many events wait or are dead letters."""
 
     file: str
     bytes: int
@@ -29,7 +29,7 @@ class Backup(Struct, frozen=True):
 
 
 def back_up(database: Path, file: Path) -> Backup:
-    """Copy what is committed at this moment; a service may go on using the database. The file is for its owner alone.
+    """Copy what is committed at this moment, for the owner alone; a service may continue to use the database.
 
     Raises `ConfigurationError` when there is nothing to copy, or no whole copy can be made; no file is left then.
     """
@@ -38,9 +38,9 @@ def back_up(database: Path, file: Path) -> Backup:
     with _written(file) as partial:
         with closing(_source(database)) as source, closing(apsw.Connection(str(partial))) as target:
             with target.backup("main", source, "main") as copying:
-                # At once: a copy in steps begins anew whenever the service writes.
+                # Copy in one step: a copy in several steps starts over whenever the service writes.
                 copying.step(-1)
-            # A file that stands alone, without a log beside it.
+            # A self-contained file, without a log beside it.
             target.pragma("journal_mode", "delete")
         backup = check_backup(partial)
     return structs.replace(backup, file=str(file))
@@ -54,7 +54,7 @@ def _source(database: Path) -> apsw.Connection:
 
 
 def check_backup(file: Path) -> Backup:
-    """Raises `ConfigurationError` unless the file is a whole database of this program that this version can read."""
+    """Check the file. Raises `ConfigurationError` unless it is a whole database that this version can read."""
     try:
         with closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
             if connection.pragma("application_id") != APPLICATION_ID:
@@ -74,22 +74,22 @@ def check_backup(file: Path) -> Backup:
 
 
 def restore(file: Path, database: Path) -> Backup:
-    """Put the backup in the database's place. Nobody may use the database meanwhile.
+    """Replace the database with the backup. No process may use the database in the meantime.
 
-    Raises `ConfigurationError` for a file that cannot be used, and has changed nothing then.
+    Raises `ConfigurationError`, before changing anything, for a file that cannot be used.
     """
     check_backup(file)
     with _written(database) as partial:
         shutil.copyfile(file, partial)
         backup = check_backup(partial)
-        # The log of the database that was there must not be taken for the new one's.
+        # Remove the replaced database's log: SQLite must not apply it to the new one.
         for suffix in _SIDE_FILES:
             database.with_name(database.name + suffix).unlink(missing_ok=True)
     return structs.replace(backup, file=str(database))
 
 
 def remove_database(database: Path) -> None:
-    """With its log; one that is not there is no error. Raises `ConfigurationError`."""
+    """Remove the database and its log; a missing one is not an error. Raises `ConfigurationError`."""
     try:
         for suffix in ("", *_SIDE_FILES):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def remove_database(database: Path) -> None:
 
 @contextlib.contextmanager
 def _written(file: Path) -> Iterator[Path]:
-    """A file beside the wanted one, which takes its place once it is whole and on the disk."""
+    """Yield a file beside the wanted one, which replaces it once it is whole and on the disk."""
     partial = file.with_name(f"{file.name}.partial")
     try:
         partial.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class SqliteDocuments(SinglePut):
 
     async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
         await self._writer.write(lambda transaction: _rewrite(transaction, kinds, rewritten))
-        # It is done, also if the log is cut only by the next checkpoint.
+        # The change is committed, even if the log is truncated only by the next checkpoint.
         with contextlib.suppress(StoreUnavailable):
             await self._writer.look(cut_log)
 
@@ -63,7 +63,7 @@ def _rewrite(transaction: Transaction, kinds: Collection[DocumentKind], rewritte
 
 
 def _put(transaction: Transaction, changes: Sequence[DocumentChange], changed_by: str, now_ms: int) -> list[Document]:
-    """Every check comes before the first write: a refusal leaves the shared transaction as it was."""
+    """Put documents. Every check precedes the first write: a refusal leaves the shared transaction unchanged."""
     for kind, document_id, _, expected in changes:
         found = _documents(transaction.state, "document", kind, document_id)
         stored = found[0].revision if found else 0

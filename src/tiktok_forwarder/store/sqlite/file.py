@@ -1,4 +1,4 @@
-"""The database file: how large it may become, and its opening with durable settings and no silent new start."""
+"""The database file: its maximum size, and opening it with durable settings, never silently as an empty one."""
 
 import contextlib
 import os
@@ -18,19 +18,20 @@ SMALLEST_STORE_BYTES: Final = 1024 * 1024
 
 _SHARE_OF_FREE_SPACE: Final = 0.8
 _LARGEST_DERIVED_BYTES: Final = 64 * 1024**3
-# A log of this size is re-used again and again, which makes its syncs cheap; a larger one only makes restarts slow.
+# A log of this size is reused again and again, which makes its syncs cheap; a larger one only makes restarts slow.
 _MAX_CHECKPOINT_PAGES: Final = 4000
 _LEAST_CHECKPOINT_PAGES: Final = 16
 _LOG_SHARE: Final = 1 / 16
 _MAX_TRANSACTION_BYTES: Final = 8 * 1024 * 1024
 
-# Up to 3.51.2 two connections that checkpoint at once can corrupt a WAL file (sqlite.org/wal.html#walresetbug).
+# Up to SQLite 3.51.2, two connections that checkpoint at the same time can corrupt a WAL file
+# (sqlite.org/wal.html#walresetbug).
 _OLDEST_SQLITE: Final = 3_051_003
 # Marks the file as this program's ("TTFW").
 APPLICATION_ID: Final = 0x54544657
 BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
-# Reading all of a larger file would hold up the start by many seconds; damage in it is found when a page is used.
+# Reading all of a larger file would delay the start by many seconds; damage in it is found when a page is used.
 _LARGEST_CHECKED_BYTES: Final = 1024**3
 _REMEDY: Final = "restore a backup, or move the file away to start with an empty store"
 
@@ -40,7 +41,8 @@ class StoreLimits(Struct, frozen=True):
 
     New events are refused above `append_bytes`: the rest is the reserve, in which deliveries can still be marked and
     dead letters kept. One connection may hold up to `connection_bytes`. The write-ahead log is written back at
-    `checkpoint_pages`; one transaction takes up about `transaction_bytes`. `disk_reserve_bytes` are kept from others.
+    `checkpoint_pages`; one transaction takes up about `transaction_bytes`. `disk_reserve_bytes` are kept free of other
+    programs' data.
     """
 
     max_pages: int
@@ -51,7 +53,7 @@ class StoreLimits(Struct, frozen=True):
 
     @property
     def disk_reserve_bytes(self) -> int:
-        """What a log of full size may add to the database, and a transaction to the log."""
+        """Return how much a log of full size may add to the database, and a transaction to the log."""
         return self.checkpoint_pages * PAGE_BYTES + self.transaction_bytes
 
 
@@ -69,14 +71,14 @@ def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:
 
 
 def derived_max_bytes(path: Path) -> int:
-    """From the free space now; what is left over is for the log and for others."""
+    """Return a size from the free space now; the remaining space is for the log and other programs."""
     space = os.statvfs(path.parent)
     held = path.stat().st_size if path.exists() else 0
     return min(_LARGEST_DERIVED_BYTES, held + int(space.f_bavail * space.f_frsize * _SHARE_OF_FREE_SPACE))
 
 
 class DiskReserve:
-    """Disk space that a file keeps free: given up when the disk is full, so that what waits can still be delivered.
+    """Disk space that a file reserves: released when the disk is full, so that waiting events can still be delivered.
 
     While it is not held, the disk is too full for new events.
     """
@@ -87,13 +89,16 @@ class DiskReserve:
         self._is_held = False
 
     def take(self) -> bool:
-        """Whether it is held now. It is taken only where as much again is left, so that it is not lost at once."""
+        """Reserve the space, only if as much again is free, so that it is not lost immediately.
+
+        Return whether it is held.
+        """
         if not self._is_held and self._free_bytes() >= 2 * self._size_bytes:
             self._is_held = self._allocate()
         return self._is_held
 
     def give_up(self) -> bool:
-        """Whether there was anything to give up."""
+        """Release the reserve; return whether there was one to release."""
         was_held, self._is_held = self._is_held, False
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -104,7 +109,7 @@ class DiskReserve:
             space = os.statvfs(self._path.parent)
         except OSError:
             return 0
-        # A reserve that a killed process left behind is taken over.
+        # Take over a reserve that a killed process left behind.
         with contextlib.suppress(OSError):
             return space.f_bavail * space.f_frsize + self._path.stat().st_blocks * 512
         return space.f_bavail * space.f_frsize
@@ -123,7 +128,7 @@ class DiskReserve:
 
 
 def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:
-    """The one connection that writes. Raises `ConfigurationError` in one sentence, and has changed nothing then."""
+    """Return the only connection that writes. Raises `ConfigurationError`, one sentence, before changing anything."""
     if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:
         raise ConfigurationError([f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 or newer is needed"])
     is_new = _touch(path)
@@ -140,7 +145,7 @@ def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:
 
 
 def open_reader(path: Path) -> apsw.Connection:
-    """A connection for one longer look, beside the writer's. Raises `apsw.Error`."""
+    """Return a connection for one longer read, beside the writer's. Raises `apsw.Error`."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         _configure(connection)
@@ -151,7 +156,10 @@ def open_reader(path: Path) -> apsw.Connection:
 
 
 def is_whole(connection: apsw.Connection) -> bool:
-    """What a start would find now, from the disk and not from memory. A file too large for that counts as damaged."""
+    """Return whether a start would find the file whole, from the disk and not from memory.
+
+    A file too large for that check counts as damaged.
+    """
     try:
         if Path(connection.filename).stat().st_size > _LARGEST_CHECKED_BYTES:
             return False
@@ -162,7 +170,7 @@ def is_whole(connection: apsw.Connection) -> bool:
 
 
 def _touch(path: Path) -> bool:
-    """Make the file, for the owner alone; return whether it was not there, or empty."""
+    """Create the file, for the owner alone; return whether it was missing or empty."""
     log = path.with_name(path.name + "-wal")
     try:
         is_new = not path.exists() or path.stat().st_size == 0
@@ -194,19 +202,19 @@ def _prepare(connection: apsw.Connection, path: Path, limits: StoreLimits, *, is
     except NewerSchema as error:
         raise ConfigurationError([f"{path}: is {error}"]) from None
     with contextlib.suppress(apsw.Error):
-        # After a crash the log may still hold what was erased. Where there is no room for this, it is cut later.
+        # After a crash the log may still contain erased data. Without enough space for this, it is truncated later.
         truncate_log(connection)
 
 
 def _configure(connection: apsw.Connection) -> None:
-    # FULL, since 202 has been said when a commit is done.
+    # FULL, since the sender gets 202 when a commit is done.
     configure(connection, synchronous="FULL", busy_ms=BUSY_MS, cache_kib=_CACHE_KIB)
     if connection.pragma("journal_mode") != "wal":
         raise apsw.CantOpenError("its file system cannot share memory, which a write-ahead log needs")
 
 
 def _check(connection: apsw.Connection, path: Path) -> None:
-    """That the file is ours, and whole as far as a start may take time to look."""
+    """Check that the file is this program's, and whole as far as a start may take time to check."""
     if connection.pragma("application_id") != APPLICATION_ID:
         raise _unusable(path, "it belongs to another program")
     if path.stat().st_size <= _LARGEST_CHECKED_BYTES:

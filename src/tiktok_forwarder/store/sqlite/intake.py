@@ -1,4 +1,4 @@
-"""New events into the database: admitted, numbered, counted; all requests of a transaction with the same statements."""
+"""Stores new events: admits, numbers and counts them; all requests of a transaction use the same statements."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transacti
 
 
 class _Request(NamedTuple):
-    """`admissions` is empty until the transaction's requests are stored."""
+    """One request. `admissions` is empty until the transaction's requests are stored."""
 
     arrivals: Arrivals
     admissions: list[Admission]
@@ -23,7 +23,10 @@ class _Incoming(NamedTuple):
 
 
 def append(transaction: Transaction, arrivals: Arrivals) -> list[Admission]:
-    """Raises `StoreFull` before anything is changed. The list is filled when what is gathered is finished."""
+    """Add a request's events. Raises `StoreFull` before changing anything.
+
+    The returned list is filled when the gathered items are finished.
+    """
     if arrivals.events and not transaction.takes(arrivals_bytes(arrivals)):
         raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
     for (connection_id, reason), number in arrivals.drops.items():
@@ -34,7 +37,7 @@ def append(transaction: Transaction, arrivals: Arrivals) -> list[Admission]:
 
 
 def arrivals_bytes(arrivals: Arrivals) -> int:
-    """About what the events take up in the file."""
+    """Return about how much the events take up in the file."""
     return sum([len(event.payload) for event in arrivals.events]) + len(arrivals.events) * ROW_BYTES
 
 
@@ -60,7 +63,7 @@ def _turn_memory(transaction: Transaction, now_ms: int) -> None:
 
 
 class _Intake:
-    """Events on their way in: asked for admission in order, and written at once at the end."""
+    """Events to be stored: admitted in order, and written together at the end."""
 
     def __init__(self, transaction: Transaction, incoming: list[_Incoming]) -> None:
         self._transaction = transaction

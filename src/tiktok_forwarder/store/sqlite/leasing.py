@@ -1,4 +1,4 @@
-"""Which events are leased next. Nothing is written: what is in somebody's hands is known to memory alone."""
+"""Selects the events that are leased next. Nothing is written: only memory knows which events are leased."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -72,7 +72,7 @@ def _clock_change(lane: Lane, now_ms: int) -> dict[str, int]:
 
 
 class _Group:
-    """A group as it fills up; the lane's marks follow what was looked at."""
+    """A group that is being filled; the lane's marks follow the inspected events."""
 
     def __init__(self, state: StoreState, lane: Lane, places: int, payload_bytes: int) -> None:
         self.events: list[LeasedEvent] = []
@@ -100,7 +100,7 @@ class _Group:
         self._add("due_by_clock_change", _clock_change(self._lane, now_ms), at_most)
 
     def _add(self, statement: str, bindings: Mapping[str, int], at_most: int) -> tuple[int, int] | None:
-        """Take events while there is room; returns the last key that was taken, or found in somebody's hands."""
+        """Take events while they fit; return the last key that was taken, or found leased."""
         at_most = min(at_most, self._most - len(self.events))
         passed = None
         if at_most <= 0:
@@ -118,7 +118,7 @@ class _Group:
         return passed
 
     def _take(self, row: tuple[Any, ...]) -> bool:
-        """Columns after the first are the members of `LeasedEvent`."""
+        """Take a row if it fits. Columns after the first are the members of `LeasedEvent`."""
         due_ms, event_no, _, _, _, payload, *_, subjects = row
         if self.events and len(payload) > self._bytes_left:
             return False

@@ -1,4 +1,4 @@
-"""What becomes of stored events: leases settled, dead letters replayed or discarded, a person's events erased."""
+"""Changes stored events: settles leases, replays or discards dead letters, erases a person's events."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -15,14 +15,14 @@ from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.statements import decoded_answer, encoded_answer, packed_subjects, rows
 from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction
 
-# Long changes are made in steps of so many events, so that senders and deliverers get their turn between.
+# Long changes run in steps of this many events, so that senders and deliverers get their turn in between.
 STEP_EVENTS: Final = 1000
 # The statement's columns are the members of `DeadLetter`.
 _ANSWER_COLUMN: Final = DeadLetter.__struct_fields__.index("answer")
 
 
 class FoundDeadLetter(NamedTuple):
-    """What a change needs to know of a dead letter."""
+    """The members of a dead letter that a change needs."""
 
     event_no: int
     connection_id: str
@@ -38,17 +38,17 @@ class Step(NamedTuple):
 
 
 class AboutPerson(NamedTuple):
-    """Where events about a person were when they were looked for; an event keeps its lane wherever it moves."""
+    """Where events about a person were at the time of the search; an event never changes its lane."""
 
     waiting: list[tuple[int, int]]
     dead: list[tuple[str, WireFormName, int]]
 
 
-# --- a lease settled --------------------------------------------------------------------------------------------------
+# --- settling a lease -------------------------------------------------------------------------------------------------
 
 
 def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now_ms: int) -> None:
-    """Raises `LeaseLost` before anything is changed."""
+    """Settle a lease's events. Raises `LeaseLost` before changing anything."""
     held = transaction.state.leases.held(lease)
     lane = transaction.lane_for_update(transaction.state.lanes.get(lease.connection_id, lease.wire_form))
     places = _take_from_lease(transaction, held, lane, settlements)
@@ -64,7 +64,7 @@ def settle(transaction: Transaction, lease: Lease, settlements: Settlements, now
 
 
 def remove_events(transaction: Transaction, lane: Lane, places: Sequence[Place], counter: str) -> None:
-    """The events leave the queue for good, counted as what `counter` says."""
+    """Remove events from the queue permanently, counted under `counter`."""
     _delete(transaction, lane, places)
     transaction.lane_for_update(lane).add_waiting(-len(places), -sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, counter, len(places))
@@ -73,7 +73,7 @@ def remove_events(transaction: Transaction, lane: Lane, places: Sequence[Place],
 def dead_letter(
     transaction: Transaction, lane: Lane, places: Sequence[Place], settlement: DeadLettered, now_ms: int
 ) -> None:
-    """The events become dead letters."""
+    """Move the events to the dead letters."""
     common = {
         "connection_id": lane.connection_id,
         "wire_form": lane.wire_form,
@@ -98,7 +98,7 @@ def _delete(transaction: Transaction, lane: Lane, places: Sequence[Place]) -> No
 
 
 def drop_lease_on(transaction: Transaction, lane: Lane, event_no: int) -> None:
-    """The event is about to leave the queue, whoever holds it."""
+    """Drop the event from any lease: it is about to leave the queue."""
     if event_no in lane.leased:
         lane.leased.discard(event_no)
         transaction.on_rollback(lambda: lane.leased.add(event_no))
@@ -108,7 +108,10 @@ def drop_lease_on(transaction: Transaction, lane: Lane, event_no: int) -> None:
 def _take_from_lease(
     transaction: Transaction, held: LeaseEntry[Place], lane: Lane, event_nos: Iterable[int]
 ) -> dict[int, Place]:
-    """Without those that are not (or no longer) the lease's, or gone from the queue."""
+    """Remove events from the lease and return their places.
+
+    Omits events that the lease does not hold or that left the queue.
+    """
     popped = {event_no: held.items.pop(event_no, None) for event_no in event_nos}
     places = {event_no: place for event_no, place in popped.items() if place is not None}
 
@@ -187,7 +190,7 @@ def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int
 
 
 def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: int) -> Step:
-    """A discarded letter stays counted as dead-lettered, so that the books still balance."""
+    """Discard dead letters in one step; they stay counted as dead-lettered, so that the totals still add up."""
     found = _find(transaction.state.connection, which, STEP_EVENTS, after_no)
     for letter in found:
         remove_dead_letter(transaction, letter)
@@ -196,7 +199,7 @@ def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: in
 
 
 def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> None:
-    """Gone, and not yet counted as anything."""
+    """Remove the dead letter, without counting it yet."""
     transaction.run("delete_dead_letter", (letter.event_no,))
     lane = transaction.lane_for_update(transaction.state.lanes.get(letter.connection_id, letter.wire_form))
     lane.remove_dead_letters(1, letter.payload_bytes)
@@ -205,7 +208,7 @@ def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> Non
 def dead_letter_some(
     transaction: Transaction, connection_id: str, reason: DeadLetterReason, before_no: int, now_ms: int
 ) -> int:
-    """Some of the events below a number; 0 when there are none left."""
+    """Dead-letter some of the events below a number; return how many, 0 when there are none left."""
     for lane in transaction.state.lanes.of_connection(connection_id):
         bindings = {"lane_no": lane.lane_no, "before_no": before_no, "limit": STEP_EVENTS}
         places = [Place(*row) for row in transaction.state.rows("places_of_lane", bindings)]
@@ -251,11 +254,14 @@ def _dead_letter(row: tuple[Any, ...]) -> DeadLetter:
     return DeadLetter(*[*row[:_ANSWER_COLUMN], answer, *row[_ANSWER_COLUMN + 1 :]])
 
 
-# --- a person erased --------------------------------------------------------------------------------------------------
+# --- erasing a person -------------------------------------------------------------------------------------------------
 
 
 def find_about(connection: apsw.Connection, subjects: Collection[int]) -> AboutPerson:
-    """Reads every row: no index is kept for what is asked so rarely. Other threads go on meanwhile."""
+    """Find the person's events. Reads every row: an index is not worth it for rare searches.
+
+    Other threads continue in the meantime.
+    """
     if not subjects:
         return AboutPerson([], [])
     wanted = apsw.carray(tuple(packed_subjects([subject]) for subject in subjects))
@@ -273,13 +279,13 @@ def erase_found(transaction: Transaction, found: AboutPerson) -> int:
 
 
 def cut_log(state: StoreState) -> None:
-    """What was deleted still stands in the write-ahead log until that is written back and cut."""
+    """Truncate the write-ahead log: until it is written back and truncated, it still contains deleted data."""
     if not truncate_log(state.connection):
         raise StoreUnavailable("the events are deleted, but a long read still uses their log: erase again")
 
 
 def _erase_one(transaction: Transaction, lane: Lane, event_no: int) -> int:
-    """Wherever it is by now; 0 if it was delivered meanwhile."""
+    """Erase one event wherever it is by now; return 0 if it was delivered in the meantime."""
     for row in transaction.state.rows("place_of_event", {"lane_no": lane.lane_no, "event_no": event_no}):
         drop_lease_on(transaction, lane, event_no)
         remove_events(transaction, lane, [Place(*row)], "erased")

@@ -21,7 +21,7 @@ _SUBJECT_BYTES: Final = 8
 
 
 def _load() -> dict[str, str]:
-    """A statement with `{slot}` in its name is there once for each table of seen events."""
+    """Return the statements. A statement with `{slot}` in its name exists once for each table of seen events."""
     found: dict[str, str] = {}
     for name, statement in load_statements(_PACKAGE, "queries.sql").items():
         for slot in range(SEEN_SLOTS if "{slot}" in name else 1):
@@ -39,7 +39,7 @@ def migrations() -> list[str]:
 
 @cache
 def _widened(name: str, rows: int) -> str:
-    """The statement for so many rows at once; it ends with what one row needs: `VALUES (…)` or `IN (?)`."""
+    """Return the statement for this many rows at once; it ends with what one row needs: `VALUES (…)` or `IN (?)`."""
     head, _, tail = STATEMENTS[name].rpartition("(")
     one_row = tail.rstrip(");")
     if head.endswith("IN "):
@@ -48,17 +48,17 @@ def _widened(name: str, rows: int) -> str:
 
 
 def run(connection: apsw.Connection, name: str, bindings: "apsw.Bindings | None" = None) -> apsw.Cursor:
-    """A cursor that is not read to its end must be closed, else it holds up the write-ahead log."""
+    """Run a statement. A cursor that is not read to its end must be closed, or else it blocks the write-ahead log."""
     return connection.execute(STATEMENTS[name], bindings)
 
 
 def rows(connection: apsw.Connection, name: str, bindings: "apsw.Bindings | None" = None) -> list[Any]:
-    """Every row; the statement says what they hold."""
+    """Return every row; the statement determines the columns."""
     return connection.execute(STATEMENTS[name], bindings).fetchall()
 
 
 def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Run the statement for many rows of values at a time, which is quicker than one by one; every row it returns.
+    """Run the statement for many rows of values at a time, faster than one by one; return all rows.
 
     The widths are powers of two, so that few statements are ever prepared.
     """

@@ -73,9 +73,9 @@ class SqliteStore(SqliteDocuments):
         reserve_share: float = _RESERVE_SHARE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Self:
-        """Open the database file, or make it. `max_bytes` (default: most of the free space) is how large it may become.
+        """Open or create the database file. `max_bytes` (default: most of the free space) is its maximum size.
 
-        `reserve_share` of that is kept for delivering what is there. Raises `ConfigurationError` in one sentence.
+        `reserve_share` of that is kept for delivering stored events. Raises `ConfigurationError` in one sentence.
         """
         if max_bytes is None:
             max_bytes = derived_max_bytes(path)
@@ -97,7 +97,7 @@ class SqliteStore(SqliteDocuments):
     # --- leases ------------------------------------------------------------------------------------------------------
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
-        """While outcomes cannot be kept nothing is leased: it would be sent again and again."""
+        """Lease events. Nothing is leased while outcomes cannot be stored: the events would be sent again and again."""
         await self._write_if_problem()
         return await self._writer.look(
             lambda state: sqlite_leasing.lease(state, connection_id, limits, now_ms, lease_seconds)
@@ -118,7 +118,7 @@ class SqliteStore(SqliteDocuments):
     async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
         return await self._writer.look(lambda state: sqlite_leasing.next_due_ms(state, connection_id, now_ms))
 
-    # --- what there is -----------------------------------------------------------------------------------------------
+    # --- contents ----------------------------------------------------------------------------------------------------
 
     async def counts(self) -> Mapping[str, QueueCounts]:
         return await self._writer.look(_counts)
@@ -157,7 +157,7 @@ class SqliteStore(SqliteDocuments):
         return await self._in_steps(lambda transaction, after_no: discard_some(transaction, which, after_no))
 
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
-        """In steps; events that arrive meanwhile stay."""
+        """Dead-letter the connection's events in steps; events that arrive in the meantime stay."""
         before_no: int = await self._writer.look(lambda state: state.next_event_no)
         done = 0
         while events := await self._writer.write(
@@ -175,10 +175,10 @@ class SqliteStore(SqliteDocuments):
     async def close(self) -> None:
         await self._writer.close()
 
-    # --- ways to the database ----------------------------------------------------------------------------------------
+    # --- access to the database --------------------------------------------------------------------------------------
 
     async def _write_if_problem(self) -> None:
-        """Only a write shows whether the problem is over. Raises `StoreUnavailable` if not."""
+        """Write, since only that shows whether the problem is over. Raises `StoreUnavailable` if it is not."""
         if self._writer.problem.name:
             await self._writer.write(_write_something)
 
@@ -191,7 +191,7 @@ class SqliteStore(SqliteDocuments):
         return done
 
     async def _read_beside(self, read: Callable[[apsw.Connection], Result]) -> Result:
-        """For what may take long: with a connection and a thread of its own, beside the writer."""
+        """Run a read that may take long, with its own connection and thread, beside the writer."""
 
         def read_and_close() -> Result:
             try:
@@ -239,5 +239,5 @@ def _oldest(state: StoreState, lanes: Sequence[Lane]) -> list[int]:
 
 
 def _write_something(transaction: Transaction) -> None:
-    """A number is skipped: putting down what stands there already would write nothing."""
+    """Skip a number: writing the value that is stored already would write nothing."""
     transaction.state.next_event_no += 1

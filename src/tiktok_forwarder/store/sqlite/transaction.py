@@ -1,4 +1,4 @@
-"""One write transaction and the memory that goes with it: what waits in which lane, who leased what, what was seen.
+"""One write transaction and its state in memory: the lanes' waiting events, the leases and the seen events.
 
 Used in the writer's thread alone.
 """
@@ -23,18 +23,18 @@ from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, STATEMENTS, row
 
 Item = TypeVar("Item")
 
-# What a row takes beside its payload: keys, names, times, its share of half-empty pages, its key among those seen.
+# What a row takes beside its payload: keys, names, times, its share of half-empty pages, its key among the seen ones.
 ROW_BYTES: Final = 400
 
 _START: Final = (0, 0)
 
-# All turns but the running one make up the window, so that 48 hours at least are always kept.
+# All turns but the current one make up the window, so that at least 48 hours are always kept.
 _TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 _KEY_BYTES: Final = 16
 
 
 class Place(NamedTuple):
-    """Where a waiting event's row is, and how much it holds."""
+    """The key of a waiting event's row, and its payload's size."""
 
     due_ms: int
     event_no: int
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 
 class LaneFigures(NamedTuple):
-    """A lane's line in the books."""
+    """The totals and sizes of a lane."""
 
     waiting: int = 0
     waiting_bytes: int = 0
@@ -51,13 +51,13 @@ class LaneFigures(NamedTuple):
 
     @property
     def held_bytes(self) -> int:
-        """About what the lane takes up in the file."""
+        """Return about how much the lane takes up in the file."""
         rows = self.waiting + self.dead_letters
         return self.waiting_bytes + self.dead_letter_bytes + rows * ROW_BYTES
 
 
 class Lane:
-    """`leased` holds the numbers of events in somebody's hands.
+    """The queue of one connection and wire form. `leased` contains the numbers of leased events.
 
     Every fresh event below `fresh_from` is leased, and every returned one whose (due time, number) is below
     `returned_from`; above `newest_after` none of the fresh was ever leased as one of the newest. Marks only save work:
@@ -95,17 +95,17 @@ class Lane:
             self.mark_leasable(place.due_ms, place.event_no)
 
     def add_waiting(self, events: int, payload_bytes: int) -> None:
-        """New events, or (negative) events that have left the queue for good."""
+        """Add new events, or (negative) remove events that have left the queue permanently."""
         waiting, waiting_bytes, *dead = self.figures
         self.figures = LaneFigures(waiting + events, waiting_bytes + payload_bytes, *dead)
 
     def move_to_dead_letters(self, events: int, payload_bytes: int) -> None:
-        """Waiting events that are dead letters now, or (negative) the other way."""
+        """Count waiting events as dead letters, or (negative) dead letters as waiting."""
         self.add_waiting(-events, -payload_bytes)
         self.remove_dead_letters(-events, -payload_bytes)
 
     def remove_dead_letters(self, events: int, payload_bytes: int) -> None:
-        """Dead letters that are gone for good."""
+        """Count dead letters as permanently removed."""
         waiting, waiting_bytes, dead, dead_bytes = self.figures
         self.figures = LaneFigures(waiting, waiting_bytes, dead - events, dead_bytes - payload_bytes)
 
@@ -120,7 +120,7 @@ class Lanes:
             self._add(Lane(lane_no, connection_id, wire_form, LaneFigures(*figures)))
 
     def __iter__(self) -> Iterator[tuple[str, Sequence[Lane]]]:
-        """Connections and their lanes."""
+        """Yield connections and their lanes."""
         return iter(self._by_connection.items())
 
     def by_number(self, lane_no: int) -> Lane:
@@ -130,14 +130,14 @@ class Lanes:
         return tuple(self._by_connection.get(connection_id, ()))
 
     def get(self, connection_id: str, wire_form: WireFormName) -> Lane:
-        """A lane that was not there is new, and written with its first event."""
+        """Return the lane, a new one if it is missing; a new lane is written with its first event."""
         for lane in self._by_connection.get(connection_id, ()):
             if lane.wire_form == wire_form:
                 return lane
         return self._add(Lane(len(self._by_number) + 1, connection_id, wire_form, LaneFigures()))
 
     def move_to_back(self, lane: Lane) -> None:
-        """The connection's other lane, if there is one, comes first next time."""
+        """Move the lane back: the connection's other lane, if there is one, comes first next time."""
         lanes = self._by_connection[lane.connection_id]
         lanes.remove(lane)
         lanes.append(lane)
@@ -152,16 +152,16 @@ class Lanes:
 
 
 def event_key(event: NewEvent) -> bytes:
-    """Parts are told apart by their lengths, since any character may stand in them."""
+    """Return the event's key. Lengths separate its parts, since any character may occur in them."""
     names = f"{len(event.connection_id)}:{event.connection_id}{len(event.event_name)}:{event.event_name}"
     return blake2b(f"{names}{event.event_id}".encode(), digest_size=_KEY_BYTES).digest()
 
 
 class SeenEvents:
-    """Knows which tables hold something, and which is being filled.
+    """De-duplication keys of the last 48 hours: tracks which tables contain keys, and which is being filled.
 
-    A turn ends after its hours of the wall clock in either direction, so that a clock set far ahead and back costs
-    the oldest table, and not the memory of what has just been taken.
+    A turn ends after its hours of the wall clock in either direction, so that a clock set far ahead and back costs the
+    oldest table, and not the keys of recent events.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -172,7 +172,7 @@ class SeenEvents:
         return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
 
     def begin_turn(self, now_ms: int) -> Callable[[], None]:
-        """Inside a transaction. Returns what undoes that in memory, for a rollback."""
+        """Begin a turn inside a transaction; return a function that undoes it in memory, for a rollback."""
         before = self._generations
         generation = self._generations[-1][0] + 1 if self._generations else 0
         run(self._connection, f"empty_seen_{generation % SEEN_SLOTS}")
@@ -182,7 +182,7 @@ class SeenEvents:
         return partial(setattr, self, "_generations", before)
 
     def repeats(self, keys: Sequence[tuple[bytes, int]]) -> set[bytes]:
-        """Those of the keys that were taken within the window before the time beside them, `_ms`."""
+        """Return the keys that were accepted within the window before the time beside them, `_ms`."""
         times = dict(keys)
         wanted = [(key,) for key in times]
         return {
@@ -193,14 +193,14 @@ class SeenEvents:
         }
 
     def remember(self, keys: Sequence[tuple[bytes, int]]) -> None:
-        """They are taken, at the time beside each."""
+        """Store accepted keys, each with the time beside it."""
         current, _ = self._generations[-1]
-        # In their order, keys that lie on one page are written together.
+        # Sorted, keys that are on one page are written together.
         run_wide(self._connection, f"remember_in_{current % SEEN_SLOTS}", sorted(keys))
 
 
 class StoreState:
-    """The write connection and what is kept in memory beside it."""
+    """The write connection and the state kept in memory beside it."""
 
     def __init__(self, connection: apsw.Connection, limits: StoreLimits, monotonic: Callable[[], float]) -> None:
         self.connection = connection
@@ -211,7 +211,7 @@ class StoreState:
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
         self.disk_reserve = DiskReserve(Path(connection.filename).with_suffix(".reserve"), limits.disk_reserve_bytes)
         self.disk_reserve.take()
-        # The size of what was last refused for want of room; 0 once something was taken again.
+        # The size of what was last refused for lack of space; 0 once something was accepted again.
         self.refused_bytes = 0
         self._page_bytes: int = connection.pragma("page_size")
 
@@ -219,11 +219,14 @@ class StoreState:
         return rows(self.connection, name, bindings)
 
     def is_full(self) -> bool:
-        """Whether what was last refused would be refused again."""
+        """Return whether what was last refused would be refused again."""
         return self.used_bytes() + self.refused_bytes >= self.limits.append_bytes or not self.disk_reserve.take()
 
     def give_up_disk_reserve(self) -> bool:
-        """Whether that made room on the disk. What the log holds is written back with it, so that it need not grow."""
+        """Release the disk reserve; return whether that freed space.
+
+        The log's content is written back too, so that the log need not grow.
+        """
         if not self.disk_reserve.give_up():
             return False
         with suppress(apsw.Error):
@@ -231,14 +234,17 @@ class StoreState:
         return True
 
     def used_bytes(self) -> int:
-        """Pages in use; those that were freed will be filled again."""
+        """Return the size of the pages in use; freed pages will be filled again."""
         pages: int = self.connection.pragma("page_count")
         free: int = self.connection.pragma("freelist_count")
         return (pages - free) * self._page_bytes
 
 
 class Transaction:
-    """What a change may do. Memory changes at once, for the changes that follow to see, and is put back if need be."""
+    """The operations of a change.
+
+    Memory changes immediately, visible to following changes, and is restored on rollback.
+    """
 
     def __init__(self, state: StoreState) -> None:
         self.state = state
@@ -260,7 +266,7 @@ class Transaction:
         run_wide(self.state.connection, name, values)
 
     def gather(self, work: Callable[["Transaction", list[Item]], None], item: Item) -> None:
-        """Have `work` do all its items together: before a change that does not gather, or the commit."""
+        """Have `work` do all its items together: before a change that does not gather, or before the commit."""
         self._gathered.setdefault(work, []).append(item)
 
     def finish_gathered(self) -> None:
@@ -272,7 +278,7 @@ class Transaction:
         self._totals[connection_id, counter, reason] += number
 
     def lane_for_update(self, lane: Lane) -> Lane:
-        """The lane, whose figures may now be changed."""
+        """Return the lane, whose figures may now be changed."""
         self._lanes_before.setdefault(lane, lane.figures)
         return lane
 
@@ -280,7 +286,7 @@ class Transaction:
         self._undo.append(undo)
 
     def takes(self, size_bytes: int) -> bool:
-        """Whether there is room for so much more without using either reserve; if so, it is taken."""
+        """Use the space if it is available without using either reserve; return whether it is."""
         if self._room_bytes is None:
             self._room_bytes = self.state.limits.append_bytes - self.state.used_bytes()
         has_room = size_bytes <= self._room_bytes and self.state.disk_reserve.take()
@@ -290,7 +296,7 @@ class Transaction:
         return has_room
 
     def commit(self) -> None:
-        """Write the books, and make all of it durable."""
+        """Write the totals, and make the whole transaction durable."""
         self.finish_gathered()
         self.run_many("add_to_total", [(*key, number) for key, number in self._totals.items() if number])
         self.run_many(
@@ -302,7 +308,10 @@ class Transaction:
         self.state.connection.execute("COMMIT")
 
     def roll_back(self) -> None:
-        """As if nothing had been done. Raises nothing: a connection that is still in a transaction begins no other."""
+        """Restore the state before the transaction.
+
+        Raises nothing: a connection that is still in a transaction cannot begin another.
+        """
         for lane, figures in self._lanes_before.items():
             lane.figures = figures
         for undo in reversed(self._undo):

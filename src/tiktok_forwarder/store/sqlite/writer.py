@@ -1,4 +1,4 @@
-"""How the store commits: the changes that wait share a transaction, so that a sync serves many requests."""
+"""Commits the store's changes: queued changes share a transaction, so that a sync serves many requests."""
 
 import contextlib
 import time
@@ -14,22 +14,22 @@ from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnava
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 
-# How long a lock is waited for that was not gone when it was last waited for.
+# How long to wait for a lock that was still held at the end of the last wait.
 _KNOWN_LOCK_MS: Final = 250
-# How long a database that was found damaged is left alone.
+# How long a database that was found damaged is not tried again.
 _CHECK_AGAIN_SECONDS: Final = 5.0
 _DAMAGED: Final = "the database is damaged: stop the service, keep a copy of its directory, and restore a backup"
-# What a change weighs that says nothing else.
+# The weight of a change that does not give one.
 _CHANGE_BYTES: Final = 1000
 
 Result = TypeVar("Result")
 
 
 class SqliteWriter:
-    """Commits changes together, and knows what keeps it from that.
+    """Commits changes together, and tracks the problem that prevents it.
 
-    A change that raises an error of ours has changed nothing yet. Any other error undoes the transaction, whose changes
-    are then run one by one.
+    A change that raises one of our errors has changed nothing yet. Any other error rolls back the transaction, whose
+    changes are then run one by one.
     """
 
     def __init__(self, state: StoreState) -> None:
@@ -52,16 +52,17 @@ class SqliteWriter:
         without_room: type[ForwarderError] = StoreUnavailable,
         gathers: bool = False,
     ) -> Result:
-        """Durable on return. Raises what `change` raises, `without_room` for want of space, else `StoreUnavailable`.
+        """Run a change, durable on return.
 
-        `gathers`: the change only looks, counts and calls `Transaction.gather`.
+        Raises what `change` raises, `without_room` for lack of space, else `StoreUnavailable`. `gathers`: the change
+        only reads, counts and calls `Transaction.gather`.
         """
         work = change if gathers else _after_gathered(change)
         result: Result = await self._done(Change(work, weight_bytes), without_room)
         return result
 
     async def look(self, look: Callable[[StoreState], Result]) -> Result:
-        """Return what `look` returns, which sees what is committed and changes leases and marks only."""
+        """Return what `look` returns; it sees committed data and changes only leases and marks."""
         result: Result = await self._done(Job(lambda: look(self._state)), StoreUnavailable)
         return result
 
@@ -78,14 +79,14 @@ class SqliteWriter:
     # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _commit_all(self, changes: Sequence[Change], *, may_make_room: bool = True) -> None:
-        """Together; or, if that fails, each by itself, so that only the one at fault fails."""
+        """Commit the changes together; if that fails, each alone, so that only the faulty one fails."""
         if self.problem.is_damage and not self._is_whole_again():
             _refuse(changes, _DAMAGED)
             return
         try:
             self._commit_together(changes)
         except apsw.BusyError as error:
-            # It is no change's fault: one by one, each would wait for the lock anew.
+            # No change caused this error: one by one, each would wait for the lock again.
             self.problem.record(error)
             _refuse(changes, f"the event store cannot be written: {error}")
         except Exception as error:
@@ -134,7 +135,7 @@ class SqliteWriter:
         return True
 
     def _translate_error(self, error: Exception) -> Exception:
-        """The library's errors in our words; a fault of the program as it is."""
+        """Return the library's error as one of ours; an internal error unchanged."""
         if not isinstance(error, apsw.Error):
             return error
         return self.problem.record(error)(f"the event store cannot be written: {error}")
