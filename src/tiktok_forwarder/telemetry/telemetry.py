@@ -1,7 +1,7 @@
 """Metrics in Prometheus' form and log lines: what happened, never to whom.
 
-No label, no field and no message here holds an identity, a token, an IP address, a payload or a text of TikTok's, which
-may quote one.
+No label, field or message here contains an identity, a token, an IP address, a payload or a text from TikTok, which may
+quote one.
 """
 
 import logging
@@ -25,7 +25,7 @@ from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4
-_FIRST_REFUSAL: Final = 400  # HTTP's own line between success and refusal
+_FIRST_REFUSAL: Final = 400  # HTTP's own limit between success and refusal
 _SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
@@ -39,7 +39,7 @@ _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
 class StoreFigures:
-    """The store's books as they stood when metrics were last asked for: exported as they are, so that they balance."""
+    """The store's totals when metrics were last requested: exported unchanged, so that they add up."""
 
     def __init__(self) -> None:
         self.totals: Sequence[TotalsRow] = ()
@@ -166,7 +166,7 @@ class Telemetry:
             "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
         )
 
-        # Called for every request: finding a label's counter anew costs more than counting.
+        # Called for every request: finding a label's counter again costs more than counting.
         self._request_counter = cache(self._requests.labels)
         self._request_timer = cache(self._request_seconds.labels)
         self._batch_counter = cache(self._batches.labels)
@@ -186,7 +186,7 @@ class Telemetry:
         self._requests.labels(route, _SENDER_LEFT, "sender_left").inc()
 
     def _tell_refusal(self, route: str, status: int, reason: str) -> None:
-        """Once a second for each kind, with how many there were: a sender may be wrong a thousand times a second."""
+        """Log refusals, once a second for each kind with their number: a sender may fail a thousand times a second."""
         refusals = self._refusals.setdefault((route, reason), _Refusals())
         refusals.requests += 1
         now = time.monotonic()
@@ -229,7 +229,7 @@ class Telemetry:
     # --- delivery ---
 
     def on_settings_warning(self, connection_id: str, warning: str) -> None:
-        """Something about the connection's settings that its operator should not forget."""
+        """Log a warning about the connection's settings for the operator."""
         self._log.warning("settings warning", connection=connection_id, warning=warning)
 
     def on_attempted(self, attempt: Attempt) -> None:
@@ -248,7 +248,7 @@ class Telemetry:
         self._log.warning("dead letters replayed", connection=connection_id, events=count)
 
     def on_noted(self, connection_id: str, note: str) -> None:
-        # The note itself may quote an event; it stands with the delivery status.
+        # The note itself may quote an event; it is in the delivery status.
         self._log.info("delivered with a note", connection=connection_id)
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
@@ -269,7 +269,7 @@ class Telemetry:
 
 
 class _LibraryLog(logging.Handler):
-    """Takes libraries' warnings into the service's log: their kind only, since their arguments may quote anything."""
+    """Writes libraries' warnings to the service's log: their kind only, since their arguments may quote anything."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -283,13 +283,13 @@ class _LibraryLog(logging.Handler):
 
 
 def _place_of(error: BaseException) -> str:
-    """Where it was raised, as module and line: what a traceback tells without the values that its text may quote."""
+    """Return where the error was raised, as module and line: a traceback without the values that its text may quote."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-_FRAMES_TOLD:]))
 
 
 def open_log(level: str, form: str, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
-    """The service's log on `stream` (standard error): JSON lines, or text for people."""
+    """Return the service's log on `stream` (standard error): JSON lines, or text for people."""
     stream = stream if stream is not None else sys.stderr
     logging.basicConfig(handlers=[_LibraryLog()], level=logging.WARNING, force=True)
     as_text = form == "text" or (form == "auto" and stream.isatty())
