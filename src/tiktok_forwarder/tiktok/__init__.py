@@ -1,1 +1,1 @@
-"""TikTok's language: event objects, request bodies and what answers mean, for every version of its Events API."""
+"""TikTok's formats: event objects, request bodies and the meaning of answers, for every version of its Events API."""

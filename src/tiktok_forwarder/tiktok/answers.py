@@ -1,4 +1,4 @@
-"""What TikTok's answer to a request means: its `code` decides, and the HTTP status only where there is none."""
+"""Classifies TikTok's answer to a request: its `code` decides, and the HTTP status only if there is no code."""
 
 import re
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ _ENVELOPE_FIELD: Final = re.compile(rf"\b({'|'.join(_ENVELOPE_FIELDS)})\b")
 
 
 class _Envelope(Struct):
-    """Fields are taken as they come: a decoder asked for an integer would let 0.0 pass for 0."""
+    """The members of an answer, undecoded: a decoder asked for an integer would accept 0.0 as 0."""
 
     code: Any = None
     message: Any = ""
@@ -58,9 +58,10 @@ class _Read(NamedTuple):
 
 
 def classify(status: int, body: bytes, retry_after: str | None, now_ms: int) -> Verdict:
-    """The verdict on the request that got this answer.
+    """Return the verdict on the request that got this answer.
 
-    `now_ms` is for a `Retry-After` that is a date. Texts of the answer can quote values of events: not for logs.
+    `now_ms` is for a `Retry-After` that is a date. Texts of the answer can quote values of events: they must not be
+    logged.
     """
     wait_seconds = retry_after_seconds(retry_after, now_ms)
     read = _read(status, body)
@@ -93,7 +94,7 @@ def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
 
 
 def retry_after_seconds(retry_after: str | None, now_ms: int) -> float | None:
-    """The header's wait, kept within 1 to 300 seconds; None if it is absent or cannot be read."""
+    """Return the header's wait, limited to 1 to 300 seconds; None if it is absent or cannot be read."""
     if retry_after is None:
         return None
     text = retry_after.strip()
@@ -111,7 +112,10 @@ def _seconds_until(http_date: str, now_ms: int) -> float | None:
 
 
 def _read(status: int, body: bytes) -> _Read | None:
-    """None without a `code` that says something: broken JSON, a code of another type, a number outside every range."""
+    """Return the answer's members, or None without a usable `code`.
+
+    Unusable are broken JSON, a code of another type, and a number outside every range.
+    """
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except (ValueError, RecursionError):
@@ -127,9 +131,9 @@ def _read(status: int, body: bytes) -> _Read | None:
 
 
 def _by_status(status: int, body_bytes: int, wait_seconds: float | None) -> Verdict:
-    """Without TikTok's verdict, the status tells how far the request came.
+    """Return the verdict by status, which without TikTok's verdict shows how far the request came.
 
-    408 and 503 say that it was not taken; another 5xx, or a success without a readable body, leaves that open.
+    408 and 503 mean that it was not accepted; another 5xx, or a success without a readable body, leaves that open.
     """
     answer = Answer(status, message=f"HTTP {status} without a readable verdict ({body_bytes} bytes)")
     if status == 429:
@@ -169,7 +173,7 @@ def _refusal(answer: Answer) -> Verdict:
 
 
 def _note(read: _Read) -> str:
-    """A partial success in one line; `order_in_batch` as it came, since nobody knows whether it counts from 0 or 1."""
+    """Return a partial success in one line, `order_in_batch` unchanged: it is unknown whether it counts from 0 or 1."""
     failures = read.data.get("failed_events") if isinstance(read.data, dict) else None
     messages = [f"{read.meaning.explanation} {read.answer.message}".strip()]
     for failure in failures if isinstance(failures, list) else ():
@@ -179,7 +183,7 @@ def _note(read: _Read) -> str:
 
 
 def _text(value: Any, max_chars: int) -> str:
-    """One line of printable text, whatever was sent."""
+    """Return one line of printable text, whatever was sent."""
     if not isinstance(value, str):
         return ""
     return "".join(character if character.isprintable() else " " for character in value[:max_chars])

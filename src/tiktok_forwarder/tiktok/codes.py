@@ -1,9 +1,9 @@
 """TikTok's return codes: what each means for the events sent, what it blames, and what to do about it.
 
-The numbers are in this file only: everything else asks for the class or the culprit.
+The numbers are in this file only: all other code uses the class or the culprit.
 
-Codes and meanings are those of TikTok's return code pages and of the error names in its Business API SDK (2026).
-What to do with each is our conclusion from the meaning.
+Codes and meanings are those of TikTok's return code pages and of the error names in its Business API SDK (2026). What
+to do with each is our conclusion from the meaning.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ CodeClass = Literal[
 
 
 class CodeMeaning(Struct, frozen=True):
-    """Of a quota, `culprit` is what has used it up.
+    """The meaning of a code. For a quota, `culprit` is what has used it up.
 
-    `explanation` is for people: of a misconfiguration it says what is wrong and what to do.
+    `explanation` is for people: for a misconfiguration it states what is wrong and what to do.
     """
 
     code_class: CodeClass
@@ -49,7 +49,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
     40132: CodeMeaning("throttled", "pixel", "Requests are too frequent for this pixel."),
     40133: CodeMeaning("throttled", "account", "Requests are too frequent for the advertiser."),
     61000: CodeMeaning("throttled", "service", "Too many requests."),
-    # trouble at TikTok; 51xxx are service errors and 52xxx database errors, by range
+    # problems at TikTok; 51xxx are service errors and 52xxx database errors, by range
     40202: CodeMeaning("try_later", "service", "Conflicting writes at TikTok."),
     50000: CodeMeaning("try_later", "service", "System error at TikTok."),
     50002: CodeMeaning("try_later", "service", "Error on TikTok's side."),
@@ -57,7 +57,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
     51012: CodeMeaning("try_later", "service", "TikTok's pixel service failed."),
     60001: CodeMeaning("try_later", "service", "TikTok is under maintenance."),
     40700: CodeMeaning("few_attempts", "service", "A validation inside TikTok failed."),
-    # the event's own fault
+    # errors of the event itself
     40000: CodeMeaning("bad_event", "event", "Parameters are invalid."),
     40002: CodeMeaning("bad_event", "event", "A parameter is wrong."),
     40011: CodeMeaning("bad_event", "event", "Too many ids."),
@@ -115,7 +115,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
 
 
 def code_meaning(code: int) -> CodeMeaning | None:
-    """A listed code's meaning, an unlisted one's by its range; None for a number that is no verdict at all."""
+    """Return a code's meaning, an unlisted one's by its range; None for a number that is not a verdict at all."""
     if code in CODES:
         return CODES[code]
     if 40100 <= code <= 40199:

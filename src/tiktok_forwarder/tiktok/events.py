@@ -1,6 +1,6 @@
-"""TikTok's standard events, what each may carry, and its currencies. Facts of TikTok's supported-events pages.
+"""TikTok's standard events, their properties, and its currencies, as on TikTok's supported-events pages.
 
-Which of them a version of the Events API knows is in that version's wire form.
+Each version's wire form lists which of them it knows.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ INTEGER_PROPERTIES: Final = frozenset({"quantity"})
 
 
 class TikTokEvent(Struct, frozen=True):
-    """`properties`: what may be mapped beside `description`, which every event takes."""
+    """A standard event. `properties` may be mapped beside `description`, which every event takes."""
 
     name: str
     properties: tuple[str, ...] = ()
@@ -61,6 +61,6 @@ CURRENCIES: Final = frozenset(
     """.split()  # noqa: SIM905  # the list as TikTok prints it
 )
 
-# A click id of TikTok starts like this; no grammar is documented, so another form is only worth a warning.
+# TikTok's click IDs start like this; no grammar is documented, so another form is only worth a warning.
 CLICK_ID_PREFIX: Final = "E.C.P"
 MAX_CLICK_ID_CHARACTERS: Final = 1000

@@ -10,7 +10,7 @@ Number = int | float
 
 
 class Content(Struct, omit_defaults=True, gc=False):
-    """One item. Not every wire form has `content_type` here."""
+    """One item. `content_type` is not in every wire form's items."""
 
     price: Number | None = None
     quantity: Number | None = None
@@ -22,7 +22,10 @@ class Content(Struct, omit_defaults=True, gc=False):
 
 
 class Properties(Struct, omit_defaults=True, gc=False):
-    """`query` and `search_string` are one property, named by the wire form, which may lack the last three too."""
+    """The properties.
+
+    `query` and `search_string` are one property, named by the wire form, which may lack the last three too.
+    """
 
     contents: list[Content] | None = None
     currency: str | None = None

@@ -12,7 +12,7 @@ from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_openin
 
 _TRACK_PATH: Final = "/open_api/v1.3/pixel/track/"
 _BATCH_PATH: Final = "/open_api/v1.3/pixel/batch/"
-# Items of a batch request say what they are; a request for one event does not.
+# Items of a batch request name their type; a request for one event does not.
 _BATCH_ITEM_OPENING: Final = b'{"type":"track",'
 _EVENTS: Final = frozenset(
     """
@@ -27,7 +27,7 @@ class Ad(Struct, omit_defaults=True, gc=False):
 
 
 class User(Struct, omit_defaults=True, gc=False):
-    """Digests but for `ttp`."""
+    """The visitor's identities: digests except for `ttp`."""
 
     external_id: str | None = None
     phone_number: str | None = None
@@ -44,8 +44,9 @@ class Context(Struct, omit_defaults=True, gc=False):
 
 
 class Event(Struct, omit_defaults=True, gc=False):
-    """An item of `batch`, without its `type`. `timestamp` is ISO 8601 in UTC with milliseconds. Members are written in
-    this order.
+    """An item of `batch`, without its `type`. `timestamp` is ISO 8601 in UTC with milliseconds.
+
+    Members are written in this order.
     """
 
     event: str
@@ -75,7 +76,7 @@ def _event(
 
 
 def _user(visitor: Visitor) -> User | None:
-    """None if it would be empty."""
+    """Return the user object, or None if it would be empty."""
     user = User(visitor.external_id, visitor.phone, visitor.email, visitor.ttp)
     return user if user != _NOBODY else None
 
@@ -86,7 +87,7 @@ def _second(unix_seconds: int) -> str:
 
 
 def _request(pixel_id: str, payloads: Sequence[bytes], test_event_code: str | None) -> tuple[str, bytes]:
-    """A batch has no place for a test event code: with one, `payloads` must hold a single event."""
+    """Return path and body. A batch cannot contain a test event code: with one, `payloads` must hold a single event."""
     if test_event_code is None:
         items = b",".join(_BATCH_ITEM_OPENING + payload[1:] for payload in payloads)
         return _BATCH_PATH, b"".join((envelope_opening({"pixel_code": pixel_id}), b',"batch":[', items, b"]}"))

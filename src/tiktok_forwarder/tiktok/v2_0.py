@@ -59,7 +59,7 @@ def _event(
 
 
 def _user(visitor: Visitor, ttclid: str | None) -> User | None:
-    """None if it would be empty."""
+    """Return the user object, or None if it would be empty."""
     user = User(
         ttclid,
         visitor.ttp,

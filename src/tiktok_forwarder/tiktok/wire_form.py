@@ -1,4 +1,4 @@
-"""What a version of TikTok's Events API consists of: everything in which it may differ from another."""
+"""The parts of one version of TikTok's Events API: everything in which it may differ from another."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ MatchKey = Literal["email", "phone", "external_id", "click_id", "ttp"]
 
 
 class Visitor(Struct, gc=False):
-    """Whose events a batch holds. Email, phone and external ID are digests; nothing else is hashed.
+    """The visitor whose events a batch contains. Email, phone and external ID are digests; nothing else is hashed.
 
     `users` are the objects that a wire form has made of the visitor, by click ID: a batch's events mostly share one.
     """
@@ -30,7 +30,7 @@ class Visitor(Struct, gc=False):
 
 
 BuildEvent = Callable[[str, int, str, Visitor, str | None, Page, Properties | None], Struct]
-"""An event object from TikTok's event name, the time in milliseconds, event ID, visitor, click ID, page, properties."""
+"""Builds an event object: TikTok's event name, time in milliseconds, event ID, visitor, click ID, page, properties."""
 
 BuildRequest = Callable[[str, Sequence[bytes], str | None], tuple[str, bytes]]
 """Path and body of a request, from a pixel ID, event objects and perhaps a test event code.
@@ -40,7 +40,7 @@ Each event object is JSON with at least one member. The stored bytes are joined 
 
 
 class WireForm(Struct, frozen=True, kw_only=True):
-    """One version of the Events API. The mapping writes an event in it, and it stays as it is until it is delivered.
+    """One version of the Events API. An event is mapped in it, and stays in it until it is delivered.
 
     `max_events` is how many events a request may hold, `max_test_events` the same with a test event code; `events` are
     the names it knows. `match_keys` are its names of what matches an event to a person. `summary` and `time_format` are
@@ -67,5 +67,5 @@ class WireForm(Struct, frozen=True, kw_only=True):
 
 
 def envelope_opening(envelope: Mapping[str, str]) -> bytes:
-    """The envelope's JSON without its closing brace, for members to follow."""
+    """Return the envelope's JSON without its closing brace, for members to follow."""
     return msgspec.json.encode(envelope)[:-1]

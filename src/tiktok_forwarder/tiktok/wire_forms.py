@@ -11,7 +11,7 @@ from tiktok_forwarder.tiktok.wire_form import WireForm
 
 DEFAULT_WIRE_FORM: Final = V2_0
 WIRE_FORMS: Final[Mapping[WireFormName, WireForm]] = {form.name: form for form in (V2_0, V1_0)}
-"""By the name that a connection's settings and a stored event have."""
+"""Wire forms by their name in a connection's settings and in a stored event."""
 
 MAX_EVENTS: Final = MappingProxyType({form.name: form.max_events for form in WIRE_FORMS.values()})
 """How many events one request may hold."""
