@@ -1,1 +1,1 @@
-"""What every HTTP side shares: the servers, the front, bounded bodies, and where a request comes from."""
+"""Shared by every HTTP interface: the servers, the front, bounded bodies, and a request's origin."""

@@ -1,4 +1,4 @@
-"""Reading request bodies: bounded in bytes, also after decompression, and in time."""
+"""Reads request bodies: bounded in bytes, also after decompression, and in time."""
 
 import asyncio
 import zlib
@@ -12,7 +12,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# zlib's window bits: 16 more for gzip, 32 more to tell gzip and zlib apart by their headers.
+# zlib's window bits: 16 more for gzip, 32 more to detect gzip or zlib by their headers.
 _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": 32 + zlib.MAX_WBITS}
 
 
@@ -21,7 +21,10 @@ _MAX_MEMBERS: Final = 64
 
 
 class BodyLimits(Struct, frozen=True):
-    """`max_bytes` bounds one body, `max_pending_bytes` all that are held at once, arriving ones included."""
+    """The limits of bodies.
+
+    `max_bytes` bounds one body, `max_pending_bytes` all current ones, arriving ones included.
+    """
 
     max_bytes: int
     max_pending_bytes: int
@@ -29,14 +32,17 @@ class BodyLimits(Struct, frozen=True):
 
 
 class PendingBytes:
-    """Counts the body bytes that requests under way hold together."""
+    """Counts the body bytes of all running requests."""
 
     def __init__(self) -> None:
         self.total = 0
 
 
 class HeldBody:
-    """The body of one request as received so far. Its bytes are given back when the `with` block ends."""
+    """The body of one request as received so far.
+
+    Its bytes are given back to `PendingBytes` when the `with` block ends.
+    """
 
     def __init__(self, pending: PendingBytes) -> None:
         self._pending = pending
@@ -49,7 +55,7 @@ class HeldBody:
         self._pending.total -= self._held
 
     def hold(self, count: int, limits: BodyLimits) -> None:
-        """Raises `BodyRefused`: 503 when all requests together hold too much."""
+        """Count received bytes. Raises `BodyRefused`: 503 if all requests together hold too much."""
         self._held += count
         self._pending.total += count
         if self._pending.total > limits.max_pending_bytes:
@@ -66,11 +72,11 @@ class BodyRefused(Exception):  # named for what happened
 
 
 class SenderLeft(Exception):  # named for what happened
-    """The sender closed the connection before its request was complete: nobody waits for an answer."""
+    """The sender closed the connection before its request was complete: no one waits for an answer."""
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
-    """The decompressed body. Raises `BodyRefused` and `SenderLeft`."""
+    """Return the decompressed body. Raises `BodyRefused` and `SenderLeft`."""
     encoding = headers.get(b"content-encoding", b"").strip().lower() or b"identity"
     if encoding != b"identity" and encoding not in _WINDOW_BITS:
         raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
@@ -93,7 +99,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyL
 
 
 async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes | None:
-    """What arrives, None once it is more than allowed."""
+    """Return the received bytes, or None once they are more than allowed."""
     body = bytearray()
     while True:
         message = await receive()
@@ -116,7 +122,10 @@ def _too_large(limits: BodyLimits) -> BodyRefused:
 
 
 def _decompressed(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
-    """Stops at the bound, not at the end: a bomb of 256 MiB costs one bound's worth of memory."""
+    """Return the decompressed body.
+
+    Stops at the bound, not at the end: a bomb of 256 MiB costs only the bound's memory.
+    """
     body = b""
     rest = raw
     try:

@@ -14,9 +14,9 @@ _JSON: Final = (b"content-type", b"application/json")
 _METRICS: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 Readiness = Callable[[], Awaitable[Sequence[str]]]
-"""Why the service cannot take events now; empty if it can."""
+"""Returns why the service cannot accept events now; empty if it can."""
 Exposition = Callable[[], Awaitable[bytes]]
-"""All metrics in Prometheus' text form."""
+"""Returns all metrics in Prometheus' text form."""
 
 
 class SendersRoutes(Protocol):
@@ -64,7 +64,7 @@ class Front:
             await self._console(scope, receive, send)
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
-        # A proxy on this machine speaks for others, whatever address it has itself.
+        # A proxy on this machine forwards requests of other machines, whatever its own address is.
         if not is_of_this_machine(scope) or is_proxied(scope):
             body = msgspec.json.encode(
                 {"errors": [{"code": "FORBIDDEN", "message": "metrics are for this machine's own processes"}]}

@@ -1,4 +1,4 @@
-"""The last resort of both servers: a fault of ours is answered as one, and told without what it was about."""
+"""The last resort of both servers: turns an internal error into a 500, reported without the request's content."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -15,13 +15,13 @@ _BODY: Final = msgspec.json.encode(
 
 
 class FaultObserver(Protocol):
-    """Is told of faults of the program. An error's text may quote a request, so it must not be logged."""
+    """Receives internal errors. An error's text may quote a request, so it must not be logged."""
 
     def on_internal_error(self, error: Exception) -> None: ...
 
 
 def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplication:
-    """The application, with every exception turned into a 500: senders try again after that."""
+    """Return the application with every exception turned into a 500: senders try again after that."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         started = False

@@ -1,4 +1,4 @@
-"""Asks an ASGI application of this process, without a socket in between."""
+"""Calls an ASGI application of this process, without a socket in between."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -10,7 +10,7 @@ from tiktok_forwarder.web.guard import AsgiApplication
 async def asgi_call(
     app: AsgiApplication, method: str, path: str, content: bytes, **members: object
 ) -> tuple[int, bytes]:
-    """One request with JSON: status and body of its answer. `members` are added to the request's scope."""
+    """Make one request with JSON; return status and body of its answer. `members` are added to the request's scope."""
     status = 500
     answer = bytearray()
 

@@ -1,15 +1,18 @@
-"""Where a request comes from."""
+"""The origin of a request."""
 
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
-# Whoever has one address of an IPv6 network has as many as they like.
+# A client with one address of an IPv6 network has as many as it likes.
 _IPV6_NETWORK_BITS: Final = 64
 
 
 def is_of_this_machine(scope: Mapping[str, Any]) -> bool:
-    """Whether the peer is on loopback. A TLS proxy on this machine is, and speaks for others: see `is_proxied`."""
+    """Return whether the peer is on loopback.
+
+    A TLS proxy on this machine is too, and forwards requests of other machines: see `is_proxied`.
+    """
     client = scope.get("client")
     if not client:
         return False
@@ -20,12 +23,12 @@ def is_of_this_machine(scope: Mapping[str, Any]) -> bool:
 
 
 def is_proxied(scope: Mapping[str, Any]) -> bool:
-    """Whether a proxy says that it speaks for somebody else."""
+    """Return whether a proxy declares that it forwards another client's request."""
     return any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"])
 
 
 def source_of(scope: Mapping[str, Any]) -> str:
-    """The peer's address, of IPv6 the network. What a header says of it is anybody's to write."""
+    """Return the peer's address, for IPv6 its network. Headers are not used: any client can write them."""
     client = scope.get("client")
     if not client:
         return ""

@@ -14,12 +14,12 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.web.guard import AsgiApplication
 
 _BACKLOG: Final = 2048
-_MAX_SOCKET_PATH_LENGTH: Final = 100  # the kernel takes 107 bytes
+_MAX_SOCKET_PATH_LENGTH: Final = 100  # the kernel's limit is 107 bytes
 _KEEP_ALIVE_SECONDS: Final = 75
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs it."""
+    """A uvicorn server that leaves signals to its caller."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -27,7 +27,7 @@ class _Server(uvicorn.Server):
 
 
 class Servers:
-    """Listens from construction on, serves from `start` to `stop`."""
+    """The two servers: they listen from construction on, and serve from `start` to `stop`."""
 
     def __init__(
         self, front: AsgiApplication, api: AsgiApplication, *, host: str, port: int, admin_socket: Path
@@ -43,12 +43,12 @@ class Servers:
 
     @property
     def port(self) -> int:
-        """The port, also where any free one was asked for."""
+        """Return the port, even if any free one was requested."""
         port: int = self._tcp.getsockname()[1]
         return port
 
     async def start(self) -> None:
-        """Returns once both accept connections."""
+        """Start; return once both servers accept connections."""
         front, api = self._servers
         self._tasks = [asyncio.create_task(front.serve(sockets=[self._tcp])), asyncio.create_task(api.serve())]
         while not all(server.started for server in self._servers):
@@ -58,7 +58,7 @@ class Servers:
             await asyncio.sleep(0.005)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accepts nothing more; requests under way may end within the grace."""
+        """Accept nothing more; running requests may end within the grace period."""
         for server in self._servers:
             server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
             server.should_exit = True
@@ -87,14 +87,14 @@ def _config(app: AsgiApplication, uds: str | None = None) -> uvicorn.Config:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Bound here and not by the server, so that a port in use is one clear sentence."""
+    """Return a bound socket: binding here and not in the server makes a port in use one clear sentence."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(_BACKLOG)  # two can bind to a port that nobody listens on yet
+            listening.listen(_BACKLOG)  # two sockets can bind to a port that none listens on yet
         except OSError:
             listening.close()
             raise
@@ -106,7 +106,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _claim(path: Path) -> None:
-    """Leave a socket file of mode 0600 behind: the server takes its mode over when it replaces it."""
+    """Leave a socket file of mode 0600: the server takes over its mode when it replaces it."""
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH_LENGTH:
         limit = _MAX_SOCKET_PATH_LENGTH - len(path.name) - 1
         raise ConfigurationError([f"data_dir: {path.parent} is too long for a socket path; the limit is {limit} bytes"])
