@@ -1,4 +1,4 @@
-"""A stand-in of TikTok's event endpoints that checks like TikTok and remembers what it got."""
+"""A TikTok simulator: event endpoints that check like TikTok and store what they received."""
 
 from tiktok_sandbox.options import SandboxOptions
 from tiktok_sandbox.script import ScriptUnusable

@@ -1,4 +1,4 @@
-"""Who may send, and how much: access tokens with their pixels, and limits per second."""
+"""Limits of sending: access tokens with their pixels, and limits per second."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from tiktok_sandbox.facts import MESSAGES, NO_PERMISSION, TOKEN_EMPTY, TOKEN_INCORRECT, TOKEN_MISSING_MESSAGE
 from tiktok_sandbox.validate import Refusal
 
-# By access token, the pixels it may send to; None for any pixel.
+# The pixels that each access token may send to; None for any pixel.
 TokenGrants = Mapping[str, Collection[str] | None]
 
 
@@ -17,12 +17,12 @@ def digest_of(token: str) -> bytes:
 
 
 def fingerprint(token: str) -> str:
-    """What is shown of a token: enough to tell two apart, too little to be one."""
+    """Return the part of a token to show: enough to distinguish two, too little to use one."""
     return f"sha256:{digest_of(token).hex()[:8]}"
 
 
 class Access:
-    """Tokens are kept as digests only. Without grants, every token but an empty one may do everything."""
+    """The granted tokens, kept as digests only. Without grants, every token but an empty one may do everything."""
 
     def __init__(self, grants: TokenGrants | None) -> None:
         self._grants = None if grants is None else [
@@ -30,7 +30,7 @@ class Access:
         ]  # fmt: skip
 
     def refuse_token(self, token: str | None) -> Refusal | None:
-        """Rules 3 and 4."""
+        """Return the refusal of a token by rules 3 and 4, or None."""
         if token is None:
             return Refusal(3, TOKEN_EMPTY, TOKEN_MISSING_MESSAGE)
         if not token:
@@ -40,7 +40,7 @@ class Access:
         return None
 
     def refuse_pixel(self, token: str, pixel: str) -> Refusal | None:
-        """Rule 5."""
+        """Return the refusal of a pixel by rule 5, or None."""
         for digest, pixels in self._grants or ():
             if pixels is not None and pixel not in pixels and hmac.compare_digest(digest, digest_of(token)):
                 return Refusal(5, NO_PERMISSION, MESSAGES[NO_PERMISSION].format(pixel=pixel))
@@ -53,7 +53,7 @@ class Access:
 
 
 class PerSecondLimit:
-    """So many requests of a key in each second of the clock; beyond it, no more until the second is over."""
+    """Allows a limited number of a key's requests per second of the clock; refuses others until the next second."""
 
     def __init__(self, requests_per_second: int | None) -> None:
         self._limit = requests_per_second

@@ -1,4 +1,4 @@
-"""Does a step on the wire: answers, or fails to in the way that it says."""
+"""Carries out a step on the wire: answers, or fails to answer in the way that the step defines."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ _SHORTEST_INTERVAL_SECONDS: Final = 0.001
 
 
 async def answer(request: web.Request, verdict: Verdict, status: int | None, request_id: str) -> web.StreamResponse:
-    """Never returns for a step that leaves the request without a whole answer: the end of the connection ends it."""
+    """Send the step's answer. A step without a whole answer never returns: the end of the connection ends it."""
     if verdict.delay_seconds:
         await asyncio.sleep(verdict.delay_seconds)
     step = verdict.step
@@ -69,7 +69,7 @@ def _http_answer(step: Http) -> web.Response:
 
 
 def _plain_answer(request_id: str) -> tuple[bytes, bytes]:
-    """Head and body of a success, as bytes for the wire."""
+    """Return head and body of a success, as bytes for the wire."""
     body = _code_body(0, "OK", request_id)
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode(), body
@@ -79,7 +79,7 @@ async def _reset(transport: asyncio.Transport, request_id: str, *, with_half_an_
     if with_half_an_answer:
         head, body = _plain_answer(request_id)
         transport.write(head + body[: len(body) // 2])
-        await asyncio.sleep(0.02)  # a reset would overtake bytes that the other side has not read yet
+        await asyncio.sleep(0.02)  # a reset would discard bytes that the other side has not read yet
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -107,6 +107,6 @@ async def _answer_for_ever(transport: asyncio.Transport, step: Endless) -> NoRet
 
 
 async def _wait_for_end() -> NoReturn:
-    """Until aiohttp cancels this, when the connection is gone or the sandbox stops."""
+    """Wait until aiohttp cancels this, when the connection is gone or the sandbox stops."""
     while True:
         await asyncio.Event().wait()

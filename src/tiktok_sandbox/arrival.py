@@ -1,4 +1,4 @@
-"""What a request brings: its envelope and its events, decoded once, with each event's bytes as they came."""
+"""A received request: its envelope and its events, decoded once, with each event's original bytes."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,7 +12,7 @@ JsonObject = dict[str, Any]
 
 
 class Endpoint(Struct, frozen=True):
-    """One of TikTok's paths. `list_field` is None where the body itself is the only event."""
+    """One of TikTok's paths. `list_field` is None if the body itself is the only event."""
 
     path: str
     api: Api
@@ -21,7 +21,7 @@ class Endpoint(Struct, frozen=True):
     max_events: int
 
 
-# TikTok states 1,000 for 2.0. For 1.0 no official sentence is known: 50 is what partners keep to.
+# TikTok states 1,000 for 2.0. For 1.0 no official sentence is known: 50 is the limit that partners use.
 ENDPOINTS: Final = {
     endpoint.path: endpoint
     for endpoint in (
@@ -33,7 +33,7 @@ ENDPOINTS: Final = {
 
 
 class Arrival(Struct, frozen=True):
-    """A request as read. `envelope` is None when the body is no JSON object; `payloads` are the events' own bytes."""
+    """A request as read. `envelope` is None if the body is not a JSON object; `payloads` are the events' own bytes."""
 
     endpoint: Endpoint
     body_bytes: int
@@ -65,7 +65,7 @@ _BATCH_DECODER: Final = msgspec.json.Decoder(_RawBatch)
 
 
 def read_arrival(endpoint: Endpoint, body: bytes) -> Arrival:
-    """Never raises: a body that is no JSON object makes an arrival without an envelope."""
+    """Read a request. Never raises: a body that is not a JSON object makes an arrival without an envelope."""
     try:
         envelope = _DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError):
@@ -95,7 +95,7 @@ def _events_of(endpoint: Endpoint, envelope: JsonObject, body: bytes) -> tuple[l
 
 
 def text_of(value: object) -> str | None:
-    """A value as it can be shown and compared: strings as they are, numbers in digits, anything else as None."""
+    """Return a value to show and compare: strings unchanged, numbers in digits, anything else as None."""
     if type(value) is str:
         return value
     return str(value) if type(value) is int or type(value) is float else None

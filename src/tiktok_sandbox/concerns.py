@@ -1,4 +1,4 @@
-"""The rules for what TikTok accepts and its sender should know of (grade C, and the silent ones of grade A)."""
+"""The rules for what TikTok accepts and its sender should know (grade C, and the silent ones of grade A)."""
 
 import ipaddress
 import re
@@ -28,13 +28,13 @@ _PRIVATE_NETWORKS: Final = tuple(
 
 
 def event_time_is_in_milliseconds(view: EventView) -> Finding | None:
-    """16, for what is an integer: how TikTok takes 13 digits is unknown."""
+    """Rule 16, for an integer: how TikTok reads 13 digits is unknown."""
     is_milliseconds = view.event["event_time"] >= _FIRST_MILLISECOND_TIME
     return Finding("event_time", "looks like milliseconds; TikTok expects seconds") if is_milliseconds else None
 
 
 def timestamp_is_not_iso_8601(view: EventView) -> Finding | None:
-    """17. TikTok is said to take the time of arrival instead."""
+    """Rule 17. TikTok reportedly uses the time of arrival instead."""
     value = view.event.get("timestamp")
     if value is None or _seconds_of(value) is not None:
         return None
@@ -42,7 +42,7 @@ def timestamp_is_not_iso_8601(view: EventView) -> Finding | None:
 
 
 def content_type_is_unknown(view: EventView) -> Finding | None:
-    """22."""
+    """Rule 22."""
     value = view.properties.get("content_type")
     if value is not None and value not in facts.CONTENT_TYPES:
         return Finding("properties.content_type", "neither product nor product_group")
@@ -54,7 +54,7 @@ def content_type_is_unknown(view: EventView) -> Finding | None:
 
 
 def currency_is_unlisted(view: EventView) -> Finding | None:
-    """23."""
+    """Rule 23."""
     value = view.properties.get("currency")
     if value is None or (type(value) is str and value in facts.CURRENCIES):
         return None
@@ -62,7 +62,7 @@ def currency_is_unlisted(view: EventView) -> Finding | None:
 
 
 def external_id_is_not_hashed(view: EventView) -> Finding | None:
-    """25, and the names and postal code that a newer page of TikTok's wants hashed."""
+    """Rule 25, and the names and postal code that a newer page of TikTok's requires to be hashed."""
     if _is_raw(view.external_id):
         return Finding(view.path_of("external_id"), "not a SHA-256 digest")
     if view.api == "2.0":
@@ -80,7 +80,7 @@ def _is_raw(value: Any) -> bool:
 
 
 def email_stands_in_the_open(view: EventView) -> Finding | None:
-    """26, anywhere in the event, page addresses included."""
+    """Rule 26, anywhere in the event, page URLs included."""
     if b"@" not in view.payload and b"%40" not in view.payload:
         return None
     for path, text in _texts(view.event):
@@ -90,7 +90,7 @@ def email_stands_in_the_open(view: EventView) -> Finding | None:
 
 
 def _texts(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every text with its path; with a stack, since nesting may be deeper than Python's."""
+    """Yield every text with its path; uses a stack, since nesting may be deeper than Python's recursion limit."""
     waiting: list[tuple[str, Any]] = list(event.items())[::-1]
     while waiting:
         path, value = waiting.pop()
@@ -103,7 +103,7 @@ def _texts(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def plain_value_is_hashed(view: EventView) -> Finding | None:
-    """27."""
+    """Rule 27."""
     for leaf in _NEVER_HASHED:
         value = getattr(view, leaf)
         if value and len(value) == 64 and IS_DIGEST(value):
@@ -112,7 +112,7 @@ def plain_value_is_hashed(view: EventView) -> Finding | None:
 
 
 def ip_is_unusable(view: EventView) -> Finding | None:
-    """28. Addresses set aside for documentation pass, as they do at TikTok."""
+    """Rule 28. Addresses reserved for documentation pass, as they do at TikTok."""
     problem = _ip_problem(view.ip) if view.ip else None
     return Finding(view.path_of("ip"), problem) if problem else None
 
@@ -127,14 +127,14 @@ def _ip_problem(text: str) -> str | None:
 
 
 def limited_data_use_lacks_ip(view: EventView) -> Finding | None:
-    """35."""
+    """Rule 35."""
     if view.event.get("limited_data_use") is True and not view.ip:
         return Finding("limited_data_use", "needs user.ip")
     return None
 
 
 def ttclid_has_odd_form(view: EventView) -> Finding | None:
-    """38."""
+    """Rule 38."""
     value = view.ttclid
     if not value or value.startswith(facts.TTCLID_PREFIX):
         return None
@@ -143,7 +143,7 @@ def ttclid_has_odd_form(view: EventView) -> Finding | None:
 
 
 def field_belongs_to_another_source(view: EventView) -> Finding | None:
-    """39."""
+    """Rule 39."""
     for holder, path, foreign in (
         (view.event, "", facts.FOREIGN_EVENT_FIELDS[view.source]),
         (view.user, "user.", facts.FOREIGN_USER_FIELDS[view.source]),
@@ -155,7 +155,7 @@ def field_belongs_to_another_source(view: EventView) -> Finding | None:
 
 
 def field_is_unknown_1_0(view: EventView) -> Finding | None:
-    """40."""
+    """Rule 40."""
     root = facts.BATCH_ITEM_1_0 if view.is_batched else facts.TRACK_1_0
     return (
         _unknown(view.event, root, "")
@@ -169,7 +169,7 @@ def field_is_unknown_1_0(view: EventView) -> Finding | None:
 
 
 def field_is_unknown_2_0(view: EventView) -> Finding | None:
-    """40."""
+    """Rule 40."""
     return (
         _unknown(view.event, facts.EVENT_2_0, "")
         or _unknown(view.user, facts.USER_2_0, "user.")
@@ -196,7 +196,7 @@ def _unknown(holder: dict[str, Any], known: frozenset[str], path: str) -> Findin
 
 
 def nobody_can_be_matched(view: EventView) -> Finding | None:
-    """41."""
+    """Rule 41."""
     if view.ip or view.email or view.ttclid or view.phone or view.external_id or view.ttp or view.lead:
         return None
     if view.source == "app" and any(view.user.get(name) for name in ("idfa", "idfv", "gaid")):
@@ -205,7 +205,7 @@ def nobody_can_be_matched(view: EventView) -> Finding | None:
 
 
 def order_lacks_amount(view: EventView) -> Finding | None:
-    """42."""
+    """Rule 42."""
     if view.event["event"] not in facts.ORDER_EVENTS:
         return None
     for name in ("value", "currency"):
@@ -215,7 +215,10 @@ def order_lacks_amount(view: EventView) -> Finding | None:
 
 
 def event_is_old_or_of_the_future(view: EventView) -> Finding | None:
-    """44. No limit is documented for web events; 28 days is the attribution window, and that of offline uploads."""
+    """Rule 44.
+
+    No limit is documented for web events; 28 days is the attribution window, and the limit of offline uploads.
+    """
     field = "event_time" if view.api == "2.0" else "timestamp"
     seconds = view.event.get("event_time") if view.api == "2.0" else _seconds_of(view.event.get("timestamp"))
     if seconds is None or seconds >= _FIRST_MILLISECOND_TIME:
@@ -227,7 +230,7 @@ def event_is_old_or_of_the_future(view: EventView) -> Finding | None:
 
 
 def _seconds_of(timestamp: Any) -> float | None:
-    """Seconds since 1970 of an ISO 8601 date and time, taken as UTC if it names no zone."""
+    """Return seconds since 1970 of an ISO 8601 date and time, taken as UTC if it names no zone."""
     if type(timestamp) is not str or "T" not in timestamp:
         return None
     try:

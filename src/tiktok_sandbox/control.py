@@ -1,4 +1,4 @@
-"""The routes under `/sandbox/`, by which other processes look into the sandbox and tell it what to do."""
+"""The routes under `/sandbox/`, with which other processes inspect and control the sandbox."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -34,7 +34,7 @@ class Control:
         router.add_delete("/sandbox/script", self.clear_script)
 
     async def show_events(self, request: web.Request) -> web.Response:
-        """Filters: event_source_id, event, event_id, duplicates (true or false), limit."""
+        """Return the events. Filters: event_source_id, event, event_id, duplicates (true or false), limit."""
         query = request.query
         if unknown := set(query) - _EVENT_FILTERS:
             raise web.HTTPBadRequest(
@@ -63,7 +63,7 @@ class Control:
         return _json(self._script.remaining())
 
     async def extend_script(self, request: web.Request) -> web.Response:
-        """Only JSON by its name, which no page of another site may send unasked."""
+        """Extend the script. Takes only the JSON content type, which no page of another site may send unasked."""
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="a script must be application/json")
         try:

@@ -22,14 +22,14 @@ class _Line(Struct, frozen=True, gc=False):
 
 
 class EventLog:
-    """Appends to a file. Written means handed to the operating system: it outlives the process, not the machine."""
+    """Appends to a file. Written means passed to the operating system: it outlives the process, not the machine."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError."""
+        """Open the file. Raises OSError."""
         self._file = path.open("ab")
 
     def write(self, events: Iterable[ReceivedEvent]) -> None:
-        """Raises OSError."""
+        """Append the events. Raises OSError."""
         lines = (
             _Line(each.path, each.event_source_id, each.event, each.event_id, each.code, each.duplicate)
             for each in events

@@ -32,7 +32,7 @@ _PATHS: Final[dict[Api, dict[Leaf, str]]] = {
 
 
 class EventView:
-    """The objects of an event, empty where it has none, and its leaves by their 2.0 names.
+    """The objects of an event, empty if it has none, and its leaves by their 2.0 names.
 
     `misshapen` is the path of the first member that should be an object or a list and is not.
     """

@@ -1,5 +1,4 @@
-"""What TikTok's pages say of events, fields and codes: written down here anew, for the sandbox must not borrow the
-forwarder's tables.
+"""Facts from TikTok's pages about events, fields and codes, without the forwarder's tables: the sandbox is independent.
 
 Sources: TikTok's "Report App, Web, Offline or CRM events" and supported-events pages (2.0), TikTok's Business API SDK
 (1.0), the Marketing API's list of return codes. Fields that only partners' integrations are known to send are among
@@ -90,7 +89,7 @@ TTCLID_PREFIX: Final = "E.C.P"
 
 ENVELOPE_2_0: Final = frozenset({"event_source", "event_source_id", "data", "test_event_code", "partner_name"})
 EVENT_2_0: Final = _names("event event_time event_id user properties page app ad limited_data_use lead device")
-# From `first_name` on: of TikTok's newer parameters page.
+# From `first_name` on: fields of TikTok's newer parameters page.
 USER_2_0: Final = _names(
     """
     ttclid ttp email phone external_id ip user_agent idfa idfv gaid locale att_status first_name last_name zip_code

@@ -1,4 +1,4 @@
-"""What a rule finds wrong, and the row of the table that a rule is."""
+"""The finding of a rule, and the row of the table that a rule is."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from tiktok_sandbox.facts import BAD_PARAMETER, Api
 
 
 class Finding(NamedTuple):
-    """A field, by its path inside the event or the envelope, and what is wrong with it, without its value."""
+    """A field, by its path inside the event or the envelope, and its problem, without its value."""
 
     field: str
     problem: str
@@ -21,7 +21,7 @@ Check = Callable[[EventView], Finding | None]
 
 
 class Rule(Struct, frozen=True):
-    """`number` is the rule's in docs/sandbox.md; 0 is for shapes, which have no number of their own."""
+    """A row of the rules' table. `number` is the rule's in docs/sandbox.md; 0 is for shapes, which have no number."""
 
     number: int
     check: Check
@@ -29,7 +29,7 @@ class Rule(Struct, frozen=True):
 
 
 class EventWarning(Struct, frozen=True, gc=False):
-    """Something TikTok accepts, silently, which its sender should know of."""
+    """A fact that TikTok accepts silently and its sender should know."""
 
     rule: int
     field: str

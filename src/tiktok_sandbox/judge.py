@@ -1,4 +1,4 @@
-"""Decides about a request: first as the script says, else as TikTok would."""
+"""Decides about a request: first by the script, otherwise as TikTok would."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from tiktok_sandbox.verdict import Verdict
 
 
 class Head(Struct, frozen=True):
-    """What the headers of a request say, and when it came. `token` is None if there was no such header."""
+    """The content of a request's headers, and its time. `token` is None if there was no such header."""
 
     token: str | None
     content_type: str
@@ -32,7 +32,7 @@ class Judge:
         self._pixel_limit = PerSecondLimit(options.pixel_requests_per_second)
 
     def judge(self, arrival: Arrival, head: Head, request_step: AnyStep | None) -> Verdict:
-        """`request_step` is what the script has for this request, whatever it brings."""
+        """Return the verdict. `request_step` is the script's step for this request, whatever its content."""
         if request_step is not None and not isinstance(request_step, Pass):
             return _scripted(arrival, request_step, None)
         delay_seconds = request_step.delay_seconds if request_step else 0.0
@@ -112,7 +112,7 @@ def _scripted(arrival: Arrival, step: AnswerStep, event_index: int | None) -> Ve
 
 
 def _with_failed_event(step: Code, event_index: int, message: str) -> Code:
-    """In the form of `/pixel/batch/`; whether TikTok counts from 0 is not known."""
+    """Return the answer in the form of `/pixel/batch/`; whether TikTok counts from 0 is unknown."""
     failed_events = [{"order_in_batch": event_index, "error": message}]
     return Code(
         code=step.code,

@@ -1,14 +1,15 @@
-"""How a sandbox behaves when no script says otherwise."""
+"""The sandbox's behavior without a script."""
 
 from msgspec import Struct
 
 
 class SandboxOptions(Struct, frozen=True, kw_only=True):
-    """`strict`: web events without a page address are refused, not only warned of.
+    """Options of a sandbox.
 
-    `status_by_code`: HTTP 400 and 401 beside TikTok's codes, as its 2.0 pages say, instead of 200 throughout.
-    `watch_repeats`: note a fault for an event that comes again after a final answer, or after its script's end.
-    `rate_limit_status`: answer a rate limit with this HTTP status and no code, as a gateway would.
+    `strict`: web events without a page URL are refused, not only warned about. `status_by_code`: HTTP 400 and 401
+    beside TikTok's codes, as its 2.0 pages say, instead of 200 throughout. `watch_repeats`: note a fault for an event
+    that is sent again after a final answer, or after its script's end. `rate_limit_status`: answer a rate limit with
+    this HTTP status and no code, as a gateway would.
     """
 
     strict: bool = False

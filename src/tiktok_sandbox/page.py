@@ -1,4 +1,4 @@
-"""The page for people: the newest events as they arrive. All text of events is escaped; no script stands inline."""
+"""The page for people: the newest events as they arrive. All text of events is escaped; there is no inline script."""
 
 from datetime import UTC, datetime
 from html import escape

@@ -1,4 +1,4 @@
-"""What the sandbox remembers of requests and events, and the sums of it."""
+"""The sandbox's records of requests and events, and their sums."""
 
 from msgspec import Struct, field
 
@@ -6,9 +6,9 @@ from tiktok_sandbox.finding import EventWarning
 
 
 class ReceivedEvent(Struct, frozen=True, gc=False):
-    """An event as it came. `code` is None if its request got no code: no answer, or one that is not TikTok's.
+    """An event as received. `code` is None if its request got no code: no answer, or one that is not TikTok's.
 
-    `duplicate`: TikTok would discard it, having taken the same event within 48 hours.
+    `duplicate`: TikTok would discard it, having accepted the same event within 48 hours.
     """
 
     number: int
@@ -27,7 +27,7 @@ class ReceivedEvent(Struct, frozen=True, gc=False):
 
 
 class EventFilter(Struct, frozen=True):
-    """Which events: every condition given must hold."""
+    """Which events: every condition given must be met."""
 
     event_source_id: str | None = None
     event: str | None = None
@@ -44,9 +44,9 @@ class EventFilter(Struct, frozen=True):
 
 
 class ReceivedRequest(Struct, frozen=True):
-    """A request as it came. `rule` is the one that refused it; `scripted` names the step that decided instead.
+    """A request as received. `rule` is the one that refused it; `scripted` names the step that decided instead.
 
-    `status` is None where nothing was answered over HTTP; `token` is a fingerprint of the access token.
+    `status` is None if there was no HTTP answer; `token` is a fingerprint of the access token.
     """
 
     number: int
@@ -67,7 +67,10 @@ class ReceivedRequest(Struct, frozen=True):
 
 
 class EventCounts(Struct):
-    """`delivered` is distinct events taken and confirmed with a code; `unanswered` events got no code."""
+    """Counts of events.
+
+    `delivered` is distinct events accepted and confirmed with a code; `unanswered` events got no code.
+    """
 
     events: int = 0
     delivered: int = 0
@@ -86,7 +89,7 @@ class EventCounts(Struct):
 
 
 class Counts(EventCounts):
-    """Since the start, or since they were cleared. Requests without a code count under `none`."""
+    """Counts since the start, or since they were cleared. Requests without a code count under `none`."""
 
     requests: int = 0
     faults: int = 0

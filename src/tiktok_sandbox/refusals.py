@@ -1,6 +1,6 @@
-"""The rules for an event that TikTok refuses the whole request for: one function each, the table at the end.
+"""The rules for an event that makes TikTok refuse the whole request: one function each, the table at the end.
 
-Grade A rules were seen in TikTok's answers, grade B ones are documented. Where TikTok's wording is known it is used.
+Grade A rules were seen in TikTok's answers, grade B ones are documented. TikTok's wording is used if known.
 """
 
 import re
@@ -23,7 +23,7 @@ _TEXT_LEAVES: Final[tuple[Leaf, ...]] = ("ttclid", "ttp", "ip", "user_agent", "p
 
 
 def member_has_wrong_shape(view: EventView) -> Finding | None:
-    """Objects, lists and plain texts that are something else, after the refusals seen for rules 8, 18 and 19."""
+    """Objects, lists and plain texts of another type, as in the refusals seen for rules 8, 18 and 19."""
     if view.misshapen:
         return Finding(view.misshapen, "not a valid object or list")
     for leaf in _TEXT_LEAVES:
@@ -34,38 +34,38 @@ def member_has_wrong_shape(view: EventView) -> Finding | None:
 
 
 def type_is_not_track(view: EventView) -> Finding | None:
-    """13, batches of 1.0."""
+    """Rule 13, for batches of 1.0."""
     if view.is_batched and view.event.get("type") != "track":
         return Finding("type", "must be track")
     return None
 
 
 def event_is_unnamed(view: EventView) -> Finding | None:
-    """14."""
+    """Rule 14."""
     name = view.event.get("event")
     return None if type(name) is str and name else Finding("event", NOT_A_STRING)
 
 
 def offline_event_is_custom(view: EventView) -> Finding | None:
-    """15."""
+    """Rule 15."""
     if view.source == "offline" and view.event["event"] not in STANDARD_EVENTS:
         return Finding("event", "offline events take standard events only")
     return None
 
 
 def event_time_is_no_integer(view: EventView) -> Finding | None:
-    """16."""
+    """Rule 16."""
     return None if type(view.event.get("event_time")) is int else Finding("event_time", "not a valid integer")
 
 
 def event_id_is_no_text(view: EventView) -> Finding | None:
-    """18. An empty or absent one is allowed: then TikTok cannot tell duplicates."""
+    """Rule 18. An empty or absent one is allowed: then TikTok cannot detect duplicates."""
     value = view.event.get("event_id")
     return None if value is None or type(value) is str else Finding("event_id", NOT_A_STRING)
 
 
 def content_id_is_no_text(view: EventView) -> Finding | None:
-    """19, for `content_ids` (2.0) and the single `content_id` of 1.0 too."""
+    """Rule 19, for `content_ids` (2.0) and the single `content_id` of 1.0 too."""
     for number, content in enumerate(view.contents):
         value = content.get("content_id")
         if value is not None and type(value) is not str:
@@ -88,7 +88,7 @@ def _find_in_content_ids(content_ids: Any) -> Finding | None:
 
 
 def amount_is_no_number(view: EventView) -> Finding | None:
-    """20. Also text such as "46.00": TikTok asks for a number without symbols, letters or commas."""
+    """Rule 20, also for text such as "46.00": TikTok requires a number without symbols, letters or commas."""
     if _is_no_number(view.properties.get("value")):
         return Finding("properties.value", _NOT_A_NUMBER)
     for number, content in enumerate(view.contents):
@@ -98,7 +98,7 @@ def amount_is_no_number(view: EventView) -> Finding | None:
 
 
 def count_is_no_integer(view: EventView) -> Finding | None:
-    """21."""
+    """Rule 21."""
     if _is_no_whole_number(view.properties.get("num_items")):
         return Finding("properties.num_items", "not a valid integer")
     for number, content in enumerate(view.contents):
@@ -116,7 +116,7 @@ def _is_no_whole_number(value: Any) -> bool:
 
 
 def identity_is_not_hashed(view: EventView) -> Finding | None:
-    """24. Empty texts and lists pass: partners send them where they have no value, and TikTok takes them."""
+    """Rule 24. Empty texts and lists pass: partners send them for missing values, and TikTok accepts them."""
     for leaf, value in (("email", view.email), ("phone", view.phone)):
         if value and not _is_hashed(value, takes_lists=view.api == "2.0"):
             return Finding(view.path_of("email" if leaf == "email" else "phone"), "PII not hashed", NOT_HASHED)
@@ -130,7 +130,7 @@ def _is_hashed(value: Any, *, takes_lists: bool) -> bool:
 
 
 def page_url_is_missing(view: EventView) -> Finding | None:
-    """29. A refusal only if the sandbox is strict: documented as required, yet TikTok's own sample has none."""
+    """Rule 29. A refusal only if the sandbox is strict: documented as required, yet TikTok's own sample has none."""
     if view.source != "web":
         return None
     url = view.page_url
@@ -140,14 +140,14 @@ def page_url_is_missing(view: EventView) -> Finding | None:
 
 
 def app_id_is_missing(view: EventView) -> Finding | None:
-    """30."""
+    """Rule 30."""
     if view.source == "app" and not _is_text(view.app.get("app_id")):
         return Finding("app.app_id", NOT_A_STRING)
     return None
 
 
 def lead_id_is_missing(view: EventView) -> Finding | None:
-    """32."""
+    """Rule 32."""
     if view.source == "crm" and not _is_text(view.lead.get("lead_id")):
         return Finding("lead.lead_id", NOT_A_STRING)
     return None
@@ -158,19 +158,19 @@ def _is_text(value: Any) -> bool:
 
 
 def att_status_is_unknown(view: EventView) -> Finding | None:
-    """33."""
+    """Rule 33."""
     status = view.user.get("att_status") if view.source == "app" else None
     return None if status is None or _is_one_of(status, ATT_STATUSES) else Finding("user.att_status", "not a status")
 
 
 def limited_data_use_is_no_boolean(view: EventView) -> Finding | None:
-    """34."""
+    """Rule 34."""
     value = view.event.get("limited_data_use")
     return None if value is None or type(value) is bool else Finding("limited_data_use", "not a valid boolean")
 
 
 def customer_type_is_unknown(view: EventView) -> Finding | None:
-    """36, first half."""
+    """Rule 36, first half."""
     value = view.properties.get("customer_type")
     if value is None or _is_one_of(value, CUSTOMER_TYPES):
         return None
@@ -178,7 +178,7 @@ def customer_type_is_unknown(view: EventView) -> Finding | None:
 
 
 def attribution_share_is_out_of_range(view: EventView) -> Finding | None:
-    """36, second half."""
+    """Rule 36, second half."""
     share = view.ad.get("attribution_share")
     if share is None or (not _is_no_number(share) and 0 <= share <= 1):
         return None
@@ -190,13 +190,13 @@ def _is_one_of(value: Any, allowed: frozenset[str]) -> bool:
 
 
 def ttclid_is_too_long(view: EventView) -> Finding | None:
-    """37."""
+    """Rule 37."""
     if view.ttclid and len(view.ttclid) > MAX_TTCLID_CHARACTERS:
         return Finding("user.ttclid", "longer than 1000 characters")
     return None
 
 
-# In the order in which they are looked at: the first that finds something is what the answer names.
+# In the order of checking: the answer names the first rule that finds something.
 REFUSALS: Final = (
     Rule(0, member_has_wrong_shape),
     Rule(13, type_is_not_track, ("1.0",)),

@@ -1,4 +1,4 @@
-"""Notes the events that come again although their story was over: the mark of a sender that retries wrongly."""
+"""Notes events that are sent again after a final outcome: the sign of a sender that retries wrongly."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,19 +10,19 @@ from tiktok_sandbox.seen import event_key
 from tiktok_sandbox.verdict import Verdict
 
 _FINAL_FOR_ALL: Final = frozenset({OK, PARTLY, DUPLICATE_REQUEST})
-# Final for the event that the answer names, or that was alone in its request.
+# Final for the event that the answer names, or that was the only one in its request.
 _FINAL_FOR_ONE: Final = frozenset({40000, BAD_PARAMETER, 40011, NOT_HASHED})
 
 
 class RepeatWatch:
-    """Remembers final answers for as long as `limit` allows; an answer that got lost on its way counts as given."""
+    """Stores final answers up to `limit`; an answer lost in transit counts as given."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._final_code: dict[bytes, int] = {}
 
     def find_faults(self, arrival: Arrival, script: Script) -> list[str]:
-        """To be asked before the request uses up its step of the script."""
+        """Return the faults. Must be called before the request uses up its step of the script."""
         faults = [
             f"event {arrival.event_ids[index]} was sent again after its final answer {self._final_code[key]}"
             for index, key in _keys(arrival)

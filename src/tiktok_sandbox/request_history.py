@@ -30,7 +30,7 @@ class RequestHistory:
         self._counts = Counts()
 
     def enter(self, arrival: Arrival, head: Head, verdict: Verdict, status: int | None) -> list[ReceivedEvent]:
-        """Enter a request and what was decided about it; its events as they are entered."""
+        """Add a request and the decision about it; return its events as added."""
         self._request_number += 1
         request = _request_of(self._request_number, arrival, head, verdict, status)
         self._requests.append(request)
@@ -45,12 +45,12 @@ class RequestHistory:
             self._counts.faults += 1
 
     def events(self, which: EventFilter, limit: int | None = None) -> list[ReceivedEvent]:
-        """The newest of these, in order of arrival."""
+        """Return the newest of these events, in order of arrival."""
         matching = (event for event in self._events.newest_first() if which.matches(event))
         return list(islice(matching, limit))[::-1]
 
     def requests(self, limit: int | None = None) -> list[ReceivedRequest]:
-        """The newest, in order of arrival."""
+        """Return the newest requests, in order of arrival."""
         return list(islice(reversed(self._requests), limit))[::-1]
 
     def faults(self) -> list[str]:
@@ -60,7 +60,7 @@ class RequestHistory:
         return copy.deepcopy(self._counts)
 
     def clear(self) -> None:
-        """Forget everything, the memory of duplicates included; numbers go on."""
+        """Remove everything, the memory of duplicates included; numbers continue."""
         self._events.clear()
         self._requests.clear()
         self._faults.clear()
@@ -101,7 +101,7 @@ class RequestHistory:
         taking: Taking | None,
         tally: EventCounts,
     ) -> bool:
-        """Count one event, whose `taking` is None if TikTok does not keep it; whether it is a duplicate."""
+        """Count one event, whose `taking` is None if TikTok does not keep it; return whether it is a duplicate."""
         tally.events += 1
         if request.code is None:
             tally.unanswered += 1

@@ -1,4 +1,4 @@
-"""What the sandbox was told to do: steps for the next requests, for a pixel's, for an event's, and poisonous events."""
+"""The sandbox's script: steps for the next requests, for a pixel's, for an event's, and poisonous events."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from tiktok_sandbox.steps import AnyStep, Code, Pass, Reset
 
 
 class ScriptUnusable(ValueError):
-    """A script that cannot be followed; the text says what is wrong with it."""
+    """The script cannot be followed; the text gives the reason."""
 
 
 class Poison(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,14 +30,14 @@ class ScriptDocument(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Decision(Struct, frozen=True):
-    """The step that has its turn, and the index of the event whose script it is of."""
+    """The step whose turn it is, and the index of the event that has the script."""
 
     step: AnyStep
     event_index: int | None = None
 
 
 class _Steps:
-    """Steps in order, each used up as often as it says."""
+    """Steps in order, each used as often as it declares."""
 
     def __init__(self) -> None:
         self._waiting: deque[AnyStep] = deque()
@@ -65,8 +65,8 @@ class _Steps:
 class Script:
     """Steps for requests come before those for events, and these before a pixel's; a `Pass` hands on to the next kind.
 
-    When several events of a request have scripts, trouble goes before success: the first whose next step is neither
-    `Pass` nor code 0 decides, and only its step is used up. Without such a one, each uses up one step.
+    When several events of a request have scripts, failure precedes success: the first whose next step is neither `Pass`
+    nor code 0 decides, and only its step is used up. Without such an event, each uses up one step.
     """
 
     def __init__(self) -> None:
@@ -76,11 +76,11 @@ class Script:
         self._poison: dict[str, Poison] = {}
 
     def for_requests(self, *steps: AnyStep) -> None:
-        """Steps for the requests to come, whatever they bring."""
+        """Add steps for the next requests, whatever their content."""
         self._requests.extend(steps)
 
     def from_now_on(self, *steps: AnyStep) -> None:
-        """Do these with requests, in place of what was scripted for them; pixels and events keep their scripts."""
+        """Replace the steps for requests by these; pixels and events keep their scripts."""
         self._requests = _Steps()
         self._requests.extend(steps)
 
@@ -113,7 +113,7 @@ class Script:
         self._poison.clear()
 
     def remaining(self) -> ScriptDocument:
-        """What has not had its turn yet."""
+        """Return the steps that are not used up yet."""
         return ScriptDocument(
             requests=self._requests.remaining(),
             pixels=_remaining(self._pixels),
@@ -122,11 +122,11 @@ class Script:
         )
 
     def take_for_request(self) -> AnyStep | None:
-        """The step of the next request, which is asked for before its body is read."""
+        """Return the step of the next request, needed before its body is read, or None."""
         return self._requests.take()
 
     def take_for(self, pixel: str | None, event_ids: Sequence[str | None]) -> Decision | None:
-        """The step of one of these events, else of the pixel."""
+        """Return the step of one of these events, or else of the pixel, or None."""
         decision = self._take_for_events(event_ids) if self._events else None
         if decision is None or isinstance(decision.step, Pass):
             steps = self._pixels.get(pixel or "")
@@ -135,7 +135,7 @@ class Script:
         return decision
 
     def poisoned(self, event_ids: Sequence[str | None]) -> tuple[int, Poison] | None:
-        """The index of the first poisonous event among these."""
+        """Return the index of the first poisonous event among these, or None."""
         if self._poison:
             for index, event_id in enumerate(event_ids):
                 if event_id in self._poison:
@@ -143,7 +143,7 @@ class Script:
         return None
 
     def used_up(self, event_ids: Sequence[str | None]) -> list[str]:
-        """Those of the events that had a script, all of which has been done."""
+        """Return those of the events whose script is used up."""
         if not self._events:
             return []
         return [each for each in event_ids if each in self._events and self._events[each].peek() is None]

@@ -1,4 +1,4 @@
-"""Which events TikTok has taken within 48 hours, in bounded memory."""
+"""Events that TikTok has accepted within 48 hours, in bounded memory."""
 
 import hashlib
 from typing import Final
@@ -9,19 +9,19 @@ DUPLICATE_WINDOW_SECONDS: Final = 48 * 3600
 
 
 def event_key(pixel: str | None, event: str | None, event_id: str) -> bytes:
-    """TikTok's own key, compared literally: event source id, event name, event id."""
+    """Return TikTok's own key, compared literally: event source ID, event name, event ID."""
     return hashlib.blake2b(f"{pixel}\0{event}\0{event_id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Taking(Struct, frozen=True, gc=False):
-    """When an event was taken, and whether its sender was told so. One of these serves all events of a request."""
+    """When an event was accepted, and whether its sender was notified. One object serves all events of a request."""
 
     at_seconds: float
     confirmed: bool
 
 
 class SeenEvents:
-    """Remembers at least half of `limit` events, the newest; beyond it, the older half is forgotten at once."""
+    """Stores at least half of `limit` events, the newest; beyond it, the older half is removed in one step."""
 
     def __init__(self, limit: int) -> None:
         self._half = max(1, limit // 2)
@@ -29,7 +29,7 @@ class SeenEvents:
         self._old: dict[bytes, Taking] = {}
 
     def take(self, key: bytes, taking: Taking) -> Taking | None:
-        """Remember an event; the earlier taking of the same event within the window, if there was one."""
+        """Store an event; return the earlier taking of the same event within the window, if there was one."""
         earlier = self._young.get(key) or self._old.get(key)
         if earlier is None or taking.at_seconds - earlier.at_seconds >= DUPLICATE_WINDOW_SECONDS:
             self._remember(key, taking)

@@ -19,12 +19,12 @@ def serve_sandbox(
     *,
     grants: TokenGrants | None = None,
 ) -> None:
-    """Block until SIGTERM or SIGINT; the address goes to standard error. Raises `SandboxError`."""
+    """Block until SIGTERM or SIGINT; the address is printed to standard error. Raises `SandboxError`."""
     asyncio.run(run_sandbox(Sandbox(options, grants=grants, log_path=log_path), host, port, _announce))
 
 
 async def run_sandbox(sandbox: Sandbox, host: str, port: int, started: Callable[[Sandbox], None]) -> None:
-    """Run until SIGTERM or SIGINT, and call `started` as soon as requests are taken. Raises `SandboxError`."""
+    """Run until SIGTERM or SIGINT, and call `started` as soon as requests are accepted. Raises `SandboxError`."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

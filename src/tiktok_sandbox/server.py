@@ -29,14 +29,14 @@ _STOP_SECONDS: Final = 0.2
 
 
 class SandboxError(OSError):
-    """The sandbox cannot run; the text says why, to a person."""
+    """The sandbox cannot run; the text gives the reason, for a person."""
 
 
 class Sandbox:
-    """A stand-in of TikTok's event endpoints.
+    """A simulator of TikTok's event endpoints.
 
-    `grants` restricts access tokens and their pixels; without it every token will do. `log_path` is appended to.
-    `now_seconds` is the wall clock that event ages, the 48 hours and rate limits go by.
+    `grants` restricts access tokens and their pixels; without it every token is accepted. `log_path` is appended to.
+    `now_seconds` is the wall clock for event ages, the 48 hours and rate limits.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Sandbox:
             self._log = EventLog(self._log_path) if self._log_path else None
         except OSError as error:
             raise SandboxError(f"Cannot write the log {self._log_path}: {error.strerror}.") from None
-        # Handlers are cancelled when their sender leaves: that is what ends a silence.
+        # Handlers are cancelled when their sender disconnects: that is what ends a silence.
         self._runner = web.AppRunner(
             self._application(), handler_cancellation=True, access_log=None, shutdown_timeout=_STOP_SECONDS
         )
@@ -81,7 +81,7 @@ class Sandbox:
         self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
 
     async def stop(self) -> None:
-        """Stop listening and break off what is still being answered."""
+        """Stop listening and abort running answers."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -110,19 +110,19 @@ class Sandbox:
         duplicates: bool | None = None,
         limit: int | None = None,
     ) -> list[ReceivedEvent]:
-        """Those still kept, in order of arrival; with a limit, the newest."""
+        """Return the events still kept, in order of arrival; with a limit, the newest."""
         return self._history.events(EventFilter(event_source_id, event, event_id, duplicates), limit)
 
     def requests(self, *, limit: int | None = None) -> list[ReceivedRequest]:
-        """Those still kept, in order of arrival; with a limit, the newest."""
+        """Return the requests still kept, in order of arrival; with a limit, the newest."""
         return self._history.requests(limit)
 
     def faults(self) -> list[str]:
-        """What `watch_repeats` found, oldest first."""
+        """Return the faults that `watch_repeats` found, oldest first."""
         return self._history.faults()
 
     def clear(self) -> None:
-        """Forget all events, requests, counts, faults, final answers and what would be a duplicate; keep the script."""
+        """Remove all events, requests, counts, faults, final answers and keys of duplicates; keep the script."""
         self._history.clear()
         if self._repeats:
             self._repeats.clear()
@@ -167,14 +167,14 @@ class Sandbox:
         return verdict
 
     def _next_request_id(self, head: Head) -> str:
-        """In the form of TikTok's: time, then hexadecimal digits."""
+        """Return an ID in the form of TikTok's: time, then hexadecimal digits."""
         self._request_serial += 1
         return time.strftime("%Y%m%d%H%M%S", time.gmtime(head.at_seconds)) + f"{self._request_serial:018X}"
 
 
 @web.middleware
 async def _answer_unknown_paths_as_tiktok(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Rule 1: also for a path that lacks its last slash."""
+    """Answer unknown paths by rule 1: also a path that lacks its last slash."""
     try:
         return await handler(request)
     except web.HTTPNotFound:

@@ -1,8 +1,8 @@
-"""The steps of a script: what the sandbox does with a request instead of, or before, looking at it.
+"""The steps of a script: what the sandbox does with a request instead of, or before, checking it.
 
 Each step is JSON too, such as `{"do": "code", "code": 50000, "times": 3}`; the control route and the Python API share
-these types. `taken` says whether TikTok kept the events although their sender was not told so: then they are
-duplicates when they come again.
+these types. `taken` is whether TikTok kept the events without notifying their sender: then they are duplicates when
+they are sent again.
 """
 
 import base64
@@ -17,13 +17,13 @@ Seconds = Annotated[float, Meta(ge=0)]
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
-    """`times`: how often it is done before the next step has its turn; None for ever."""
+    """A step. `times`: how often it is done before the next step has its turn; None repeats it forever."""
 
     times: Times | None = 1
 
 
 class Pass(Step, frozen=True, kw_only=True, tag="pass"):
-    """Look at the request as if there were no script, perhaps after a while."""
+    """Check the request as if there were no script, optionally after a delay."""
 
     delay_seconds: Seconds = 0.0
 
@@ -70,7 +70,7 @@ class Http(Step, frozen=True, kw_only=True, tag="http"):
 
 
 class Wire(Step, frozen=True, kw_only=True, tag="wire"):
-    """Write this text to the connection as it stands, then close it."""
+    """Write this text to the connection unchanged, then close it."""
 
     text: str
     taken: bool = False
@@ -98,7 +98,7 @@ class Drip(Step, frozen=True, kw_only=True, tag="drip"):
 
 
 class Endless(Step, frozen=True, kw_only=True, tag="endless"):
-    """Answer in chunks, for ever."""
+    """Answer in chunks, forever."""
 
     interval_seconds: Seconds = 0.01
     taken: bool = True

@@ -1,4 +1,4 @@
-"""Looks at a request as TikTok does: the envelope, then each event, and the first fault refuses the whole of it."""
+"""Checks a request as TikTok does: the envelope, then each event; the first fault refuses the whole request."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -39,7 +39,7 @@ class Refusal(Struct, frozen=True):
 
 
 def find_envelope_fault(arrival: Arrival, content_type: str, *, allows_app_events: bool) -> Refusal | None:
-    """Rules 6 to 12 and 31."""
+    """Return the fault of the envelope by rules 6 to 12 and 31, or None."""
     envelope = arrival.envelope
     if envelope is None or content_type != "application/json":
         return Refusal(6, BAD_PARAMETER, "Invalid JSON body")
@@ -71,7 +71,7 @@ def _envelope_refusal(rule: int, field: str, problem: str) -> Refusal:
 
 
 def find_envelope_warnings(arrival: Arrival) -> tuple[EventWarning, ...]:
-    """Rule 40 for the members beside the list of events."""
+    """Return the warnings of rule 40 for the members beside the list of events."""
     if arrival.endpoint.list_field is None or arrival.envelope is None:
         return ()
     known = ENVELOPE_2_0 if arrival.endpoint.api == "2.0" else BATCH_1_0
@@ -80,7 +80,7 @@ def find_envelope_warnings(arrival: Arrival) -> tuple[EventWarning, ...]:
 
 
 def examine_events(arrival: Arrival, now_seconds: float, *, is_strict: bool) -> Refusal | Sequence[list[EventWarning]]:
-    """The refusal for the first event with a fault, or each event's warnings. The envelope must be sound."""
+    """Return the refusal for the first event with a fault, or each event's warnings. The envelope must be valid."""
     endpoint = arrival.endpoint
     refusals = (_STRICT_REFUSALS if is_strict else _REFUSALS)[endpoint.api]
     concerns = (_STRICT_CONCERNS if is_strict else _CONCERNS)[endpoint.api]
@@ -101,7 +101,7 @@ def examine_events(arrival: Arrival, now_seconds: float, *, is_strict: bool) -> 
 
 
 def _event_refusal(endpoint: Endpoint, index: int, rule: int, fault: Finding) -> Refusal:
-    """In the words seen from TikTok for each of its paths."""
+    """Return the refusal in the wording that TikTok uses for each of its paths."""
     if endpoint.list_field == "batch":
         message = f"Batch.{index}.{fault.field}: {fault.problem[0].upper()}{fault.problem[1:]}"
     else:

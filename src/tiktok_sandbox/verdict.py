@@ -1,4 +1,4 @@
-"""What the sandbox decides about a request."""
+"""The sandbox's decision about a request."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -13,10 +13,10 @@ _TAKING_CODES: Final = frozenset({OK, PARTLY, DUPLICATE_REQUEST})
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """The step to do, and what it means for the events.
+    """The step to do, and its effect on the events.
 
-    `message` is what a `Code` step answers with, filled in. `bad_index` is that of an event which the answer names;
-    `failed` are those which a partial success leaves out.
+    `message` is the answer of a `Code` step, filled in. `bad_index` is that of an event which the answer names;
+    `failed` are those which a partial success omits.
     """
 
     step: AnswerStep
@@ -35,18 +35,18 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def takes_events(self) -> bool:
-        """Whether TikTok keeps the events, told or not."""
+        """Return whether TikTok keeps the events, even if the sender is not notified."""
         if isinstance(self.step, Code):
             return self.step.code in _TAKING_CODES
         return self.step.taken
 
     @property
     def step_name(self) -> str:
-        """The step's name in a script."""
+        """Return the step's name in a script."""
         return str(self.step.__struct_config__.tag)
 
     def status(self, *, by_code: bool) -> int | None:
-        """The HTTP status, None where the step answers nothing or nothing that is known beforehand."""
+        """Return the HTTP status, or None if the step answers nothing or nothing that is known beforehand."""
         if isinstance(self.step, Http):
             return self.step.status
         if not isinstance(self.step, Code):
