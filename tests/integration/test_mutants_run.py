@@ -1,11 +1,7 @@
 """`make mutants` on a small project of its own, with weak tests."""
 
-import os
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -142,46 +138,6 @@ def test_run_reports_exactly_what_no_quick_test_notices(tmp_path: Path, temporar
     assert report.unreliable == ["tests/test_prices.py::test_that_needs_the_one_before"]
     assert contents(checkout) == before
     assert list(temporary.iterdir()) == []
-
-
-def processes_in(directory: Path) -> list[str]:
-    """The processes whose working directory is in this one."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            found += [process.name] if (process / "cwd").readlink().is_relative_to(directory) else []
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_leaves_nothing_behind(number: int, tmp_path: Path, temporary: Path) -> None:
-    """Ctrl-C in the middle of a mutant that never ends leaves no process, no copy and an unchanged checkout; what was
-    found until then is reported.
-    """
-    checkout = project(tmp_path / "project", ENDLESS, TEST_OF_ENDLESS)
-    before = contents(checkout)
-    program = "import sys; from pathlib import Path; from scripts.mutants.__main__ import main; "
-    run = subprocess.Popen(
-        [sys.executable, "-c", program + "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))", str(checkout)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 90
-    while b"killed" not in b"".join(path.read_bytes() for path in temporary.glob("*/j/results")):
-        assert run.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    assert processes_in(temporary)
-    run.send_signal(number)
-    output, errors = run.communicate(timeout=20)
-    assert b" mutants tried (seed 1): " in output, errors
-    while processes_in(temporary):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert list(temporary.iterdir()) == []
-    assert contents(checkout) == before
 
 
 def test_reach_is_measured_again_for_changed_files_only(tmp_path: Path, temporary: Path) -> None:
