@@ -30,7 +30,7 @@ async def test_nothing_is_sent_before_retry_after(refusal: object) -> None:
         rig.tiktok.judge = lambda _: refusal() if len(rig.tiktok.requests) == 1 else answer(0)
         await rig.accept(ids(3))
         status = await rig.until_condition("throttled")
-        assert "too frequent" in status.reason
+        assert "limiting the request rate" in status.reason
         assert status.requests_per_second < 500
         await rig.accept(ids(2, "later"))
         await rig.until_empty()

@@ -55,7 +55,7 @@ async def test_firehose_is_answered_with_its_response_message(tmp_path: Path) ->
         ("/webhook/", WEBHOOK, b"{}", 404, "NOT_FOUND", "path /webhook/ not found"),
         ("/webhook/shop/more", WEBHOOK, b"{}", 404, "NOT_FOUND", "path /webhook/shop/more not found"),
         ("/v2/identify", BASIC, b"{}", 404, "NOT_FOUND", "path /v2/identify not found"),
-        ("/elsewhere", BASIC, b"{}", 404, "NOT_FOUND", "nothing at this address"),
+        ("/elsewhere", BASIC, b"{}", 404, "NOT_FOUND", "no page has this address"),
         ("/v2/events", BASIC, b"", 400, "BAD_REQUEST", "empty"),
         ("/v2/events", BASIC, b'{"events":[', 400, "BAD_REQUEST", ""),
         ("/v2/events", BASIC, b"[" * 5000, 400, "BAD_REQUEST", "200 levels"),

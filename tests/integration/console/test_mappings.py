@@ -163,9 +163,7 @@ async def test_problems_stand_at_their_row_and_everything_typed_is_kept(client: 
     at_name = re.search(r'id="m4-event_name-wrong">([^<]+)<', shown.html)
     at_value = re.search(r'id="m4-value-wrong">([^<]+)<', shown.html)
     assert at_name is not None and at_name[1].startswith("Screen name is required")
-    assert (
-        at_value is not None and at_value[1] == "Total value must be a number, not &#39;much &amp; more&#39;."
-    )
+    assert at_value is not None and at_value[1] == "Total value must be a number, not &#39;much &amp; more&#39;."
     assert 'value="much &amp; more"' in shown.html and 'value="Newsletter Signup"' in shown.html
     assert "Mapping 2: Screen name is required" in shown.text
     assert await stored(client, path) == [SEARCH]

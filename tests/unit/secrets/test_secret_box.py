@@ -119,5 +119,5 @@ def test_a_damaged_key_file_is_left_alone(content: bytes, tmp_path: Path) -> Non
 
 def test_a_key_file_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """A directory that is not there is told with the file's name."""
-    with pytest.raises(ConfigurationError, match=r"nowhere.*cannot be written"):
+    with pytest.raises(ConfigurationError, match=r"nowhere/key: cannot write the key file"):
         load_key({}, VARIABLE, tmp_path / "nowhere" / "key", may_create=True)
