@@ -34,7 +34,7 @@ def test_the_first_link_leads_to_the_overview(console: Console, browser: StrictB
     browser.tolerate("status of 401")
     stranger = browser.page(console.url)
     stranger.goto(link)
-    expect(stranger.get_by_role("alert")).to_contain_text("This link was used")
+    expect(stranger.get_by_role("alert")).to_contain_text("This link has been used")
 
 
 def test_login_works_when_a_link_from_another_site_led_there(console: Console, browser: StrictBrowser) -> None:

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 # A command line that kills itself before or after a step of the change.
 KILLED = """
 import os, signal, sys
-from tiktok_forwarder.adapters import key_ring, sqlite_documents
+from tiktok_forwarder.secrets import key_ring
+from tiktok_forwarder.store.sqlite import documents as sqlite_documents
 from tiktok_forwarder.secrets.key_ring import KeyRing
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 from tiktok_forwarder.cli.main import main
