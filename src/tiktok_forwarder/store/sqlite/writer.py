@@ -135,7 +135,7 @@ class SqliteWriter:
         return True
 
     def _translate_error(self, error: Exception) -> Exception:
-        """Return the library's error as one of ours; an internal error unchanged."""
+        """Translate SQLite's error into an error of this program; return an internal error unchanged."""
         if not isinstance(error, apsw.Error):
             return error
         return self.problem.record(error)(f"the event store cannot be written: {error}")
