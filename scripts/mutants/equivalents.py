@@ -1,4 +1,4 @@
-"""The reviewed list of mutants that no test can notice, since they do the same in every case."""
+"""The reviewed mutants: those that no test can notice, and those that survive for a known reason."""
 
 import tomllib
 from collections.abc import Iterable
@@ -9,9 +9,10 @@ from scripts.mutants.mutator import Mutant
 
 EQUIVALENTS_FILE: Final = Path("scripts/mutants/equivalent.toml")
 _KEYS: Final = ("place", "function", "change", "reason")
+_KINDS: Final = ("equivalent", "known")
 
 
-class Equivalent(NamedTuple):
+class Reviewed(NamedTuple):
     """Names a mutant as the table of survivors does, but for the line, which would soon be another."""
 
     place: str
@@ -28,25 +29,41 @@ class InvalidEquivalents(Exception):
 
 
 class Equivalents:
-    def __init__(self, entries: Iterable[Equivalent] = ()) -> None:
-        self.entries: Final = {(entry.place, entry.function, entry.change): entry for entry in entries}
+    """`equivalent` mutants are not survivors. `known` ones are, with the reason why no test notices them."""
 
-    def find(self, mutant: Mutant) -> Equivalent | None:
-        return self.entries.get((mutant.place, mutant.function, mutant.change))
+    def __init__(self, equivalent: Iterable[Reviewed] = (), known: Iterable[Reviewed] = ()) -> None:
+        self.equivalent: Final = {entry[:3]: entry for entry in equivalent}
+        self.known: Final = {entry[:3]: entry for entry in known}
+
+    def find(self, mutant: Mutant) -> Reviewed | None:
+        """Return the entry of an equivalent mutant."""
+        return self.equivalent.get((mutant.place, mutant.function, mutant.change))
+
+    def find_known(self, mutant: Mutant) -> Reviewed | None:
+        return self.known.get((mutant.place, mutant.function, mutant.change))
 
     def places(self) -> set[str]:
-        return {entry.place for entry in self.entries.values()}
+        return {entry.place for entry in self._entries()}
 
-    def stale(self, mutants: Iterable[Mutant]) -> list[Equivalent]:
+    def stale(self, mutants: Iterable[Mutant]) -> list[Reviewed]:
         """The entries that are none of these mutants, which are all of the files with entries."""
         existing = {(mutant.place, mutant.function, mutant.change) for mutant in mutants}
-        return [entry for key, entry in self.entries.items() if key not in existing]
+        return [entry for entry in self._entries() if entry[:3] not in existing]
+
+    def _entries(self) -> list[Reviewed]:
+        return [*self.equivalent.values(), *self.known.values()]
 
 
 def read_equivalents(path: Path) -> Equivalents:
     """None if there is no such file. Raises `InvalidEquivalents`."""
-    entries = tomllib.loads(path.read_text()).get("equivalent", []) if path.exists() else []
+    tables = tomllib.loads(path.read_text()) if path.exists() else {}
+    if unknown := sorted(tables.keys() - set(_KINDS)):
+        raise InvalidEquivalents(f"{path}: {unknown[0]} is unknown; there are {' and '.join(_KINDS)}.")
+    return Equivalents(*(_read_entries(path, kind, tables.get(kind, [])) for kind in _KINDS))
+
+
+def _read_entries(path: Path, kind: str, entries: Iterable[dict[str, str]]) -> list[Reviewed]:
     for number, entry in enumerate(entries, 1):
         if sorted(entry) != sorted(_KEYS) or not all(entry.values()):
-            raise InvalidEquivalents(f"{path}: entry {number} must have {', '.join(_KEYS)}, and nothing else.")
-    return Equivalents(Equivalent(**entry) for entry in entries)
+            raise InvalidEquivalents(f"{path}: {kind} {number} must have {', '.join(_KEYS)}, and nothing else.")
+    return [Reviewed(**entry) for entry in entries]

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from scripts.mutants.equivalents import EQUIVALENTS_FILE, Equivalent, Equivalents
+from scripts.mutants.equivalents import EQUIVALENTS_FILE, Equivalents, Reviewed
 from scripts.mutants.jobs import Job, Result
 from scripts.mutants.mutator import Mutant
 
@@ -15,7 +15,7 @@ _COUNTED: Final[dict[Outcome, str]] = {
     "alive": "alive",
     "not reached": "not reached by a quick test",
 }
-_HEADER: Final = ("place", "function", "change", "tests that ran the line and passed")
+_HEADER: Final = ("place", "function", "change", "tests that ran the line and passed", "known reason")
 
 
 class Verdict(NamedTuple):
@@ -35,7 +35,7 @@ class Report:
     total: int
     seed: int
     equivalents: Equivalents
-    stale: Sequence[Equivalent] = ()
+    stale: Sequence[Reviewed] = ()
     failing: Sequence[str] = ()
     unreliable: Sequence[str] = ()
 
@@ -46,9 +46,16 @@ class Report:
         return sorted(unknown, key=lambda verdict: (verdict.mutant.place, verdict.mutant.line, verdict.mutant.change))
 
     def table(self) -> str:
-        rows = [(*_place_and_change(each.mutant), _tests_cell(each)) for each in self.survivors()]
+        rows = [
+            (*_place_and_change(each.mutant), _tests_cell(each), self._known_reason(each.mutant))
+            for each in self.survivors()
+        ]
         lines = [_HEADER, tuple("---" for _ in _HEADER), *rows]
         return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+    def _known_reason(self, mutant: Mutant) -> str:
+        entry = self.equivalents.find_known(mutant)
+        return entry.reason if entry is not None else ""
 
     def summary(self) -> str:
         return "".join(f"{line}\n" for line in self._summary_lines())
@@ -61,6 +68,9 @@ class Report:
         left = len(self.survivors())
         if left < survived:
             yield f"Without the {survived - left:,} known to be equivalent {left:,} survived ({_percent(left, size)})."
+        reasons = sum(1 for each in self.survivors() if self._known_reason(each.mutant))
+        if reasons:
+            yield f"{reasons:,} of them {'has' if reasons == 1 else 'have'} a known reason."
         if self.unreliable:
             tests = ", ".join(self.unreliable)
             yield f"{count('not judged'):,} not judged: the tests that noticed also fail without a mutant: {tests}."
@@ -71,6 +81,9 @@ class Report:
             entry = self.equivalents.find(verdict.mutant)
             if entry is not None and verdict.outcome == "killed":
                 yield f"Killed, though {EQUIVALENTS_FILE} says that it is equivalent: {entry}."
+            known = self.equivalents.find_known(verdict.mutant)
+            if known is not None and verdict.outcome == "killed":
+                yield f"Killed, though {EQUIVALENTS_FILE} says that it is known to survive: {known}."
 
     def _count(self, outcome: str) -> int:
         return sum(verdict.outcome == outcome for verdict in self.verdicts)

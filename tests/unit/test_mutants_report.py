@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from scripts.mutants.equivalents import Equivalent, Equivalents, InvalidEquivalents, read_equivalents
+from scripts.mutants.equivalents import Equivalents, InvalidEquivalents, Reviewed, read_equivalents
 from scripts.mutants.jobs import CONTROL, Job, Result
 from scripts.mutants.mutator import Edit, Mutant, find_mutants
 from scripts.mutants.planning import Planner
@@ -109,8 +109,8 @@ def test_report_lists_survivors_by_place() -> None:
     alive = Verdict(mutant(3)._replace(change="a | b → b"), "alive", ran=2, tests=5)
     text = report(alive, Verdict(mutant(2), "killed"), Verdict(mutant(1), "not reached")).table()
     assert text.splitlines()[2:] == [
-        "| shop/prices.py:1 | f | `a` → `b` | no quick test runs it |",
-        "| shop/prices.py:3 | f | `a \\| b` → `b` | 2 of 5, no time for more |",
+        "| shop/prices.py:1 | f | `a` → `b` | no quick test runs it |  |",
+        "| shop/prices.py:3 | f | `a \\| b` → `b` | 2 of 5, no time for more |  |",
     ]
 
 
@@ -127,7 +127,7 @@ def test_report_subtracts_equivalent_mutants() -> None:
     """What is known to be no gap is not shown again; entries about nothing, or about a killed mutant, are."""
     known = mutant(1)._replace(change="known")
     killed = mutant(2)._replace(change="killed")
-    equivalents = Equivalents(Equivalent(PLACE, "f", change, "why") for change in ("known", "killed", "gone"))
+    equivalents = Equivalents(Reviewed(PLACE, "f", change, "why") for change in ("known", "killed", "gone"))
     summarized = report(
         Verdict(known, "alive"), Verdict(killed, "killed"), Verdict(mutant(3), "alive"), equivalents=equivalents
     )
@@ -138,14 +138,47 @@ def test_report_subtracts_equivalent_mutants() -> None:
     assert any(line.startswith("Killed, though ") and line.endswith(f"{PLACE}, f: killed.") for line in lines)
 
 
-def test_equivalents_are_read_with_their_reasons(tmp_path: Path) -> None:
+def test_report_shows_known_reasons() -> None:
+    """A survivor that was reviewed stays in the table and in the count, with its reason; a killed one is named."""
+    known, killed = mutant(1)._replace(change="known"), mutant(2)._replace(change="killed")
+    reviewed = Equivalents(known=[Reviewed(PLACE, "f", change, "It only logs.") for change in ("known", "killed")])
+    found = report(
+        Verdict(known, "alive", 2, 2),
+        Verdict(killed, "killed"),
+        Verdict(mutant(3), "alive", 1, 1),
+        equivalents=reviewed,
+    )
+    assert found.table().splitlines()[2:] == [
+        "| shop/prices.py:1 | f | `known` | 2 | It only logs. |",
+        "| shop/prices.py:3 | f | `a` → `b` | 1 |  |",
+    ]
+    assert found.summary().splitlines() == [
+        "3 of 20 mutants tried (seed 7): 1 killed (33%), 2 alive (67%), 0 not reached by a quick test (0%).",
+        "1 of them has a known reason.",
+        f"Left out, since they fail without a mutant: {LONG}.",
+        f"Killed, though scripts/mutants/equivalent.toml says that it is known to survive: {PLACE}, f: killed.",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["equivalent", "known"])
+def test_reviewed_mutants_are_read_with_their_reasons(kind: str, tmp_path: Path) -> None:
     """An entry without a reason was not reviewed."""
     file = tmp_path / "equivalent.toml"
-    assert not read_equivalents(file).entries
-    file.write_text("[[equivalent]]\nplace = 'p'\nfunction = 'f'\nchange = 'c'\nreason = 'r'\n")
-    assert list(read_equivalents(file).entries.values()) == [Equivalent("p", "f", "c", "r")]
-    file.write_text("[[equivalent]]\nplace = 'p'\nfunction = 'f'\nchange = 'c'\n")
-    with pytest.raises(InvalidEquivalents, match="entry 1 must have place, function, change, reason"):
+    assert not read_equivalents(file).equivalent and not read_equivalents(file).known
+    file.write_text(f"[[{kind}]]\nplace = 'p'\nfunction = 'f'\nchange = 'c'\nreason = 'r'\n")
+    found, entries = read_equivalents(file), [Reviewed("p", "f", "c", "r")]
+    assert list(found.equivalent.values()) == (entries if kind == "equivalent" else [])
+    assert list(found.known.values()) == (entries if kind == "known" else [])
+    file.write_text(f"[[{kind}]]\nplace = 'p'\nfunction = 'f'\nchange = 'c'\n")
+    with pytest.raises(InvalidEquivalents, match=f"{kind} 1 must have place, function, change, reason"):
+        read_equivalents(file)
+
+
+def test_misspelt_kind_of_reviewed_mutant_is_refused(tmp_path: Path) -> None:
+    """Its entries would be ignored in silence."""
+    file = tmp_path / "equivalent.toml"
+    file.write_text("[[equivalents]]\nplace = 'p'\n")
+    with pytest.raises(InvalidEquivalents, match="equivalents is unknown"):
         read_equivalents(file)
 
 
