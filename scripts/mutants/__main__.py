@@ -13,12 +13,13 @@ from scripts.mutants.selection import InvalidSelection
 
 _CHECKOUT: Final = Path(__file__).parents[2]
 _TABLE_FILE: Final = Path("build/mutants.md")
+_INTERRUPTED: Final = 130
 _MINUTES: Final = 10.0
 _WEEK_MINUTES: Final = 7 * 24 * 60.0
 
 
 def main(arguments: Sequence[str], checkout: Path = _CHECKOUT) -> int:
-    """The exit status, which does not depend on how many mutants survive."""
+    """Return the exit status, which does not depend on how many mutants survive: 130 if the run was interrupted."""
     options = _read_options(arguments)
     try:
         report = Campaign(checkout, options).run()
@@ -26,12 +27,12 @@ def main(arguments: Sequence[str], checkout: Path = _CHECKOUT) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
     text = f"{report.table()}\n{report.summary()}"
     (checkout / _TABLE_FILE).parent.mkdir(exist_ok=True)
     (checkout / _TABLE_FILE).write_text(text)
     print(f"{text}\nAlso in {_TABLE_FILE}.")
-    return 0
+    return _INTERRUPTED if report.was_interrupted else 0
 
 
 def _read_options(arguments: Sequence[str]) -> Options:

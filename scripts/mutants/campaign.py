@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,7 @@ class Campaign:
         reach = measure(workspace, self._checkout / _CACHE, options.workers, self._seconds_left(), say)
         planner = Planner(reach, workspace.tree)
         jobs = {number: planner.job_of(number, mutant) for number, mutant in enumerate(mutants)}
-        results = self._results_of(workspace, planner, jobs)
+        results, was_interrupted = self._results_of(workspace, planner, jobs)
         return Report(
             verdicts=judge(mutants, jobs, results),
             total=len(everything),
@@ -81,10 +81,11 @@ class Campaign:
             stale=equivalents.stale(_all_mutants(workspace.source, equivalents.places())),
             failing=reach.failing,
             unreliable=sorted({result.by for result in results if result.is_control and result.state == "killed"}),
+            was_interrupted=was_interrupted,
         )
 
-    def _results_of(self, workspace: Workspace, planner: Planner, jobs: Mapping[int, Job]) -> list[Result]:
-        """What was found until all was done, the time ended or the user interrupted it."""
+    def _results_of(self, workspace: Workspace, planner: Planner, jobs: Mapping[int, Job]) -> tuple[list[Result], bool]:
+        """Return what was found until all was done or the time ended, and whether the user interrupted it before."""
         directory = workspace.directory / "j"
         directory.mkdir()
         with_tests = tuple(job for job in jobs.values() if job.tests)
@@ -97,10 +98,13 @@ class Campaign:
             jobs=with_tests,
         )
         say(f"{len(jobs):,} mutants in random order, {len(jobs) - len(with_tests):,} of them reached by no quick test")
-        if with_tests:
-            with suppress(KeyboardInterrupt):
+        was_interrupted = False
+        try:
+            if with_tests:
                 self._serve(workspace, plan)
-        return _read_results(Path(plan.results))
+        except KeyboardInterrupt:
+            was_interrupted = True
+        return _read_results(Path(plan.results)), was_interrupted
 
     def _serve(self, workspace: Workspace, plan: Plan) -> None:
         plan_file, log = workspace.directory / "plan", workspace.directory / "server.log"

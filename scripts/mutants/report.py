@@ -29,7 +29,9 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """`total` mutants could have been tried. `unreliable` tests failed without a mutant too."""
+    """`total` mutants could have been tried. `unreliable` tests failed without a mutant too. An interrupted run has the
+    verdicts found until then.
+    """
 
     verdicts: Sequence[Verdict]
     total: int
@@ -38,6 +40,7 @@ class Report:
     stale: Sequence[Reviewed] = ()
     failing: Sequence[str] = ()
     unreliable: Sequence[str] = ()
+    was_interrupted: bool = False
 
     def survivors(self) -> list[Verdict]:
         """Sorted by place, without those that are known to be equivalent."""

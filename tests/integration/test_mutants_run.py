@@ -1,6 +1,10 @@
 """`make mutants` on a small project of its own, with weak tests."""
 
+import os
+import select
+import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -84,6 +88,28 @@ def test_buying_clears_the_basket() -> None:
     prices.buy(basket)
     assert basket == []
 """
+# Has one mutant, under which the test below reports that it runs, and then never ends.
+ONE_EFFECT = """
+def buy(basket: list[str]) -> None:
+    basket.clear()
+"""
+# Every process that has imported these tests keeps the pipe open until it ends.
+TEST_THAT_WAITS = """
+import os
+import signal
+from shop import prices
+
+PIPE = os.open("{pipe}", os.O_WRONLY)
+
+
+def test_buying_clears_the_basket() -> None:
+    basket = ["thing"]
+    prices.buy(basket)
+    if basket:
+        signal.alarm(0)
+        os.write(PIPE, b"running")
+        signal.pause()
+"""
 
 
 def project(directory: Path, product: str, tests: str) -> Path:
@@ -138,6 +164,41 @@ def test_run_reports_exactly_what_no_quick_test_notices(tmp_path: Path, temporar
     assert report.unreliable == ["tests/test_prices.py::test_that_needs_the_one_before"]
     assert contents(checkout) == before
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_nothing_behind(number: int, tmp_path: Path, temporary: Path) -> None:
+    """Ctrl-C while a mutant runs leaves no process, no copy and an unchanged checkout; what was found until then is
+    reported, and the exit status says that the run is not complete.
+    """
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    checkout = project(tmp_path / "project", ONE_EFFECT, TEST_THAT_WAITS.format(pipe=pipe))
+    before = contents(checkout)
+    from_tests = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    kept_open = os.open(pipe, os.O_WRONLY)
+    program = "import sys; from pathlib import Path; from scripts.mutants.__main__ import main; "
+    run = subprocess.Popen(
+        [sys.executable, "-c", program + "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))", str(checkout)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    run_ends = os.pidfd_open(run.pid)
+    ready, _, _ = select.select([from_tests, run_ends], [], [])
+    assert ready == [from_tests], run.communicate()
+    run.send_signal(number)
+    output, errors = run.communicate()
+    assert run.returncode == 130, errors
+    assert b"0 of 1 mutants tried (seed 1): " in output
+    os.close(kept_open)
+    os.close(run_ends)
+    os.set_blocking(from_tests, True)
+    with os.fdopen(from_tests, "rb") as said:
+        # Its end comes once no process of the run is left.
+        assert said.read() == b"running"
+    assert list(temporary.iterdir()) == []
+    assert contents(checkout) == before
 
 
 def test_reach_is_measured_again_for_changed_files_only(tmp_path: Path, temporary: Path) -> None:
