@@ -86,6 +86,17 @@ async def test_a_group_that_fills_up_is_ready_at_once() -> None:
     assert await waiting < 0.2
 
 
+async def test_first_group_is_full_with_the_events_of_the_larger_form() -> None:
+    """Until a lease shows which form of the Events API the events have, a group may still fill up to the larger one."""
+    queue = Queue(max_wait_seconds=60, limits=GroupLimits({"1.0": 3, "2.0": 10}))
+    await queue.add(9)
+    waiting = asyncio.create_task(queue.ready_after())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await queue.add(1)
+    assert await waiting < 0.2
+
+
 async def test_after_a_full_lease_the_next_does_not_wait() -> None:
     """More is waiting, even though events that have just arrived would be worth waiting for."""
     queue = Queue(max_wait_seconds=60)

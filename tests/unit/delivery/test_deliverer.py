@@ -1,0 +1,89 @@
+"""What the deliverer does with its connections, and what it tells of their events."""
+
+import pytest
+
+from tests.integration.delivery_rig import PATIENT, QUICK, Rig, answer, delivery_rig, ids, refuse
+from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
+from tiktok_forwarder.delivery.pauses import read_state
+from tiktok_forwarder.domain.errors import ConfigurationError
+
+
+async def test_changed_connection_gives_its_running_requests_5_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever saves settings waits no longer for TikTok than that."""
+    grace: list[float] = []
+
+    async def stop(_: ConnectionDelivery, grace_seconds: float) -> None:
+        grace.append(grace_seconds)
+
+    async with delivery_rig(start=False) as rig:
+        rig.connections.change("c", enabled=False)
+        await rig.deliverer.start()
+        with monkeypatch.context() as patched:
+            patched.setattr(ConnectionDelivery, "stop", stop)
+            await rig.deliverer.reload("c")
+    assert grace == [5.0]
+
+
+async def test_stopped_deliverer_takes_no_connection_up_again() -> None:
+    """A change that is saved while the service ends must not start what nobody stops."""
+    async with delivery_rig() as rig:
+        await rig.deliverer.stop(0.1)
+        rig.connections.add("late")
+        await rig.deliverer.reload("late")
+        assert set(rig.deliverer.statuses()) == {"c"}
+
+
+async def test_status_of_an_unknown_connection_is_refused() -> None:
+    """The message names it."""
+    async with delivery_rig() as rig:
+        with pytest.raises(ConfigurationError, match='connection "nobody" not found'):
+            rig.deliverer.status("nobody")
+
+
+async def test_each_outcome_is_counted_under_its_name() -> None:
+    """One event is refused, so it becomes a dead letter; the others are delivered, after a first try that failed."""
+    async with delivery_rig() as rig:
+        answers = [answer(50000)]
+        refuse_one = refuse("e1", named="data.{}.event_id: invalid")
+        rig.tiktok.judge = lambda received: answers.pop() if answers else refuse_one(received)
+        await rig.accept(ids(3))
+        await rig.until_empty()
+        assert rig.witness.outcomes == {("c", "retry"): 3, ("c", "dead_letter"): 1, ("c", "delivered"): 2}
+        assert [attempt[1] for attempt in rig.witness.attempts] == ["try_later", "bad_event", "accepted"]
+        assert rig.witness.notes == []
+        assert rig.deliverer.status("c").last_note == ""
+
+
+async def refused_until_paused(rig: Rig) -> None:
+    rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
+    await rig.accept(ids(30))
+    await rig.until_paused()
+
+
+async def test_pause_for_refusals_is_stored_with_its_cause_and_reason() -> None:
+    """A person learns how often TikTok refused, and where to look; the cause tells it from a pause by hand."""
+    async with delivery_rig() as rig:
+        await refused_until_paused(rig)
+        pause = read_state(await rig.store.get_document("delivery_state", "c")).pause
+        assert pause is not None
+        assert (pause.cause, pause.code, pause.by, pause.revision) == ("refusals", 40002, "service", 1)
+        assert pause.reason == (
+            "TikTok refused 20 events in a row, each sent alone, without naming a problem. A setting of the "
+            "connection, such as its Pixel ID, is probably wrong."
+        )
+
+
+async def test_throttled_connection_says_so_and_since_when() -> None:
+    """The reason is a sentence for people; the rate is the lowered one, and the request counts as made."""
+    async with delivery_rig(PATIENT) as rig:
+        rig.tiktok.judge = lambda _: answer(40100, "Too many requests", Retry_After="60")
+        before_ms = rig.clock.now_ms()
+        await rig.accept(["e1"])
+        status = await rig.until_condition("throttled")
+        await rig.wait_until(lambda: ("c", "throttled") in rig.witness.changes)
+        status = rig.deliverer.status("c")
+        assert status.reason == "TikTok is limiting the request rate. The rate recovers by itself."
+        assert status.by == "service"
+        assert status.since_ms is not None and before_ms <= status.since_ms <= rig.clock.now_ms()
+        assert status.requests_per_second < QUICK.requests_per_second
+        assert status.last_answer is not None and status.last_answer.code == 40100
