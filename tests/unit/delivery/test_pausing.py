@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.delivery_rig import Rig, delivery_rig
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.delivery.pauses import DeliveryState, read_state
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
@@ -15,13 +16,14 @@ async def test_pause_before_the_start_is_stored() -> None:
     """It is stored with its reason, its author and the connection's revision, and ends as a past one."""
     async with delivery_rig(start=False) as rig:
         status = await rig.deliverer.pause("c", "sale is over", "ann")
-        assert (status.condition, status.reason, status.by) == ("paused", "sale is over", "ann")
+        assert (status.connection_id, status.condition) == ("c", "paused")
+        assert (status.reason, status.by) == ("sale is over", "ann")
         pause = (await stored_state(rig)).pause
         assert pause is not None
         assert (pause.cause, pause.reason, pause.by, pause.revision) == ("by_hand", "sale is over", "ann", 1)
 
         rig.clock.advance(0.5)
-        assert (await rig.deliverer.resume("c", "ann")).condition == "healthy"
+        assert await rig.deliverer.resume("c", "ann") == DeliveryStatus("c", "healthy")
         state = await stored_state(rig)
         assert state.pause is None
         ((since_ms, until_ms),) = state.past
@@ -38,7 +40,7 @@ async def test_resuming_a_connection_that_is_not_paused_changes_nothing() -> Non
 async def test_unknown_connection_cannot_be_paused() -> None:
     """It is named, and nothing is stored for it."""
     async with delivery_rig(start=False) as rig:
-        with pytest.raises(UnknownName, match="cn_none"):
+        with pytest.raises(UnknownName, match=r'^connection "cn_none" not found$'):
             await rig.deliverer.pause("cn_none", "", "ann")
         assert await rig.store.list_documents("delivery_state") == []
 
@@ -66,5 +68,5 @@ async def test_running_deliverer_pauses_immediately() -> None:
         await rig.accept(["e1"])
         await rig.give_time()
         assert await rig.waiting() == 1 and rig.tiktok.requests == []
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match=r'^connection "nobody" not found$'):
             await rig.deliverer.pause("nobody", "", "ann")
