@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.events import Arrivals
-from tiktok_forwarder.store.sqlite.backup import back_up, check_backup, restore
+from tiktok_forwarder.store.sqlite import backup as sqlite_backup
+from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
+from tiktok_forwarder.store.sqlite.statements import migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 
@@ -127,3 +130,95 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere.*cannot write"):
         back_up(tmp_path / "events.db", tmp_path / "nowhere" / "copy.db")
     assert not list(tmp_path.glob("*copy*"))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> Path:
+    """A store's file with two waiting events."""
+    path = tmp_path / "events.db"
+    store = SqliteStore.open(path)
+    await append(store, "e1", "e2")
+    await store.close()
+    return path
+
+
+def problem_of(work: Callable[[], object]) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        work()
+    (problem,) = refused.value.problems
+    return problem
+
+
+def test_backup_and_restore_say_what_they_wrote(database: Path, tmp_path: Path) -> None:
+    """Each names the file that it wrote, with its size, schema and events, and leaves nothing else beside it."""
+    file = tmp_path / "copy.db"
+    (tmp_path / "copy.db.partial").write_text("left by a process that was killed")
+    assert back_up(database, file) == Backup(str(file), file.stat().st_size, len(migrations()), 2, 0)
+    assert restore(file, database) == Backup(str(database), file.stat().st_size, len(migrations()), 2, 0)
+    assert (mode_of(file), mode_of(database)) == (0o600, 0o600)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.db", "events.db"]
+
+
+def test_backup_is_on_the_disk_before_it_replaces_another(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the file's bytes, then its name: a power failure leaves the old backup or the new one."""
+    file = tmp_path / "copy.db"
+    synced: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(sqlite_backup, "sync", lambda path: synced.append((path, file.exists())))
+    back_up(database, file)
+    assert synced == [(tmp_path / "copy.db.partial", False), (tmp_path, True)]
+
+
+def test_file_that_is_no_backup_is_refused_with_the_reason(database: Path, tmp_path: Path) -> None:
+    """One line names the file and what is wrong with it."""
+    file, known = tmp_path / "copy.db", len(migrations())
+    foreign(file)
+    refused = f"{file}: cannot use the backup"
+    assert problem_of(lambda: check_backup(file)) == f"{refused}: it is not a backup of tiktok-forwarder"
+    for schema in (0, known + 1):
+        back_up(database, file)
+        with closing(apsw.Connection(str(file))) as connection:
+            connection.pragma("user_version", schema)
+        reason = f"its schema {schema} is from another version; this version knows {known}"
+        assert problem_of(lambda: check_backup(file)) == f"{refused}: {reason}"
+    back_up(database, file)
+    damaged(file)
+    assert problem_of(lambda: check_backup(file)).startswith(f"{refused}: ")
+    file.write_text("text" * 99)
+    assert problem_of(lambda: check_backup(file)) == f"{refused}: file is not a database"
+
+
+def test_backup_of_an_older_schema_can_be_restored(database: Path, tmp_path: Path) -> None:
+    """The next start migrates it."""
+    file = tmp_path / "copy.db"
+    back_up(database, file)
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.pragma("user_version", 1)
+    assert check_backup(file).schema == 1
+
+
+def test_trouble_with_files_is_told_in_one_line(database: Path, tmp_path: Path) -> None:
+    """Each message names the file that is the trouble."""
+    missing, nowhere = tmp_path / "missing.db", tmp_path / "nowhere" / "copy.db"
+    assert problem_of(lambda: back_up(missing, nowhere)) == f"{missing}: no database to back up"
+    partial = f"{nowhere}.partial"
+    assert problem_of(lambda: back_up(database, nowhere)) == (
+        f"{nowhere}: cannot write: [Errno 2] No such file or directory: '{partial}'"
+    )
+    text = tmp_path / "text.db"
+    text.write_text("text" * 999)
+    assert problem_of(lambda: back_up(text, tmp_path / "copy.db")) == (
+        f"{text}: cannot read the database: file is not a database"
+    )
+
+
+def test_database_is_removed_with_its_log(database: Path, tmp_path: Path) -> None:
+    """Where there is none, nothing happens; a folder in its place is named."""
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"events.db{suffix}").write_bytes(b"x")
+    remove_database(database)
+    assert list(tmp_path.iterdir()) == []
+    remove_database(database)
+    database.mkdir()
+    assert problem_of(lambda: remove_database(database)) == f"{database}: cannot remove: Is a directory"

@@ -1,0 +1,261 @@
+"""The default store's file: its limits in numbers, what it refuses and why, and the space it reserves."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.store.sqlite import file as sqlite_file
+from tiktok_forwarder.store.sqlite.file import (
+    DiskReserve,
+    StoreLimits,
+    derived_max_bytes,
+    is_whole,
+    open_reader,
+    open_writer,
+    store_limits,
+)
+from tiktok_forwarder.store.sqlite.statements import migrations
+
+GIB = 1_073_741_824
+LIMITS = store_limits(100_000_000, 0.2)
+REMEDY = "restore a backup, or move the file away to start with an empty store"
+
+
+@dataclass(frozen=True)
+class Space:
+    """The free space of a file system, in blocks."""
+
+    f_bavail: int
+    f_frsize: int = 512
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A store's file without events."""
+    path = tmp_path / "events.db"
+    open_writer(path, LIMITS).close()
+    return path
+
+
+@pytest.fixture
+def connection(file: Path) -> Iterator[apsw.Connection]:
+    with closing(open_writer(file, LIMITS)) as opened:
+        yield opened
+
+
+def refusal(path: Path, limits: StoreLimits = LIMITS) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        open_writer(path, limits)
+    (problem,) = refused.value.problems
+    return problem
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "limits", "reserve"),
+    [
+        (1_048_576, StoreLimits(128, 838_860, 419_430, 16, 131_072), 262_144),
+        (100_000_000, StoreLimits(12_207, 80_000_000, 40_000_000, 762, 6_242_304), 12_484_608),
+        (10_000_000_000, StoreLimits(1_220_703, 8_000_000_000, 4_000_000_000, 4000, 8_388_608), 41_156_608),
+    ],
+)
+def test_limits_follow_from_the_size(max_bytes: int, limits: StoreLimits, reserve: int) -> None:
+    """Events get four fifths, a connection half of that, the log a sixteenth up to 32 MB, a transaction up to 8 MiB."""
+    assert store_limits(max_bytes, 0.2) == limits
+    assert limits.disk_reserve_bytes == reserve
+
+
+def test_size_is_four_fifths_of_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the file holds already counts as free, and no store grows beyond 64 GiB unless it is told to."""
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(1_000_000))
+    assert derived_max_bytes(tmp_path / "events.db") == 409_600_000
+    (tmp_path / "events.db").write_bytes(b"x" * 1000)
+    assert derived_max_bytes(tmp_path / "events.db") == 409_601_000
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(10**12))
+    assert derived_max_bytes(tmp_path / "events.db") == 68_719_476_736
+
+
+def test_writer_bounds_the_file_the_log_and_its_memory(connection: apsw.Connection) -> None:
+    """The file keeps to its size, the log is written back early and cut to twice that, and 64 MB are cached."""
+    names = ("max_page_count", "wal_autocheckpoint", "journal_size_limit", "cache_size", "temp_store", "application_id")
+    assert [connection.pragma(name) for name in names] == [12_207, 762, 12_484_608, -64_000, 2, 1_414_809_175]
+
+
+def test_reader_cannot_write_and_caches_as_much(file: Path) -> None:
+    """A long read beside the writer must not change anything."""
+    with closing(open_reader(file)) as reader:
+        assert reader.pragma("cache_size") == -64_000
+        with pytest.raises(apsw.ReadOnlyError):
+            reader.execute("DELETE FROM waiting")
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_newer_schema_is_named_with_both_versions(file: Path) -> None:
+    """The reader learns that a newer version of the program has used the file."""
+    known = len(migrations())
+    with closing(apsw.Connection(str(file))) as other:
+        other.pragma("user_version", known + 1)
+    assert refusal(file) == (
+        f"{file}: is from a newer version of tiktok-forwarder (schema {known + 1}; this version knows {known})"
+    )
+
+
+def test_file_of_another_program_is_named_with_a_remedy(tmp_path: Path) -> None:
+    """Nothing of it is changed, not even its journal mode."""
+    path = tmp_path / "theirs.db"
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    assert refusal(path) == f"{path}: cannot open the database: it belongs to another program; {REMEDY}"
+    with closing(apsw.Connection(str(path))) as other:
+        assert other.pragma("journal_mode") == "delete"
+
+
+@pytest.mark.parametrize("database", [None, b""], ids=["missing", "empty"])
+@pytest.mark.parametrize(("log", "is_refused"), [(b"", False), (b"x", True)], ids=["empty log", "log"])
+def test_missing_or_empty_database_with_a_log_is_refused(
+    tmp_path: Path, database: bytes | None, log: bytes, is_refused: bool
+) -> None:
+    """The log may have the only copy of accepted events; an empty one has none."""
+    path = tmp_path / "events.db"
+    if database is not None:
+        path.write_bytes(database)
+    (tmp_path / "events.db-wal").write_bytes(log)
+    if is_refused:
+        reason = "it is missing or empty, but events.db-wal beside it is not"
+        assert refusal(path) == f"{path}: cannot open the database: {reason}; {REMEDY}"
+    else:
+        open_writer(path, LIMITS).close()
+
+
+def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    """With the reason of the system, in one line."""
+    path = tmp_path / "missing" / "events.db"
+    assert refusal(path) == f"{path}: cannot open the database: No such file or directory"
+
+
+def test_file_system_without_a_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory cannot be shared, SQLite falls back to another journal in silence, and commits would be slow."""
+    monkeypatch.setattr(sqlite_file, "configure", lambda *_, **__: None)
+    path = tmp_path / "events.db"
+    reason = "its file system cannot share memory, which a write-ahead log needs"
+    assert refusal(path) == f"{path}: cannot open the database: {reason}; {REMEDY}"
+
+
+@pytest.mark.parametrize(("version", "is_refused"), [(3_051_002, True), (3_051_003, False)])
+def test_sqlite_that_can_corrupt_a_log_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, is_refused: bool
+) -> None:
+    """Up to 3.51.2 two checkpoints at the same time can do that; nothing is created before that is checked."""
+    path = tmp_path / "events.db"
+    monkeypatch.setattr(apsw, "SQLITE_VERSION_NUMBER", version)
+    if not is_refused:
+        open_writer(path, LIMITS).close()
+        return
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    assert refusal(path) == "SQLite 3.51.2 is too old: 3.51.3 or newer is needed"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("size", "is_checked"), [(GIB, True), (GIB + 1, False)])
+def test_file_up_to_1_gib_is_checked(file: Path, size: int, is_checked: bool) -> None:
+    """A larger one would delay the start: a start takes it as it is, and after damage it is not trusted again."""
+    with closing(open_reader(file)) as opened:
+        os.truncate(file, size)
+        assert is_whole(opened) == is_checked
+    with file.open("r+b") as content:
+        content.seek(8192 * 2)
+        content.write(b"\xff" * 8192)
+    if is_checked:
+        assert refusal(file).endswith(REMEDY)
+    else:
+        open_writer(file, LIMITS).close()
+
+
+def test_damaged_or_missing_file_is_not_whole(file: Path, tmp_path: Path) -> None:
+    """Whatever goes wrong with the check, the file is not trusted."""
+    with closing(open_reader(file)) as opened:
+        assert is_whole(opened)
+        file.rename(tmp_path / "away.db")
+        assert not is_whole(opened)
+        (tmp_path / "away.db").rename(file)
+        with file.open("r+b") as content:
+            content.seek(8192)
+            content.write(b"\xff" * 8192 * 3)
+        assert not is_whole(opened)
+
+
+# --- the disk reserve ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("blocks", "is_taken"), [(8, True), (7, False)])
+def test_reserve_leaves_as_much_again_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, is_taken: bool
+) -> None:
+    """Otherwise the next write of another program would have it given up again."""
+    reserve = DiskReserve(tmp_path / "events.reserve", 2048)
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(blocks))
+    assert reserve.take() == is_taken
+    assert (tmp_path / "events.reserve").exists() == is_taken
+
+
+def test_reserve_is_space_on_the_disk_for_its_owner_alone(tmp_path: Path) -> None:
+    """A file with a hole would reserve nothing."""
+    path = tmp_path / "events.reserve"
+    reserve = DiskReserve(path, 100_000)
+    assert reserve.take() and reserve.take()
+    assert (path.stat().st_size, path.stat().st_mode & 0o777) == (100_000, 0o600)
+    assert path.stat().st_blocks * 512 >= 100_000
+
+
+def test_reserve_is_given_up_once(tmp_path: Path) -> None:
+    """The answer says whether that made any room; a file that is gone is no trouble."""
+    path = tmp_path / "events.reserve"
+    reserve = DiskReserve(path, 2048)
+    assert not reserve.give_up()
+    assert reserve.take()
+    path.unlink()
+    assert reserve.give_up() and not reserve.give_up()
+    assert reserve.take() and path.exists()
+
+
+def test_reserve_of_a_killed_process_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks count as free: a store that crashed on a full disk starts again as it was."""
+    path = tmp_path / "events.reserve"
+    path.write_bytes(b"x" * 4096)
+    blocks = path.stat().st_blocks
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(16 - blocks))
+    assert DiskReserve(path, 4096).take()
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(15 - blocks))
+    assert not DiskReserve(path, 4096).take()
+
+
+def test_disk_that_cannot_be_asked_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system may be gone; the store is full then, and says so."""
+
+    def fail(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", fail)
+    assert not DiskReserve(tmp_path / "events.reserve", 2048).take()
+
+
+def test_reserve_that_does_not_fit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk may fill up in between."""
+
+    def fail(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    reserve = DiskReserve(tmp_path / "events.reserve", 2048)
+    assert not reserve.take()
+    assert list(tmp_path.iterdir()) == []
