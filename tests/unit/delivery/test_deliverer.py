@@ -1,11 +1,27 @@
 """What the deliverer does with its connections, and what it tells of their events."""
 
-import pytest
+import asyncio
+from typing import Any
 
-from tests.integration.delivery_rig import PATIENT, QUICK, Rig, answer, delivery_rig, ids, refuse
+import pytest
+from aiohttp import web
+from msgspec.structs import replace
+
+from tests.integration.delivery_rig import (
+    PATIENT,
+    QUICK,
+    Received,
+    Rig,
+    answer,
+    delivery_rig,
+    ids,
+    refuse,
+    take_all,
+)
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.pauses import read_state
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.store.events import GroupLimits
 
 
 async def test_changed_connection_gives_its_running_requests_5_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +89,51 @@ async def test_pause_for_refusals_is_stored_with_its_cause_and_reason() -> None:
         )
 
 
+async def test_events_refused_before_a_pause_have_used_up_no_attempt() -> None:
+    """They wait as they came, so that the pause costs none of them a retry."""
+    async with delivery_rig() as rig:
+        await refused_until_paused(rig)
+        await rig.deliverer.stop(1.0)
+        rig.clock.advance(86_400)
+        lease = await rig.store.lease("c", GroupLimits(), rig.clock.now_ms(), 60)
+        assert lease is not None
+        assert [(event.attempts, event.unanswered_at_ms) for event in lease.events] == [(0, None)] * 30
+
+
+async def test_paused_connection_is_probed_on_time() -> None:
+    """Nothing has to wake it: the probe comes when it is due, and its success ends the pause."""
+    async with delivery_rig(replace(QUICK, probe_seconds=0.1)) as rig:
+        await rig.refuse_until_paused(1)
+        rig.tiktok.judge = take_all
+        await rig.until_empty(seconds=3.0)
+        assert rig.deliverer.status("c").condition == "healthy"
+
+
+async def test_stop_waits_2_seconds_for_requests_that_it_has_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the grace period that the caller gives, then a little more for the store to keep what became of them."""
+    timeouts: list[float | None] = []
+    wait = asyncio.wait
+
+    async def watched(tasks: Any, **options: Any) -> Any:
+        timeouts.append(options.get("timeout"))
+        return await wait(tasks, **options)
+
+    async with delivery_rig() as rig:
+        rig.tiktok.judge = hang
+        await rig.accept(["e1"])
+        await rig.wait_until(lambda: len(rig.tiktok.requests) == 1)
+        monkeypatch.setattr(asyncio, "wait", watched)
+        await rig.deliverer.stop(0.05)
+        monkeypatch.undo()
+        assert timeouts == [None, 0.05, 2.0]
+        assert rig.witness.outcomes == {("c", "retry"): 1}
+
+
+async def hang(_: Received) -> web.StreamResponse:
+    await asyncio.sleep(10)
+    return answer(0)
+
+
 async def test_throttled_connection_says_so_and_since_when() -> None:
     """The reason is a sentence for people; the rate is the lowered one, and the request counts as made."""
     async with delivery_rig(PATIENT) as rig:
@@ -87,3 +148,4 @@ async def test_throttled_connection_says_so_and_since_when() -> None:
         assert status.since_ms is not None and before_ms <= status.since_ms <= rig.clock.now_ms()
         assert status.requests_per_second < QUICK.requests_per_second
         assert status.last_answer is not None and status.last_answer.code == 40100
+        assert (await rig.waiting(), await rig.leased(), rig.witness.failures) == (1, 0, [])

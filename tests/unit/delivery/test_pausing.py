@@ -7,6 +7,20 @@ from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.delivery.pauses import DeliveryState, read_state
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
+# All of its members, written out: people are shown no answer, no time and no rate while nothing is delivered.
+AT_REST = DeliveryStatus(
+    "c",
+    "healthy",
+    reason="",
+    code=None,
+    since_ms=None,
+    by="",
+    last_answer=None,
+    last_note="",
+    requests_per_second=0.0,
+    requests_in_flight=0,
+)
+
 
 async def stored_state(rig: Rig) -> DeliveryState:
     return read_state(await rig.store.get_document("delivery_state", "c"))
@@ -23,7 +37,7 @@ async def test_pause_before_the_start_is_stored() -> None:
         assert (pause.cause, pause.reason, pause.by, pause.revision) == ("by_hand", "sale is over", "ann", 1)
 
         rig.clock.advance(0.5)
-        assert await rig.deliverer.resume("c", "ann") == DeliveryStatus("c", "healthy")
+        assert await rig.deliverer.resume("c", "ann") == AT_REST
         state = await stored_state(rig)
         assert state.pause is None
         ((since_ms, until_ms),) = state.past
@@ -63,10 +77,21 @@ async def test_pause_made_before_the_start_holds_after_it() -> None:
 async def test_running_deliverer_pauses_immediately() -> None:
     """Its status says so, with reason and author; an unknown connection is reported."""
     async with delivery_rig() as rig:
+        before_ms = rig.clock.now_ms()
         status = await rig.deliverer.pause("c", "stocktaking", "ann")
         assert (status.condition, status.reason, status.by) == ("paused", "stocktaking", "ann")
+        assert status.since_ms is not None and before_ms <= status.since_ms <= rig.clock.now_ms()
         await rig.accept(["e1"])
         await rig.give_time()
         assert await rig.waiting() == 1 and rig.tiktok.requests == []
         with pytest.raises(ConfigurationError, match=r'^connection "nobody" not found$'):
             await rig.deliverer.pause("nobody", "", "ann")
+
+
+async def test_pause_that_replaces_another_begins_with_it() -> None:
+    """No time between the two is lost, or counted twice, for the events that wait."""
+    async with delivery_rig() as rig:
+        first = await rig.deliverer.pause("c", "stocktaking", "ann")
+        rig.clock.advance(60)
+        second = await rig.deliverer.pause("c", "still counting", "bob")
+        assert (second.reason, second.by, second.since_ms) == ("still counting", "bob", first.since_ms)

@@ -267,3 +267,14 @@ def test_rates_are_shared_by_token_and_forgotten_with_it() -> None:
     del first
     gc.collect()
     assert not rates.get("secret-token").is_slowed
+
+
+def test_refusal_after_a_long_rest_meets_the_rate_that_has_come_back() -> None:
+    """Nobody asked for a turn in between, so the growth up to 9 a second counts at the refusal, which halves it."""
+    clock = SimulatedTime()
+    rate = SendRate(clock, 100.0)
+    rate.refused(1.0, clock.seconds)
+    assert rate.per_second == 5.0
+    clock.seconds += 1000
+    rate.refused(1.0, clock.seconds)
+    assert rate.per_second == 4.5
