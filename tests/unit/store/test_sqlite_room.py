@@ -93,6 +93,29 @@ async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, 
     await store.close()
 
 
+@pytest.mark.parametrize(
+    ("payload_bytes", "admission"), [(799_600, "stored"), (799_601, "connection_full")], ids=["fits", "one too many"]
+)
+async def test_connection_may_hold_two_fifths_of_the_size(tmp_path: Path, payload_bytes: int, admission: str) -> None:
+    """To the byte, with 400 reckoned for the row."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
+    assert await _append_sized(store, "e", payload_bytes) == [admission]
+    await store.close()
+
+
+async def test_refused_request_takes_no_room_from_those_of_its_moment(tmp_path: Path) -> None:
+    """A request that is too large for the store leaves the room to smaller ones, in whatever order they come."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
+    first, too_large, last = await together(
+        store,
+        _append_sized(store, "first", 1000),
+        _append_sized(store, "too large", 1_700_000),
+        _append_sized(store, "last", 1000),
+    )
+    assert (first, type(too_large), last) == (["stored"], StoreFull, ["stored"])
+    await store.close()
+
+
 async def test_dead_letters_use_up_their_connections_share(tmp_path: Path) -> None:
     """A connection whose events all die must not take the place of the others' events."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=4_000_000)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError, StoreFull, StoreUnavailable
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter
+from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite import writer as sqlite_writer
@@ -94,6 +94,22 @@ async def test_change_that_writes_nothing_ends_no_problem(store: SqliteStore) ->
     await store._writer.write(lambda _: None)
     assert store._writer.problem.name == "locked"
     assert await store.problems() == []
+
+
+async def _rows_changed(store: SqliteStore) -> int:
+    return await store._writer.look(lambda state: state.connection.total_changes())
+
+
+async def test_store_without_a_problem_is_asked_without_a_write(store: SqliteStore) -> None:
+    """A lease and a health check cost no sync; each writes one row while a problem is known."""
+    await store.append(Arrivals([event("e1")], {}, T0))
+    before = await _rows_changed(store)
+    assert await store.lease("a", GroupLimits(), T0, 60) is not None
+    assert await store.problems() == []
+    assert await _rows_changed(store) == before
+    await _message(store._writer.write(_raising(apsw.BusyError("held"))))
+    assert await store.lease("a", GroupLimits(), T0, 60) is None
+    assert (await _rows_changed(store), store._writer.problem.name) == (before + 1, "")
 
 
 async def test_damaged_store_says_what_to_do(store: SqliteStore) -> None:
