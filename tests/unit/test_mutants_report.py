@@ -70,6 +70,15 @@ def test_mutant_meets_the_tests_that_run_its_line(
     assert [planner.tests[index].name for index in job.tests] == tests
 
 
+def test_quick_files_that_import_a_module_come_before_a_slow_one(tree: Path) -> None:
+    """A constant is tested where its module is imported: one file that takes long must not leave out all the others."""
+    for name in ("b", "d"):
+        write(tree / f"tests/test_{name}.py", "from shop.prices import LIMIT")
+    planner = Planner(reach(), tree)
+    tests = [planner.tests[index].name for index in planner.job_of(0, mutant(1)).tests]
+    assert OF_CONSTANT in tests and LONG not in tests
+
+
 # --- the report ------------------------------------------------------------------------------------------------------
 
 
