@@ -243,3 +243,15 @@ async def test_whole_queue_dies_with_a_lease_that_is_settled_in_part(rig: Rig) -
     await _settle(rig, lease, (0, 2), Delivered())
     await rig.store.release(lease)
     assert await rig.held() == ([], ["0", "2", "3"])
+
+
+@pytest.mark.parametrize(("first", "second"), [("1.0", "2.0"), ("2.0", "1.0")])
+async def test_next_due_time_is_the_earliest_of_both_forms(rig: Rig, first: str, second: str) -> None:
+    """A connection that changed its form of the Events API has two queues for a while; neither holds the other up."""
+    await rig.append(event("soon", form=first), event("later", form=second))
+    for _ in range(2):
+        lease = await rig.must_lease()
+        (leased,) = lease.events
+        due_ms = T0 + (1000 if leased.event_id == "soon" else 2000)
+        await rig.store.settle(lease, {leased.event_no: Retry(due_ms)}, T0)
+    assert await rig.store.next_due_ms("a", T0) == T0 + 1000

@@ -213,6 +213,22 @@ def test_trouble_with_files_is_told_in_one_line(database: Path, tmp_path: Path) 
     )
 
 
+def test_backup_that_finds_no_room_leaves_nothing(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own errors are told as those of the system are, and the older backup stays."""
+
+    def fail(_: Path) -> None:
+        raise apsw.FullError("database or disk is full")
+
+    file = tmp_path / "copy.db"
+    back_up(database, file)
+    before = file.read_bytes()
+    monkeypatch.setattr(sqlite_backup, "check_backup", fail)
+    assert problem_of(lambda: back_up(database, file)) == f"{file}: cannot write: database or disk is full"
+    assert (file.read_bytes(), names(tmp_path, "partial")) == (before, [])
+
+
 def test_database_is_removed_with_its_log(database: Path, tmp_path: Path) -> None:
     """Where there is none, nothing happens; a folder in its place is named."""
     for suffix in ("-wal", "-shm"):

@@ -104,14 +104,14 @@ async def test_connection_may_hold_two_fifths_of_the_size(tmp_path: Path, payloa
 
 
 async def test_refused_request_takes_no_room_from_those_of_its_moment(tmp_path: Path) -> None:
-    """A request that is too large for the store leaves the room to smaller ones, in whatever order they come."""
+    """A request that is too large for what is left of the store leaves that to smaller ones, also to later ones."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
-    first, too_large, last = await together(
-        store,
-        _append_sized(store, "first", 1000),
-        _append_sized(store, "too large", 1_700_000),
-        _append_sized(store, "last", 1000),
-    )
+    for connection in "bc":
+        await store.append(Arrivals([event("e", connection, payload=b"x" * 700_000)], {}, T0))
+    room_bytes = 1_600_000 - await _used_bytes(store)
+    assert 10_000 < room_bytes < 100_000
+    requests = [("first", 1000), ("too large", room_bytes), ("last", 1000)]
+    first, too_large, last = await together(store, *[_append_sized(store, *request) for request in requests])
     assert (first, type(too_large), last) == (["stored"], StoreFull, ["stored"])
     await store.close()
 
