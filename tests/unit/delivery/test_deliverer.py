@@ -17,6 +17,7 @@ from tests.integration.delivery_rig import (
     ids,
     refuse,
     take_all,
+    watch_calls,
 )
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.pauses import read_state
@@ -68,6 +69,17 @@ async def test_each_outcome_is_counted_under_its_name() -> None:
         assert [attempt[1] for attempt in rig.witness.attempts] == ["try_later", "bad_event", "accepted"]
         assert rig.witness.notes == []
         assert rig.deliverer.status("c").last_note == ""
+
+
+async def test_rest_of_a_group_follows_within_its_lease() -> None:
+    """After a refusal that names one event, the others go with the next request, ahead of what came in the meantime."""
+    async with delivery_rig() as rig:
+        rig.tiktok.judge = refuse("e1", named="data.{}.event_id: invalid")
+        leases = watch_calls(rig, "lease")
+        await rig.accept(ids(3))
+        await rig.until_empty()
+        assert rig.tiktok.groups == [["e0", "e1", "e2"], ["e0", "e2"]]
+        assert len(leases) == 1
 
 
 async def refused_until_paused(rig: Rig) -> None:

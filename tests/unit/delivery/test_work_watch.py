@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.delivery.work_watch import WorkWatch
+from tiktok_forwarder.domain.outcome import Retry
 from tiktok_forwarder.store.events import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.system_clock import SystemClock
@@ -64,6 +65,20 @@ async def test_group_waits_for_more_events_for_one_second_by_default() -> None:
     clock.time_ms += 990
     assert not await watch.group_is_ready()
     clock.time_ms += 10
+    assert await watch.group_is_ready()
+
+
+async def test_retry_waits_for_more_events_for_one_second_from_its_due_time() -> None:
+    """Retries of one failure are due within moments of each other, so that they leave together again."""
+    clock, store = ManualClock(), MemoryStore()
+    watch = WorkWatch(store, clock, DeliveryPolicy(), "c", LIMITS)
+    await store.append(Arrivals([NewEvent("c", 1, "2.0", "x", "e1", b"{}", ())], {}, 0))
+    lease = await store.lease("c", LIMITS, clock.now_ms(), 60)
+    assert lease is not None
+    await store.settle(lease, {lease.events[0].event_no: Retry(clock.now_ms())}, clock.now_ms())
+    clock.time_ms += 999
+    assert not await watch.group_is_ready()
+    clock.time_ms += 1
     assert await watch.group_is_ready()
 
 
