@@ -21,6 +21,7 @@ from tests.integration.delivery_rig import (
 )
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.pauses import read_state
+from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.events import GroupLimits
 
@@ -82,9 +83,9 @@ async def test_rest_of_a_group_follows_within_its_lease() -> None:
         assert len(leases) == 1
 
 
-async def refused_until_paused(rig: Rig) -> None:
+async def refused_until_paused(rig: Rig, events: int = 30) -> None:
     rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
-    await rig.accept(ids(30))
+    await rig.accept(ids(events))
     await rig.until_paused()
 
 
@@ -110,6 +111,50 @@ async def test_events_refused_before_a_pause_have_used_up_no_attempt() -> None:
         lease = await rig.store.lease("c", GroupLimits(), rig.clock.now_ms(), 60)
         assert lease is not None
         assert [(event.attempts, event.unanswered_at_ms) for event in lease.events] == [(0, None)] * 30
+
+
+async def test_refused_events_of_a_pause_wait_for_two_probes() -> None:
+    """The next probe then takes another event, if there is one; so does the one after a probe that is refused."""
+    async with delivery_rig(replace(QUICK, probe_seconds=10_000.0)) as rig:
+        before_ms = rig.clock.now_ms()
+        await refused_until_paused(rig, 20)
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "retry"] == 20)
+        due_ms = await rig.store.next_due_ms("c", rig.clock.now_ms())
+        assert due_ms is not None and before_ms + 20_000_000 <= due_ms <= rig.clock.now_ms() + 20_000_000
+
+        rig.clock.advance(20_000)
+        before_ms = rig.clock.now_ms()
+        await rig.accept(["late"])
+        await rig.wait_until(lambda: rig.witness.outcomes["c", "retry"] == 21)
+        await rig.deliverer.stop(1.0)
+        (probed,) = rig.tiktok.groups[-1]
+        lease = await rig.store.lease("c", GroupLimits(), rig.clock.now_ms(), 60)
+        assert lease is not None and probed not in [event.event_id for event in lease.events]
+        due_ms = await rig.store.next_due_ms("c", rig.clock.now_ms())
+        assert due_ms is not None and before_ms + 20_000_000 <= due_ms <= rig.clock.now_ms() + 20_000_000
+
+
+async def test_every_request_has_taken_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that divide a group, and the one that is sent before a connection is blamed."""
+    turns = 0
+    take, give_back = SendGate.take, SendGate.give_back
+
+    async def counted_take(gate: SendGate) -> None:
+        nonlocal turns
+        await take(gate)
+        turns += 1
+
+    def counted_give_back(gate: SendGate) -> None:
+        nonlocal turns
+        turns -= 1
+        give_back(gate)
+
+    monkeypatch.setattr(SendGate, "take", counted_take)
+    monkeypatch.setattr(SendGate, "give_back", counted_give_back)
+    async with delivery_rig() as rig:
+        await refused_until_paused(rig)
+        await rig.deliverer.stop(1.0)
+        assert turns == len(rig.tiktok.requests) > 20
 
 
 async def test_paused_connection_is_probed_on_time() -> None:
