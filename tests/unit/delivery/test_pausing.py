@@ -95,3 +95,14 @@ async def test_pause_that_replaces_another_begins_with_it() -> None:
         rig.clock.advance(60)
         second = await rig.deliverer.pause("c", "still counting", "bob")
         assert (second.reason, second.by, second.since_ms) == ("still counting", "bob", first.since_ms)
+
+
+async def test_pause_of_the_service_outlasts_a_restart_without_a_probe() -> None:
+    """A service that restarts often must not ask TikTok more often than one that runs on."""
+    async with delivery_rig() as rig:
+        await rig.refuse_until_paused()
+        requests = len(rig.tiktok.requests)
+        await rig.restart()
+        await rig.give_time()
+        assert rig.deliverer.status("c").condition == "paused"
+        assert (len(rig.tiktok.requests), rig.witness.failures) == (requests, [])
