@@ -1,6 +1,6 @@
 """What every store promises about leases and selections of which only a part is settled: the neighbors stay."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain, combinations
 
 import pytest
@@ -255,3 +255,27 @@ async def test_next_due_time_is_the_earliest_of_both_forms(rig: Rig, first: str,
         due_ms = T0 + (1000 if leased.event_id == "soon" else 2000)
         await rig.store.settle(lease, {leased.event_no: Retry(due_ms)}, T0)
     assert await rig.store.next_due_ms("a", T0) == T0 + 1000
+
+
+async def _return_at_once(rig: Rig) -> None:
+    lease = await rig.must_lease()
+    await rig.store.settle(lease, {each.event_no: Retry(0) for each in lease.events}, T0)
+
+
+async def _die_and_replay(rig: Rig) -> None:
+    lease = await rig.must_lease()
+    await rig.store.settle(lease, {each.event_no: REFUSED for each in lease.events}, T0)
+    await rig.store.replay(DeadLetterFilter(), T0)
+
+
+@pytest.mark.parametrize("come_back", [_return_at_once, _die_and_replay])
+async def test_events_that_return_at_once_are_leased_one_after_the_other(
+    rig: Rig, come_back: Callable[[Rig], Awaitable[None]]
+) -> None:
+    """However small the groups are and whatever the events' numbers, none of them is passed over."""
+    await rig.append(*[event(f"other{n}", "b") for n in range(5)])
+    await rig.append(*[event(each) for each in IDS])
+    await come_back(rig)
+    leases = [await rig.must_lease(limits=GroupLimits({"2.0": 1})) for _ in IDS]
+    assert [each.event_id for lease in leases for each in lease.events] == list(IDS)
+    assert await rig.lease() is None
