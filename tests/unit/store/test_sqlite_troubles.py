@@ -14,8 +14,10 @@ from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError, StoreFull, StoreUnavailable
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
+from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite import writer as sqlite_writer
+from tiktok_forwarder.store.sqlite.statements import run
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ALL = DeadLetterFilter()
@@ -110,6 +112,29 @@ async def test_store_without_a_problem_is_asked_without_a_write(store: SqliteSto
     await _message(store._writer.write(_raising(apsw.BusyError("held"))))
     assert await store.lease("a", GroupLimits(), T0, 60) is None
     assert (await _rows_changed(store), store._writer.problem.name) == (before + 1, "")
+
+
+async def test_lease_that_meets_an_error_passes_no_event_over(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the half-filled group is leased, and the next lease finds all of it again."""
+    await store.append(Arrivals([event(each) for each in "123"], {}, T0))
+    statements: list[str] = []
+
+    def failing_run(connection: apsw.Connection, name: str, bindings: Any) -> apsw.Cursor:
+        statements.append(name)
+        if statements.count("due_returned") == 2:
+            raise apsw.IOError("unreadable")
+        return run(connection, name, bindings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_leasing, "run", failing_run)
+        assert (
+            await _message(store.lease("a", GroupLimits(), T0, 60)) == "the event store cannot be written: unreadable"
+        )
+    assert "oldest_fresh" in statements
+    lease = await store.lease("a", GroupLimits(), T0, 60)
+    assert lease is not None and [each.event_id for each in lease.events] == ["1", "2", "3"]
 
 
 async def test_damaged_store_says_what_to_do(store: SqliteStore) -> None:
