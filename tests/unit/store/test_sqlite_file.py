@@ -217,6 +217,16 @@ def test_reserve_is_space_on_the_disk_for_its_owner_alone(tmp_path: Path) -> Non
     assert path.stat().st_blocks * 512 >= 100_000
 
 
+def test_reserve_keeps_no_file_open(tmp_path: Path) -> None:
+    """It comes and goes for months on a disk that is nearly full."""
+    reserve = DiskReserve(tmp_path / "events.reserve", 2048)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(20):
+        assert reserve.take() and reserve.give_up()
+    assert len(list(descriptors.iterdir())) < before + 20
+
+
 def test_reserve_is_given_up_once(tmp_path: Path) -> None:
     """The answer says whether that made any room; a file that is gone is no trouble."""
     path = tmp_path / "events.reserve"

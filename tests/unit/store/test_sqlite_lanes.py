@@ -1,6 +1,9 @@
 """The queues in memory beside the default store's file: what they count, and which events may be leased next."""
 
-from tiktok_forwarder.store.sqlite.transaction import Lane, LaneFigures, Lanes, Place
+from typing import Any, cast
+
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
+from tiktok_forwarder.store.sqlite.transaction import Lane, LaneFigures, Lanes, Place, SeenEvents
 
 
 def lane(waiting: int = 3, waiting_bytes: int = 300) -> Lane:
@@ -30,6 +33,7 @@ def test_events_that_are_given_back_may_be_leased_again() -> None:
     """The marks return to the first of them: fresh ones by number, returned ones by due time and number."""
     queue = lane()
     queue.leased = {5, 6, 7}
+    assert queue.unleased == 0
     queue.fresh_from, queue.returned_from = 8, (2000, 9)
     queue.give_back([Place(0, 6, 1), Place(0, 5, 1), Place(1500, 7, 1)])
     assert (queue.fresh_from, queue.returned_from, queue.leased, queue.unleased) == (5, (1500, 7), set(), 3)
@@ -50,3 +54,15 @@ def test_queues_of_a_connection_take_turns() -> None:
     lanes.move_to_back(one)
     assert lanes.of_connection("a") == (two, one)
     assert (lanes.held_bytes("a"), lanes.held_bytes("b"), lanes.held_bytes("nobody")) == (820, 410, 0)
+
+
+def test_keys_of_the_last_48_hours_are_in_five_full_tables_and_one_that_fills() -> None:
+    """A table is emptied for reuse when the sixth turn after its own begins, and all its keys are older by then."""
+    assert SEEN_SLOTS == 6
+    seen = SeenEvents.__new__(SeenEvents)
+    turn_ms = 48 * 3_600_000 // 5
+    cast(Any, seen)._generations = [(0, 1_000_000)]
+    assert [seen.turn_is_over(1_000_000 + passed) for passed in (0, turn_ms - 1, turn_ms)] == [False, False, True]
+    assert [seen.turn_is_over(1_000_000 - passed) for passed in (turn_ms - 1, turn_ms)] == [False, True]
+    cast(Any, seen)._generations = []
+    assert seen.turn_is_over(0)

@@ -84,3 +84,14 @@ def test_key_tells_parts_apart() -> None:
     keys = {event_key(event(i, c, name=n)) for c, n, i in (("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"))}
     assert len(keys) == 3
     assert {len(key) for key in keys} == {16}
+
+
+async def test_repeat_after_47_hours_is_one_at_whatever_hour(tmp_path: Path) -> None:
+    """An event may have come at the end of a turn of the memory: also then its key is kept for all of the 48 hours."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    for hour in range(120):
+        now_ms = T0 + hour * HOUR
+        assert await store.append(Arrivals([event(f"e{hour}")], {}, now_ms)) == ["stored"]
+        if hour >= 47:
+            assert await store.append(Arrivals([event(f"e{hour - 47}")], {}, now_ms)) == ["duplicate"], hour
+    await store.close()
