@@ -19,27 +19,10 @@ from tests.integration.delivery_rig import (
     take_all,
     watch_calls,
 )
-from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.pauses import read_state
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.events import GroupLimits
-
-
-async def test_changed_connection_gives_its_running_requests_5_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever saves settings waits no longer for TikTok than that."""
-    grace: list[float] = []
-
-    async def stop(_: ConnectionDelivery, grace_seconds: float) -> None:
-        grace.append(grace_seconds)
-
-    async with delivery_rig(start=False) as rig:
-        rig.connections.change("c", enabled=False)
-        await rig.deliverer.start()
-        with monkeypatch.context() as patched:
-            patched.setattr(ConnectionDelivery, "stop", stop)
-            await rig.deliverer.reload("c")
-    assert grace == [5.0]
 
 
 async def test_stopped_deliverer_takes_no_connection_up_again() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.delivery_rig import delivery_rig
 from tiktok_forwarder.bootstrap import open_application
+from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.retry import RetryPolicy
@@ -102,3 +104,19 @@ async def test_longest_retry_wait_is_never_below_the_first(monkeypatch: pytest.M
     """Someone who raises the first wait alone means it, though the default of the longest is lower."""
     policy = await policy_of_service(monkeypatch, tmp_path, retry_first_seconds=400.0)
     assert (policy.retry.first_delay_seconds, policy.retry.max_delay_seconds) == (400.0, 400.0)
+
+
+async def test_changed_connection_gives_its_running_requests_5_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever saves settings waits no longer for TikTok than that."""
+    grace: list[float] = []
+
+    async def stop(_: ConnectionDelivery, grace_seconds: float) -> None:
+        grace.append(grace_seconds)
+
+    async with delivery_rig(start=False) as rig:
+        rig.connections.change("c", enabled=False)
+        await rig.deliverer.start()
+        with monkeypatch.context() as patched:
+            patched.setattr(ConnectionDelivery, "stop", stop)
+            await rig.deliverer.reload("c")
+    assert grace == [5.0]

@@ -104,6 +104,17 @@ async def test_failed_attempt_is_counted_from_the_first() -> None:
     assert rig.witness.outcomes == {("c", "retry"): 2}
 
 
+async def test_retry_is_stored_with_the_time_that_it_was_reckoned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on, or is set, before the store answers; a due time too far ahead could not be told otherwise."""
+    rig = Rig(leased(1))
+    ticks = iter(range(NOW_MS, NOW_MS + 100_000, 1000))
+    monkeypatch.setattr(rig.clock, "now_ms", lambda: next(ticks))
+    await rig.held.settle_failed(rig.lease.events, FAILURE)
+    ((settlements, settled_ms),) = rig.store.settled
+    retry = settlements[1]
+    assert isinstance(retry, Retry) and retry.due_ms == settled_ms + 10_000
+
+
 async def test_event_that_was_tried_for_a_day_becomes_a_dead_letter() -> None:
     """Unless the connection was paused: that time is not charged to it."""
     tried = leased(1, attempts=9, first_ms=NOW_MS - 25 * HOUR_MS)
