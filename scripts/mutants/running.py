@@ -53,8 +53,11 @@ def run_tests(
             return Result(number, "alive", ran=index)
         item.add_marker(pytest.mark.timeout(test.hang_seconds), append=False)
         following = chosen[index + 1][1] if index + 1 < len(chosen) else None
+        test_started = time.monotonic()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
+        # A task of the program can swallow the timeout that ends a hanging test.
+        hung = time.monotonic() - test_started >= test.hang_seconds
+        if session.testsfailed or hung:
             return Result(number, "killed", ran=index + 1, by=test.name)
     return Result(number, "alive", ran=len(chosen))
 

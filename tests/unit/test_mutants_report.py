@@ -1,10 +1,13 @@
 """Which mutants `make mutants` makes, which tests they meet, and what its report says of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from scripts.mutants import running
 from scripts.mutants.equivalents import Equivalents, InvalidEquivalents, Reviewed, read_equivalents
-from scripts.mutants.jobs import CONTROL, Job, Result
+from scripts.mutants.jobs import CONTROL, Job, PlannedTest, Result
 from scripts.mutants.mutator import Edit, Mutant, find_mutants
 from scripts.mutants.planning import Planner
 from scripts.mutants.reach import FileReach, Reach
@@ -77,6 +80,27 @@ def test_quick_files_that_import_a_module_come_before_a_slow_one(tree: Path) -> 
     planner = Planner(reach(), tree)
     tests = [planner.tests[index].name for index in planner.job_of(0, mutant(1)).tests]
     assert OF_CONSTANT in tests and LONG not in tests
+
+
+def test_test_that_hangs_kills_the_mutant_even_if_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task of the program can swallow the timeout, and the test then goes on as if nothing had happened."""
+    clock: Any = SimpleNamespace(seconds=0.0, monotonic=lambda: clock.seconds)
+    monkeypatch.setattr(running, "time", clock)
+
+    def protocol_of(seconds: float) -> Any:
+        def protocol(**_: object) -> None:
+            clock.seconds += seconds
+
+        return SimpleNamespace(
+            add_marker=lambda *_, **__: None,
+            config=SimpleNamespace(hook=SimpleNamespace(pytest_runtest_protocol=protocol)),
+        )
+
+    tests = [PlannedTest(QUICK, 0.1), PlannedTest(SLOWER, 0.2)]
+    session: Any = SimpleNamespace(testsfailed=0)
+    items = {QUICK: protocol_of(9.0), SLOWER: protocol_of(10.0)}
+    assert running.run_tests(session, 1, tests, items) == Result(1, "killed", ran=2, by=SLOWER)
+    assert running.run_tests(session, 1, tests[:1], items) == Result(1, "alive", ran=1)
 
 
 # --- the report ------------------------------------------------------------------------------------------------------
