@@ -9,12 +9,22 @@ import msgspec
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 
-FILES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+Case = dict[str, Any]
 
 
-def load(file: Path) -> dict[str, Any]:
-    case: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return case
+def _cases() -> dict[str, Case]:
+    """All cases by name. A file has one, or a list of cases on one topic, each with a name of its own."""
+    found: dict[str, Case] = {}
+    for file in sorted((Path(__file__).parent / "cases").glob("*.json")):
+        given: Case | list[Case] = json.loads(file.read_text("utf-8"))
+        if isinstance(given, dict):
+            found[file.stem] = given
+        else:
+            found |= {f"{file.stem}: {case['name']}": case for case in given}
+    return found
+
+
+CASES = _cases()
 
 
 def connection_of(settings: dict[str, Any]) -> Connection:
@@ -37,7 +47,7 @@ def comparable(outcome: Outcome) -> dict[str, Any]:
     return {"event_index": outcome.event_index, "outcome": "dropped", "reason": outcome.reason}
 
 
-def expected(case: dict[str, Any]) -> list[dict[str, Any]]:
+def expected(case: Case) -> list[dict[str, Any]]:
     outcomes = [{key: value for key, value in outcome.items() if key != "detail"} for outcome in case["outcomes"]]
     return [
         {**outcome, "warnings": set(outcome["warnings"])} if "warnings" in outcome else outcome for outcome in outcomes

@@ -17,7 +17,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import explain
+from tiktok_forwarder.mapping.explain import explain, omitted_fields
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
 
@@ -133,5 +133,8 @@ def _outcome_members(outcome: Outcome) -> dict[str, Any]:
 def _explanation(outcome: Mapped, connection: Connection) -> list[dict[str, Any]]:
     return [
         {"field": each.field, "from": each.sources, "transformation": each.transformation}
-        for each in explain(outcome.payload, connection, outcome.sources, outcome.event_index)
+        for each in (
+            *explain(outcome.payload, connection, outcome.sources, outcome.event_index),
+            *omitted_fields(connection),
+        )
     ]

@@ -10,12 +10,15 @@ class FieldSources(TypedDict, total=False):
     in the order in which it tries them.
     """
 
-    email: str
-    phone: str
-    external_id: str
+    email: str | list[str]
+    """A list if the connection reads several identity types for the field."""
+    phone: str | list[str]
+    external_id: str | list[str]
     hashed: list[str]
     """Those of the three fields whose value was a digest already."""
     ttp: str
+    ip: str
+    user_agent: str
     custom_mapping: int
     """Number of the custom mapping that made the event, from 1; absent if the standard mapping did."""
     event_id: str
@@ -23,12 +26,16 @@ class FieldSources(TypedDict, total=False):
     """Paths of the values that the event ID was made from."""
     event_time: str
     url: str
+    referrer: str
     ttclid: str
+    first: dict[str, list[int]]
+    """Which of a property's sources was used, counted from 0, by property; for each item if it is one of an item."""
     given_currency: str
     """Path of the event's currency, whether it was used or not."""
     currency: str
     value: str
     summed: str
     """How each product counted for the value: a letter of `AMOUNTS` in `mapping/places.py`."""
+    limited_data_use: str
     items: str
     """Whether each product became an item of `contents`: `i` or `-`; absent if all did."""

@@ -11,36 +11,51 @@ from collections.abc import Sequence
 from typing import Final
 
 from tiktok_forwarder.domain.sources import FieldSources
+from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.places import DEFAULT_CURRENCY, SUM
 from tiktok_forwarder.mparticle.batch import Product, ProductAction
-from tiktok_forwarder.mparticle.values import EXACT_INTEGERS, Number, number_of, text_of
-from tiktok_forwarder.tiktok.events import CURRENCIES
+from tiktok_forwarder.mparticle.values import Number, number_of, text_of
+from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, CURRENCIES
 from tiktok_forwarder.tiktok.payload import Content, Properties
 from tiktok_forwarder.tiktok.wire_form import WireForm
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 # A sum of floats has digits that no shop means.
 _SUM_DECIMALS: Final = 4
+MAX_QUANTITY: Final = 1_000_000_000
+INVALID_VALUE: Final = "invalid_value"
 
 
 def checked_amount(value: object, warnings: list[str]) -> Number | None:
     """Return a price or value: a number that is neither negative nor non-finite; None if it is not usable."""
     amount = number_of(value)
-    if amount is None or 0 <= amount < math.inf:
+    if amount is None:
+        _warn_of_text(value, warnings)
+        return None
+    if 0 <= amount < math.inf:
         return amount
-    warnings.append("invalid_value")
+    warnings.append(INVALID_VALUE)
     return None
 
 
 def checked_quantity(value: object, warnings: list[str]) -> Number | None:
     """Return a quantity as TikTok wants it: whole, at least 1, halves rounded up; None if it is not usable."""
     given = number_of(value)
-    if given is None or not math.isfinite(given):
+    if given is None:
+        _warn_of_text(value, warnings)
         return None
-    whole = max(1, math.floor(given + 0.5)) if abs(given) < EXACT_INTEGERS else max(1, given)
+    if not given <= MAX_QUANTITY or given == -math.inf:
+        warnings.append(INVALID_VALUE)
+        return None
+    whole = max(1, math.floor(given + 0.5))
     if whole != given:
         warnings.append("quantity_rounded")
     return whole
+
+
+def _warn_of_text(value: object, warnings: list[str]) -> None:
+    if isinstance(value, str) and value.strip():
+        warnings.append(INVALID_VALUE)
 
 
 def checked_currency(
@@ -68,20 +83,41 @@ def checked_currency(
 
 
 def order_value(
-    action: ProductAction, *, from_products: bool, warnings: list[str], sources: FieldSources
+    action: ProductAction, connection: Connection, warnings: list[str], sources: FieldSources
 ) -> Number | None:
     """Return the event's total, or if it is missing the sum of its products."""
     total = action.total_amount
-    if type(total) is float and 0 <= total < math.inf:
+    if type(total) is float and 0 < total < math.inf:
         return total
     given = number_of(total)
     if given is None:
-        return _sum_of_products(action.products or (), warnings, sources) if from_products else None
+        if isinstance(total, str) and total.strip():
+            warnings.append(INVALID_VALUE)
+            return None
+        return _sum_of_products(action, warnings, sources) if connection.value_from_products else None
+    if given == 0:
+        return _instead_of_zero(action, connection, warnings, sources)
     return checked_amount(given, warnings)
 
 
-def _sum_of_products(products: Sequence[Product], warnings: list[str], sources: FieldSources) -> Number | None:
-    found = [_product_amount(product) for product in products]
+def _instead_of_zero(
+    action: ProductAction, connection: Connection, warnings: list[str], sources: FieldSources
+) -> Number | None:
+    """Return 0, or the sum of the products: the Web SDK writes 0 where a page passes no revenue."""
+    noted: FieldSources = {}
+    total = _sum_of_products(action, [], noted)
+    if total is None or total <= 0:
+        return 0
+    if not connection.zero_total_is_missing:
+        warnings.append("zero_total_with_priced_products")
+        return 0
+    warnings.append("zero_total_replaced")
+    sources.update(noted)
+    return total
+
+
+def _sum_of_products(action: ProductAction, warnings: list[str], sources: FieldSources) -> Number | None:
+    found = [_product_amount(product) for product in action.products or ()]
     amounts = [amount for amount, _ in found if amount is not None]
     if not amounts:
         return None
@@ -92,13 +128,18 @@ def _sum_of_products(products: Sequence[Product], warnings: list[str], sources: 
 
 
 def _product_amount(product: Product) -> tuple[Number | None, str]:
-    """Return what a product adds to the sum (None if nothing), and how, as a letter of `AMOUNTS`."""
+    """Return what a product adds to the sum (None if nothing), and how, as a letter of `AMOUNTS`.
+
+    A negative amount or price is a discount.
+    """
     amount = number_of(product.total_product_amount)
     price = number_of(product.price)
     quantity = number_of(product.quantity)
     for number in (amount, price, quantity):
-        if number is not None and not 0 <= number < math.inf:
+        if number is not None and not math.isfinite(number):
             return None, "-"
+    if quantity is not None and quantity < 0:
+        return None, "-"
     if amount is not None:
         return amount, "t"
     if price is None:
@@ -115,7 +156,7 @@ def product_content(product: Product, content_type: str | None, warnings: list[s
     if price is not None and not (type(price) is float and 0 <= price < math.inf):
         price = checked_amount(price, warnings)
     quantity = product.quantity
-    if quantity is not None and not (type(quantity) is int and 0 < quantity < EXACT_INTEGERS):
+    if quantity is not None and not (type(quantity) is int and 0 < quantity <= MAX_QUANTITY):
         quantity = checked_quantity(quantity, warnings)
     content_id = product.id
     content_id = content_id.strip() or None if type(content_id) is str else text_of(content_id)
@@ -138,13 +179,19 @@ def product_content(product: Product, content_type: str | None, warnings: list[s
 
 
 def product_contents(
-    products: Sequence[Product] | None, content_type: str | None, warnings: list[str], sources: FieldSources
+    products: Sequence[Product] | None,
+    content_type: str | None,
+    omitted: frozenset[str],
+    warnings: list[str],
+    sources: FieldSources,
 ) -> list[Content] | None:
-    """Return the items of all products, or None if there are no items."""
+    """Return the items of all products, or None if there are no items. `omitted` are never sent."""
     contents: list[Content] = []
     skipped: list[int] = []
     for product in products or ():
         content = product_content(product, content_type, warnings)
+        if content is not None and omitted:
+            content = without_omitted(content, omitted)
         if content is not None:
             contents.append(content)
         else:
@@ -152,6 +199,13 @@ def product_contents(
     if skipped:
         note_skipped(skipped, len(contents) + len(skipped), sources)
     return contents or None
+
+
+def without_omitted(content: Content, omitted: frozenset[str]) -> Content | None:
+    """Return the item without what is never sent, or None if nothing is left of it."""
+    for name in omitted.intersection(CONTENT_PROPERTIES):
+        setattr(content, name, None)
+    return content if any(getattr(content, name) is not None for name in CONTENT_PROPERTIES) else None
 
 
 def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -> None:
@@ -163,22 +217,30 @@ def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -
 
 
 def add_content_summary(properties: Properties, content_type: str, form: WireForm) -> None:
-    """Add what accompanies `contents`: the content type and, if the form has them, IDs without repeats and number."""
+    """Add what accompanies `contents`: the content type and, if the form has them, IDs without repeats and number.
+
+    IDs and number that are given already stay.
+    """
     contents = properties.contents
     if contents is None:
         return
     properties.content_type = content_type
     if not form.has_content_ids_and_number:
         return
-    properties.content_ids = content_ids(contents)
-    num_items: Number = 0
+    if properties.content_ids is None:
+        properties.content_ids = content_ids(contents)
+    if properties.num_items is None:
+        properties.num_items = _number_of_items(contents)
+
+
+def _number_of_items(contents: Sequence[Content]) -> Number | None:
+    """Return the sum of the quantities, or None if an item has none."""
+    number: Number = 0
     for content in contents:
         if content.quantity is None:
-            return
-        num_items += content.quantity
-    # Two quantities near the largest double add up to infinity, which JSON can only write as null.
-    if num_items < math.inf:
-        properties.num_items = num_items
+            return None
+        number += content.quantity
+    return number
 
 
 def content_ids(contents: Sequence[Content]) -> list[str] | None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.commerce import (
+    INVALID_VALUE,
     add_content_summary,
     checked_amount,
     checked_currency,
@@ -11,15 +12,26 @@ from tiktok_forwarder.mapping.commerce import (
     note_skipped,
     order_value,
     product_content,
+    without_omitted,
 )
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, PropertySource, given_currency, source_value
+from tiktok_forwarder.mapping.custom import CustomMapping, PropertySource
+from tiktok_forwarder.mapping.sources import Occurrence, Source, given_currency, value_of
 from tiktok_forwarder.mparticle.batch import Product
-from tiktok_forwarder.mparticle.values import Number, number_of, text_of
-from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
+from tiktok_forwarder.mparticle.values import Number, flag_text, number_of, text_of
+from tiktok_forwarder.tiktok.events import (
+    CONTENT_PROPERTIES,
+    CUSTOMER_TYPES,
+    INTEGER_PROPERTIES,
+    NUMBER_PROPERTIES,
+    TikTokEvent,
+)
 from tiktok_forwarder.tiktok.payload import Content, Properties
 
-_Value = str | Number | None
+_Value = str | Number | list[str] | None
+_NUMBERS: Final = NUMBER_PROPERTIES | INTEGER_PROPERTIES
+_PLAIN_PROPERTIES: Final = ("order_id", "shop_id", "predicted_ltv", "customer_type", "delivery_category")
+BRAND: Final = "brand"
 
 
 class MissingAttribute(Exception):
@@ -29,62 +41,73 @@ class MissingAttribute(Exception):
 class PropertyReader:
     """Reads one mapping's properties from one occurrence.
 
-    `warnings` grow with what is left out or changed, `sources` with what is chosen.
+    `warnings` grow with what is left out or changed, `sources` with what is chosen. `omitted` are properties that are
+    never sent.
     """
 
     def __init__(
         self,
         connection: Connection,
         mapping: CustomMapping,
+        event: TikTokEvent,
         occurrence: Occurrence,
+        omitted: frozenset[str],
         warnings: list[str],
         sources: FieldSources,
     ) -> None:
         self._connection = connection
-        self._mapping = mapping
+        self._event = event
         self._occurrence = occurrence
+        self._omitted = omitted
         self._warnings = warnings
         self._sources = sources
-        self._event = EVENTS[mapping.event]
         self._form = connection.wire_form
+        self._mapped = mapping.properties
+        # Places in `first` that were chosen, of the item that is being made.
+        self._chosen: dict[str, int] = {}
 
     def properties(self) -> Properties:
         """Return the properties. Raises `MissingAttribute`."""
+        if self._omitted:
+            self._leave_out()
         properties = Properties()
-        if self._event.has_contents:
-            properties.contents = self._contents()
-        if "value" in self._event.properties:
-            properties.value = self._order_value()
+        properties.contents = self._contents()
+        properties.value = self._order_value()
+        if "currency" in self._mapped or "value" in self._mapped or "currency" in self._event.properties:
             properties.currency = self._currency(has_value=properties.value is not None)
         properties.description = self._description()
-        setattr(properties, self._form.search_property, self._mapped_text("query"))
+        setattr(properties, self._form.search_property, self._mapped_value("query"))
+        for name in _PLAIN_PROPERTIES:
+            if name in self._mapped:
+                setattr(properties, name, self._mapped_value(name))
+        if "order_id" not in self._mapped:
+            properties.order_id = self._order_id()
+        properties.num_items = self._mapped_value("num_items")  # type: ignore[assignment]  # a number, by its name
+        properties.content_ids = self._mapped_value("content_ids")  # type: ignore[assignment]  # a list, by its name
         add_content_summary(properties, self._connection.content_type, self._form)
-        properties.order_id = self._order_id()
         return properties
 
+    def _leave_out(self) -> None:
+        """Make properties that are never sent unmapped. Raises `MissingAttribute` if the mapping requires one."""
+        for name in self._omitted.intersection(self._mapped):
+            if self._mapped[name].required:
+                raise MissingAttribute
+        self._mapped = {name: source for name, source in self._mapped.items() if name not in self._omitted}
+
     def _order_value(self) -> Number | None:
-        source = self._mapping.properties.get("value")
+        if "value" in self._mapped:
+            return self._mapped_value("value")  # type: ignore[return-value]  # a number, by its name
         action = self._occurrence.product_action
-        if source is not None:
-            value = self._converted("value", self._given(source, None))
-            amount = checked_amount(value, self._warnings)
-            _require(source, amount)
-            return amount
-        if action is None:
+        if action is None or "value" not in self._event.properties or "value" in self._omitted:
             return None
-        return order_value(
-            action,
-            from_products=self._connection.value_from_products,
-            warnings=self._warnings,
-            sources=self._sources,
-        )
+        return order_value(action, self._connection, self._warnings, self._sources)
 
     def _currency(self, *, has_value: bool) -> str | None:
-        source = self._mapping.properties.get("currency")
+        source = self._mapped.get("currency")
         action = self._occurrence.product_action
         given: object = None
         if source is not None:
-            given = self._converted("currency", self._given(source, None))
+            given = self._given_currency(source)
         elif action is not None:
             given = given_currency(self._occurrence.data, action, self._sources)
         currency = checked_currency(
@@ -98,36 +121,41 @@ class PropertyReader:
             _require(source, currency if given is not None else None)
         return currency
 
-    def _description(self) -> str | None:
-        if "description" in self._mapping.properties or self._occurrence.product_action is None:
-            return self._mapped_text("description")
-        return text_of((self._occurrence.data.custom_attributes or {}).get("description"))
+    def _given_currency(self, source: PropertySource) -> object:
+        if len(source.sources) == 1:
+            return self._converted("currency", self._raw(source.sources[0], None), self._warnings)
+        for place, candidate in enumerate(source.sources):
+            text = text_of(self._raw(candidate, None))
+            usable = checked_currency(text, None, has_value=False, warnings=[], sources={})
+            if usable is not None:
+                self._note_chosen("currency", place)
+                return text
+        return None
 
-    def _mapped_text(self, name: str) -> str | None:
-        source = self._mapping.properties.get(name)
-        if source is None:
+    def _description(self) -> str | None:
+        if "description" in self._mapped or self._occurrence.product_action is None:
+            return self._mapped_value("description")  # type: ignore[return-value]  # text, by its name
+        if "description" in self._omitted:
             return None
-        value = self._converted(name, self._given(source, None))
-        text = text_of(value)
-        _require(source, text)
-        return text
+        return text_of((self._occurrence.data.custom_attributes or {}).get("description"))
 
     def _order_id(self) -> str | None:
         action = self._occurrence.product_action
-        if not self._form.has_order_id or action is None or not self._event.has_contents:
+        if not self._form.has_order_id or action is None or not self._event.has_contents or "order_id" in self._omitted:
             return None
         return text_of(action.transaction_id) if (self._occurrence.name or "").lower() == "purchase" else None
 
     # --- contents ---
 
     def _contents(self) -> list[Content] | None:
-        properties = self._mapping.properties
-        mapped = {name: properties[name] for name in CONTENT_PROPERTIES if name in properties}
+        mapped = {name: self._mapped[name] for name in CONTENT_PROPERTIES if name in self._mapped}
         action = self._occurrence.product_action
-        if mapped and not any(source.is_of_product for source in mapped.values()):
+        of_product = any(source.is_of_product for source in mapped.values())
+        if mapped and not of_product and mapped.keys() != {BRAND}:
             content = self._content(mapped, None)
+            self._keep_chosen(content)
             return [content] if content is not None else None
-        if action is None:
+        if action is None or not (of_product or self._event.has_contents):
             return None
         contents = [self._product_content(mapped, product) for product in action.products or ()]
         items = [content for content in contents if content is not None]
@@ -141,16 +169,18 @@ class PropertyReader:
     def _product_content(self, mapped: dict[str, PropertySource], product: Product) -> Content | None:
         """Return one product's item, or None if it lacks a required property; its warnings then do not count."""
         kept = len(self._warnings)
+        content: Content | None = None
         try:
-            return self._content(mapped, product)
+            content = self._content(mapped, product)
         except MissingAttribute:
             del self._warnings[kept:]
-            return None
+        self._keep_chosen(content)
+        return content
 
     def _content(self, mapped: dict[str, PropertySource], product: Product | None) -> Content | None:
         content = self._filled(mapped, product)
         for name, source in mapped.items():
-            setattr(content, name, self._mapped(name, source, product))
+            setattr(content, name, self._value(name, source, product))
         if content == _NOTHING:
             return None
         if self._form.has_content_type_in_items:
@@ -159,35 +189,97 @@ class PropertyReader:
 
     def _filled(self, mapped: dict[str, PropertySource], product: Product | None) -> Content:
         """Return the product's own values for what the mapping does not name; their warnings must not show."""
-        if product is None:
+        if product is None or not self._event.has_contents:
             return Content()
         unnamed = Product(
-            brand=product.brand,
             **{field: getattr(product, field) for name, field in PRODUCT_FIELD.items() if name not in mapped},
         )
-        return product_content(unnamed, None, self._warnings) or Content()
+        content = product_content(unnamed, None, self._warnings) or Content()
+        return without_omitted(content, self._omitted) or Content() if self._omitted else content
 
     # --- one value ---
 
-    def _mapped(self, name: str, source: PropertySource, product: Product | None) -> _Value:
-        value = self._converted(name, self._given(source, product))
-        if name in NUMBER_PROPERTIES:
-            value = checked_amount(value, self._warnings)
-        elif name in INTEGER_PROPERTIES:
-            value = checked_quantity(value, self._warnings)
+    def _mapped_value(self, name: str) -> _Value:
+        source = self._mapped.get(name)
+        return self._value(name, source, None) if source is not None else None
+
+    def _value(self, name: str, source: PropertySource, product: Product | None) -> _Value:
+        if len(source.sources) == 1:
+            value = self._checked(name, self._raw(source.sources[0], product), self._warnings)
+        else:
+            value = self._first_usable(name, source, product)
         _require(source, value)
         return value
 
-    def _given(self, source: PropertySource, product: Product | None) -> object:
-        return source_value(source, self._occurrence, product, self._sources)
+    def _first_usable(self, name: str, source: PropertySource, product: Product | None) -> _Value:
+        for place, candidate in enumerate(source.sources):
+            warnings: list[str] = []
+            value = self._checked(name, self._raw(candidate, product), warnings)
+            if value is not None:
+                self._warnings += warnings
+                if product is None and name not in CONTENT_PROPERTIES:
+                    self._note_chosen(name, place)
+                else:
+                    self._chosen[name] = place
+                return value
+        return None
 
-    def _converted(self, name: str, given: object) -> _Value:
-        """Return the value in the property's type; None if it is absent or does not convert, which adds a warning."""
-        value: _Value
-        value = number_of(given) if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES else text_of(given)
-        if value is None and given is not None and not (isinstance(given, str) and not given.strip()):
-            self._warnings.append("mistyped_attribute")
+    def _raw(self, source: Source, product: Product | None) -> object:
+        value = value_of(source, self._occurrence, product, self._sources)
+        return flag_text(value) if source.kind == "flag" else value
+
+    def _checked(self, name: str, given: object, warnings: list[str]) -> _Value:
+        if name == "content_ids":
+            return _content_ids(given, warnings)
+        value = self._converted(name, given, warnings)
+        if name in NUMBER_PROPERTIES:
+            return checked_amount(value, warnings)
+        if name in INTEGER_PROPERTIES:
+            return checked_quantity(value, warnings)
+        if name == "customer_type" and isinstance(value, str):
+            value = value.lower()
+            if value not in CUSTOMER_TYPES:
+                warnings.append(INVALID_VALUE)
+                return None
         return value
+
+    def _converted(self, name: str, given: object, warnings: list[str]) -> str | Number | None:
+        """Return the value in the property's type; None if it is absent or does not convert, which adds a warning."""
+        value = number_of(given) if name in _NUMBERS else text_of(given)
+        if value is None and given is not None and not (isinstance(given, str) and not given.strip()):
+            warnings.append(MISTYPED)
+        return value
+
+    # --- what was chosen ---
+
+    def _note_chosen(self, name: str, place: int) -> None:
+        self._sources.setdefault("first", {})[name] = [place]
+
+    def _keep_chosen(self, content: Content | None) -> None:
+        """Note which places an item's values were taken from, unless there is no item."""
+        if content is not None:
+            for name, place in self._chosen.items():
+                self._sources.setdefault("first", {}).setdefault(name, []).append(place)
+        self._chosen.clear()
+
+
+MISTYPED: Final = "mistyped_attribute"
+
+
+def _content_ids(given: object, warnings: list[str]) -> list[str] | None:
+    """Return the IDs of a list, or of a text with commas, without repeats."""
+    if isinstance(given, list):
+        texts = [text_of(item) for item in given]
+        if None in texts and any(item is not None and item != "" and text_of(item) is None for item in given):
+            warnings.append(MISTYPED)
+    else:
+        text = text_of(given)
+        if text is None:
+            if given is not None and not isinstance(given, str):
+                warnings.append(MISTYPED)
+            return None
+        texts = [part.strip() for part in text.split(",")]
+    return list(dict.fromkeys([text for text in texts if text])) or None
 
 
 def _require(source: PropertySource, value: object) -> None:
@@ -202,4 +294,5 @@ PRODUCT_FIELD: Final = {
     "content_id": "id",
     "content_name": "name",
     "content_category": "category",
+    "brand": "brand",
 }

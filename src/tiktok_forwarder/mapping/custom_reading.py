@@ -1,28 +1,13 @@
 """Checks the custom mappings of a connection when it is saved: reports what a TikTok event cannot take."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import cast
 
-from tiktok_forwarder.mapping.custom import (
-    COMMERCE_FIELDS,
-    EVENT_TYPES,
-    PRODUCT_FIELDS,
-    SOURCE_KINDS,
-    Condition,
-    CustomMapping,
-    PropertySource,
-    SourceKind,
-)
+from tiktok_forwarder.mapping.condition_reading import read_conditions
+from tiktok_forwarder.mapping.custom import EVENT_TYPES, CustomMapping, PropertySource
 from tiktok_forwarder.mapping.reading import Problems, shown
-from tiktok_forwarder.mparticle.values import number_of, text_of
-from tiktok_forwarder.tiktok.events import (
-    CONTENT_PROPERTIES,
-    EVENTS,
-    INTEGER_PROPERTIES,
-    NUMBER_PROPERTIES,
-    TikTokEvent,
-)
+from tiktok_forwarder.mapping.source_reading import read_property_source
+from tiktok_forwarder.mparticle.values import text_of
+from tiktok_forwarder.tiktok.events import EVENTS, MAX_OWN_NAME_LENGTH, TikTokEvent
 from tiktok_forwarder.tiktok.wire_form import WireForm
 
 _KEYS = ("event", "event_type", "event_name", "custom_event_type", "conditions", "properties")
@@ -62,7 +47,7 @@ class _Reader:
         custom_event_type = text_of(given.get("custom_event_type"))
         if custom_event_type is not None and event_type not in (None, "custom_event"):
             self._problem("custom_event_type", f"must be used with event_type custom_event only, not with {event_type}")
-        conditions = self._conditions(given.get("conditions"))
+        conditions = read_conditions(f"{self._where}.conditions", given.get("conditions"), self._problems)
         properties = self._properties(given.get("properties"), event, event_type)
         if event is None or event_type is None or event_name is None:
             return None
@@ -76,12 +61,17 @@ class _Reader:
         )
 
     def _tiktok_event(self, given: object) -> TikTokEvent | None:
-        allowed = [event.name for event in self._form.known_events()]
-        event = EVENTS.get(given) if isinstance(given, str) else None
-        if event is not None and event.name in allowed:
+        event = self._form.event_named(given) if isinstance(given, str) else None
+        if event is not None:
             return event
-        found = shown(given) if event is None else f"{event.name}, which Events API {self._form.name} does not have"
-        self._problem("event", f"must be one of {', '.join(allowed)}, not {found}")
+        allowed = ", ".join(event.name for event in self._form.known_events())
+        if self._form.is_open:
+            allowed += (
+                f" or a name of your own (a letter, then at most {MAX_OWN_NAME_LENGTH - 1} letters, digits, _ and -)"
+            )
+        known = f"{given}, which Events API {self._form.name} does not have"
+        found = known if isinstance(given, str) and given in EVENTS else shown(given)
+        self._problem("event", f"must be one of {allowed}, not {found}")
         return None
 
     def _event_type(self, given: object) -> str | None:
@@ -90,30 +80,6 @@ class _Reader:
             return text
         self._problem("event_type", f"must be one of {', '.join(EVENT_TYPES)}, not {shown(given)}")
         return None
-
-    def _conditions(self, given: object) -> tuple[Condition, ...]:
-        if given is None:
-            return ()
-        if not isinstance(given, Sequence) or isinstance(given, str):
-            self._problem("conditions", f"must be a list of {{attribute, values}}, not {shown(given)}")
-            return ()
-        read = (self._condition(f"conditions[{index}]", item) for index, item in enumerate(given))
-        return tuple(condition for condition in read if condition is not None)
-
-    def _condition(self, key: str, given: object) -> Condition | None:
-        if not isinstance(given, Mapping):
-            self._problem(key, f"must have attribute and values, not {shown(given)}")
-            return None
-        self._problems.unknown_keys(given, ("attribute", "values"), f"{self._where}.{key}.")
-        attribute, values = given.get("attribute"), given.get("values")
-        if not isinstance(attribute, str) or not attribute.strip():
-            self._problem(f"{key}.attribute", f"must be the name of an attribute, not {shown(attribute)}")
-            return None
-        texts = [text_of(value) for value in values] if isinstance(values, list | tuple) else []
-        if not texts or None in texts:
-            self._problem(f"{key}.values", f"must be a list of texts, none of them empty, not {shown(values)}")
-            return None
-        return Condition(attribute, tuple(text for text in texts if text is not None))
 
     def _properties(
         self, given: object, event: TikTokEvent | None, event_type: str | None
@@ -125,69 +91,18 @@ class _Reader:
             return {}
         if event is not None:
             self._unsupported(given, event)
-        read = {str(name): self._source(str(name), item, event_type) for name, item in given.items()}
+        read = {
+            str(name): read_property_source(
+                f"{self._where}.properties.{name}", str(name), item, event_type, self._problems
+            )
+            for name, item in given.items()
+        }
         return {name: source for name, source in read.items() if source is not None}
 
     def _unsupported(self, given: Mapping[object, object], event: TikTokEvent) -> None:
-        allowed = (*event.properties, "description")
+        allowed = self._form.properties_of(event)
         for name in given:
             if name not in allowed:
                 self._problem(
                     f"properties.{name}", f"is not a property of {event.name}, which has {', '.join(allowed)}"
                 )
-
-    def _source(self, name: str, given: object, event_type: str | None) -> PropertySource | None:
-        key = f"properties.{name}"
-        if not isinstance(given, Mapping):
-            self._problem(key, f"must name one source of {', '.join(SOURCE_KINDS)}, not {shown(given)}")
-            return None
-        self._problems.unknown_keys(given, (*SOURCE_KINDS, "required"), f"{self._where}.{key}.")
-        kinds = [kind for kind in SOURCE_KINDS if kind in given]
-        required = given.get("required", False)
-        if not isinstance(required, bool):
-            self._problem(f"{key}.required", f"must be true or false, not {shown(required)}")
-            required = False
-        if len(kinds) != 1:
-            self._problem(key, f"must have exactly one source of {', '.join(SOURCE_KINDS)}, not {len(kinds)}")
-            return None
-        source = PropertySource(kinds[0], cast("str", given[kinds[0]]), required)
-        fits = (
-            self._fits_static(key, name, source)
-            if source.kind == "static"
-            else self._fits(key, name, source, event_type)
-        )
-        return source if fits else None
-
-    def _fits_static(self, key: str, name: str, source: PropertySource) -> bool:
-        if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES:
-            number = number_of(source.value)
-            if number is None or not math.isfinite(number):
-                self._problem(f"{key}.static", f"must be a number, not {shown(source.value)}")
-                return False
-        elif text_of(source.value) is None:
-            self._problem(f"{key}.static", f"must be text, a number, true or false, not {shown(source.value)}")
-            return False
-        return True
-
-    def _fits(self, key: str, name: str, source: PropertySource, event_type: str | None) -> bool:
-        kind, value = source.kind, source.value
-        if not isinstance(value, str) or not value.strip():
-            self._problem(f"{key}.{kind}", f"must be a name, not {shown(value)}")
-            return False
-        if source.is_of_product and name not in CONTENT_PROPERTIES:
-            self._problem(f"{key}.{kind}", f"can only be used for {', '.join(CONTENT_PROPERTIES)}, not for {name}")
-            return False
-        if (source.is_of_product or (kind == "field" and value != "name")) and event_type not in (
-            None,
-            "commerce_event",
-        ):
-            self._problem(f"{key}.{kind}", f"can be {value} in commerce events only, not in a {event_type}")
-            return False
-        return self._is_known(key, kind, value)
-
-    def _is_known(self, key: str, kind: SourceKind, value: str) -> bool:
-        known = {"field": ("name", *COMMERCE_FIELDS), "product": PRODUCT_FIELDS}.get(kind)
-        if known is not None and value not in known:
-            self._problem(f"{key}.{kind}", f"must be one of {', '.join(known)}, not {shown(value)}")
-            return False
-        return True

@@ -1,51 +1,37 @@
 """The mapping: an event becomes TikTok events, or is dropped with the reason of the first check that it fails."""
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections.abc import Callable, Sequence
 from typing import Final
-
-from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
 from tiktok_forwarder.domain.sources import FieldSources
-from tiktok_forwarder.mapping.commerce import (
-    add_content_summary,
-    checked_currency,
-    content_ids,
-    order_value,
-    product_contents,
-)
+from tiktok_forwarder.mapping.commerce import add_content_summary, checked_currency, order_value, product_contents
+from tiktok_forwarder.mapping.conditions import Outgoing, meets
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.custom import CustomMapping, Occurrence, given_currency, matches
+from tiktok_forwarder.mapping.custom import CustomMapping, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
-from tiktok_forwarder.mapping.page import is_page_url, usable_click_id
-from tiktok_forwarder.mapping.places import (
-    ACTION_NAME,
-    BATCH_TIME,
-    EVENT_NAME,
-    EVENT_TIME,
-    MADE_ID,
-    MPARTICLES_ID,
-    PAGE_URL,
-    RECEIPT,
-    RECEIPT_FOR_FUTURE,
-    SCREEN_NAME,
-    TRANSACTION_ID,
+from tiktok_forwarder.mapping.event_id import event_id_of, timestamp_ms_of
+from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
+from tiktok_forwarder.mapping.identity_values import without_identities
+from tiktok_forwarder.mapping.page import click_id_of, find_page_url, referrer_of, without_parameters
+from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
+from tiktok_forwarder.mapping.redaction import redacted, without_user_information
+from tiktok_forwarder.mapping.shared import (
+    Refusal,
+    Shared,
+    Visit,
+    sampling_refusal,
+    shared_of,
+    values_in_urls,
+    visit_of,
 )
-from tiktok_forwarder.mapping.redaction import may_hold_address, redacted
-from tiktok_forwarder.mapping.shared import Refusal, Shared, sampling_refusal, shared_of
-from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, Event, EventData, ProductAction
-from tiktok_forwarder.mparticle.values import flag_text, milliseconds_of, text_of
-from tiktok_forwarder.tiktok.payload import Page, Properties, encode
+from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, given_currency
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text, cut_url
+from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, NotABatch, ProductAction
+from tiktok_forwarder.mparticle.values import flag_text, text_of
+from tiktok_forwarder.tiktok.payload import NO_PROPERTIES, Content, Page, Properties, encode
+from tiktok_forwarder.tiktok.wire_form import Outline
 
-# The product actions that mParticle's TikTok output knows; the connection names the event of a purchase.
-STANDARD_EVENTS: Final = {
-    "add_to_cart": "AddToCart",
-    "add_to_wishlist": "AddToWishlist",
-    "purchase": "PlaceAnOrder",
-    "checkout": "InitiateCheckout",
-    "view_detail": "ViewContent",
-}
 FUTURE_TOLERANCE_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 _MAX_SHOWN_NAME_LENGTH: Final = 60
@@ -65,6 +51,7 @@ class Mapper:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._standard = standard_events(connection)
+        self._selected = frozenset(connection.standard_events)
         # Each mapping with its number.
         self._custom: dict[tuple[str, str], list[tuple[int, CustomMapping]]] = {}
         for number, mapping in enumerate(connection.custom_mappings, 1):
@@ -73,8 +60,14 @@ class Mapper:
         self._build_event = form.build_event
         self._item_content_type = connection.content_type if form.has_content_type_in_items else None
         self._max_age_ms = connection.max_event_age_days * _DAY_MS
-        self._page_url_fallback = connection.page_url_fallback
         self._redacts = connection.redact_emails
+        self._omitted = frozenset("query" if name == "search_string" else name for name in connection.omit)
+        self._event_ids = connection.sources_of("event_id")
+        self._page_urls = connection.sources_of("page_url")
+        self._referrers = connection.sources_of("page_referrer")
+        self._click_ids = connection.sources_of("ttclid")
+        self._rules = connection.forwarding_rules
+        self._drops_bots = connection.bots == "drop"
 
     def map_batch(self, batch: Batch, received_at_ms: int) -> list[Outcome]:
         """Return the outcomes of the batch's events in order; several for an event with several custom mappings."""
@@ -89,71 +82,88 @@ class Mapper:
     def _map_event(self, shared: Shared, index: int, event: Event | None, outcomes: list[Outcome]) -> None:
         event_type = flag_text(event.event_type) if event is not None else None
         if event is None or event_type is None or event.data is None:
-            detail = "The event is not an object, or has no event_type or data."
-            outcomes.append(Dropped(index, "malformed_event", detail, shared.subjects))
+            outcomes.append(Dropped(index, "malformed_event", _malformation(shared.batch), shared.subjects))
             return
-        event_type = event_type.lower()
+        occurrence = Occurrence(shared.batch, event, event.data, event_type.lower())
+        sources: FieldSources = shared.sources.copy()
+        warnings: list[str] = []
+        has_url = find_page_url(self._page_urls, occurrence, warnings, sources)
         refusal = shared.refusal
         if shared.samples_events:
-            event_id = event_id_of(event.data, event_type, shared, {})
+            event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
             refusal = sampling_refusal(event_id, self.connection.sample_percent) or refusal
-        drafts = self._drafts(shared, event, event.data, event_type) if refusal is None else refusal
+        drafts = self._drafts(shared, occurrence, warnings, sources) if refusal is None else refusal
         if isinstance(drafts, Refusal):
             outcomes.append(Dropped(index, drafts.reason, drafts.detail, shared.subjects))
             return
+        visit = shared.visit or visit_of(shared, self.connection, occurrence)
         for draft in drafts:
-            outcomes.append(self._outgoing(shared, index, event.data, event_type, draft))
+            outcomes.append(self._outgoing(shared, visit, index, occurrence, draft, has_url=has_url))
 
     # --- which TikTok events ---
 
-    def _drafts(self, shared: Shared, event: Event, data: EventData, event_type: str) -> Sequence[Draft] | Refusal:
+    def _drafts(
+        self, shared: Shared, occurrence: Occurrence, warnings: Sequence[str], sources: FieldSources
+    ) -> Sequence[Draft] | Refusal:
         matched = False
         if self._custom:
-            occurrence = Occurrence(shared.batch, event, data, event_type)
-            mappings = self._matching(occurrence)
-            drafts = self._custom_drafts(mappings, occurrence, shared)
+            mappings = self._matching(occurrence, shared)
+            drafts = self._custom_drafts(mappings, occurrence, warnings, sources)
             if drafts:
                 return drafts
             matched = bool(mappings)
-        action = data.product_action if event_type == "commerce_event" else None
+        action = occurrence.product_action
         name = text_of(action.action) if action is not None else None
         tiktok_event = self._standard.get(name.lower()) if name is not None else None
         if action is not None and name is not None and tiktok_event is not None:
-            return [self._standard_draft(shared, data, action, tiktok_event)]
+            if name.lower() in self._selected:
+                return [self._standard_draft(occurrence.data, action, tiktok_event, list(warnings), sources)]
+            if not matched:
+                return Refusal("event_not_selected", _NOT_SELECTED.format(name.lower()))
         if matched:
             detail = "A custom mapping matches, but a required property has no usable value."
             return Refusal("missing_required_attribute", detail)
-        return Refusal("unsupported_event", _unsupported(data, event_type, name))
+        return Refusal("unsupported_event", _unsupported(occurrence.data, occurrence.event_type, name))
 
-    def _matching(self, occurrence: Occurrence) -> list[tuple[int, CustomMapping]]:
+    def _matching(self, occurrence: Occurrence, shared: Shared) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name
         candidates = self._custom.get((occurrence.event_type, name.lower()), ()) if name is not None else ()
-        return [candidate for candidate in candidates if matches(candidate[1], occurrence)]
+        return [
+            (number, mapping)
+            for number, mapping in candidates
+            if matches(mapping, Outgoing(occurrence, mapping.event, shared.identities))
+        ]
 
     def _custom_drafts(
-        self, mappings: Sequence[tuple[int, CustomMapping]], occurrence: Occurrence, shared: Shared
+        self,
+        mappings: Sequence[tuple[int, CustomMapping]],
+        occurrence: Occurrence,
+        warnings: Sequence[str],
+        sources: FieldSources,
     ) -> list[Draft]:
         drafts: dict[str, Draft] = {}
         for number, mapping in mappings:
+            event = self._form.event_named(mapping.event)
             # A second event of the same name would share its event ID, and TikTok would drop it.
-            if mapping.event in drafts:
+            if mapping.event in drafts or event is None:
                 continue
-            warnings = list(shared.digests.warnings)
-            sources = shared.sources.copy()
-            sources["custom_mapping"] = number
+            noted = list(warnings)
+            chosen = sources.copy()
+            chosen["custom_mapping"] = number
+            reader = PropertyReader(self.connection, mapping, event, occurrence, self._omitted, noted, chosen)
             try:
-                properties = PropertyReader(self.connection, mapping, occurrence, warnings, sources).properties()
+                properties = reader.properties()
             except MissingAttribute:
                 continue
-            drafts[mapping.event] = (mapping.event, properties, warnings, sources)
+            drafts[mapping.event] = (mapping.event, properties, noted, chosen)
         return list(drafts.values())
 
-    def _standard_draft(self, shared: Shared, data: EventData, action: ProductAction, tiktok_event: str) -> Draft:
-        connection = self.connection
-        warnings = list(shared.digests.warnings)
-        sources = shared.sources.copy()
-        contents = product_contents(action.products, self._item_content_type, warnings, sources)
-        value = order_value(action, from_products=connection.value_from_products, warnings=warnings, sources=sources)
+    def _standard_draft(
+        self, data: EventData, action: ProductAction, tiktok_event: str, warnings: list[str], sources: FieldSources
+    ) -> Draft:
+        connection, omitted = self.connection, self._omitted
+        contents = product_contents(action.products, self._item_content_type, omitted, warnings, sources)
+        value = order_value(action, connection, warnings, sources) if "value" not in omitted else None
         currency = checked_currency(
             given_currency(data, action, sources),
             connection.default_currency,
@@ -162,100 +172,146 @@ class Mapper:
             sources=sources,
         )
         attributes = data.custom_attributes
-        description = text_of(attributes.get("description")) if attributes else None
+        description = text_of(attributes.get("description")) if attributes and "description" not in omitted else None
         properties = Properties(contents, currency, value, description)
         add_content_summary(properties, connection.content_type, self._form)
-        if self._form.has_order_id and tiktok_event == self._standard["purchase"]:
+        if self._form.has_order_id and tiktok_event == self._standard["purchase"] and "order_id" not in omitted:
             properties.order_id = text_of(action.transaction_id)
         return tiktok_event, properties, warnings, sources
 
     # --- one outgoing event ---
 
-    def _outgoing(self, shared: Shared, index: int, data: EventData, event_type: str, draft: Draft) -> Outcome:
+    def _outgoing(
+        self, shared: Shared, visit: Visit, index: int, occurrence: Occurrence, draft: Draft, *, has_url: bool
+    ) -> Outcome:
         name, properties, warnings, sources = draft
+        limits_data_use = shared.opted_out
+        if self._rules or visit.is_bot:
+            refusal = self._refused_as_bot(visit) or self._refused_by_rule(occurrence, name, shared)
+            if refusal is not None:
+                return Dropped(index, refusal.reason, refusal.detail, shared.subjects)
+            limits_data_use = limits_data_use or self._limits_data_use(occurrence, name, shared, sources)
         received_at_ms = shared.received_at_ms
-        timestamp_ms = event_timestamp_ms(data, shared, sources)
+        timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
         if timestamp_ms is None:
             timestamp_ms = received_at_ms
-        flags = data.custom_flags or _NO_FLAGS
-        url = flag_text(flags.url)
-        if url is None and self._page_url_fallback:
-            url = flag_text(data.page_url)
-            sources["url"] = PAGE_URL
-        if received_at_ms - timestamp_ms > self._max_age_ms:
-            detail = f"The event is older than {self.connection.max_event_age_days} days."
-            return Dropped(index, "event_too_old", detail, shared.subjects)
-        if url is None:
-            return Dropped(index, "missing_page_url", _NO_URL, shared.subjects)
-        if not is_page_url(url):
-            return Dropped(index, "invalid_page_url", _INVALID_URL, shared.subjects)
-        if shared.late_refusal is not None:
-            return Dropped(index, shared.late_refusal.reason, shared.late_refusal.detail, shared.subjects)
+        refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms, has_url=has_url)
+        if refusal is not None:
+            return Dropped(index, refusal.reason, refusal.detail, shared.subjects)
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
             sources["event_time"] = RECEIPT_FOR_FUTURE
-        page = Page(url, flag_text(flags.referrer))
-        event_id = event_id_of(data, event_type, shared, sources)
-        ttclid = usable_click_id(flag_text(flags.callback), url, warnings, sources)
-        sent_properties = properties if properties != _NO_PROPERTIES else None
-        event = self._build_event(name, timestamp_ms, event_id, shared.visitor, ttclid, page, sent_properties)
-        payload = encode(event)
-        if self._redacts and (b"@" in payload or (b"%" in payload and b"%40" in payload)):
-            payload = _redacted(event, page, properties, payload, warnings)
+        event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)
+        ttclid = None
+        if "ttclid" not in self._omitted:
+            ttclid = click_id_of(self._click_ids, occurrence, warnings, sources)
+        page = self._page(shared, occurrence, warnings, sources)
+        outline = Outline(
+            name,
+            timestamp_ms,
+            event_id,
+            visit.visitor,
+            ttclid,
+            page,
+            encoded_properties(properties, warnings, redacts=self._redacts),
+            True if limits_data_use else None,
+        )
+        if visit.warnings:
+            warnings += visit.warnings
+        if visit.sources:
+            sources.update(visit.sources)
+        payload = encode(self._build_event(outline))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
         return Mapped(index, name, event_id, payload, noted, shared.subjects, sources)
 
+    def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal | None:
+        if age_ms > self._max_age_ms:
+            return Refusal("event_too_old", f"The event is older than {self.connection.max_event_age_days} days.")
+        if occurrence.page_url is None:
+            return _INVALID_URL if has_url else _NO_URL
+        return visit.refusal
 
-_NO_PROPERTIES: Final = Properties()
-_NO_FLAGS: Final = CustomFlags()
-_NO_URL: Final = "There is no page URL: set the custom flag TikTok.URL."
-_INVALID_URL: Final = "The page URL must start with http:// or https://, name a host and contain no white space."
+    def _page(self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> Page:
+        url = occurrence.page_url or ""
+        referrer = None
+        if "page_referrer" not in self._omitted:
+            referrer = referrer_of(self._referrers, occurrence, sources)
+        if "ttclid" in self._omitted:
+            url = without_parameters(url, self._click_id_parameters())
+            referrer = without_parameters(referrer, self._click_id_parameters()) if referrer is not None else None
+        return Page(
+            self._clean_url(url, shared, warnings) if self._redacts else url,
+            self._clean_referrer(referrer, shared, warnings) if referrer is not None else None,
+        )
+
+    def _clean_referrer(self, referrer: str, shared: Shared, warnings: list[str]) -> str | None:
+        if self._redacts:
+            plain = without_user_information(referrer)
+            if plain != referrer:
+                warnings.append(EMAIL_REDACTED)
+            referrer = plain
+        cut = cut_url(referrer)
+        if cut != referrer:
+            warnings.append(TEXT_CUT)
+        return self._clean_url(cut, shared, warnings) if cut is not None and self._redacts else cut
+
+    def _clean_url(self, url: str, shared: Shared, warnings: list[str]) -> str:
+        clean = redacted(without_user_information(url))
+        if clean != url:
+            warnings.append(EMAIL_REDACTED)
+        without = without_identities(clean, values_in_urls(shared, self.connection))
+        if without != clean:
+            warnings.append("identity_redacted")
+        return without
+
+    def _click_id_parameters(self) -> set[str]:
+        return {CLICK_ID_PARAMETER, *(str(each.value) for each in self._click_ids if each.kind == "url_parameter")}
+
+    # --- rules ---
+
+    def _refused_as_bot(self, visit: Visit) -> Refusal | None:
+        return _BOT if visit.is_bot and self._drops_bots else None
+
+    def _refused_by_rule(self, occurrence: Occurrence, tiktok_event: str, shared: Shared) -> Refusal | None:
+        if not self._rules:
+            return None
+        outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
+        only = [rule for rule in self._rules if rule.action == "only_forward"]
+        for rule in self._rules:
+            if rule.action == "do_not_forward" and meets(rule, outgoing):
+                return Refusal("filtered_by_rule", f"The rule {rule.name} says Do Not Forward.")
+        if only and not any(meets(rule, outgoing) for rule in only):
+            names = ", ".join(rule.name for rule in only)
+            return Refusal("filtered_by_rule", f"No Only Forward rule holds: {names}.")
+        return None
+
+    def _limits_data_use(
+        self, occurrence: Occurrence, tiktok_event: str, shared: Shared, sources: FieldSources
+    ) -> bool:
+        outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
+        for number, rule in enumerate(self._rules):
+            if rule.action == "limit_data_use" and meets(rule, outgoing):
+                sources["limited_data_use"] = rule_path(number)
+                return True
+        return False
 
 
-def event_timestamp_ms(data: EventData, shared: Shared, sources: FieldSources) -> int | None:
-    """Return the first of `EVENT_TIMES` that is present; None if that is the time of receipt."""
-    if data.timestamp_unixtime_ms is not None:
-        given = milliseconds_of(data.timestamp_unixtime_ms)
-        if given is not None:
-            return given
-    given = milliseconds_of(shared.batch.timestamp_unixtime_ms)
-    sources["event_time"] = BATCH_TIME if given is not None else RECEIPT
-    return given
+_NO_URL: Final = Refusal("missing_page_url", "There is no page URL: set the custom flag TikTok.URL.")
+_INVALID_URL: Final = Refusal(
+    "invalid_page_url",
+    f"The page URL must start with http:// or https://, name a host, contain no white space and have at most "
+    f"{MAX_CHARACTERS:,} characters.",
+)
+_BOT: Final = Refusal("bot", "The user agent is a known crawler's.")
+_NOT_SELECTED: Final = "The connection does not send the standard event of the product action {}."
+EMAIL_REDACTED: Final = "email_redacted"
 
 
-def event_id_of(data: EventData, event_type: str, shared: Shared, sources: FieldSources) -> str:
-    """Return the first of `EVENT_IDS` that is present: the last one is generated, so that a repeat gets it too."""
-    event_id = text_of(data.source_message_id)
-    if event_id is not None:
-        return event_id
-    event_id = text_of(data.event_id)
-    if event_id is not None:
-        sources["event_id"] = MPARTICLES_ID
-        return event_id
-    sources["event_id"] = MADE_ID
-    return _made_event_id(data, event_type, shared, sources)
-
-
-def _made_event_id(data: EventData, event_type: str, shared: Shared, sources: FieldSources) -> str:
-    action = data.product_action if event_type == "commerce_event" else None
-    names = (
-        (ACTION_NAME, (text_of(action.action) or "").lower() if action is not None else None),
-        (EVENT_NAME, text_of(data.event_name)),
-        (SCREEN_NAME, text_of(data.screen_name)),
-    )
-    time: FieldSources = {}
-    timestamp_ms = event_timestamp_ms(data, shared, time)
-    parts = (
-        ("mpid", shared.mpid),
-        ("event_type", event_type),
-        next((name for name in names if name[1]), names[0]),
-        (time.get("event_time", EVENT_TIME), str(timestamp_ms) if timestamp_ms is not None else None),
-        (TRANSACTION_ID, text_of(action.transaction_id) if action is not None else None),
-    )
-    sources["made_from"] = [path for path, part in parts if part]
-    text = "\n".join(part or "" for _, part in parts)
-    return f"tf-{sha256(text.encode()).hexdigest()[:32]}"
+def _malformation(batch: Batch) -> str:
+    if isinstance(batch, NotABatch):
+        return batch.problem
+    return "The event is not an object, or has no event_type or data."
 
 
 def _unsupported(data: EventData, event_type: str, action: str | None) -> str:
@@ -270,16 +326,34 @@ def _shown(name: str) -> str:
     return redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
 
 
-def _redacted(event: Struct, page: Page, properties: Properties, payload: bytes, warnings: list[str]) -> bytes:
-    """Return the payload without the email addresses in its page and properties, either of which may be missing."""
-    for holder in (page, properties, *(properties.contents or ())):
+def encoded_properties(properties: Properties, warnings: list[str], *, redacts: bool) -> bytes:
+    """Return the properties as JSON, empty if there are none, with long texts cut and email addresses redacted."""
+    encoded = encode(properties)
+    if len(encoded) > MAX_CHARACTERS:
+        encoded = _changed(properties, encoded, cut_text, TEXT_CUT, warnings)
+    if redacts and (b"@" in encoded or b"%" in encoded or b"&" in encoded or _FULL_WIDTH_AT in encoded):
+        encoded = _changed(properties, encoded, redacted, EMAIL_REDACTED, warnings)
+    return encoded if encoded != NO_PROPERTIES else b""
+
+
+_FULL_WIDTH_AT: Final = "\uff20".encode()
+
+
+def _changed(
+    properties: Properties, encoded: bytes, change: Callable[[str], str | None], warning: str, warnings: list[str]
+) -> bytes:
+    """Return the properties' JSON after a change of each text."""
+    for holder in (properties, *(properties.contents or ())):
         for name in holder.__struct_fields__:
             text = getattr(holder, name)
-            if isinstance(text, str) and may_hold_address(text):
-                setattr(holder, name, redacted(text) or None)
+            if isinstance(text, str):
+                setattr(holder, name, change(text) or None)
     if properties.content_ids is not None:
-        properties.content_ids = content_ids(properties.contents or ())
-    clean = encode(event)
-    if clean != payload:
-        warnings.append("email_redacted")
+        changed = [change(text) for text in properties.content_ids]
+        properties.content_ids = list(dict.fromkeys([text for text in changed if text])) or None
+    if properties.contents is not None:
+        properties.contents = [content for content in properties.contents if content != Content()] or None
+    clean = encode(properties)
+    if clean != encoded:
+        warnings.append(warning)
     return clean

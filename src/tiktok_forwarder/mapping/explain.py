@@ -17,6 +17,9 @@ from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import PropertySource
 from tiktok_forwarder.mapping.custom_properties import PRODUCT_FIELD
 from tiktok_forwarder.mapping.event import standard_events
+from tiktok_forwarder.mapping.identity import MPID, IdentityKind, identity_types
+from tiktok_forwarder.mapping.sources import CommonField, Source
+from tiktok_forwarder.mapping.visitor import HASHED_ATTRIBUTES, MATCHING_ATTRIBUTES
 
 
 class Explanation(Struct, frozen=True):
@@ -49,6 +52,11 @@ def explain(
         _explanation(path, [place for explainer in explainers for place in explainer.places(path)], prefix)
         for path, _ in fields(event)
     ]
+
+
+def omitted_fields(connection: Connection) -> list[Explanation]:
+    """Return an explanation for each field that the connection never sends."""
+    return [Explanation(name, ("connection.omit",), "omitted by setting") for name in connection.omit]
 
 
 def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -84,19 +92,12 @@ _AS_PROPERTY: Final[Mapping[str, str]] = {
     "value": "as a number",
     "quantity": "whole, at least 1",
     "currency": "upper case",
+    "predicted_ltv": "as a number",
+    "num_items": "whole, at least 1",
+    "customer_type": "lower case",
+    "content_ids": "as a list of texts, without repeats",
 }
 """The transformation of a property that is not sent as text."""
-
-_ANY: Final = "[…]"
-_PRODUCT: Final = f"{at.ACTION}.products{_ANY}"
-_HOLDERS: Final[Mapping[str, str]] = {
-    "attribute": "data.custom_attributes",
-    "user_attribute": "user_attributes",
-    "product": _PRODUCT,
-    "product_attribute": f"{_PRODUCT}.custom_attributes",
-    "field": at.ACTION,
-}
-"""The object that contains a custom mapping's source, by its kind."""
 
 _IDENTITY_SETTINGS: Final[Mapping[str, str]] = {
     "email": "email_identity_type",
@@ -123,7 +124,7 @@ def _table(connection: Connection, number: int, event: str) -> dict[str, _Places
     path, name = f"connection.custom_mappings[{number - 1}]", at.NAMES[mapping.event_type]
     default = _default_currency(connection)
     filled = _commerce_places(connection) if mapping.event_type == "commerce_event" else {"currency": default}
-    mapped = {key: _mapped(key, source, path, name) for key, source in mapping.properties.items()}
+    mapped = {key: _mapped(key, source, path, mapping.event_type) for key, source in mapping.properties.items()}
     if "currency" in mapped:
         mapped["currency"] |= default
     made = _together(f"custom mapping {number}", name, f"{path}.event")
@@ -132,40 +133,73 @@ def _table(connection: Connection, number: int, event: str) -> dict[str, _Places
 
 def _event_places(connection: Connection) -> dict[str, _Places]:
     time = connection.wire_form.time_format
-    page = "unchanged, email addresses redacted" if connection.redact_emails else "unchanged"
+    page = "unchanged, email addresses and identities redacted" if connection.redact_emails else "unchanged"
     made = "derived from what identifies the event, which has no ID: SHA-256, shortened"
-    parameter = "the page URL's ttclid parameter, percent-decoded"
     future = _Place((at.RECEIPT,), f"instead of a time in the future: {time}")
-    opt_out = "consent_state.ccpa.data_sale_opt_out.consented"
     return {
-        "event_id": {**_each(_AS_TEXT, *at.EVENT_IDS), **_each(made, at.MADE_ID)},
+        "event_id": {**_common(connection, "event_id", _AS_TEXT), **_each(made, at.MADE_ID)},
         "event_time": {**_each(time, *at.EVENT_TIMES), at.RECEIPT_FOR_FUTURE: future},
-        "url": _each(page, *(at.URLS if connection.page_url_fallback else at.URLS[:1])),
-        "referrer": _each(page, "data.custom_flags.TikTok.Referrer"),
-        "ttclid": {**_each(_AS_IS, *at.CLICK_IDS), **_each(parameter, at.URL_PARAMETER)},
-        "ttp": _each(_AS_IS, "partner_identities.tiktok_cookie_id"),
-        "ip": _each(_AS_IS, "ip"),
-        "user_agent": _each(_AS_IS, "device_info.http_header_user_agent"),
+        "url": _common(connection, "page_url", page),
+        "referrer": _common(connection, "page_referrer", page),
+        "ttclid": _common(connection, "ttclid", _AS_IS),
+        "ttp": _common(connection, "ttp", _AS_IS),
+        "ip": _common(connection, "ip", "one address, as written, not hashed"),
+        "user_agent": _common(connection, "user_agent", _AS_IS),
         "email": _identity(connection, "email", "stripped, lower case, SHA-256"),
         "phone": _identity(connection, "phone", "E.164 with the plus, SHA-256"),
         "external_id": _identity(connection, "external_id", "stripped, SHA-256"),
-        "limited_data_use": _together(
-            "true because the user opted out of data sale", opt_out, "connection.ccpa_opt_out"
-        ),
+        "limited_data_use": _limits(connection),
         "content_type": _each("the connection's setting", "connection.content_type"),
+        **{
+            field: _together(
+                "white space removed, lower case, SHA-256"
+                if field in HASHED_ATTRIBUTES
+                else "letters and digits, lower case",
+                f"user_attributes.{attribute}",
+                "connection.advanced_matching",
+            )
+            for field, attribute in MATCHING_ATTRIBUTES.items()
+        },
     }
+
+
+def _common(connection: Connection, field: CommonField, transformation: str) -> _Places:
+    """Return the places of what every event has, in the connection's order."""
+    found: _Places = {}
+    for source in connection.sources_of(field):
+        name = str(source.value)
+        if source.kind == "url_parameter":
+            urls = [_path(each, at.ANY_TYPE) for each in connection.sources_of("page_url")]
+            parameter = f"its parameter {name}, percent-decoded"
+            for url in dict.fromkeys((*urls, at.MPARTICLES_URL)):
+                found[at.parameter_path(url, name)] = _Place((url,), parameter)
+        else:
+            found.update(_each(transformation, _path(source, at.ANY_TYPE)))
+    return found
+
+
+def _path(source: Source, event_type: str) -> str:
+    return at.path_of(source.kind, str(source.value), event_type)
+
+
+def _limits(connection: Connection) -> _Places:
+    opt_out = "consent_state.ccpa.data_sale_opt_out"
+    found = _together("true because the user opted out of data sale", opt_out, "connection.ccpa_opt_out")
+    for number, rule in enumerate(connection.forwarding_rules):
+        if rule.action == "limit_data_use":
+            found.update(_each(f"true because the rule {rule.name} holds", at.rule_path(number)))
+    return found
 
 
 def _commerce_places(connection: Connection) -> dict[str, _Places]:
     """Return the places of a commerce event's properties."""
     products = _Place((at.SUM, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals")
-    product_fields = {**PRODUCT_FIELD, "brand": "brand"}
     return {
         "currency": {**_each("upper case", *at.GIVEN_CURRENCIES), **_default_currency(connection)},
         "value": {**_each("as a number", at.TOTAL), **({at.SUM: products} if connection.value_from_products else {})},
         "description": _each(_AS_TEXT, "data.custom_attributes.description"),
         "order_id": _each(_AS_TEXT, at.TRANSACTION_ID),
-        **{name: _each(_done(name), f"{_PRODUCT}.{field}") for name, field in product_fields.items()},
+        **{name: _each(_done(name), at.path_of("product", field, "")) for name, field in PRODUCT_FIELD.items()},
     }
 
 
@@ -174,22 +208,29 @@ def _default_currency(connection: Connection) -> _Places:
     return default if connection.default_currency is not None else {}
 
 
-def _identity(connection: Connection, name: str, transformation: str) -> _Places:
-    setting = _IDENTITY_SETTINGS[name]
-    paths = (f"user_identities.{getattr(connection, setting)}", f"connection.{setting}")
-    return {paths[0]: _Place(paths, transformation), _HASHED: _Place(paths, _HASHED)}
+def _identity(connection: Connection, kind: IdentityKind, transformation: str) -> _Places:
+    settings = [_IDENTITY_SETTINGS[kind]]
+    types = identity_types(connection, kind)
+    if len(types) > 1:
+        settings.append(f"extra_{settings[0]}s")
+    paths = tuple(MPID if name == MPID else f"user_identities.{name}" for name in types)
+    everything = (*paths, *(f"connection.{setting}" for setting in settings))
+    return {paths[0]: _Place(everything, transformation), _HASHED: _Place(everything, _HASHED)}
 
 
-def _mapped(name: str, source: PropertySource, mapping: str, event_name: str) -> _Places:
-    """Return the places of a mapped property. `mapping` and `event_name` are paths."""
+def _mapped(name: str, source: PropertySource, mapping: str, event_type: str) -> _Places:
+    """Return the places of a mapped property. `mapping` is a path."""
     transformation = f"{_done(name)}; custom mapping"
-    if source.kind == "static":
-        return _each(transformation, f"{mapping}.properties.{name}.static")
-    if source.kind == "field" and source.value == "name":
-        return _each(transformation, event_name)
-    if source.kind == "field" and source.value == "currency_code":
-        return _each(transformation, *at.GIVEN_CURRENCIES)
-    return _each(transformation, f"{_HOLDERS[source.kind]}.{source.value}")
+    found: _Places = {}
+    for number, single in enumerate(source.sources):
+        if single.kind == "static":
+            first = f".first[{number}]" if len(source.sources) > 1 else ""
+            found.update(_each(transformation, f"{mapping}.properties.{name}{first}.static"))
+        elif single.kind == "field" and single.value == "currency_code":
+            found.update(_each(transformation, *at.GIVEN_CURRENCIES))
+        else:
+            found.update(_each(transformation, _path(single, event_type)))
+    return found
 
 
 def _done(name: str) -> str:
@@ -248,50 +289,52 @@ class _Explainer:
         item = _ITEM.match(path)
         if item is not None:
             return self._item_places(name, int(item[1]))
-        if name in _OF_ITEMS:
+        if name in _OF_ITEMS and name not in self._table:
             member, transformation = _OF_ITEMS[name]
             items = [number for number, each in enumerate(self._event["properties"]["contents"]) if member in each]
             return [
                 _Place(place.paths, transformation) for number in items for place in self._item_places(member, number)
             ]
-        return self._taken(_RULES.get(name, name))
+        return self._taken(_RULES.get(name, name), 0)
 
     def _item_places(self, name: str, item: int) -> list[_Place]:
-        places = self._taken(name)
+        places = self._taken(name, item)
         if self._sources is None:
             return places
         product = f"[{self._products[item] if self._products else item}]"
         return [
-            _Place(tuple(path.replace(_ANY, product) for path in each.paths), each.transformation) for each in places
+            _Place(tuple(path.replace(at.ANY, product) for path in each.paths), each.transformation) for each in places
         ]
 
-    def _taken(self, name: str) -> list[_Place]:
+    def _taken(self, name: str, item: int) -> list[_Place]:
         places = self._table.get(name, {})
         if self._sources is None or not places:
             return list(places.values())
-        place = _chosen(name, places, self._sources)
+        place = _chosen(name, item, places, self._sources)
         return [
             _Place(tuple(path for each in place.paths for path in _exact(each, self._sources)), place.transformation)
         ]
 
 
-def _chosen(name: str, places: _Places, sources: FieldSources) -> _Place:
+def _chosen(name: str, item: int, places: _Places, sources: FieldSources) -> _Place:
     first = next(iter(places))
     if name in _IDENTITY_SETTINGS:
         transformation = places[_HASHED if name in sources.get("hashed", ()) else first].transformation
-        return _Place((str(sources.get(name, first)),), transformation)
+        noted = sources.get(name, first)
+        return _Place(tuple(noted) if isinstance(noted, list) else (str(noted),), transformation)
+    chosen = sources.get("first", {}).get(name)
+    if chosen is not None:
+        return list(places.values())[chosen[item]]
     given = sources.get("given_currency", first)
-    noted = str(sources.get(name, given if given in places else first))
-    return places.get(noted) or _Place((noted,), places[first].transformation)
+    found = str(sources.get(name, given if given in places else first))
+    return places.get(found) or _Place((found,), places[first].transformation)
 
 
 def _exact(path: str, sources: FieldSources) -> Sequence[str]:
     """Return the paths behind a place that is described in words."""
     if path == at.MADE_ID:
         return sources.get("made_from", ())
-    if path == at.URL_PARAMETER:
-        return (sources.get("url", at.URL_FLAG),)
     if path == at.SUM:
         amounts = [(number, at.AMOUNTS.get(letter, ())) for number, letter in enumerate(sources.get("summed", ""))]
-        return [f"{at.ACTION}.products[{number}].{member}" for number, members in amounts for member in members]
+        return [f"{at.PRODUCTS}[{number}].{member}" for number, members in amounts for member in members]
     return (path,)

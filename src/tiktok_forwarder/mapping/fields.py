@@ -5,6 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
+from tiktok_forwarder.tiktok.events import MATCHING_FIELDS
 from tiktok_forwarder.tiktok.wire_forms import DEFAULT_WIRE_FORM, WIRE_FORMS
 
 FieldKind = Literal[
@@ -18,8 +19,43 @@ FieldKind = Literal[
     "currency",
     "region",
     "names",
+    "choices",
+    "identity_types",
+    "texts",
     "mappings",
+    "rules",
+    "sources",
 ]
+
+
+# The product actions that mParticle's TikTok output knows; the connection names the event of a purchase.
+STANDARD_EVENTS: Final = {
+    "add_to_cart": "AddToCart",
+    "add_to_wishlist": "AddToWishlist",
+    "purchase": "PlaceAnOrder",
+    "checkout": "InitiateCheckout",
+    "view_detail": "ViewContent",
+}
+OMITTED_IDENTITIES: Final = ("email", "phone", "external_id")
+OMITTED_PROPERTIES: Final = (
+    "description",
+    "order_id",
+    "search_string",
+    "content_name",
+    "content_category",
+    "brand",
+    "value",
+)
+OMITTABLE: Final = (
+    *OMITTED_IDENTITIES,
+    "ttp",
+    "ttclid",
+    "ip",
+    "user_agent",
+    "page_referrer",
+    *MATCHING_FIELDS,
+    *OMITTED_PROPERTIES,
+)
 
 
 class Choice(Struct, frozen=True):
@@ -28,13 +64,17 @@ class Choice(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """One setting. `choices` lists the values of a choice; `minimum` and `maximum` bound a number, both included."""
+    """One setting.
+
+    `choices` lists the values of a choice, or of each item of a list; `minimum` and `maximum` bound a number, both
+    included.
+    """
 
     name: str
     kind: FieldKind
     label: str
     help: str
-    default: str | bool | int | float | None = None
+    default: str | bool | int | float | tuple[str, ...] | None = None
     required: bool = False
     choices: tuple[Choice, ...] = ()
     minimum: float | None = None
@@ -45,6 +85,18 @@ def _plain(*values: str) -> tuple[Choice, ...]:
     return tuple(Choice(value, value) for value in values)
 
 
+def _extra(kind: str, label: str, *further: Choice) -> Field:
+    return Field(
+        f"extra_{kind}_identity_types",
+        "identity_types",
+        f"More {label}",
+        f"Further mParticle identities to send as {label}, hashed: at most {MAX_EXTRA_IDENTITY_TYPES}, in this order.",
+        default=(),
+        choices=(*_IDENTITY_CHOICES, *further),
+    )
+
+
+MAX_EXTRA_IDENTITY_TYPES: Final = 5
 _IDENTITY_CHOICES: Final = tuple(Choice(value, label) for value, label in IDENTITY_TYPES.items())
 
 FIELDS: Final[tuple[Field, ...]] = (
@@ -117,6 +169,34 @@ FIELDS: Final[tuple[Field, ...]] = (
         choices=_plain("PlaceAnOrder", "CompletePayment", "Purchase"),
     ),
     Field(
+        "standard_events",
+        "choices",
+        "Standard events",
+        "Product actions to send without a custom mapping. Custom mappings work whether an action is listed or not.",
+        default=tuple(STANDARD_EVENTS),
+        choices=tuple(Choice(action, name) for action, name in STANDARD_EVENTS.items()),
+    ),
+    Field(
+        "forwarding_rules",
+        "rules",
+        "Forwarding rules",
+        "Which events to forward: Only Forward and Do Not Forward as at mParticle, or with limited data use.",
+    ),
+    Field(
+        "omit",
+        "choices",
+        "Never send",
+        "Fields that are never sent or stored, whatever the event has.",
+        default=(),
+        choices=_plain(*OMITTABLE),
+    ),
+    Field(
+        "sources",
+        "sources",
+        "Sources",
+        "Where the event ID, page URL, referrer, click ID, cookie, IP address and user agent are taken from, in order.",
+    ),
+    Field(
         "anonymous_events",
         "choice",
         "Events without an identity",
@@ -158,6 +238,24 @@ FIELDS: Final[tuple[Field, ...]] = (
         default=True,
     ),
     Field(
+        "zero_total_is_missing",
+        "boolean",
+        "Replace a total of 0",
+        "Send the sum of the products if the total is 0 and they cost something: mParticle's Web SDK writes 0 where a "
+        "page passes no revenue.",
+        default=False,
+    ),
+    _extra("email", "email addresses"),
+    _extra("phone", "phone numbers"),
+    _extra("external", "external IDs", Choice("mpid", "mParticle ID")),
+    Field(
+        "advanced_matching",
+        "boolean",
+        "Advanced matching",
+        "Send name and zip code, hashed, and city, state and country from mParticle's user attributes.",
+        default=False,
+    ),
+    Field(
         "platforms",
         "choice",
         "Platforms",
@@ -175,9 +273,26 @@ FIELDS: Final[tuple[Field, ...]] = (
     ),
     Field(
         "consent_purpose",
-        "text",
+        "texts",
         "GDPR consent purpose",
-        "Forward only events of users who consented to this purpose in mParticle.",
+        "Forward only events of users who consented to this purpose in mParticle, or to all of several.",
+        default=(),
+    ),
+    Field(
+        "absent_consent",
+        "choice",
+        "Consent not mentioned",
+        "What a purpose counts as that mParticle's batch does not mention. A refused one never counts as given.",
+        default="not_given",
+        choices=_plain("not_given", "given"),
+    ),
+    Field(
+        "bots",
+        "choice",
+        "Known crawlers",
+        "Effect of a user agent of a known crawler: send the event with a warning, drop it, or none.",
+        default="warn",
+        choices=_plain("warn", "drop", "ignore"),
     ),
     Field(
         "ccpa_opt_out",
@@ -224,6 +339,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "names",
         "Inputs",
         "Names of the inputs that feed this connection; all inputs if empty.",
+        default=(),
     ),
     Field(
         "enabled",

@@ -1,8 +1,8 @@
 """Identities as TikTok wants them: normalized, hashed with SHA-256, or omitted with a warning that gives the reason."""
 
 import re
-from collections.abc import Callable
-from functools import cache
+import unicodedata
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -10,55 +10,93 @@ from msgspec import Struct
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.phones import normal_phone
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
+from tiktok_forwarder.mparticle.values import is_dummy, visible_text
 
+MPID: Final = "mpid"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _DIGEST_CHARACTERS: Final = 64
 # Firehose may hash identities itself; TikTok accepts only SHA-256.
 _USABLE_ENCODINGS: Final = frozenset({"raw", "sha256"})
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-# Values that mean "no one": they would join all anonymous users into one.
-_DUMMIES: Final = frozenset({"0", "false", "true", "null", "undefined", "none", "nan", "n/a"})
-
-_SEPARATORS: Final = re.compile(r"[\s\-./()]+")
-_PHONE: Final = re.compile(r"\+?[0-9]+", re.ASCII)
-_INNER_SEPARATORS: Final = re.compile(r"[\s\-./]+")
-_COUNTRY_CODE_THEN_TRUNK: Final = re.compile(r"\(?(\+|00)([0-9]{1,3})\)?\(0\)", re.ASCII)
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-
-
-class Digests(Struct, frozen=True, gc=False):
-    """Digests that identify the batch's user. `external_value` is raw, for sampling; it must not leave the mapping."""
-
-    email: str | None
-    phone: str | None
-    external_id: str | None
-    external_value: str | None
-    warnings: tuple[str, ...]
-
-    @property
-    def is_anonymous(self) -> bool:
-        return self.email is None and self.phone is None and self.external_id is None
-
-
-def digests_of(batch: Batch, connection: Connection, sources: FieldSources) -> Digests:
-    kinds = (connection.email_identity_type, connection.phone_identity_type, connection.external_identity_type)
-    found = identities_by_type(batch.user_identities, kinds)
-    warnings: list[str] = []
-    email, phone, external = found.get(kinds[0]), found.get(kinds[1]), found.get(kinds[2])
-    region = connection.default_phone_region
-    return Digests(
-        email=_digest(email, "email", region, warnings, sources) if email is not None else None,
-        phone=_digest(phone, "phone", region, warnings, sources) if phone is not None else None,
-        external_id=_digest(external, "external_id", region, warnings, sources) if external is not None else None,
-        external_value=external[0] if external is not None else None,
-        warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
-    )
-
+_ORDINARY_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+", re.ASCII)
+_EMAIL: Final = re.compile(r"""[^@\s"<>()\[\],;:\\]+@[^@\s"<>()\[\],;:\\'][^@\s"<>()\[\],;:\\']*""")
+_MAILTO: Final = "mailto:"
+_PAIRS: Final = frozenset({'""', "''", "<>"})
+_BEHIND: Final = frozenset(",;.'")
 
 IdentityKind = Literal["email", "phone", "external_id"]
 """The identities by which TikTok knows a person."""
+
+IDENTITY_KINDS: Final[tuple[IdentityKind, ...]] = ("email", "phone", "external_id")
+
+Digest = str | list[str] | None
+"""What is sent of one kind: a digest, or several if the connection reads several identity types for it."""
+
+
+class Digests(Struct, gc=False):
+    """Digests that identify the batch's user.
+
+    `external_value`, for sampling, and `phones` are raw: they must not leave the mapping.
+    """
+
+    email: Digest
+    phone: Digest
+    external_id: Digest
+    external_value: str | None
+    phones: Sequence[str]
+    warnings: list[str]
+
+    def all(self) -> list[str]:
+        found: list[str] = []
+        for digest in (self.email, self.phone, self.external_id):
+            if digest is not None:
+                found += [digest] if isinstance(digest, str) else digest
+        return found
+
+
+def identity_types(connection: Connection, kind: IdentityKind) -> tuple[str, ...]:
+    """Return mParticle's identity types that the connection reads for one of TikTok's kinds, the main one first."""
+    match kind:
+        case "email":
+            return (connection.email_identity_type, *connection.extra_email_identity_types)
+        case "phone":
+            return (connection.phone_identity_type, *connection.extra_phone_identity_types)
+        case "external_id":
+            return (connection.external_identity_type, *connection.extra_external_identity_types)
+
+
+def digests_of(batch: Batch, connection: Connection, sources: FieldSources) -> Digests:
+    """Return what is sent of the user's identities; nothing of those that the connection omits."""
+    emails, phones, externals = (
+        identity_types(connection, "email"),
+        identity_types(connection, "phone"),
+        identity_types(connection, "external_id"),
+    )
+    found = identities_by_type(batch.user_identities, (*emails, *phones, *externals))
+    if MPID in externals and (mpid := mpid_of(batch)) is not None:
+        found[MPID] = (mpid, "raw", MPID)
+    warnings: list[str] = []
+    region = connection.default_phone_region
+    external = found.get(externals[0])
+    external_value = external[0] if external is not None and not is_dummy(external[0]) else None
+    omitted = connection.omit
+    return Digests(
+        email=None if "email" in omitted else _digest_of_kind("email", emails, found, region, warnings, sources),
+        phone=None if "phone" in omitted else _digest_of_kind("phone", phones, found, region, warnings, sources),
+        external_id=None
+        if "external_id" in omitted
+        else _digest_of_kind("external_id", externals, found, region, warnings, sources),
+        external_value=external_value,
+        phones=[found[each][0] for each in phones if each in found],
+        warnings=warnings,
+    )
+
+
+def mpid_of(batch: Batch) -> str | None:
+    mpid = visible_text(batch.mpid)
+    return mpid if mpid is not None and not is_dummy(mpid) else None
 
 
 def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -> list[str]:
@@ -66,12 +104,8 @@ def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -
 
     There are several if the connection uses one of mParticle's identity types for several of TikTok's kinds.
     """
-    types = {
-        "email": connection.email_identity_type,
-        "phone": connection.phone_identity_type,
-        "external_id": connection.external_identity_type,
-    }
-    kinds = [each for each in _NORMALISERS if types[each] == types[kind]]
+    types = set(identity_types(connection, kind))
+    kinds = [each for each in _NORMALISERS if types.intersection(identity_types(connection, each))]
     digests = [_digest((text, "raw", None), each, connection.default_phone_region, [], {}) for each in kinds]
     return [digest for digest in digests if digest is not None]
 
@@ -79,6 +113,28 @@ def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -
 def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
     """Return the digest by a connection without a default phone region, or None if the identity would be omitted."""
     return _digest((text, "raw", None), kind, None, [], {})
+
+
+def _digest_of_kind(
+    kind: IdentityKind,
+    types: Sequence[str],
+    found: dict[str, Identity],
+    region: str | None,
+    warnings: list[str],
+    sources: FieldSources,
+) -> Digest:
+    if len(types) == 1:
+        identity = found.get(types[0])
+        return _digest(identity, kind, region, warnings, sources) if identity is not None else None
+    digests: dict[str, str] = {}
+    for name in types:
+        identity = found.get(name)
+        digest = _digest(identity, kind, region, warnings, sources) if identity is not None else None
+        if identity is not None and digest is not None:
+            digests.setdefault(digest, identity[2] or f"user_identities.{name}")
+    if digests:
+        sources[kind] = list(digests.values())
+    return next(iter(digests), None) if len(digests) <= 1 else list(digests)
 
 
 # Takes text and region; returns the normal form, or None after noting the warning.
@@ -110,70 +166,42 @@ def is_digest(text: str) -> bool:
 
 
 def _normal_email(text: str, _region: str | None, warnings: list[str]) -> str | None:
-    if _EMAIL.fullmatch(text):
+    if _ORDINARY_EMAIL.fullmatch(text):
         return text.lower()
+    text = unicodedata.normalize("NFC", _unwrapped(text)).lower()
+    if _EMAIL.fullmatch(text) and "." in text.partition("@")[2][1:-1]:
+        return text
     warnings.append("invalid_email")
     return None
 
 
+def _unwrapped(text: str) -> str:
+    """Return the address without what lists, links and quotes leave around it. Linear: nothing is copied on the way."""
+    start, end = 0, len(text)
+    while True:
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+        if text[start : start + len(_MAILTO)].lower() == _MAILTO:
+            start += len(_MAILTO)
+        elif end - start > 1 and text[start] + text[end - 1] in _PAIRS:
+            start, end = start + 1, end - 1
+        elif end > start and text[end - 1] in _BEHIND:
+            end -= 1
+        else:
+            return text[start:end]
+
+
 def _normal_external_id(text: str, _region: str | None, warnings: list[str]) -> str | None:
-    if text.lower() not in _DUMMIES:
+    if not is_dummy(text):
         return text
     warnings.append("dummy_identity")
     return None
 
 
-def _normal_phone(text: str, region: str | None, warnings: list[str]) -> str | None:
-    if _E164.fullmatch(text):
-        return text
-    phone = _SEPARATORS.sub("", _without_trunk(text))
-    if phone.startswith("00"):
-        phone = f"+{phone[2:]}"
-    if _PHONE.fullmatch(phone):
-        if not phone.startswith("+"):
-            if region is None:
-                warnings.append("phone_without_country_code")
-                return None
-            phone = _national_to_e164(phone, region) or ""
-        if _E164.fullmatch(phone):
-            return phone
-    warnings.append("invalid_phone")
-    return None
-
-
 _NORMALISERS: Final[dict[IdentityKind, _Normalise]] = {
     "email": _normal_email,
-    "phone": _normal_phone,
+    "phone": normal_phone,
     "external_id": _normal_external_id,
 }
-
-
-def _without_trunk(phone: str) -> str:
-    """Return `+44 (0)20 …` without its `(0)`: a trunk prefix is dialed inside the country only."""
-    if "(0)" not in phone:
-        return phone
-    compact = _INNER_SEPARATORS.sub("", phone)
-    match = _COUNTRY_CODE_THEN_TRUNK.match(compact)
-    if match is None or int(match[2]) not in _country_codes():
-        return phone
-    return match[1] + match[2] + compact[match.end() :]
-
-
-@cache
-def _country_codes() -> frozenset[int]:
-    # Imported when first needed: the tables take 70 ms to load, and most phone numbers are E.164 already.
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE  # noqa: PLC0415
-
-    return frozenset(COUNTRY_CODE_TO_REGION_CODE)
-
-
-def _national_to_e164(phone: str, region: str) -> str | None:
-    import phonenumbers  # noqa: PLC0415  # as above
-
-    try:
-        number = phonenumbers.parse(phone, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

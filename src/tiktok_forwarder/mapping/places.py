@@ -20,10 +20,7 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """The place of an event's name, by its type."""
 
-SENDERS_ID: Final = "data.source_message_id"
-MPARTICLES_ID: Final = "data.event_id"
 MADE_ID: Final = "an ID derived from what identifies the event"
-EVENT_IDS: Final = (SENDERS_ID, MPARTICLES_ID, MADE_ID)
 
 EVENT_TIME: Final = "data.timestamp_unixtime_ms"
 BATCH_TIME: Final = "timestamp_unixtime_ms"
@@ -32,13 +29,48 @@ EVENT_TIMES: Final = (EVENT_TIME, BATCH_TIME, RECEIPT)
 # Never searched: the replacement for a time in the future.
 RECEIPT_FOR_FUTURE: Final = "time of receipt, instead of a time in the future"
 
-URL_FLAG: Final = "data.custom_flags.TikTok.URL"
-PAGE_URL: Final = "data.page_url"
-URLS: Final = (URL_FLAG, PAGE_URL)
+MPARTICLES_URL: Final = "data.page_url"
+_FIELDS: Final[Mapping[str, str]] = {
+    "source_message_id": "data.source_message_id",
+    "event_id": "data.event_id",
+    "page_url": MPARTICLES_URL,
+    "ip": "ip",
+    "user_agent": "device_info.http_header_user_agent",
+    "currency_code": "data.currency_code",
+}
+"""The paths of the fields that are no members of the product action."""
 
-CALLBACK_FLAG: Final = "data.custom_flags.TikTok.Callback"
-URL_PARAMETER: Final = "the page URL's ttclid parameter"
-CLICK_IDS: Final = (CALLBACK_FLAG, URL_PARAMETER)
+ANY: Final = "[…]"
+PRODUCTS: Final = f"{ACTION}.products"
+_HOLDERS: Final[Mapping[str, str]] = {
+    "attribute": "data.custom_attributes",
+    "user_attribute": "user_attributes",
+    "flag": "data.custom_flags",
+    "partner_identity": "partner_identities",
+    "product": f"{PRODUCTS}{ANY}",
+    "product_attribute": f"{PRODUCTS}{ANY}.custom_attributes",
+}
+"""The object that contains a source, by its kind."""
+
+
+ANY_TYPE: Final = "custom_event"
+"""For the path of a source of an event whose type is unknown."""
+
+
+def path_of(kind: str, name: str, event_type: str) -> str:
+    """Return the path of a source. URL parameters have none of their own; see `parameter_path`."""
+    if kind == "field":
+        return NAMES[event_type] if name == "name" else _FIELDS.get(name, f"{ACTION}.{name}")
+    return f"{_HOLDERS[kind]}.{name}"
+
+
+def rule_path(number: int) -> str:
+    return f"connection.forwarding_rules[{number}]"
+
+
+def parameter_path(url_path: str, name: str) -> str:
+    return f"{url_path}?{name}"
+
 
 CURRENCY: Final = "data.currency_code"
 ACTION_CURRENCY: Final = f"{ACTION}.currency"

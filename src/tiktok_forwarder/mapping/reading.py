@@ -1,10 +1,10 @@
 """Checks values against declared fields; every problem is one sentence that names key, value and what is allowed."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from tiktok_forwarder.mapping.fields import Field
+from tiktok_forwarder.mapping.fields import MAX_EXTRA_IDENTITY_TYPES, Field
 from tiktok_forwarder.mparticle.identities import identity_type_of
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -125,6 +125,45 @@ def _is_region(code: str) -> bool:
     return code in SUPPORTED_REGIONS
 
 
+def _choices(field: Field, value: object, problems: Problems) -> object:
+    allowed = [choice.value for choice in field.choices]
+    given = value if isinstance(value, list | tuple) else None
+    if given is None or not all(item in allowed for item in given):
+        problems.add(field.name, f"must be a list of {', '.join(allowed)}, not {shown(value)}")
+        return field.default
+    return tuple(dict.fromkeys(given))
+
+
+def _identity_types(field: Field, value: object, problems: Problems) -> object:
+    allowed = [choice.value for choice in field.choices]
+    given = value if isinstance(value, list | tuple) else ()
+    found = [_identity_name(item, allowed) for item in given]
+    if not isinstance(value, list | tuple) or None in found or len(found) > MAX_EXTRA_IDENTITY_TYPES:
+        most = f"at most {MAX_EXTRA_IDENTITY_TYPES} mParticle identity types"
+        problems.add(field.name, f"must be a list of {most}: {', '.join(allowed)}, not {shown(value)}")
+        return ()
+    return tuple(found)
+
+
+def _identity_name(given: object, allowed: Sequence[str]) -> str | None:
+    """Return the name of an identity type, however it is spelled; `mpid`, which is none of the 22, by itself."""
+    if not isinstance(given, str):
+        return None
+    name = given.strip().lower()
+    return name if name in allowed else identity_type_of(given)
+
+
+def _texts(field: Field, value: object, problems: Problems) -> object:
+    """Read a text or a list of them."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) and item.strip() for item in given):
+        if isinstance(value, str):
+            return ()
+        problems.add(field.name, f"must be text or a list of texts, not {shown(value)}")
+        return ()
+    return tuple(dict.fromkeys(item.strip() for item in given))
+
+
 def _names(field: Field, value: object, problems: Problems) -> object:
     names = value if isinstance(value, list | tuple) else None
     if names is None or not all(isinstance(name, str) and name.strip() for name in names):
@@ -144,4 +183,7 @@ _READERS: Final = {
     "currency": _code,
     "region": _code,
     "names": _names,
+    "choices": _choices,
+    "identity_types": _identity_types,
+    "texts": _texts,
 }

@@ -1,20 +1,30 @@
 """The values that all events of one batch share for one connection: computed once, read per event."""
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import DropReason
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.identity import Digests, digests_of
-from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mapping.crawlers import is_crawler
+from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, digests_of, mpid_of
+from tiktok_forwarder.mapping.identity_values import IdentityValues, identity_values
+from tiktok_forwarder.mapping.phones import normal_phone
+from tiktok_forwarder.mapping.sources import CommonField, Occurrence
+from tiktok_forwarder.mapping.visitor import bounded_text_of, ip_of, matching_fields
+from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
+from tiktok_forwarder.mparticle.identities import identity_texts
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
 _WEB_PLATFORMS: Final = frozenset({"web", "mobileweb"})
-_TTP_KEY: Final = "tiktok_cookie_id"
+_VISITOR_FIELDS: Final[tuple[CommonField, ...]] = ("ttp", "ip", "user_agent")
+# Stands for the event where only the batch is read.
+_NO_DATA: Final = EventData()
+_NO_EVENT: Final = Event()
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -24,13 +34,24 @@ class Refusal(Struct, frozen=True, gc=False):
     detail: str
 
 
+class Visit(Struct, gc=False):
+    """The visitor of an event with what was found wrong, and what came of the checks that concern only them.
+
+    Shared by a batch's events, unless the connection takes something of it from the event.
+    """
+
+    visitor: Visitor
+    warnings: Sequence[str]
+    sources: FieldSources
+    is_bot: bool
+    refusal: Refusal | None
+
+
 class Shared(Struct, gc=False):
-    """The shared values.
+    """The shared values. `refusal` applies to every event.
 
-    `refusal` applies to every event, `late_refusal` to each that passes the checks before ip and identity.
-
-    `sources` are those of the fields that all events share. `samples_events`: no user is known, so each event is
-    sampled by its own ID.
+    `visit` is None if each event has its own. `samples_events`: no user is known, so each event is sampled by its own
+    ID.
     """
 
     batch: Batch
@@ -38,20 +59,20 @@ class Shared(Struct, gc=False):
     digests: Digests
     sources: FieldSources
     mpid: str | None
-    visitor: Visitor
+    opted_out: bool
+    visit: Visit | None
     refusal: Refusal | None
     samples_events: bool
-    late_refusal: Refusal | None
     subjects: tuple[str, ...]
+    identities: frozenset[str]
+    matching: Mapping[str, str]
+    values: IdentityValues | None = None
 
 
 def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shared:
     sources: FieldSources = {}
     digests = digests_of(batch, connection, sources)
-    ip = text_of(batch.ip)
-    device = batch.device_info
-    user_agent = text_of(device.http_header_user_agent) if device is not None else None
-    mpid = text_of(batch.mpid)
+    mpid = mpid_of(batch)
     opted_out = _has_opted_out(batch)
     refusal = _refusal_before_sampling(batch, connection)
     samples_events = False
@@ -62,27 +83,77 @@ def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shar
             refusal = sampling_refusal(sample_key, connection.sample_percent)
     if refusal is None:
         refusal = _consent_refusal(batch, connection, opted_out=opted_out)
-    identifiers = (digests.email, digests.phone, digests.external_id, mpid)
-    return Shared(
+    identities = digests.all()
+    shared = Shared(
         batch=batch,
         received_at_ms=received_at_ms,
         digests=digests,
         sources=sources,
         mpid=mpid,
-        visitor=Visitor(
-            digests.email,
-            digests.phone,
-            digests.external_id,
-            _ttp(batch.partner_identities, sources),
-            ip,
-            user_agent,
-            True if opted_out and connection.ccpa_opt_out == "limited_data_use" else None,
-        ),
+        opted_out=opted_out and connection.ccpa_opt_out == "limited_data_use",
+        visit=None,
         refusal=refusal,
         samples_events=samples_events,
-        late_refusal=_late_refusal(connection, ip, user_agent, digests),
-        subjects=tuple([identifier for identifier in identifiers if identifier is not None]),
+        subjects=tuple(identities if mpid is None else [*identities, mpid]),
+        identities=frozenset(kind for kind in IDENTITY_KINDS if getattr(digests, kind) is not None),
+        matching=_matching(batch, connection) if connection.advanced_matching else {},
     )
+    if _is_of_batch(connection):
+        shared.visit = visit_of(shared, connection, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
+    return shared
+
+
+def _matching(batch: Batch, connection: Connection) -> dict[str, str]:
+    found = matching_fields(batch.user_attributes)
+    return {field: value for field, value in found.items() if field not in connection.omit}
+
+
+def _is_of_batch(connection: Connection) -> bool:
+    """Return whether the visitor is the same for all events of a batch."""
+    if not connection.sources:
+        return True
+    return all(source.is_of_batch for field in _VISITOR_FIELDS for source in connection.sources_of(field))
+
+
+def visit_of(shared: Shared, connection: Connection, occurrence: Occurrence) -> Visit:
+    digests, omitted = shared.digests, connection.omit
+    warnings = list(digests.warnings)
+    sources: FieldSources = {}
+    found: dict[str, Any] = {}
+    for field in _VISITOR_FIELDS:
+        # What is not sent must not warn; the user agent is still needed to recognize crawlers.
+        noted = [] if field in omitted else warnings
+        given = connection.sources_of(field)
+        found[field] = (
+            ip_of(given, occurrence, noted, sources)
+            if field == "ip"
+            else bounded_text_of(field, given, occurrence, noted, sources)
+        )
+    user_agent = found["user_agent"]
+    is_bot = connection.bots != "ignore" and user_agent is not None and is_crawler(user_agent)
+    if is_bot:
+        warnings.append("bot_user_agent")
+    found = {field: text for field, text in found.items() if field not in omitted}
+    visitor = Visitor(
+        digests.email,
+        digests.phone,
+        digests.external_id,
+        found.get("ttp"),
+        found.get("ip"),
+        found.get("user_agent"),
+        shared.matching,
+    )
+    return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
+
+
+def values_in_urls(shared: Shared, connection: Connection) -> IdentityValues:
+    """Return the user's identities that are looked for in URLs."""
+    if shared.values is None:
+        digests = shared.digests
+        region = connection.default_phone_region
+        numbers = [number for text in digests.phones if (number := normal_phone(text, region, [])) is not None]
+        shared.values = identity_values(identity_texts(shared.batch.user_identities), [*digests.phones, *numbers])
+    return shared.values
 
 
 def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | None:
@@ -113,57 +184,45 @@ def sampling_refusal(sample_key: str, sample_percent: float) -> Refusal | None:
     return Refusal("sampled_out", f"The user falls outside the {sample_percent:g} % sample.")
 
 
+def _late_refusal(connection: Connection, visitor: Visitor) -> Refusal | None:
+    if connection.require_ip_and_user_agent:
+        if visitor.ip is None:
+            return Refusal("missing_ip", "There is no usable IP address, which the connection requires.")
+        if visitor.user_agent is None:
+            return Refusal("missing_user_agent", "There is no usable user agent, which the connection requires.")
+    if connection.anonymous_events == "drop" and (
+        visitor.email is None and visitor.phone is None and visitor.external_id is None
+    ):
+        return Refusal("missing_identity", "None of the connection's identity types gave a usable value.")
+    return None
+
+
 def _consent_refusal(batch: Batch, connection: Connection, *, opted_out: bool) -> Refusal | None:
-    purpose = connection.consent_purpose
-    if purpose is not None and not _has_consented(batch, purpose):
-        return Refusal("consent_not_given", f"The user has not consented to {purpose}.")
+    for purpose in connection.consent_purpose:
+        if not _has_consented(batch, purpose, absent=connection.absent_consent == "given"):
+            return Refusal("consent_not_given", f"The user has not consented to {purpose}.")
     if opted_out and connection.ccpa_opt_out == "drop":
         return Refusal("data_sale_opt_out", "The user has opted out of the sale of their data.")
     return None
 
 
-def _late_refusal(connection: Connection, ip: str | None, user_agent: str | None, digests: Digests) -> Refusal | None:
-    if connection.require_ip_and_user_agent:
-        if ip is None:
-            return Refusal("missing_ip", "The batch has no ip, which the connection requires.")
-        if user_agent is None:
-            detail = "The batch has no device_info.http_header_user_agent, which the connection requires."
-            return Refusal("missing_user_agent", detail)
-    if connection.anonymous_events == "drop" and digests.is_anonymous:
-        return Refusal("missing_identity", "None of the connection's three identity types gave a usable value.")
-    return None
-
-
-def _has_consented(batch: Batch, purpose: str) -> bool:
+def _has_consented(batch: Batch, purpose: str, *, absent: bool) -> bool:
+    """Return whether the user has consented; `absent` is what a purpose that the batch does not mention counts as."""
     consents = (batch.consent_state.gdpr if batch.consent_state is not None else None) or {}
-    wanted = purpose.strip().lower()
+    wanted = purpose.lower()
     answers = [consent for name, consent in consents.items() if name.strip().lower() == wanted]
+    if not answers:
+        return absent
     # All of several spellings must be given, since it is unknown which counts.
-    return bool(answers) and all(isinstance(answer, dict) and answer.get("consented") is True for answer in answers)
+    return all(isinstance(answer, dict) and answer.get("consented") is True for answer in answers)
 
 
 def _has_opted_out(batch: Batch) -> bool:
     consents = (batch.consent_state.ccpa if batch.consent_state is not None else None) or {}
     answer = consents.get("data_sale_opt_out")
-    if not isinstance(answer, dict):
-        return False
-    return text_of(answer.get("consented")) in ("true", "1")
+    if isinstance(answer, dict):
+        answer = answer.get("consented")
+    return (text_of(answer) or "").lower() in _YES
 
 
-def _ttp(partner_identities: dict[str, object] | list[object] | None, sources: FieldSources) -> str | None:
-    if not partner_identities:
-        return None
-    if isinstance(partner_identities, dict):
-        return text_of(partner_identities.get(_TTP_KEY))
-    for number, entry in enumerate(partner_identities):
-        if isinstance(entry, dict) and _is_raw_ttp(entry):
-            text = text_of(entry.get("identity"))
-            if text is not None:
-                sources["ttp"] = f"partner_identities[{number}].identity"
-                return text
-    return None
-
-
-def _is_raw_ttp(entry: dict[str, object]) -> bool:
-    # TikTok wants the cookie's value itself; a hash of it matches no one.
-    return entry.get("identity_type") == _TTP_KEY and text_of(entry.get("encoding")) in (None, "raw")
+_YES: Final = frozenset({"true", "1", "yes"})

@@ -4,7 +4,7 @@ Scalars are typed `object` because real traffic has numbers in text, text in num
 decides what they mean when they are read. Members that nothing reads are skipped by the decoder.
 """
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Product(Struct, gc=False):
@@ -42,14 +42,6 @@ class ProductAction(Struct, gc=False):
     products: list[Product] | None = None
 
 
-class CustomFlags(Struct, gc=False):
-    """The flags that TikTok's connector reads."""
-
-    url: object = field(default=None, name="TikTok.URL")
-    referrer: object = field(default=None, name="TikTok.Referrer")
-    callback: object = field(default=None, name="TikTok.Callback")
-
-
 class EventData(Struct, gc=False):
     timestamp_unixtime_ms: object = None
     source_message_id: object = None
@@ -59,7 +51,7 @@ class EventData(Struct, gc=False):
     custom_event_type: object = None
     currency_code: object = None
     page_url: object = None
-    custom_flags: CustomFlags | None = None
+    custom_flags: dict[str, object] | None = None
     product_action: ProductAction | None = None
     custom_attributes: dict[str, object] | None = None
 
@@ -85,7 +77,7 @@ class Batch(Struct, gc=False):
     """One user's events with what they share. An event of None was not an object.
 
     `user_identities` and `partner_identities` keep their original form: an object, or a list of objects. `type` is
-    Firehose's mark of its own request form.
+    Firehose's mark of its own request form, `msgs` that of a mobile SDK's upload.
     """
 
     events: list[Event | None] | None = None
@@ -99,3 +91,10 @@ class Batch(Struct, gc=False):
     partner_identities: dict[str, object] | list[object] | None = None
     consent_state: ConsentState | None = None
     type: object = None
+    msgs: object | UnsetType = UNSET
+
+
+class NotABatch(Batch, gc=False):
+    """What stands where a batch belongs, as a batch with one malformed event; `problem` is a sentence for people."""
+
+    problem: str = ""

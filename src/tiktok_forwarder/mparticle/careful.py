@@ -13,7 +13,7 @@ from typing import Final, get_args, get_origin
 import msgspec
 
 from tiktok_forwarder.domain.errors import UnreadableBody
-from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.batch import Batch, NotABatch
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Python refuses to read longer ones (a guard against quadratic time); as numbers they exceed a double anyway.
@@ -63,12 +63,66 @@ def _clean_text(value: object) -> object:
     return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
+# Members by which an object without events is known as a batch; others (`ip`, `environment`, a time) any record has.
+_BATCH_MEMBERS: Final = frozenset(
+    """
+    user_identities user_attributes device_info mpid consent_state partner_identities source_request_id batch_id
+    mp_deviceid application_info schema_version integration_attributes source_info
+    """.split()  # noqa: SIM905  # names, as mParticle's page lists them
+)
+_KINDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+}
+_MOBILE_UPLOAD: Final = frozenset({"dt", "msgs"})
+# Members by which people recognize what was sent instead of a batch, and its name.
+_LOOKALIKES: Final = (
+    (_MOBILE_UPLOAD, "an upload of a mParticle mobile SDK; send the batches that mParticle makes of it"),
+    (frozenset({"event_type"}), "an event without its batch; put it into the list events of a batch"),
+    (frozenset({"batch"}), "an envelope around a batch; send what is in its member batch"),
+    (frozenset({"Records"}), "an envelope of a queue; send what is in its records"),
+    (frozenset({"Message"}), "an envelope of a queue; send what is in its member Message"),
+    (frozenset({"data"}), "an envelope; send the batch that is in it"),
+)
+
+
+def kind_of(value: object) -> str:
+    """Return what a JSON value is, for people."""
+    return _KINDS[type(value)]
+
+
 def batch_of(members: object) -> Batch:
     """Return a batch of any JSON value: members of the wrong shape count as absent, a non-object event as None."""
     if not isinstance(members, dict):
-        # An element of a bulk request that is not a batch is shown, and counted, as one malformed event.
-        return Batch(events=[None])
-    batch = _fitted(members, Batch)
+        return _not_a_batch({}, f"The batch is {kind_of(members)}, not an object.")
+    events = members.get("events")
+    if members.keys() >= _MOBILE_UPLOAD or ("events" not in members and _BATCH_MEMBERS.isdisjoint(members)):
+        return _not_a_batch({}, f"This is no batch of mParticle: it is {_likeness(members)}.")
+    if events is not None and not isinstance(events, list):
+        return _not_a_batch(members, f"The events of the batch are {kind_of(events)}, not a list.")
+    return _read(members, Batch)
+
+
+def _likeness(members: dict[str, object]) -> str:
+    if not members:
+        return "an empty object"
+    likeness = next((words for names, words in _LOOKALIKES if names <= members.keys()), None)
+    return likeness or "an object that has neither events nor another member of a batch"
+
+
+def _not_a_batch(members: dict[str, object], problem: str) -> NotABatch:
+    batch = _read({**members, "events": [None], "problem": problem}, NotABatch)
+    assert isinstance(batch, NotABatch)  # noqa: S101  # narrows the type
+    return batch
+
+
+def _read(members: dict[str, object], shape: type[Batch]) -> Batch:
+    batch = _fitted(members, shape)
     assert isinstance(batch, Batch)  # noqa: S101  # narrows the type: an object always fits a Struct
     return batch
 

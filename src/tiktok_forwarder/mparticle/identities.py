@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Final
 
-from tiktok_forwarder.mparticle.values import text_of
+from tiktok_forwarder.mparticle.values import text_of, visible_text
 
 # Wire name of the Events API -> display name of mParticle's pages.
 IDENTITY_TYPES: Final[dict[str, str]] = {
@@ -78,6 +78,21 @@ def identities_by_type(
     return found
 
 
+def identity_texts(user_identities: dict[str, object] | list[object] | None) -> list[str]:
+    """Return all values of the 22 identity types that are not empty."""
+    if isinstance(user_identities, dict):
+        values = [value for spelling, value in user_identities.items() if identity_type_of(spelling) is not None]
+    else:
+        values = [
+            entry.get("identity")
+            for entry in user_identities or ()
+            if isinstance(entry, dict)
+            and isinstance(kind := entry.get("identity_type"), str)
+            and identity_type_of(kind) is not None
+        ]
+    return [text for value in values if (text := _given(value)) is not None]
+
+
 def _given(value: object) -> str | None:
-    text = text_of(value)
+    text = visible_text(value)
     return None if text is not None and len(text) == len(EMPTY_DIGEST) and text.lower() == EMPTY_DIGEST else text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle import careful, firehose
@@ -18,6 +18,8 @@ from tiktok_forwarder.mparticle.nesting import is_deeper_than
 _ONE: Final = msgspec.json.Decoder(Batch)
 _MANY: Final = msgspec.json.Decoder(list[Batch])
 _BLANK: Final = b" \t\r\n"
+# The content of the file by which mParticle checks that it may write to a bucket.
+_BUCKET_CHECK: Final = b"{}"
 
 
 class Bounds(Struct, frozen=True):
@@ -62,7 +64,8 @@ def _whole(body: bytes) -> list[Batch]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _carefully(body)
     for batch in batches:
-        if batch.type is not None:
+        # What may be no batch at all; the typed decoder skips the members that tell.
+        if batch.type is not None or batch.events is None or batch.msgs is not UNSET:
             return _carefully(body)
     return batches
 
@@ -75,7 +78,7 @@ def _carefully(body: bytes) -> list[Batch]:
         return [_batch(value)]
     if isinstance(value, list):
         return [_batch(item) for item in value]
-    raise UnreadableBody(f"the body is {_kind(value)}, not a batch or a list of batches")
+    raise UnreadableBody(f"the body is {careful.kind_of(value)}, not a batch or a list of batches")
 
 
 def _batch(members: object) -> Batch:
@@ -84,18 +87,14 @@ def _batch(members: object) -> Batch:
     return careful.batch_of(members)
 
 
-def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    return {bool: "true or false", str: "a text", int: "a number", float: "a number"}[type(value)]
-
-
 def parse_lines(body: bytes, bounds: Bounds) -> Iterator[Batch | UnreadableBody]:
     """Yield the batches of a file: one JSON text, or one per line. An unreadable line yields an error naming it.
 
     `max_body_bytes` and `max_events` are bounds of requests and do not apply to files.
     """
     whole = Bounds(max_body_bytes=len(body), max_nesting=bounds.max_nesting, max_events=len(body))
+    if body.translate(None, _BLANK) == _BUCKET_CHECK:
+        return
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip(_BLANK)]
     if len(lines) > 1 and _readable(lines[0][1], whole) is None:
         # Not a line format: the first line alone is not JSON, as in a document that is printed over several lines.

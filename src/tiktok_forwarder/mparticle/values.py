@@ -6,14 +6,16 @@ belong; blank, `null` and the wrong kind of value count as absent.
 
 import math
 import re
-from typing import Final
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Final, NamedTuple
 
 Number = int | float
 
 # ASCII only: Python's own float() would also take underscores and other scripts' digits.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
-_NON_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
 # Beyond this a double no longer holds every integer, so a JSON reader at the other end would round anyway.
 EXACT_INTEGERS: Final = 2**53
 
@@ -60,14 +62,111 @@ def _number_in_text(text: str) -> Number | None:
     text = text.strip()
     if _WHOLE.fullmatch(text):
         return int(text)
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    return float(text) if _NON_FINITE.fullmatch(text) else None
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def milliseconds_of(value: object) -> int | None:
-    """Return a `_ms` time as whole milliseconds, rounded down; None if it is not a finite number."""
-    if type(value) is int and -EXACT_INTEGERS < value < EXACT_INTEGERS:
-        return value
-    number = number_of(value)
-    return math.floor(number) if number is not None and math.isfinite(number) else None
+# --- placeholders and invisible characters ---------------------------------------------------------------------------
+
+# What pages and serializers write when they have no value.
+_DUMMIES: Final = frozenset(
+    """0 false true null (null) nil undefined none nan n/a unknown anonymous guest""".split()  # noqa: SIM905
+) | {"[object object]"}
+_LONGEST_DUMMY: Final = max(map(len, _DUMMIES))
+_ZEROS: Final = re.compile(r"[0-]+")
+_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
+_WHITE_CONTROLS: Final = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85")
+_VARIATION_SELECTORS: Final = re.compile("[\ufe00-\ufe0f]")
+
+
+def is_dummy(text: str) -> bool:
+    """Return whether the text stands for "nothing": a word such as `undefined`, the nil UUID, or marks only."""
+    if len(text) <= _LONGEST_DUMMY and text.lower() in _DUMMIES:
+        return True
+    return _ZEROS.fullmatch(text) is not None or _LETTER_OR_DIGIT.search(text) is None
+
+
+def visible(text: str) -> str:
+    """Return the text without invisible characters (formats, controls that are no white space), which copies carry."""
+    if text.isprintable() and (text.isascii() or _VARIATION_SELECTORS.search(text) is None):
+        return text
+    return "".join([character for character in text if not is_invisible(character)])
+
+
+def is_invisible(character: str) -> bool:
+    if "\ufe00" <= character <= "\ufe0f":
+        return True
+    category = unicodedata.category(character)
+    return category == "Cf" or (category == "Cc" and character not in _WHITE_CONTROLS)
+
+
+def visible_text(value: object) -> str | None:
+    """Return what `text_of` would, without invisible characters."""
+    text = text_of(value)
+    return text if text is None or (text.isascii() and text.isprintable()) else visible(text).strip() or None
+
+
+# --- times -----------------------------------------------------------------------------------------------------------
+
+_SECONDS: Final = 10**8
+_MILLISECONDS: Final = 10**11
+_MICROSECONDS: Final = 10**14
+_NANOSECONDS: Final = 10**17
+_MAX_NUMBER_LENGTH: Final = 64
+
+
+class Time(NamedTuple):
+    """`milliseconds` since 1970, None if the value is no time; `warning` names what is wrong with it, if anything."""
+
+    milliseconds: int | None
+    warning: str | None = None
+
+
+_ABSENT: Final = Time(None)
+_INVALID: Final = Time(None, "invalid_timestamp")
+
+
+def time_of(value: object) -> Time:
+    """Return a `_ms` time, which some senders write in another unit or as ISO 8601 text."""
+    if type(value) is int and _MILLISECONDS <= value < _MICROSECONDS:
+        return Time(value)
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return _ABSENT
+        return _scaled(text) if _NUMBER.fullmatch(text) else _iso_time(text)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _scaled(str(value)) if value.bit_length() < _MAX_NUMBER_LENGTH * 3 else _INVALID
+    # The shortest decimal that gives the same double is what the sender wrote.
+    return _scaled(repr(value)) if isinstance(value, float) else _ABSENT
+
+
+def _scaled(number: str) -> Time:
+    rough = float(number)
+    if not 1 <= rough < math.inf:
+        return _INVALID
+    # A fraction of a text without a bound could have as many digits as an exponent says.
+    given = Fraction(number if len(number) <= _MAX_NUMBER_LENGTH else rough)
+    if given < 1:
+        return _INVALID
+    if _SECONDS <= given < _MILLISECONDS:
+        given, guessed = given * 1000, True
+    elif given >= _NANOSECONDS:
+        given, guessed = given / 10**6, True
+    elif given >= _MICROSECONDS:
+        given, guessed = given / 1000, True
+    else:
+        guessed = False
+    return Time(math.floor(given), "timestamp_unit_guessed" if guessed else None)
+
+
+def _iso_time(text: str) -> Time:
+    try:
+        given = datetime.fromisoformat(text)
+        since = (given if given.tzinfo is not None else given.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return _INVALID
+    milliseconds = since // timedelta(milliseconds=1)
+    return Time(milliseconds) if milliseconds >= 1 else _INVALID
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

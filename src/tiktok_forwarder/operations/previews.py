@@ -14,10 +14,10 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.advice import Advice, advice_on
 from tiktok_forwarder.mapping.connection import Connection, read_connection
-from tiktok_forwarder.mapping.custom import Occurrence
 from tiktok_forwarder.mapping.differences import differences
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import Explanation, explain
+from tiktok_forwarder.mapping.explain import Explanation, explain, omitted_fields
+from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.mparticle.values import flag_text
@@ -130,7 +130,10 @@ def _preview_of(connection: Connection, batch_index: int, outcome: Outcome) -> P
             outcome.event_id,
             msgspec.Raw(outcome.payload),
             outcome.warnings,
-            explain(outcome.payload, connection, outcome.sources, outcome.event_index),
+            [
+                *explain(outcome.payload, connection, outcome.sources, outcome.event_index),
+                *omitted_fields(connection),
+            ],
         )
     return PreviewedOutcome(
         batch_index,

@@ -24,7 +24,7 @@ class Content(Struct, omit_defaults=True, gc=False):
 class Properties(Struct, omit_defaults=True, gc=False):
     """The properties.
 
-    `query` and `search_string` are one property, named by the wire form, which may lack the last three too.
+    `query` and `search_string` are one property, named by the wire form, which may lack what follows the content type.
     """
 
     contents: list[Content] | None = None
@@ -37,11 +37,19 @@ class Properties(Struct, omit_defaults=True, gc=False):
     content_ids: list[str] | None = None
     num_items: Number | None = None
     order_id: str | None = None
+    shop_id: str | None = None
+    predicted_ltv: Number | None = None
+    customer_type: str | None = None
+    delivery_category: str | None = None
 
 
 class Page(Struct, omit_defaults=True, gc=False):
     url: str | None = None
     referrer: str | None = None
+
+
+# The properties of an event that has none.
+NO_PROPERTIES: Final = b"{}"
 
 
 def encode(event: Struct) -> bytes:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from tiktok_forwarder.tiktok.payload import Page, Properties
-from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_opening
+from tiktok_forwarder.tiktok.payload import Page
+from tiktok_forwarder.tiktok.wire_form import Outline, Visitor, WireForm, envelope_opening
 
 _PATH: Final = "/open_api/v1.3/event/track/"
 _EVENTS: Final = frozenset(
@@ -19,15 +19,21 @@ _EVENTS: Final = frozenset(
 
 
 class User(Struct, omit_defaults=True, gc=False):
-    """Email, phone and external ID are digests; nothing else is hashed."""
+    """Email, phone, external ID, names and zip code are digests; nothing else is hashed."""
 
     ttclid: str | None = None
     ttp: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    external_id: str | None = None
+    email: str | list[str] | None = None
+    phone: str | list[str] | None = None
+    external_id: str | list[str] | None = None
     ip: str | None = None
     user_agent: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    zip_code: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
 
 
 class Event(Struct, omit_defaults=True, gc=False):
@@ -38,24 +44,26 @@ class Event(Struct, omit_defaults=True, gc=False):
     event_id: str
     user: User | None = None
     page: Page | None = None
-    properties: Properties | None = None
+    properties: Raw | None = None
     limited_data_use: bool | None = None
 
 
 _NOBODY: Final = User()
 
 
-def _event(
-    name: str,
-    timestamp_ms: int,
-    event_id: str,
-    visitor: Visitor,
-    ttclid: str | None,
-    page: Page,
-    properties: Properties | None,
-) -> Event:
+def _event(outline: Outline) -> Event:
+    visitor, ttclid = outline.visitor, outline.ttclid
     user = visitor.users[ttclid] if ttclid in visitor.users else _user(visitor, ttclid)
-    return Event(name, timestamp_ms // 1000, event_id, user, page, properties, visitor.limited_data_use)
+    properties = Raw(outline.properties) if outline.properties else None
+    return Event(
+        outline.event,
+        outline.timestamp_ms // 1000,
+        outline.event_id,
+        user,
+        outline.page,
+        properties,
+        outline.limited_data_use,
+    )
 
 
 def _user(visitor: Visitor, ttclid: str | None) -> User | None:
@@ -68,6 +76,7 @@ def _user(visitor: Visitor, ttclid: str | None) -> User | None:
         visitor.external_id,
         visitor.ip,
         visitor.user_agent,
+        **visitor.matching,
     )
     visitor.users[ttclid] = found = user if user != _NOBODY else None
     return found
@@ -98,6 +107,7 @@ V2_0: Final = WireForm(
     has_content_type_in_items=False,
     has_content_ids_and_number=True,
     has_order_id=True,
+    is_open=True,
     incomplete_event=b'{"event":"ViewContent"}',
     build_event=_event,
     build_request=_request,

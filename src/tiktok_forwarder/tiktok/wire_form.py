@@ -1,36 +1,50 @@
 """The parts of one version of TikTok's Events API: everything in which it may differ from another."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import WireFormName
-from tiktok_forwarder.tiktok.events import EVENTS, TikTokEvent
-from tiktok_forwarder.tiktok.payload import Page, Properties
+from tiktok_forwarder.tiktok.events import ALL_PROPERTIES, DESCRIPTION, EVENTS, TikTokEvent, own_event
+from tiktok_forwarder.tiktok.payload import Page
 
 MatchKey = Literal["email", "phone", "external_id", "click_id", "ttp"]
 
 
 class Visitor(Struct, gc=False):
-    """The visitor whose events a batch contains. Email, phone and external ID are digests; nothing else is hashed.
+    """The visitor whose events a batch contains. Email, phone and external ID are digests, or lists of them.
 
-    `users` are the objects that a wire form has made of the visitor, by click ID: a batch's events mostly share one.
+    `matching` are the fields of advanced matching. `users` are the objects that a wire form has made of the visitor, by
+    click ID: a batch's events mostly share one.
     """
 
-    email: str | None = None
-    phone: str | None = None
-    external_id: str | None = None
+    email: str | list[str] | None = None
+    phone: str | list[str] | None = None
+    external_id: str | list[str] | None = None
     ttp: str | None = None
     ip: str | None = None
     user_agent: str | None = None
-    limited_data_use: bool | None = None
+    matching: Mapping[str, str] = {}
     users: dict[str | None, Any] = {}
 
 
-BuildEvent = Callable[[str, int, str, Visitor, str | None, Page, Properties | None], Struct]
-"""Builds an event object: TikTok's event name, time in milliseconds, event ID, visitor, click ID, page, properties."""
+class Outline(NamedTuple):
+    """An event object before it takes a version's form. `properties` are JSON already, empty if there are none."""
+
+    event: str
+    timestamp_ms: int
+    event_id: str
+    visitor: Visitor
+    ttclid: str | None
+    page: Page
+    properties: bytes
+    limited_data_use: bool | None
+
+
+BuildEvent = Callable[[Outline], Struct]
+"""Builds an event object."""
 
 BuildRequest = Callable[[str, Sequence[bytes], str | None], tuple[str, bytes]]
 """Path and body of a request, from a pixel ID, event objects and perhaps a test event code.
@@ -44,7 +58,8 @@ class WireForm(Struct, frozen=True, kw_only=True):
 
     `max_events` is how many events a request may hold, `max_test_events` the same with a test event code; `events` are
     the names it knows. `match_keys` are its names of what matches an event to a person. `summary` and `time_format` are
-    for people. `incomplete_event` lacks what every event must have.
+    for people. `incomplete_event` lacks what every event must have. `is_open`: every event takes every property,
+    events may have names of one's own, and users several identities of a kind and fields of advanced matching.
     """
 
     name: WireFormName
@@ -58,12 +73,23 @@ class WireForm(Struct, frozen=True, kw_only=True):
     has_content_type_in_items: bool
     has_content_ids_and_number: bool
     has_order_id: bool
+    is_open: bool
     incomplete_event: bytes
     build_event: BuildEvent
     build_request: BuildRequest
 
     def known_events(self) -> list[TikTokEvent]:
         return [event for event in EVENTS.values() if event.name in self.events]
+
+    def event_named(self, name: str) -> TikTokEvent | None:
+        """Return the event of this name, which may be one's own; None if this version does not take it."""
+        if name in EVENTS:
+            return EVENTS[name] if name in self.events else None
+        return own_event(name) if self.is_open else None
+
+    def properties_of(self, event: TikTokEvent) -> tuple[str, ...]:
+        """Return the properties that may be mapped for an event."""
+        return (*(ALL_PROPERTIES if self.is_open else event.properties), DESCRIPTION)
 
 
 def envelope_opening(envelope: Mapping[str, str]) -> bytes:

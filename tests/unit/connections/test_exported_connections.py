@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.golden.cases import FILES, load
+from tests.golden.cases import CASES
 from tests.unit.parts import TOKEN, Parts
 
 from tiktok_forwarder.domain.outcome import Outcome
@@ -19,7 +19,6 @@ from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
-CASES = {file.stem: load(file) for file in FILES}
 # What a case is about, and what only some other settings go with.
 SET_BY_CASE = {"name", "pixel_id", "access_token", "custom_mappings", "inputs", "events_api"}
 VALUES: dict[str, st.SearchStrategy[Any]] = {

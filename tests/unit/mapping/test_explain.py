@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.golden.cases import FILES, connection_of, load
+from tests.golden.cases import CASES as GOLDEN
+from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import batch_of, outcomes_of, purchase
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.domain.sources import FieldSources
@@ -290,7 +291,7 @@ SECOND_CHOICES: dict[str, Any] = {
 }
 
 CASES = [
-    *(pytest.param(load(file), id=file.stem) for file in FILES),
+    *(pytest.param(case, id=name) for name, case in GOLDEN.items()),
     pytest.param(CUSTOM, id="custom"),
     pytest.param(SECOND_CHOICES, id="second_choices"),
 ]

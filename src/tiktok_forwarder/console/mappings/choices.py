@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, SOURCE_KINDS
+from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, PROPERTY_SOURCES
 from tiktok_forwarder.tiktok.events import (
     CONTENT_PROPERTIES,
     INTEGER_PROPERTIES,
@@ -51,6 +51,7 @@ _KIND_LABELS: Final = {
     "field": "Event field",
     "product": "Product field",
     "product_attribute": "Product attribute",
+    "flag": "Custom flag",
     "static": "Static value",
 }
 PROPERTY_LABELS: Final = {
@@ -87,12 +88,12 @@ def takes(event_type: str, name: str, kind: str) -> bool:
     """Return whether a property can have this kind of source for this kind of event."""
     if kind in PRODUCT_SOURCES:
         return event_type == COMMERCE and name in CONTENT_PROPERTIES
-    return kind in SOURCE_KINDS
+    return kind in PROPERTY_SOURCES
 
 
 def kinds_of(event_type: str, name: str, *, is_filled: bool) -> list[Choice]:
     """Return the sources that a property can have, first none. `is_filled`: the event supplies unmapped values."""
-    given = [Choice(kind, _KIND_LABELS[kind]) for kind in SOURCE_KINDS if takes(event_type, name, kind)]
+    given = [Choice(kind, _KIND_LABELS[kind]) for kind in PROPERTY_SOURCES if takes(event_type, name, kind)]
     return [Choice("", "Standard value" if is_filled else "Not sent"), *given]
 
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.console.mappings.choices import COMMERCE, members_of, takes
-from tiktok_forwarder.mapping.custom import PRODUCT_SOURCES, MappingDocument
+from tiktok_forwarder.mapping.custom import MappingDocument
+from tiktok_forwarder.mapping.sources import PRODUCT_SOURCES
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 

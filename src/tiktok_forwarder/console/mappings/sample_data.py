@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.custom import COMMERCE_FIELDS, MappingDocument
+from tiktok_forwarder.mapping.custom import MappingDocument
 from tiktok_forwarder.mapping.shared import sampling_refusal
+from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS
 
 _USER_AGENT: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"

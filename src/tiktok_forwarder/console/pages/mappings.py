@@ -22,7 +22,7 @@ from tiktok_forwarder.console.mappings.preview import run_preview
 from tiktok_forwarder.console.mappings.samples import Samples, samples_of
 from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.page import Page, PageRequest
-from tiktok_forwarder.mapping.event import STANDARD_EVENTS
+from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
 
 _CONFLICT: Final = 409
 _CHANGED_ELSEWHERE: Final = (
