@@ -16,6 +16,12 @@ class FieldSources(TypedDict, total=False):
     external_id: str | list[str]
     hashed: list[str]
     """Those of the three fields whose value was a digest already."""
+    first_name: str
+    last_name: str
+    zip_code: str
+    city: str
+    state: str
+    country: str
     ttp: str
     ip: str
     user_agent: str

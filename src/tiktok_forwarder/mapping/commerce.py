@@ -12,7 +12,7 @@ from typing import Final
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.places import DEFAULT_CURRENCY, SUM
+from tiktok_forwarder.mapping.places import DEFAULT_CURRENCY, SUM, SUM_FOR_ZERO
 from tiktok_forwarder.mparticle.batch import Product, ProductAction
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, CURRENCIES
@@ -113,6 +113,7 @@ def _instead_of_zero(
         return 0
     warnings.append("zero_total_replaced")
     sources.update(noted)
+    sources["value"] = SUM_FOR_ZERO
     return total
 
 

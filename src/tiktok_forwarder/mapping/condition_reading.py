@@ -20,7 +20,7 @@ from tiktok_forwarder.mapping.conditions import (
 )
 from tiktok_forwarder.mapping.reading import Problems, shown
 from tiktok_forwarder.mapping.sources import EVENT_FIELDS, PRODUCT_FIELDS
-from tiktok_forwarder.mparticle.values import Number, text_of
+from tiktok_forwarder.mparticle.values import Number, number_of, text_of
 
 MAX_RULES: Final = 50
 MAX_CONDITIONS: Final = 20
@@ -139,8 +139,9 @@ def _expected(where: str, test: Test, given: Any, problems: Problems) -> tuple[s
     if test in TEXT_TESTS:
         return _texts(where, given, problems)
     if test in NUMBER_TESTS:
-        if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
-            return given
+        number = number_of(given) if not isinstance(given, str) else None
+        if number is not None and math.isfinite(number):
+            return number
         problems.add(where, f"must be a number, not {shown(given)}")
         return None
     if isinstance(given, bool):

@@ -193,10 +193,15 @@ def _limits(connection: Connection) -> _Places:
 
 def _commerce_places(connection: Connection) -> dict[str, _Places]:
     """Return the places of a commerce event's properties."""
-    products = _Place((at.SUM, "connection.value_from_products"), "the sum of the products, rounded to 4 decimals")
+    products = "the sum of the products, rounded to 4 decimals"
+    for_zero = _Place((at.TOTAL, at.SUM, "connection.zero_total_is_missing"), f"{products}, instead of a total of 0")
     return {
         "currency": {**_each("upper case", *at.GIVEN_CURRENCIES), **_default_currency(connection)},
-        "value": {**_each("as a number", at.TOTAL), **({at.SUM: products} if connection.value_from_products else {})},
+        "value": {
+            **_each("as a number", at.TOTAL),
+            **(_together(products, at.SUM, "connection.value_from_products") if connection.value_from_products else {}),
+            **({at.SUM_FOR_ZERO: for_zero} if connection.zero_total_is_missing else {}),
+        },
         "description": _each(_AS_TEXT, "data.custom_attributes.description"),
         "order_id": _each(_AS_TEXT, at.TRANSACTION_ID),
         **{name: _each(_done(name), at.path_of("product", field, "")) for name, field in PRODUCT_FIELD.items()},

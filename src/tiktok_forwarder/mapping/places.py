@@ -80,6 +80,8 @@ DEFAULT_CURRENCY: Final = "connection.default_currency"
 
 TOTAL: Final = f"{ACTION}.total_amount"
 SUM: Final = "the sum of the products"
+# Noted where a total of 0 was replaced.
+SUM_FOR_ZERO: Final = "the sum of the products, instead of 0"
 AMOUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "t": ("total_product_amount",),
     "p": ("price",),

@@ -96,16 +96,13 @@ def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shar
         samples_events=samples_events,
         subjects=tuple(identities if mpid is None else [*identities, mpid]),
         identities=frozenset(kind for kind in IDENTITY_KINDS if getattr(digests, kind) is not None),
-        matching=_matching(batch, connection) if connection.advanced_matching else {},
+        matching=matching_fields(batch.user_attributes, connection.omit, sources)
+        if connection.advanced_matching
+        else {},
     )
     if _is_of_batch(connection):
         shared.visit = visit_of(shared, connection, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
     return shared
-
-
-def _matching(batch: Batch, connection: Connection) -> dict[str, str]:
-    found = matching_fields(batch.user_attributes)
-    return {field: value for field, value in found.items() if field not in connection.omit}
 
 
 def _is_of_batch(connection: Connection) -> bool:

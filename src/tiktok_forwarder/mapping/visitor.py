@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
 from tiktok_forwarder.mapping.identity import is_digest
+from tiktok_forwarder.mapping.places import path_of
 from tiktok_forwarder.mapping.sources import Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.values import is_dummy, text_of, visible
@@ -76,7 +77,8 @@ def _written_address(part: str) -> str:
         inner, _, behind = text[1:].partition("]")
         text = inner if not behind or _PORT.fullmatch(behind) else ""
     elif text.count(":") == 1:
-        text = text.partition(":")[0]
+        text, _, port = text.partition(":")
+        text = text if port.isdecimal() else ""
     return text.partition("%")[0].strip()
 
 
@@ -135,19 +137,25 @@ MATCHING_ATTRIBUTES: Final[Mapping[str, str]] = {**HASHED_ATTRIBUTES, **PLAIN_AT
 """mParticle's user attribute of each field of advanced matching."""
 
 
-def matching_fields(user_attributes: Mapping[str, object] | None) -> dict[str, str]:
+def matching_fields(
+    user_attributes: Mapping[str, object] | None, omitted: Sequence[str], sources: FieldSources
+) -> dict[str, str]:
     """Return the fields of advanced matching: names and zip code as digests, the place as text."""
-    if not user_attributes:
-        return {}
-    given = {name.lower(): value for name, value in user_attributes.items() if name.startswith("$")}
     found: dict[str, str] = {}
+    if not user_attributes:
+        return found
+    spellings = {name.lower(): name for name in user_attributes if name.startswith("$")}
     for field, attribute in MATCHING_ATTRIBUTES.items():
-        text = text_of(given.get(attribute))
-        if text is None or is_dummy(text):
+        spelling = spellings.get(attribute)
+        text = text_of(user_attributes[spelling]) if spelling is not None and field not in omitted else None
+        if spelling is None or text is None or is_dummy(text):
             continue
         normal = _hashed(text) if field in HASHED_ATTRIBUTES else _letters_and_digits(text)
         if normal is not None:
             found[field] = normal
+            if spelling != attribute:
+                path = path_of("user_attribute", spelling, "")
+                sources[field] = path  # type: ignore[literal-required]  # a member of the same name
     return found
 
 

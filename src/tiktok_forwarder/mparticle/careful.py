@@ -116,8 +116,9 @@ def _likeness(members: dict[str, object]) -> str:
 
 
 def _not_a_batch(members: dict[str, object], problem: str) -> NotABatch:
-    batch = _read({**members, "events": [None], "problem": problem}, NotABatch)
+    batch = _read({**members, "events": [None]}, NotABatch)
     assert isinstance(batch, NotABatch)  # noqa: S101  # narrows the type
+    batch.problem = problem
     return batch
 
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from tests.unit.parts import TOKEN, Parts
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.mapping.custom import EVENT_TYPES, SOURCE_KINDS
+from tiktok_forwarder.mapping.conditions import ACTIONS, IDENTITY_KINDS, SUBJECTS, TESTS
+from tiktok_forwarder.mapping.custom import EVENT_TYPES
 from tiktok_forwarder.mapping.fields import FIELDS
-from tiktok_forwarder.tiktok.events import EVENTS
+from tiktok_forwarder.mapping.sources import COMMON_SOURCES, DEFAULT_SOURCES, EVENT_FIELDS, PROPERTY_SOURCES
+from tiktok_forwarder.tiktok.events import ALL_PROPERTIES, EVENTS
 
 # Integers have no bound in JSON, and 4300 digits in Python.
 SCALARS = (
@@ -19,8 +21,29 @@ SCALARS = (
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 )
-PROPERTIES = sorted({name for event in EVENTS.values() for name in event.properties})
-SOURCES = st.dictionaries(st.sampled_from(SOURCE_KINDS), SCALARS, max_size=2) | JSON
+PROPERTIES = sorted(ALL_PROPERTIES)
+ONE_SOURCE = st.dictionaries(st.sampled_from(PROPERTY_SOURCES), SCALARS, min_size=1, max_size=2)
+SOURCES = ONE_SOURCE | st.fixed_dictionaries({"first": st.lists(ONE_SOURCE, max_size=6) | JSON}) | JSON
+NAMES = st.just(True) | st.sampled_from([*EVENT_FIELDS, *IDENTITY_KINDS]) | SCALARS
+EXPECTED = st.booleans() | st.integers() | st.lists(st.text(min_size=1, max_size=5) | SCALARS, max_size=3) | JSON
+CONDITIONS = st.lists(
+    st.builds(
+        lambda subject, name, test, expected: {subject: name, test: expected},
+        *(st.sampled_from(SUBJECTS), NAMES, st.sampled_from([*TESTS, "values"]), EXPECTED),
+    )
+    | JSON,
+    max_size=3,
+)
+RULES = st.lists(
+    st.fixed_dictionaries({"name": SCALARS, "action": st.sampled_from(ACTIONS) | SCALARS, "when": CONDITIONS | JSON})
+    | JSON,
+    max_size=3,
+)
+COMMON = st.dictionaries(
+    st.sampled_from(sorted(DEFAULT_SOURCES)) | st.text(max_size=5),
+    st.lists(st.dictionaries(st.sampled_from(COMMON_SOURCES), NAMES, max_size=2) | JSON, max_size=4) | JSON,
+    max_size=3,
+)
 MAPPINGS = st.lists(
     st.fixed_dictionaries(
         {
@@ -30,7 +53,7 @@ MAPPINGS = st.lists(
         },
         optional={
             "properties": st.dictionaries(st.sampled_from(PROPERTIES), SOURCES, max_size=3) | JSON,
-            "conditions": st.lists(st.fixed_dictionaries({"attribute": SCALARS, "values": JSON}), max_size=2) | JSON,
+            "conditions": CONDITIONS | JSON,
             "custom_event_type": JSON,
         },
     )
@@ -63,6 +86,15 @@ def test_any_settings_are_taken_or_told(drawn: dict[str, Any]) -> None:
 def test_any_custom_mappings_are_taken_or_told(drawn: list[Any]) -> None:
     """The same for mappings alone, which are taken more often when nothing else is wrong."""
     asyncio.run(_take({"name": "Shop", "pixel_id": "P", "access_token": TOKEN, "custom_mappings": drawn}))
+
+
+@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+@given(rules=RULES, sources=COMMON)
+@example(rules=[{"name": "n", "action": "only_forward", "when": [{"field": "name", "at_least": 10**400}]}], sources={})
+def test_any_rules_and_sources_are_taken_or_told(rules: list[Any], sources: dict[str, Any]) -> None:
+    """The same for forwarding rules and for sources."""
+    given = {"name": "Shop", "pixel_id": "P", "access_token": TOKEN, "forwarding_rules": rules, "sources": sources}
+    asyncio.run(_take(given))
 
 
 async def _take(drawn: dict[str, Any]) -> None:

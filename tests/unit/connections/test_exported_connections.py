@@ -21,6 +21,7 @@ from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 # What a case is about, and what only some other settings go with.
 SET_BY_CASE = {"name", "pixel_id", "access_token", "custom_mappings", "inputs", "events_api"}
+NEEDED = ("ip", "user_agent")
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "purchase_event": st.sampled_from(["PlaceAnOrder", "CompletePayment"]),
     "boolean": st.booleans(),
@@ -29,11 +30,17 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "currency": st.sampled_from(["USD", "eur", " jpy "]),
     "region": st.sampled_from(["US", "de"]),
     "text": st.text(max_size=20),
+    "texts": st.lists(st.text(min_size=1, max_size=9).filter(str.strip), max_size=3),
+    "identity_types": st.lists(st.sampled_from(["other", "other2", "alias"]), unique=True, max_size=3),
+    "rules": st.just([{"name": "r", "action": "only_forward", "when": [{"page_host": True, "contains": ["e"]}]}]),
+    "sources": st.just({"event_id": [{"field": "transaction_id"}], "ttp": [{"url_parameter": "t"}]}),
 }
 
 
 def _values(field: Field) -> st.SearchStrategy[Any]:
-    if field.choices and field.name not in VALUES:
+    if field.kind == "choices":
+        return st.lists(st.sampled_from([choice.value for choice in field.choices if choice.value not in NEEDED]))
+    if field.choices and field.kind not in VALUES and field.name not in VALUES:
         return st.sampled_from([choice.value for choice in field.choices])
     return VALUES[field.name if field.name in VALUES else field.kind]
 

@@ -110,9 +110,9 @@ def _mapping(**members: Any) -> dict[str, Any]:
         (_mapping(event_name=" "), r"\.event_name: is required: .*"),
         (_mapping(colour="red"), r"\.colour: is not a known key; .*"),
         (_mapping(event_type="screen_view", custom_event_type="a"), r"\.custom_event_type: must be used with .*"),
-        (_mapping(conditions=[{"attribute": "a"}]), r"\.conditions\[0\]\.values: must be a list .*, not None"),
+        (_mapping(conditions=[{"attribute": "a"}]), r"\.conditions\[0\]: must have exactly one test of .*, not 0"),
         (_mapping(conditions=[5]), r"\.conditions\[0\]: must have .*, not 5"),
-        (_mapping(properties={"value": {"static": 1}}), r"\.properties\.value: is not a property of Search, .*"),
+        (_mapping(properties={"colour": {"static": 1}}), r"\.properties\.colour: is not a property of Search, .*"),
         (_mapping(properties={"query": {}}), r"\.properties\.query: must have exactly one source .*, not 0"),
         (
             _mapping(properties={"query": {"static": "a", "attribute": "b"}}),
@@ -156,17 +156,26 @@ def test_custom_mapping_that_cannot_be(mapping: dict[str, Any], problem: str) ->
 
 
 CONDITION = {"attribute": "a", "values": ["b"]}
+CONDITION_KEYS = (
+    "attribute, user_attribute, flag, field, product, event_type, event_name, tiktok_event, page_host, page_path, "
+    "identity, is, is_not, contains, starts_with, exists, at_least, at_most, values"
+)
 
 
 @pytest.mark.parametrize(
     ("members_with", "place", "needed", "wrong_values"),
     [
         (lambda wrong: {"conditions": wrong}, "conditions", "a list of", ["a", 5, True, CONDITION]),
-        (lambda wrong: {"conditions": [wrong]}, "conditions[0]", "attribute and values", ["a", 5, None, ["a"]]),
+        (
+            lambda wrong: {"conditions": [wrong]},
+            "conditions[0]",
+            "one of attribute, user_attribute,",
+            ["a", 5, None, ["a"]],
+        ),
         (
             lambda wrong: {"conditions": [CONDITION, {**CONDITION, "attribute": wrong}]},
             "conditions[1].attribute",
-            "the name of an attribute",
+            "a name",
             [None, "", " ", 5, ["a"]],
         ),
         (
@@ -179,7 +188,7 @@ CONDITION = {"attribute": "a", "values": ["b"]}
         (
             lambda wrong: {"properties": {"query": wrong}},
             "properties.query",
-            "one source of attribute, user_attribute, field, product, product_attribute, static",
+            "one source of attribute, user_attribute, field, product, product_attribute, flag, static, first",
             ["shoes", 5, True, None, ["shoes"]],
         ),
         (
@@ -216,12 +225,12 @@ def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
     ("members", "place", "known"),
     [
         ({"propertys": {}}, "propertys", "event, event_type, event_name, custom_event_type, conditions, properties"),
-        ({"conditions": [{**CONDITION, "vlaues": ["c"]}]}, "conditions[0].vlaues", "attribute, values"),
-        ({"conditions": [CONDITION, {**CONDITION, "Attribute": "c"}]}, "conditions[1].Attribute", "attribute, values"),
+        ({"conditions": [{**CONDITION, "vlaues": ["c"]}]}, "conditions[0].vlaues", CONDITION_KEYS),
+        ({"conditions": [CONDITION, {**CONDITION, "Attribute": "c"}]}, "conditions[1].Attribute", CONDITION_KEYS),
         (
             {"properties": {"query": {"attribute": "a", "requierd": True}}},
             "properties.query.requierd",
-            "attribute, user_attribute, field, product, product_attribute, static, required",
+            "attribute, user_attribute, field, product, product_attribute, flag, static, first, required",
         ),
     ],
 )
@@ -276,5 +285,6 @@ def test_document_reads_back_as_the_same_connection() -> None:
     connection = read_connection(given, needs_token=False).connection
     document = connection_document(connection)
     assert read_connection(document, needs_token=False).connection == connection
-    assert document["custom_mappings"] == given["custom_mappings"]
+    (mapping,) = given["custom_mappings"]
+    assert document["custom_mappings"] == [{**mapping, "conditions": [{"attribute": "results", "is": ["1", "2"]}]}]
     assert "access_token" not in document

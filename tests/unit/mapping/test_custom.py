@@ -10,9 +10,10 @@ from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import URL, Members, batch_of, one_mapped, order, outcomes_of, reason_of
 from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.domain.sources import FieldSources
-from tiktok_forwarder.mapping.custom import Occurrence
 from tiktok_forwarder.mapping.custom_properties import PropertyReader
+from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.tiktok.events import EVENTS
 
 
 def _custom(attributes: Any = None, **data: Any) -> Members:
@@ -119,7 +120,8 @@ def test_text_that_does_not_convert_is_absent(value: Any, warnings: set[str]) ->
         ("cheap", None, {"mistyped_attribute"}),
         (True, None, {"mistyped_attribute"}),
         (-1, None, {"invalid_value"}),
-        ("nan", None, {"invalid_value"}),
+        ("nan", None, {"mistyped_attribute"}),
+        (math.nan, None, {"invalid_value"}),
         ("", None, set()),
     ],
 )
@@ -159,8 +161,8 @@ def test_mapped_price_obeys_the_rules_of_prices(price: Any, sent: float | None, 
         ("2.4", 2, {"quantity_rounded"}),
         (0, 1, {"quantity_rounded"}),
         (-3, 1, {"quantity_rounded"}),
-        ("NaN", None, set()),
-        (math.inf, None, set()),
+        ("NaN", None, {"mistyped_attribute"}),
+        (math.inf, None, {"invalid_value"}),
         ("many", None, {"mistyped_attribute"}),
         (True, None, {"mistyped_attribute"}),
         ([], None, {"mistyped_attribute"}),
@@ -276,7 +278,9 @@ def test_mapping_notes_which_products_became_items(mapping: Members, items: str 
     assert event is not None and event.data is not None
     occurrence = Occurrence(batch, event, event.data, "commerce_event")
     sources: FieldSources = {}
-    contents = PropertyReader(connection, connection.custom_mappings[0], occurrence, [], sources).properties().contents
+    (mapping,) = connection.custom_mappings
+    reader = PropertyReader(connection, mapping, EVENTS[mapping.event], occurrence, frozenset(), [], sources)
+    contents = reader.properties().contents
     assert sources.get("items") == items
     assert len(contents or ()) == (items or "ii").count("i")
 

@@ -16,7 +16,7 @@ from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.explain import Explanation, explain
-from tiktok_forwarder.mapping.places import GIVEN_CURRENCIES, MADE_ID, RECEIPT, SUM, URL_PARAMETER
+from tiktok_forwarder.mapping.places import GIVEN_CURRENCIES, MADE_ID, RECEIPT, SUM
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -53,9 +53,10 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def _steps(path: str) -> list[str | int]:
-    # A flag's name has a dot of its own.
-    path = path.replace("TikTok.", "TikTok\0")
-    return [int(index) if index else name.replace("\0", ".") for index, name in _STEP.findall(path)]
+    # A flag's name has dots of its own.
+    holder, flags, flag = path.partition("custom_flags.")
+    steps = [int(index) if index else name for index, name in _STEP.findall(f"{holder}{flags}")]
+    return [*steps, flag] if flags else steps
 
 
 _OTHER_SETTING: dict[str, dict[Any, Any]] = {
@@ -64,6 +65,8 @@ _OTHER_SETTING: dict[str, dict[Any, Any]] = {
     "default_currency": {"EUR": "USD"},
     "ccpa_opt_out": {"limited_data_use": "ignore"},
     "value_from_products": {True: False},
+    "zero_total_is_missing": {True: False},
+    "advanced_matching": {True: False},
 }
 
 
@@ -75,7 +78,7 @@ def _altered(value: Any, field: str) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
-        return value - 5000 if value > 10**12 else value + 1
+        return value - 5000 if value > 10**12 else value + 7
     text = str(value)
     return _OTHER_TEXT.get(text) or _altered_text(text, field)
 
@@ -88,8 +91,12 @@ def _altered_text(text: str, field: str) -> str:
     if re.fullmatch(r"\d+(\.\d+)?", text) and "phone" not in field:
         return str(float(text) + 1)
     if "phone" in field:
-        return f"{text[:-1]}{(int(text[-1]) + 1) % 10}"
-    return text.replace("ttclid=", "ttclid=E.C.P.x") if "ttclid=" in text else f"{text}#y"
+        return re.sub(r"(\d)(\D*)$", lambda match: f"{(int(match[1]) + 1) % 10}{match[2]}", text)
+    if field.endswith(("user.ip", "context.ip")):
+        return re.sub(r"203\.0\.113\.7|2001:db8::7|fe80::1|10\.1\.2\.3|203\.0\.113", "198.51.100.5", text, flags=re.I)
+    if "://" in text:
+        return re.sub(r"\b(tt\w*)=", r"\1=E.C.P.x", re.sub(r"(://[^/?#]+/?)", r"\1y", text, count=1))
+    return f"y {text}"
 
 
 def _alter(case: dict[str, Any], source: str, field: str) -> dict[str, Any]:
@@ -104,8 +111,11 @@ def _alter(case: dict[str, Any], source: str, field: str) -> dict[str, Any]:
             name = str(steps[0])
             holder[name] = _OTHER_SETTING[name][holder[name]]
             return changed
+        if steps[0] == "forwarding_rules":
+            del holder["forwarding_rules"][steps[1]]
+            return changed
         if steps[-1] == "event":
-            holder["custom_mappings"] = []
+            holder |= {"custom_mappings": [], "standard_events": []}
             return changed
     for step in steps[:-1]:
         holder = holder[step]
@@ -340,9 +350,9 @@ def test_places_without_chosen_sources_include_the_true_one(case: dict[str, Any]
 
 def _is_in_words(possible: Explanation, unnamed: set[str]) -> bool:
     """Whether the paths are among those that a place stands for."""
-    if unnamed and all(each.startswith(("user_identities", "partner_identities")) for each in unnamed):
+    if unnamed and all(each.startswith(("user_identities", "partner_identities", "user_attributes.$")) for each in unnamed):
         return True
-    return not {MADE_ID, SUM, URL_PARAMETER}.isdisjoint(possible.sources)
+    return not {MADE_ID, SUM}.isdisjoint(possible.sources)
 
 
 def _sources(case: dict[str, Any], event_index: int) -> dict[str, tuple[str, ...]]:
@@ -371,6 +381,7 @@ def test_chosen_sources_are_the_only_ones_named() -> None:
         f"{action}.products[2].price",
         f"{action}.products[4].price",
         f"{action}.products[4].quantity",
+        f"{action}.products[5].price",
         "connection.value_from_products",
     )
     assert order["properties.contents[2].content_id"] == (f"{action}.products[4].id",)
