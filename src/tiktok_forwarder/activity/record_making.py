@@ -14,7 +14,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.intake.accept import DroppedEvent
-from tiktok_forwarder.mapping.redaction import redacted
+from tiktok_forwarder.mapping.redaction.emails import redacted
 from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
-from tiktok_forwarder.mapping.redaction import redacted
+from tiktok_forwarder.mapping.redaction.emails import redacted
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
 from tiktok_forwarder.mparticle.values import flag_text, text_of

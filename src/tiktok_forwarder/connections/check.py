@@ -12,7 +12,7 @@ from tiktok_forwarder.domain.outcome import Accepted, Culprit, Misconfigured, Th
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.payload import Page, encode
-from tiktok_forwarder.tiktok.wire_form import Outline, Visitor, WireForm
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm
 
 CheckKind = Literal[
     "good",
@@ -92,8 +92,8 @@ class ConnectionCheck:
         now_ms = self._clock.now_ms()
         visitor = Visitor(ip="203.0.113.1", user_agent="tiktok-forwarder")
         page = Page("https://example.com/tiktok-forwarder-check")
-        outline = Outline("ViewContent", now_ms, f"tf-check-{now_ms}", visitor, None, page, b"", None)
-        return encode(form.build_event(outline))
+        event = form.build_event("ViewContent", now_ms, f"tf-check-{now_ms}", visitor, None, page, None)
+        return encode(event)
 
 
 def _kind(culprit: Culprit) -> CheckKind:

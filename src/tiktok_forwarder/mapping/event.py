@@ -1,7 +1,9 @@
 """The mapping: an event becomes TikTok events, or is dropped with the reason of the first check that it fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
 from tiktok_forwarder.domain.sources import FieldSources
@@ -12,25 +14,16 @@ from tiktok_forwarder.mapping.custom import CustomMapping, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
 from tiktok_forwarder.mapping.event_id import event_id_of, timestamp_ms_of
 from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
-from tiktok_forwarder.mapping.identity_values import without_identities
-from tiktok_forwarder.mapping.page import click_id_of, find_page_url, referrer_of, without_parameters
+from tiktok_forwarder.mapping.page import EMAIL_REDACTED, PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
-from tiktok_forwarder.mapping.redaction import redacted, without_user_information
-from tiktok_forwarder.mapping.shared import (
-    Refusal,
-    Shared,
-    Visit,
-    sampling_refusal,
-    shared_of,
-    values_in_urls,
-    visit_of,
-)
-from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, given_currency
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text, cut_url
+from tiktok_forwarder.mapping.redaction.emails import redacted
+from tiktok_forwarder.mapping.shared import BatchReader, Refusal, Shared, Visit, sampling_refusal
+from tiktok_forwarder.mapping.sources import Occurrence, given_currency
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, NotABatch, ProductAction
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.tiktok.payload import NO_PROPERTIES, Content, Page, Properties, encode
-from tiktok_forwarder.tiktok.wire_form import Outline
+from tiktok_forwarder.tiktok.payload import Content, Properties, encode
+from tiktok_forwarder.tiktok.wire_form import Visitor
 
 FUTURE_TOLERANCE_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
@@ -61,11 +54,10 @@ class Mapper:
         self._item_content_type = connection.content_type if form.has_content_type_in_items else None
         self._max_age_ms = connection.max_event_age_days * _DAY_MS
         self._redacts = connection.redact_emails
+        self._batches = BatchReader(connection)
+        self._pages = PageReader(connection)
         self._omitted = frozenset("query" if name == "search_string" else name for name in connection.omit)
         self._event_ids = connection.sources_of("event_id")
-        self._page_urls = connection.sources_of("page_url")
-        self._referrers = connection.sources_of("page_referrer")
-        self._click_ids = connection.sources_of("ttclid")
         self._rules = connection.forwarding_rules
         self._drops_bots = connection.bots == "drop"
 
@@ -73,7 +65,7 @@ class Mapper:
         """Return the outcomes of the batch's events in order; several for an event with several custom mappings."""
         if not batch.events:
             return []
-        shared = shared_of(batch, self.connection, received_at_ms)
+        shared = self._batches.shared(batch, received_at_ms)
         outcomes: list[Outcome] = []
         for index, event in enumerate(batch.events):
             self._map_event(shared, index, event, outcomes)
@@ -87,7 +79,7 @@ class Mapper:
         occurrence = Occurrence(shared.batch, event, event.data, event_type.lower())
         sources: FieldSources = shared.sources.copy()
         warnings: list[str] = []
-        has_url = find_page_url(self._page_urls, occurrence, warnings, sources)
+        has_url = self._pages.find_url(occurrence, warnings, sources)
         refusal = shared.refusal
         if shared.samples_events:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
@@ -96,7 +88,7 @@ class Mapper:
         if isinstance(drafts, Refusal):
             outcomes.append(Dropped(index, drafts.reason, drafts.detail, shared.subjects))
             return
-        visit = shared.visit or visit_of(shared, self.connection, occurrence)
+        visit = shared.visit or self._batches.visit(shared, occurrence)
         for draft in drafts:
             outcomes.append(self._outgoing(shared, visit, index, occurrence, draft, has_url=has_url))
 
@@ -185,12 +177,12 @@ class Mapper:
         self, shared: Shared, visit: Visit, index: int, occurrence: Occurrence, draft: Draft, *, has_url: bool
     ) -> Outcome:
         name, properties, warnings, sources = draft
-        limits_data_use = shared.opted_out
+        visitor = visit.visitor
         if self._rules or visit.is_bot:
             refusal = self._refused_as_bot(visit) or self._refused_by_rule(occurrence, name, shared)
             if refusal is not None:
                 return Dropped(index, refusal.reason, refusal.detail, shared.subjects)
-            limits_data_use = limits_data_use or self._limits_data_use(occurrence, name, shared, sources)
+            visitor = self._limited(visit.visitor, occurrence, name, shared, sources)
         received_at_ms = shared.received_at_ms
         timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
         if timestamp_ms is None:
@@ -203,25 +195,19 @@ class Mapper:
             warnings.append("future_timestamp_replaced")
             sources["event_time"] = RECEIPT_FOR_FUTURE
         event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)
-        ttclid = None
-        if "ttclid" not in self._omitted:
-            ttclid = click_id_of(self._click_ids, occurrence, warnings, sources)
-        page = self._page(shared, occurrence, warnings, sources)
-        outline = Outline(
-            name,
-            timestamp_ms,
-            event_id,
-            visit.visitor,
-            ttclid,
-            page,
-            encoded_properties(properties, warnings, redacts=self._redacts),
-            True if limits_data_use else None,
-        )
+        ttclid = self._pages.click_id(occurrence, warnings, sources)
+        identities = shared.values or self._batches.values_in_urls(shared)
+        page = self._pages.page(occurrence, identities, warnings, sources)
         if visit.warnings:
             warnings += visit.warnings
         if visit.sources:
             sources.update(visit.sources)
-        payload = encode(self._build_event(outline))
+        sent = properties if properties != _NO_PROPERTIES else None
+        payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
+        if sent is not None and (len(payload) > MAX_CHARACTERS or (self._redacts and _may_hold_address(payload))):
+            change_texts(sent, warnings, redacts=self._redacts)
+            sent = sent if sent != _NO_PROPERTIES else None
+            payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
         return Mapped(index, name, event_id, payload, noted, shared.subjects, sources)
 
@@ -231,42 +217,6 @@ class Mapper:
         if occurrence.page_url is None:
             return _INVALID_URL if has_url else _NO_URL
         return visit.refusal
-
-    def _page(self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> Page:
-        url = occurrence.page_url or ""
-        referrer = None
-        if "page_referrer" not in self._omitted:
-            referrer = referrer_of(self._referrers, occurrence, sources)
-        if "ttclid" in self._omitted:
-            url = without_parameters(url, self._click_id_parameters())
-            referrer = without_parameters(referrer, self._click_id_parameters()) if referrer is not None else None
-        return Page(
-            self._clean_url(url, shared, warnings) if self._redacts else url,
-            self._clean_referrer(referrer, shared, warnings) if referrer is not None else None,
-        )
-
-    def _clean_referrer(self, referrer: str, shared: Shared, warnings: list[str]) -> str | None:
-        if self._redacts:
-            plain = without_user_information(referrer)
-            if plain != referrer:
-                warnings.append(EMAIL_REDACTED)
-            referrer = plain
-        cut = cut_url(referrer)
-        if cut != referrer:
-            warnings.append(TEXT_CUT)
-        return self._clean_url(cut, shared, warnings) if cut is not None and self._redacts else cut
-
-    def _clean_url(self, url: str, shared: Shared, warnings: list[str]) -> str:
-        clean = redacted(without_user_information(url))
-        if clean != url:
-            warnings.append(EMAIL_REDACTED)
-        without = without_identities(clean, values_in_urls(shared, self.connection))
-        if without != clean:
-            warnings.append("identity_redacted")
-        return without
-
-    def _click_id_parameters(self) -> set[str]:
-        return {CLICK_ID_PARAMETER, *(str(each.value) for each in self._click_ids if each.kind == "url_parameter")}
 
     # --- rules ---
 
@@ -286,15 +236,18 @@ class Mapper:
             return Refusal("filtered_by_rule", f"No Only Forward rule holds: {names}.")
         return None
 
-    def _limits_data_use(
-        self, occurrence: Occurrence, tiktok_event: str, shared: Shared, sources: FieldSources
-    ) -> bool:
+    def _limited(
+        self, visitor: Visitor, occurrence: Occurrence, tiktok_event: str, shared: Shared, sources: FieldSources
+    ) -> Visitor:
+        """Return the visitor with limited data use if a rule says so."""
+        if visitor.limited_data_use:
+            return visitor
         outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
         for number, rule in enumerate(self._rules):
             if rule.action == "limit_data_use" and meets(rule, outgoing):
                 sources["limited_data_use"] = rule_path(number)
-                return True
-        return False
+                return replace(visitor, limited_data_use=True)
+        return visitor
 
 
 _NO_URL: Final = Refusal("missing_page_url", "There is no page URL: set the custom flag TikTok.URL.")
@@ -305,7 +258,6 @@ _INVALID_URL: Final = Refusal(
 )
 _BOT: Final = Refusal("bot", "The user agent is a known crawler's.")
 _NOT_SELECTED: Final = "The connection does not send the standard event of the product action {}."
-EMAIL_REDACTED: Final = "email_redacted"
 
 
 def _malformation(batch: Batch) -> str:
@@ -326,34 +278,29 @@ def _shown(name: str) -> str:
     return redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
 
 
-def encoded_properties(properties: Properties, warnings: list[str], *, redacts: bool) -> bytes:
-    """Return the properties as JSON, empty if there are none, with long texts cut and email addresses redacted."""
-    encoded = encode(properties)
-    if len(encoded) > MAX_CHARACTERS:
-        encoded = _changed(properties, encoded, cut_text, TEXT_CUT, warnings)
-    if redacts and (b"@" in encoded or b"%" in encoded or b"&" in encoded or _FULL_WIDTH_AT in encoded):
-        encoded = _changed(properties, encoded, redacted, EMAIL_REDACTED, warnings)
-    return encoded if encoded != NO_PROPERTIES else b""
-
-
+_NO_PROPERTIES: Final = Properties()
 _FULL_WIDTH_AT: Final = "\uff20".encode()
 
 
-def _changed(
-    properties: Properties, encoded: bytes, change: Callable[[str], str | None], warning: str, warnings: list[str]
-) -> bytes:
-    """Return the properties' JSON after a change of each text."""
-    for holder in (properties, *(properties.contents or ())):
-        for name in holder.__struct_fields__:
-            text = getattr(holder, name)
-            if isinstance(text, str):
-                setattr(holder, name, change(text) or None)
-    if properties.content_ids is not None:
-        changed = [change(text) for text in properties.content_ids]
-        properties.content_ids = list(dict.fromkeys([text for text in changed if text])) or None
-    if properties.contents is not None:
-        properties.contents = [content for content in properties.contents if content != Content()] or None
-    clean = encode(properties)
-    if clean != encoded:
-        warnings.append(warning)
-    return clean
+def _may_hold_address(payload: bytes) -> bool:
+    if b"@" in payload or b"%" in payload or b"&" in payload:
+        return True
+    return not payload.isascii() and _FULL_WIDTH_AT in payload
+
+
+def change_texts(properties: Properties, warnings: list[str], *, redacts: bool) -> None:
+    """Cut long texts, and redact email addresses; texts of which nothing is left go."""
+    for change, warning in ((cut_text, TEXT_CUT), (redacted, EMAIL_REDACTED)) if redacts else ((cut_text, TEXT_CUT),):
+        before = encode(properties)
+        for holder in (properties, *(properties.contents or ())):
+            for name in holder.__struct_fields__:
+                text = getattr(holder, name)
+                if isinstance(text, str):
+                    setattr(holder, name, change(text) or None)
+        if properties.content_ids is not None:
+            changed = [change(text) for text in properties.content_ids]
+            properties.content_ids = list(dict.fromkeys([text for text in changed if text])) or None
+        if properties.contents is not None:
+            properties.contents = [content for content in properties.contents if content != Content()] or None
+        if encode(properties) != before:
+            warnings.append(warning)

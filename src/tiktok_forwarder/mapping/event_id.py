@@ -1,6 +1,5 @@
 """The event ID and the time of an event."""
 
-import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
@@ -17,14 +16,13 @@ from tiktok_forwarder.mapping.places import (
     SCREEN_NAME,
     TRANSACTION_ID,
 )
-from tiktok_forwarder.mapping.redaction import holds_address
-from tiktok_forwarder.mapping.sources import Occurrence, Source
+from tiktok_forwarder.mapping.redaction.emails import holds_address
+from tiktok_forwarder.mapping.sources import SENDERS_ID, Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
-from tiktok_forwarder.mparticle.values import is_dummy, text_of, time_of, visible
+from tiktok_forwarder.mparticle.values import is_dummy, is_milliseconds, text_of, time_of, visible
 
-# The form of nearly every ID: neither a placeholder nor an address. Any other goes through the rule.
-_ORDINARY_ID: Final = re.compile(r"(?=[0-9A-Za-z._:-]{0,4095}[1-9A-Za-z])[0-9A-Za-z._:-]{16,4096}", re.ASCII)
-_SENDERS_ID: Final = Source("field", "source_message_id")
+# Longer than every placeholder.
+_MIN_ORDINARY_LENGTH: Final = 16
 
 
 def event_id_of(
@@ -32,7 +30,7 @@ def event_id_of(
 ) -> str:
     """Return the first usable ID; if there is none, one that is made so that a repeat gets it too."""
     event_id = occurrence.data.source_message_id
-    if given[0] == _SENDERS_ID and type(event_id) is str and _ORDINARY_ID.fullmatch(event_id):
+    if given[0] is SENDERS_ID and type(event_id) is str and _is_ordinary(event_id):
         return event_id
     for candidate in candidates(given, occurrence):
         event_id = visible(candidate.text).strip()
@@ -49,6 +47,16 @@ def event_id_of(
             return event_id
     sources["event_id"] = MADE_ID
     return _made_event_id(occurrence, mpid, sources)
+
+
+def _is_ordinary(event_id: str) -> bool:
+    """Return whether it is an ID such as nearly every one: neither a placeholder nor an address can stand in it."""
+    return (
+        _MIN_ORDINARY_LENGTH <= len(event_id) <= MAX_CHARACTERS
+        and event_id[0] not in "0-"
+        and event_id.isascii()
+        and event_id.replace("-", "").isalnum()
+    )
 
 
 def _made_event_id(occurrence: Occurrence, mpid: str | None, sources: FieldSources) -> str:
@@ -76,6 +84,8 @@ def _made_event_id(occurrence: Occurrence, mpid: str | None, sources: FieldSourc
 def timestamp_ms_of(occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> int | None:
     """Return the first of `EVENT_TIMES` that is present; None if that is the time of receipt."""
     given = occurrence.data.timestamp_unixtime_ms
+    if type(given) is int and is_milliseconds(given):
+        return given
     if given is not None:
         milliseconds, warning = time_of(given)
         if warning is not None:

@@ -20,7 +20,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _DIGEST_CHARACTERS: Final = 64
 # Firehose may hash identities itself; TikTok accepts only SHA-256.
 _USABLE_ENCODINGS: Final = frozenset({"raw", "sha256"})
-_ORDINARY_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+", re.ASCII)
+_ORDINARY_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _EMAIL: Final = re.compile(r"""[^@\s"<>()\[\],;:\\]+@[^@\s"<>()\[\],;:\\'][^@\s"<>()\[\],;:\\']*""")
 _MAILTO: Final = "mailto:"
 _PAIRS: Final = frozenset({'""', "''", "<>"})
@@ -38,15 +38,16 @@ Digest = str | list[str] | None
 class Digests(Struct, gc=False):
     """Digests that identify the batch's user.
 
-    `external_value`, for sampling, and `phones` are raw: they must not leave the mapping.
+    `external_value`, for sampling, `texts` (all identities) and `phones` are raw: they must not leave the mapping.
     """
 
-    email: Digest
-    phone: Digest
-    external_id: Digest
-    external_value: str | None
-    phones: Sequence[str]
+    texts: Sequence[str]
     warnings: list[str]
+    phones: list[str] = []
+    email: Digest = None
+    phone: Digest = None
+    external_id: Digest = None
+    external_value: str | None = None
 
     def all(self) -> list[str]:
         found: list[str] = []
@@ -67,34 +68,43 @@ def identity_types(connection: Connection, kind: IdentityKind) -> tuple[str, ...
             return (connection.external_identity_type, *connection.extra_external_identity_types)
 
 
-def digests_of(batch: Batch, connection: Connection, sources: FieldSources) -> Digests:
-    """Return what is sent of the user's identities; nothing of those that the connection omits."""
-    emails, phones, externals = (
-        identity_types(connection, "email"),
-        identity_types(connection, "phone"),
-        identity_types(connection, "external_id"),
-    )
-    found = identities_by_type(batch.user_identities, (*emails, *phones, *externals))
-    if MPID in externals and (mpid := mpid_of(batch)) is not None:
-        found[MPID] = (mpid, "raw", MPID)
-    warnings: list[str] = []
-    region = connection.default_phone_region
-    external = found.get(externals[0])
-    external_value = external[0] if external is not None and not is_dummy(external[0]) else None
-    omitted = connection.omit
-    return Digests(
-        email=None if "email" in omitted else _digest_of_kind("email", emails, found, region, warnings, sources),
-        phone=None if "phone" in omitted else _digest_of_kind("phone", phones, found, region, warnings, sources),
-        external_id=None
-        if "external_id" in omitted
-        else _digest_of_kind("external_id", externals, found, region, warnings, sources),
-        external_value=external_value,
-        phones=[found[each][0] for each in phones if each in found],
-        warnings=warnings,
-    )
+class IdentityReader:
+    """Reads the identities of a connection's types."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._types = {kind: identity_types(connection, kind) for kind in IDENTITY_KINDS}
+        self._all_types = tuple(name for types in self._types.values() for name in types)
+        self._external_type = connection.external_identity_type
+        self._phone_types = self._types["phone"]
+        self._region = connection.default_phone_region
+        self._counts_mpid = MPID in self._all_types
+        # Of what is never sent, nothing is read.
+        self._sent = [(kind, self._types[kind]) for kind in IDENTITY_KINDS if kind not in connection.omit]
+
+    def digests(self, batch: Batch, sources: FieldSources) -> Digests:
+        texts: list[str] = []
+        found = identities_by_type(batch.user_identities, self._all_types, texts)
+        if self._counts_mpid and (mpid := mpid_of(batch)) is not None:
+            found[MPID] = (mpid, "raw", MPID)
+        warnings: list[str] = []
+        digests = Digests(texts=texts, warnings=warnings)
+        for kind, types in self._sent:
+            if len(types) > 1:
+                setattr(digests, kind, _several(kind, types, found, self._region, warnings, sources))
+            elif types[0] in found:
+                setattr(digests, kind, _digest(found[types[0]], kind, self._region, warnings, sources))
+        external = found.get(self._external_type)
+        if external is not None and not is_dummy(external[0]):
+            digests.external_value = external[0]
+        for name in self._phone_types:
+            if name in found:
+                digests.phones.append(found[name][0])
+        return digests
 
 
 def mpid_of(batch: Batch) -> str | None:
+    if type(batch.mpid) is int:
+        return str(batch.mpid) if batch.mpid else None
     mpid = visible_text(batch.mpid)
     return mpid if mpid is not None and not is_dummy(mpid) else None
 
@@ -115,7 +125,7 @@ def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
     return _digest((text, "raw", None), kind, None, [], {})
 
 
-def _digest_of_kind(
+def _several(
     kind: IdentityKind,
     types: Sequence[str],
     found: dict[str, Identity],
@@ -123,9 +133,7 @@ def _digest_of_kind(
     warnings: list[str],
     sources: FieldSources,
 ) -> Digest:
-    if len(types) == 1:
-        identity = found.get(types[0])
-        return _digest(identity, kind, region, warnings, sources) if identity is not None else None
+    """Return the digests of several identity types, without repeats."""
     digests: dict[str, str] = {}
     for name in types:
         identity = found.get(name)

@@ -7,14 +7,19 @@ from urllib.parse import urlsplit
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
-from tiktok_forwarder.mapping.places import path_of
-from tiktok_forwarder.mapping.sources import Occurrence, Source
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS
+from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.places import FLAGS
+from tiktok_forwarder.mapping.redaction.emails import redacted, without_user_information
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_hold_identity, without_identities
+from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, Source
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_url
 from tiktok_forwarder.mparticle.values import is_dummy, visible
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
+from tiktok_forwarder.tiktok.payload import Page
 
 # The form of nearly every URL; any other goes through the slow check.
 _ORDINARY_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][!-~]*)?")
+EMAIL_REDACTED: Final = "email_redacted"
 _FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|test|dummy", re.IGNORECASE | re.DOTALL)
 
@@ -35,63 +40,162 @@ def is_page_url(url: str) -> bool:
     return bool(parts.hostname)
 
 
-def find_page_url(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> bool:
-    """Set the occurrence's page URL to the first usable one. Return whether there is any text that should be one."""
-    first = given[0]
-    if first.kind == "flag":
-        url = (occurrence.data.custom_flags or {}).get(str(first.value))
+class PageReader:
+    """Finds page URL, referrer and click ID by a connection's settings, and removes what must not be sent of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._urls = connection.sources_of("page_url")
+        self._url_flag = _flag(self._urls)
+        self._url_flag_path = f"{FLAGS}.{self._url_flag}"
+        self._referrers = connection.sources_of("page_referrer")
+        self._referrer_flag = _flag(self._referrers)
+        self._click_ids = connection.sources_of("ttclid")
+        self._click_id_flag = _flag(self._click_ids)
+        self._parameters = tuple(str(each.value) for each in self._click_ids if each.kind == "url_parameter")
+        self._omits_referrer = "page_referrer" in connection.omit
+        self._omits_click_id = "ttclid" in connection.omit
+        self._redacts = connection.redact_emails
+
+    def find_url(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> bool:
+        """Set the occurrence's page URL to the first usable one. Return whether there is any text in its place."""
+        flags = occurrence.data.custom_flags
+        url = flags.get(self._url_flag) if flags is not None else None
         # The quick way for nearly every event; below is the rule.
         if type(url) is str and len(url) <= MAX_CHARACTERS and _ORDINARY_URL.fullmatch(url):
-            occurrence.page_url, occurrence.page_url_path = url, path_of("flag", str(first.value), "")
+            occurrence.page_url, occurrence.page_url_path = url, self._url_flag_path
             return True
-    present = False
-    for candidate in candidates(given, occurrence):
-        if is_page_url(candidate.text):
-            occurrence.page_url, occurrence.page_url_path = candidate.text, candidate.path
-            candidate.note("url", given, sources)
-            if present:
-                warnings.append("page_url_replaced")
-            return True
-        present = True
-    return present
+        present = False
+        for candidate in candidates(self._urls, occurrence):
+            if is_page_url(candidate.text):
+                occurrence.page_url, occurrence.page_url_path = candidate.text, candidate.path
+                candidate.note("url", self._urls, sources)
+                if present:
+                    warnings.append("page_url_replaced")
+                return True
+            present = True
+        return present
+
+    def page(
+        self, occurrence: Occurrence, identities: IdentityValues, warnings: list[str], sources: FieldSources
+    ) -> Page:
+        """Return page URL and referrer as they are sent."""
+        url = occurrence.page_url or ""
+        referrer = None if self._omits_referrer else self._referrer(occurrence, sources)
+        both = url if referrer is None else f"{url}\n{referrer}"
+        # The quick way for nearly every event; below is the rule.
+        if not self._omits_click_id and _is_plain(both) and not may_hold_identity(both, identities):
+            return Page(url, referrer)
+        if self._omits_click_id:
+            names = {CLICK_ID_PARAMETER, *self._parameters}
+            url = without_parameters(url, names)
+            referrer = without_parameters(referrer, names) if referrer is not None else None
+        if not self._redacts:
+            return Page(url, _cut(referrer, warnings))
+        plain = without_user_information(referrer) if referrer is not None else None
+        cut = _cut(plain, warnings)
+        clean_url = redacted(without_user_information(url))
+        clean_referrer = redacted(cut) if cut is not None else None
+        if clean_url != url or clean_referrer != cut or plain != referrer:
+            warnings.append(EMAIL_REDACTED)
+        page = Page(
+            without_identities(clean_url, identities),
+            without_identities(clean_referrer, identities) if clean_referrer is not None else None,
+        )
+        if page.url != clean_url or page.referrer != clean_referrer:
+            warnings.append("identity_redacted")
+        return page
+
+    def _referrer(self, occurrence: Occurrence, sources: FieldSources) -> str | None:
+        flags = occurrence.data.custom_flags
+        referrer = flags.get(self._referrer_flag) if flags is not None else None
+        # A text that begins like a URL is no placeholder.
+        if type(referrer) is str and referrer.startswith("https://") and referrer[-1] > " " and referrer.isascii():
+            return referrer
+        for candidate in candidates(self._referrers, occurrence):
+            if not is_dummy(candidate.text):
+                candidate.note("referrer", self._referrers, sources)
+                return candidate.text
+        return None
+
+    def click_id(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> str | None:
+        """Return the first usable click ID. Those that are not, before it, add their warning."""
+        if self._omits_click_id:
+            return None
+        flags = occurrence.data.custom_flags
+        click_id = flags.get(self._click_id_flag) if flags is not None else None
+        if type(click_id) is str and _is_ordinary_click_id(click_id) and not self._has_parameter(occurrence):
+            return click_id
+        return self._first_click_id(occurrence, warnings, sources)
+
+    def _has_parameter(self, occurrence: Occurrence) -> bool:
+        """Return whether one of the URLs may hold a click ID."""
+        url, other = occurrence.page_url, occurrence.data.page_url
+        for name in self._parameters:  # noqa: SIM110  # any() costs as much as all the rest
+            if (url is not None and name in url) or (type(other) is str and name in other):
+                return True
+        return False
+
+    def _first_click_id(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> str | None:
+        found: str | None = None
+        of_flag: str | None = None
+        of_url: str | None = None
+        for candidate in candidates(self._click_ids, occurrence):
+            kind = candidate.source.kind
+            if found is not None and not _is_compared(kind, of_flag, of_url):
+                continue
+            click_id = visible(candidate.text).strip()
+            problem = _problem_of(click_id)
+            if problem is not None:
+                if found is None and click_id:
+                    warnings.append(problem)
+                continue
+            if kind == "flag":
+                of_flag = of_flag or click_id
+            elif kind == "url_parameter":
+                of_url = of_url or click_id
+            if found is None:
+                found = click_id
+                candidate.note("ttclid", self._click_ids, sources)
+        if of_flag is not None and of_url is not None and of_flag != of_url:
+            warnings.append("ttclid_differs")
+        if found is not None and not found.startswith(CLICK_ID_PREFIX):
+            warnings.append("ttclid_unexpected_format")
+        return found
 
 
-def referrer_of(given: Sequence[Source], occurrence: Occurrence, sources: FieldSources) -> str | None:
-    for candidate in candidates(given, occurrence):
-        if not is_dummy(candidate.text):
-            candidate.note("referrer", given, sources)
-            return candidate.text
-    return None
+def _is_ordinary_click_id(click_id: str) -> bool:
+    return (
+        click_id.startswith(CLICK_ID_PREFIX)
+        and len(click_id) <= MAX_CLICK_ID_CHARACTERS
+        and click_id.isascii()
+        and click_id.isprintable()
+        and click_id[-1] != " "
+    )
 
 
-def click_id_of(
-    given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources
-) -> str | None:
-    """Return the first usable click ID. Those that are not, before it, add their warning."""
-    found: str | None = None
-    of_flag: str | None = None
-    of_url: str | None = None
-    for candidate in candidates(given, occurrence):
-        if found is not None and not _is_compared(candidate.source.kind, of_flag, of_url):
-            continue
-        click_id = visible(candidate.text).strip()
-        problem = _problem_of(click_id)
-        if problem is not None:
-            if found is None and click_id:
-                warnings.append(problem)
-            continue
-        if candidate.source.kind == "flag":
-            of_flag = of_flag or click_id
-        elif candidate.source.kind == "url_parameter":
-            of_url = of_url or click_id
-        if found is None:
-            found = click_id
-            candidate.note("ttclid", given, sources)
-    if of_flag is not None and of_url is not None and of_flag != of_url:
-        warnings.append("ttclid_differs")
-    if found is not None and not found.startswith(CLICK_ID_PREFIX):
-        warnings.append("ttclid_unexpected_format")
-    return found
+def _flag(given: Sequence[Source]) -> str:
+    """Return the name of the flag that is tried first; empty if another source is."""
+    return str(given[0].value) if given[0].kind == "flag" else ""
+
+
+def _is_plain(urls: str) -> bool:
+    """Return whether nothing in these URLs is encoded, and no email address can stand in them."""
+    return (
+        len(urls) <= MAX_CHARACTERS
+        and urls.isascii()
+        and "@" not in urls
+        and "%" not in urls
+        and "&#" not in urls
+        and "&c" not in urls
+        and "+" not in urls
+    )
+
+
+def _cut(referrer: str | None, warnings: list[str]) -> str | None:
+    if referrer is None or len(referrer) <= MAX_CHARACTERS:
+        return referrer
+    warnings.append(TEXT_CUT)
+    return cut_url(referrer)
 
 
 def _is_compared(kind: str, of_flag: str | None, of_url: str | None) -> bool:

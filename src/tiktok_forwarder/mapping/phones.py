@@ -22,6 +22,8 @@ def normal_phone(text: str, region: str | None, warnings: list[str]) -> str | No
 
     `region` is the country of numbers without a country code.
     """
+    if _E164.fullmatch(text) and not _needs_reading(text):
+        return text
     phone = _SEPARATORS.sub("", text)
     if phone.startswith(_INTERNATIONAL_PREFIX):
         phone = f"+{phone[len(_INTERNATIONAL_PREFIX) :]}"

@@ -42,10 +42,11 @@ _FIELDS: Final[Mapping[str, str]] = {
 
 ANY: Final = "[…]"
 PRODUCTS: Final = f"{ACTION}.products"
+FLAGS: Final = "data.custom_flags"
 _HOLDERS: Final[Mapping[str, str]] = {
     "attribute": "data.custom_attributes",
     "user_attribute": "user_attributes",
-    "flag": "data.custom_flags",
+    "flag": FLAGS,
     "partner_identity": "partner_identities",
     "product": f"{PRODUCTS}{ANY}",
     "product_attribute": f"{PRODUCTS}{ANY}.custom_attributes",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -10,13 +10,11 @@ from tiktok_forwarder.domain.outcome import DropReason
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.crawlers import is_crawler
-from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, digests_of, mpid_of
-from tiktok_forwarder.mapping.identity_values import IdentityValues, identity_values
-from tiktok_forwarder.mapping.phones import normal_phone
+from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, IdentityReader, mpid_of
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values
 from tiktok_forwarder.mapping.sources import CommonField, Occurrence
 from tiktok_forwarder.mapping.visitor import bounded_text_of, ip_of, matching_fields
-from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
-from tiktok_forwarder.mparticle.identities import identity_texts
+from tiktok_forwarder.mparticle.batch import Batch, ConsentState, Event, EventData
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
@@ -59,98 +57,95 @@ class Shared(Struct, gc=False):
     digests: Digests
     sources: FieldSources
     mpid: str | None
-    opted_out: bool
-    visit: Visit | None
+    limits_data_use: bool
     refusal: Refusal | None
     samples_events: bool
     subjects: tuple[str, ...]
-    identities: frozenset[str]
-    matching: Mapping[str, str]
+    visit: Visit | None = None
     values: IdentityValues | None = None
 
-
-def shared_of(batch: Batch, connection: Connection, received_at_ms: int) -> Shared:
-    sources: FieldSources = {}
-    digests = digests_of(batch, connection, sources)
-    mpid = mpid_of(batch)
-    opted_out = _has_opted_out(batch)
-    refusal = _refusal_before_sampling(batch, connection)
-    samples_events = False
-    if refusal is None and connection.sample_percent < 100:
-        sample_key = mpid or digests.external_value
-        samples_events = sample_key is None
-        if sample_key is not None:
-            refusal = sampling_refusal(sample_key, connection.sample_percent)
-    if refusal is None:
-        refusal = _consent_refusal(batch, connection, opted_out=opted_out)
-    identities = digests.all()
-    shared = Shared(
-        batch=batch,
-        received_at_ms=received_at_ms,
-        digests=digests,
-        sources=sources,
-        mpid=mpid,
-        opted_out=opted_out and connection.ccpa_opt_out == "limited_data_use",
-        visit=None,
-        refusal=refusal,
-        samples_events=samples_events,
-        subjects=tuple(identities if mpid is None else [*identities, mpid]),
-        identities=frozenset(kind for kind in IDENTITY_KINDS if getattr(digests, kind) is not None),
-        matching=matching_fields(batch.user_attributes, connection.omit, sources)
-        if connection.advanced_matching
-        else {},
-    )
-    if _is_of_batch(connection):
-        shared.visit = visit_of(shared, connection, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
-    return shared
+    @property
+    def identities(self) -> frozenset[str]:
+        """Return the kinds of identity that will be sent."""
+        return frozenset(kind for kind in IDENTITY_KINDS if getattr(self.digests, kind) is not None)
 
 
-def _is_of_batch(connection: Connection) -> bool:
-    """Return whether the visitor is the same for all events of a batch."""
-    if not connection.sources:
-        return True
-    return all(source.is_of_batch for field in _VISITOR_FIELDS for source in connection.sources_of(field))
+class BatchReader:
+    """Reads what the events of a batch share, by a connection's settings."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._identities = IdentityReader(connection)
+        self._sources = {field: connection.sources_of(field) for field in _VISITOR_FIELDS}
+        self._shares_visit = all(source.is_of_batch for given in self._sources.values() for source in given)
+        self._takes_ttp_of_partner = all(source.kind == "partner_identity" for source in self._sources["ttp"])
+        self._omitted = frozenset(connection.omit)
 
-def visit_of(shared: Shared, connection: Connection, occurrence: Occurrence) -> Visit:
-    digests, omitted = shared.digests, connection.omit
-    warnings = list(digests.warnings)
-    sources: FieldSources = {}
-    found: dict[str, Any] = {}
-    for field in _VISITOR_FIELDS:
-        # What is not sent must not warn; the user agent is still needed to recognize crawlers.
-        noted = [] if field in omitted else warnings
-        given = connection.sources_of(field)
-        found[field] = (
-            ip_of(given, occurrence, noted, sources)
-            if field == "ip"
-            else bounded_text_of(field, given, occurrence, noted, sources)
+    def shared(self, batch: Batch, received_at_ms: int) -> Shared:
+        connection = self._connection
+        sources: FieldSources = {}
+        digests = self._identities.digests(batch, sources)
+        mpid = mpid_of(batch)
+        opted_out = batch.consent_state is not None and _has_opted_out(batch.consent_state)
+        refusal = _refusal_before_sampling(batch, connection)
+        samples_events = False
+        if refusal is None and connection.sample_percent < 100:
+            sample_key = mpid or digests.external_value
+            samples_events = sample_key is None
+            if sample_key is not None:
+                refusal = sampling_refusal(sample_key, connection.sample_percent)
+        if refusal is None and (connection.consent_purpose or opted_out):
+            refusal = _consent_refusal(batch, connection, opted_out=opted_out)
+        identities = digests.all()
+        if mpid is not None:
+            identities.append(mpid)
+        shared = Shared(
+            batch,
+            received_at_ms,
+            digests,
+            sources,
+            mpid,
+            opted_out and connection.ccpa_opt_out == "limited_data_use",
+            refusal,
+            samples_events,
+            tuple(identities),
         )
-    user_agent = found["user_agent"]
-    is_bot = connection.bots != "ignore" and user_agent is not None and is_crawler(user_agent)
-    if is_bot:
-        warnings.append("bot_user_agent")
-    found = {field: text for field, text in found.items() if field not in omitted}
-    visitor = Visitor(
-        digests.email,
-        digests.phone,
-        digests.external_id,
-        found.get("ttp"),
-        found.get("ip"),
-        found.get("user_agent"),
-        shared.matching,
-    )
-    return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
+        if self._shares_visit:
+            shared.visit = self.visit(shared, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
+        return shared
 
+    def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
+        """Return the visitor of an event, or of all of a batch's events if the occurrence has none."""
+        connection, digests, omitted = self._connection, shared.digests, self._omitted
+        warnings = digests.warnings.copy()
+        sources: FieldSources = {}
+        # What is not sent must not warn; the user agent is still needed to recognize crawlers.
+        ip = None
+        if "ip" not in omitted:
+            ip = ip_of(self._sources["ip"], occurrence, warnings, sources)
+        noted = warnings if "user_agent" not in omitted else []
+        user_agent = bounded_text_of("user_agent", self._sources["user_agent"], occurrence, noted, sources)
+        ttp = None
+        if "ttp" not in omitted and (shared.batch.partner_identities or not self._takes_ttp_of_partner):
+            ttp = bounded_text_of("ttp", self._sources["ttp"], occurrence, warnings, sources)
+        is_bot = connection.bots != "ignore" and user_agent is not None and is_crawler(user_agent)
+        if is_bot:
+            warnings.append("bot_user_agent")
+        if "user_agent" in omitted:
+            user_agent = None
+        limited = True if shared.limits_data_use else None
+        matching: Mapping[str, str] = {}
+        if connection.advanced_matching:
+            matching = matching_fields(shared.batch.user_attributes, omitted, sources)
+        visitor = Visitor(digests.email, digests.phone, digests.external_id, ttp, ip, user_agent, limited, matching)
+        return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
 
-def values_in_urls(shared: Shared, connection: Connection) -> IdentityValues:
-    """Return the user's identities that are looked for in URLs."""
-    if shared.values is None:
-        digests = shared.digests
-        region = connection.default_phone_region
-        numbers = [number for text in digests.phones if (number := normal_phone(text, region, [])) is not None]
-        shared.values = identity_values(identity_texts(shared.batch.user_identities), [*digests.phones, *numbers])
-    return shared.values
+    def values_in_urls(self, shared: Shared) -> IdentityValues:
+        """Return the user's identities that are looked for in URLs."""
+        if shared.values is None:
+            digests = shared.digests
+            shared.values = identity_values(digests.texts, digests.phones, self._connection.default_phone_region)
+        return shared.values
 
 
 def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | None:
@@ -214,8 +209,8 @@ def _has_consented(batch: Batch, purpose: str, *, absent: bool) -> bool:
     return all(isinstance(answer, dict) and answer.get("consented") is True for answer in answers)
 
 
-def _has_opted_out(batch: Batch) -> bool:
-    consents = (batch.consent_state.ccpa if batch.consent_state is not None else None) or {}
+def _has_opted_out(consent_state: ConsentState) -> bool:
+    consents = consent_state.ccpa or {}
     answer = consents.get("data_sale_opt_out")
     if isinstance(answer, dict):
         answer = answer.get("consented")

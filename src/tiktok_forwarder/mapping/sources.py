@@ -95,8 +95,11 @@ class Source(Struct, frozen=True):
 
 CLICK_ID_PARAMETER: Final = "ttclid"
 TTP_IDENTITY: Final = "tiktok_cookie_id"
+SENDERS_ID: Final = Source("field", "source_message_id")
+BATCH_IP: Final = Source("field", "ip")
+BATCH_USER_AGENT: Final = Source("field", "user_agent")
 DEFAULT_SOURCES: Final[Mapping[CommonField, tuple[Source, ...]]] = {
-    "event_id": (Source("field", "source_message_id"), Source("field", "event_id")),
+    "event_id": (SENDERS_ID, Source("field", "event_id")),
     "page_url": (Source("flag", "TikTok.URL"), Source("field", "page_url")),
     "page_referrer": (Source("flag", "TikTok.Referrer"),),
     "ttclid": (
@@ -106,8 +109,8 @@ DEFAULT_SOURCES: Final[Mapping[CommonField, tuple[Source, ...]]] = {
         Source("user_attribute", CLICK_ID_PARAMETER),
     ),
     "ttp": (Source("partner_identity", TTP_IDENTITY),),
-    "ip": (Source("field", "ip"),),
-    "user_agent": (Source("field", "user_agent"),),
+    "ip": (BATCH_IP,),
+    "user_agent": (BATCH_USER_AGENT,),
 }
 """The order in which a field's sources are tried unless the connection names its own."""
 

@@ -1,17 +1,17 @@
 """What is known of the visitor beside the identities: IP address, user agent, TikTok's cookie, name and place."""
 
 import re
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
 from tiktok_forwarder.mapping.identity import is_digest
 from tiktok_forwarder.mapping.places import path_of
-from tiktok_forwarder.mapping.sources import Occurrence, Source
+from tiktok_forwarder.mapping.sources import BATCH_IP, BATCH_USER_AGENT, Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.values import is_dummy, text_of, visible
 
@@ -21,14 +21,18 @@ PRIVATE_IP: Final = "private_ip"
 
 def ip_of(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> str | None:
     """Return the first usable IP address, as it was written."""
+    text = occurrence.batch.ip
+    # The quick way for nearly every batch; below is the rule.
+    if given[0] is BATCH_IP and type(text) is str:
+        found = address_in(text)
+        if found is not None and found.is_public:
+            return found.address
     for candidate in candidates(given, occurrence):
-        text = visible(candidate.text).strip()
-        if not text:
-            continue
-        # A long text is not remembered: a sender could fill the memory.
-        found = (_address_in if len(text) <= _MAX_REMEMBERED_LENGTH else _address_in.__wrapped__)(text)
+        found = address_in(candidate.text)
         if found is None:
             warnings.append(INVALID_IP)
+            continue
+        if not found.address:
             continue
         if not found.is_public:
             warnings.append(PRIVATE_IP)
@@ -37,33 +41,44 @@ def ip_of(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], 
     return None
 
 
-class _Address(NamedTuple):
+class Address(NamedTuple):
+    """An IP address, as it was written; empty if there was none to read."""
+
     address: str
     is_public: bool
 
 
-@lru_cache(maxsize=4096)
-def _address_in(text: str) -> _Address | None:
-    """Return the first public address of a list, such as proxies write; without one, the first address."""
-    found: _Address | None = None
+_ABSENT: Final = Address("", is_public=False)
+
+
+def address_in(text: str) -> Address | None:
+    """Return the first public address of a list, such as proxies write; without one, the first; None if unusable."""
+    # A long text is not remembered: a sender could fill the memory.
+    return _remembered(text) if len(text) <= _MAX_REMEMBERED_LENGTH else _address_in(text)
+
+
+def _address_in(text: str) -> Address | None:
+    text = visible(text).strip()
+    if not text:
+        return _ABSENT
+    found: Address | None = None
     for part in text.split(","):
         address = _written_address(part)
-        packed = _packed(address)
-        if packed is None or packed == _UNSPECIFIED:
+        is_public = _is_public(address)
+        if is_public is None:
             continue
-        candidate = _Address(address, _is_public(packed))
-        if candidate.is_public:
-            return candidate
-        found = found or candidate
+        if is_public:
+            return Address(address, is_public)
+        found = found or Address(address, is_public)
     return found
 
 
-_IPV6_BYTES: Final = 16
-_UNSPECIFIED: Final = bytes(_IPV6_BYTES)
+_remembered: Final = lru_cache(maxsize=4096)(_address_in)
 _MAX_REMEMBERED_LENGTH: Final = 64
-_MAPPED_IPV4: Final = bytes(10) + b"\xff\xff"
 _FORWARDED_FOR: Final = "for="
 _PORT: Final = re.compile(r":[0-9]*", re.ASCII)
+_OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}", re.ASCII)
 
 
 def _written_address(part: str) -> str:
@@ -82,25 +97,14 @@ def _written_address(part: str) -> str:
     return text.partition("%")[0].strip()
 
 
-def _packed(address: str) -> bytes | None:
-    try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-    except (OSError, ValueError):
+def _is_public(address: str) -> bool | None:
+    """Return whether an address is public; None if the text is no address, or `::`."""
+    if ":" in address:
+        return _is_public_ipv6(address)
+    match = _IPV4.fullmatch(address)
+    if match is None:
         return None
-
-
-def _is_public(packed: bytes) -> bool:
-    if len(packed) == _IPV6_BYTES:
-        if packed[:12] == _MAPPED_IPV4:
-            return _is_public(packed[12:])
-        first, second = packed[0], packed[1]
-        return not (
-            packed == bytes(15) + b"\x01"
-            or (first == 0xFE and second & 0xC0 == 0x80)
-            or first & 0xFE == 0xFC
-            or first == 0xFF
-        )
-    first, second = packed[0], packed[1]
+    first, second = int(match[1]), int(match[2])
     return not (
         first in (10, 127)
         or (first == 172 and second & 0xF0 == 16)
@@ -108,14 +112,34 @@ def _is_public(packed: bytes) -> bool:
         or (first == 169 and second == 254)
         or (first == 100 and second & 0xC0 == 64)
         or first & 0xF0 == 224
-        or not any(packed)
+        or address == "0.0.0.0"  # noqa: S104  # compared, not bound
     )
+
+
+def _is_public_ipv6(text: str) -> bool | None:
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return None
+    if address.ipv4_mapped is not None:
+        return _is_public(str(address.ipv4_mapped))
+    number = int(address)
+    if number == 0:
+        return None
+    first, second = number >> 120, number >> 112 & 0xFF
+    return not (number == 1 or (first == 0xFE and second & 0xC0 == 0x80) or first & 0xFE == 0xFC or first == 0xFF)
 
 
 def bounded_text_of(
     field: str, given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources
 ) -> str | None:
     """Return the first usable user agent or cookie: no placeholder, and not too long."""
+    device = occurrence.batch.device_info
+    # The quick way for the user agent of nearly every batch; below is the rule.
+    if given[0] is BATCH_USER_AGENT and device is not None:
+        text = device.http_header_user_agent
+        if type(text) is str and text.startswith("Mozilla/5.0 (") and len(text) <= MAX_CHARACTERS and text[-1] > " ":
+            return text
     for candidate in candidates(given, occurrence):
         if len(candidate.text) > MAX_CHARACTERS:
             warnings.append(TEXT_CUT)
@@ -138,7 +162,7 @@ MATCHING_ATTRIBUTES: Final[Mapping[str, str]] = {**HASHED_ATTRIBUTES, **PLAIN_AT
 
 
 def matching_fields(
-    user_attributes: Mapping[str, object] | None, omitted: Sequence[str], sources: FieldSources
+    user_attributes: Mapping[str, object] | None, omitted: Collection[str], sources: FieldSources
 ) -> dict[str, str]:
     """Return the fields of advanced matching: names and zip code as digests, the place as text."""
     found: dict[str, str] = {}

@@ -58,39 +58,31 @@ Identity = tuple[str, str, str | None]
 
 
 def identities_by_type(
-    user_identities: dict[str, object] | list[object] | None, counts: tuple[str, ...]
+    user_identities: dict[str, object] | list[object] | None, counts: tuple[str, ...], texts: list[str]
 ) -> dict[str, Identity]:
-    """Return the first value that is not empty of each identity type in `counts`."""
+    """Return the first value that is not empty of each identity type in `counts`.
+
+    The values of all 22 types are added to `texts`.
+    """
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():
             name = identity_type_of(spelling)
-            if name in counts and name not in found and (text := _given(value)) is not None:
-                path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
-                found[name] = (text, "raw", path)
+            if name is not None and (text := _given(value)) is not None:
+                texts.append(text)
+                if name in counts and name not in found:
+                    path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
+                    found[name] = (text, "raw", path)
         return found
     for number, entry in enumerate(user_identities or ()):
         if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
             name = identity_type_of(kind)
-            if name in counts and name not in found and (text := _given(entry.get("identity"))) is not None:
-                encoding = (text_of(entry.get("encoding")) or "raw").lower()
-                found[name] = (text, encoding, f"user_identities[{number}].identity")
+            if name is not None and (text := _given(entry.get("identity"))) is not None:
+                texts.append(text)
+                if name in counts and name not in found:
+                    encoding = (text_of(entry.get("encoding")) or "raw").lower()
+                    found[name] = (text, encoding, f"user_identities[{number}].identity")
     return found
-
-
-def identity_texts(user_identities: dict[str, object] | list[object] | None) -> list[str]:
-    """Return all values of the 22 identity types that are not empty."""
-    if isinstance(user_identities, dict):
-        values = [value for spelling, value in user_identities.items() if identity_type_of(spelling) is not None]
-    else:
-        values = [
-            entry.get("identity")
-            for entry in user_identities or ()
-            if isinstance(entry, dict)
-            and isinstance(kind := entry.get("identity_type"), str)
-            and identity_type_of(kind) is not None
-        ]
-    return [text for value in values if (text := _given(value)) is not None]
 
 
 def _given(value: object) -> str | None:

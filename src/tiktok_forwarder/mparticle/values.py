@@ -82,6 +82,9 @@ def is_dummy(text: str) -> bool:
     """Return whether the text stands for "nothing": a word such as `undefined`, the nil UUID, or marks only."""
     if len(text) <= _LONGEST_DUMMY and text.lower() in _DUMMIES:
         return True
+    # The quick way for nearly every text; the last line is the rule.
+    if text[:1].isalnum() and text[0] != "0":
+        return False
     return _ZEROS.fullmatch(text) is not None or _LETTER_OR_DIGIT.search(text) is None
 
 
@@ -101,8 +104,10 @@ def is_invisible(character: str) -> bool:
 
 def visible_text(value: object) -> str | None:
     """Return what `text_of` would, without invisible characters."""
-    text = text_of(value)
-    return text if text is None or (text.isascii() and text.isprintable()) else visible(text).strip() or None
+    text = value.strip() if type(value) is str else text_of(value)
+    if not text or (text.isascii() and text.isprintable()):
+        return text or None
+    return visible(text).strip() or None
 
 
 # --- times -----------------------------------------------------------------------------------------------------------
@@ -125,9 +130,14 @@ _ABSENT: Final = Time(None)
 _INVALID: Final = Time(None, "invalid_timestamp")
 
 
+def is_milliseconds(value: int) -> bool:
+    """Return whether a number can only be meant as milliseconds since 1970: from the year 1973 on."""
+    return _MILLISECONDS <= value < _MICROSECONDS
+
+
 def time_of(value: object) -> Time:
     """Return a `_ms` time, which some senders write in another unit or as ISO 8601 text."""
-    if type(value) is int and _MILLISECONDS <= value < _MICROSECONDS:
+    if type(value) is int and is_milliseconds(value):
         return Time(value)
     if isinstance(value, str):
         text = value.strip()

@@ -48,9 +48,5 @@ class Page(Struct, omit_defaults=True, gc=False):
     referrer: str | None = None
 
 
-# The properties of an event that has none.
-NO_PROPERTIES: Final = b"{}"
-
-
 def encode(event: Struct) -> bytes:
     return _ENCODER.encode(event)

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from tiktok_forwarder.tiktok.payload import Page
-from tiktok_forwarder.tiktok.wire_form import Outline, Visitor, WireForm, envelope_opening
+from tiktok_forwarder.tiktok.payload import Page, Properties
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_opening
 
 _TRACK_PATH: Final = "/open_api/v1.3/pixel/track/"
 _BATCH_PATH: Final = "/open_api/v1.3/pixel/batch/"
@@ -53,20 +53,26 @@ class Event(Struct, omit_defaults=True, gc=False):
     event_id: str
     timestamp: str
     context: Context | None = None
-    properties: Raw | None = None
+    properties: Properties | None = None
     limited_data_use: bool | None = None
 
 
 _NOBODY: Final = User()
 
 
-def _event(outline: Outline) -> Event:
-    visitor = outline.visitor
-    ad = Ad(outline.ttclid) if outline.ttclid is not None else None
-    context = Context(ad, outline.page, _user(visitor), visitor.ip, visitor.user_agent)
-    timestamp = f"{_second(outline.timestamp_ms // 1000)}.{outline.timestamp_ms % 1000:03d}Z"
-    properties = Raw(outline.properties) if outline.properties else None
-    return Event(outline.event, outline.event_id, timestamp, context, properties, outline.limited_data_use)
+def _event(
+    name: str,
+    timestamp_ms: int,
+    event_id: str,
+    visitor: Visitor,
+    ttclid: str | None,
+    page: Page,
+    properties: Properties | None,
+) -> Event:
+    ad = Ad(ttclid) if ttclid is not None else None
+    context = Context(ad, page, _user(visitor), visitor.ip, visitor.user_agent)
+    timestamp = f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z"
+    return Event(name, event_id, timestamp, context, properties, visitor.limited_data_use)
 
 
 def _user(visitor: Visitor) -> User | None:

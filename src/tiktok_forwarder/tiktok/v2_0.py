@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from tiktok_forwarder.tiktok.payload import Page
-from tiktok_forwarder.tiktok.wire_form import Outline, Visitor, WireForm, envelope_opening
+from tiktok_forwarder.tiktok.payload import Page, Properties
+from tiktok_forwarder.tiktok.wire_form import Visitor, WireForm, envelope_opening
 
 _PATH: Final = "/open_api/v1.3/event/track/"
 _EVENTS: Final = frozenset(
@@ -44,26 +44,24 @@ class Event(Struct, omit_defaults=True, gc=False):
     event_id: str
     user: User | None = None
     page: Page | None = None
-    properties: Raw | None = None
+    properties: Properties | None = None
     limited_data_use: bool | None = None
 
 
 _NOBODY: Final = User()
 
 
-def _event(outline: Outline) -> Event:
-    visitor, ttclid = outline.visitor, outline.ttclid
+def _event(
+    name: str,
+    timestamp_ms: int,
+    event_id: str,
+    visitor: Visitor,
+    ttclid: str | None,
+    page: Page,
+    properties: Properties | None,
+) -> Event:
     user = visitor.users[ttclid] if ttclid in visitor.users else _user(visitor, ttclid)
-    properties = Raw(outline.properties) if outline.properties else None
-    return Event(
-        outline.event,
-        outline.timestamp_ms // 1000,
-        outline.event_id,
-        user,
-        outline.page,
-        properties,
-        outline.limited_data_use,
-    )
+    return Event(name, timestamp_ms // 1000, event_id, user, page, properties, visitor.limited_data_use)
 
 
 def _user(visitor: Visitor, ttclid: str | None) -> User | None:

@@ -1,14 +1,14 @@
 """The parts of one version of TikTok's Events API: everything in which it may differ from another."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.tiktok.events import ALL_PROPERTIES, DESCRIPTION, EVENTS, TikTokEvent, own_event
-from tiktok_forwarder.tiktok.payload import Page
+from tiktok_forwarder.tiktok.payload import Page, Properties
 
 MatchKey = Literal["email", "phone", "external_id", "click_id", "ttp"]
 
@@ -26,25 +26,13 @@ class Visitor(Struct, gc=False):
     ttp: str | None = None
     ip: str | None = None
     user_agent: str | None = None
+    limited_data_use: bool | None = None
     matching: Mapping[str, str] = {}
     users: dict[str | None, Any] = {}
 
 
-class Outline(NamedTuple):
-    """An event object before it takes a version's form. `properties` are JSON already, empty if there are none."""
-
-    event: str
-    timestamp_ms: int
-    event_id: str
-    visitor: Visitor
-    ttclid: str | None
-    page: Page
-    properties: bytes
-    limited_data_use: bool | None
-
-
-BuildEvent = Callable[[Outline], Struct]
-"""Builds an event object."""
+BuildEvent = Callable[[str, int, str, Visitor, str | None, Page, Properties | None], Struct]
+"""Builds an event object: TikTok's event name, time in milliseconds, event ID, visitor, click ID, page, properties."""
 
 BuildRequest = Callable[[str, Sequence[bytes], str | None], tuple[str, bytes]]
 """Path and body of a request, from a pixel ID, event objects and perhaps a test event code.

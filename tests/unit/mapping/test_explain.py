@@ -96,7 +96,7 @@ def _altered_text(text: str, field: str) -> str:
         return re.sub(r"203\.0\.113\.7|2001:db8::7|fe80::1|10\.1\.2\.3|203\.0\.113", "198.51.100.5", text, flags=re.I)
     if "://" in text:
         return re.sub(r"\b(tt\w*)=", r"\1=E.C.P.x", re.sub(r"(://[^/?#]+/?)", r"\1y", text, count=1))
-    return f"y {text}"
+    return f"y{text}" if "email" in field else f"y {text}"
 
 
 def _alter(case: dict[str, Any], source: str, field: str) -> dict[str, Any]:
@@ -350,7 +350,9 @@ def test_places_without_chosen_sources_include_the_true_one(case: dict[str, Any]
 
 def _is_in_words(possible: Explanation, unnamed: set[str]) -> bool:
     """Whether the paths are among those that a place stands for."""
-    if unnamed and all(each.startswith(("user_identities", "partner_identities", "user_attributes.$")) for each in unnamed):
+    if unnamed and all(
+        each.startswith(("user_identities", "partner_identities", "user_attributes.$")) for each in unnamed
+    ):
         return True
     return not {MADE_ID, SUM}.isdisjoint(possible.sources)
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tiktok_forwarder.mapping.redaction import holds_address, redacted, without_user_information
+from tiktok_forwarder.mapping.redaction.emails import holds_address, redacted, without_user_information
 
 # What the rule is for plain ASCII texts, as a regular expression that may try every character.
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+(?![A-Za-z0-9-])")

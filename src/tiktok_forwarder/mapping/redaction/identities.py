@@ -1,7 +1,6 @@
 """Removes the user's own identities from page URLs: forms that are sent by GET put them there.
 
-The values of a batch make a set once. An ordinary URL costs a search for each of them; only one with escapes, or with
-digits like those of a phone number, is taken apart.
+An ordinary URL costs a search for each of them; only one that may hold a value is taken apart.
 """
 
 import re
@@ -10,9 +9,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.mapping.decoding import Decoded, decode
-from tiktok_forwarder.mapping.phones import phone_digits
-from tiktok_forwarder.mapping.redaction import REDACTED
+from tiktok_forwarder.mapping.phones import normal_phone, phone_digits
+from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode
+from tiktok_forwarder.mapping.redaction.emails import REDACTED
 from tiktok_forwarder.mparticle.values import is_dummy
 
 _MIN_LENGTH: Final = 4
@@ -20,34 +19,60 @@ _MIN_DIGITS: Final = 7
 _HOST: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", re.ASCII)
 _DIVIDERS: Final = re.compile(r"[/?&;#]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
-# Whether a part can be a phone number that is written otherwise than in the identity.
-_PHONE_LIKE: Final = re.compile(r"[0-9](?:[^0-9A-Za-z/?&;#=_]*[0-9]){6}", re.ASCII)
+_NO_DIGITS: Final = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 
-class IdentityValues(Struct, frozen=True, gc=False):
-    """What to look for: texts in lower case, and the digits of phone numbers."""
+class IdentityValues(Struct, gc=False):
+    """What to look for: texts in lower case, and the digits of phone numbers.
 
-    texts: frozenset[str]
-    phone_digits: frozenset[str]
+    `exact` has those that are long enough not to be found by chance, once one of them may have been found.
+    """
+
+    texts: Sequence[str]
+    phone_digits: Sequence[str]
+    exact: frozenset[str] | None = None
 
 
-def identity_values(texts: Sequence[str], phones: Sequence[str]) -> IdentityValues:
-    """Return the values of a batch that are long enough not to be found by chance."""
-    digits = (_NOT_DIGITS.sub("", phone) for phone in phones)
+def identity_values(texts: Sequence[str], phones: Sequence[str], region: str | None) -> IdentityValues:
+    """Return the values of a batch; of phone numbers as they are written and in E.164 form.
+
+    `region` is the country of numbers without a country code.
+    """
+    digits: list[str] = []
+    for phone in phones:
+        number = normal_phone(phone, region, [])
+        if number is not None:
+            digits.append(number[1:])
+        if number != phone:
+            digits.append(_NOT_DIGITS.sub("", phone))
     return IdentityValues(
-        frozenset(text.lower() for text in texts if _is_distinct(text)),
-        frozenset(number for number in digits if len(number) >= _MIN_DIGITS),
+        [text.lower() for text in texts if len(text) >= _MIN_LENGTH],
+        [number for number in digits if len(number) >= _MIN_DIGITS],
     )
 
 
-def _is_distinct(text: str) -> bool:
-    return len(text) >= (_MIN_DIGITS if _NOT_DIGITS.search(text) is None else _MIN_LENGTH) and not is_dummy(text)
+def may_hold_identity(urls: str, values: IdentityValues) -> bool:
+    """Return whether one of the values may stand in one of these URLs. Cheap, and never wrong when it says no."""
+    lowered = urls.lower()
+    for text in values.texts:
+        if text in lowered:
+            return True
+    if "%" in urls or "+" in urls or not urls.isascii():
+        return bool(values.texts or values.phone_digits)
+    if values.phone_digits:
+        digits = urls.encode().translate(None, _NO_DIGITS).decode()
+        for number in values.phone_digits:
+            if number in digits:
+                return True
+    return False
 
 
 def without_identities(url: str, values: IdentityValues) -> str:
     """Return the URL with each part that is one of the values replaced."""
-    if not _may_hold(url, values):
+    if not may_hold_identity(url, values):
         return url
+    if values.exact is None:
+        values.exact = frozenset(text for text in values.texts if _is_distinct(text))
     host = _HOST.match(url)
     start = host.end() if host is not None else 0
     pieces = [url[:start]]
@@ -58,14 +83,8 @@ def without_identities(url: str, values: IdentityValues) -> str:
     return "".join(pieces)
 
 
-def _may_hold(url: str, values: IdentityValues) -> bool:
-    if "%" in url or "+" in url or not url.isascii():
-        return bool(values.texts or values.phone_digits)
-    lowered = url.lower()
-    for text in values.texts:
-        if text in lowered:
-            return True
-    return bool(values.phone_digits) and _PHONE_LIKE.search(url) is not None
+def _is_distinct(text: str) -> bool:
+    return (len(text) >= _MIN_DIGITS or _NOT_DIGITS.search(text) is not None) and not is_dummy(text)
 
 
 def _without(part: str, values: IdentityValues) -> str:
@@ -101,6 +120,7 @@ def _found(text: str, start: int, values: IdentityValues) -> tuple[int, int] | N
 
 def _is_value(text: str, values: IdentityValues) -> bool:
     lowered = text.lower()
-    if lowered in values.texts or ("+" in lowered and lowered.replace("+", " ") in values.texts):
+    exact = values.exact or ()
+    if lowered in exact or ("+" in lowered and lowered.replace("+", " ") in exact):
         return True
     return bool(values.phone_digits) and phone_digits(text) in values.phone_digits

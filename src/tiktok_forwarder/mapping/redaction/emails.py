@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from tiktok_forwarder.mapping.decoding import Decoded, decode, has_at_sign, may_be_encoded
+from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode, has_at_sign, may_be_encoded
 
 REDACTED: Final = "redacted"
 _MAX_LOCAL_PART_LENGTH: Final = 64
