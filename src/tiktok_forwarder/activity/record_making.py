@@ -20,7 +20,7 @@ from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent
 
 _MAX_TEXT_LENGTH: Final = 200
-_FULL: Final = "Waiting events fill this connection's share of the store."
+_FULL: Final = "The connection's storage quota is used up by waiting events."
 
 
 def admitted_record(

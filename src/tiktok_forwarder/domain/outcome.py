@@ -28,6 +28,39 @@ DropReason = Literal[
     "missing_identity",
 ]
 
+MappingWarning = Literal[
+    "future_timestamp_replaced",
+    "ttclid_dummy_omitted",
+    "ttclid_too_long",
+    "ttclid_unexpected_format",
+    "invalid_currency",
+    "currency_not_listed",
+    "missing_currency",
+    "invalid_value",
+    "quantity_rounded",
+    "mistyped_attribute",
+    "invalid_email",
+    "invalid_phone",
+    "phone_without_country_code",
+    "unusable_hash",
+    "dummy_identity",
+    "email_redacted",
+    "identity_redacted",
+    "dummy_event_id",
+    "personal_data_in_event_id",
+    "invalid_ip",
+    "private_ip",
+    "bot_user_agent",
+    "page_url_replaced",
+    "ttclid_differs",
+    "timestamp_unit_guessed",
+    "invalid_timestamp",
+    "zero_total_with_priced_products",
+    "zero_total_replaced",
+    "text_cut",
+]
+"""What the mapping notes about an event that it sends all the same."""
+
 # Assigned at acceptance, after the mapping: the connection's storage quota is used up.
 CONNECTION_FULL: Final = "connection_full"
 
@@ -38,8 +71,8 @@ WireFormName = str
 class Mapped(Struct, frozen=True, gc=False):
     """An mParticle event as TikTok will get it. `payload` is the event object's JSON, final from here on.
 
-    `subjects` are the SHA-256 digests of the identities sent and the mpid's text: the values an erasure request can
-    name.
+    `warnings` are of `MappingWarning`. `subjects` are the SHA-256 digests of the identities sent and the mpid's text:
+    the values an erasure request can name.
     """
 
     event_index: int

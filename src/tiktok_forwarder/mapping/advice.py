@@ -1,4 +1,4 @@
-"""Advice on drops, dead letters and warnings: what each means and what to change, one sentence each, for people."""
+"""Advice on drops, dead letters and warnings: what each means and how to fix it, for people."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -18,9 +18,9 @@ class Advice(Struct, frozen=True):
 
 ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
     "malformed_event": Advice(
-        "The event is not an object, or its type or data cannot be read.",
-        "Have the sender's developer compare the batch with mParticle's Events API: every event needs event_type "
-        "and data.",
+        "The event cannot be read, or what was sent is not a batch of mParticle's.",
+        "Have the sender's developer compare it with the mParticle Events API: a batch has a list of events, and "
+        "every event needs event_type and data.",
     ),
     "connection_disabled": Advice(
         "The connection is disabled.", "Enable the connection to send its events.", "enabled"
@@ -41,7 +41,7 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
         "sample_percent",
     ),
     "consent_not_given": Advice(
-        "The user has not consented to the purpose that the connection requires.",
+        "The user has not consented to a purpose that the connection requires.",
         "No action is needed if the user declined. Otherwise check that the site sends the consent to mParticle, "
         "under the same purpose.",
         "consent_purpose",
@@ -56,45 +56,63 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
         "Add a custom mapping to send it to TikTok.",
         "custom_mappings",
     ),
+    "event_not_selected": Advice(
+        "The connection does not send the standard event of this product action.",
+        "Add the action to the standard events, or add a custom mapping for it.",
+        "standard_events",
+    ),
     "missing_required_attribute": Advice(
         "A custom mapping matches, but a required property has no usable value.",
         "Have the site send the attribute, or make the property optional in the mapping.",
         "custom_mappings",
     ),
+    "bot": Advice(
+        "The user agent is that of a known crawler, and the connection drops such events.",
+        "No action is needed: no person made the visit. To send such events with a warning instead, change the "
+        "setting.",
+        "bots",
+    ),
+    "filtered_by_rule": Advice(
+        "A forwarding rule of the connection excludes the event.",
+        "No action is needed if the rule is right. Otherwise correct its conditions, or remove the rule.",
+        "forwarding_rules",
+    ),
     "event_too_old": Advice(
         "The event is older than the connection allows.",
-        "TikTok accepts events of the last 28 days. Raise the limit if it is lower, and check the sender's clock.",
+        "TikTok accepts events of the last 28 days. Raise the limit if it is lower, and check the time that the "
+        "sender sets.",
         "max_event_age_days",
     ),
     "missing_page_url": Advice(
-        "There is no page URL, which TikTok requires for events from websites.",
+        "No source of the page URL has a value, and TikTok requires one for events from websites.",
         "Have the site set the custom flag TikTok.URL to the page's URL, starting with https://.",
         "page_url_fallback",
     ),
     "invalid_page_url": Advice(
-        "The page URL does not start with http:// or https://, or is not a URL.",
+        "The page URL does not start with http:// or https://, is not a URL, or has more than 4,096 characters.",
         "Have the site set the custom flag TikTok.URL to the page's complete URL, such as "
         "https://shop.example.com/cart.",
     ),
     "missing_ip": Advice(
-        "The user's IP address is missing, and the connection requires it.",
-        "Have the sender set ip in the batch, or stop requiring it. TikTok matches fewer users without it.",
+        "The user's IP address is missing or is not an IP address, and the connection requires one.",
+        "Have the sender set ip in the batch to the visitor's address, or stop requiring it: TikTok then matches "
+        "fewer users.",
         "require_ip_and_user_agent",
     ),
     "missing_user_agent": Advice(
-        "The browser's user agent is missing, and the connection requires it.",
+        "The browser's user agent is missing, a placeholder or too long, and the connection requires one.",
         "Have the sender set device_info.http_header_user_agent in the batch, or stop requiring it: TikTok then "
         "matches fewer users.",
         "require_ip_and_user_agent",
     ),
     "missing_identity": Advice(
-        "The user has none of the three identities, so TikTok cannot match the event to a person.",
-        "This is normal for visitors who never logged in. Forward them with the setting, or check which "
-        "identities the site sends.",
+        "None of the user's identities is usable, so TikTok cannot match the event to a person.",
+        "This is normal for visitors who never logged in. Forward them with the setting, or check which identities "
+        "the site sends.",
         "anonymous_events",
     ),
     "connection_full": Advice(
-        "Waiting events fill this connection's share of the store.",
+        "The connection's storage quota is used up by waiting events.",
         "Fix what prevents the connection from delivering. It accepts new events again as soon as there is space.",
     ),
 }
@@ -128,16 +146,17 @@ ADVICE_ON_WARNINGS: Final[Mapping[str, Advice]] = {
         "Check the sender's clock.",
     ),
     "ttclid_dummy_omitted": Advice(
-        "The click ID is a placeholder that was not filled in, so it was omitted.",
-        "Check the macro for the click ID in the ad's URL.",
+        "The click ID is a placeholder, such as a macro that was not filled in, so it was omitted.",
+        "Check the macro for the click ID in the ad's URL, and what the site sets when there is no click ID.",
     ),
     "ttclid_too_long": Advice(
         "The click ID is longer than 1,000 characters, so it was omitted.",
         "Check the value that the site sets in the custom flag TikTok.Callback.",
     ),
     "ttclid_unexpected_format": Advice(
-        "The click ID does not look like one of TikTok's. It was sent unchanged.",
-        "Check that the custom flag TikTok.Callback contains the ttclid of the landing page's URL.",
+        "The click ID does not start with E.C.P as TikTok's do. It was sent unchanged.",
+        "Check that the custom flag TikTok.Callback, or the connection's own source, has the ttclid of the landing "
+        "page's URL.",
     ),
     "invalid_currency": Advice(
         "The currency is not three letters, so it was omitted.",
@@ -153,26 +172,27 @@ ADVICE_ON_WARNINGS: Final[Mapping[str, Advice]] = {
         "default_currency",
     ),
     "invalid_value": Advice(
-        "A price or value is negative or not a number, so it was omitted.",
-        "Check the sender's total_amount and product prices.",
+        "A price, value, quantity or customer type is not one that TikTok accepts, so it was omitted.",
+        "Check the sender's total_amount, product prices and quantities. A number in text has digits and a decimal "
+        "point only: 1299.00, not 1,299.00.",
     ),
     "quantity_rounded": Advice(
         "A quantity was not a whole number from 1 up, so it was rounded.",
         "Check the sender's product quantities.",
     ),
     "mistyped_attribute": Advice(
-        "An attribute does not have the type of the property it is mapped to, so it was ignored.",
-        "Map a numeric attribute to a numeric property.",
+        "A source does not have the type of the property it is mapped to, so it was ignored.",
+        "Map a number to a numeric property, and a text to any other.",
         "custom_mappings",
     ),
     "invalid_email": Advice(
         "The email identity is not an email address, so it was omitted.",
-        "Check which identity is sent as the email address.",
+        "Check which identity is sent as the email address, and what the site writes into it.",
         "email_identity_type",
     ),
     "invalid_phone": Advice(
-        "The phone identity is not a phone number, so it was omitted.",
-        "Check which identity is sent as the phone number.",
+        "The phone identity is not a possible phone number, so it was omitted.",
+        "Check which identity is sent as the phone number, and whether the number has its country code once.",
         "phone_identity_type",
     ),
     "phone_without_country_code": Advice(
@@ -185,14 +205,79 @@ ADVICE_ON_WARNINGS: Final[Mapping[str, Advice]] = {
         "Have the sender hash it with SHA-256, or send it unhashed: this service hashes it.",
     ),
     "dummy_identity": Advice(
-        "The external ID is a placeholder, which would merge all such users into one, so it was omitted.",
+        "The external ID is a placeholder, such as guest or 0, which would make all such users one person, so it was "
+        "omitted.",
         "Have the site omit the identity when it is unknown.",
         "external_identity_type",
     ),
     "email_redacted": Advice(
-        "An email address in a page URL or text was redacted.",
+        "An email address or user information in a page URL, or an email address in a text, was redacted.",
         "Keep email addresses out of the site's page URLs and product texts.",
         "redact_emails",
+    ),
+    "identity_redacted": Advice(
+        "One of the user's identities in a page URL was redacted.",
+        "Have the site send its forms by POST: a form sent by GET puts what users enter into the page URL.",
+        "redact_emails",
+    ),
+    "dummy_event_id": Advice(
+        "An event ID is a placeholder, such as undefined, that many events would share, so it was ignored.",
+        "Have the site set an event ID of its own for each event, or take it from another source such as the order "
+        "number.",
+        "sources",
+    ),
+    "personal_data_in_event_id": Advice(
+        "The event ID contains an email address. It was sent and stored unchanged, since it must equal the pixel's.",
+        "Have the site and its pixel use an ID without personal data, such as the order number.",
+        "sources",
+    ),
+    "invalid_ip": Advice(
+        "A source of the IP address has no IP address in it, so it was ignored.",
+        "Have the sender set ip in the batch to the visitor's IP address.",
+        "sources",
+    ),
+    "private_ip": Advice(
+        "The IP address is of a private network, so TikTok cannot match it. It was sent unchanged.",
+        "Have the sender set ip to the visitor's address, not to that of its own proxy or server.",
+        "sources",
+    ),
+    "bot_user_agent": Advice(
+        "The user agent is that of a known crawler.",
+        "Drop such events with the setting if they should not count.",
+        "bots",
+    ),
+    "page_url_replaced": Advice(
+        "A source of the page URL was not a usable URL, so a later source was used.",
+        "Check what the site sets in the custom flag TikTok.URL.",
+        "sources",
+    ),
+    "ttclid_differs": Advice(
+        "The custom flag and the page URL have different click IDs. The one that is first in the order of sources was "
+        "sent.",
+        "Check whether the site keeps the click ID of an earlier visit in the custom flag TikTok.Callback.",
+        "sources",
+    ),
+    "timestamp_unit_guessed": Advice(
+        "A time was not in milliseconds, so its unit was guessed from its size.",
+        "Have the sender set timestamp_unixtime_ms in milliseconds since 1970.",
+    ),
+    "invalid_timestamp": Advice(
+        "A time could not be read, so the next one was used: the batch's, or the time of receipt.",
+        "Have the sender set timestamp_unixtime_ms in milliseconds since 1970.",
+    ),
+    "zero_total_with_priced_products": Advice(
+        "The total is 0 although the products cost something. It was sent as 0.",
+        "Have the site pass the revenue, or send the sum of the products instead with the setting.",
+        "zero_total_is_missing",
+    ),
+    "zero_total_replaced": Advice(
+        "The total was 0 although the products cost something, so their sum was sent.",
+        "Have the site pass the revenue. If orders can be free, change the setting.",
+        "zero_total_is_missing",
+    ),
+    "text_cut": Advice(
+        "A text was longer than 4,096 characters, so it was cut or omitted.",
+        "Have the sender shorten it. An event ID, user agent or cookie of that length is omitted; other texts are cut.",
     ),
 }
 

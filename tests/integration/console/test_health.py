@@ -2,16 +2,22 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, running_console
 from tests.integration.service_rig import fresh_batch, wait_until
 from tests.unit.mapping.batches import purchase
+from tiktok_forwarder.console.rendering import wire_label
+from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning
+from tiktok_forwarder.intake.accept import Acceptance, DroppedEvent
+from tiktok_forwarder.mapping.advice import AdviceKind, all_advice
+from tiktok_forwarder.store.events import NewEvent
 from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -74,7 +80,7 @@ async def test_what_is_wrong_is_explained(client: ConsoleClient) -> None:
     for told in (
         "No custom or standard mapping matches this event.",
         "Have the site set the custom flag TikTok.URL",
-        "The click ID is a placeholder that was not filled in",
+        "The click ID is a placeholder, such as a macro that was not filled in",
         "Send the pixel's cookie _ttp as the partner identity tiktok_cookie_id.",
         "half of the events within 1 second",
     ):
@@ -82,6 +88,31 @@ async def test_what_is_wrong_is_explained(client: ConsoleClient) -> None:
     assert f"/activity?connection={own['id']}&amp;outcome=dropped&amp;reason=unsupported_event" in shown.html
     assert f"/connections/{own['id']}/edit#field-page_url_fallback" in shown.html
     assert re.search(r"Email</td>\s*<td[^>]*>.*100%", shown.html, re.DOTALL)
+
+
+async def test_health_explains_every_reason_and_warning(client: ConsoleClient) -> None:
+    """Each one that the mapping can give has its row, with meaning and remedy, while it occurs."""
+    (own,) = await client.api("GET", "/api/connections")
+    now_ms = time.time_ns() // 1_000_000
+    drops = [DroppedEvent(own["id"], Dropped(0, reason, "Detail."), None) for reason in get_args(DropReason)]
+    event = NewEvent(own["id"], 1, "2.0", "Purchase", "every-warning", b"{}", ())
+    mapped = Mapped(0, "Purchase", "every-warning", b'{"event":"Purchase"}', get_args(MappingWarning), (), {})
+    counts: dict[tuple[str, str], int] = {(own["id"], drop.dropped.reason): 1 for drop in drops}
+    acceptance = Acceptance(now_ms, [event], [mapped], [None], ["stored"], drops, counts)
+    client.service.services.activity.on_accepted(acceptance)
+
+    async def all_counted() -> bool:
+        (figures,) = (await client.api("GET", "/api/figures"))["connections"]
+        return len(figures["total"]["warnings"]) == len(get_args(MappingWarning))
+
+    await wait_until(all_counted)
+    text = (await client.get(f"/health/{own['id']}")).text
+    kinds: dict[AdviceKind, tuple[str, ...]] = {"dropped": get_args(DropReason), "warning": get_args(MappingWarning)}
+    for kind, names in kinds.items():
+        for name in names:
+            advice = all_advice()[kind][name]
+            missing = [words for words in (wire_label(name), advice.meaning, advice.remedy) if words not in text]
+            assert missing == [], name
 
 
 async def test_all_connections_are_side_by_side(client: ConsoleClient) -> None:
