@@ -150,6 +150,25 @@ def test_import_with_wrong_ones_among_ten_names_each_and_changes_nothing(command
     assert commands("connections", "list")[0] == []
 
 
+@pytest.mark.parametrize("command", [("add",), ("import", "--dry-run"), ("import", "--yes")])
+def test_a_new_connection_reports_its_purchase_event(commands: Commands, command: tuple[str, ...]) -> None:
+    """No purchase event is taken silently: which one, and that TikTok ends PlaceAnOrder."""
+    _, messages = commands("connections", *command, commands.file("shop.toml", SHOP))
+    assert "Shop: purchases are sent as PlaceAnOrder: the site's pixel must fire the same event" in messages
+    assert "Shop: TikTok supports PlaceAnOrder until 2027" in messages
+    chosen = commands.file("other.toml", SHOP.replace("Shop", "Other") + 'purchase_event = "Purchase"\n')
+    _, messages = commands("connections", *command, chosen)
+    assert "Other: purchases are sent as Purchase: " in messages and "2027" not in messages
+
+
+def test_a_changed_connection_reports_that_purchases_are_not_sent(commands: Commands) -> None:
+    """A selection of standard events may leave purchases out by mistake."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    _, messages = commands("connections", "set", "Shop", 'standard_events=["view_detail"]')
+    assert "Shop: purchases are not sent: standard_events does not include purchase" in messages
+    assert "2027" not in messages
+
+
 def test_import_asks_before_it_changes_anything(commands: Commands) -> None:
     """Without a terminal to ask on it wants --yes."""
     file = commands.file("shop.toml", SHOP)

@@ -3,6 +3,7 @@
 import json
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -95,8 +96,12 @@ def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tu
 
 def _advise(answer: object) -> None:
     shown = read_as(ConnectionView, answer)
-    for advice in shown.advice:
-        print_message(f"{shown.connection().name}: {advice}")
+    _print_advice(shown.connection().name, shown.advice)
+
+
+def _print_advice(name: str, advice: Sequence[str]) -> None:
+    for note in advice:
+        print_message(f"{name}: {note}")
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -203,7 +208,8 @@ def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ..
 def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, ...], dry_run: bool, yes: bool) -> None:
     """Add or change the connections in FILES (TOML), matched by name: all of them or none.
 
-    The differences are shown first. An existing connection keeps its access token unless the file's variable is set.
+    The differences are shown first, and which purchase event each connection sends. An existing connection keeps its
+    access token unless the file's variable is set.
     """
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
@@ -212,6 +218,9 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
         print_lines(answer)
         differences = read_as(list[Difference], answer)
         changing = [each.name for each in differences if each.change != "none"]
+        for difference in differences:
+            if difference.change != "none":
+                _print_advice(difference.name, difference.advice)
         print_message(f"{len(changing)} of {len(differences)} connections would change" + _name_list(changing))
         if dry_run or not changing:
             return

@@ -14,7 +14,7 @@ from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
-from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
+from tiktok_forwarder.mapping.connection import Connection, advice_on, connection_document, read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
 
@@ -43,11 +43,12 @@ class FieldChange(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """The effect of an import on one connection."""
+    """The effect of an import on one connection; `advice` is notes on its settings as they will be."""
 
     name: str
     change: Literal["add", "change", "none"]
     fields: list[FieldChange]
+    advice: list[str] = []
 
 
 class HistoryEntry(Struct, frozen=True):
@@ -266,7 +267,8 @@ class Connections:
         fields = _differing(before, connection_document(change.connection))
         if held is not None and change.sealed_token != held.sealed_token:
             fields.append(FieldChange("access_token", None, "a new token"))
-        return Difference(change.connection.name, "add" if held is None else "change" if fields else "none", fields)
+        kind: Literal["add", "change", "none"] = "add" if held is None else "change" if fields else "none"
+        return Difference(change.connection.name, kind, fields, advice_on(change.connection))
 
     async def history(self, name_or_id: str) -> list[HistoryEntry]:
         """Return every revision, oldest first, with what it changed; for the token only that it changed.

@@ -143,12 +143,23 @@ def _check_omitted(values: Mapping[str, Any], problems: Problems) -> None:
 
 
 def advice_on(connection: Connection) -> list[str]:
-    """Return notes on valid settings, shown when a connection is saved and on its page."""
-    name = connection.purchase_event
-    advice = [f"purchases are sent as {name}: the site's pixel must fire the same event, or TikTok counts both"]
-    if name == "PlaceAnOrder":
-        advice.append("TikTok supports PlaceAnOrder until 2027")
-    return [*warnings_on(connection), *advice]
+    """Return notes on valid settings, shown when a connection is saved or imported and on its page."""
+    return [*warnings_on(connection), *_advice_on_purchases(connection)]
+
+
+def _advice_on_purchases(connection: Connection) -> list[str]:
+    names = [choice.value for choice in FIELD_BY_NAME["purchase_event"].choices]
+    sent = [mapping.event for mapping in connection.custom_mappings if mapping.event in names]
+    if "purchase" in connection.standard_events:
+        sent.insert(0, connection.purchase_event)
+    if not sent:
+        return ["purchases are not sent: standard_events does not include purchase, and no custom mapping sends them"]
+    # Named once, the standard one first.
+    named = " and ".join(dict.fromkeys(sent))
+    advice = [f"purchases are sent as {named}: the site's pixel must fire the same event, or TikTok counts both"]
+    if "PlaceAnOrder" in sent:
+        advice.append("TikTok supports PlaceAnOrder until 2027: change site and connection to Purchase before it ends")
+    return advice
 
 
 def warnings_on(connection: Connection) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.mapping.connection import connection_document, read_connection
+from tiktok_forwarder.mapping.connection import advice_on, connection_document, read_connection
 from tiktok_forwarder.mapping.fields import FIELDS
 
 GIVEN = {"name": "Shop", "pixel_id": "EXAMPLEPIXEL"}
@@ -288,3 +288,34 @@ def test_document_reads_back_as_the_same_connection() -> None:
     (mapping,) = given["custom_mappings"]
     assert document["custom_mappings"] == [{**mapping, "conditions": [{"attribute": "results", "is": ["1", "2"]}]}]
     assert "access_token" not in document
+
+
+def _custom_purchase(event: str) -> dict[str, Any]:
+    return {"event": event, "event_type": "screen_view", "event_name": "Thanks"}
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({}, ["purchases are sent as PlaceAnOrder: ", "TikTok supports PlaceAnOrder until 2027: "]),
+        ({"purchase_event": "Purchase"}, ["purchases are sent as Purchase: "]),
+        ({"standard_events": ["checkout"]}, ["purchases are not sent: standard_events does not include purchase"]),
+        (
+            {"standard_events": [], "custom_mappings": [_custom_purchase("CompletePayment")]},
+            ["purchases are sent as CompletePayment: "],
+        ),
+        (
+            {"purchase_event": "Purchase", "custom_mappings": [_custom_purchase("PlaceAnOrder")]},
+            ["purchases are sent as Purchase and PlaceAnOrder: ", "TikTok supports PlaceAnOrder until 2027: "],
+        ),
+        (
+            {"purchase_event": "Purchase", "test_event_code": "TEST1"},
+            ["a test event code is set: ", "purchases are sent as Purchase: "],
+        ),
+    ],
+)
+def test_advice_names_the_purchase_event(given: dict[str, Any], advice: list[str]) -> None:
+    """The notes on a saved connection say which event purchases become, and that TikTok ends PlaceAnOrder."""
+    notes = advice_on(read_connection({**GIVEN, **given}, needs_token=False).connection)
+    assert len(notes) == len(advice)
+    assert all(note.startswith(beginning) for note, beginning in zip(notes, advice, strict=True)), notes
