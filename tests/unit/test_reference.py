@@ -18,5 +18,5 @@ def test_there_is_no_other_page() -> None:
 
 
 def test_every_metric_is_seen_with_its_labels() -> None:
-    """The page knows a metric's labels from a sample, so each must have one: `_talkative_telemetry` makes them."""
+    """The page knows a metric's labels from a sample, so each must have one: `_sampled_telemetry` makes them."""
     assert [each.name for each in exported_metrics() if not each.samples] == []

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from tiktok_forwarder.mapping.crawlers import list_version
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.tiktok.events import MATCHING_FIELDS
 from tiktok_forwarder.tiktok.wire_forms import DEFAULT_WIRE_FORM, WIRE_FORMS
@@ -290,7 +291,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "bots",
         "choice",
         "Known crawlers",
-        "Effect of a user agent of a known crawler: send the event with a warning, drop it, or none.",
+        "Effect of a known crawler's user agent: send the event with a warning, drop it, or none. The list of "
+        f"crawlers is {list_version()}.",
         default="warn",
         choices=_plain("warn", "drop", "ignore"),
     ),
@@ -324,7 +326,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "redact_emails",
         "boolean",
         "Redact email addresses",
-        "Replace email addresses in page URLs and product texts with the word redacted.",
+        "Replace email addresses in page URLs and product texts, and the user's identities in page URLs, with the word "
+        "redacted.",
         default=True,
     ),
     Field(
