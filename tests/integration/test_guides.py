@@ -102,6 +102,18 @@ def test_a_purchase_has_the_pixels_name_and_id(tmp_path: Path, tiktok_log: Path)
     assert len(promised) == 1 and promised[0] in reading.output
 
 
+def test_events_that_are_not_chosen_are_dropped_with_their_reason(tmp_path: Path, tiktok_log: Path) -> None:
+    """The guide's four events have the outcomes, and the very words, that the guide promises."""
+    reading = followed("choose-what-is-forwarded.md", tmp_path, tiktok_log)
+    outcomes = [json.loads(line) for line in reading.output.splitlines()]
+    reasons = [outcome.get("reason") for outcome in outcomes]
+    assert reasons == [None, "event_not_selected", "filtered_by_rule", "filtered_by_rule"]
+    page = " ".join((GUIDES / "choose-what-is-forwarded.md").read_text().split())
+    (promised,) = re.findall(r"`(\"event\":[^`]+)`", page)
+    assert promised in reading.output
+    assert [outcome["detail"] for outcome in outcomes[2:] if f"`{outcome['detail']}`" not in page] == []
+
+
 def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tried = set(re.findall(r'followed\("([\w-]+\.md)"', Path(__file__).read_text()))
