@@ -306,8 +306,8 @@ def _sources_section() -> str:
         for field, sources in DEFAULT_SOURCES.items()
     )
     kinds = (
-        (_code(kind), meaning, *("yes" if kind in where else "" for where in (COMMON_SOURCES, PROPERTY_SOURCES)))
-        for kind, meaning in _KINDS.items()
+        (_code(kind), _KINDS[kind], *("yes" if kind in where else "" for where in (COMMON_SOURCES, PROPERTY_SOURCES)))
+        for kind in dict.fromkeys((*PROPERTY_SOURCES, *COMMON_SOURCES))
     )
     return (
         _SOURCES_INTRODUCTION
