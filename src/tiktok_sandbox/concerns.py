@@ -1,4 +1,4 @@
-"""The rules for what TikTok accepts and its sender should know (grade C, and the silent ones of grade A)."""
+"""The rules for what TikTok accepts and the client should know (grade C, and the silent ones of grade A)."""
 
 import ipaddress
 import re

@@ -29,7 +29,7 @@ class Rule(Struct, frozen=True):
 
 
 class EventWarning(Struct, frozen=True, gc=False):
-    """A fact that TikTok accepts silently and its sender should know."""
+    """A fact that TikTok accepts silently and the client should know."""
 
     rule: int
     field: str

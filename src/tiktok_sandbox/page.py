@@ -98,7 +98,7 @@ def _faults_html(faults: list[str]) -> str:
     if not faults:
         return ""
     items = "".join(f"<li>{escape(fault)}</li>" for fault in faults[-_SHOWN_FAULTS:])
-    return f'<section class="faults"><h2>Errors of the sender</h2><ul>{items}</ul></section>\n'
+    return f'<section class="faults"><h2>Errors of the client</h2><ul>{items}</ul></section>\n'
 
 
 def _events_html(events: list[ReceivedEvent]) -> str:

@@ -1,4 +1,4 @@
-"""Notes events that are sent again after a final outcome: the sign of a sender that retries wrongly."""
+"""Notes events that are sent again after a final outcome: the sign of a client that retries wrongly."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -14,7 +14,7 @@ def event_key(pixel: str | None, event: str | None, event_id: str) -> bytes:
 
 
 class Taking(Struct, frozen=True, gc=False):
-    """When an event was accepted, and whether its sender was notified. One object serves all events of a request."""
+    """When an event was accepted, and whether its client was notified. One object serves all events of a request."""
 
     at_seconds: float
     confirmed: bool

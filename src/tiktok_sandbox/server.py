@@ -65,7 +65,7 @@ class Sandbox:
             self._log = EventLog(self._log_path) if self._log_path else None
         except OSError as error:
             raise SandboxError(f"Cannot write the log {self._log_path}: {error.strerror}.") from None
-        # Handlers are cancelled when their sender disconnects: that is what ends a silence.
+        # Handlers are cancelled when their client disconnects: that is what ends a silence.
         self._runner = web.AppRunner(
             self._application(), handler_cancellation=True, access_log=None, shutdown_timeout=_STOP_SECONDS
         )

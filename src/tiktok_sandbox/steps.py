@@ -1,7 +1,7 @@
 """The steps of a script: what the sandbox does with a request instead of, or before, checking it.
 
 Each step is JSON too, such as `{"do": "code", "code": 50000, "times": 3}`; the control route and the Python API share
-these types. `taken` is whether TikTok kept the events without notifying their sender: then they are duplicates when
+these types. `taken` is whether TikTok kept the events without notifying the client: then they are duplicates when
 they are sent again.
 """
 

@@ -35,7 +35,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def takes_events(self) -> bool:
-        """Return whether TikTok keeps the events, even if the sender is not notified."""
+        """Return whether TikTok keeps the events, even if the client is not notified."""
         if isinstance(self.step, Code):
             return self.step.code in _TAKING_CODES
         return self.step.taken

@@ -165,7 +165,7 @@ async def test_the_page_escapes_all_text_of_events() -> None:
 
 
 async def test_the_page_shows_what_arrived() -> None:
-    """Newest first: name, id, pixel, code, warnings, payload; and the faults of the sender."""
+    """Newest first: name, id, pixel, code, warnings, payload; and the errors of the client."""
     async with sandbox_client(SandboxOptions(watch_repeats=True)) as client:
         page, _ = await _page(client)
         assert "No events received yet." in page

@@ -39,6 +39,7 @@ REPLACED = {
     r"\bsay --": "pass --",
     r"goes on after|begins? anew|set it anew": "continues, restarts, set again",
     r"out of date": "expired",
+    r"try again": "retry",
 }
 
 

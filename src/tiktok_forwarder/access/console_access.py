@@ -62,7 +62,8 @@ class ConsoleAccess:
         wait_seconds = self._throttle.wait_seconds(name, source)
         if wait_seconds:
             await self._refusal(known, name, source)
-            return Refused(wait_seconds, f"Too many failed attempts. Try again in {wait_seconds} seconds.")
+            unit = "second" if wait_seconds == 1 else "seconds"
+            return Refused(wait_seconds, f"Too many failed attempts. Retry in {wait_seconds} {unit}.")
         self._refused.discard((name.lower(), source))
         # Count the attempt before checking the password: many simultaneous attempts must not all be checked.
         self._throttle.failed(name, source)

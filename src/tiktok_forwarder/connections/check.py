@@ -81,11 +81,11 @@ class ConnectionCheck:
         if isinstance(verdict, Misconfigured) and found is not None:
             return CheckResult(_kind(verdict.culprit), verdict.explanation, found)
         if isinstance(verdict, Throttled):
-            return CheckResult("busy", "TikTok accepts no more requests at the moment. Try again later.", found)
+            return CheckResult("busy", "TikTok accepts no more requests at the moment. Retry later.", found)
         if found is None:
             return CheckResult("network", _NOT_TIKTOK.format(status=answer.status))
         if isinstance(verdict, TryLater):
-            return CheckResult("busy", f"Temporary failure at TikTok (code {found}). Try again later.", found)
+            return CheckResult("busy", f"Temporary failure at TikTok (code {found}). Retry later.", found)
         return _let_through(connection, found, accepted=isinstance(verdict, Accepted))
 
     def _test_event(self, form: WireForm) -> bytes:

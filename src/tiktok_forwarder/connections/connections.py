@@ -189,16 +189,18 @@ class Connections:
         changes: list[_Change] = []
         problems: list[str] = []
         names: set[str] = set()
-        for index, each in enumerate(given):
-            name = str(each.get("name") or "").strip()
+        for index, settings in enumerate(given):
+            name = str(settings.get("name") or "").strip()
             label = f"connections[{index}] {name}".rstrip()
             found = self._find_by_name(name)
             try:
                 if name and name.lower() in names:
                     raise ConfigurationError([f'name: "{name}" is used twice here'])
                 names.add(name.lower())
-                change = self._change(self._held[found.id], each, replaces=True) if found else self._addition(each)
-                changes.append(change)
+                if found is None:
+                    changes.append(self._addition(settings))
+                else:
+                    changes.append(self._change(self._held[found.id], settings, replaces=True))
             except ConfigurationError as error:
                 problems += [f"{label}: {problem}" for problem in error.problems]
         if problems:

@@ -1,4 +1,4 @@
-"""The interfaces around the deliverer: connections, settings, the HTTP sender and the observers."""
+"""The interfaces around the deliverer: connections, settings, the HTTP client and the observers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class EventSender(Protocol):
     """Sends a request once: it retries nothing and follows no redirect, since the queue is the only retry layer."""
 
     async def send(self, request: OutboundRequest) -> HttpAnswer | NoAnswer:
-        """Never raises for what the network or TikTok does; ends within the sender's deadline."""
+        """Never raises for what the network or TikTok does; ends within the client's deadline."""
         ...
 
     async def close(self) -> None: ...

@@ -120,11 +120,11 @@ async def test_check_blames_the_setting_that_a_refused_field_comes_from(field: s
 
 @pytest.mark.parametrize("step", [Code(code=40100), Code(code=61000), Http(status=429)])
 async def test_a_throttled_token_is_busy(step: Any) -> None:
-    """It is no fault of the connection: Try again later."""
+    """The connection is not the cause: the message says to retry later."""
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(step)
         result = await check(sandbox.url)
-    assert result.kind == "busy" and "Try again later" in result.message
+    assert result.kind == "busy" and "Retry later." in result.message
 
 
 async def test_nobody_listening_is_a_network_fault() -> None:
@@ -154,12 +154,12 @@ async def test_network_faults_are_told_apart(step: Any, words: str) -> None:
 
 
 async def test_trouble_at_tiktok_is_not_the_network() -> None:
-    """TikTok itself says that it failed: the sentence says to Try again later."""
+    """TikTok itself reports the failure: the message says to retry later."""
     async with Sandbox() as sandbox:
         sandbox.script.for_requests(Code(code=50000))
         result = await check(sandbox.url)
     assert (result.kind, result.code) == ("busy", 50000)
-    assert "Try again later" in result.message
+    assert "Retry later." in result.message
 
 
 async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> None:

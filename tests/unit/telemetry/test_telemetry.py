@@ -108,7 +108,7 @@ def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
 
 def test_libraries_are_heard_without_their_values(log: Log) -> None:
     """A library's warning becomes a line of the same form, without arguments, tracebacks or further lines."""
-    library = logging.getLogger("some.library")
+    library = logging.getLogger("some.package")
     library.info("not told")
     library.warning("request of %s failed\nTraceback: canary", "canary@example.com")
     try:
@@ -117,8 +117,8 @@ def test_libraries_are_heard_without_their_values(log: Log) -> None:
         library.exception("trouble")
     told = [(line["level"], line["library"], line["text"], line["error"]) for line in log.lines]
     assert told == [
-        ("warning", "some.library", "request of %s failed", None),
-        ("error", "some.library", "trouble", "ValueError"),
+        ("warning", "some.package", "request of %s failed", None),
+        ("error", "some.package", "trouble", "ValueError"),
     ]
     assert "canary" not in log.stream.getvalue()
 
