@@ -15,7 +15,16 @@ from tiktok_forwarder.console.static_files import StaticFiles
 _SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _THOUSAND: Final = 1000
 _ONE_IN_200: Final = 0.005
-_SPELLING: Final = {"ip": "IP address", "url": "URL", "id": "ID", "ccpa": "CCPA", "ttclid": "click ID"}
+_SPELLING: Final = {
+    "ip": "IP address",
+    "url": "URL",
+    "id": "ID",
+    "ccpa": "CCPA",
+    "ttclid": "click ID",
+    # The glossary's words for people.
+    "dummy": "placeholder",
+    "bot": "crawler",
+}
 
 
 class Rendering:

@@ -146,7 +146,7 @@ async def test_an_events_page_tells_its_way_and_its_fields(tmp_path: Path) -> No
         < shown.text.index("Fields sent to TikTok")
     )
     assert record["answer"]["request_id"] in shown.text and "The request contained 2 events." in shown.text
-    assert "Ttclid" not in shown.text and "Click ID dummy omitted" in shown.text
+    assert "Ttclid" not in shown.text and "Click ID placeholder omitted" in shown.text
     assert f"/activity/{other_id}/PlaceAnOrder/m1" in links_in(shown.html)
     digest = payload["user"]["external_id"]
     assert f"{digest[:12]}…" in shown.text and f"<code>{digest}</code>" in shown.html

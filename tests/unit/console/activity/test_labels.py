@@ -70,5 +70,6 @@ def test_what_an_event_was_at_mparticle(given: str, told: str) -> None:
 def test_names_become_words() -> None:
     """With a capital, and abbreviations spelled as they should be."""
     assert wire_label("missing_ip") == "Missing IP address"
+    assert wire_label("bot") == "Crawler" and wire_label("dummy_identity") == "Placeholder identity"
     assert sentence("the token is old") == "The token is old."
     assert sentence("Is it?") == "Is it?" and sentence("") == ""
