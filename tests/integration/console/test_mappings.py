@@ -21,7 +21,7 @@ SIGNUP: dict[str, Any] = {
     "event": "Subscribe",
     "event_type": "custom_event",
     "event_name": "Newsletter Signup",
-    "conditions": [{"attribute": "list", "values": ["weekly", "daily"]}],
+    "conditions": [{"attribute": "list", "is": ["weekly", "daily"]}],
     "properties": {"value": {"attribute": "price_paid", "required": True}},
 }
 SEARCH = {"event": "Search", "event_type": "custom_event", "event_name": "Site Search", "properties": {}}
@@ -29,10 +29,12 @@ SIGNUP_FIELDS: Fields = [
     ("card", "m1"),
     ("m1.event_type", "custom_event"),
     ("m1.event_name", "Newsletter Signup"),
-    ("m1.if0.attribute", "list"),
+    ("m1.if0.subject", "attribute"),
+    ("m1.if0.name", "list"),
+    ("m1.if0.test", "is"),
     ("m1.if0.values", "weekly\r\ndaily"),
-    ("m1.value.kind", "attribute"),
-    ("m1.value.value", "price_paid"),
+    ("m1.value.0.kind", "attribute"),
+    ("m1.value.0.value", "price_paid"),
     ("m1.value.required", "yes"),
 ]
 
@@ -76,7 +78,7 @@ async def test_tiktoks_events_are_listed_with_their_mappings(client: ConsoleClie
     assert all(f"{path}/{event}" in shown.html for event in EVENTS)
     assert "Subscribe (2)" in shown.text and "Search (1)" in shown.text
     assert "Add to Cart standard mapping: Add to cart" in shown.text
-    assert "Custom event: Club Subscribe value" in shown.text
+    assert "Custom event: Club if the event attribute list is weekly or daily Subscribe Total value" in shown.text
 
 
 async def test_only_events_of_the_connections_version_are_there(client: ConsoleClient) -> None:
@@ -110,7 +112,7 @@ async def test_a_viewer_reads_the_same_as_text(client: ConsoleClient) -> None:
             assert "No custom mappings to Contact" in await answer.text()
     assert shown.status == 200 and 'name="card"' not in html
     assert (
-        "When the custom event Newsletter Signup arrives, if the attribute list is weekly or daily, send Subscribe"
+        "When the custom event Newsletter Signup arrives, if the event attribute list is weekly or daily, send Subscribe"
         in shown.text
     )
     assert "Total value value Event attribute: price_paid yes" in shown.text
@@ -155,8 +157,8 @@ async def test_problems_stand_at_their_row_and_everything_typed_is_kept(client: 
         ("card", "m4"),
         ("m4.event_type", "screen_view"),
         ("m4.event_name", ""),
-        ("m4.value.kind", "static"),
-        ("m4.value.value", "much & more"),
+        ("m4.value.0.kind", "static"),
+        ("m4.value.0.value", "much & more"),
     ]
     shown = await client.post(f"{path}/Subscribe", ("revision", "1"), *SIGNUP_FIELDS, *wrong)
     assert shown.status == 422
@@ -195,13 +197,13 @@ async def test_buttons_change_the_form_and_save_nothing(client: ConsoleClient) -
     assert f'action="{path}/AddToCart"' in shown.html
     assert set(re.findall(r'formaction="([^"]+)"', shown.html)) == {draft}
     fields: Fields = [("card", "m1"), ("m1.event_type", "commerce_event"), ("m1.event_name", "click")]
-    fields += [("m1.price.kind", "product"), ("m1.price.value", "price")]
+    fields += [("m1.price.0.kind", "product"), ("m1.price.0.value", "price")]
     shown = await client.post(draft, ("do", "condition m1"), *fields)
-    assert '<option value="price" selected>Price</option>' in shown.html and 'id="m1-if0-attribute"' in shown.html
+    assert '<option value="price" selected>Price</option>' in shown.html and 'id="m1-if0-subject"' in shown.html
     assert '<option value="view_detail">' in shown.html
     fields[1] = ("m1.event_type", "screen_view")
     shown = await client.post(draft, ("do", "update"), *fields)
-    assert 'value="product"' not in shown.html and 'id="m1-price-value"' not in shown.html
+    assert 'value="product"' not in shown.html and 'id="m1-price-0-value"' not in shown.html
     assert await stored(client, path) == []
 
 

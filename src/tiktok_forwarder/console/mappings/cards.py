@@ -4,30 +4,35 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from tiktok_forwarder.console.conditions import DraftCondition, condition_sentence
 from tiktok_forwarder.console.mappings.choices import (
     COMMERCE,
     EVENT_NAME_LABELS,
     PROPERTY_LABELS,
-    Choice,
     expected_type,
+    is_number,
     kinds_of,
     members_of,
 )
-from tiktok_forwarder.console.mappings.draft import DraftCondition, DraftMapping, DraftSource, is_filled
+from tiktok_forwarder.console.mappings.draft import DraftMapping, DraftProperty, DraftSource
 from tiktok_forwarder.console.mappings.places import Problems
 from tiktok_forwarder.console.mappings.seen import SeenNames
+from tiktok_forwarder.console.mappings.standard_values import is_filled
+from tiktok_forwarder.console.mappings.target import TargetEvent
+from tiktok_forwarder.mapping.fields import Choice
+from tiktok_forwarder.mapping.source_reading import MAX_FIRST
+from tiktok_forwarder.mapping.sources import PRODUCT_SOURCES
 
 
-class Row(Struct, frozen=True):
-    """One property. `members` are the values to choose from, None if the value is typed."""
+class SourceRow(Struct, frozen=True):
+    """One source of a property. `members` are the values to choose from, None if the value is typed.
 
-    name: str
-    label: str
-    type: str
+    A property that is not mapped has one row, whose source has no kind.
+    """
+
     source: DraftSource
     kinds: list[Choice]
     members: Sequence[Choice] | None
-    problems: list[str]
 
     @property
     def kind_label(self) -> str:
@@ -35,7 +40,7 @@ class Row(Struct, frozen=True):
 
     @property
     def is_padded(self) -> bool:
-        """Return whether the attribute's name begins or ends with a space, which is rarely intended."""
+        """Return whether the name begins or ends with a space, which is rarely intended."""
         return self.source.value != self.source.value.strip()
 
     @property
@@ -44,23 +49,43 @@ class Row(Struct, frozen=True):
         return next((each.label for each in self.members or () if each.value == self.source.value), self.source.value)
 
 
+class Row(Struct, frozen=True):
+    """One property. `type` is what it takes, in words."""
+
+    name: str
+    label: str
+    type: str
+    is_number: bool
+    draft: DraftProperty
+    sources: list[SourceRow]
+    problems: list[str]
+
+    @property
+    def can_add_source(self) -> bool:
+        return 0 < len(self.draft.sources) < MAX_FIRST
+
+
 class ConditionRow(Struct, frozen=True):
     condition: DraftCondition
     problems: list[str]
 
     @property
-    def is_padded(self) -> bool:
-        return self.condition.attribute != self.condition.attribute.strip()
+    def sentence(self) -> str:
+        return condition_sentence(self.condition)
 
 
 class Card(Struct, frozen=True):
-    """`shadowed_by` is the number of an earlier card for the same event at mParticle; `suggestions` are by kind."""
+    """`shadowed_by` is the number of an earlier card for the same event at mParticle; `suggestions` are by kind.
+
+    `further` are the properties that can be added.
+    """
 
     number: int
     draft: DraftMapping
     name_label: str
     conditions: list[ConditionRow]
     rows: list[Row]
+    further: list[Choice]
     problems: Problems
     shadowed_by: int | None
     suggestions: dict[str, list[str]]
@@ -69,35 +94,46 @@ class Card(Struct, frozen=True):
         return self.problems.at(self.draft.key, place)
 
 
-def cards_of(drafts: Sequence[DraftMapping], seen: SeenNames, problems: Problems) -> list[Card]:
-    return [_card(number, draft, drafts, seen, problems) for number, draft in enumerate(drafts, 1)]
+def cards_of(drafts: Sequence[DraftMapping], target: TargetEvent, seen: SeenNames, problems: Problems) -> list[Card]:
+    return [
+        Card(
+            number=number,
+            draft=draft,
+            name_label=EVENT_NAME_LABELS[draft.event_type],
+            conditions=_condition_rows(draft, problems),
+            rows=[_row(draft, name, target, problems) for name in draft.properties],
+            further=[Choice(name, PROPERTY_LABELS[name]) for name in target.properties if name not in draft.properties],
+            problems=problems,
+            shadowed_by=_shadowed_by(number, draft, drafts),
+            suggestions=_suggestions(draft, seen),
+        )
+        for number, draft in enumerate(drafts, 1)
+    ]
 
 
-def _card(
-    number: int, draft: DraftMapping, drafts: Sequence[DraftMapping], seen: SeenNames, problems: Problems
-) -> Card:
+def _condition_rows(draft: DraftMapping, problems: Problems) -> list[ConditionRow]:
     places = enumerate(draft.conditions)
-    return Card(
-        number=number,
-        draft=draft,
-        name_label=EVENT_NAME_LABELS[draft.event_type],
-        conditions=[ConditionRow(each, problems.at(draft.key, f"conditions[{place}]")) for place, each in places],
-        rows=[_row(draft, name, problems) for name in draft.properties],
-        problems=problems,
-        shadowed_by=_shadowed_by(number, draft, drafts),
-        suggestions=_suggestions(draft, seen),
-    )
+    return [ConditionRow(each, problems.at(draft.key, f"conditions[{place}]")) for place, each in places]
 
 
-def _row(draft: DraftMapping, name: str, problems: Problems) -> Row:
-    source = draft.properties[name]
+def _row(draft: DraftMapping, name: str, target: TargetEvent, problems: Problems) -> Row:
+    mapped = draft.properties[name]
+    kinds = kinds_of(draft.event_type, name)
+    if len(mapped.sources) > 1:
+        # All sources are of the event, or all of the product.
+        kinds = [kind for kind in kinds if (kind.value in PRODUCT_SOURCES) == mapped.is_of_product]
+    else:
+        kinds = [Choice("", "Standard value" if is_filled(draft, name, target) else "Not sent"), *kinds]
     return Row(
         name=name,
         label=PROPERTY_LABELS[name],
         type=expected_type(name),
-        source=source,
-        kinds=kinds_of(draft.event_type, name, is_filled=is_filled(draft, name)),
-        members=members_of(draft.event_type, source.kind),
+        is_number=is_number(name),
+        draft=mapped,
+        sources=[
+            SourceRow(source, kinds, members_of(draft.event_type, source.kind))
+            for source in mapped.sources or (DraftSource(""),)
+        ],
         problems=problems.at(draft.key, name),
     )
 

@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
-
+from tiktok_forwarder.console.conditions import titled
+from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, PROPERTY_SOURCES
-from tiktok_forwarder.tiktok.events import (
-    CONTENT_PROPERTIES,
-    INTEGER_PROPERTIES,
-    NUMBER_PROPERTIES,
-    TikTokEvent,
-)
-from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
+from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, CUSTOMER_TYPES, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
 COMMERCE: Final = "commerce_event"
 PRODUCT_ACTIONS: Final = (
@@ -64,24 +58,30 @@ PROPERTY_LABELS: Final = {
     "value": "Total value",
     "query": "Search term",
     "description": "Description",
+    "brand": "Brand",
+    "order_id": "Order ID",
+    "shop_id": "Shop ID",
+    "predicted_ltv": "Predicted lifetime value",
+    "customer_type": "Customer type",
+    "delivery_category": "Delivery category",
+    "num_items": "Number of items",
+    "content_ids": "Product IDs",
 }
 
 
-class Choice(Struct, frozen=True):
-    value: str
-    label: str
-
-
-def events_of(events_api: str) -> list[TikTokEvent]:
-    """Return the events of this version of the TikTok Events API."""
-    return WIRE_FORMS[events_api].known_events()
+def is_number(name: str) -> bool:
+    return name in NUMBER_PROPERTIES | INTEGER_PROPERTIES
 
 
 def expected_type(name: str) -> str:
-    """Return the label of a property's type."""
+    """Return what a property takes, in words."""
+    if name == "customer_type":
+        return " or ".join(CUSTOMER_TYPES)
+    if name == "content_ids":
+        return "list, or text with commas"
     if name in NUMBER_PROPERTIES:
-        return "Number"
-    return "Whole number" if name in INTEGER_PROPERTIES else "Text"
+        return "number"
+    return "whole number" if name in INTEGER_PROPERTIES else "text"
 
 
 def takes(event_type: str, name: str, kind: str) -> bool:
@@ -91,21 +91,16 @@ def takes(event_type: str, name: str, kind: str) -> bool:
     return kind in PROPERTY_SOURCES
 
 
-def kinds_of(event_type: str, name: str, *, is_filled: bool) -> list[Choice]:
-    """Return the sources that a property can have, first none. `is_filled`: the event supplies unmapped values."""
-    given = [Choice(kind, _KIND_LABELS[kind]) for kind in PROPERTY_SOURCES if takes(event_type, name, kind)]
-    return [Choice("", "Standard value" if is_filled else "Not sent"), *given]
+def kinds_of(event_type: str, name: str) -> list[Choice]:
+    """Return the sources that a property can have."""
+    return [Choice(kind, _KIND_LABELS[kind]) for kind in PROPERTY_SOURCES if takes(event_type, name, kind)]
 
 
 def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:
     """Return the values to choose from, or None if a name is typed."""
     if kind == "product":
-        return [Choice(name, _titled(name)) for name in PRODUCT_FIELDS]
+        return [Choice(name, titled(name)) for name in PRODUCT_FIELDS]
     if kind != "field":
         return None
     own = Choice("name", EVENT_NAME_LABELS[event_type])
-    return [own, *(Choice(name, _titled(name)) for name in COMMERCE_FIELDS)] if event_type == COMMERCE else [own]
-
-
-def _titled(name: str) -> str:
-    return name.replace("_", " ").capitalize().replace("Id", "ID").replace(" id", " ID")
+    return [own, *(Choice(name, titled(name)) for name in COMMERCE_FIELDS)] if event_type == COMMERCE else [own]

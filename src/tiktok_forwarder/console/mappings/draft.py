@@ -9,39 +9,50 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tiktok_forwarder.api.types import ConnectionView
-from tiktok_forwarder.console.mappings.choices import COMMERCE, members_of, takes
+from tiktok_forwarder.console.conditions import DraftCondition, condition_document, draft_condition
+from tiktok_forwarder.console.mappings.choices import is_number, members_of, takes
+from tiktok_forwarder.console.mappings.target import TargetEvent
 from tiktok_forwarder.mapping.custom import MappingDocument
+from tiktok_forwarder.mapping.source_reading import FIRST
 from tiktok_forwarder.mapping.sources import PRODUCT_SOURCES
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
-from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, EVENTS, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
 _LINE_BREAKS: Final = ("\n", "\r")
+_REQUIRED: Final = "required"
 
 
 class DraftSource(Struct, frozen=True):
-    """The source of a property; without a kind there is none."""
-
-    kind: str = ""
+    kind: str
     value: str = ""
+
+    @property
+    def is_of_product(self) -> bool:
+        return self.kind in PRODUCT_SOURCES
+
+
+class DraftProperty(Struct, frozen=True):
+    """The sources of a property, in the order of trying; without any it is not mapped."""
+
+    sources: tuple[DraftSource, ...] = ()
     required: bool = False
 
-
-class DraftCondition(Struct, frozen=True):
-    """`values` has one value per line."""
-
-    attribute: str = ""
-    values: str = ""
+    @property
+    def is_of_product(self) -> bool:
+        return bool(self.sources) and self.sources[0].is_of_product
 
 
 class DraftMapping(Struct, frozen=True):
-    """`key` identifies the mapping within the form. `kept` is JSON of a mapping that no form can show."""
+    """`key` identifies the mapping within the form. `properties` are those shown, in the order of the form.
+
+    `kept` is JSON of a mapping that no form can show.
+    """
 
     key: str
     event_type: str = "custom_event"
     event_name: str = ""
     custom_event_type: str = ""
     conditions: tuple[DraftCondition, ...] = ()
-    properties: Mapping[str, DraftSource] = {}
+    properties: Mapping[str, DraftProperty] = {}
     kept: str = ""
 
 
@@ -49,11 +60,6 @@ def mappings_of(view: ConnectionView) -> list[MappingDocument]:
     """Return a connection's custom mappings as the API shows them."""
     mappings: list[MappingDocument] = view.settings["custom_mappings"]
     return mappings
-
-
-def properties_of(event: str) -> tuple[str, ...]:
-    """Return the properties of this TikTok event, in the order of the form."""
-    return (*EVENTS[event].properties, "description")
 
 
 # --- from the API ---
@@ -68,17 +74,19 @@ def draft_of(document: MappingDocument, key: str) -> DraftMapping:
         document["event_type"],
         document["event_name"],
         document.get("custom_event_type") or "",
-        tuple(
-            DraftCondition(each["attribute"], "\n".join(each["values"])) for each in document.get("conditions") or ()
-        ),
-        {name: _draft_source(source) for name, source in document["properties"].items()},
+        tuple(draft_condition(each) for each in document.get("conditions") or ()),
+        {name: _draft_property(each) for name, each in document["properties"].items()},
     )
 
 
-def _draft_source(source: Mapping[str, Any]) -> DraftSource:
-    kind = next(each for each in source if each != "required")
-    value = text_of(source[kind]) if kind == "static" else source[kind]
-    return DraftSource(kind, value or "", source.get("required", False))
+def _draft_property(document: Mapping[str, Any]) -> DraftProperty:
+    sources = tuple(_draft_source(source) for source in document.get(FIRST) or [document])
+    return DraftProperty(sources, document.get(_REQUIRED, False))
+
+
+def _draft_source(document: Mapping[str, Any]) -> DraftSource:
+    kind = next(each for each in document if each != _REQUIRED)
+    return DraftSource(kind, text_of(document[kind]) or "" if kind == "static" else document[kind])
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -107,11 +115,9 @@ def document_of(draft: DraftMapping, event: str) -> MappingDocument:
     if draft.custom_event_type and draft.event_type == "custom_event":
         document["custom_event_type"] = draft.custom_event_type
     if draft.conditions:
-        document["conditions"] = [
-            {"attribute": each.attribute, "values": _lines(each.values)} for each in draft.conditions
-        ]
+        document["conditions"] = [condition_document(condition) for condition in draft.conditions]
     document["properties"] = {
-        name: _source_document(name, source) for name, source in draft.properties.items() if source.kind
+        name: _property_document(name, each) for name, each in draft.properties.items() if each.sources
     }
     return document
 
@@ -125,49 +131,49 @@ def _kept(draft: DraftMapping, event: str) -> MappingDocument:
     return {**kept, "event": event}
 
 
-def _lines(values: str) -> list[str]:
-    # `splitlines` would also split at characters that browsers do not treat as line breaks.
-    lines = values.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [line.strip() for line in lines if line.strip()]
+def _property_document(name: str, draft: DraftProperty) -> Mapping[str, Any]:
+    sources = [_source_document(name, source) for source in draft.sources]
+    document: dict[str, Any] = sources[0] if len(sources) == 1 else {FIRST: sources}
+    return {**document, _REQUIRED: True} if draft.required else document
 
 
-def _source_document(name: str, source: DraftSource) -> Mapping[str, Any]:
-    value = _static(name, source.value) if source.kind == "static" else source.value
-    return {source.kind: value, **({"required": True} if source.required else {})}
+def _source_document(name: str, source: DraftSource) -> dict[str, Any]:
+    return {source.kind: _static(name, source.value) if source.kind == "static" else source.value}
 
 
 def _static(name: str, text: str) -> str | Number:
-    number = number_of(text) if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES else None
+    number = number_of(text) if is_number(name) else None
     return number if number is not None and math.isfinite(number) else text
 
 
 # --- valid combinations ---
 
 
-def without_unsupported_sources(draft: DraftMapping, event: str) -> DraftMapping:
-    """Remove sources that the draft's kind of event does not have, such as products of a screen view."""
+def without_unsupported_sources(draft: DraftMapping, target: TargetEvent) -> DraftMapping:
+    """Remove sources that the draft's kind of event does not have, such as products of a screen view.
+
+    The properties become those that the form shows: the event's own, and others that the draft has.
+    """
     if draft.kept:
         return draft
-    given = {name: draft.properties.get(name, DraftSource()) for name in properties_of(event)}
-    fit = {name: _supported_source(draft.event_type, name, source) for name, source in given.items()}
-    return replace(draft, properties=fit)
+    shown = [name for name in target.properties if name in target.first_properties or name in draft.properties]
+    given = {name: draft.properties.get(name, DraftProperty()) for name in shown}
+    return replace(
+        draft, properties={name: supported_property(draft.event_type, name, each) for name, each in given.items()}
+    )
 
 
-def _supported_source(event_type: str, name: str, source: DraftSource) -> DraftSource:
-    if not takes(event_type, name, source.kind):
-        return DraftSource()
+def supported_property(event_type: str, name: str, draft: DraftProperty) -> DraftProperty:
+    """Remove sources that the property cannot have, or not together: all are of the event, or all of the product."""
+    taken = [source for source in draft.sources if takes(event_type, name, source.kind)]
+    sources = tuple(
+        _known_source(event_type, source) for source in taken if source.is_of_product == taken[0].is_of_product
+    )
+    return DraftProperty(sources, draft.required and bool(sources))
+
+
+def _known_source(event_type: str, source: DraftSource) -> DraftSource:
     members = members_of(event_type, source.kind)
     if members is not None and source.value not in [member.value for member in members]:
         return replace(source, value="")
     return source
-
-
-def is_filled(draft: DraftMapping, name: str) -> bool:
-    """Return whether the event supplies this property if it is not mapped, as commerce events do."""
-    if draft.event_type != COMMERCE or name == "query":
-        return False
-    if name not in CONTENT_PROPERTIES:
-        return True
-    kinds = [source.kind for each, source in draft.properties.items() if each in CONTENT_PROPERTIES and source.kind]
-    # Content properties not read from products form an item of their own, without values of the products.
-    return not kinds or any(kind in PRODUCT_SOURCES for kind in kinds)

@@ -13,6 +13,7 @@ from tiktok_forwarder.console.mappings.places import (
     numbered_lines,
     problems_by_card,
 )
+from tiktok_forwarder.console.mappings.target import TargetEvent
 from tiktok_forwarder.mapping.connection import Connection
 
 
@@ -20,8 +21,12 @@ class Editing(Struct, frozen=True):
     """`view` is the connection as the API shows it."""
 
     view: ConnectionView
-    event: str
+    target: TargetEvent
     drafts: Sequence[DraftMapping]
+
+    @property
+    def event(self) -> str:
+        return self.target.name
 
     @property
     def connection(self) -> Connection:

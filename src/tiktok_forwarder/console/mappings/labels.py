@@ -35,3 +35,9 @@ _TITLES: Final = {
     "SubmitApplication": ("Submit Application", "A visitor submits an application, for a job or a loan for example."),
 }
 EVENT_WORDS: Final = {name: EventWords(*words) for name, words in _TITLES.items()}
+_OWN: Final = "An event with a name of your own. A commerce event fills it in like Complete Payment."
+
+
+def event_words(name: str) -> EventWords:
+    """Return the words for an event, which may have a name of one's own."""
+    return EVENT_WORDS.get(name) or EventWords(name, _OWN)

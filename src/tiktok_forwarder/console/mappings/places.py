@@ -6,13 +6,19 @@ from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.console.conditions import problem_label
 from tiktok_forwarder.console.mappings.choices import EVENT_NAME_LABELS, PROPERTY_LABELS
 from tiktok_forwarder.console.mappings.draft import DraftMapping, document_of
 from tiktok_forwarder.mapping.custom import MappingDocument
 
 _PROBLEM: Final = re.compile(r"custom_mappings\[(\d+)\]\.?([^:]*): (.*)", re.DOTALL)
-_CONDITION: Final = re.compile(r"(conditions\[\d+\])")
-_PLAIN_LABELS: Final = {"custom_event_type": "Custom event type", "event_type": "Kind of event"}
+_CONDITION: Final = re.compile(r"(conditions\[\d+\])\.?(.*)")
+_SOURCE: Final = re.compile(r"first\[(\d+)\]")
+_PLAIN_LABELS: Final = {
+    "custom_event_type": "Custom event type",
+    "event_type": "Kind of event",
+    "conditions": "The list of conditions",
+}
 
 
 class MergedMappings(Struct, frozen=True):
@@ -67,12 +73,14 @@ def problems_by_card(problems: Sequence[str], drafts: Sequence[DraftMapping], po
 
 def _place(path: str, event_type: str) -> tuple[str, str]:
     """Return the place in a card of a path such as `properties.value.static`, and its label."""
-    condition = _CONDITION.match(path)
+    condition = _CONDITION.fullmatch(path)
     if condition:
-        return condition[1], "The condition's values" if path.endswith(".values") else "The condition's attribute"
+        return condition[1], problem_label(condition[2])
     if path.startswith("properties."):
         name = path.split(".")[1]
-        return name, PROPERTY_LABELS.get(name, name)
+        source = _SOURCE.search(path)
+        label = PROPERTY_LABELS.get(name, name)
+        return name, f"{label}, source {int(source[1]) + 1}," if source else label
     if path == "event_name":
         return path, EVENT_NAME_LABELS[event_type]
     return path if path in _PLAIN_LABELS else "", _PLAIN_LABELS.get(path, "The mapping")

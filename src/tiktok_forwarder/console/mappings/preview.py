@@ -24,9 +24,13 @@ _INVALID: Final = 422
 
 
 class Preview(Struct, frozen=True):
-    """A preview's contents. `hint` replaces it without a sample; `advice` is by warning, `changes` of kept events."""
+    """A preview's contents. `hint` replaces it without a sample; `advice` is by warning, `changes` of kept events.
+
+    `unmet` are conditions that the generated sample does not meet, as sentences.
+    """
 
     hint: str = ""
+    unmet: list[str] = []
     problems: list[str] = []
     batch: object = None
     outcomes: Sequence[PreviewedOutcome] = ()
@@ -55,6 +59,7 @@ async def _preview_of(
     asked = PreviewBody(sample.batch, connection_id, settings, sample.received_at_ms)
     answer = await api.call(PREVIEW, body=asked)
     return Preview(
+        unmet=sample.unmet,
         # A pasted sample is already shown in its own field.
         batch=None if isinstance(sample.batch, str) else sample.batch,
         outcomes=answer.outcomes,

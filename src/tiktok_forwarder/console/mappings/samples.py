@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentQuery
 from tiktok_forwarder.console.api import Api
-from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.mappings.draft import document_of
 from tiktok_forwarder.console.mappings.editing import Editing
-from tiktok_forwarder.console.mappings.sample_data import sample_batch
+from tiktok_forwarder.console.mappings.sample_data import generated_sample
+from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.operations.previews import KeptOutcome
 
 PASTED: Final = "pasted"
@@ -32,10 +32,14 @@ class Samples(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """`batch` is a sender's batch, as an object or text; `received_at_ms` is None for now."""
+    """`batch` is a sender's batch, as an object or text; `received_at_ms` is None for now.
+
+    `unmet` are conditions of the mapping that a generated sample does not meet, as sentences.
+    """
 
     batch: object
     received_at_ms: int | None = None
+    unmet: list[str] = []
 
 
 class NoSampleError(Exception):  # named for what is lacking
@@ -82,7 +86,8 @@ def sample_of(editing: Editing, samples: Samples) -> Sample:
     if samples.chosen != PASTED:
         key = samples.chosen.removeprefix(f"{_MADE} ")
         mapping = document_of(next(draft for draft in editing.drafts if draft.key == key), editing.event)
-        return Sample(sample_batch(mapping, editing.connection, time.time_ns() // 1_000_000))
+        generated = generated_sample(mapping, editing.connection, time.time_ns() // 1_000_000)
+        return Sample(generated.batch, unmet=generated.unmet)
     if not samples.pasted.strip():
         raise NoSampleError(_NOTHING_PASTED if editing.drafts else _NO_MAPPING)
     return Sample(samples.pasted)

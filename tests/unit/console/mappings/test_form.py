@@ -6,29 +6,38 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.unit.console.mappings.documents import Document, documents, stored
+from tests.golden.cases import CASES
+from tests.golden.cases import connection_of as connection_of_case
+from tests.unit.console.mappings.documents import Document, documents, stored, target_of
 from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.console.mappings.choices import is_number
 from tiktok_forwarder.console.mappings.draft import (
     DraftMapping,
+    DraftProperty,
     DraftSource,
     document_of,
     draft_of,
     without_unsupported_sources,
 )
-from tiktok_forwarder.console.mappings.form import changed, focus_after, new_draft, read_drafts
+from tiktok_forwarder.console.mappings.form import read_drafts
+from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mparticle.values import number_of, text_of
-from tiktok_forwarder.tiktok.events import INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
 SIGNUP: Document = {
     "event": "Subscribe",
     "event_type": "custom_event",
     "event_name": "Newsletter Signup",
     "custom_event_type": "user_preference",
-    "conditions": [{"attribute": "list", "values": ["weekly", "daily"]}],
-    "properties": {"value": {"attribute": "price_paid", "required": True}, "description": {"static": "newsletter"}},
+    "conditions": [{"attribute": "list", "is": ["weekly", "daily"]}, {"page_host": True, "contains": ["example"]}],
+    "properties": {
+        "value": {"first": [{"attribute": "price_paid"}, {"flag": "Price"}, {"static": 5}], "required": True},
+        "description": {"static": "newsletter"},
+        "shop_id": {"user_attribute": "home_shop", "required": True},
+    },
 }
+SUBSCRIBE = target_of("Subscribe")
+ADD_TO_CART = target_of("AddToCart")
 
 
 def browser_fields(drafts: Sequence[DraftMapping]) -> list[tuple[str, str]]:
@@ -43,11 +52,13 @@ def card_fields(draft: DraftMapping) -> list[tuple[str, str]]:
     fields = [(f"{draft.key}.{name}", getattr(draft, name)) for name in names]
     for number, condition in enumerate(draft.conditions):
         place = f"{draft.key}.if{number}"
-        fields += [(f"{place}.attribute", condition.attribute), (f"{place}.values", condition.values)]
-    for name, source in draft.properties.items():
+        parts = ("subject", "name", "test", "values")
+        fields += [(f"{place}.{part}", getattr(condition, part)) for part in parts]
+    for name, mapped in draft.properties.items():
         place = f"{draft.key}.{name}"
-        fields += [(f"{place}.kind", source.kind), (f"{place}.value", source.value)]
-        fields += [(f"{place}.required", "yes")] if source.required else []
+        for number, source in enumerate(mapped.sources or (DraftSource(""),)):
+            fields += [(f"{place}.{number}.kind", source.kind), (f"{place}.{number}.value", source.value)]
+        fields += [(f"{place}.required", "yes")] if mapped.required else []
     return fields
 
 
@@ -57,26 +68,27 @@ def sent(fields: list[tuple[str, str]]) -> Form:
     return Form(parse_qsl(urlencode(normal), keep_blank_values=True))
 
 
-def edited(document: Document) -> Document:
+def edited(document: Document, events_api: str = "2.0") -> Document:
     """The mapping after it was opened and saved without a change."""
-    event = document["event"]
-    fields = browser_fields([without_unsupported_sources(draft_of(document, "m1"), event)])
-    [draft] = read_drafts(sent(fields), event)
-    return document_of(draft, event)
+    target = target_of(document["event"], events_api)
+    fields = browser_fields([without_unsupported_sources(draft_of(document, "m1"), target)])
+    [draft] = read_drafts(sent(fields), target)
+    return document_of(draft, document["event"])
 
 
 def meaning(document: Document) -> Any:
     """The mapping with each static value as its property reads it, so that 10 and "10" are the same."""
-    properties = {
-        name: {
-            kind: (number_of(value) if name in NUMBER_PROPERTIES | INTEGER_PROPERTIES else text_of(value))
-            if kind == "static"
-            else value
-            for kind, value in source.items()
-        }
-        for name, source in document["properties"].items()
-    }
+    properties = {name: _meaning_of_source(name, source) for name, source in document["properties"].items()}
     return {**document, "properties": properties}
+
+
+def _meaning_of_source(name: str, source: Any) -> Any:
+    if "first" in source:
+        return {**source, "first": [_meaning_of_source(name, each) for each in source["first"]]}
+    if "static" not in source:
+        return source
+    value = source["static"]
+    return {**source, "static": number_of(value) if is_number(name) else text_of(value)}
 
 
 def test_a_mapping_is_the_same_after_it_was_opened_and_saved() -> None:
@@ -90,6 +102,25 @@ def test_any_mapping_means_the_same_after_it_was_opened_and_saved(document: Docu
     assert meaning(stored(edited(document))) == meaning(document)
 
 
+def mappings_of_cases() -> list[tuple[Document, str]]:
+    """The mappings of all golden cases as the API shows them, each with its version of the Events API."""
+    found: list[tuple[Document, str]] = []
+    for case in CASES.values():
+        connection = connection_of_case(case.get("connection", {}))
+        documents: Any = connection_document(connection)["custom_mappings"]
+        found += [(document, connection.events_api) for document in documents]
+    return found
+
+
+def test_mappings_of_the_golden_cases_are_the_same_after_they_were_opened_and_saved() -> None:
+    """A form shows every mapping of them, so that none is kept unshown, and loses nothing."""
+    found = mappings_of_cases()
+    assert len(found) > 20
+    for document, events_api in found:
+        assert not draft_of(document, "m1").kept
+        assert meaning(edited(document, events_api)) == meaning(document)
+
+
 def test_a_mapping_with_a_line_break_is_kept_as_it_is() -> None:
     """A browser would take it out, and the mapping would match no more."""
     document: Document = {**SIGNUP, "event_name": "Two\nlines"}
@@ -99,109 +130,61 @@ def test_a_mapping_with_a_line_break_is_kept_as_it_is() -> None:
 
 def test_what_was_forged_is_the_apis_to_refuse() -> None:
     """A kept mapping that is no JSON becomes one that names nothing but its event."""
-    [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", "{")]), "Subscribe")
+    [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", "{")]), SUBSCRIBE)
     assert document_of(draft, "Subscribe") == {"event": "Subscribe"}
-    [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", '{"event": "Search"}')]), "Subscribe")
+    [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", '{"event": "Search"}')]), SUBSCRIBE)
     assert document_of(draft, "Subscribe") == {"event": "Subscribe"}
 
 
 def test_unknown_kinds_and_keys_are_passed_over() -> None:
     """A form that no page of ours made names no card of ours and no source that does not exist."""
-    fields = [("card", "m1"), ("card", "<b>"), ("m1.event_type", "odd"), ("m1.value.kind", "odd")]
-    [draft] = read_drafts(Form(fields), "Subscribe")
-    assert (draft.key, draft.event_type, draft.properties["value"]) == ("m1", "custom_event", DraftSource())
+    fields = [("card", "m1"), ("card", "<b>"), ("m1.event_type", "odd"), ("m1.value.0.kind", "odd")]
+    fields += [("m1.odd.0.kind", "attribute"), ("m1.odd.0.value", "x")]
+    [draft] = read_drafts(Form(fields), SUBSCRIBE)
+    assert (draft.key, draft.event_type, draft.properties["value"]) == ("m1", "custom_event", DraftProperty())
+    assert list(draft.properties) == ["currency", "value", "description"]
 
 
 @pytest.mark.parametrize(
     ("event_type", "kind", "value", "expected"),
     [
-        ("screen_view", "product", "price", DraftSource()),
-        ("custom_event", "product_attribute", "size", DraftSource()),
-        ("custom_event", "field", "total_amount", DraftSource("field", "", True)),
-        ("custom_event", "field", "name", DraftSource("field", "name", True)),
-        ("commerce_event", "product", "price", DraftSource("product", "price", True)),
-        ("commerce_event", "product", "size", DraftSource("product", "", True)),
+        ("screen_view", "product", "price", None),
+        ("custom_event", "product_attribute", "size", None),
+        ("custom_event", "field", "total_amount", ""),
+        ("custom_event", "field", "name", "name"),
+        ("commerce_event", "product", "price", "price"),
+        ("commerce_event", "product", "size", ""),
+        ("screen_view", "flag", "Price", "Price"),
     ],
 )
-def test_sources_that_the_kind_of_event_lacks_go(event_type: str, kind: str, value: str, expected: DraftSource) -> None:
+def test_sources_that_the_kind_of_event_lacks_go(event_type: str, kind: str, value: str, expected: str | None) -> None:
     """Changing the kind of event leaves no combination that the API would refuse."""
-    draft = DraftMapping("m1", event_type, "x", properties={"price": DraftSource(kind, value, True)})
-    assert without_unsupported_sources(draft, "AddToCart").properties["price"] == expected
+    draft = DraftMapping("m1", event_type, "x", properties={"price": one_source(kind, value)})
+    found = without_unsupported_sources(draft, ADD_TO_CART).properties["price"]
+    assert found == (DraftProperty() if expected is None else one_source(kind, expected))
+
+
+def one_source(kind: str, value: str) -> DraftProperty:
+    return DraftProperty((DraftSource(kind, value),), required=True)
 
 
 def test_products_give_content_properties_only() -> None:
     """The value of the whole comes from no product."""
-    draft = DraftMapping("m1", "commerce_event", "x", properties={"value": DraftSource("product", "price")})
-    assert without_unsupported_sources(draft, "AddToCart").properties["value"] == DraftSource()
+    draft = DraftMapping("m1", "commerce_event", "x", properties={"value": one_source("product", "price")})
+    assert without_unsupported_sources(draft, ADD_TO_CART).properties["value"] == DraftProperty()
 
 
-# --- buttons ---
+def test_sources_of_one_property_are_all_of_the_event_or_all_of_the_product() -> None:
+    """The first one decides, since the API takes no mixture."""
+    mixed = (DraftSource("product", "price"), DraftSource("attribute", "price"), DraftSource("product_attribute", "p"))
+    draft = DraftMapping("m1", "commerce_event", "x", properties={"price": DraftProperty(mixed)})
+    assert without_unsupported_sources(draft, ADD_TO_CART).properties["price"].sources == (mixed[0], mixed[2])
 
 
-def keys(drafts: list[DraftMapping]) -> list[str]:
-    return [draft.key for draft in drafts]
-
-
-def three() -> list[DraftMapping]:
-    return [DraftMapping(key) for key in ("m1", "m2", "m5")]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ("add", ["m1", "m2", "m5", "m6"]),
-        ("remove m2", ["m1", "m5"]),
-        ("up m5", ["m1", "m5", "m2"]),
-        ("up m1", ["m1", "m2", "m5"]),
-        ("down m1", ["m2", "m1", "m5"]),
-        ("down m5", ["m1", "m2", "m5"]),
-        ("down m9", ["m1", "m2", "m5"]),
-        ("update", ["m1", "m2", "m5"]),
-        ("", ["m1", "m2", "m5"]),
-    ],
-)
-def test_buttons_add_remove_and_move_cards(wanted: str, expected: list[str]) -> None:
-    """A card keeps its key wherever it goes, so that the reader's place in the form is kept."""
-    assert keys(changed(three(), wanted, "Subscribe")) == expected
-
-
-def test_conditions_are_added_and_removed() -> None:
-    """Of one card, by their number."""
-    drafts = changed(changed(three(), "condition m2", "Subscribe"), "condition m2", "Subscribe")
-    assert [len(draft.conditions) for draft in drafts] == [0, 2, 0]
-    drafts = changed(drafts, "without-condition m2 0", "Subscribe")
-    assert [len(draft.conditions) for draft in drafts] == [0, 1, 0]
-
-
-def test_a_new_mapping_has_a_row_for_each_property() -> None:
-    """Those that the TikTok event supports, and the description."""
-    assert list(new_draft([], "Subscribe").properties) == ["currency", "value", "description"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ("add", "m6-event_type"),
-        ("remove m2", "add"),
-        ("up m5", "m5-up"),
-        ("up m2", "m2-down"),
-        ("down m1", "m1-down"),
-        ("down m2", "m2-up"),
-        ("condition m2", "m2-if0-attribute"),
-        ("without-condition m2 0", "m2-condition"),
-        ("update", ""),
-        ("up m9", ""),
-    ],
-)
-def test_a_button_leads_to_where_one_goes_on(wanted: str, expected: str) -> None:
-    """What was added, or what can be pressed next: a card that is first cannot go up any more."""
-    assert focus_after(changed(three(), wanted, "Subscribe"), wanted) == expected
-
-
-@given(st.lists(st.sampled_from(["add", "remove m1", "up m2", "down m1", "condition m2", "without-condition m2 0"])))
-def test_keys_stay_distinct(wanted: list[str]) -> None:
-    """Whatever is pressed: two cards of one key would be one in the form."""
-    drafts: list[DraftMapping] = []
-    for each in wanted:
-        drafts = changed(drafts, each, "Subscribe")
-    assert len(set(keys(drafts))) == len(drafts)
+def test_properties_of_the_event_are_shown_first_and_others_if_they_are_mapped() -> None:
+    """The version 1.0 of the Events API has no others."""
+    draft = DraftMapping("m1", properties={"shop_id": one_source("attribute", "shop"), "query": DraftProperty()})
+    shown = list(without_unsupported_sources(draft, SUBSCRIBE).properties)
+    assert shown == ["currency", "value", "description", "query", "shop_id"]
+    shown = list(without_unsupported_sources(draft, target_of("Subscribe", "1.0")).properties)
+    assert shown == ["currency", "value", "description"]

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.unit.console.mappings.documents import Document, settings_of
+from tiktok_forwarder.console.conditions import DraftCondition
 from tiktok_forwarder.console.mappings.choices import PROPERTY_LABELS
-from tiktok_forwarder.console.mappings.draft import DraftCondition, DraftMapping, DraftSource, document_of
+from tiktok_forwarder.console.mappings.draft import DraftMapping, DraftProperty, DraftSource, document_of
 from tiktok_forwarder.console.mappings.places import (
     NO_PROBLEMS,
     MergedMappings,
@@ -66,8 +67,16 @@ def test_the_apis_problems_stand_at_what_they_name() -> None:
     wrong = draft(
         "",
         "m7",
-        conditions=(DraftCondition("", ""), DraftCondition("size", "")),
-        properties={"value": DraftSource("static", "much"), "description": DraftSource("attribute", "")},
+        conditions=(
+            DraftCondition(),
+            DraftCondition("attribute", "size"),
+            DraftCondition("flag", "Hide", "at_most", "few"),
+        ),
+        properties={
+            "value": DraftProperty((DraftSource("static", "much"),)),
+            "description": DraftProperty((DraftSource("attribute", ""),)),
+            "currency": DraftProperty((DraftSource("flag", "Currency"), DraftSource("attribute", ""))),
+        },
     )
     drafts = [draft("fine", "m1"), wrong]
     found = problems_by_card(problems_of_api(drafts, "Subscribe"), drafts, [0, 1])
@@ -76,13 +85,18 @@ def test_the_apis_problems_stand_at_what_they_name() -> None:
     assert found.at("m7", "event_name") == [
         "Screen name is required: the event's or screen's name, or the product action."
     ]
-    assert found.at("m7", "conditions[0]") == ["The condition's attribute must be the name of an attribute, not ''."]
+    assert found.at("m7", "conditions[0]") == [
+        "The condition's event attribute must be a name, not ''.",
+        "The condition's values must be a list of texts, none of them empty, not [].",
+    ]
     assert found.at("m7", "conditions[1]") == [
         "The condition's values must be a list of texts, none of them empty, not []."
     ]
+    assert found.at("m7", "conditions[2]") == ["The condition's number must be a number, not 'few'."]
     assert found.at("m7", "value") == ["Total value must be a number, not 'much'."]
     assert found.at("m7", "description") == ["Description must be a name, not ''."]
-    assert len(numbered_lines(found, drafts)) == 5
+    assert found.at("m7", "currency") == ["Currency, source 2, must be a name, not ''."]
+    assert len(numbered_lines(found, drafts)) == 8
     assert all(each.startswith("Mapping 2: ") for each in numbered_lines(found, drafts))
 
 
