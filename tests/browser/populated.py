@@ -19,8 +19,12 @@ _MAPPING = {
     "event": _BOUGHT,
     "event_type": "custom_event",
     "event_name": "Order by telephone",
-    "conditions": [{"attribute": "country", "values": ["GB", "IE"]}],
-    "properties": {"value": {"attribute": "total"}, "description": {"static": "by telephone"}},
+    "conditions": [{"attribute": "country", "is": ["GB", "IE"]}, {"page_host": True, "contains": ["example"]}],
+    "properties": {
+        "value": {"first": [{"attribute": "total"}, {"flag": "Shop.Total"}]},
+        "description": {"static": "by telephone"},
+        "shop_id": {"user_attribute": "home_shop"},
+    },
 }
 _PAUSED = {"name": "Outlet / Überseering <EU>", "pixel_id": "PIXELOUTLET", "access_token": "revoked-token-0123456789"}
 

@@ -172,7 +172,7 @@ def test_a_mapping_with_all_that_is_new_is_made_with_the_keyboard(browser: Stric
     """A name of one's own, a number's bound as condition, two sources in order, and a property that was added."""
     page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
-    type_into(page, "Event with a name of your own", "Quiz_Done")
+    type_into(page, "Your own event name", "Quiz_Done")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Quiz_Done", level=1)).to_be_visible()
     press(page, "Add New Mapping")
@@ -214,11 +214,11 @@ def test_a_name_that_no_event_can_have_is_refused_where_it_is_typed(browser: Str
     browser.tolerate("status of 422")
     page = log_in_as_first_admin(browser, console)
     mappings_of_shop(page)
-    page.get_by_label("Event with a name of your own").fill("quiz done")
+    page.get_by_label("Your own event name").fill("quiz done")
     page.get_by_role("button", name="Map it").click()
     expect(page.get_by_role("alert")).to_contain_text("“quiz done” cannot be the name of a TikTok event.")
     check_accessibility(page, "own-event-refused")
-    page.get_by_label("Event with a name of your own").fill("addtocart")
+    page.get_by_label("Your own event name").fill("addtocart")
     page.get_by_role("button", name="Map it").click()
     expect(page.get_by_role("heading", name="Add to Cart AddToCart")).to_be_visible()
 

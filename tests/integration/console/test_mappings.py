@@ -112,7 +112,7 @@ async def test_a_viewer_reads_the_same_as_text(client: ConsoleClient) -> None:
             assert "No custom mappings to Contact" in await answer.text()
     assert shown.status == 200 and 'name="card"' not in html
     assert (
-        "When the custom event Newsletter Signup arrives, if the event attribute list is weekly or daily, send Subscribe"
+        "When the custom event Newsletter Signup arrives, if the event attribute list is weekly or daily, send"
         in shown.text
     )
     assert "Total value value Event attribute: price_paid yes" in shown.text
@@ -223,6 +223,109 @@ async def test_names_seen_lately_are_suggested(client: ConsoleClient) -> None:
     shown = await client.post(f"{path}/Subscribe/draft", *fields)
     for name in ("Newsletter Signup", "price_paid", "home_shop"):
         assert f'<option value="{name}">' in shown.html
+
+
+# --- names of one's own, sources in order, further properties ---
+
+QUIZ: dict[str, Any] = {
+    "event": "Quiz_Done",
+    "event_type": "commerce_event",
+    "event_name": "purchase",
+    "conditions": [{"field": "total_amount", "at_least": 50}, {"identity": "email", "exists": False}],
+    "properties": {
+        "content_id": {"first": [{"product_attribute": "gtin"}, {"product": "id"}], "required": True},
+        "value": {"first": [{"flag": "Net"}, {"field": "total_amount"}, {"static": 5}]},
+        "shop_id": {"static": "S-7"},
+    },
+}
+
+
+async def test_a_typed_name_leads_to_its_event(client: ConsoleClient) -> None:
+    """One's own as it is, a standard event's in any letters' case; what TikTok refuses is refused with the rule."""
+    path = await connected(client)
+    for typed, event in (("Quiz_Done", "Quiz_Done"), (" addtocart ", "AddToCart")):
+        found = await client.get(f"{path}?event={typed.replace(' ', '+')}")
+        assert (found.status, found.path) == (200, f"{path}/{event}")
+    for odd in ("quiz+done", "Checkout", "9lives", "x" * 51):
+        refused = await client.get(f"{path}?event={odd}")
+        assert refused.status == 422 and "cannot be the name of a TikTok event. Use 1 to 50 letters" in refused.text
+        assert (await client.get(f"{path}/{odd.replace('+', '%20')}")).status == 404
+
+
+async def test_events_api_1_0_has_no_names_of_ones_own(client: ConsoleClient) -> None:
+    """Nor properties beyond its table."""
+    path = await connected(client, events_api="1.0")
+    assert "Your own event name" not in (await client.get(path)).text
+    assert (await client.get(f"{path}/Quiz_Done")).status == 404
+    assert "cannot be the name of a TikTok event with the Events API" in (await client.get(f"{path}?event=Quiz")).text
+    shown = await client.post(f"{path}/Subscribe/draft", ("do", "add"))
+    assert "Add a property" not in shown.text and "Total value" in shown.text
+
+
+async def test_all_that_a_mapping_may_say_is_shown_and_saved_unchanged(client: ConsoleClient) -> None:
+    """Conditions, sources in order and further properties, as fields of the form."""
+    path = await connected(client, custom_mappings=[SEARCH, QUIZ])
+    overview = await client.get(path)
+    assert "if the event's total amount is at least 50, and no email address is sent" in overview.text
+    assert "Quiz_Done (1)" in overview.text
+    opened = await client.get(f"{path}/Quiz_Done")
+    assert 'name="m1.kept"' not in opened.html
+    saved = await client.post(f"{path}/Quiz_Done", ("revision", revision_in(opened)), *fields_in(opened))
+    assert "The mappings to Quiz_Done are saved" in saved.text
+    assert await stored(client, path) == [SEARCH, QUIZ]
+
+
+def fields_in(shown: Shown) -> Fields:
+    """The fields of the page's cards, as a browser would send them."""
+    cards = shown.html.partition('<div id="cards">')[2].partition('<button class="add"')[0]
+    found: Fields = []
+    for tag, attributes, content in re.findall(
+        r"(?s)<(input|select|textarea)\b([^>]*)>((?:(?!<input|<select).)*)", cards
+    ):
+        name = re.search(r'\bname="(m1[^"]*|card)"', attributes)
+        if name is None or ('type="checkbox"' in attributes and " checked" not in attributes):
+            continue
+        where, pattern = (
+            (content, r'value="([^"]*)" selected') if tag == "select" else (attributes, r'\bvalue="([^"]*)"')
+        )
+        value = re.search(pattern, where)
+        text = content.partition("</textarea>")[0].removeprefix("\n") if tag == "textarea" else ""
+        found.append((name[1], value[1] if value is not None else text))
+    return found
+
+
+async def test_a_viewer_reads_conditions_and_sources_as_sentences(client: ConsoleClient) -> None:
+    """In the order in which they are tried."""
+    path = await connected(client, custom_mappings=[QUIZ])
+    async with await as_viewer(client) as session, session.get(f"{client.service.url}{path}/Quiz_Done") as answer:
+        shown = Shown(answer.status, path, await answer.text())
+    assert (
+        "arrives, if the event's total amount is at least 50, and no email address is sent, send Quiz_Done"
+        in shown.text
+    )
+    assert "Custom flag: Net , else Event field: Total amount , else Static value: 5 no" in shown.text
+    assert "Product attribute: gtin , else Product field: ID yes" in shown.text
+    assert "Shop ID shop_id Static value: S-7" in shown.text
+
+
+async def test_the_preview_names_conditions_that_its_sample_does_not_meet(client: ConsoleClient) -> None:
+    """And shows what becomes of the sample instead."""
+    path = await connected(client)
+    never: Fields = [("m1.if1.subject", "event_name"), ("m1.if1.test", "is"), ("m1.if1.values", "Club")]
+    shown = await client.post(f"{path}/Subscribe/preview", *SIGNUP_FIELDS, *never)
+    assert "The generated sample cannot meet these conditions: the event name is Club. Paste a sample" in shown.text
+    assert "Unsupported event would be dropped" in shown.text
+
+
+async def test_standard_events_that_are_switched_off_are_not_called_standard_mappings(client: ConsoleClient) -> None:
+    """The page tells what is sent without a custom mapping."""
+    path = await connected(client, standard_events=["purchase"])
+    shown = await client.get(path)
+    assert (
+        "Place an Order standard mapping: Purchase" in shown.text and "standard mapping: Add to cart" not in shown.text
+    )
+    path = await connected(client, name="Other", standard_events=[])
+    assert "No commerce event is sent to TikTok automatically" in (await client.get(path)).text
 
 
 # --- the preview ---

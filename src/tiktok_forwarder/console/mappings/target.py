@@ -9,8 +9,8 @@ from tiktok_forwarder.tiktok.events import DESCRIPTION, EVENTS, MAX_OWN_NAME_LEN
 from tiktok_forwarder.tiktok.wire_form import WireForm
 
 OWN_NAME_RULE: Final = (
-    f"1 to {MAX_OWN_NAME_LENGTH} letters (A to Z), digits, underscores and hyphens, a letter first, and none of the "
-    f"names that TikTok reserves"
+    f"1 to {MAX_OWN_NAME_LENGTH} letters (A to Z), digits, underscores and hyphens, beginning with a letter, but no "
+    f"name that TikTok reserves"
 )
 _STANDARD_NAMES: Final = {name.lower(): name for name in EVENTS}
 
