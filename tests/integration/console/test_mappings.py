@@ -376,6 +376,8 @@ async def test_the_preview_says_what_an_unfinished_mapping_lacks(client: Console
     path = await connected(client)
     shown = await client.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.event_name", ""))
     assert "Fix these settings to see the preview: Event name is required" in shown.text
+    shown = await client.post(f"{path}/Subscribe/preview", ("card", "m1"), ("m1.kept", "{"))
+    assert "Fix these settings to see the preview: Kind of event must be one of" in shown.text
     shown = await client.post(f"{path}/Subscribe/preview")
     assert "Add a mapping, or paste a sample" in shown.text
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -124,9 +124,9 @@ def document_of(draft: DraftMapping, event: str) -> MappingDocument:
 
 def _kept(draft: DraftMapping, event: str) -> MappingDocument:
     try:
-        # Whatever was forged is the API's to refuse.
-        kept = cast(MappingDocument, msgspec.json.decode(draft.kept, type=dict[str, Any]))
+        kept = msgspec.json.decode(draft.kept, type=MappingDocument)
     except msgspec.DecodeError:
+        # Whatever was forged is the API's to refuse.
         return {"event": event}
     return {**kept, "event": event}
 

@@ -129,8 +129,10 @@ def test_a_mapping_with_a_line_break_is_kept_as_it_is() -> None:
 
 
 def test_what_was_forged_is_the_apis_to_refuse() -> None:
-    """A kept mapping that is no JSON becomes one that names nothing but its event."""
+    """A kept mapping that is no JSON, or none of a mapping, becomes one that names nothing but its event."""
     [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", "{")]), SUBSCRIBE)
+    assert document_of(draft, "Subscribe") == {"event": "Subscribe"}
+    [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", '{"event_type": 5, "properties": []}')]), SUBSCRIBE)
     assert document_of(draft, "Subscribe") == {"event": "Subscribe"}
     [draft] = read_drafts(Form([("card", "m1"), ("m1.kept", '{"event": "Search"}')]), SUBSCRIBE)
     assert document_of(draft, "Subscribe") == {"event": "Subscribe"}
