@@ -90,10 +90,14 @@ def _altered_text(text: str, field: str) -> str:
         return str(int(text) - 5000)
     if re.fullmatch(r"\d+(\.\d+)?", text) and "phone" not in field:
         return str(float(text) + 1)
+    return _altered_words(text, field)
+
+
+def _altered_words(text: str, field: str) -> str:
     if "phone" in field:
         return re.sub(r"(\d)(\D*)$", lambda match: f"{(int(match[1]) + 1) % 10}{match[2]}", text)
     if field.endswith(("user.ip", "context.ip")):
-        return re.sub(r"203\.0\.113\.7|2001:db8::7|fe80::1|10\.1\.2\.3|203\.0\.113", "198.51.100.5", text, flags=re.I)
+        return re.sub(r"203\.0\.113(\.7)?|2001:db8::7|fe80::1|10\.1\.2\.3", "198.51.100.5", text, flags=re.I)
     if "://" in text:
         return re.sub(r"\b(tt\w*)=", r"\1=E.C.P.x", re.sub(r"(://[^/?#]+/?)", r"\1y", text, count=1))
     return f"y{text}" if "email" in field else f"y {text}"
@@ -305,6 +309,10 @@ CASES = [
     pytest.param(CUSTOM, id="custom"),
     pytest.param(SECOND_CHOICES, id="second_choices"),
 ]
+# Each source of each field is tried; of the many cases that share a topic, only in the slow tests.
+ALTERED = [
+    pytest.param(*case.values, id=case.id, marks=pytest.mark.slow if ": " in str(case.id) else ()) for case in CASES
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -315,7 +323,7 @@ def test_every_field_is_explained_once(case: dict[str, Any]) -> None:
         assert all(each.sources and each.transformation for each in explained)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALTERED)
 def test_altering_a_named_source_moves_its_field(case: dict[str, Any]) -> None:
     """A field changes or goes when any one of the sources that its explanation names is altered."""
     tried = 0

@@ -92,7 +92,7 @@ def test_user_information_goes(url: str, clean: str) -> None:
     assert without_user_information(url) == clean
 
 
-@pytest.mark.parametrize("piece", ["a@", "a%40", "%2540", "@a.b", "&#64;", "%", "a.", "@" + "a" * 300, "\u0301@"])
+@pytest.mark.parametrize("piece", ["a@", "a%40", "%2540", "@a.b", "&#64;", "%", "a.", "@" + "a" * 60, "\u0301@"])
 def test_redaction_takes_time_linear_in_the_text(piece: str) -> None:
     """Twenty times as long a text takes at most about twenty times as long: no sender can keep the service busy."""
 

@@ -186,11 +186,12 @@ def test_firehose_members_of_the_wrong_shape_cost_themselves(wrong: Any) -> None
 
 
 def test_firehose_events_that_are_no_objects_are_malformed() -> None:
-    """Broken events are counted one by one, and a value that is no list holds none."""
+    """Broken events are counted one by one, and a value that is no list as one."""
     events = REQUEST["events"]
     found = _parsed({**REQUEST, "events": [5, events[2], None, "x"]}).events or []
     assert [event is not None for event in found] == [False, True, False, False]
-    assert _parsed({**REQUEST, "events": {"a": 1}}).events is None
+    assert _parsed({**REQUEST, "events": {"a": 1}}).events == [None]
+    assert _parsed({**REQUEST, "events": None}).events is None
 
 
 def test_firehose_identities_that_are_no_objects_are_skipped() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle import careful
-from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.batch import Batch, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body, parse_lines
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -117,10 +117,49 @@ def test_products_that_are_no_objects_are_skipped() -> None:
     assert [product.id for product in event.data.product_action.products or ()] == [2]
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"events": null}', b'{"events": []}'])
+@pytest.mark.parametrize("body", [b"[]", b'{"events": null}', b'{"events": []}', b'{"mpid": 5}'])
 def test_bodies_without_events_are_valid(body: bytes) -> None:
-    """mParticle sends empty batches by default, and a file `{}` to try a connection."""
+    """mParticle sends empty batches by default."""
     assert sum(len(batch.events or ()) for batch in parse_body(body, Bounds())) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({}, "it is an empty object"),
+        ({"event_type": "custom_event", "data": {}}, "it is an event without its batch"),
+        ({"batch": {"events": []}}, "it is an envelope around a batch"),
+        ({"dt": "h", "msgs": [], "events": [], "mpid": 5}, "it is an upload of a mParticle mobile SDK"),
+        ({"Records": [{"body": "{}"}]}, "it is an envelope of a queue"),
+        ({"Message": "{}", "Type": "Notification"}, "it is an envelope of a queue"),
+        ({"data": {"events": []}}, "it is an envelope; send"),
+        ({"ip": "203.0.113.42", "environment": "production"}, "neither events nor another member of a batch"),
+        ({"events": {"event_type": "custom_event"}}, "The events of the batch are an object, not a list."),
+        ({"events": "[]", "mpid": 5}, "The events of the batch are a text, not a list."),
+        ([7], "The batch is a number, not an object."),
+        ([None], "The batch is null, not an object."),
+    ],
+)
+def test_what_is_no_batch_is_one_malformed_event(body: Any, problem: str) -> None:
+    """It is counted, and the sentence says what it looks like, so that its sender can be mended."""
+    (batch,) = parse_body(json.dumps(body).encode(), Bounds())
+    assert isinstance(batch, NotABatch)
+    assert batch.events == [None]
+    assert problem in batch.problem
+
+
+def test_problem_is_never_the_senders() -> None:
+    """A member of that name in a body means nothing."""
+    (batch,) = parse_body(b'{"problem": "jane@example.com", "events": 5}', Bounds())
+    assert isinstance(batch, NotABatch)
+    assert batch.problem == "The events of the batch are a number, not a list."
+
+
+@pytest.mark.parametrize("body", [b"{}", b" { } \n", b"\n{\n}\n"])
+def test_file_that_checks_a_bucket_has_no_batch(body: bytes) -> None:
+    """mParticle writes such a file when the output is set up."""
+    assert list(parse_lines(body, Bounds())) == []
+    assert [type(found) for found in parse_lines(b"{}\n{}", Bounds())] == [NotABatch, NotABatch]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,19 @@ from tiktok_sandbox.verdict import Verdict
 EXPECTED_WARNINGS = {29, 38, 42, 44}
 
 
+# Cases of what is sent as it came: an address that the settings or the rules leave, a private IP address.
+LEFT_AS_THEY_ARE = {
+    "emails_redacted: that touch each other": 26,
+    "emails_redacted: what is none": 26,
+    "emails_redacted: not redacted": 26,
+    "event_ids: dummies, an e-mail address, and none": 26,
+    "text_cut: without redaction": 26,
+    "ip_addresses: private": 28,
+    "ip_addresses: zone": 28,
+    "ip_addresses: private, mapped into IPv6": 28,
+}
+
+
 def _payloads(case: dict[str, Any]) -> list[dict[str, Any]]:
     return [outcome["payload"] for outcome in case["outcomes"] if outcome["outcome"] == "mapped"]
 
@@ -23,12 +36,13 @@ def _judged(case: dict[str, Any], payloads: list[dict[str, Any]]) -> Verdict:
     return judged(EVENT_TRACK, event_track(*payloads), SandboxOptions())
 
 
-@pytest.mark.parametrize("case", cases.CASES.values(), ids=cases.CASES)
-def test_the_sandbox_takes_what_the_mapping_must_give(case: cases.Case) -> None:
+@pytest.mark.parametrize("name", cases.CASES)
+def test_the_sandbox_takes_what_the_mapping_must_give(name: str) -> None:
     """No golden payload breaks a rule, and none gives a warning that the case does not call for."""
+    case = cases.CASES[name]
     payloads = _payloads(case)
     if payloads:
         verdict = _judged(case, payloads)
         assert verdict.code == 0, verdict.message
         found = {(each.rule, each.field, each.problem) for warnings in verdict.warnings for each in warnings}
-        assert {each for each in found if each[0] not in EXPECTED_WARNINGS} == set()
+        assert {each[0] for each in found} <= {*EXPECTED_WARNINGS, LEFT_AS_THEY_ARE.get(name)}
