@@ -15,7 +15,7 @@ import msgspec
 from bench.traffic import batch_bytes
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mparticle.batch import Batch, CustomFlags, EventData, ProductAction
+from tiktok_forwarder.mparticle.batch import Batch, EventData, ProductAction
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.tiktok.payload import Content, Page, Properties, encode
 from tiktok_forwarder.tiktok.v2_0 import Event, User
@@ -26,7 +26,7 @@ SECONDS_PER_ROUND: Final = 0.25
 CONNECTION: Final = read_connection({"name": "Bench", "pixel_id": "EXAMPLEPIXEL"}, needs_token=False).connection
 
 _DECODER: Final = msgspec.json.Decoder(Batch)
-_NO_DATA: Final = EventData(custom_flags=CustomFlags(), product_action=ProductAction(products=[]))
+_NO_DATA: Final = EventData(custom_flags={}, product_action=ProductAction(products=[]))
 
 
 def floor(body: bytes) -> list[bytes]:
@@ -49,10 +49,17 @@ def _copied(event: Any, email: str, external_id: str, phone: str, ip: str, user_
     event_id: Any = data.source_message_id
     event_time: Any = data.timestamp_unixtime_ms
     contents = [Content(p.price, p.quantity, p.id, p.category, p.name, p.brand) for p in action.products]
-    user = User(flags.callback, None, email, phone, external_id, ip, user_agent)
+    user = User(flags["TikTok.Callback"], None, email, phone, external_id, ip, user_agent)
     properties = Properties(contents, currency, action.total_amount, content_type="product")
     return encode(
-        Event("PlaceAnOrder", event_time // 1000, event_id, user, Page(flags.url, flags.referrer), properties)
+        Event(
+            "PlaceAnOrder",
+            event_time // 1000,
+            event_id,
+            user,
+            Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
+            properties,
+        )
     )
 
 

@@ -48,6 +48,7 @@ def admitted_record(
 def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int) -> Record:
     """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words."""
     source, event_id = _source(drop.event)
+    event_id = redacted(drop.dropped.event_id)[:_MAX_TEXT_LENGTH] or event_id
     facts = Facts(detail=drop.dropped.detail, source=source)
     return Record(at_ms, drop.connection_id, "dropped", "", event_id, drop.dropped.reason, facts, b"", subjects)
 

@@ -2,14 +2,20 @@
 
 from typing import Any, Final
 
-from tiktok_forwarder.mapping.fields import FIELDS, Field, FieldKind
+from tiktok_forwarder.mapping.condition_reading import MAX_RULES
+from tiktok_forwarder.mapping.fields import FIELDS, MAX_EXTRA_IDENTITY_TYPES, Field, FieldKind
 
 _TYPES: Final[dict[FieldKind, dict[str, Any]]] = {
     "boolean": {"type": ["boolean", "null"]},
     "integer": {"type": ["integer", "null"]},
     "number": {"type": ["number", "null"]},
     "names": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
+    "choices": {"type": ["array", "null"], "items": {"type": "string"}},
+    "identity_types": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": MAX_EXTRA_IDENTITY_TYPES},
+    "texts": {"type": ["string", "array", "null"], "items": {"type": "string", "minLength": 1}},
     "mappings": {"type": ["array", "null"], "items": {"type": "object"}},
+    "rules": {"type": ["array", "null"], "items": {"type": "object"}, "maxItems": MAX_RULES},
+    "sources": {"type": ["object", "null"], "additionalProperties": {"type": "array", "items": {"type": "object"}}},
 }
 _TEXT: Final[dict[str, Any]] = {"type": ["string", "null"]}
 _NEEDED_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
@@ -35,5 +41,7 @@ def _schema(field: Field) -> dict[str, Any]:
     # Identity types have several spellings: the choices are the canonical ones.
     if field.kind == "choice":
         schema["enum"] = [*(choice.value for choice in field.choices), None]
+    elif field.kind == "choices":
+        schema["items"] = {"enum": [choice.value for choice in field.choices]}
     bounds = {"minimum": field.minimum, "maximum": field.maximum, "default": field.default}
     return {**schema, **{name: value for name, value in bounds.items() if value is not None}}

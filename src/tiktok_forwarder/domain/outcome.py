@@ -87,13 +87,15 @@ class Mapped(Struct, frozen=True, gc=False):
 class Dropped(Struct, frozen=True, gc=False):
     """An mParticle event that does not go to TikTok. `detail` is one sentence for a person, free of identity values.
 
-    `subjects` are those of `Mapped`.
+    `subjects` are those of `Mapped`. `event_id` is the one it would have been sent with, if the connection takes event
+    IDs from sources of its own.
     """
 
     event_index: int
     reason: DropReason
     detail: str
     subjects: tuple[str, ...] = ()
+    event_id: str = ""
 
 
 Outcome = Mapped | Dropped

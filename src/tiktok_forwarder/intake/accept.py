@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.domain.outcome import Dropped, Mapped
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mparticle.batch import Batch, Event
+from tiktok_forwarder.mparticle.batch import Batch, Event, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
 
@@ -94,6 +95,13 @@ class SubjectHash:
         return int.from_bytes(hashed.digest(), "big")
 
 
+def _check_for_batches(batches: Sequence[Batch]) -> None:
+    """Raise `UnreadableBody` if the request has no batch, only what its sender took for one."""
+    problems = [batch.problem for batch in batches if isinstance(batch, NotABatch)]
+    if problems and len(problems) == len(batches):
+        raise UnreadableBody(problems[0])
+
+
 class _Gathering(Struct):
     """The collected outcomes of one request."""
 
@@ -130,7 +138,8 @@ class Acceptor:
 
         With the ID of a connection in `only`, the other connections that the input feeds are skipped.
 
-        Raises `UnreadableBody` if nothing can be read, `StoreFull` and `StoreUnavailable` if nothing was stored.
+        Raises `UnreadableBody` if nothing can be read or nothing of it is a batch (which is counted all the same),
+        `StoreFull` and `StoreUnavailable` if nothing was stored.
         """
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
@@ -143,6 +152,7 @@ class Acceptor:
                 self._map(mapper, batch, now_ms, gathering)
         acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
         self._observer.on_request(input_name, batches, now_ms)
+        _check_for_batches(batches)
         return acceptance
 
     async def accept_historical(self, body: bytes, input_name: str) -> None:

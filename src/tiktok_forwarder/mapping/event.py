@@ -58,6 +58,7 @@ class Mapper:
         self._pages = PageReader(connection)
         self._omitted = frozenset("query" if name == "search_string" else name for name in connection.omit)
         self._event_ids = connection.sources_of("event_id")
+        self._takes_event_ids_elsewhere = "event_id" in connection.sources
         self._rules = connection.forwarding_rules
         self._drops_bots = connection.bots == "drop"
 
@@ -86,7 +87,7 @@ class Mapper:
             refusal = sampling_refusal(event_id, self.connection.sample_percent) or refusal
         drafts = self._drafts(shared, occurrence, warnings, sources) if refusal is None else refusal
         if isinstance(drafts, Refusal):
-            outcomes.append(Dropped(index, drafts.reason, drafts.detail, shared.subjects))
+            outcomes.append(self._dropped(shared, index, occurrence, drafts))
             return
         visit = shared.visit or self._batches.visit(shared, occurrence)
         for draft in drafts:
@@ -181,7 +182,7 @@ class Mapper:
         if self._rules or visit.is_bot:
             refusal = self._refused_as_bot(visit) or self._refused_by_rule(occurrence, name, shared)
             if refusal is not None:
-                return Dropped(index, refusal.reason, refusal.detail, shared.subjects)
+                return self._dropped(shared, index, occurrence, refusal)
             visitor = self._limited(visit.visitor, occurrence, name, shared, sources)
         received_at_ms = shared.received_at_ms
         timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
@@ -189,7 +190,7 @@ class Mapper:
             timestamp_ms = received_at_ms
         refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms, has_url=has_url)
         if refusal is not None:
-            return Dropped(index, refusal.reason, refusal.detail, shared.subjects)
+            return self._dropped(shared, index, occurrence, refusal)
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
@@ -210,6 +211,12 @@ class Mapper:
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
         return Mapped(index, name, event_id, payload, noted, shared.subjects, sources)
+
+    def _dropped(self, shared: Shared, index: int, occurrence: Occurrence, refusal: Refusal) -> Dropped:
+        event_id = ""
+        if self._takes_event_ids_elsewhere:
+            event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
+        return Dropped(index, refusal.reason, refusal.detail, shared.subjects, event_id)
 
     def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal | None:
         if age_ms > self._max_age_ms:

@@ -278,8 +278,8 @@ def test_mapping_notes_which_products_became_items(mapping: Members, items: str 
     assert event is not None and event.data is not None
     occurrence = Occurrence(batch, event, event.data, "commerce_event")
     sources: FieldSources = {}
-    (mapping,) = connection.custom_mappings
-    reader = PropertyReader(connection, mapping, EVENTS[mapping.event], occurrence, frozenset(), [], sources)
+    (read,) = connection.custom_mappings
+    reader = PropertyReader(connection, read, EVENTS[read.event], occurrence, frozenset(), [], sources)
     contents = reader.properties().contents
     assert sources.get("items") == items
     assert len(contents or ()) == (items or "ii").count("i")
