@@ -1,12 +1,15 @@
 """Labels of settings and their values, and explanations of TikTok's answers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
 from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind, CheckResult
+from tiktok_forwarder.console.rendering import wire_label
+from tiktok_forwarder.console.settings.rule_words import rule_sentence, uncapitalized
+from tiktok_forwarder.console.settings.source_lists import FIELD_LABELS, order_words
 from tiktok_forwarder.domain.outcome import Answer, Culprit
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 from tiktok_forwarder.tiktok.codes import code_meaning
@@ -25,6 +28,9 @@ _CHECK_TITLES: Final[Mapping[CheckKind, str]] = {
     "forwarder": "There is a problem with this version of tiktok-forwarder.",
     "busy": "TikTok is busy.",
 }
+# mParticle's word.
+_MPARTICLE_LABELS: Final = {"standard_events": "Event filter"}
+_CHOICE_LABELS: Final = {"ttp": "Cookie ID (ttp)", "email": "Email address", "phone": "Phone number"}
 _SETTINGS_TO_CHANGE: Final[Mapping[CheckKind | Culprit, str]] = {
     "token": "access_token",
     "unreadable_token": "access_token",
@@ -45,6 +51,8 @@ class CheckWords(Struct, frozen=True):
 
 def label_of(name: str) -> str:
     """Return the setting's label."""
+    if name in _MPARTICLE_LABELS:
+        return _MPARTICLE_LABELS[name]
     return FIELD_BY_NAME[name].label if name in FIELD_BY_NAME else name
 
 
@@ -53,27 +61,50 @@ def is_set(name: str, value: Any) -> bool:
     field = FIELD_BY_NAME.get(name)
     if field is None or field.required:
         return True
-    return value not in (None, [], field.default)
+    if isinstance(value, list):
+        return bool(value or field.default) and tuple(value) != field.default
+    return value not in (None, {}, field.default)
 
 
 def value_words(name: str, value: Any) -> str:
     """Describe a setting's value, or what its absence means."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if name == "inputs":
-        return ", ".join(value) if value else "all inputs"
-    if name == "custom_mappings":
-        return _mappings(value or [])
+    if name in _WORDS:
+        return _WORDS[name](value or ())
+    if isinstance(value, list):
+        return ", ".join(choice_words(name, each) for each in value) or "none"
     if value is None or value == "":
         return "none"
-    return _choice(name, str(value))
+    return choice_words(name, str(value))
 
 
-def _mappings(value: list[Any]) -> str:
+def _mappings(value: Sequence[Any]) -> str:
     return "none" if not value else f"{len(value)} mapping{'s' if len(value) != 1 else ''}"
 
 
-def _choice(name: str, value: str) -> str:
+def _rules(rules: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{rule.get('name')}: {uncapitalized(rule_sentence(rule))}" for rule in rules) or "none"
+
+
+def _orders(sources: Mapping[str, Any]) -> str:
+    orders = [f"{FIELD_LABELS[field]}: {order_words(order)}" for field, order in sources.items()] if sources else []
+    return "; ".join(orders) or "the default order"
+
+
+_WORDS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "inputs": lambda names: ", ".join(names) or "all inputs",
+    "custom_mappings": _mappings,
+    "forwarding_rules": _rules,
+    "sources": _orders,
+}
+"""The words for settings that are no plain values."""
+
+
+def choice_words(name: str, value: str) -> str:
+    """Return the label of a setting's choice."""
+    if name in ("standard_events", "omit"):
+        return _CHOICE_LABELS.get(value) or wire_label(value)
     field = FIELD_BY_NAME.get(name)
     labels = {choice.value: choice.label for choice in field.choices} if field is not None else {}
     return labels.get(value, value)

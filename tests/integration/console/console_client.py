@@ -96,6 +96,7 @@ class _Fields(HTMLParser):
         super().__init__()
         self.found: list[tuple[str, str]] = []
         self._select = ""
+        self._text: tuple[str, str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -103,8 +104,21 @@ class _Fields(HTMLParser):
             self._select = given["name"]
         elif tag == "option" and "selected" in given:
             self.found.append((self._select, given["value"]))
-        elif tag == "input" and (given.get("type") != "checkbox" or "checked" in given):
+        elif tag == "textarea":
+            self._text = (given["name"], "")
+        elif tag == "input" and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
             self.found.append((given.get("name", ""), given.get("value", "")))
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self._text = (self._text[0], self._text[1] + data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea" and self._text is not None:
+            name, text = self._text
+            # The first line break is the page's.
+            self.found.append((name, text.removeprefix("\n")))
+            self._text = None
 
 
 def fields_in(html: str, **typed: str) -> list[tuple[str, str]]:

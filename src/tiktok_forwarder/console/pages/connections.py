@@ -66,7 +66,9 @@ def _totals(state: ConnectionStatus) -> list[tuple[str, int]]:
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Return label and value of each setting, and whether it is set."""
     values = [(field, settings.get(field.name)) for field in FIELDS if field.name != TOKEN]
-    return [(field.label, value_words(field.name, value), is_set(field.name, value)) for field, value in values]
+    return [
+        (label_of(field.name), value_words(field.name, value), is_set(field.name, value)) for field, value in values
+    ]
 
 
 async def _export(request: PageRequest) -> Response:
