@@ -30,7 +30,7 @@ class Shown:
 
     @property
     def text(self) -> str:
-        main = re.sub(r"(?s).*<main[^>]*>|</main>.*", "", self.html)
+        main = self.html.partition("<main")[2].partition(">")[2].partition("</main>")[0] or self.html
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main))).strip()
 
 
