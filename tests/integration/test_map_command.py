@@ -34,6 +34,25 @@ def test_batches_are_numbered_over_all_files(run: Run, connection: Path, tmp_pat
     ]
 
 
+def test_explained_outcomes_have_the_results_of_rules(run: Run, tmp_path: Path) -> None:
+    """A dropped event shows which rule held and what it found; without `--explain` there is no such member."""
+    connection, batch = tmp_path / "shop.toml", tmp_path / "batch.json"
+    connection.write_text(
+        'name = "Shop"\npixel_id = "PIX1"\n[[forwarding_rules]]\nname = "no purchases"\n'
+        'action = "do_not_forward"\nwhen = [ { event_name = true, is = ["purchase"] } ]\n'
+    )
+    batch.write_text(json.dumps(fresh_batch("m1")))
+    status, out, _ = run("map", "--connection", connection, "--explain", batch)
+    [rule] = json.loads(out)["rules"]
+    assert (status, rule["name"], rule["held"], rule["conditions"][0]["found"]) == (
+        0,
+        "no purchases",
+        True,
+        ["purchase"],
+    )
+    assert "rules" not in json.loads(run("map", "--connection", connection, batch)[1])
+
+
 def test_broken_lines_are_named_and_the_rest_goes_on(run: Run, connection: Path, tmp_path: Path) -> None:
     """Exit status 1, one line each; dropped events are no failure."""
     file = tmp_path / "day.ndjson"

@@ -74,6 +74,23 @@ async def test_a_draft_is_previewed_and_nothing_is_kept(asked: Asked) -> None:
     assert (await asked.done("GET", "/api/activity"))["records"] == []
 
 
+async def test_a_preview_shows_which_rules_held_and_why(asked: Asked) -> None:
+    """The rule of a drop, and what each condition found, before the rule is saved."""
+    rule = {"name": "no staff", "action": "do_not_forward", "when": [{"user_attribute": "role", "is": ["staff"]}]}
+    body = {"batches": fresh_batch("r1", user_attributes={"role": "Staff"}), "settings": {"forwarding_rules": [rule]}}
+    (dropped,) = (await asked.done("POST", "/api/preview", body))["outcomes"]
+    assert dropped["reason"] == "filtered_by_rule" and "no staff" in dropped["detail"]
+    condition = {"subject": "user_attribute", "name": "role", "test": "is", "expected": ["staff"]}
+    assert dropped["rules"] == [
+        {
+            "name": "no staff",
+            "action": "do_not_forward",
+            "held": True,
+            "conditions": [{**condition, "found": ["Staff"], "held": True}],
+        }
+    ]
+
+
 async def test_a_preview_takes_any_form_and_needs_no_connection(asked: Asked) -> None:
     """A list, a text that was pasted, lines of batches; the time of receipt may be given."""
     one = fresh_batch("e1")

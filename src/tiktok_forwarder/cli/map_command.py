@@ -16,8 +16,8 @@ import msgspec
 from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection, read_connection
-from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.explain import explain, omitted_fields
+from tiktok_forwarder.mapping.rule_results import TracingMapper
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
 
@@ -39,7 +39,12 @@ _LATEST_MS = 253_402_300_799_999
     type=click.IntRange(0, _LATEST_MS),
     help="Time of receipt in milliseconds since 1970; default: now.",
 )
-@click.option("--explain", "explains", is_flag=True, help="Show the source and transformation of each field.")
+@click.option(
+    "--explain",
+    "explains",
+    is_flag=True,
+    help="Show the source and transformation of each field, and whether each rule held.",
+)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 def map_command(connection_file: Path, received_at_ms: int | None, explains: bool, files: tuple[Path, ...]) -> None:
     """Map the batches in FILES, or on standard input, and print one JSON object per outcome.
@@ -52,7 +57,7 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
       tiktok-forwarder map --connection shop.toml < batch.json
       tiktok-forwarder map --connection shop.toml --explain export-*.txt.gz
     """
-    mapper = Mapper(load_connection(connection_file))
+    mapper = TracingMapper(load_connection(connection_file))
     now_ms = received_at_ms if received_at_ms is not None else time.time_ns() // 1_000_000
     reading = _Reading(files or (Path("-"),))
     batches = iter(reading)
@@ -60,12 +65,14 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
     begin = list(islice(batches, 2))
     out = sys.stdout.buffer
     for batch_index, batch in enumerate(chain(begin, batches)):
-        for outcome in mapper.map_batch(batch, now_ms):
+        for outcome, rules in mapper.trace_batch(batch, now_ms):
             line = _outcome_members(outcome)
             if len(begin) > 1:
                 line = {"batch_index": batch_index, **line}
             if explains and isinstance(outcome, Mapped):
                 line["explanation"] = _explanation(outcome, mapper.connection)
+            if explains and rules:
+                line["rules"] = rules
             out.write(msgspec.json.encode(line) + b"\n")
     out.flush()
     if reading.has_failed:

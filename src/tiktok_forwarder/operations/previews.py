@@ -17,6 +17,7 @@ from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.differences import differences
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.explain import Explanation, explain, omitted_fields
+from tiktok_forwarder.mapping.rule_results import RuleResult, TracingMapper
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
@@ -30,7 +31,8 @@ class PreviewedOutcome(Struct, frozen=True):
     """One outcome of a preview.
 
     A mapped one has a payload, its warnings and an explanation of each field; a dropped one a reason, a sentence about
-    this event (`detail`) and what to change (`advice`).
+    this event (`detail`) and what to change (`advice`). Both have the result of each forwarding rule, unless an earlier
+    check dropped the event.
     """
 
     batch_index: int
@@ -44,6 +46,7 @@ class PreviewedOutcome(Struct, frozen=True):
     reason: str = ""
     detail: str = ""
     advice: Advice | None = None
+    rules: Sequence[RuleResult] = ()
 
 
 class KeptOutcome(Struct, frozen=True):
@@ -116,11 +119,13 @@ def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connecti
 
 
 def _previewed(connection: Connection, batch_index: int, batch: Batch, at_ms: int) -> list[PreviewedOutcome]:
-    outcomes: list[Outcome] = Mapper(connection).map_batch(batch, at_ms)
-    return [_preview_of(connection, batch_index, outcome) for outcome in outcomes]
+    traced = TracingMapper(connection).trace_batch(batch, at_ms)
+    return [_preview_of(connection, batch_index, outcome, rules) for outcome, rules in traced]
 
 
-def _preview_of(connection: Connection, batch_index: int, outcome: Outcome) -> PreviewedOutcome:
+def _preview_of(
+    connection: Connection, batch_index: int, outcome: Outcome, rules: Sequence[RuleResult]
+) -> PreviewedOutcome:
     if isinstance(outcome, Mapped):
         return PreviewedOutcome(
             batch_index,
@@ -134,6 +139,7 @@ def _preview_of(connection: Connection, batch_index: int, outcome: Outcome) -> P
                 *explain(outcome.payload, connection, outcome.sources, outcome.event_index),
                 *omitted_fields(connection),
             ],
+            rules=rules,
         )
     return PreviewedOutcome(
         batch_index,
@@ -142,6 +148,7 @@ def _preview_of(connection: Connection, batch_index: int, outcome: Outcome) -> P
         reason=outcome.reason,
         detail=outcome.detail,
         advice=advice_on("dropped", outcome.reason),
+        rules=rules,
     )
 
 
