@@ -18,6 +18,7 @@ from tiktok_forwarder.console.setting_words import choice_words, label_of, value
 from tiktok_forwarder.console.settings.buttons import press_button
 from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS, SUBJECT_LABELS
 from tiktok_forwarder.console.settings.topics import DECISIONS
+from tiktok_forwarder.console.settings.trial import run_trial
 from tiktok_forwarder.console.settings_form import (
     changed_settings,
     settings_form,
@@ -57,8 +58,14 @@ async def _form_values(
 ) -> dict[str, Any]:
     """Return what the form needs, on either page."""
     seen = (await request.api.call(LIST_SEEN, query=SeenQuery(connection_id))).events
+    form = request.form
+    # A button of the form changes a part that has no trial, which htmx requests separately.
+    trial = None
+    if not request.is_htmx or form.text("do") == "try":
+        trial = await run_trial(request.api, shown.settings, connection_id, form.text("sample"), form.secret("batch"))
     return {
         "form": settings_form(shown.settings, shown.problems, unanswered=shown.unanswered, opened=shown.opened),
+        "trial": trial,
         "focus": shown.focus,
         "draft_path": draft_path,
         "inputs": await request.api.call(LIST_INPUTS),
