@@ -42,7 +42,9 @@ def connect(page: Page, token: str) -> None:
     page.get_by_role("button", name="Connect a pixel").click()
     page.get_by_label("Pixel ID").fill("C9EXAMPLEPIXELID")
     page.get_by_label("Access Token").fill(token)
-    page.get_by_label("Name").fill("Shop / Europe")
+    page.get_by_label("Name", exact=True).fill("Shop / Europe")
+    page.get_by_role("radio", name="Purchase for a new pixel").check()
+    page.get_by_role("radio", name="None").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Shop / Europe")).to_be_visible()
 
@@ -124,6 +126,7 @@ def test_a_newcomer_sees_a_test_purchase_delivered(browser: StrictBrowser, conso
     page = log_in_as_first_admin(browser, console)
     connect(page, GOOD_TOKEN)
     page.get_by_role("button", name="Edit").click()
+    page.locator("#topic-delivery > summary").click()
     page.get_by_label("Test event code").fill("TEST12345")
     page.get_by_role("button", name="Save").click()
     make_input(page)

@@ -117,5 +117,5 @@ def _words(condition: ConditionResult) -> str:
 def _found(condition: ConditionResult) -> str:
     """Return the values found. An identity's value is never shown."""
     if condition.subject == IDENTITY:
-        return "one" if condition.found else "none"
-    return ", ".join(condition.found) or "none"
+        return "one" if condition.found else "nothing"
+    return ", ".join(condition.found) or "nothing"
