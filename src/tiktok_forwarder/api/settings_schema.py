@@ -10,7 +10,7 @@ _TYPES: Final[dict[FieldKind, dict[str, Any]]] = {
     "integer": {"type": ["integer", "null"]},
     "number": {"type": ["number", "null"]},
     "names": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
-    "choices": {"type": ["array", "null"], "items": {"type": "string"}},
+    "choices": {"type": ["array", "null"]},
     "identity_types": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": MAX_EXTRA_IDENTITY_TYPES},
     "texts": {"type": ["string", "array", "null"], "items": {"type": "string", "minLength": 1}},
     "mappings": {"type": ["array", "null"], "items": {"type": "object"}},
