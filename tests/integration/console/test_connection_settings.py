@@ -1,5 +1,7 @@
 """The form of a connection's settings over HTTP: its questions, forwarding rules and sources, without scripts."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, fields_in, running_console
-from tests.integration.service_rig import TOKEN
+from tests.integration.service_rig import TOKEN, fresh_batch
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +122,61 @@ async def test_every_problem_of_a_rule_stands_beside_its_field(client: ConsoleCl
         assert f'<a href="#{anchor}">{line}' in refused.html
         assert f'id="{anchor}"' in refused.html
     assert 'value="much"' in refused.html and refused.html.count("Must be a number, not") == 1
+
+
+async def test_unsaved_rules_are_tried_with_a_batch(client: ConsoleClient) -> None:
+    """Each rule says whether it holds and what its conditions found; an identity's value is not among it."""
+    path = await added(client, forwarding_rules=[RULE])
+    form = await client.get(f"{path}/edit")
+    assert "no staff (Do Not Forward) does not hold" in form.text
+    batch = fresh_batch("e1", user_attributes={"role": "Staff"}, user_identities={"email": "ada@example.com"})
+    typed = {
+        "rule0.if1.subject": "identity",
+        "rule0.if1.name": "email",
+        "rule0.if1.test": "exists",
+        "batch": json.dumps(batch),
+    }
+    tried = await client.post(f"{path}/edit/draft", *fields_in(form.html, **typed), ("do", "try"))
+    for words in (
+        "The rule no staff says Do Not Forward.",
+        "no staff (Do Not Forward) holds",
+        "the user attribute role is staff: yes found: Staff",
+        "there is an email address: yes found: one",
+    ):
+        assert words in tried.text
+    assert (await connection_of(client))["forwarding_rules"] == [RULE]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"batch": "no JSON"}, "This batch cannot be read: the body is not JSON"),
+        ({"batch": '{"events": []}'}, "This batch has no events."),
+        ({"bots": "perhaps"}, "Fix the settings to try them: bots: must be one of"),
+        ({"sample": "gone"}, "would be sent"),
+        ({"consent": "purposes", "consent_purpose": "Ads", "environment": "production"}, "would be sent"),
+    ],
+)
+async def test_a_trial_says_why_it_shows_nothing(client: ConsoleClient, fields: dict[str, str], words: str) -> None:
+    """A batch or setting that cannot be used is one line; the generated purchase suits the settings."""
+    path = await added(client)
+    form = await client.get(f"{path}/edit")
+    tried = await client.post(f"{path}/edit/draft", *fields_in(form.html, **fields), ("do", "try"), headers=HTMX)
+    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", tried.html.split('id="tried"')[1].split("</details>")[0]))
+    assert words in shown.replace(" :", ":")
+
+
+async def test_a_kept_development_event_is_tried(tmp_path: Path) -> None:
+    """An administrator need not paste what mParticle sent a moment ago."""
+    async with running_console(tmp_path, development_events_kept=5) as client:
+        path = await added(client, forwarding_rules=[RULE])
+        batch = fresh_batch("e1", environment="development", user_attributes={"role": "staff"})
+        await client.service.post(body=batch)
+        form = await client.get(f"{path}/edit")
+        found = re.search(r'<option value="(\w+)">Development event: commerce event purchase', form.html)
+        assert found is not None
+        tried = await client.post(f"{path}/edit/draft", *fields_in(form.html, sample=found[1]), ("do", "try"))
+        assert "The rule no staff says Do Not Forward." in tried.text
 
 
 async def test_the_event_id_is_taken_from_the_order_number(client: ConsoleClient) -> None:

@@ -16,8 +16,14 @@ from tiktok_forwarder.console.setting_words import (
 from tiktok_forwarder.delivery.interfaces import NoAnswer
 from tiktok_forwarder.delivery.request_sender import no_answer_verdict
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.mapping.fields import FIELDS
+from tiktok_forwarder.mapping.fields import FIELDS, STANDARD_EVENTS
 from tiktok_forwarder.tiktok.codes import CODES
+
+RULES = [
+    {"name": "a", "action": "only_forward", "when": [{"event_name": True, "is": ["x"]}]},
+    {"name": "b", "action": "limit_data_use", "when": [{"page_path": True, "exists": True}]},
+]
+SOURCES = "Cookie ID (ttp): the custom flag a; IP address: the event field IP address"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,20 @@ from tiktok_forwarder.tiktok.codes import CODES
         ("custom_mappings", [{}, {}], "2 mappings"),
         ("default_currency", None, "none"),
         ("sample_percent", 12.5, "12.5"),
+        ("standard_events", ["add_to_cart", "purchase"], "Add to cart, Purchase"),
+        ("standard_events", [], "none"),
+        ("omit", ["ttp", "ip"], "Cookie ID (ttp), IP address"),
+        ("consent_purpose", ["Ads", "Measuring"], "Ads, Measuring"),
+        ("consent_purpose", "Ads", "Ads"),
+        ("extra_email_identity_types", ["other_id_2"], "Other 2"),
+        ("forwarding_rules", None, "none"),
+        (
+            "forwarding_rules",
+            RULES,
+            "a: only forward if the event name is x; b: limit data use if the page path exists",
+        ),
+        ("sources", None, "the default order"),
+        ("sources", {"ttp": [{"flag": "a"}], "ip": [{"field": "ip"}]}, SOURCES),
         ("a setting of a later version", "x", "x"),
     ],
 )
@@ -43,7 +63,7 @@ def test_a_value_is_told_in_words(name: str, value: Any, words: str) -> None:
 
 def test_labels_are_those_of_the_fields() -> None:
     """A setting of a later version keeps its name."""
-    assert label_of("pixel_id") == "Pixel ID"
+    assert label_of("pixel_id") == "Pixel ID" and label_of("standard_events") == "Event filter"
     assert label_of("later") == "later"
 
 
@@ -53,6 +73,8 @@ def test_only_what_differs_from_its_default_is_worth_naming() -> None:
     assert named == {field.name for field in FIELDS if field.required}
     assert not is_set("inputs", []) and is_set("inputs", ["web"])
     assert is_set("enabled", False) and is_set("sample_percent", 0)
+    assert is_set("standard_events", []) and not is_set("standard_events", list(STANDARD_EVENTS))
+    assert is_set("forwarding_rules", [{}]) and not is_set("sources", {})
 
 
 @pytest.mark.parametrize("code", CODES)
