@@ -166,6 +166,15 @@ async def test_a_trial_says_why_it_shows_nothing(client: ConsoleClient, fields: 
     assert words in shown.replace(" :", ":")
 
 
+async def test_a_new_connection_is_tried_before_it_has_a_name(client: ConsoleClient) -> None:
+    """Rules can be tried in any order of filling in the form."""
+    form = await client.get("/connections/new")
+    typed = {"rule": "rule0", "rule0.name": "none", "rule0.action": "do_not_forward", "rule0.if0.subject": "event_name"}
+    values = {"rule0.if0.test": "is", "rule0.if0.values": "purchase"}
+    tried = await client.post("/connections/new/draft", *fields_in(form.html, **typed, **values), ("do", "try"))
+    assert "The rule none says Do Not Forward." in tried.text
+
+
 async def test_a_kept_development_event_is_tried(tmp_path: Path) -> None:
     """An administrator need not paste what mParticle sent a moment ago."""
     async with running_console(tmp_path, development_events_kept=5) as client:

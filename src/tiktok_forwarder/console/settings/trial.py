@@ -64,7 +64,12 @@ async def run_trial(
     options = [_PASTED_OR_MADE, *(Choice(value, _kept_label(each)) for value, each in kept.items())]
     chosen = chosen if chosen in kept else ""
     batch: object = kept[chosen].batch if chosen else pasted if pasted.strip() else _made(settings)
-    plain = {name: value for name, value in settings.items() if name != TOKEN}
+    # Null restores a default of a connection that is there; a new one may lack its name yet.
+    plain = {
+        name: value
+        for name, value in settings.items()
+        if name != TOKEN and (value is not None or connection_id is not None)
+    }
     asked = PreviewBody(batch, connection_id, plain, kept[chosen].at_ms if chosen else None)
     try:
         outcomes = (await api.call(PREVIEW, body=asked)).outcomes
