@@ -48,7 +48,8 @@ class _Shown(Struct, frozen=True):
 
 def _redrafted(request: PageRequest) -> _Shown:
     """Return the form after a button's change; nothing is saved."""
-    changed = press_button(settings_of(request.form), request.form.text("do"))
+    field = request.http.headers.get("hx-trigger-name", "")
+    changed = press_button(settings_of(request.form), request.form.text("do"), field)
     unanswered = list(unanswered_questions(request.form))
     return _Shown(changed.settings, unanswered=unanswered, focus=changed.focus, opened=changed.opened)
 

@@ -33,6 +33,7 @@ KIND_LABELS: Final = {
     "url_parameter": "URL parameter",
 }
 _BUTTON: Final = re.compile(r"([a-z-]+) ([a-z_]+)(?: ([0-9]{1,3}))?", re.ASCII)
+_KIND_FIELD: Final = re.compile(r"source\.([a-z_]+)\.([0-9]{1,3})\.kind", re.ASCII)
 _MAX_SOURCES: Final = 100
 
 
@@ -153,6 +154,18 @@ def _supported(draft: DraftSource) -> DraftSource:
     if draft.kind == "field" and draft.value not in COMMON_FIELDS:
         return replace(draft, value=COMMON_FIELDS[0])
     return draft
+
+
+def without_field_name(documents: SourceDocuments, changed: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Empty the name of a source whose kind was changed in a field such as `source.ip.0.kind`, if it is a field's."""
+    found = _KIND_FIELD.fullmatch(changed)
+    given = {field: list(sources) for field, sources in documents.items()}
+    order, place = (given.get(found[1], []), int(found[2])) if found else ([], 0)
+    if place < len(order):
+        [(kind, value)] = order[place].items()
+        if kind != "field" and value in COMMON_FIELDS:
+            order[place] = {kind: ""}
+    return given
 
 
 # --- buttons ---

@@ -13,6 +13,7 @@ from tiktok_forwarder.console.settings.source_lists import (
     order_words,
     read_sources_form,
     source_lists,
+    without_field_name,
     wrong_sources,
 )
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -99,6 +100,21 @@ def test_every_problem_stands_at_its_source() -> None:
         ("source-event_id-0-value", "Sources of Event ID, source 1"),
         ("sources-ttp", "Sources of Cookie ID (ttp)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "flag"),
+    [("source.ip.0.kind", ""), ("source.ip.0.value", "ip"), ("source.ip.1.kind", "ip"), ("source.ttp.0.kind", "ip")],
+)
+def test_a_source_of_another_kind_does_not_keep_the_name_of_a_field(changed: str, flag: str) -> None:
+    """No flag is named like mParticle's field unless someone types it."""
+    assert without_field_name({"ip": [{"flag": "ip"}]}, changed) == {"ip": [{"flag": flag}]}
+
+
+def test_a_source_of_another_kind_keeps_a_name_that_was_typed() -> None:
+    """An attribute and a flag may have the same name."""
+    for order in ([{"attribute": "TikTok.IP"}], [{"field": "ip"}]):
+        assert without_field_name({"ip": order}, "source.ip.0.kind") == {"ip": order}
 
 
 def test_an_order_is_told_in_words() -> None:
