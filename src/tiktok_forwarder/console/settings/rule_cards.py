@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
 from tiktok_forwarder.console.settings.rule_drafts import DraftCondition, DraftRule, RuleDocument, rule_draft
 from tiktok_forwarder.console.settings.rule_words import (
@@ -17,6 +16,7 @@ from tiktok_forwarder.console.settings.rule_words import (
     takes_values,
 )
 from tiktok_forwarder.mapping.conditions import SUBJECTS
+from tiktok_forwarder.mapping.fields import Choice
 
 
 class ConditionRow(Struct, frozen=True):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.mapping.conditions import (
     BARE_SUBJECTS,
@@ -13,6 +12,7 @@ from tiktok_forwarder.mapping.conditions import (
     SUBJECTS,
     TESTS,
 )
+from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import EVENT_FIELDS, PRODUCT_FIELDS
 
 IDENTITY: Final = "identity"

@@ -8,10 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tiktok_forwarder.console.forms import Form
-from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
 from tiktok_forwarder.console.settings.rule_drafts import move_focus
 from tiktok_forwarder.console.settings.rule_words import field_label, uncapitalized
+from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import COMMON_FIELDS, COMMON_SOURCES, DEFAULT_SOURCES, Source
 
 SourceDocuments = Mapping[str, Sequence[Mapping[str, Any]]]

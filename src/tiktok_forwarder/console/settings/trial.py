@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, PREVIEW, DevelopmentQuery, PreviewBody
 from tiktok_forwarder.console.api import Api, ApiError
-from tiktok_forwarder.console.mappings.choices import Choice
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.console.sample_data import sample_purchase
 from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS, IDENTITY, condition_words
 from tiktok_forwarder.mapping.connection import TOKEN
+from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
