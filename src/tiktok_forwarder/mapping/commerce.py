@@ -230,18 +230,14 @@ def add_content_summary(properties: Properties, content_type: str, form: WireFor
         return
     if properties.content_ids is None:
         properties.content_ids = content_ids(contents)
-    if properties.num_items is None:
-        properties.num_items = _number_of_items(contents)
-
-
-def _number_of_items(contents: Sequence[Content]) -> Number | None:
-    """Return the sum of the quantities, or None if an item has none."""
+    if properties.num_items is not None:
+        return
     number: Number = 0
     for content in contents:
         if content.quantity is None:
-            return None
+            return
         number += content.quantity
-    return number
+    properties.num_items = number
 
 
 def content_ids(contents: Sequence[Content]) -> list[str] | None:

@@ -16,6 +16,7 @@ from tiktok_forwarder.mapping.event_id import event_id_of, timestamp_ms_of
 from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
 from tiktok_forwarder.mapping.page import EMAIL_REDACTED, PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
+from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded
 from tiktok_forwarder.mapping.redaction.emails import redacted
 from tiktok_forwarder.mapping.shared import BatchReader, Refusal, Shared, Visit, sampling_refusal
 from tiktok_forwarder.mapping.sources import Occurrence, given_currency
@@ -96,8 +97,9 @@ class Mapper:
     # --- which TikTok events ---
 
     def _drafts(
-        self, shared: Shared, occurrence: Occurrence, warnings: Sequence[str], sources: FieldSources
+        self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources
     ) -> Sequence[Draft] | Refusal:
+        """Return the outgoing events. `warnings` and `sources` are those of the event so far, and then the draft's."""
         matched = False
         if self._custom:
             mappings = self._matching(occurrence, shared)
@@ -110,7 +112,7 @@ class Mapper:
         tiktok_event = self._standard.get(name.lower()) if name is not None else None
         if action is not None and name is not None and tiktok_event is not None:
             if name.lower() in self._selected:
-                return [self._standard_draft(occurrence.data, action, tiktok_event, list(warnings), sources)]
+                return [self._standard_draft(occurrence.data, action, tiktok_event, warnings, sources)]
             if not matched:
                 return Refusal("event_not_selected", _NOT_SELECTED.format(name.lower()))
         if matched:
@@ -188,8 +190,8 @@ class Mapper:
         timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
         if timestamp_ms is None:
             timestamp_ms = received_at_ms
-        refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms, has_url=has_url)
-        if refusal is not None:
+        if visit.refusal is not None or occurrence.page_url is None or received_at_ms - timestamp_ms > self._max_age_ms:
+            refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms, has_url=has_url)
             return self._dropped(shared, index, occurrence, refusal)
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
@@ -205,7 +207,7 @@ class Mapper:
             sources.update(visit.sources)
         sent = properties if properties != _NO_PROPERTIES else None
         payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
-        if sent is not None and (len(payload) > MAX_CHARACTERS or (self._redacts and _may_hold_address(payload))):
+        if sent is not None and self._needs_change(payload) and self._needs_change(encode(sent)):
             change_texts(sent, warnings, redacts=self._redacts)
             sent = sent if sent != _NO_PROPERTIES else None
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
@@ -218,12 +220,20 @@ class Mapper:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
         return Dropped(index, refusal.reason, refusal.detail, shared.subjects, event_id)
 
-    def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal | None:
+    def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal:
+        """Return the first of the last checks that failed."""
         if age_ms > self._max_age_ms:
             return Refusal("event_too_old", f"The event is older than {self.connection.max_event_age_days} days.")
-        if occurrence.page_url is None:
+        if occurrence.page_url is None or visit.refusal is None:
             return _INVALID_URL if has_url else _NO_URL
         return visit.refusal
+
+    def _needs_change(self, encoded: bytes) -> bool:
+        """Return whether a text in this JSON may be too long, or hold an email address."""
+        if len(encoded) > MAX_CHARACTERS:
+            return True
+        # A text is searched several times faster than bytes.
+        return self._redacts and may_be_encoded(encoded.decode())
 
     # --- rules ---
 
@@ -286,13 +296,6 @@ def _shown(name: str) -> str:
 
 
 _NO_PROPERTIES: Final = Properties()
-_FULL_WIDTH_AT: Final = "\uff20".encode()
-
-
-def _may_hold_address(payload: bytes) -> bool:
-    if b"@" in payload or b"%" in payload or b"&" in payload:
-        return True
-    return not payload.isascii() and _FULL_WIDTH_AT in payload
 
 
 def change_texts(properties: Properties, warnings: list[str], *, redacts: bool) -> None:

@@ -3,13 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.hashing import digest_of
 from tiktok_forwarder.mapping.phones import normal_phone
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
@@ -52,8 +52,10 @@ class Digests(Struct, gc=False):
     def all(self) -> list[str]:
         found: list[str] = []
         for digest in (self.email, self.phone, self.external_id):
-            if digest is not None:
-                found += [digest] if isinstance(digest, str) else digest
+            if type(digest) is str:
+                found.append(digest)
+            elif digest is not None:
+                found += digest
         return found
 
 
@@ -93,9 +95,8 @@ class IdentityReader:
                 setattr(digests, kind, _several(kind, types, found, self._region, warnings, sources))
             elif types[0] in found:
                 setattr(digests, kind, _digest(found[types[0]], kind, self._region, warnings, sources))
-        external = found.get(self._external_type)
-        if external is not None and not is_dummy(external[0]):
-            digests.external_value = external[0]
+        if self._external_type in found:
+            digests.external_value = found[self._external_type][0]
         for name in self._phone_types:
             if name in found:
                 digests.phones.append(found[name][0])
@@ -103,6 +104,8 @@ class IdentityReader:
 
 
 def mpid_of(batch: Batch) -> str | None:
+    if batch.mpid is None:
+        return None
     if type(batch.mpid) is int:
         return str(batch.mpid) if batch.mpid else None
     mpid = visible_text(batch.mpid)
@@ -165,7 +168,7 @@ def _digest(
         warnings.append("unusable_hash")
         return None
     normal = _NORMALISERS[kind](text, region, warnings)
-    return sha256(normal.encode()).hexdigest() if normal is not None else None
+    return digest_of(normal) if normal is not None else None
 
 
 def is_digest(text: str) -> bool:

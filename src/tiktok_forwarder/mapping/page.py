@@ -49,6 +49,7 @@ class PageReader:
         self._url_flag_path = f"{FLAGS}.{self._url_flag}"
         self._referrers = connection.sources_of("page_referrer")
         self._referrer_flag = _flag(self._referrers)
+        self._has_only_flag = len(self._referrers) == 1 and bool(self._referrer_flag)
         self._click_ids = connection.sources_of("ttclid")
         self._click_id_flag = _flag(self._click_ids)
         self._parameters = tuple(str(each.value) for each in self._click_ids if each.kind == "url_parameter")
@@ -81,10 +82,20 @@ class PageReader:
         """Return page URL and referrer as they are sent."""
         url = occurrence.page_url or ""
         referrer = None if self._omits_referrer else self._referrer(occurrence, sources)
-        both = url if referrer is None else f"{url}\n{referrer}"
         # The quick way for nearly every event; below is the rule.
-        if not self._omits_click_id and _is_plain(both) and not may_hold_identity(both, identities):
-            return Page(url, referrer)
+        if not self._omits_click_id:
+            both = url if referrer is None else f"{url}\n{referrer}"
+            if (
+                "@" not in both
+                and "%" not in both
+                and "+" not in both
+                and "&#" not in both
+                and "&c" not in both
+                and len(both) <= MAX_CHARACTERS
+                and both.isascii()
+                and not may_hold_identity(both, identities)
+            ):
+                return Page(url, referrer)
         if self._omits_click_id:
             names = {CLICK_ID_PARAMETER, *self._parameters}
             url = without_parameters(url, names)
@@ -109,8 +120,10 @@ class PageReader:
         flags = occurrence.data.custom_flags
         referrer = flags.get(self._referrer_flag) if flags is not None else None
         # A text that begins like a URL is no placeholder.
-        if type(referrer) is str and referrer.startswith("https://") and referrer[-1] > " " and referrer.isascii():
+        if type(referrer) is str and referrer[:8] == "https://" and referrer[-1] > " ":
             return referrer
+        if referrer is None and self._has_only_flag:
+            return None
         for candidate in candidates(self._referrers, occurrence):
             if not is_dummy(candidate.text):
                 candidate.note("referrer", self._referrers, sources)
@@ -165,7 +178,7 @@ class PageReader:
 
 def _is_ordinary_click_id(click_id: str) -> bool:
     return (
-        click_id.startswith(CLICK_ID_PREFIX)
+        click_id[: len(CLICK_ID_PREFIX)] == CLICK_ID_PREFIX
         and len(click_id) <= MAX_CLICK_ID_CHARACTERS
         and click_id.isascii()
         and click_id.isprintable()
@@ -176,19 +189,6 @@ def _is_ordinary_click_id(click_id: str) -> bool:
 def _flag(given: Sequence[Source]) -> str:
     """Return the name of the flag that is tried first; empty if another source is."""
     return str(given[0].value) if given[0].kind == "flag" else ""
-
-
-def _is_plain(urls: str) -> bool:
-    """Return whether nothing in these URLs is encoded, and no email address can stand in them."""
-    return (
-        len(urls) <= MAX_CHARACTERS
-        and urls.isascii()
-        and "@" not in urls
-        and "%" not in urls
-        and "&#" not in urls
-        and "&c" not in urls
-        and "+" not in urls
-    )
 
 
 def _cut(referrer: str | None, warnings: list[str]) -> str | None:

@@ -13,9 +13,9 @@ from tiktok_forwarder.mapping.crawlers import is_crawler
 from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, IdentityReader, mpid_of
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values
 from tiktok_forwarder.mapping.sources import CommonField, Occurrence
-from tiktok_forwarder.mapping.visitor import bounded_text_of, ip_of, matching_fields
+from tiktok_forwarder.mapping.visitor import address_in, bounded_text_of, ip_of, matching_fields
 from tiktok_forwarder.mparticle.batch import Batch, ConsentState, Event, EventData
-from tiktok_forwarder.mparticle.values import flag_text, text_of
+from tiktok_forwarder.mparticle.values import flag_text, is_dummy, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
 _WEB_PLATFORMS: Final = frozenset({"web", "mobileweb"})
@@ -23,6 +23,8 @@ _VISITOR_FIELDS: Final[tuple[CommonField, ...]] = ("ttp", "ip", "user_agent")
 # Stands for the event where only the batch is read.
 _NO_DATA: Final = EventData()
 _NO_EVENT: Final = Event()
+_MAX_PEOPLE: Final = 10_000
+_MAX_REMEMBERED_LENGTH: Final = 512
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -80,6 +82,9 @@ class BatchReader:
         self._shares_visit = all(source.is_of_batch for given in self._sources.values() for source in given)
         self._takes_ttp_of_partner = all(source.kind == "partner_identity" for source in self._sources["ttp"])
         self._omitted = frozenset(connection.omit)
+        self._is_plain = not (connection.sources or connection.omit or connection.advanced_matching)
+        # User agents that are no crawlers', seen lately.
+        self._people: set[str] = set()
 
     def shared(self, batch: Batch, received_at_ms: int) -> Shared:
         connection = self._connection
@@ -90,7 +95,7 @@ class BatchReader:
         refusal = _refusal_before_sampling(batch, connection)
         samples_events = False
         if refusal is None and connection.sample_percent < 100:
-            sample_key = mpid or digests.external_value
+            sample_key = mpid or _unless_dummy(digests.external_value)
             samples_events = sample_key is None
             if sample_key is not None:
                 refusal = sampling_refusal(sample_key, connection.sample_percent)
@@ -110,9 +115,27 @@ class BatchReader:
             samples_events,
             tuple(identities),
         )
-        if self._shares_visit:
+        if self._is_plain:
+            shared.visit = self._quick_visit(shared)
+        if shared.visit is None and self._shares_visit:
             shared.visit = self.visit(shared, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
         return shared
+
+    def _quick_visit(self, shared: Shared) -> Visit | None:
+        """Return the visitor of an ordinary batch, None for any other: the quick way for nearly every one."""
+        batch, digests = shared.batch, shared.digests
+        ip, device = batch.ip, batch.device_info
+        user_agent = device.http_header_user_agent if device is not None else None
+        if type(ip) is not str or type(user_agent) is not str or batch.partner_identities:
+            return None
+        address = address_in(ip)
+        if address is None or not address.is_public or address.address != ip:
+            return None
+        if user_agent not in self._people:
+            return None
+        limited = True if shared.limits_data_use else None
+        visitor = Visitor(digests.email, digests.phone, digests.external_id, None, ip, user_agent, limited)
+        return Visit(visitor, digests.warnings, {}, False, _late_refusal(self._connection, visitor))
 
     def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
         """Return the visitor of an event, or of all of a batch's events if the occurrence has none."""
@@ -131,6 +154,10 @@ class BatchReader:
         is_bot = connection.bots != "ignore" and user_agent is not None and is_crawler(user_agent)
         if is_bot:
             warnings.append("bot_user_agent")
+        elif user_agent is not None and len(user_agent) <= _MAX_REMEMBERED_LENGTH:
+            if len(self._people) >= _MAX_PEOPLE:
+                self._people.clear()
+            self._people.add(user_agent)
         if "user_agent" in omitted:
             user_agent = None
         limited = True if shared.limits_data_use else None
@@ -163,6 +190,10 @@ def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | 
         if platform is not None and platform.lower() not in _WEB_PLATFORMS:
             return Refusal("unsupported_platform", "The batch is not from a website; the connection accepts web only.")
     return None
+
+
+def _unless_dummy(text: str | None) -> str | None:
+    return text if text is not None and not is_dummy(text) else None
 
 
 def sampling_refusal(sample_key: str, sample_percent: float) -> Refusal | None:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
+from tiktok_forwarder.mapping.hashing import digest_of
 from tiktok_forwarder.mapping.identity import is_digest
 from tiktok_forwarder.mapping.places import path_of
 from tiktok_forwarder.mapping.sources import BATCH_IP, BATCH_USER_AGENT, Occurrence, Source
@@ -187,7 +187,7 @@ def _hashed(text: str) -> str | None:
     if is_digest(text):
         return text.lower()
     text = "".join(text.split()).lower()
-    return sha256(text.encode()).hexdigest() if text else None
+    return digest_of(text) if text else None
 
 
 def _letters_and_digits(text: str) -> str | None:

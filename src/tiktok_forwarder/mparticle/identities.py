@@ -86,5 +86,8 @@ def identities_by_type(
 
 
 def _given(value: object) -> str | None:
+    # The quick way for nearly every value; below is the rule.
+    if type(value) is str and len(value) < len(EMPTY_DIGEST) and value.isascii() and value.isprintable():
+        return value.strip() or None
     text = visible_text(value)
     return None if text is not None and len(text) == len(EMPTY_DIGEST) and text.lower() == EMPTY_DIGEST else text

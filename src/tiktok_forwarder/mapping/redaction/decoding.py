@@ -6,6 +6,7 @@ the decoded text is replaced in the original one, which must stay as it is every
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -40,12 +41,20 @@ def has_at_sign(text: str) -> bool:
         return True
     if "%" not in text:
         return "&" in text and _AT_SIGN.search(text) is not None
+    text = plainly_decoded(text)
+    return "@" in text or _AT_SIGN.search(text) is not None
+
+
+# A URL is looked at several times.
+@lru_cache(maxsize=4)
+def plainly_decoded(text: str) -> str:
+    """Return what `decode` reads, without the places, nor the signs for an @; what is no UTF-8 is replaced."""
     for _ in range(_MAX_LAYERS):
-        decoded = unquote(text)
+        decoded = unquote(text) if "%" in text else text
         if decoded == text:
             break
         text = decoded
-    return "@" in text or _AT_SIGN.search(text) is not None
+    return text
 
 
 def decode(text: str) -> Decoded:

@@ -10,69 +10,78 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.mapping.phones import normal_phone, phone_digits
-from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode
+from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode, plainly_decoded
 from tiktok_forwarder.mapping.redaction.emails import REDACTED
-from tiktok_forwarder.mparticle.values import is_dummy
+from tiktok_forwarder.mparticle.values import is_dummy, visible
 
 _MIN_LENGTH: Final = 4
 _MIN_DIGITS: Final = 7
 _HOST: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", re.ASCII)
 _DIVIDERS: Final = re.compile(r"[/?&;#]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
-_NO_DIGITS: Final = bytes(byte for byte in range(256) if byte not in b"0123456789")
+_DIGIT: Final = re.compile(r"[0-9]")
+_LAST_DIGITS: Final = 3
 
 
 class IdentityValues(Struct, gc=False):
-    """What to look for: texts in lower case, and the digits of phone numbers.
+    """What to look for: the values of a batch as they were given, and which of them are phone numbers.
 
-    `exact` has those that are long enough not to be found by chance, once one of them may have been found.
+    `region` is the country of numbers without a country code. `plain` are the values that can stand in a URL in which
+    nothing is encoded, in lower case; `exact` and `numbers` are made when one of the values may have been found.
     """
 
     texts: Sequence[str]
-    phone_digits: Sequence[str]
-    exact: frozenset[str] | None = None
+    phones: Sequence[str]
+    region: str | None
+    plain: Sequence[str]
+    exact: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+
+    def prepare(self) -> None:
+        self.exact = frozenset(text.lower() for text in self.texts if _is_distinct(text))
+        found = [_NOT_DIGITS.sub("", phone) for phone in self.phones]
+        found += [number[1:] for phone in self.phones if (number := normal_phone(phone, self.region, [])) is not None]
+        self.numbers = frozenset(number for number in found if len(number) >= _MIN_DIGITS)
 
 
 def identity_values(texts: Sequence[str], phones: Sequence[str], region: str | None) -> IdentityValues:
-    """Return the values of a batch; of phone numbers as they are written and in E.164 form.
-
-    `region` is the country of numbers without a country code.
-    """
-    digits: list[str] = []
-    for phone in phones:
-        number = normal_phone(phone, region, [])
-        if number is not None:
-            digits.append(number[1:])
-        if number != phone:
-            digits.append(_NOT_DIGITS.sub("", phone))
-    return IdentityValues(
-        [text.lower() for text in texts if len(text) >= _MIN_LENGTH],
-        [number for number in digits if len(number) >= _MIN_DIGITS],
-    )
+    plain = [text.lower() for text in texts if "@" not in text and len(text) >= _MIN_LENGTH]
+    return IdentityValues(texts, phones, region, plain)
 
 
 def may_hold_identity(urls: str, values: IdentityValues) -> bool:
-    """Return whether one of the values may stand in one of these URLs. Cheap, and never wrong when it says no."""
+    """Return whether a value may stand in one of these URLs, in which nothing is encoded and no @ or + stands.
+
+    Cheap, and never wrong when it says no.
+    """
     lowered = urls.lower()
-    for text in values.texts:
+    for text in values.plain:
         if text in lowered:
             return True
-    if "%" in urls or "+" in urls or not urls.isascii():
-        return bool(values.texts or values.phone_digits)
-    if values.phone_digits:
-        digits = urls.encode().translate(None, _NO_DIGITS).decode()
-        for number in values.phone_digits:
-            if number in digits:
-                return True
+    for phone in values.phones:
+        # However a number is written, it ends with the same digits.
+        end = phone[-_LAST_DIGITS:]
+        if not end.isdigit() or (end[0] in lowered and end[1] in lowered and end[2] in lowered):
+            return len(_DIGIT.findall(urls)) >= _MIN_DIGITS
     return False
+
+
+def _may_hold_encoded(url: str, values: IdentityValues) -> bool:
+    """Return the same of a URL in which something may be encoded."""
+    decoded = visible(plainly_decoded(url)).lower()
+    spaced = decoded.replace("+", " ")
+    for text in values.exact:  # any() costs as much as all the rest
+        if text in decoded or text in spaced:
+            return True
+    return bool(values.numbers) and len(_DIGIT.findall(decoded)) >= _MIN_DIGITS
 
 
 def without_identities(url: str, values: IdentityValues) -> str:
     """Return the URL with each part that is one of the values replaced."""
-    if not may_hold_identity(url, values):
+    if not values.exact and not values.numbers:
+        values.prepare()
+    if not _may_hold_encoded(url, values):
         return url
-    if values.exact is None:
-        values.exact = frozenset(text for text in values.texts if _is_distinct(text))
     host = _HOST.match(url)
     start = host.end() if host is not None else 0
     pieces = [url[:start]]
@@ -84,7 +93,8 @@ def without_identities(url: str, values: IdentityValues) -> str:
 
 
 def _is_distinct(text: str) -> bool:
-    return (len(text) >= _MIN_DIGITS or _NOT_DIGITS.search(text) is not None) and not is_dummy(text)
+    least = _MIN_LENGTH if _NOT_DIGITS.search(text) is not None else _MIN_DIGITS
+    return len(text) >= least and not is_dummy(text)
 
 
 def _without(part: str, values: IdentityValues) -> str:
@@ -120,7 +130,6 @@ def _found(text: str, start: int, values: IdentityValues) -> tuple[int, int] | N
 
 def _is_value(text: str, values: IdentityValues) -> bool:
     lowered = text.lower()
-    exact = values.exact or ()
-    if lowered in exact or ("+" in lowered and lowered.replace("+", " ") in exact):
+    if lowered in values.exact or ("+" in lowered and lowered.replace("+", " ") in values.exact):
         return True
-    return bool(values.phone_digits) and phone_digits(text) in values.phone_digits
+    return bool(values.numbers) and phone_digits(text) in values.numbers
