@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
@@ -117,7 +117,12 @@ class Settings(Struct, frozen=True):
     retry_max_seconds: Annotated[float, Setting(_RETRY.max_delay_seconds, "Maximum delay between retries.", 0.001)]
     retry_window_hours: Annotated[
         float,
-        Setting(_RETRY.window_seconds / 3600, "Time after its first attempt during which an event is retried.", 0, 47),
+        Setting(
+            _RETRY.window_seconds / 3600,
+            "Time after its first attempt during which an event is retried.",
+            0,
+            MAX_WINDOW_SECONDS // 3600,
+        ),
     ]
     probe_seconds: Annotated[
         float,

@@ -202,7 +202,7 @@ class Gathering:
             if outcome.warnings and admission == "stored":
                 for warning in outcome.warnings:
                     add(figures, f"warning.{warning}")
-            if admission == "connection_full":
+            if admission == CONNECTION_FULL:
                 self._keep(admitted_record(event, admission, outcome, original, at_ms))
             elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
                 self._sample(second, admitted_record(event, admission, outcome, original, at_ms))
@@ -215,8 +215,8 @@ class Gathering:
         for drop in acceptance.drops:
             if not self._has_room():
                 continue
-            if drop.dropped.subjects is not raw:
-                raw = drop.dropped.subjects
+            if drop.dropped.identifiers is not raw:
+                raw = drop.dropped.identifiers
                 subjects = tuple(map(self._subject_hash.hash_of, raw))
             if not self._is_erased(subjects):
                 self._kept.append(dropped_record(drop, subjects, at_ms))

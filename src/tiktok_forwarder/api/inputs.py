@@ -13,6 +13,7 @@ from tiktok_forwarder.api.types import (
     RotateBody,
 )
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.inputs import Input, NewInput
 
 
@@ -60,7 +61,7 @@ async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
         return ImportReceipt(0, 0, 0, 0)
     admissions = Counter(acceptance.admissions)
     dropped = len(acceptance.drops)
-    return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions["connection_full"], dropped)
+    return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions[CONNECTION_FULL], dropped)
 
 
 def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:

@@ -20,10 +20,11 @@ from tiktok_forwarder.demo.senders import Sender, Sent, sdk_poster, webhook_post
 from tiktok_forwarder.demo.shop import Shop
 from tiktok_forwarder.demo.table import Figures, render, waiting_events
 from tiktok_forwarder.domain.errors import ForwarderError
+from tiktok_forwarder.settings import load_settings
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
-SERVICE_PORT: Final = 8090
-SANDBOX_PORT: Final = 8091
+SERVICE_PORT: Final = load_settings(None, {}).port
+SANDBOX_PORT: Final = SERVICE_PORT + 1
 _REFRESH_SECONDS: Final = 0.5
 _PLAIN_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 20.0

@@ -71,8 +71,8 @@ WireFormName = str
 class Mapped(Struct, frozen=True, gc=False):
     """An mParticle event as TikTok will get it. `payload` is the event object's JSON, final from here on.
 
-    `warnings` are of `MappingWarning`. `subjects` are the SHA-256 digests of the identities sent and the mpid's text:
-    the values an erasure request can name.
+    `warnings` are of `MappingWarning`. `identifiers` are the SHA-256 digests of the identities sent and the mpid's
+    text: the values an erasure request can name.
     """
 
     event_index: int
@@ -80,21 +80,21 @@ class Mapped(Struct, frozen=True, gc=False):
     event_id: str
     payload: bytes
     warnings: tuple[str, ...]
-    subjects: tuple[str, ...]
+    identifiers: tuple[str, ...]
     sources: FieldSources
 
 
 class Dropped(Struct, frozen=True, gc=False):
     """An mParticle event that does not go to TikTok. `detail` is one sentence for a person, free of identity values.
 
-    `subjects` are those of `Mapped`. `event_id` is the one it would have been sent with, if the connection takes event
-    IDs from sources of its own.
+    `identifiers` are those of `Mapped`. `event_id` is the one it would have been sent with, if the connection takes
+    event IDs from sources of its own.
     """
 
     event_index: int
     reason: DropReason
     detail: str
-    subjects: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
     event_id: str = ""
 
 

@@ -10,6 +10,9 @@ _HOUR_SECONDS: Final = 3600
 # TikTok ignores an event ID that it has seen within this time; a store does the same.
 REPEATABLE_SECONDS: Final = 48 * _HOUR_SECONDS
 
+MAX_WINDOW_SECONDS: Final = REPEATABLE_SECONDS - _HOUR_SECONDS
+"""The longest retry window: its last attempt must end while TikTok still knows the first."""
+
 
 class RetryPolicy(Struct, frozen=True):
     """The schedule of retries.

@@ -173,7 +173,7 @@ class Acceptor:
                 continue
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.
-                subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.subjects])
+                subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.identifiers])
             for warning in outcome.warnings:
                 self._observer.on_warnings(connection.id, warning)
             gathering.events.append(_new_event(connection, outcome, subjects))

@@ -116,7 +116,7 @@ def _condition(where: str, given: object, problems: Problems) -> Condition | Non
 def _subject(where: str, given: Mapping[str, object], problems: Problems) -> Subject | None:
     found = [subject for subject in SUBJECTS if subject in given]
     if len(found) != 1:
-        problems.add(where, f"must look at exactly one of {', '.join(SUBJECTS)}, not {len(found)}")
+        problems.add(where, f"must have exactly one subject of {', '.join(SUBJECTS)}, not {len(found)}")
         return None
     subject = found[0]
     value = given[subject]

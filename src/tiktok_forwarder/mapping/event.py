@@ -76,7 +76,7 @@ class Mapper:
     def _map_event(self, shared: Shared, index: int, event: Event | None, outcomes: list[Outcome]) -> None:
         event_type = flag_text(event.event_type) if event is not None else None
         if event is None or event_type is None or event.data is None:
-            outcomes.append(Dropped(index, "malformed_event", _malformation(shared.batch), shared.subjects))
+            outcomes.append(Dropped(index, "malformed_event", _malformation(shared.batch), shared.identifiers))
             return
         occurrence = Occurrence(shared.batch, event, event.data, event_type.lower())
         sources: FieldSources = shared.sources.copy()
@@ -212,13 +212,13 @@ class Mapper:
             sent = sent if sent != _NO_PROPERTIES else None
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
-        return Mapped(index, name, event_id, payload, noted, shared.subjects, sources)
+        return Mapped(index, name, event_id, payload, noted, shared.identifiers, sources)
 
     def _dropped(self, shared: Shared, index: int, occurrence: Occurrence, refusal: Refusal) -> Dropped:
         event_id = ""
         if self._takes_event_ids_elsewhere:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
-        return Dropped(index, refusal.reason, refusal.detail, shared.subjects, event_id)
+        return Dropped(index, refusal.reason, refusal.detail, shared.identifiers, event_id)
 
     def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal:
         """Return the first of the last checks that failed."""

@@ -62,7 +62,7 @@ class Shared(Struct, gc=False):
     limits_data_use: bool
     refusal: Refusal | None
     samples_events: bool
-    subjects: tuple[str, ...]
+    identifiers: tuple[str, ...]
     visit: Visit | None = None
     values: IdentityValues | None = None
 

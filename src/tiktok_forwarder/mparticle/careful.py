@@ -82,7 +82,7 @@ _KINDS: Final[dict[type, str]] = {
 _MOBILE_UPLOAD: Final = frozenset({"dt", "msgs"})
 # Members by which people recognize what was sent instead of a batch, and its name.
 _LOOKALIKES: Final = (
-    (_MOBILE_UPLOAD, "an upload of a mParticle mobile SDK; send the batches that mParticle makes of it"),
+    (_MOBILE_UPLOAD, "an upload of an mParticle mobile SDK; send the batches that mParticle makes of it"),
     (frozenset({"event_type"}), "an event without its batch; put it into the list events of a batch"),
     (frozenset({"batch"}), "an envelope around a batch; send what is in its member batch"),
     (frozenset({"Records"}), "an envelope of a queue; send what is in its records"),
@@ -102,7 +102,7 @@ def batch_of(members: object) -> Batch:
         return _not_a_batch({}, f"The batch is {kind_of(members)}, not an object.")
     events = members.get("events")
     if members.keys() >= _MOBILE_UPLOAD or ("events" not in members and _BATCH_MEMBERS.isdisjoint(members)):
-        return _not_a_batch({}, f"This is no batch of mParticle: it is {_likeness(members)}.")
+        return _not_a_batch({}, f"This is not an mParticle batch: it is {_likeness(members)}.")
     if events is not None and not isinstance(events, list):
         return _not_a_batch(members, f"The events of the batch are {kind_of(events)}, not a list.")
     return _read(members, Batch)

@@ -79,7 +79,7 @@ def test_omitted_fields_are_in_no_payload() -> None:
     outcome = mapped(omit=omit, require_ip_and_user_agent=False)
     assert found(SENT, outcome.payload) == ["url", "event_id"]
     without = mapped(omit=["email", "phone", "external_id"], anonymous_events="forward")
-    assert set(without.subjects) == {MPID}
+    assert set(without.identifiers) == {MPID}
 
 
 def test_event_id_with_an_email_address_is_sent_unchanged_with_a_warning() -> None:

@@ -129,7 +129,7 @@ def test_bodies_without_events_are_valid(body: bytes) -> None:
         ({}, "it is an empty object"),
         ({"event_type": "custom_event", "data": {}}, "it is an event without its batch"),
         ({"batch": {"events": []}}, "it is an envelope around a batch"),
-        ({"dt": "h", "msgs": [], "events": [], "mpid": 5}, "it is an upload of a mParticle mobile SDK"),
+        ({"dt": "h", "msgs": [], "events": [], "mpid": 5}, "it is an upload of an mParticle mobile SDK"),
         ({"Records": [{"body": "{}"}]}, "it is an envelope of a queue"),
         ({"Message": "{}", "Type": "Notification"}, "it is an envelope of a queue"),
         ({"data": {"events": []}}, "it is an envelope; send"),
