@@ -8,6 +8,7 @@ from typing import Final
 _SEPARATORS: Final = re.compile("[\\s\\-./()\u2010-\u2015\u2212\ufe63\uff0d]+")
 _PHONE: Final = re.compile(r"\+?[0-9]+", re.ASCII)
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_PLAIN_E164: Final = re.compile(r"\+(?:1[1-9][0-9]{9}|[2-9][1-9]{3}[0-9]{3,11})", re.ASCII)
 _INTERNATIONAL_PREFIX: Final = "00"
 _MAX_COUNTRY_CODE_LENGTH: Final = 3
 _NORTH_AMERICA: Final = "+1"
@@ -22,7 +23,8 @@ def normal_phone(text: str, region: str | None, warnings: list[str]) -> str | No
 
     `region` is the country of numbers without a country code.
     """
-    if _E164.fullmatch(text) and not _needs_reading(text):
+    # The quick way for nearly every number: E.164, and no zero where `_needs_reading` looks for one.
+    if _PLAIN_E164.fullmatch(text):
         return text
     phone = _SEPARATORS.sub("", text)
     if phone.startswith(_INTERNATIONAL_PREFIX):
