@@ -110,7 +110,7 @@ async def test_a_preview_takes_any_form_and_needs_no_connection(asked: Asked) ->
         ({"batches": [{}] * 3, "connection": "nobody"}, 404, 'connection "nobody" not found'),
         ({"batches": {}, "settings": {"events_api": "3.0", "x": 1}}, 422, "events_api"),
         (
-            {"batches": {}, "settings": {"custom_mappings": [{**SEARCH, "event": "Nothing"}]}},
+            {"batches": {}, "settings": {"custom_mappings": [{**SEARCH, "event": "purchase"}]}},
             422,
             "custom_mappings[0].event",
         ),

@@ -1,5 +1,6 @@
-"""Conditions in forms, of forwarding rules and custom mappings: choices, drafts as text, and sentences."""
+"""Conditions of forwarding rules and custom mappings for people: their form's choices and drafts, and sentences."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.console.rendering import uncapitalized, wire_label
 from tiktok_forwarder.mapping.condition_reading import MAX_CONDITIONS
 from tiktok_forwarder.mapping.conditions import (
     BARE_SUBJECTS,
@@ -17,55 +19,65 @@ from tiktok_forwarder.mapping.conditions import (
     TEXT_TESTS,
 )
 from tiktok_forwarder.mapping.fields import Choice
-from tiktok_forwarder.mapping.sources import EVENT_FIELDS, PRODUCT_FIELDS
+from tiktok_forwarder.mapping.sources import EVENT_FIELDS, NAME, PRODUCT_FIELDS
 from tiktok_forwarder.mparticle.values import Number, number_of, text_of
 
 ABSENT: Final = "absent"
 """The test `exists = false`, which is a test of its own in forms."""
 _VALUES: Final = "values"
-_SUBJECT_LABELS: Final = {
+_IDENTITY: Final = "identity"
+_SUBJECT_LABELS: Final[Mapping[str, str]] = {
+    "event_name": "Event name",
+    "event_type": "Event type",
+    "tiktok_event": "TikTok event",
+    "page_host": "Page host",
+    "page_path": "Page path",
     "attribute": "Event attribute",
     "user_attribute": "User attribute",
     "flag": "Custom flag",
     "field": "Event field",
     "product": "Product field",
-    "event_type": "Event type",
-    "event_name": "Event name",
-    "tiktok_event": "TikTok event",
-    "page_host": "Page host",
-    "page_path": "Page path",
-    "identity": "Identity",
+    _IDENTITY: "Identity",
 }
-_TEST_LABELS: Final = {
-    "is": "is",
-    "is_not": "is not",
-    "contains": "contains",
-    "starts_with": "starts with",
+HINTS: Final = {
+    "event_name": "Event name, screen name, or product action such as purchase.",
+    "event_type": "Such as commerce_event, custom_event or screen_view.",
+    "tiktok_event": "Such as Purchase or ViewContent.",
+    "page_host": "Such as shop.example.com, without https://.",
+    "page_path": "Such as /checkout.",
+}
+"""What a value looks like, for subjects whose values people may not know."""
+_TEST_LABELS: Final[Mapping[str, str]] = {
+    "is": "is one of",
+    "is_not": "is none of",
+    "contains": "contains one of",
+    "starts_with": "starts with one of",
     EXISTS: "exists",
     ABSENT: "does not exist",
     "at_least": "is at least",
     "at_most": "is at most",
 }
-_IDENTITY_LABELS: Final = {"email": "Email", "phone": "Phone", "external_id": "External ID", "any": "Any identity"}
-_IDENTITIES_SENT: Final = {
-    "email": "email address",
-    "phone": "phone number",
-    "external_id": "external ID",
-    "any": "identity",
+_VERBS: Final = {"is": "is", "is_not": "is not", "contains": "contains", "starts_with": "starts with"}
+"""How a test with values reads in a sentence."""
+_FIELD_LABELS: Final = {NAME: "Event name", "transaction_id": "Transaction ID (order number)"}
+_IDENTITY_LABELS: Final = {
+    "email": "Email address",
+    "phone": "Phone number",
+    "external_id": "External ID",
+    "any": "Any of the three",
 }
-EXAMPLES: Final = {
-    "event_type": "commerce_event",
-    "event_name": "Newsletter Signup",
-    "tiktok_event": "CompletePayment",
-    "page_host": "shop.example.com",
-    "page_path": "/checkout",
+_IDENTITY_NOUNS: Final = {
+    "email": "an email address",
+    "phone": "a phone number",
+    "external_id": "an external ID",
+    "any": "an email address, phone number or external ID",
 }
-"""What a value looks like, for subjects whose values people may not know."""
 _MAX_VALUES_NAMED: Final = 5
+_MISSING: Final = "…"
 # More than are allowed, so that the API can refuse those beyond.
 _MAX_READ: Final = 5 * MAX_CONDITIONS
 
-SUBJECT_CHOICES: Final = [Choice(subject, _SUBJECT_LABELS[subject]) for subject in SUBJECTS]
+SUBJECT_CHOICES: Final = [Choice(subject, label) for subject, label in _SUBJECT_LABELS.items()]
 
 
 class DraftCondition(Struct, frozen=True):
@@ -89,37 +101,46 @@ def names_of(subject: str) -> Sequence[Choice] | None:
     """Return the names to choose from, none if the subject has no name, or None if a name is typed."""
     if subject in BARE_SUBJECTS:
         return ()
-    if subject == "identity":
+    if subject == _IDENTITY:
         return [Choice(kind, _IDENTITY_LABELS[kind]) for kind in IDENTITY_KINDS]
-    fields = {"field": EVENT_FIELDS, "product": PRODUCT_FIELDS}.get(subject)
-    return [Choice(name, titled(name)) for name in fields] if fields is not None else None
+    if subject == "product":
+        return [Choice(name, wire_label(name)) for name in PRODUCT_FIELDS]
+    return [Choice(name, field_label(name)) for name in EVENT_FIELDS] if subject == "field" else None
 
 
 def allowed_tests(subject: str) -> list[Choice]:
     """Return the tests that the subject can have."""
-    tests = (EXISTS, ABSENT) if subject == "identity" else _TEST_LABELS
+    tests = (EXISTS, ABSENT) if subject == _IDENTITY else _TEST_LABELS
     return [Choice(test, _TEST_LABELS[test]) for test in tests]
 
 
-def titled(name: str) -> str:
-    """Return the label of a field of an event or product: `transaction_id` is Transaction ID."""
-    return name.replace("_", " ").capitalize().replace("Id", "ID").replace(" id", " ID")
+def field_label(name: str) -> str:
+    """Return the label of an event's field."""
+    return _FIELD_LABELS.get(name) or wire_label(name)
 
 
 # --- from and to the API ---
 
 
 def draft_condition(document: Mapping[str, Any]) -> DraftCondition:
-    """Return the draft of a condition that the API accepted."""
+    """Return the draft of a condition that the API accepted or that `condition_document` returned."""
+    subject, name, test, expected = _parts(document)
+    if test == EXISTS:
+        return DraftCondition(subject, name, EXISTS if expected else ABSENT)
+    return DraftCondition(subject, name, test, "\n".join(_texts(expected)))
+
+
+def _parts(document: Mapping[str, Any]) -> tuple[str, str, str, Any]:
+    """Return subject, name, test, and what is expected."""
     subject = next(each for each in SUBJECTS if each in document)
     name = "" if subject in BARE_SUBJECTS else document[subject]
     test = next(each for each in document if each != subject)
-    expected = document[test]
-    if test == EXISTS:
-        return DraftCondition(subject, name, EXISTS if expected else ABSENT)
+    return subject, name, "is" if test == _VALUES else test, document[test]
+
+
+def _texts(expected: Any) -> list[str]:
     texts = expected if isinstance(expected, list | tuple) else [expected]
-    values = "\n".join(text_of(each) or "" for each in texts)
-    return DraftCondition(subject, name, "is" if test == _VALUES else test, values)
+    return [text_of(each) or "" for each in texts]
 
 
 def condition_document(draft: DraftCondition) -> dict[str, Any]:
@@ -131,15 +152,15 @@ def condition_document(draft: DraftCondition) -> dict[str, Any]:
 
 
 def _number(text: str) -> Number | str:
-    """Return a number, or the text unchanged for the API to reject."""
+    """Return a finite number, or the text unchanged for the API to reject."""
     number = number_of(text)
-    return text.strip() if number is None else number
+    return number if number is not None and math.isfinite(number) else text.strip()
 
 
-def lines_of(values: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Return the lines that are not blank, stripped."""
     # `splitlines` would also split at characters that browsers do not treat as line breaks.
-    lines = values.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
 
 
 # --- the form ---
@@ -173,8 +194,7 @@ def fitting(draft: DraftCondition) -> DraftCondition:
 def problem_label(path: str) -> str:
     """Return the beginning of a sentence on a part of a condition: `attribute`, `at_least`, or empty for the whole."""
     if path in _SUBJECT_LABELS:
-        label = _SUBJECT_LABELS[path]
-        return f"The condition's {label if label.startswith('TikTok') else label.lower()}"
+        return f"The condition's {_subject_noun(path)}"
     if path in NUMBER_TESTS:
         return "The condition's number"
     return "The condition's values" if path in (*TEXT_TESTS, _VALUES) else "The condition"
@@ -184,41 +204,62 @@ def problem_label(path: str) -> str:
 
 
 def condition_sentence(draft: DraftCondition) -> str:
-    """Return the condition as a clause, such as `the user attribute role is staff or admin`."""
-    wants_absence = draft.test in (ABSENT, "is_not")
-    if draft.subject == "identity":
-        sent = _IDENTITIES_SENT.get(draft.name, "identity")
-        return f"no {sent} is sent" if wants_absence else f"{'an' if sent[0] in 'aei' else 'a'} {sent} is sent"
-    if draft.subject == "product" and wants_absence:
-        predicate = "exists" if draft.test == ABSENT else f"is {_either(draft.values)}"
-        return f"no product's {_field(draft.name)} {predicate}"
-    return f"{_subject(draft)} {_predicate(draft)}"
+    """Return the draft as a clause, such as `the user attribute role is staff or admin`."""
+    values = [draft.values.strip()] if draft.has_number else lines_of(draft.values)
+    return _clause(draft.subject, draft.name, draft.test, values)
 
 
-def _subject(draft: DraftCondition) -> str:
-    if draft.subject == "product":
-        return f"a product's {_field(draft.name)}"
-    if draft.subject == "field":
-        return f"the event's {_field(draft.name)}"
-    label = _SUBJECT_LABELS[draft.subject]
-    words = label if label.startswith("TikTok") else label.lower()
-    return f"the {words} {draft.name}".strip()
+def document_sentence(document: Mapping[str, Any]) -> str:
+    """Return the same clause for a condition as the API has it."""
+    return sentence_of(*_parts(document))
 
 
-def _field(name: str) -> str:
-    label = titled(name)
-    return label if label == "ID" else label[:1].lower() + label[1:]
+def sentence_of(subject: str, name: str, test: str, expected: Any) -> str:
+    """Return the same clause for a condition as the mapping has it."""
+    if test == EXISTS:
+        return _clause(subject, name, EXISTS if expected else ABSENT, [])
+    return _clause(subject, name, test, _texts(expected))
 
 
-def _predicate(draft: DraftCondition) -> str:
-    if draft.test in (EXISTS, ABSENT):
-        return _TEST_LABELS[draft.test]
-    return f"{_TEST_LABELS[draft.test]} {draft.values.strip() if draft.has_number else _either(draft.values)}"
+def _clause(subject: str, name: str, test: str, values: Sequence[str]) -> str:
+    wants_absence = test in (ABSENT, "is_not")
+    if subject == _IDENTITY:
+        noun = _IDENTITY_NOUNS.get(name, f"an identity {_MISSING}")
+        return f"there is no {noun.partition(' ')[2]}" if wants_absence else f"there is {noun}"
+    if subject == "product" and wants_absence:
+        # An absent value meets the condition: it holds if it does for all products.
+        predicate = "exists" if test == ABSENT else f"is {_either(values)}"
+        return f"no product's {_field_noun(wire_label(name))} {predicate}"
+    return f"{_subject(subject, name)} {_predicate(test, values)}"
 
 
-def _either(values: str) -> str:
-    named = lines_of(values)
+def _subject(subject: str, name: str) -> str:
+    if subject == "product":
+        return f"a product's {_field_noun(wire_label(name))}"
+    if subject == "field":
+        return f"the {_field_noun(field_label(name))}"
+    noun = f"the {_subject_noun(subject)}"
+    return noun if subject in BARE_SUBJECTS else f"{noun} {name.strip() or _MISSING}"
+
+
+def _subject_noun(subject: str) -> str:
+    label = _SUBJECT_LABELS[subject]
+    return label if subject == "tiktok_event" else label.lower()
+
+
+def _field_noun(label: str) -> str:
+    return uncapitalized(label) or _MISSING
+
+
+def _predicate(test: str, values: Sequence[str]) -> str:
+    if test in (EXISTS, ABSENT):
+        return _TEST_LABELS[test]
+    return f"{_VERBS.get(test) or _TEST_LABELS[test]} {_either(values)}"
+
+
+def _either(values: Sequence[str]) -> str:
+    named = [value for value in values if value] or [_MISSING]
     if len(named) > _MAX_VALUES_NAMED:
         others = len(named) - _MAX_VALUES_NAMED + 1
         named = [*named[: _MAX_VALUES_NAMED - 1], f"one of {others} others"]
-    return f"{', '.join(named[:-1])} or {named[-1]}" if len(named) > 1 else "".join(named)
+    return f"{', '.join(named[:-1])} or {named[-1]}" if len(named) > 1 else named[0]

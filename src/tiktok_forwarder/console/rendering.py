@@ -97,6 +97,11 @@ def wire_label(name: str) -> str:
     return _capitalized(" ".join(_SPELLING.get(word, word) for word in name.split("_")))
 
 
+def uncapitalized(label: str) -> str:
+    """Return a label as it reads within a sentence; abbreviations keep their case."""
+    return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
+
+
 def sentence(text: str) -> str:
     """Return the text with a capital at its beginning and a period at its end."""
     text = text.strip()

@@ -7,8 +7,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind, CheckResult
-from tiktok_forwarder.console.rendering import wire_label
-from tiktok_forwarder.console.settings.rule_words import rule_sentence, uncapitalized
+from tiktok_forwarder.console.rendering import uncapitalized, wire_label
+from tiktok_forwarder.console.settings.rule_words import rule_sentence
 from tiktok_forwarder.console.settings.source_lists import FIELD_LABELS, order_words
 from tiktok_forwarder.domain.outcome import Answer, Culprit
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.console.conditions import lines_of
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.setting_words import label_of
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
 from tiktok_forwarder.console.settings.rule_cards import RuleCard, rule_cards, wrong_rules
-from tiktok_forwarder.console.settings.rule_drafts import lines_of, read_rules_form, rule_document
+from tiktok_forwarder.console.settings.rule_drafts import read_rules_form, rule_document
 from tiktok_forwarder.console.settings.source_lists import SourceList, read_sources_form, source_lists, wrong_sources
 from tiktok_forwarder.console.settings.topics import (
     ACCOUNT,

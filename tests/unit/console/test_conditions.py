@@ -12,7 +12,9 @@ from tiktok_forwarder.console.conditions import (
     allowed_tests,
     condition_document,
     condition_sentence,
+    document_sentence,
     draft_condition,
+    field_label,
     fitting,
     lines_of,
     names_of,
@@ -21,6 +23,7 @@ from tiktok_forwarder.console.conditions import (
 )
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.mapping.conditions import SUBJECTS, TESTS
 from tiktok_forwarder.mapping.connection import connection_document
 
 Document = dict[str, Any]
@@ -90,6 +93,12 @@ def test_a_bound_that_is_no_number_is_left_for_the_api_to_refuse() -> None:
         stored(document)
 
 
+@pytest.mark.parametrize("typed", ["1e999", "nan"])
+def test_a_bound_that_is_not_finite_is_left_for_the_api_to_refuse(typed: str) -> None:
+    """JSON has no such number."""
+    assert condition_document(DraftCondition("product", "price", "at_most", typed))["at_most"] == typed
+
+
 def test_lines_are_values() -> None:
     """Blank lines and spaces around a value do not count, whatever ends a line in the browser."""
     assert lines_of(" a b \r\n\r\nc\rd\n") == ["a b", "c", "d"]
@@ -142,6 +151,20 @@ def test_a_problem_begins_with_the_part_that_it_names(path: str, expected: str) 
     assert problem_label(path) == expected
 
 
+def test_every_subject_and_test_can_be_chosen() -> None:
+    """The form offers what the mapping knows."""
+    assert sorted(each.value for each in SUBJECT_CHOICES) == sorted(SUBJECTS)
+    assert {each.value for each in allowed_tests("flag")} == {*TESTS, ABSENT}
+    assert [each.value for each in allowed_tests("identity")] == ["exists", ABSENT]
+
+
+def test_names_are_chosen_typed_or_not_needed() -> None:
+    """A subject has a list of names, any name, or none."""
+    assert names_of("page_host") == () and names_of("flag") is None
+    assert [each.label for each in names_of("field") or ()][:2] == ["Event name", field_label("transaction_id")]
+    assert [each.label for each in names_of("product") or ()][:2] == ["ID", "Name"]
+
+
 # --- in words ---
 
 
@@ -151,26 +174,46 @@ def test_a_problem_begins_with_the_part_that_it_names(path: str, expected: str) 
         (STAFF, "the user attribute role is staff or admin"),
         ({"attribute": "list", "is_not": ["a", "b", "c"]}, "the event attribute list is not a, b or c"),
         ({"flag": "Hide", "exists": False}, "the custom flag Hide does not exist"),
-        ({"field": "transaction_id", "starts_with": ["A-"]}, "the event's transaction ID starts with A-"),
-        ({"field": "total_amount", "at_least": 50.5}, "the event's total amount is at least 50.5"),
+        ({"field": "transaction_id", "starts_with": ["A-"]}, "the transaction ID (order number) starts with A-"),
+        ({"field": "total_amount", "at_least": 50.5}, "the total amount is at least 50.5"),
         ({"product": "id", "is": ["A-1"]}, "a product's ID is A-1"),
+        ({"product": "name", "is": ["Hat"]}, "a product's name is Hat"),
+        ({"product": "price", "at_least": 0}, "a product's price is at least 0"),
         ({"product": "category", "is_not": ["gift", "card"]}, "no product's category is gift or card"),
         ({"product": "coupon_code", "exists": True}, "a product's coupon code exists"),
         ({"product": "coupon_code", "exists": False}, "no product's coupon code exists"),
         ({"tiktok_event": True, "contains": ["Payment"]}, "the TikTok event contains Payment"),
         ({"page_host": True, "is": ["shop.example.com"]}, "the page host is shop.example.com"),
-        ({"identity": "email", "exists": True}, "an email address is sent"),
-        ({"identity": "phone", "exists": True}, "a phone number is sent"),
-        ({"identity": "any", "exists": False}, "no identity is sent"),
+        ({"page_path": True, "starts_with": ["/shop"]}, "the page path starts with /shop"),
+        ({"identity": "email", "exists": True}, "there is an email address"),
+        ({"identity": "phone", "exists": False}, "there is no phone number"),
+        ({"identity": "any", "exists": False}, "there is no email address, phone number or external ID"),
+        ({"attribute": "n", "is": list("abcde")}, "the event attribute n is a, b, c, d or e"),
         ({"attribute": "n", "is": list("abcdef")}, "the event attribute n is a, b, c, d or one of 2 others"),
     ],
 )
 def test_a_condition_is_one_clause(document: Document, expected: str) -> None:
     """People read what is tested, how, and against what; of many values only the first."""
+    assert document_sentence(document) == expected
     assert condition_sentence(draft_condition(document)) == expected
 
 
-def test_an_unfinished_condition_has_a_clause_too() -> None:
-    """A form may show it while it is typed."""
-    assert condition_sentence(DraftCondition()) == "the event attribute is "
-    assert condition_sentence(DraftCondition("identity", "", ABSENT)) == "no identity is sent"
+@pytest.mark.parametrize(
+    ("draft", "expected"),
+    [
+        (DraftCondition(), "the event attribute … is …"),
+        (DraftCondition("user_attribute", " ", "is_not", "\n"), "the user attribute … is not …"),
+        (DraftCondition("field", "", ABSENT), "the … does not exist"),
+        (DraftCondition("product", "", "is_not"), "no product's … is …"),
+        (DraftCondition("product", "price", "at_most", " "), "a product's price is at most …"),
+        (DraftCondition("identity", "", ABSENT), "there is no identity …"),
+    ],
+)
+def test_an_unfinished_condition_has_a_clause_too(draft: DraftCondition, expected: str) -> None:
+    """A form shows it while it is typed; what is missing is an ellipsis."""
+    assert condition_sentence(draft) == expected
+
+
+def test_a_value_with_a_line_break_is_one_value() -> None:
+    """Only a form separates values by lines."""
+    assert document_sentence({"attribute": "n", "is": ["a\nb"]}) == "the event attribute n is a\nb"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tiktok_forwarder.console.conditions import titled
+from tiktok_forwarder.console.conditions import field_label, names_of
 from tiktok_forwarder.mapping.fields import Choice
-from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS, PRODUCT_FIELDS, PRODUCT_SOURCES, PROPERTY_SOURCES
+from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS, PRODUCT_SOURCES, PROPERTY_SOURCES
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, CUSTOMER_TYPES, INTEGER_PROPERTIES, NUMBER_PROPERTIES
 
 COMMERCE: Final = "commerce_event"
@@ -99,8 +99,8 @@ def kinds_of(event_type: str, name: str) -> list[Choice]:
 def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:
     """Return the values to choose from, or None if a name is typed."""
     if kind == "product":
-        return [Choice(name, titled(name)) for name in PRODUCT_FIELDS]
+        return names_of(kind)
     if kind != "field":
         return None
     own = Choice("name", EVENT_NAME_LABELS[event_type])
-    return [own, *(Choice(name, titled(name)) for name in COMMERCE_FIELDS)] if event_type == COMMERCE else [own]
+    return [own, *(Choice(name, field_label(name)) for name in COMMERCE_FIELDS)] if event_type == COMMERCE else [own]

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from tiktok_forwarder.console.conditions import ABSENT, DraftCondition, condition_sentence
+from tiktok_forwarder.console.conditions import sentence_of
 from tiktok_forwarder.console.mappings.choices import COMMERCE
 from tiktok_forwarder.console.mappings.sample_values import Place, conditions_by_place, is_met, meeting_value
 from tiktok_forwarder.mapping.conditions import Condition
@@ -115,7 +115,8 @@ class _Generator:
         batch = {**self._batch(), "user_attributes": self._held("user_attribute", page_url)}
         self._check_fixed()
         event = {"event_type": self._event_type, "data": _without_empty(data)}
-        return GeneratedSample({**_without_empty(batch), "events": [event]}, [_sentence(each) for each in self._unmet])
+        unmet = [sentence_of(each.subject, each.name, each.test, each.expected) for each in self._unmet]
+        return GeneratedSample({**_without_empty(batch), "events": [event]}, unmet)
 
     # --- values that meet conditions ---
 
@@ -270,13 +271,3 @@ def _mpid(sample_percent: float) -> str:
     """Return a user ID within the connection's sample, if one is found."""
     users = (str(number) for number in range(1001, 1001 + _MAX_USERS_TRIED))
     return next((mpid for mpid in users if sampling_refusal(mpid, sample_percent) is None), "1001")
-
-
-def _sentence(condition: Condition) -> str:
-    expected = condition.expected
-    if isinstance(expected, bool):
-        return condition_sentence(
-            DraftCondition(condition.subject, condition.name, condition.test if expected else ABSENT)
-        )
-    values = "\n".join(expected) if isinstance(expected, tuple) else text_of(expected) or ""
-    return condition_sentence(DraftCondition(condition.subject, condition.name, condition.test, values))

@@ -10,13 +10,14 @@ from tiktok_forwarder.api.connections import ADD_CONNECTION, SET_CONNECTION, SHO
 from tiktok_forwarder.api.inputs import LIST_INPUTS
 from tiktok_forwarder.api.previews import LIST_SEEN, PREVIEW, PreviewBody, SeenQuery
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
+from tiktok_forwarder.console import conditions
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.draft import mappings_of
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import choice_words, label_of, value_words
 from tiktok_forwarder.console.settings.buttons import press_button
-from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS, SUBJECT_LABELS
+from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS
 from tiktok_forwarder.console.settings.topics import DECISIONS
 from tiktok_forwarder.console.settings.trial import run_trial
 from tiktok_forwarder.console.settings_form import (
@@ -75,7 +76,7 @@ async def _form_values(
             "user_attribute": sorted({name for each in seen for name in each.user_attributes}),
         },
         "actions": ACTION_LABELS,
-        "subjects": SUBJECT_LABELS,
+        "about_conditions": conditions,
         "choice_words": choice_words,
         "standard": {**STANDARD_EVENTS, "purchase": shown.settings.get("purchase_event") or "the purchase event"},
     }

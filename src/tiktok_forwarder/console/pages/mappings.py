@@ -12,7 +12,7 @@ from tiktok_forwarder.api.previews import LIST_SEEN, SeenQuery
 from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
 from tiktok_forwarder.console import conditions
 from tiktok_forwarder.console.api import ApiError
-from tiktok_forwarder.console.conditions import condition_sentence, draft_condition
+from tiktok_forwarder.console.conditions import document_sentence
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.buttons import changed, focus_after
 from tiktok_forwarder.console.mappings.cards import cards_of
@@ -85,7 +85,7 @@ async def _overview(request: PageRequest) -> Response:
 
 
 def _sentences(mapping: MappingDocument) -> list[str]:
-    return [condition_sentence(draft_condition(each)) for each in mapping.get("conditions") or ()]
+    return [document_sentence(each) for each in mapping.get("conditions") or ()]
 
 
 # --- one TikTok event ---

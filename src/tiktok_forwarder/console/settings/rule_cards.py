@@ -4,45 +4,27 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from tiktok_forwarder.console.conditions import DraftCondition, names_of
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
-from tiktok_forwarder.console.settings.rule_drafts import DraftCondition, DraftRule, RuleDocument, rule_draft
-from tiktok_forwarder.console.settings.rule_words import (
-    SUBJECT_HINTS,
-    SUBJECT_LABELS,
-    available_tests,
-    is_bound,
-    names_of,
-    rule_sentence,
-    takes_values,
-)
+from tiktok_forwarder.console.settings.rule_drafts import DraftRule, RuleDocument, rule_draft
+from tiktok_forwarder.console.settings.rule_words import rule_sentence
 from tiktok_forwarder.mapping.conditions import SUBJECTS
-from tiktok_forwarder.mapping.fields import Choice
 
 
 class ConditionRow(Struct, frozen=True):
-    """`id` begins the IDs of its fields. `names` are choices, None if a name is typed; problems are by field."""
+    """`id` begins the IDs of its fields. Problems are those of the name, and all others."""
 
     id: str
     draft: DraftCondition
-    names: Sequence[Choice] | None
-    tests: list[Choice]
-    problems: Mapping[str, list[str]]
+    name_problems: list[str]
+    problems: list[str]
 
     @property
-    def name_label(self) -> str:
-        return f"{SUBJECT_LABELS[self.draft.subject]}'s name" if self.names is None else "Which"
-
-    @property
-    def hint(self) -> str:
-        return SUBJECT_HINTS.get(self.draft.subject, "")
-
-    @property
-    def has_values(self) -> bool:
-        return takes_values(self.draft.test)
-
-    @property
-    def is_bound(self) -> bool:
-        return is_bound(self.draft.test)
+    def wrong(self) -> list[tuple[str, str]]:
+        """Return each problem after the ID of its field."""
+        name = f"{self.id}-{'name' if names_of(self.draft.subject) != () else 'test'}"
+        values = f"{self.id}-{'values' if self.draft.has_values or self.draft.has_number else 'test'}"
+        return [*((name, each) for each in self.name_problems), *((values, each) for each in self.problems)]
 
 
 class RuleCard(Struct, frozen=True):
@@ -76,10 +58,9 @@ def _card(place: int, document: RuleDocument, places: ProblemPlaces) -> RuleCard
 
 
 def _row(row_id: str, draft: DraftCondition, where: str, places: ProblemPlaces) -> ConditionRow:
-    names = [problem for subject in SUBJECTS for problem in places.at(f"{where}.{subject}")]
-    all_of_it = places.below(where)
-    problems = {"name": names, "values": [problem for problem in all_of_it if problem not in names]}
-    return ConditionRow(row_id, draft, names_of(draft.subject), available_tests(draft.subject), problems)
+    of_name = [problem for subject in SUBJECTS for problem in places.at(f"{where}.{subject}")]
+    others = [problem for problem in places.below(where) if problem not in of_name]
+    return ConditionRow(row_id, draft, of_name, others)
 
 
 def wrong_rules(cards: Sequence[RuleCard]) -> list[Wrong]:
@@ -90,8 +71,5 @@ def wrong_rules(cards: Sequence[RuleCard]) -> list[Wrong]:
         found += [Wrong(f"{card.key}-name", f"{label}, name", problem) for problem in card.problems["name"]]
         found += [Wrong(card.key, label, problem) for problem in card.problems[""]]
         for number, row in enumerate(card.conditions, 1):
-            for field, problems in row.problems.items():
-                has_field = row.has_values if field == "values" else row.names != ()
-                anchor = f"{row.id}-{field if has_field else 'test'}"
-                found += [Wrong(anchor, f"{label}, condition {number}", problem) for problem in problems]
+            found += [Wrong(anchor, f"{label}, condition {number}", problem) for anchor, problem in row.wrong]
     return found

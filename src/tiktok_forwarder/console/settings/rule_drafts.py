@@ -1,6 +1,5 @@
 """A forwarding rule while it is edited, all text as in a form: from and to the API, from a form, and its buttons."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,35 +8,18 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tiktok_forwarder.console.conditions import DraftCondition, condition_document, draft_condition, read_conditions
 from tiktok_forwarder.console.forms import Form
-from tiktok_forwarder.console.settings.rule_words import (
-    ABSENT,
-    ACTION_LABELS,
-    IDENTITY,
-    SUBJECT_LABELS,
-    TEST_LABELS,
-    is_bound,
-    names_of,
-    takes_values,
-)
+from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS
 from tiktok_forwarder.mapping.condition_reading import read_rules
-from tiktok_forwarder.mapping.conditions import BARE_SUBJECTS, EXISTS, SUBJECTS, TESTS
 from tiktok_forwarder.mapping.reading import Problems
-from tiktok_forwarder.mparticle.values import number_of, text_of
 
 RuleDocument = Mapping[str, Any]
 _KEY: Final = re.compile(r"rule[0-9]{1,4}", re.ASCII)
-_MAX_CONDITIONS: Final = 100
 _LINE_BREAKS: Final = re.compile(r"[\r\n]")
 
 
-class DraftCondition(Struct, frozen=True):
-    """`values` has one value per line, or a number; `test` is one of `TEST_LABELS`."""
-
-    subject: str = "event_name"
-    name: str = ""
-    test: str = "is"
-    values: str = ""
+_NEW_CONDITION: Final = DraftCondition("event_name")
 
 
 class DraftRule(Struct, frozen=True):
@@ -45,7 +27,7 @@ class DraftRule(Struct, frozen=True):
 
     name: str = ""
     action: str = "only_forward"
-    conditions: tuple[DraftCondition, ...] = (DraftCondition(),)
+    conditions: tuple[DraftCondition, ...] = (_NEW_CONDITION,)
     kept: str = ""
 
 
@@ -57,7 +39,7 @@ def rule_draft(document: RuleDocument) -> DraftRule:
     if any(_LINE_BREAKS.search(text) for text in _texts(document)):
         # A browser would split or remove the line break, so saving would change an unedited value.
         return DraftRule(kept=encoded)
-    conditions = tuple(_condition_draft(each) for each in document.get("when") or ())
+    conditions = tuple(draft_condition(each) for each in document.get("when") or ())
     return DraftRule(document.get("name") or "", document.get("action") or "", conditions)
 
 
@@ -66,17 +48,6 @@ def _texts(document: RuleDocument) -> list[str]:
     values = [value for each in conditions for value in each.values()]
     listed = [text for value in values if isinstance(value, list | tuple) for text in value]
     return [text for text in (document.get("name"), *values, *listed) if isinstance(text, str)]
-
-
-def _condition_draft(document: Mapping[str, Any]) -> DraftCondition:
-    subject = next(each for each in SUBJECTS if each in document)
-    test = next(each for each in TESTS if each in document)
-    expected = document[test]
-    name = "" if subject in BARE_SUBJECTS else document[subject]
-    if test == EXISTS:
-        return DraftCondition(subject, name, EXISTS if expected else ABSENT)
-    values = expected or () if isinstance(expected, list | tuple | None) else [text_of(expected) or ""]
-    return DraftCondition(subject, name, test, "\n".join(values))
 
 
 # --- to the API ---
@@ -90,26 +61,8 @@ def rule_document(draft: DraftRule) -> RuleDocument:
     return {
         "name": draft.name,
         "action": draft.action,
-        "when": [_condition_document(each) for each in draft.conditions],
+        "when": [condition_document(each) for each in draft.conditions],
     }
-
-
-def _condition_document(draft: DraftCondition) -> dict[str, Any]:
-    subject = {draft.subject: True if draft.subject in BARE_SUBJECTS else draft.name}
-    if draft.test in (EXISTS, ABSENT):
-        return {**subject, EXISTS: draft.test == EXISTS}
-    return {**subject, draft.test: _bound(draft.values) if is_bound(draft.test) else lines_of(draft.values)}
-
-
-def _bound(text: str) -> Any:
-    number = number_of(text)
-    return number if number is not None and math.isfinite(number) else text.strip()
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the lines that are not blank, stripped."""
-    # `splitlines` would also split at characters that browsers do not treat as line breaks.
-    return [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
 
 
 # --- from a form ---
@@ -124,11 +77,10 @@ def _read_rule(form: Form, key: str) -> DraftRule:
     if form.has(f"{key}.kept"):
         return _kept(form.secret(f"{key}.kept"))
     action = form.text(f"{key}.action")
-    places = [f"{key}.if{number}" for number in range(_MAX_CONDITIONS) if form.has(f"{key}.if{number}.subject")]
     return DraftRule(
         form.text(f"{key}.name"),
         action if action in ACTION_LABELS else "only_forward",
-        tuple(_read_condition(form, place) for place in places),
+        read_conditions(form, f"{key}.if"),
     )
 
 
@@ -140,28 +92,6 @@ def _kept(text: str) -> DraftRule:
     except msgspec.DecodeError:
         return DraftRule()
     return DraftRule() if problems.found else DraftRule(kept=text)
-
-
-def _read_condition(form: Form, place: str) -> DraftCondition:
-    subject, test = form.text(f"{place}.subject"), form.text(f"{place}.test")
-    return _supported(
-        DraftCondition(
-            subject if subject in SUBJECT_LABELS else "event_name",
-            form.text(f"{place}.name"),
-            test if test in TEST_LABELS else "is",
-            form.secret(f"{place}.values"),
-        )
-    )
-
-
-def _supported(draft: DraftCondition) -> DraftCondition:
-    """Replace what the condition's subject does not have, as its lists would show it."""
-    names = names_of(draft.subject)
-    if names is not None and draft.name not in [choice.value for choice in names]:
-        draft = replace(draft, name=names[0].value if names else "")
-    if draft.subject == IDENTITY and takes_values(draft.test):
-        return replace(draft, test=EXISTS, values="")
-    return draft
 
 
 # --- buttons ---
@@ -194,7 +124,7 @@ _MOVES: Final = {"rule-up": -1, "rule-down": 1}
 def _with_conditions(order: list[DraftRule], what: str, place: int, condition: int) -> tuple[list[DraftRule], str]:
     present = order[place].conditions
     if what == "add-condition":
-        order[place] = replace(order[place], conditions=(*present, DraftCondition()))
+        order[place] = replace(order[place], conditions=(*present, _NEW_CONDITION))
         return order, f"rule{place}-if{len(present)}-subject"
     if what == "remove-condition":
         left = tuple(each for number, each in enumerate(present) if number != condition)

@@ -7,10 +7,11 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tiktok_forwarder.console.conditions import field_label
 from tiktok_forwarder.console.forms import Form
+from tiktok_forwarder.console.rendering import uncapitalized
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
 from tiktok_forwarder.console.settings.rule_drafts import move_focus
-from tiktok_forwarder.console.settings.rule_words import field_label, uncapitalized
 from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import COMMON_FIELDS, COMMON_SOURCES, DEFAULT_SOURCES, Source
 

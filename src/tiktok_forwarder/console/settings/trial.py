@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, PREVIEW, DevelopmentQuery, PreviewBody
 from tiktok_forwarder.console.api import Api, ApiError
+from tiktok_forwarder.console.conditions import sentence_of
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.console.sample_data import sample_purchase
-from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS, IDENTITY, condition_words
+from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS
 from tiktok_forwarder.mapping.connection import TOKEN
 from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.rule_results import ConditionResult, RuleResult
@@ -110,17 +111,17 @@ def _tried(outcome: PreviewedOutcome) -> Tried:
 
 
 def _tried_rule(rule: RuleResult) -> TriedRule:
-    conditions = [TriedCondition(_words(each), _found(each), each.held) for each in rule.conditions]
+    conditions = [_tried_condition(each) for each in rule.conditions]
     return TriedRule(rule.name, ACTION_LABELS[rule.action], rule.held, conditions)
 
 
-def _words(condition: ConditionResult) -> str:
-    subject: dict[str, object] = {condition.subject: condition.name or True}
-    return condition_words({**subject, condition.test: condition.expected})
+def _tried_condition(condition: ConditionResult) -> TriedCondition:
+    words = sentence_of(condition.subject, condition.name, condition.test, condition.expected)
+    return TriedCondition(words, _found(condition), condition.held)
 
 
 def _found(condition: ConditionResult) -> str:
     """Return the values found. An identity's value is never shown."""
-    if condition.subject == IDENTITY:
+    if condition.subject == "identity":
         return "one" if condition.found else "nothing"
     return ", ".join(condition.found) or "nothing"

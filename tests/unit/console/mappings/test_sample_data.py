@@ -153,7 +153,7 @@ def test_every_kind_of_condition_is_met(conditions: list[dict[str, Any]]) -> Non
         ({"page_host": True, "is": ["no host"]}, "the page host is no host"),
         ({"page_host": True, "exists": False}, "the page host does not exist"),
         ({"tiktok_event": True, "starts_with": ["View"]}, "the TikTok event starts with View"),
-        ({"identity": "phone", "exists": True}, "a phone number is sent"),
+        ({"identity": "phone", "exists": True}, "there is a phone number"),
         ({"product": "price", "at_least": 1e308}, None),
     ],
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tiktok_forwarder.console.conditions import names_of
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.settings.rule_cards import RuleCard
 from tiktok_forwarder.console.settings.source_lists import SourceList
@@ -56,10 +57,10 @@ def _of_rule(card: RuleCard) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(card.conditions):
         place = f"{card.key}.if{number}"
         yield f"{place}.subject", row.draft.subject
-        if row.names != ():
+        if names_of(row.draft.subject) != ():
             yield f"{place}.name", row.draft.name
         yield f"{place}.test", row.draft.test
-        if row.has_values:
+        if row.draft.has_values or row.draft.has_number:
             yield f"{place}.values", row.draft.values.replace("\n", "\r\n")
 
 

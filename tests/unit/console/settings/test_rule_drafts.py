@@ -1,12 +1,10 @@
 """Forwarding rules while they are edited: from the API and back, and the buttons of their cards."""
 
-from typing import Any
-
 import pytest
 
+from tiktok_forwarder.console.conditions import DraftCondition
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.settings.rule_drafts import (
-    DraftCondition,
     DraftRule,
     change_rules,
     read_rules_form,
@@ -14,7 +12,10 @@ from tiktok_forwarder.console.settings.rule_drafts import (
     rule_draft,
 )
 
-TWO = [DraftRule("first"), DraftRule("second", conditions=(DraftCondition(), DraftCondition("page_host")))]
+TWO = [
+    DraftRule("first"),
+    DraftRule("second", conditions=(DraftCondition("event_name"), DraftCondition("page_host"))),
+]
 
 
 def names(rules: list[DraftRule]) -> list[str]:
@@ -65,27 +66,6 @@ def test_conditions_are_added_and_removed() -> None:
     assert names(left) == names(TWO) and left[0] == TWO[0]
 
 
-@pytest.mark.parametrize(
-    ("draft", "document"),
-    [
-        (
-            DraftCondition("user_attribute", "role", "is", "staff\r\n\r\n boss "),
-            {"user_attribute": "role", "is": ["staff", "boss"]},
-        ),
-        (DraftCondition("page_host", "", "is_not", ""), {"page_host": True, "is_not": []}),
-        (DraftCondition("identity", "email", "absent"), {"identity": "email", "exists": False}),
-        (DraftCondition("flag", "TikTok.URL", "exists", "left over"), {"flag": "TikTok.URL", "exists": True}),
-        (DraftCondition("field", "total_amount", "at_least", " 10 "), {"field": "total_amount", "at_least": 10}),
-        (DraftCondition("product", "price", "at_most", "0.5"), {"product": "price", "at_most": 0.5}),
-        (DraftCondition("product", "price", "at_most", "much"), {"product": "price", "at_most": "much"}),
-        (DraftCondition("product", "price", "at_most", "1e999"), {"product": "price", "at_most": "1e999"}),
-    ],
-)
-def test_a_condition_becomes_what_the_api_expects(draft: DraftCondition, document: dict[str, Any]) -> None:
-    """What cannot work goes on as it was typed, so that the API says what is wrong with it."""
-    assert rule_document(DraftRule("a", "only_forward", (draft,)))["when"] == [document]
-
-
 @pytest.mark.parametrize("text", ["two\nlines", "two\rlines"])
 def test_a_rule_with_a_line_break_is_kept_as_it_is(text: str) -> None:
     """A browser would make two values of one, so the rule passes through the form unseen."""
@@ -103,15 +83,12 @@ def test_a_forged_rule_is_an_empty_one(kept: str) -> None:
     assert read_rules_form(Form([("rule", "rule0"), ("rule0.kept", kept)])) == [DraftRule()]
 
 
-def test_a_field_that_a_subject_does_not_have_is_replaced() -> None:
-    """After a change of the subject the form shows the first name of its list, as a browser would."""
+def test_a_rule_is_read_with_its_conditions() -> None:
+    """What a condition's subject does not have is replaced; an unknown action is the first."""
     place = "rule0.if0"
     sent = [("rule", "rule0"), (f"{place}.subject", "identity"), (f"{place}.name", "role"), (f"{place}.test", "is")]
-    [rule] = read_rules_form(Form(sent))
-    assert rule.conditions == (DraftCondition("identity", "email", "exists"),)
-    forged = [("rule", "rule0"), (f"{place}.subject", "mood"), (f"{place}.name", "x"), (f"{place}.test", "guess")]
-    [rule] = read_rules_form(Form(forged))
-    assert rule.conditions == (DraftCondition(),)
+    [rule] = read_rules_form(Form([*sent, ("rule0.action", "guess")]))
+    assert rule == DraftRule(conditions=(DraftCondition("identity", "", "exists"),))
 
 
 def test_rules_keep_the_order_of_the_form() -> None:
