@@ -63,6 +63,9 @@ def about(record: RecordView) -> str:
 
 def _reason_and_meaning(record: RecordView, catalog: AdviceCatalog) -> tuple[str, str]:
     outcome, reason = record.outcome, record.reason
+    if reason == "filtered_by_rule" and record.detail:
+        # The detail names the rule, which the meaning cannot.
+        return wire_label(reason), record.detail
     if outcome in ("dropped", "dead_letter"):
         return wire_label(reason), catalog.get(reason).meaning or OUTCOMES[outcome][1]
     if outcome == "condition":

@@ -15,6 +15,15 @@ def test_a_drop_says_its_reason_and_what_that_means() -> None:
     assert row.page == "/activity/cn_1/-/m1"
 
 
+def test_a_drop_by_a_forwarding_rule_names_the_rule() -> None:
+    """The reason alone does not: a connection may have many rules."""
+    detail = "The rule no staff says Do Not Forward."
+    row = row_of(record("dropped", reason="filtered_by_rule", detail=detail), CATALOG)
+    assert (row.why, row.meaning) == ("Filtered by rule", detail)
+    row = row_of(record("dropped", reason="filtered_by_rule"), CATALOG)
+    assert row.meaning == ADVICE_ON_DROPS["filtered_by_rule"].meaning
+
+
 @pytest.mark.parametrize("event_id", ["", ".", ".."])
 def test_what_no_address_can_name_is_found_by_its_number(event_id: str) -> None:
     """An event without an id, or with one that a browser takes for a step in the path."""
