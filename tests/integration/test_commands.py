@@ -264,6 +264,27 @@ def test_import_names_lines_that_cannot_be_read_and_goes_on(commands: Commands) 
     assert f"{file}, line 4: the body is not JSON" in told
 
 
+@pytest.mark.parametrize("text", ["{}", " {}\n", "\n{\n}\n"])
+def test_import_passes_over_the_check_of_a_bucket(commands: Commands, text: str) -> None:
+    """A file that holds only {} is how mParticle checks that it may write to a bucket: nothing to import or to say."""
+    commands("inputs", "add", "--name", "web")
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    receipts, told = commands("import", "--input", "web", commands.file("check.json", text))
+    assert (receipts, told) == ([{}], "")
+    ((status,), _) = commands("status")
+    assert status["connections"][0]["totals"] == {"dropped": 0}
+
+
+def test_import_names_lines_that_are_no_batch(commands: Commands) -> None:
+    """They are told like lines that cannot be read, with what they look like."""
+    commands("inputs", "add", "--name", "web")
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    file = commands.file("day.ndjson", json.dumps({"batch": fresh_batch("m1")}))
+    (receipt,), told = commands("import", "--input", "web", file, expect=1)
+    assert receipt == {"unreadable_lines": 1}
+    assert f"{file}, line 1: This is no batch of mParticle: it is an envelope around a batch" in told
+
+
 def test_import_into_an_unknown_input_says_so(commands: Commands) -> None:
     """Before anything is read."""
     file = commands.file("day.ndjson", json.dumps(fresh_batch("m1")))

@@ -12,6 +12,7 @@ from typing import IO, Final, NamedTuple, cast
 import msgspec
 
 from tiktok_forwarder.domain.errors import UnreadableBody
+from tiktok_forwarder.mparticle.parse import BUCKET_CHECK
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLANK: Final = b" \t\r\n"
@@ -45,6 +46,8 @@ def pieces(file: Path, start: int) -> Iterator[Piece]:
     try:
         with _opened(file) as stream:
             first = next(line for line in stream if line.strip(_BLANK))
+        if _is_bucket_check(file):
+            return
     except StopIteration:
         return
     except (OSError, EOFError, zlib.error) as error:
@@ -59,6 +62,17 @@ def _opened(file: Path) -> IO[bytes]:
     with file.open("rb") as probe:
         is_gzip = probe.read(2) == _GZIP_MAGIC
     return cast("IO[bytes]", gzip.open(file, "rb")) if is_gzip else file.open("rb")
+
+
+def _is_bucket_check(file: Path) -> bool:
+    """Return whether the file is the one by which mParticle checks that it may write to a bucket: no batch."""
+    text = b""
+    with _opened(file) as stream:
+        for line in stream:
+            text += line.translate(None, _BLANK)
+            if len(text) > len(BUCKET_CHECK):
+                return False
+    return text == BUCKET_CHECK
 
 
 def _is_whole(line: bytes) -> bool:

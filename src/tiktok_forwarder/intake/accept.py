@@ -158,9 +158,11 @@ class Acceptor:
     async def accept_historical(self, body: bytes, input_name: str) -> None:
         """Read and count a request only: mParticle does not forward historical events either.
 
-        Raises `UnreadableBody`.
+        Raises `UnreadableBody` if nothing can be read or nothing of it is a batch (which is counted all the same).
         """
-        self._observer.on_historical(input_name, _count_events(parse_body(body, self._bounds)))
+        batches = parse_body(body, self._bounds)
+        self._observer.on_historical(input_name, _count_events(batches))
+        _check_for_batches(batches)
 
     def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:
         connection = mapper.connection

@@ -19,7 +19,7 @@ _ONE: Final = msgspec.json.Decoder(Batch)
 _MANY: Final = msgspec.json.Decoder(list[Batch])
 _BLANK: Final = b" \t\r\n"
 # The content of the file by which mParticle checks that it may write to a bucket.
-_BUCKET_CHECK: Final = b"{}"
+BUCKET_CHECK: Final = b"{}"
 
 
 class Bounds(Struct, frozen=True):
@@ -93,7 +93,7 @@ def parse_lines(body: bytes, bounds: Bounds) -> Iterator[Batch | UnreadableBody]
     `max_body_bytes` and `max_events` are bounds of requests and do not apply to files.
     """
     whole = Bounds(max_body_bytes=len(body), max_nesting=bounds.max_nesting, max_events=len(body))
-    if body.translate(None, _BLANK) == _BUCKET_CHECK:
+    if body.translate(None, _BLANK) == BUCKET_CHECK:
         return
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip(_BLANK)]
     if len(lines) > 1 and _readable(lines[0][1], whole) is None:
