@@ -26,8 +26,8 @@ _LAST_DIGITS: Final = 3
 class IdentityValues(Struct, gc=False):
     """What to look for: the values of a batch as they were given, and which of them are phone numbers.
 
-    `region` is the country of numbers without a country code. `plain` are the values that can stand in a URL in which
-    nothing is encoded, in lower case; `exact` and `numbers` are made when one of the values may have been found.
+    `exact` has those that are long enough not to be found by chance, once one of them may have been found; with a
+    space for each plus, as a form that is sent by GET mixes both.
     """
 
     texts: Sequence[str]
@@ -82,6 +82,8 @@ def without_identities(url: str, values: IdentityValues) -> str:
         values.prepare()
     if not _may_hold_encoded(url, values):
         return url
+    if values.exact is None:
+        values.exact = frozenset(_with_spaces(text) for text in values.texts if _is_distinct(text))
     host = _HOST.match(url)
     start = host.end() if host is not None else 0
     pieces = [url[:start]]
@@ -128,8 +130,11 @@ def _found(text: str, start: int, values: IdentityValues) -> tuple[int, int] | N
     return None
 
 
+def _with_spaces(text: str) -> str:
+    return text.replace("+", " ")
+
+
 def _is_value(text: str, values: IdentityValues) -> bool:
-    lowered = text.lower()
-    if lowered in values.exact or ("+" in lowered and lowered.replace("+", " ") in values.exact):
+    if _with_spaces(text.lower()) in (values.exact or ()):
         return True
     return bool(values.numbers) and phone_digits(text) in values.numbers
