@@ -22,7 +22,7 @@ from tests.integration.service_rig import (
     running_service,
     wait_until,
 )
-from tests.unit.mapping.batches import URL, purchase
+from tests.unit.mapping.batches import URL, batch_of, purchase
 from tiktok_sandbox import Code, Sandbox
 
 
@@ -224,3 +224,39 @@ async def test_no_secret_and_no_identity_is_left_anywhere(tmp_path: Path, capfd:
             assert canary.encode() not in content, (canary, name)
     for told_to_nobody in ("203.0.113.42", quoted):
         assert told_to_nobody not in metrics and told_to_nobody not in log
+
+
+async def test_identities_in_urls_are_left_nowhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a page writes of its user into its URL, in many encodings, is in no file, log or metric, nor at TikTok."""
+    identities = {"email": "canary.person@example.com", "mobile_number": "+1 (415) 555-0142", "customerid": "canary-77"}
+    parts = [
+        "u=canary.person%2540example.com",
+        "u=canary.person@example%2Ecom",
+        "u=canary.person@b\u00fccher.example",
+        "u=canary.person\uff20example.com",
+        "u=canary.person&#64;example.com",
+        "tel=%2B1+415-555-0142",
+        "tel=1+%28415%29+555+0142&next=https%3A%2F%2Fshop.example.com%2Fcanary%252D77",
+        "#/account/CANARY-77",
+    ]
+    async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url, log_level="debug") as service:
+        connection_id = await service.add_connection(default_phone_region="US")
+        urls = [f"{URL}?{part}" for part in parts]
+        flags = [{"TikTok.URL": url, "TikTok.Referrer": url} for url in urls]
+        now_ms = time.time_ns() // 1_000_000
+        events = [
+            purchase(source_message_id=f"m{number}", timestamp_unixtime_ms=now_ms, custom_flags=each)
+            for number, each in enumerate(flags)
+        ]
+        await service.post(body=batch_of(*events, user_identities=identities))
+        await service.until_delivered(sandbox, len(parts))
+        sent = "".join(event.payload.decode() for event in sandbox.events())
+        (connection,) = (await service.status())["connections"]
+        log = await service.metrics() + "".join(capfd.readouterr())
+        files = files_of(tmp_path)
+    files |= files_of(tmp_path)
+    assert connection["id"] == connection_id and sent.count("redacted") >= 2 * len(parts)
+    texts = {"sent": sent, "log": log, **{name: content.decode("latin-1") for name, content in files.items()}}
+    for name, text in texts.items():
+        for canary in ("canary", "415-555", "555-0142", "555+0142", "4155550142"):
+            assert canary not in text.lower(), (canary, name)
