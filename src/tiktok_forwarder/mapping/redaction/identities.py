@@ -26,8 +26,9 @@ _LAST_DIGITS: Final = 3
 class IdentityValues(Struct, gc=False):
     """What to look for: the values of a batch as they were given, and which of them are phone numbers.
 
-    `exact` has those that are long enough not to be found by chance, once one of them may have been found; with a
-    space for each plus, as a form that is sent by GET mixes both.
+    `region` is the country of numbers without a country code. `plain` are the values that can stand in a URL in which
+    nothing is encoded, in lower case. `exact` and `numbers` are made when one of the values may have been found;
+    `exact` has a space for each plus, as a form that is sent by GET mixes both.
     """
 
     texts: Sequence[str]
