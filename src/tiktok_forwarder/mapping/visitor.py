@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
-from tiktok_forwarder.mapping.hashing import digest_of
-from tiktok_forwarder.mapping.identity import is_digest
+from tiktok_forwarder.mapping.identity import digest_of, is_digest
 from tiktok_forwarder.mapping.places import path_of
 from tiktok_forwarder.mapping.sources import BATCH_IP, BATCH_USER_AGENT, Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
