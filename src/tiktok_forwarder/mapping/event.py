@@ -17,7 +17,8 @@ from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
 from tiktok_forwarder.mapping.page import EMAIL_REDACTED, PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
 from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded
-from tiktok_forwarder.mapping.redaction.emails import redacted
+from tiktok_forwarder.mapping.redaction.emails import REDACTED, redacted
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, holds_identity
 from tiktok_forwarder.mapping.shared import BatchReader, Refusal, Shared, Visit, sampling_refusal
 from tiktok_forwarder.mapping.sources import Occurrence, given_currency
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
@@ -118,7 +119,8 @@ class Mapper:
         if matched:
             detail = "A custom mapping matches, but a required property has no usable value."
             return Refusal("missing_required_attribute", detail)
-        return Refusal("unsupported_event", _unsupported(occurrence.data, occurrence.event_type, name))
+        identities = self._batches.identities_of(shared)
+        return Refusal("unsupported_event", _unsupported(occurrence, name, identities))
 
     def _matching(self, occurrence: Occurrence, shared: Shared) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name
@@ -199,7 +201,7 @@ class Mapper:
             sources["event_time"] = RECEIPT_FOR_FUTURE
         event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)
         ttclid = self._pages.click_id(occurrence, warnings, sources)
-        identities = shared.values or self._batches.values_in_urls(shared)
+        identities = shared.values or self._batches.identities_of(shared)
         page = self._pages.page(occurrence, identities, warnings, sources)
         if visit.warnings:
             warnings += visit.warnings
@@ -283,16 +285,19 @@ def _malformation(batch: Batch) -> str:
     return "The event is not an object, or has no event_type or data."
 
 
-def _unsupported(data: EventData, event_type: str, action: str | None) -> str:
-    if event_type != "commerce_event":
-        return f"No custom mapping matches this {_shown(event_type)}, and only commerce events map without one."
+def _unsupported(occurrence: Occurrence, action: str | None, identities: IdentityValues) -> str:
+    if occurrence.event_type != "commerce_event":
+        kind = _shown(occurrence.event_type, identities)
+        return f"No custom mapping matches this {kind}, and only commerce events map without one."
     if action is None:
         return "The commerce event has no product action (an impression or a promotion), and no mapping matches it."
-    return f"The product action {_shown(action)} has no TikTok event, and no custom mapping matches it."
+    shown = _shown(action, identities)
+    return f"The product action {shown} has no TikTok event, and no custom mapping matches it."
 
 
-def _shown(name: str) -> str:
-    return redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
+def _shown(name: str, identities: IdentityValues) -> str:
+    """Return a name of the event for people, unless one of the user's identities stands in it."""
+    return REDACTED if holds_identity(name, identities) else redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
 
 
 _NO_PROPERTIES: Final = Properties()

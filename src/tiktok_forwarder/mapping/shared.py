@@ -167,8 +167,8 @@ class BatchReader:
         visitor = Visitor(digests.email, digests.phone, digests.external_id, ttp, ip, user_agent, limited, matching)
         return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
 
-    def values_in_urls(self, shared: Shared) -> IdentityValues:
-        """Return the user's identities that are looked for in URLs."""
+    def identities_of(self, shared: Shared) -> IdentityValues:
+        """Return the identities of the user that must not stand in URLs and names."""
         if shared.values is None:
             digests = shared.digests
             shared.values = identity_values(digests.texts, digests.phones, self._connection.default_phone_region)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, one_mapped, outcomes_of, purchase, reason_of
+from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, one_mapped, order, outcomes_of, purchase, reason_of
 from tiktok_forwarder.domain.outcome import Dropped
 
 DAY_MS = 86_400_000
@@ -238,3 +238,17 @@ def test_late_checks_count_for_each_outgoing_event() -> None:
     ]
     outcomes = outcomes_of(batch_of(purchase(), ip=None), custom_mappings=mappings)
     assert [getattr(outcome, "reason", None) for outcome in outcomes] == ["missing_ip", "missing_ip"]
+
+
+@pytest.mark.parametrize("name", ["refund cust-829311", "Refund CUST-829311", "tel +14155550142", "tel 1-415-555-0142"])
+def test_detail_of_a_drop_shows_no_identity(name: str) -> None:
+    """A page may make an event's name of who the user is; the sentence on the drop must not repeat it."""
+    identities = {"customer_id": "cust-829311", "mobile_number": "+14155550142"}
+    event = order(transaction_id="o1")
+    event["data"]["product_action"]["action"] = name
+    for made in (event, {"event_type": name, "data": {}}):
+        (outcome,) = outcomes_of(batch_of(made, user_identities=identities))
+        assert isinstance(outcome, Dropped)
+        assert outcome.reason == "unsupported_event"
+        assert "redacted" in outcome.detail
+        assert name[-6:] not in outcome.detail

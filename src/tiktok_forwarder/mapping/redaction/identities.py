@@ -39,7 +39,10 @@ class IdentityValues(Struct, gc=False):
     numbers: frozenset[str] = frozenset()
 
     def prepare(self) -> None:
-        self.exact = frozenset(text.lower() for text in self.texts if _is_distinct(text))
+        """Make `exact` and `numbers`, once."""
+        if self.exact or self.numbers:
+            return
+        self.exact = frozenset(_with_spaces(text.lower()) for text in self.texts if _is_distinct(text))
         found = [_NOT_DIGITS.sub("", phone) for phone in self.phones]
         found += [number[1:] for phone in self.phones if (number := normal_phone(phone, self.region, [])) is not None]
         self.numbers = frozenset(number for number in found if len(number) >= _MIN_DIGITS)
@@ -77,10 +80,17 @@ def _may_hold_encoded(url: str, values: IdentityValues) -> bool:
     return bool(values.numbers) and len(_DIGIT.findall(decoded)) >= _MIN_DIGITS
 
 
+def holds_identity(text: str, values: IdentityValues) -> bool:
+    """Return whether a value stands anywhere in a text, such as a name that a page made of it."""
+    values.prepare()
+    lowered = _with_spaces(text.lower())
+    digits = _NOT_DIGITS.sub("", text)
+    return any(value in lowered for value in values.exact) or any(number in digits for number in values.numbers)
+
+
 def without_identities(url: str, values: IdentityValues) -> str:
     """Return the URL with each part that is one of the values replaced."""
-    if not values.exact and not values.numbers:
-        values.prepare()
+    values.prepare()
     if not _may_hold_encoded(url, values):
         return url
     if values.exact is None:
