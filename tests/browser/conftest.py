@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.console import Console
 from tests.browser.populated import Populated, populated_service
-from tests.browser.watched_browser import StrictBrowser, launched, told
+from tests.browser.watched_browser import StrictBrowser, fault_report, launched
 from tests.integration.service_process import SandboxThread, serving
 
 
@@ -29,7 +29,7 @@ def browser(chromium: Browser) -> Iterator[StrictBrowser]:
     watched = StrictBrowser(chromium)
     yield watched
     watched.close()
-    assert watched.faults == [], told(watched.faults)
+    assert watched.faults == [], fault_report(watched.faults)
 
 
 @pytest.fixture

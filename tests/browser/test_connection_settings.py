@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
@@ -192,3 +192,24 @@ def choose_sources(page: Page) -> None:
     choose(page, page.get_by_label("Name of source 1 of Event ID"), "Transaction ID (order number)")
     press(page, page.get_by_role("button", name="Remove source 2 of Event ID"))
     expect(page.get_by_label("Kind of source 1 of Event ID")).to_be_focused()
+
+
+def test_two_quick_changes_of_a_rule_are_both_in_its_sentence(browser: StrictBrowser, console: Console) -> None:
+    """The second change does not get lost while the answer to the first is on its way."""
+    page = log_in_as_first_admin(browser, console)
+    page.goto("/connections/new")
+    page.get_by_text("Which events are forwarded").click()
+    page.get_by_role("button", name="Add rule").click()
+    rule = page.locator("#rule0")
+    held: list[Route] = []
+    released: list[Route] = []
+    page.route("**/draft", lambda route: route.fallback() if released else held.append(route))
+    rule.get_by_label("Values").fill("purchase")
+    rule.get_by_label("Values").blur()
+    rule.get_by_label("Action").select_option("Do Not Forward")
+    page.wait_for_timeout(300)
+    released.extend(held)
+    for route in released:
+        route.continue_()
+        page.wait_for_timeout(300)
+    expect(rule).to_contain_text("Do not forward if the event name is purchase.")

@@ -50,7 +50,7 @@ def has_all_series(page: Page) -> None:
         page.wait_for_timeout(50)
 
 
-def told(page: Page) -> Any:
+def chart_data(page: Page) -> Any:
     """What the chart was given to draw."""
     return page.locator(".chart").evaluate("chart => JSON.parse(chart.dataset.chart)")
 
@@ -73,7 +73,7 @@ def test_the_table_has_the_charts_numbers(page: Page) -> None:
     rows = page.locator("details[open] tbody tr")
     expect(rows.first).to_be_visible()
     shown = [[int(cell.inner_text()) for cell in row.locator("td.number").all()] for row in rows.all()]
-    chart = told(page)
+    chart = chart_data(page)
     assert [list(row) for row in zip(*chart["values"], strict=True) if any(row)] == shown
     # Seven sent, two refused; one of them twice: it was replayed. The eighth had no address.
     assert [sum(column) for column in zip(*shown, strict=True)] == [8, 5, 1, 4]
@@ -91,4 +91,4 @@ def test_a_week_is_a_link_away(page: Page) -> None:
     page.get_by_role("link", name="Last week").click()
     expect(page.get_by_label("Period").locator("[aria-current]")).to_have_text("Last week")
     expect(page.locator(".chart canvas")).to_be_visible()
-    assert len(told(page)["at_seconds"]) in (84, 85)
+    assert len(chart_data(page)["at_seconds"]) in (84, 85)

@@ -82,5 +82,5 @@ class StrictBrowser:
             self.faults.append(fault)
 
 
-def told(faults: Sequence[str]) -> str:
+def fault_report(faults: Sequence[str]) -> str:
     return "\n".join(["the page did what no page may:", *faults])

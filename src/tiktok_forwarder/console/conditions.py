@@ -179,10 +179,10 @@ def _condition(form: Form, place: str) -> DraftCondition:
         form.text(f"{place}.test"),
         form.secret(f"{place}.values"),
     )
-    return fitting(given)
+    return without_unsupported(given)
 
 
-def fitting(draft: DraftCondition) -> DraftCondition:
+def without_unsupported(draft: DraftCondition) -> DraftCondition:
     """Replace what the subject does not have, as after a change of the subject."""
     subject = draft.subject if draft.subject in SUBJECTS else SUBJECTS[0]
     names = names_of(subject)

@@ -93,9 +93,9 @@ async def test_a_crowd_is_told(reader: Reader) -> None:
     async with watching(reader, "?after=0&outcome=dropped") as stream:
         await reader.service.post(body=batch)
         told, rows, calm = [await stream.event() for _ in range(3)]
-    assert told["event"] == "told" and "the newest 50 records of each second" in told["data"]
+    assert told["event"] == "state" and "the newest 50 records of each second" in told["data"]
     assert rows["event"] == "rows" and rows["data"].count("<tr ") == 50
-    assert (calm["event"], calm["data"]) == ("told", "Live")
+    assert (calm["event"], calm["data"]) == ("state", "Live")
 
 
 async def test_a_reader_who_leaves_takes_nothing_more(reader: Reader) -> None:
@@ -111,7 +111,7 @@ async def test_the_stream_ends_with_the_session(reader: Reader) -> None:
         await watched_by(reader, 1)
         await reader.post("/logout")
         event = await stream.event()
-        assert (event["event"], event["data"]) == ("told", "Your session has ended. Log in again to continue.")
+        assert (event["event"], event["data"]) == ("state", "Your session has ended. Log in again to continue.")
         assert (await stream.event())["event"] == "over"
         assert await stream.event() == {}
 
@@ -139,7 +139,7 @@ async def test_what_cannot_be_asked_is_told_in_the_stream(reader: Reader) -> Non
     """Filters come from the address, which anybody can change."""
     async with watching(reader, "?outcome=%3Cb%3E") as stream:
         event = await stream.event()
-        assert event["event"] == "told" and "<b>" not in event["data"] and "invalid query" in event["data"]
+        assert event["event"] == "state" and "<b>" not in event["data"] and "invalid query" in event["data"]
         assert (await stream.event())["event"] == "over"
 
 

@@ -15,11 +15,11 @@ from tiktok_forwarder.console.conditions import (
     document_sentence,
     draft_condition,
     field_label,
-    fitting,
     lines_of,
     names_of,
     problem_label,
     read_conditions,
+    without_unsupported,
 )
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -131,7 +131,7 @@ def test_conditions_are_read_from_their_fields() -> None:
 )
 def test_a_change_of_the_subject_leaves_only_what_fits(given: DraftCondition, expected: DraftCondition) -> None:
     """Names and tests that the new subject lacks are replaced; what was typed as values is kept."""
-    assert fitting(given) == expected
+    assert without_unsupported(given) == expected
 
 
 @pytest.mark.parametrize(

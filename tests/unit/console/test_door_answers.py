@@ -131,14 +131,14 @@ async def test_part_of_a_page_is_answered_with_a_part(door: Door, accept: str | 
 
 
 async def test_fault_of_a_page_is_told_without_what_it_was_about(door: Door, behind: Behind) -> None:
-    """The reader learns that the log says where; whoever keeps the log is told of the error."""
+    """The reader learns that the log says where; whoever keeps the log is problem of the error."""
     behind.fail_with(KeyError(SECRET))
     ada = await door.browser()
     page, program = await ada.get("/"), await shown(ada, "/", accept="application/json")
     assert (page.status, program.status) == (500, 500)
     assert "Internal error; the service log shows where." in page.text and "Log out" in page.text
-    (told,) = json.loads(program.text)["errors"]
-    assert told["message"] == "internal error; the service log shows where"
+    (problem,) = json.loads(program.text)["errors"]
+    assert problem["message"] == "internal error; the service log shows where"
     assert SECRET not in page.text + program.text
     assert [type(fault) for fault in door.faults] == [KeyError, KeyError]
 
@@ -165,7 +165,7 @@ async def test_refusal_of_the_api_is_shown_in_its_words(door: Door, behind: Behi
 
 
 async def test_refusal_of_a_page_is_shown_in_its_words(door: Door, behind: Behind) -> None:
-    """Only an unknown address has the door's own words: whatever a page refuses is told as the page tells it."""
+    """Only an unknown address has the door's own words: whatever a page refuses is problem as the page tells it."""
     behind.fail_with(HTTPException(422, "not so"))
     answer = await (await door.browser()).get("/")
     assert (answer.status, "<p>Not so.</p>" in answer.text) == (422, True)

@@ -84,7 +84,7 @@ class _Watch:
         if not self._final_message:
             return records
         self._has_ended = True
-        return event("told", escape(self._final_message)) + event("over", "")
+        return event("state", escape(self._final_message)) + event("over", "")
 
     async def _new_records(self) -> str:
         asked = self._filters.api_query(_PAGE, after=self._newest)
@@ -106,7 +106,7 @@ class _Watch:
         if is_crowded == self._is_crowded:
             return ""
         self._is_crowded = is_crowded
-        return event("told", _CROWDED if is_crowded else _CALM)
+        return event("state", _CROWDED if is_crowded else _CALM)
 
     def _may_watch(self) -> bool:
         reference = self._request.http.cookies.get(self._request.origin.cookie)
