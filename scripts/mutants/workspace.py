@@ -52,7 +52,9 @@ class Workspace:
         """The product is imported from the copy, the plugins of this package wherever the copy has none."""
         path = os.pathsep.join([str(self.source), str(_PLUGINS)])
         own = {"PYTHONPATH": path, "TMPDIR": str(self.directory), "PYTHONDONTWRITEBYTECODE": "", **variables}
-        return {**os.environ, **own}
+        # The tests of this tool run it within a test run, whose variables are not meant for the runs that it starts.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return {**inherited, **own}
 
 
 def quick_tests_command(plugin: str, *arguments: str) -> list[str]:

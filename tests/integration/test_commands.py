@@ -282,7 +282,7 @@ def test_import_names_lines_that_are_no_batch(commands: Commands) -> None:
     file = commands.file("day.ndjson", json.dumps({"batch": fresh_batch("m1")}))
     (receipt,), told = commands("import", "--input", "web", file, expect=1)
     assert receipt == {"unreadable_lines": 1}
-    assert f"{file}, line 1: This is no batch of mParticle: it is an envelope around a batch" in told
+    assert f"{file}, line 1: This is not an mParticle batch: it is an envelope around a batch" in told
 
 
 def test_import_into_an_unknown_input_says_so(commands: Commands) -> None:

@@ -17,7 +17,7 @@ ROUTES = [
     ("/webhook/shop", WEBHOOK, 202),
     ("/firehose/shop", WEBHOOK, 200),
 ]
-NO_BATCH = "This is no batch of mParticle: it is "
+NO_BATCH = "This is not an mParticle batch: it is "
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "empty": ({}, f"{NO_BATCH}an empty object."),
     "bare event": (purchase(), f"{NO_BATCH}an event without its batch; put it into the list events of a batch."),
@@ -27,7 +27,7 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "mobile upload": (
         {"dt": "h", "id": "u1", "ct": 1, "msgs": [{"dt": "e", "n": "Add to cart"}], "mpid": 7, "events": []},
-        f"{NO_BATCH}an upload of a mParticle mobile SDK; send the batches that mParticle makes of it.",
+        f"{NO_BATCH}an upload of an mParticle mobile SDK; send the batches that mParticle makes of it.",
     ),
     "queue": ({"Records": [{"body": "{}"}]}, f"{NO_BATCH}an envelope of a queue; send what is in its records."),
     "anything": ({"ip": "203.0.113.9", "environment": "production"}, "neither events nor another member of a batch."),
