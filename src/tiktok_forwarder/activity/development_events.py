@@ -83,9 +83,6 @@ def _given(value: object) -> object:
     """Return the value without absent members."""
     if isinstance(value, Struct):
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        return {
-            member_name: _given(member)
-            for name, member_name in names
-            if (member := getattr(value, name)) is not None and member is not UNSET
-        }
+        members = ((member_name, getattr(value, name)) for name, member_name in names)
+        return {name: _given(member) for name, member in members if member is not None and member is not UNSET}
     return [_given(each) for each in value] if isinstance(value, list) else value

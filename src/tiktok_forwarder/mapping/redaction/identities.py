@@ -72,11 +72,9 @@ def may_hold_identity(urls: str, values: IdentityValues) -> bool:
 
 def _may_hold_encoded(url: str, values: IdentityValues) -> bool:
     """Return the same of a URL in which something may be encoded."""
-    decoded = visible(plainly_decoded(url)).lower()
-    spaced = decoded.replace("+", " ")
-    for text in values.exact:  # any() costs as much as all the rest
-        if text in decoded or text in spaced:
-            return True
+    decoded = _with_spaces(visible(plainly_decoded(url)).lower())
+    if any(text in decoded for text in values.exact):
+        return True
     return bool(values.numbers) and len(_DIGIT.findall(decoded)) >= _MIN_DIGITS
 
 
@@ -93,8 +91,6 @@ def without_identities(url: str, values: IdentityValues) -> str:
     values.prepare()
     if not _may_hold_encoded(url, values):
         return url
-    if values.exact is None:
-        values.exact = frozenset(_with_spaces(text) for text in values.texts if _is_distinct(text))
     host = _HOST.match(url)
     start = host.end() if host is not None else 0
     pieces = [url[:start]]
@@ -146,6 +142,6 @@ def _with_spaces(text: str) -> str:
 
 
 def _is_value(text: str, values: IdentityValues) -> bool:
-    if _with_spaces(text.lower()) in (values.exact or ()):
+    if _with_spaces(text.lower()) in values.exact:
         return True
     return bool(values.numbers) and phone_digits(text) in values.numbers
