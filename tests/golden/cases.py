@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.mapping.connection import Connection, read_connection
@@ -25,6 +26,8 @@ def _cases() -> dict[str, Case]:
 
 
 CASES = _cases()
+# For tests that try the same of every case: of the many that share a topic, only in the slow tests.
+CASE_NAMES = [pytest.param(name, marks=pytest.mark.slow) if ": " in name else pytest.param(name) for name in CASES]
 
 
 def connection_of(settings: dict[str, Any]) -> Connection:

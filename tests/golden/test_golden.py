@@ -11,7 +11,7 @@ import pytest
 import tomlkit
 from click.testing import CliRunner
 
-from tests.golden.cases import CASES, Case, comparable, connection_of, expected
+from tests.golden.cases import CASE_NAMES, CASES, Case, comparable, connection_of, expected
 from tiktok_forwarder.cli.map_command import map_command
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
@@ -28,13 +28,13 @@ def test_mapping_gives_the_outcomes_of_the_case(case: Case) -> None:
     assert [comparable(outcome) for outcome in outcomes] == expected(case)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != IN_A_BODY])
+@pytest.mark.parametrize("name", CASE_NAMES)
 def test_map_command_gives_the_outcomes_of_the_case(name: str, tmp_path: Path) -> None:
     """`tiktok-forwarder map` prints the same outcomes, one JSON object a line."""
     arguments, batch = _arguments(CASES[name], tmp_path)
     run = CliRunner().invoke(map_command, arguments, input=batch)
     assert run.exit_code == 0
-    assert _printed(run.stdout_bytes) == expected(CASES[name])
+    assert _printed(run.stdout_bytes) == (expected(CASES[name]) if name != IN_A_BODY else [])
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.golden.cases import CASES, Case
+from tests.golden.cases import CASE_NAMES, CASES, Case
 from tests.unit.parts import TOKEN, Parts
 
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -72,7 +72,7 @@ async def exported_and_imported(source: Parts) -> Parts:
     return target
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASE_NAMES)
 def test_an_imported_connection_gives_the_same_bytes(name: str) -> None:
     """Outcomes, payload bytes and warnings of each golden case are those of the settings as they were first given."""
     _exchange(CASES[name], {"name": "Shop"})

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -201,6 +202,7 @@ def _said(outcome: Outcome) -> str:
     return json.dumps({name: msgspec.to_builtins(member) for name, member in members.items() if name != "payload"})
 
 
+@pytest.mark.slow
 @settings(max_examples=100, derandomize=True)
 @given(drawn=_batches(), connection=_SETTINGS)
 def test_no_identity_stands_in_a_page_or_in_what_is_said(
