@@ -113,11 +113,21 @@ class Telemetry:
         self._refusals: dict[tuple[str, str], _Refusals] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
-        registry = self.registry
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
-        Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=registry).labels(__version__).set(
-            1
-        )
+        info = Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=self.registry)
+        info.labels(__version__).set(1)
+        self._add_metrics_of_ingest(self.registry)
+        self._add_metrics_of_delivery(self.registry)
+        self._add_metrics_of_process(self.registry)
+
+        # Called for every request: finding a label's counter again costs more than counting.
+        self._request_counter = cache(self._requests.labels)
+        self._request_timer = cache(self._request_seconds.labels)
+        self._batch_counter = cache(self._batches.labels)
+        self._event_counter = cache(self._received.labels)
+        self._warning_counter = cache(self._warnings.labels)
+
+    def _add_metrics_of_ingest(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "tiktok_forwarder_requests", "Requests from senders.", ("route", "status", "reason"), registry=registry
         )
@@ -139,6 +149,8 @@ class Telemetry:
         self._warnings = Counter(
             "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning"), registry=registry
         )
+
+    def _add_metrics_of_delivery(self, registry: CollectorRegistry) -> None:
         self._attempts = Counter(
             "tiktok_forwarder_attempts", "Requests to TikTok.", ("connection", "verdict", "code"), registry=registry
         )
@@ -149,6 +161,11 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._failures = Counter(
+            "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
+        )
+
+    def _add_metrics_of_process(self, registry: CollectorRegistry) -> None:
         self._store_seconds = Histogram(
             "tiktok_forwarder_store_write_seconds",
             "Time until a request was on disk.",
@@ -162,16 +179,6 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._failures = Counter(
-            "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
-        )
-
-        # Called for every request: finding a label's counter again costs more than counting.
-        self._request_counter = cache(self._requests.labels)
-        self._request_timer = cache(self._request_seconds.labels)
-        self._batch_counter = cache(self._batches.labels)
-        self._event_counter = cache(self._received.labels)
-        self._warning_counter = cache(self._warnings.labels)
 
     # --- ingest and accepting ---
 
