@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.rendering import uncapitalized, wire_label
+from tiktok_forwarder.console.source_labels import SOURCE_LABELS
 from tiktok_forwarder.mapping.condition_reading import MAX_CONDITIONS
 from tiktok_forwarder.mapping.conditions import (
     BARE_SUBJECTS,
     EXISTS,
     IDENTITY_KINDS,
+    NAMED_SUBJECTS,
     NUMBER_TESTS,
     SUBJECTS,
     TEXT_TESTS,
@@ -32,11 +34,7 @@ _SUBJECT_LABELS: Final[Mapping[str, str]] = {
     "tiktok_event": "TikTok event",
     "page_host": "Page host",
     "page_path": "Page path",
-    "attribute": "Event attribute",
-    "user_attribute": "User attribute",
-    "flag": "Custom flag",
-    "field": "Event field",
-    "product": "Product field",
+    **{kind: SOURCE_LABELS[kind] for kind in NAMED_SUBJECTS},
     _IDENTITY: "Identity",
 }
 HINTS: Final = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tiktok_forwarder.console.conditions import field_label, names_of
+from tiktok_forwarder.console.source_labels import SOURCE_LABELS
 from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import COMMERCE_FIELDS, PRODUCT_SOURCES, PROPERTY_SOURCES
 from tiktok_forwarder.tiktok.events import CONTENT_PROPERTIES, CUSTOMER_TYPES, INTEGER_PROPERTIES, NUMBER_PROPERTIES
@@ -39,15 +40,6 @@ EVENT_TYPE_LABELS: Final = {
     COMMERCE: "Commerce event",
 }
 EVENT_NAME_LABELS: Final = {"custom_event": "Event name", "screen_view": "Screen name", COMMERCE: "Product action"}
-_KIND_LABELS: Final = {
-    "attribute": "Event attribute",
-    "user_attribute": "User attribute",
-    "field": "Event field",
-    "product": "Product field",
-    "product_attribute": "Product attribute",
-    "flag": "Custom flag",
-    "static": "Static value",
-}
 PROPERTY_LABELS: Final = {
     "price": "Price of one item",
     "quantity": "Quantity",
@@ -93,7 +85,7 @@ def takes(event_type: str, name: str, kind: str) -> bool:
 
 def kinds_of(event_type: str, name: str) -> list[Choice]:
     """Return the sources that a property can have."""
-    return [Choice(kind, _KIND_LABELS[kind]) for kind in PROPERTY_SOURCES if takes(event_type, name, kind)]
+    return [Choice(kind, SOURCE_LABELS[kind]) for kind in PROPERTY_SOURCES if takes(event_type, name, kind)]
 
 
 def members_of(event_type: str, kind: str) -> Sequence[Choice] | None:

@@ -12,6 +12,7 @@ from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.rendering import uncapitalized
 from tiktok_forwarder.console.settings.places import ProblemPlaces, Wrong
 from tiktok_forwarder.console.settings.rule_drafts import move_focus
+from tiktok_forwarder.console.source_labels import SOURCE_LABELS
 from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.mapping.sources import COMMON_FIELDS, COMMON_SOURCES, DEFAULT_SOURCES, Source
 
@@ -24,14 +25,6 @@ FIELD_LABELS: Final = {
     "ttp": "Cookie ID (ttp)",
     "ip": "IP address",
     "user_agent": "User agent",
-}
-KIND_LABELS: Final = {
-    "field": "Event field",
-    "flag": "Custom flag",
-    "attribute": "Event attribute",
-    "user_attribute": "User attribute",
-    "partner_identity": "Partner identity",
-    "url_parameter": "URL parameter",
 }
 _BUTTON: Final = re.compile(r"([a-z-]+) ([a-z_]+)(?: ([0-9]{1,3}))?", re.ASCII)
 _KIND_FIELD: Final = re.compile(r"source\.([a-z_]+)\.([0-9]{1,3})\.kind", re.ASCII)
@@ -67,7 +60,7 @@ def source_words(kind: str, value: str) -> str:
     """Describe a source, such as: the custom flag TikTok.URL."""
     if kind == "field":
         return f"the event field {uncapitalized(field_label(value))}"
-    return f"the {uncapitalized(KIND_LABELS[kind])} {value or '…'}"
+    return f"the {uncapitalized(SOURCE_LABELS[kind])} {value or '…'}"
 
 
 def order_words(sources: Sequence[Mapping[str, Any]]) -> str:
@@ -108,7 +101,7 @@ def _default(field: str, *, page_url_fallback: bool) -> list[Mapping[str, Any]]:
 
 def _kinds(field: str) -> list[Choice]:
     return [
-        Choice(kind, KIND_LABELS[kind])
+        Choice(kind, SOURCE_LABELS[kind])
         for kind in COMMON_SOURCES
         # A parameter of the page URL cannot supply the page URL.
         if not (field == "page_url" and kind == "url_parameter")

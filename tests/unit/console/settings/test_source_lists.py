@@ -8,7 +8,6 @@ from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.settings.places import ProblemPlaces
 from tiktok_forwarder.console.settings.source_lists import (
     FIELD_LABELS,
-    KIND_LABELS,
     change_sources,
     order_words,
     read_sources_form,
@@ -16,9 +15,10 @@ from tiktok_forwarder.console.settings.source_lists import (
     without_field_name,
     wrong_sources,
 )
+from tiktok_forwarder.console.source_labels import SOURCE_LABELS
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.mapping.connection import read_connection
-from tiktok_forwarder.mapping.sources import COMMON_SOURCES, DEFAULT_SOURCES
+from tiktok_forwarder.mapping.sources import COMMON_SOURCES, DEFAULT_SOURCES, PROPERTY_SOURCES
 
 THREE = {"event_id": [{"field": "transaction_id"}, {"flag": "TikTok.EventId"}, {"attribute": "id"}]}
 
@@ -31,7 +31,8 @@ def press(wanted: str, given: Any = THREE) -> tuple[list[Any], str]:
 
 def test_every_field_and_kind_has_a_label() -> None:
     """What the engine knows can be chosen in the form."""
-    assert (list(FIELD_LABELS), set(KIND_LABELS)) == (list(DEFAULT_SOURCES), set(COMMON_SOURCES))
+    assert list(FIELD_LABELS) == list(DEFAULT_SOURCES)
+    assert set(SOURCE_LABELS) == {*PROPERTY_SOURCES, *COMMON_SOURCES}
 
 
 def test_the_default_order_is_told_in_words() -> None:
