@@ -67,8 +67,10 @@ async def test_lease_that_is_not_given_occupies_no_request(result: Exception | N
         rig.tiktok.judge = hang
         await rig.accept(ids(3))
         break_store(rig, "lease", [result] * 3)
+        calls = watch_calls(rig, "lease")
         await rig.deliverer.start()
         await rig.wait_until(lambda: len(rig.tiktok.requests) == 2)
+        assert len(calls) >= 5
 
 
 async def test_lease_that_gives_nothing_uses_up_no_turn() -> None:
@@ -78,6 +80,7 @@ async def test_lease_that_gives_nothing_uses_up_no_turn() -> None:
         break_store(rig, "lease", [None] * 2)
         await rig.deliverer.start()
         await rig.until_empty(seconds=2)
+        assert len(rig.tiktok.requests) == 1
 
 
 async def test_group_of_nothing_but_late_events_uses_up_no_turn() -> None:
