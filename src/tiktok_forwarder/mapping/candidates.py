@@ -36,12 +36,12 @@ def candidates(given: Sequence[Source], occurrence: Occurrence) -> Iterator[Cand
             if found is not None:
                 yield Candidate(found[1], source, found[0])
         else:
-            present = text_of_source(source, occurrence)
+            present = _text_of_source(source, occurrence)
             if present is not None:
                 yield Candidate(present, source, path_of(source.kind, str(source.value), occurrence.event_type))
 
 
-def text_of_source(source: Source, occurrence: Occurrence) -> str | None:
+def _text_of_source(source: Source, occurrence: Occurrence) -> str | None:
     value = value_of(source, occurrence, None, {})
     return flag_text(value) if source.kind == "flag" or source == _PAGE_URL else text_of(value)
 

@@ -1,7 +1,7 @@
-"""Conditions on an event, for forwarding rules and custom mappings: what is looked at, and one test of it."""
+"""Conditions on an event, for forwarding rules and custom mappings: a subject, and one test of it."""
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -9,34 +9,25 @@ from msgspec import Struct
 from tiktok_forwarder.mapping.sources import Occurrence, Source, value_of
 from tiktok_forwarder.mparticle.values import Number, flag_text, number_of, text_of
 
-Subject = Literal[
-    "attribute",
-    "user_attribute",
-    "flag",
-    "field",
-    "product",
-    "event_type",
-    "event_name",
-    "tiktok_event",
-    "page_host",
-    "page_path",
-    "identity",
-]
 NamedSubject = Literal["attribute", "user_attribute", "flag", "field", "product"]
-NAMED_SUBJECTS: Final[tuple[NamedSubject, ...]] = ("attribute", "user_attribute", "flag", "field", "product")
 """Subjects that are sources, which are named."""
-BARE_SUBJECTS: Final[tuple[Subject, ...]] = ("event_type", "event_name", "tiktok_event", "page_host", "page_path")
+BareSubject = Literal["event_type", "event_name", "tiktok_event", "page_host", "page_path"]
+Subject = NamedSubject | BareSubject | Literal["identity"]
+NAMED_SUBJECTS: Final[tuple[NamedSubject, ...]] = get_args(NamedSubject)
+BARE_SUBJECTS: Final[tuple[BareSubject, ...]] = get_args(BareSubject)
 SUBJECTS: Final[tuple[Subject, ...]] = (*NAMED_SUBJECTS, *BARE_SUBJECTS, "identity")
 IDENTITY_KINDS: Final = ("email", "phone", "external_id", "any")
 
-Test = Literal["is", "is_not", "contains", "starts_with", "exists", "at_least", "at_most"]
-TEXT_TESTS: Final[tuple[Test, ...]] = ("is", "is_not", "contains", "starts_with")
-NUMBER_TESTS: Final[tuple[Test, ...]] = ("at_least", "at_most")
+TextTest = Literal["is", "is_not", "contains", "starts_with"]
+NumberTest = Literal["at_least", "at_most"]
+Test = TextTest | Literal["exists"] | NumberTest
+TEXT_TESTS: Final[tuple[TextTest, ...]] = get_args(TextTest)
+NUMBER_TESTS: Final[tuple[NumberTest, ...]] = get_args(NumberTest)
 EXISTS: Final = "exists"
 TESTS: Final[tuple[Test, ...]] = (*TEXT_TESTS, EXISTS, *NUMBER_TESTS)
 
 Action = Literal["only_forward", "do_not_forward", "limit_data_use"]
-ACTIONS: Final[tuple[Action, ...]] = ("only_forward", "do_not_forward", "limit_data_use")
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
 
 class Condition(Struct, frozen=True):

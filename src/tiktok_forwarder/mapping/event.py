@@ -14,10 +14,10 @@ from tiktok_forwarder.mapping.custom import CustomMapping, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
 from tiktok_forwarder.mapping.event_id import event_id_of, timestamp_ms_of
 from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
-from tiktok_forwarder.mapping.page import EMAIL_REDACTED, PageReader
+from tiktok_forwarder.mapping.page import PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
 from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded
-from tiktok_forwarder.mapping.redaction.emails import REDACTED, redacted
+from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, REDACTED, redacted
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues, holds_identity
 from tiktok_forwarder.mapping.shared import BatchReader, Refusal, Shared, Visit, sampling_refusal
 from tiktok_forwarder.mapping.sources import Occurrence, given_currency
@@ -41,7 +41,7 @@ def standard_events(connection: Connection) -> dict[str, str]:
 
 
 class Mapper:
-    """Maps batches for one connection. Keeps nothing between batches."""
+    """Maps batches for one connection. Between batches it keeps only user agents that are no crawlers'."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -296,7 +296,7 @@ def _unsupported(occurrence: Occurrence, action: str | None, identities: Identit
 
 
 def _shown(name: str, identities: IdentityValues) -> str:
-    """Return a name of the event for people, unless one of the user's identities stands in it."""
+    """Return a name of the event for people, unless it contains one of the user's identities."""
     return REDACTED if holds_identity(name, identities) else redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
 
 

@@ -50,7 +50,7 @@ def event_id_of(
 
 
 def _is_ordinary(event_id: str) -> bool:
-    """Return whether it is an ID such as nearly every one: neither a placeholder nor an address can stand in it."""
+    """Return whether it is an ID such as nearly every one: no placeholder, and without an address."""
     return (
         _MIN_ORDINARY_LENGTH <= len(event_id) <= MAX_CHARACTERS
         and event_id[0] not in "0-"

@@ -9,7 +9,7 @@ from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.places import FLAGS
-from tiktok_forwarder.mapping.redaction.emails import redacted, without_user_information
+from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, redacted, without_user_information
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_hold_identity, without_identities
 from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_url
@@ -19,7 +19,6 @@ from tiktok_forwarder.tiktok.payload import Page
 
 # The form of nearly every URL; any other goes through the slow check.
 _ORDINARY_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][!-~]*)?")
-EMAIL_REDACTED: Final = "email_redacted"
 _FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|test|dummy", re.IGNORECASE | re.DOTALL)
 
@@ -62,7 +61,7 @@ class PageReader:
         flags = occurrence.data.custom_flags
         url = flags.get(self._url_flag) if flags is not None else None
         # The quick way for nearly every event; below is the rule.
-        if type(url) is str and len(url) <= MAX_CHARACTERS and _ORDINARY_URL.fullmatch(url):
+        if type(url) is str and is_page_url(url):
             occurrence.page_url, occurrence.page_url_path = url, self._url_flag_path
             return True
         present = False
@@ -90,7 +89,7 @@ class PageReader:
                 and "%" not in both
                 and "+" not in both
                 and "&#" not in both
-                and "&c" not in both
+                and "&commat" not in both
                 and len(both) <= MAX_CHARACTERS
                 and both.isascii()
                 and not may_hold_identity(both, identities)
@@ -199,7 +198,7 @@ def _cut(referrer: str | None, warnings: list[str]) -> str | None:
 
 
 def _is_compared(kind: str, of_flag: str | None, of_url: str | None) -> bool:
-    """Return whether a source behind the click ID that is sent is looked at: to compare a flag with an address."""
+    """Return whether a source behind the click ID that is sent is still read: to compare a flag with an address."""
     return (kind == "flag" and of_flag is None and of_url is not None) or (
         kind == "url_parameter" and of_url is None and of_flag is not None
     )
@@ -226,7 +225,7 @@ def _without_parameter(address: str, name: str) -> str:
     path, mark, query = address.partition("?")
     if not mark:
         return address
-    # An ampersand that separates stands in the even places, the parameters in between.
+    # The parameters have the even places, the ampersands between them the odd ones.
     parts = _AMPERSANDS.split(query)
     kept = [number for number in range(0, len(parts), 2) if parts[number].partition("=")[0] != name]
     if len(kept) * 2 - 1 == len(parts):

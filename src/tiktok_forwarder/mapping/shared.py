@@ -168,7 +168,7 @@ class BatchReader:
         return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
 
     def identities_of(self, shared: Shared) -> IdentityValues:
-        """Return the identities of the user that must not stand in URLs and names."""
+        """Return the identities of the user, which URLs and names must not contain."""
         if shared.values is None:
             digests = shared.digests
             shared.values = identity_values(digests.texts, digests.phones, self._connection.default_phone_region)

@@ -4,7 +4,7 @@ A field with several sources tries them in order. `places.py` has the path of ea
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from tiktok_forwarder.mapping.places import ACTION_CURRENCY, ACTION_CURRENCY_COD
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, Product, ProductAction
 from tiktok_forwarder.mparticle.values import text_of
 
-SourceKind = Literal[
+PropertySourceKind = Literal[
     "attribute",
     "user_attribute",
     "field",
@@ -21,18 +21,12 @@ SourceKind = Literal[
     "product_attribute",
     "flag",
     "static",
-    "partner_identity",
-    "url_parameter",
 ]
-PROPERTY_SOURCES: Final[tuple[SourceKind, ...]] = (
-    "attribute",
-    "user_attribute",
-    "field",
-    "product",
-    "product_attribute",
-    "flag",
-    "static",
-)
+CommonSourceKind = Literal["field", "flag", "attribute", "user_attribute", "partner_identity", "url_parameter"]
+"""The kinds of source of what every outgoing event has."""
+SourceKind = PropertySourceKind | CommonSourceKind
+PROPERTY_SOURCES: Final[tuple[PropertySourceKind, ...]] = get_args(PropertySourceKind)
+COMMON_SOURCES: Final[tuple[CommonSourceKind, ...]] = get_args(CommonSourceKind)
 PRODUCT_SOURCES: Final = frozenset({"product", "product_attribute"})
 COMMERCE_FIELDS: Final = (
     "transaction_id",
@@ -61,15 +55,6 @@ PRODUCT_FIELDS: Final = (
 )
 NAME: Final = "name"
 EVENT_FIELDS: Final = (NAME, *COMMERCE_FIELDS)
-COMMON_SOURCES: Final[tuple[SourceKind, ...]] = (
-    "field",
-    "flag",
-    "attribute",
-    "user_attribute",
-    "partner_identity",
-    "url_parameter",
-)
-"""The sources of what every outgoing event has."""
 COMMON_FIELDS: Final = (*EVENT_FIELDS, "source_message_id", "event_id", "page_url", "ip", "user_agent")
 
 CommonField = Literal["event_id", "page_url", "page_referrer", "ttclid", "ttp", "ip", "user_agent"]
@@ -96,8 +81,6 @@ class Source(Struct, frozen=True):
 CLICK_ID_PARAMETER: Final = "ttclid"
 TTP_IDENTITY: Final = "tiktok_cookie_id"
 SENDERS_ID: Final = Source("field", "source_message_id")
-BATCH_IP: Final = Source("field", "ip")
-BATCH_USER_AGENT: Final = Source("field", "user_agent")
 DEFAULT_SOURCES: Final[Mapping[CommonField, tuple[Source, ...]]] = {
     "event_id": (SENDERS_ID, Source("field", "event_id")),
     "page_url": (Source("flag", "TikTok.URL"), Source("field", "page_url")),
@@ -109,8 +92,8 @@ DEFAULT_SOURCES: Final[Mapping[CommonField, tuple[Source, ...]]] = {
         Source("user_attribute", CLICK_ID_PARAMETER),
     ),
     "ttp": (Source("partner_identity", TTP_IDENTITY),),
-    "ip": (BATCH_IP,),
-    "user_agent": (BATCH_USER_AGENT,),
+    "ip": (Source("field", "ip"),),
+    "user_agent": (Source("field", "user_agent"),),
 }
 """The order in which a field's sources are tried unless the connection names its own."""
 

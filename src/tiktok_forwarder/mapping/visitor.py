@@ -10,7 +10,7 @@ from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
 from tiktok_forwarder.mapping.identity import digest_of, is_digest
 from tiktok_forwarder.mapping.places import path_of
-from tiktok_forwarder.mapping.sources import BATCH_IP, BATCH_USER_AGENT, Occurrence, Source
+from tiktok_forwarder.mapping.sources import Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.values import is_dummy, text_of, visible
 
@@ -20,12 +20,6 @@ PRIVATE_IP: Final = "private_ip"
 
 def ip_of(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> str | None:
     """Return the first usable IP address, as it was written."""
-    text = occurrence.batch.ip
-    # The quick way for nearly every batch; below is the rule.
-    if given[0] is BATCH_IP and type(text) is str:
-        found = address_in(text)
-        if found is not None and found.is_public:
-            return found.address
     for candidate in candidates(given, occurrence):
         found = address_in(candidate.text)
         if found is None:
@@ -133,12 +127,6 @@ def bounded_text_of(
     field: str, given: Sequence[Source], occurrence: Occurrence, warnings: list[str], sources: FieldSources
 ) -> str | None:
     """Return the first usable user agent or cookie: no placeholder, and not too long."""
-    device = occurrence.batch.device_info
-    # The quick way for the user agent of nearly every batch; below is the rule.
-    if given[0] is BATCH_USER_AGENT and device is not None:
-        text = device.http_header_user_agent
-        if type(text) is str and text.startswith("Mozilla/5.0 (") and len(text) <= MAX_CHARACTERS and text[-1] > " ":
-            return text
     for candidate in candidates(given, occurrence):
         if len(candidate.text) > MAX_CHARACTERS:
             warnings.append(TEXT_CUT)

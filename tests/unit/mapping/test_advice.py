@@ -30,7 +30,7 @@ def test_every_reason_and_warning_has_advice() -> None:
 
 def given_warnings() -> set[str]:
     """Return every name that the mapping appends to its warnings, read off its source."""
-    trees = [ast.parse(file.read_text()) for file in MAPPING.glob("*.py")]
+    trees = [ast.parse(file.read_text()) for file in MAPPING.rglob("*.py")]
     constants = {
         node.target.id: node.value.value
         for tree in trees
@@ -53,7 +53,7 @@ def test_every_warning_that_the_mapping_gives_is_declared() -> None:
     """`MappingWarning` is the closed list that advice, glossary and pages are compared with."""
     declared = set(get_args(MappingWarning))
     assert given_warnings() - declared == set()
-    text = "".join(file.read_text() for folder in (MAPPING, READING) for file in folder.glob("*.py"))
+    text = "".join(file.read_text() for folder in (MAPPING, READING) for file in folder.rglob("*.py"))
     assert [name for name in declared if text.count(f'"{name}"') < 2] == []
 
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.golden.cases import CASE_NAMES, CASES, connection_of
 from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, purchase
 from tiktok_forwarder.domain.outcome import Outcome
-from tiktok_forwarder.mapping import event, event_id, page, shared, visitor
+from tiktok_forwarder.mapping import event, event_id, page, shared
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.redaction import identities
-from tiktok_forwarder.mapping.sources import Source
 from tiktok_forwarder.mparticle import values
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
@@ -77,8 +76,6 @@ def _close(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(event_id, "_is_ordinary", lambda _: False)
     patch.setattr(event_id, "is_milliseconds", lambda _: False)
     patch.setattr(values, "is_milliseconds", lambda _: False)
-    patch.setattr(visitor, "BATCH_IP", Source("field", "ip"))
-    patch.setattr(visitor, "BATCH_USER_AGENT", Source("field", "user_agent"))
     patch.setattr(shared.BatchReader, "_quick_visit", lambda *_: None)
     patch.setattr(event.Mapper, "_needs_change", lambda *_: True)
 

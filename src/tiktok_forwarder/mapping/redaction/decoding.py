@@ -36,7 +36,7 @@ def may_be_encoded(text: str) -> bool:
 
 
 def has_at_sign(text: str) -> bool:
-    """Return whether an @ stands in the decoded text. Cheap for ordinary texts."""
+    """Return whether the decoded text has an @. Cheap for ordinary texts."""
     if "@" in text or "\uff20" in text:
         return True
     if "%" not in text:
@@ -45,7 +45,7 @@ def has_at_sign(text: str) -> bool:
     return "@" in text or _AT_SIGN.search(text) is not None
 
 
-# A URL is looked at several times.
+# A URL is inspected several times.
 @lru_cache(maxsize=4)
 def plainly_decoded(text: str) -> str:
     """Return what `decode` reads, without the places, nor the signs for an @; what is no UTF-8 is replaced."""

@@ -7,6 +7,8 @@ from typing import Final
 from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode, has_at_sign, may_be_encoded
 
 REDACTED: Final = "redacted"
+EMAIL_REDACTED: Final = "email_redacted"
+"""The warning."""
 _MAX_LOCAL_PART_LENGTH: Final = 64
 _MAX_DOMAIN_LENGTH: Final = 253
 _MIN_LABELS: Final = 2
@@ -35,7 +37,7 @@ def redacted(text: str) -> str:
 
 
 def holds_address(text: str) -> bool:
-    """Return whether an email address stands in the text, however it is encoded."""
+    """Return whether the text contains an email address, however it is encoded."""
     return may_be_encoded(text) and has_at_sign(text) and bool(_addresses(decode(text)))
 
 

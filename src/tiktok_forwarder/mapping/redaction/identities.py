@@ -26,8 +26,8 @@ _LAST_DIGITS: Final = 3
 class IdentityValues(Struct, gc=False):
     """What to look for: the values of a batch as they were given, and which of them are phone numbers.
 
-    `region` is the country of numbers without a country code. `plain` are the values that can stand in a URL in which
-    nothing is encoded, in lower case. `exact` and `numbers` are made when one of the values may have been found;
+    `region` is the country of numbers without a country code. `plain` are the values that a URL without encoding
+    can contain, in lower case. `exact` and `numbers` are made when one of the values may have been found;
     `exact` has a space for each plus, as a form that is sent by GET mixes both.
     """
 
@@ -54,7 +54,7 @@ def identity_values(texts: Sequence[str], phones: Sequence[str], region: str | N
 
 
 def may_hold_identity(urls: str, values: IdentityValues) -> bool:
-    """Return whether a value may stand in one of these URLs, in which nothing is encoded and no @ or + stands.
+    """Return whether one of these URLs may contain a value; they have no encoding, no @ and no +.
 
     Cheap, and never wrong when it says no.
     """
