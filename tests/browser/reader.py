@@ -1,6 +1,8 @@
 """The first administrator, in the browser."""
 
-from playwright.sync_api import Page, expect
+import time
+
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.console import Console
 from tests.browser.watched_browser import StrictBrowser
@@ -18,3 +20,12 @@ def log_in_as_first_admin(browser: StrictBrowser, console: Console) -> Page:
     page.get_by_role("button", name="Set password").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     return page
+
+
+def reload_until_shown(page: Page, part: Locator) -> None:
+    """For what follows from an answer of TikTok: the service records it after TikTok has counted the event."""
+    deadline = time.monotonic() + 15
+    while not part.is_visible() and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+        page.reload()
+    expect(part).to_be_visible()

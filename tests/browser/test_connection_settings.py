@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.accessibility import axe
 from tests.browser.console import Console
 from tests.browser.keyboard import choose, press, tab_to, type_into
-from tests.browser.reader import log_in_as_first_admin
+from tests.browser.reader import log_in_as_first_admin, reload_until_shown
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
 from tests.unit.mapping.batches import batch_of, purchase
@@ -34,14 +34,16 @@ def action(name: str, order: str, **members: Any) -> dict[str, Any]:
     return batch_of(event, **members)
 
 
-def delivered(page: Page, console: Console) -> Any:
+def arrived(page: Page, console: Console) -> Any:
     """The payload of the only Purchase, once it has arrived: the connection that was there sends PlaceAnOrder."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        arrived = console.sandbox.ask(lambda sandbox: [each for each in sandbox.events() if each.event == "Purchase"])
-        if arrived:
-            assert [each.code for each in arrived] == [0]
-            return msgspec.json.decode(arrived[0].payload)
+        purchases = console.sandbox.ask(
+            lambda sandbox: [event for event in sandbox.events() if event.event == "Purchase"]
+        )
+        if purchases:
+            assert [event.code for event in purchases] == [0]
+            return msgspec.json.decode(purchases[0].payload)
         page.wait_for_timeout(50)
     raise AssertionError("no Purchase arrived")
 
@@ -51,11 +53,11 @@ def check_events(page: Page, console: Console, name: str) -> None:
     assert console.service.post(action("purchase", "order-1001")) == 202
     assert console.service.post(action("view_detail", "view-1")) == 202
     assert console.service.post(action("purchase", "order-1002", user_attributes={"role": "Staff"})) == 202
-    assert delivered(page, console)["event_id"] == "order-1001"
+    assert arrived(page, console)["event_id"] == "order-1001"
     page.get_by_label("Pages").get_by_role("link", name="Connections").click()
     page.get_by_role("link", name=name).click()
     page.get_by_role("link", name="Live activity").click()
-    expect(page.get_by_role("row", name="order-1001 delivered")).to_be_visible()
+    reload_until_shown(page, page.get_by_role("row", name="order-1001 delivered"))
     for event_id, rule in (("view-1", "purchases only"), ("order-1002", "no staff")):
         row = page.get_by_role("row", name=f"{event_id} dropped")
         expect(row).to_contain_text("Filtered by rule")
