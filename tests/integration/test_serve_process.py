@@ -131,6 +131,14 @@ def test_a_second_service_on_the_directory_is_refused(data_dir: Path) -> None:
         assert "in use by another process" in refused("serve", "--port", "0", "--data-dir", str(data_dir))
 
 
+def test_a_second_service_is_refused_though_the_lock_file_is_deleted(data_dir: Path) -> None:
+    """Deleting a lock file is a common remedy for a message like this one: two services would send everything twice."""
+    with serving(data_dir) as service:
+        (data_dir / "forwarder.lock").unlink()
+        assert "in use by another process" in refused("serve", "--port", "0", "--data-dir", str(data_dir))
+        assert service.end() == 0
+
+
 def test_a_port_in_use_is_refused(data_dir: Path) -> None:
     """The message names address and port; the directory is as before, also for the next start."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

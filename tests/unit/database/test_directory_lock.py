@@ -1,5 +1,7 @@
 """One process owns a data directory."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +37,63 @@ def test_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Rather than made."""
     with pytest.raises(ConfigurationError, match=r"cannot lock .*: No such file"), DirectoryLock(tmp_path / "none"):
         pass
+
+
+def test_lock_holds_without_its_file(tmp_path: Path) -> None:
+    """People delete lock files: the directory is locked all the same, also for whoever makes a new file."""
+    with DirectoryLock(tmp_path):
+        (tmp_path / "forwarder.lock").unlink()
+        with pytest.raises(ConfigurationError, match="in use by another process"), DirectoryLock(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("name", ["", "forwarder.lock"])
+def test_directory_and_file_are_locked_both(name: str, tmp_path: Path) -> None:
+    """A program of version 0.1 locks the file alone; each sees the other."""
+    (tmp_path / "forwarder.lock").touch()
+    descriptor = os.open(tmp_path / name, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(ConfigurationError, match="in use by another process"), DirectoryLock(tmp_path):
+            pass
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with DirectoryLock(tmp_path), pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+def test_lock_goes_with_its_directory(tmp_path: Path) -> None:
+    """A directory that was moved is still in use, under its new name; the one made in its place is not."""
+    first, moved = tmp_path / "data", tmp_path / "moved"
+    first.mkdir()
+    with DirectoryLock(first):
+        first.rename(moved)
+        with pytest.raises(ConfigurationError, match=f"{moved} is in use"), DirectoryLock(moved):
+            pass
+        first.mkdir()
+        with DirectoryLock(first):
+            pass
+
+
+def test_directory_replaced_while_it_is_locked_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock would be on a directory that no one uses; nothing stays locked, so that a second try can succeed."""
+    data, original = tmp_path / "data", fcntl.flock
+    data.mkdir()
+
+    def replace_first(descriptor: int, operation: int) -> None:
+        if not (tmp_path / "moved").exists():
+            data.rename(tmp_path / "moved")
+            data.mkdir()
+        original(descriptor, operation)
+
+    with monkeypatch.context() as replacing:
+        replacing.setattr(fcntl, "flock", replace_first)
+        with pytest.raises(ConfigurationError, match=f"{data} was replaced just now; try again"), DirectoryLock(data):
+            pass
+    for directory in (data, tmp_path / "moved"):
+        with DirectoryLock(directory):
+            pass
 
 
 @pytest.mark.slow
