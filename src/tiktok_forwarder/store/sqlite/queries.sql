@@ -16,12 +16,18 @@ SELECT next FROM sequences WHERE name = 'event_no';
 -- name: set_next_event_no: numbers go on from here
 UPDATE sequences SET next = ? WHERE name = 'event_no';
 
--- name: add_to_total: a count grows, or shrinks
-INSERT INTO totals (connection_id, counter, reason, count) VALUES (?, ?, ?, ?)
-ON CONFLICT (connection_id, counter, reason) DO UPDATE SET count = count + excluded.count;
+-- name: recounted_waiting: number and size of the events that wait in a lane
+SELECT count(*), coalesce(sum(length(payload)), 0) FROM waiting WHERE lane_no = ?;
+
+-- name: recounted_dead: number and size of the dead letters of a lane
+SELECT count(*), coalesce(sum(length(payload)), 0) FROM dead_letters WHERE connection_id = ? AND wire_form = ?;
+
+-- name: add_to_total: a count grows, or shrinks, but never below zero
+INSERT INTO totals (connection_id, counter, reason, count) VALUES (?, ?, ?, max(0, ?))
+ON CONFLICT (connection_id, counter, reason) DO UPDATE SET count = max(0, count + ?);
 
 -- name: totals: the books of all connections
-SELECT connection_id, counter, reason, count FROM totals WHERE count <> 0 ORDER BY connection_id, counter, reason;
+SELECT connection_id, counter, reason, count FROM totals WHERE count > 0 ORDER BY connection_id, counter, reason;
 
 -- name: add_event: a fresh event
 INSERT INTO waiting (

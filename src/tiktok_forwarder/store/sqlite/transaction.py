@@ -75,7 +75,7 @@ class Lane:
 
     @property
     def unleased(self) -> int:
-        return self.figures.waiting - len(self.leased)
+        return max(0, self.figures.waiting - len(self.leased))
 
     def rewind(self) -> None:
         self.fresh_from = 0
@@ -88,6 +88,16 @@ class Lane:
             self.fresh_from = min(self.fresh_from, event_no)
         else:
             self.returned_from = min(self.returned_from, (due_ms, event_no))
+
+    def recount(self, connection: apsw.Connection) -> None:
+        """Count the lane's events again if a figure is negative.
+
+        Only another program that changed the file can be the cause; until this is done, the figures are wrong.
+        """
+        if min(self.figures) < 0:
+            (waiting,) = rows(connection, "recounted_waiting", (self.lane_no,))
+            (dead,) = rows(connection, "recounted_dead", (self.connection_id, self.wire_form))
+            self.figures = LaneFigures(*waiting, *dead)
 
     def give_back(self, items: Iterable[Place]) -> None:
         for place in items:
@@ -206,6 +216,9 @@ class StoreState:
         self.connection = connection
         self.limits = limits
         self.lanes = Lanes(rows(connection, "lanes"))
+        for _, lanes in self.lanes:
+            for lane in lanes:
+                lane.recount(connection)
         self.leases: LeaseTable[Place] = LeaseTable(monotonic)
         self.seen = SeenEvents(connection)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
@@ -298,7 +311,9 @@ class Transaction:
     def commit(self) -> None:
         """Write the totals, and make the whole transaction durable."""
         self.finish_gathered()
-        self.run_many("add_to_total", [(*key, number) for key, number in self._totals.items() if number])
+        self.run_many("add_to_total", [(*key, number, number) for key, number in self._totals.items() if number])
+        for lane in self._lanes_before:
+            lane.recount(self.state.connection)
         self.run_many(
             "put_lane",
             [(lane.lane_no, lane.connection_id, lane.wire_form, *lane.figures) for lane in self._lanes_before],
