@@ -287,6 +287,7 @@ def test_import_names_lines_that_are_no_batch(commands: Commands) -> None:
 
 def test_import_into_an_unknown_input_says_so(commands: Commands) -> None:
     """Before anything is read."""
+    commands("inputs", "add", "--name", "shop")
     file = commands.file("day.ndjson", json.dumps(fresh_batch("m1")))
     _, told = commands("import", "--input", "nobody", file, expect=2)
     assert told == 'tiktok-forwarder: input "nobody" not found\n'
@@ -305,3 +306,53 @@ def test_status_says_that_no_service_runs(commands: Commands) -> None:
     ((status,), _) = commands("status")
     assert (status["running"], status["store_problems"]) == (False, [])
     assert status["connections"][0]["totals"] == {"dropped": 0}
+
+
+@pytest.mark.parametrize("is_made", [False, True], ids=["no directory", "an empty directory"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("connections", "list"),
+        ("connections", "export"),
+        ("connections", "remove", "Shop", "--yes"),
+        ("inputs", "list"),
+        ("dead-letters", "list"),
+        ("erase", "--mpid", "1", "--yes"),
+        ("audit",),
+        ("keys", "rotate"),
+        ("users", "list"),
+        ("api-keys", "list"),
+        ("console-link",),
+        ("backup", "FILE.copy"),
+        ("import", "--input", "shop", "FILE"),
+    ],
+    ids=" ".join,
+)
+def test_commands_that_only_look_create_nothing(
+    arguments: tuple[str, ...], is_made: bool, run: Run, tmp_path: Path
+) -> None:
+    """A mistyped directory is reported, with status 2, and neither it nor a file in it appears."""
+    (tmp_path / "file.toml").write_text(SHOP)
+    data_dir = tmp_path / "data"
+    if is_made:
+        data_dir.mkdir()
+    given = [each.replace("FILE", str(tmp_path / "file.toml")) for each in arguments]
+    status, out, err = run(*given, "--data-dir", data_dir)
+    assert (status, out) == (2, "")
+    assert str(data_dir) in err
+    assert sorted(each.name for each in tmp_path.rglob("*")) == [*["data"] * is_made, "file.toml"]
+
+
+@pytest.mark.parametrize("kind", ["inputs", "connections add", "connections import", "api-keys"])
+def test_commands_that_add_something_create_a_directory(kind: str, commands: Commands) -> None:
+    """A service is often configured before its first start."""
+    file = commands.file("shop.toml", SHOP)
+    arguments = {
+        "inputs": ("inputs", "add", "--name", "shop"),
+        "connections add": ("connections", "add", file),
+        "connections import": ("connections", "import", file, "--yes"),
+        "api-keys": ("api-keys", "make", "ops"),
+    }[kind]
+    commands(*arguments)
+    assert commands("status")[0][0]["running"] is False

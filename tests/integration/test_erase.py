@@ -166,6 +166,7 @@ async def test_an_identity_that_no_event_can_have_erases_nothing(tmp_path: Path)
 def test_the_command_erases_and_asks_first(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs --yes where nobody can be asked, or takes the person from standard input, unseen by others."""
     place = ("--data-dir", tmp_path)
+    assert run("inputs", "add", "--name", "shop", *place)[0] == 0
     assert run("erase", *place, "--email", EMAIL)[0] == 2
     status, out, _ = run("erase", *place, "--email", EMAIL, "--mpid", MPID, "--yes")
     assert (status, json.loads(out)["identities"]) == (0, ["email", "mpid"])

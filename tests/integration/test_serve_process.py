@@ -112,7 +112,7 @@ def test_commands_speak_to_a_running_service(data_dir: Path, tmp_path: Path) -> 
         assert service.post(fresh_batch("m1")) == 202
         status = json.loads(command("status", "--data-dir", str(data_dir)).stdout)
         assert status["running"] and status["connections"][0]["totals"]["accepted"] == 1
-        assert command("status", "--data-dir", str(tmp_path / "elsewhere")).returncode == 0
+        assert command("status", "--data-dir", str(tmp_path / "elsewhere")).returncode == 2
     after_kill = json.loads(command("status", "--data-dir", str(data_dir)).stdout)
     assert not after_kill["running"] and after_kill["connections"][0]["queue"]["waiting"] == 1
 

@@ -44,6 +44,7 @@ async def test_each_action_has_one_entry(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_latest(run: Run, tmp_path: Path) -> None:
     """What was done by the command line says so."""
+    assert run("inputs", "add", "--name", "shop", "--data-dir", tmp_path)[0] == 0
     assert run("erase", "--mpid", "1", "--yes", "--data-dir", tmp_path)[0] == 0
     assert run("keys", "rotate", "--data-dir", tmp_path)[0] == 0
     status, out, _ = run("audit", "--limit", "1", "--data-dir", tmp_path)

@@ -24,10 +24,14 @@ _JSON: Final = {"content-type": "application/json"}
 
 
 class ApiSession:
-    """Several calls to one service. If none runs, the session locks the data directory until it ends."""
+    """Several calls to one service. If none runs, the session locks the data directory until it ends.
 
-    def __init__(self, settings: Settings, *, running_only: bool = False) -> None:
+    `may_create`: a data directory that does not exist is created, with an empty database. Only for what adds something.
+    """
+
+    def __init__(self, settings: Settings, *, running_only: bool = False, may_create: bool = False) -> None:
         self._settings = settings
+        self._may_create = may_create
         self._running_only = running_only
         self._runner = asyncio.Runner()
         self._open = contextlib.AsyncExitStack()
@@ -62,6 +66,8 @@ class ApiSession:
         except (aiohttp.ClientError, TimeoutError):
             if self._running_only:
                 raise ForwarderError(f"no service is running on {self._settings.data_dir}") from None
+            if not self._may_create:
+                _require_data(self._settings)
             from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
 
             application = open_application(self._settings, os.environ)
@@ -95,9 +101,9 @@ def read_as(kind: type[_T], answer: Any) -> _T:
     return msgspec.convert(answer, kind)
 
 
-def call(settings: Settings, method: str, path: str, body: object = None) -> Any:
+def call(settings: Settings, method: str, path: str, body: object = None, *, may_create: bool = False) -> Any:
     """Make one API call and return the decoded answer. Raises `ConfigurationError` with the API's error messages."""
-    with ApiSession(settings) as session:
+    with ApiSession(settings, may_create=may_create) as session:
         return session.ask(method, path, body)
 
 
@@ -105,6 +111,16 @@ def call_running(settings: Settings, method: str, path: str, body: object = None
     """Make one API call to a running service, like `call`. Raises `ForwarderError` if none runs."""
     with ApiSession(settings, running_only=True) as session:
         return session.ask(method, path, body)
+
+
+def _require_data(settings: Settings) -> None:
+    """Raise `ConfigurationError` if there is no data directory, or nothing in it."""
+    files = [settings.data_dir] if settings.store == "memory" else settings.database_files
+    if not any(file.exists() for file in files):
+        why = f"data_dir: there is no database in {settings.data_dir}"
+        raise ConfigurationError(
+            [f"{why}; choose the service's directory, or run `tiktok-forwarder serve` to create it"]
+        )
 
 
 def _understood(status: int, answer: bytes) -> Any:

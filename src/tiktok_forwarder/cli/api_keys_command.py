@@ -27,7 +27,8 @@ def make(config_file: Path | None, data_dir: Path | None, name: str, scope: str)
     Scopes: read allows viewing; operate also allows pause, resume, check, replay and discard; admin allows everything.
     """
     body = {"name": name, "scope": scope}
-    click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", "/api/keys", body)))
+    settings = settings_from(config_file, data_dir=data_dir)
+    click.echo(json.dumps(call(settings, "POST", "/api/keys", body, may_create=True)))
 
 
 @api_keys.command("list")

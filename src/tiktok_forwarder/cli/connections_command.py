@@ -53,7 +53,9 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
     if len(given) != 1:
         raise ConfigurationError([f"{file}: contains {len(given)} connections; use `connections import` for several"])
     try:
-        added = call(settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given[0])
+        added = call(
+            settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given[0], may_create=True
+        )
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
     click.echo(json.dumps(_flat(added)))
@@ -211,7 +213,7 @@ def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, 
     The differences are shown first, and which purchase event each connection sends. An existing connection keeps its
     access token unless the file's variable is set.
     """
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings_from(config_file, data_dir=data_dir), may_create=True) as session:
         known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
         given = read_files(files, [each.connection().name for each in known])
         answer = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})

@@ -32,7 +32,8 @@ def add(
 ) -> None:
     """Add an input and print the credentials for its sender. The secrets are not shown again."""
     given = {"name": name, "key": key, "secret": secret, "authorization": authorization}
-    click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", "/api/inputs", given)))
+    settings = settings_from(config_file, data_dir=data_dir)
+    click.echo(json.dumps(call(settings, "POST", "/api/inputs", given, may_create=True)))
 
 
 @inputs.command("list")
