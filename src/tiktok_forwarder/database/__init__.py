@@ -1,1 +1,1 @@
-"""Shared by the SQLite files of store and activity: thread, opening, problems, SQL in files; the directory lock."""
+"""Shared by the SQLite files of store and activity: thread, opening, problems, SQL; the directory lock."""

@@ -45,7 +45,7 @@ class DirectoryLock:
             self._locked(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, taken)
             if not _is_at(self._directory, directory):
                 # It was replaced after it had been opened: the lock would be on a directory that no one uses.
-                raise ConfigurationError([f"data_dir: {self._directory} was replaced just now; try again"])
+                raise ConfigurationError([f"data_dir: {self._directory} was replaced just now; repeat the command"])
             self._held = taken.pop_all()
         return self
 

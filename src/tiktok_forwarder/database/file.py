@@ -13,6 +13,11 @@ class NewerSchema(Exception):
     """The file has had migrations that this version does not know."""
 
 
+def log_files(path: Path) -> tuple[Path, Path]:
+    """Return the files that SQLite uses with the database: the write-ahead log and its index."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
 def create_private(path: Path) -> None:
     """Create the file, if it is missing, for its owner alone: files that SQLite creates beside it take its mode.
 

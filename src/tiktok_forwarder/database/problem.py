@@ -8,12 +8,15 @@ from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnava
 
 _DAMAGED: Final = "damaged"
 _LOCKED: Final = "locked"
+MISSING: Final = "missing"
+DELETED: Final = "deleted"
 
 
 class StoreProblem:
     """The problem that made the last change fail, until a change succeeds; `name` is empty while there is none.
 
-    Corruption outlasts a successful change: continuing to write could cost more events.
+    Corruption outlasts a successful change: continuing to write could cost more events. So does a database that is no
+    longer at its path, since writing what is deleted succeeds.
     """
 
     def __init__(self) -> None:
@@ -27,6 +30,20 @@ class StoreProblem:
     def is_lock(self) -> bool:
         return self.name == _LOCKED
 
+    @property
+    def is_absence(self) -> bool:
+        return self.name in (MISSING, DELETED)
+
+    def record_absence(self, *, is_deleted: bool) -> None:
+        """Record that the database is not at its path; `is_deleted`: nor at any other."""
+        if not self.is_damage:
+            self.name = DELETED if is_deleted else MISSING
+
+    def clear_absence(self) -> None:
+        """Clear an absence: the database is at its path."""
+        if self.is_absence:
+            self.name = ""
+
     def record(self, error: apsw.Error) -> type[ForwarderError]:
         """Record the problem that the error shows, and return what it means for new events."""
         name, kind = _meaning(error)
@@ -36,7 +53,7 @@ class StoreProblem:
 
     def clear(self) -> None:
         """Clear the problem, after a change has succeeded."""
-        if not self.is_damage:
+        if not self.is_damage and not self.is_absence:
             self.name = ""
 
     def clear_damage(self) -> None:

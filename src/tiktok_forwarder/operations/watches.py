@@ -1,19 +1,22 @@
 """Periodic checks while the service runs: the event loop and the store.
 
 Everything runs on one loop, so a blocked loop blocks everything. A store that takes no new events is reported once,
-with the reason, and again when the problem is over.
+with the reason, and again when the problem is over. For a deleted database, the events that it alone contains are
+reported too.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from tiktok_forwarder.domain.clock import Clock
-from tiktok_forwarder.store.events import EventStore
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.store.events import EventStore, QueueCounts
 
 _LOOP_SECONDS: Final = 0.25
-_STORE_SECONDS: Final = 1.0
+_STORE_SECONDS: Final = 0.5
+_DELETED: Final = "deleted"
 
 
 class Watch:
@@ -59,11 +62,19 @@ class StoreObserver(Protocol):
         """Report why no new event can be accepted from now on; empty when events are accepted again."""
         ...
 
+    def on_database_deleted(self, counts: Mapping[str, QueueCounts], *, is_final: bool) -> None:
+        """Report which events exist in a deleted database only.
+
+        They can still be delivered while the service runs; `is_final` if it ends now, which loses them.
+        """
+        ...
+
 
 class StoreWatch(Watch):
     """Checks from `start` to `stop`.
 
-    The check tries a store that has a problem, so that it recovers without a sender too.
+    The check tries a store that has a problem, so that it recovers without a sender too. Twice a second, so that a
+    database that is no longer there is noticed within one.
     """
 
     def __init__(self, store: EventStore, observer: StoreObserver) -> None:
@@ -76,5 +87,15 @@ class StoreWatch(Watch):
             problems = list(await self._store.problems())
             if problems != reported:
                 self._observer.on_store_problems(problems)
+                await self._report_deletion(problems, is_final=False)
                 reported = problems
             await asyncio.sleep(_STORE_SECONDS)
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._report_deletion(await self._store.problems(), is_final=True)
+
+    async def _report_deletion(self, problems: Sequence[str], *, is_final: bool) -> None:
+        if _DELETED in problems:
+            with contextlib.suppress(StoreUnavailable):
+                self._observer.on_database_deleted(await self._store.counts(), is_final=is_final)

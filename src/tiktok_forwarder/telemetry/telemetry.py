@@ -34,6 +34,8 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "disk": "check the disk of data_dir: system log, free space, write permission",
     "locked": "stop the program that has events.db open for writing",
     "damaged": "stop the service, keep a copy of data_dir, and restore a backup",
+    "missing": "put the files of data_dir back where they were, or restart the service to use what is there now",
+    "deleted": "do not stop the service before its waiting events are delivered; then start it again",
 }
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
@@ -229,6 +231,13 @@ class Telemetry:
             self._log.error("the event store accepts no new events", problem=problem, remedy=_REMEDIES.get(problem, ""))
         if not problems:
             self._log.warning("the event store accepts new events again")
+
+    def on_database_deleted(self, counts: Mapping[str, QueueCounts], *, is_final: bool) -> None:
+        what = "events were lost with the deleted database" if is_final else "events are in a deleted database only"
+        for connection_id, each in counts.items():
+            self._log.error(what, connection=connection_id, waiting=each.waiting, dead_letters=each.dead_letters)
+        if not counts:
+            self._log.warning("no event was in the deleted database")
 
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity was restarted without its earlier records", reason=reason)

@@ -89,7 +89,10 @@ def test_directory_replaced_while_it_is_locked_is_not_taken(tmp_path: Path, monk
 
     with monkeypatch.context() as replacing:
         replacing.setattr(fcntl, "flock", replace_first)
-        with pytest.raises(ConfigurationError, match=f"{data} was replaced just now; try again"), DirectoryLock(data):
+        with (
+            pytest.raises(ConfigurationError, match=f"{data} was replaced just now; repeat the command"),
+            DirectoryLock(data),
+        ):
             pass
     for directory in (data, tmp_path / "moved"):
         with DirectoryLock(directory):

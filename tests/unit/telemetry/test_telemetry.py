@@ -46,7 +46,7 @@ def test_refusals_are_told_once_a_second(log: Log) -> None:
     assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
 
 
-@pytest.mark.parametrize("problem", ["full", "disk", "locked", "damaged"])
+@pytest.mark.parametrize("problem", ["full", "disk", "locked", "damaged", "missing", "deleted"])
 def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) -> None:
     """And that it is over."""
     log.telemetry.on_store_problems([problem])
@@ -55,6 +55,20 @@ def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) 
     assert (told["level"], told["problem"]) == ("error", problem)
     assert told["remedy"]
     assert over["event"] == "the event store accepts new events again"
+
+
+@pytest.mark.parametrize(
+    ("is_final", "text"),
+    [(False, "events are in a deleted database only"), (True, "events were lost with the deleted database")],
+)
+def test_deleted_database_is_told_by_connection(log: Log, is_final: bool, text: str) -> None:
+    """With the numbers that make up the account of what is lost; without events, there is nothing to lose."""
+    log.telemetry.on_database_deleted({"cn_1": QueueCounts(7, 2, 3, None, 70)}, is_final=is_final)
+    log.telemetry.on_database_deleted({}, is_final=is_final)
+    told, nothing = log.lines
+    assert (told["level"], told["event"]) == ("error", text)
+    assert (told["connection"], told["waiting"], told["dead_letters"]) == ("cn_1", 7, 3)
+    assert nothing["event"] == "no event was in the deleted database"
 
 
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:

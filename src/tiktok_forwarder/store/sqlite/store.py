@@ -97,7 +97,10 @@ class SqliteStore(SqliteDocuments):
     # --- leases ------------------------------------------------------------------------------------------------------
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
-        """Lease events. Nothing is leased while outcomes cannot be stored: the events would be sent again and again."""
+        """Lease events. Nothing is leased while outcomes cannot be stored: the events would be sent again and again.
+
+        Those of a deleted or moved database are leased: its outcomes can be stored, and nothing else would save them.
+        """
         await self._write_if_problem()
         return await self._writer.look(
             lambda state: sqlite_leasing.lease(state, connection_id, limits, now_ms, lease_seconds)
@@ -110,6 +113,7 @@ class SqliteStore(SqliteDocuments):
         await self._writer.write(
             lambda transaction: settle(transaction, lease, settlements, now_ms),
             weight_bytes=sum(len(event.payload) for event in lease.events),
+            is_outcome=True,
         )
 
     async def release(self, lease: Lease) -> None:
@@ -131,6 +135,8 @@ class SqliteStore(SqliteDocuments):
 
     async def problems(self) -> Sequence[str]:
         try:
+            if await self._writer.look(lambda _: self._writer.find_absence()):
+                return [self._writer.problem.name]
             await self._write_if_problem()
             is_full = await self._writer.look(StoreState.is_full)
         except StoreUnavailable:
@@ -179,7 +185,7 @@ class SqliteStore(SqliteDocuments):
 
     async def _write_if_problem(self) -> None:
         """Write, since only that shows whether the problem is over. Raises `StoreUnavailable` if it is not."""
-        if self._writer.problem.name:
+        if self._writer.problem.name and not self._writer.problem.is_absence:
             await self._writer.write(_write_something)
 
     async def _in_steps(self, some: Callable[[Transaction, int], Step]) -> int:
@@ -196,6 +202,7 @@ class SqliteStore(SqliteDocuments):
         def read_and_close() -> Result:
             try:
                 with closing(open_reader(self._path)) as connection:
+                    self._writer.require_presence()
                     return read(connection)
             except apsw.Error as error:
                 if is_corruption(error):

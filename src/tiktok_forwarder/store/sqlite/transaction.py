@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.file import end_transaction
+from tiktok_forwarder.database.file import end_transaction, log_files
+from tiktok_forwarder.database.open_files import OpenFiles
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseTable
@@ -222,7 +223,10 @@ class StoreState:
         self.leases: LeaseTable[Place] = LeaseTable(monotonic)
         self.seen = SeenEvents(connection)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
-        self.disk_reserve = DiskReserve(Path(connection.filename).with_suffix(".reserve"), limits.disk_reserve_bytes)
+        self.path = Path(connection.filename)
+        # Reading the lanes has opened the log.
+        self.files = OpenFiles([self.path.parent, self.path, *log_files(self.path)])
+        self.disk_reserve = DiskReserve(self.path.with_suffix(".reserve"), limits.disk_reserve_bytes)
         self.disk_reserve.take()
         # The size of what was last refused for lack of space; 0 once something was accepted again.
         self.refused_bytes = 0

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from tiktok_forwarder.database.file import end_transaction
+from tiktok_forwarder.database.file import end_transaction, truncate_log
 from tiktok_forwarder.database.problem import StoreProblem
 from tiktok_forwarder.database.thread import Change, DatabaseThread, Job
 from tiktok_forwarder.domain.errors import ForwarderError, StoreFull, StoreUnavailable
@@ -18,11 +18,16 @@ from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 _KNOWN_LOCK_MS: Final = 250
 # How long a database that was found damaged is not tried again.
 _CHECK_AGAIN_SECONDS: Final = 5.0
+_ABSENT: Final = "the event store cannot be written: its files are no longer in the data directory"
 _DAMAGED: Final = "the database is damaged: stop the service, keep a copy of its directory, and restore a backup"
 # The weight of a change that does not give one.
 _CHANGE_BYTES: Final = 1000
 
 Result = TypeVar("Result")
+
+
+class _Outcome(Change):
+    """A change that stores what TikTok has done already: stored wherever the database is, since nothing can undo it."""
 
 
 class SqliteWriter:
@@ -51,20 +56,41 @@ class SqliteWriter:
         weight_bytes: int = _CHANGE_BYTES,
         without_room: type[ForwarderError] = StoreUnavailable,
         gathers: bool = False,
+        is_outcome: bool = False,
     ) -> Result:
         """Run a change, durable on return.
 
         Raises what `change` raises, `without_room` for lack of space, else `StoreUnavailable`. `gathers`: the change
-        only reads, counts and calls `Transaction.gather`.
+        only reads, counts and calls `Transaction.gather`. `is_outcome`: the change stores what has happened at TikTok,
+        also in a database that is no longer at its path.
         """
         work = change if gathers else _after_gathered(change)
-        result: Result = await self._done(Change(work, weight_bytes), without_room)
+        result: Result = await self._done((_Outcome if is_outcome else Change)(work, weight_bytes), without_room)
         return result
 
     async def look(self, look: Callable[[StoreState], Result]) -> Result:
         """Return what `look` returns; it sees committed data and changes only leases and marks."""
         result: Result = await self._done(Job(lambda: look(self._state)), StoreUnavailable)
         return result
+
+    def find_absence(self) -> bool:
+        """Return whether the database is not at its path, so that nothing it accepts would outlast this process."""
+        state = self._state
+        if state.files.are_in_place():
+            self.problem.clear_absence()
+            return False
+        is_new = not self.problem.is_absence
+        self.problem.record_absence(is_deleted=state.files.is_deleted(state.path))
+        if is_new and state.files.is_in_place(state.path):
+            # Only its log is missing: what the log holds must not depend on this process.
+            with contextlib.suppress(apsw.Error):
+                truncate_log(state.connection)
+        return True
+
+    def require_presence(self) -> None:
+        """Raise `StoreUnavailable` if the path names another database than the open one, or none."""
+        if not self._state.files.are_in_place():
+            raise StoreUnavailable(_ABSENT)
 
     async def close(self) -> None:
         """Finish queued jobs, then stop the thread."""
@@ -83,8 +109,13 @@ class SqliteWriter:
         if self.problem.is_damage and not self._is_whole_again():
             _refuse(changes, _DAMAGED)
             return
+        changes = self._refused_while_absent(changes)
+        if not changes:
+            return
         try:
             self._commit_together(changes)
+            # Whoever deletes the files during the commit deletes what was committed.
+            self._refused_while_absent(changes)
         except apsw.BusyError as error:
             # No change caused this error: one by one, each would wait for the lock again.
             self.problem.record(error)
@@ -97,6 +128,13 @@ class SqliteWriter:
             else:
                 for change in changes:
                     self._commit_all([change], may_make_room=may_make_room)
+
+    def _refused_while_absent(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Refuse the changes if the database is not at its path, all but outcomes; return those not refused."""
+        if not self.find_absence():
+            return changes
+        _refuse([change for change in changes if not isinstance(change, _Outcome)], _ABSENT)
+        return [change for change in changes if isinstance(change, _Outcome)]
 
     def _commit_together(self, changes: Sequence[Change]) -> None:
         connection = self._state.connection
@@ -141,9 +179,14 @@ class SqliteWriter:
         return self.problem.record(error)(f"the event store cannot be written: {error}")
 
     def _close(self) -> None:
+        state = self._state
+        # Others may use what is at the paths of a database that was moved.
+        is_in_place = state.files.is_in_place(state.path)
         with contextlib.suppress(apsw.Error):
-            self._state.connection.close()
-        self._state.disk_reserve.give_up()
+            state.connection.close()
+        state.files.close()
+        if is_in_place:
+            state.disk_reserve.give_up()
 
 
 def _after_gathered(change: Callable[[Transaction], Result]) -> Callable[[Transaction], Result]:
