@@ -19,7 +19,8 @@ from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
-from tiktok_forwarder.store.sqlite.file import DiskReserve, StoreLimits
+from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
+from tiktok_forwarder.store.sqlite.file import StoreLimits
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, STATEMENTS, rows, run, run_wide
 
 Item = TypeVar("Item")
