@@ -15,9 +15,10 @@ settings.load_profile("project")
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with an input and a connection, made by the command line once."""
+    """A data directory with an input and a connection, made by the command line once; without its reserve of space."""
     directory = tmp_path_factory.mktemp("prepared") / "data"
     add_shop(directory)
+    (directory / "events.reserve").unlink()
     return directory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,6 +32,10 @@ _LOG_SHARE: Final = 1 / 4
 _LARGEST_LOG_BYTES: Final = 16 * 1024 * 1024
 _NEARLY_FULL: Final = 0.92
 _CACHE_KIB: Final = 4000
+# A transaction of the store takes up about as much.
+_LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
+# The file may be intact.
+OF_A_FULL_DISK: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 _Result = TypeVar("_Result")
 
 
@@ -58,6 +63,11 @@ class ActivityDatabase:
             return self._open(":memory:")
         try:
             return self._open_file(self._path)
+        except OF_A_FULL_DISK as error:
+            self._on_begun_anew(
+                f"{error}; records are kept in memory until the next start, and the file is not changed"
+            )
+            return self._open(":memory:")
         except (apsw.Error, NewerSchema, OSError) as error:
             self._on_begun_anew(str(error))
         try:
@@ -105,6 +115,17 @@ class ActivityDatabase:
         pages: int = self._connection.pragma("page_count")
         free: int = self._connection.pragma("freelist_count")
         return pages - free > self._most_pages * _NEARLY_FULL
+
+    def require_space(self) -> None:
+        """Raise `apsw.FullError` if the file's disk is nearly full: what is left is for the events."""
+        if self._path is None:
+            return
+        try:
+            space = os.statvfs(self._path.parent)
+        except OSError:
+            return
+        if space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES:
+            raise apsw.FullError("the disk is nearly full")
 
     def change(self, work: Callable[[], _Result]) -> _Result:
         """Run `work` as one transaction."""

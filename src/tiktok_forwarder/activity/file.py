@@ -1,6 +1,7 @@
 """The activity's store: an SQLite file of its own, bounded in bytes, written by one thread that delays no one."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, Final, Self
 import apsw
 import msgspec
 
-from tiktok_forwarder.activity.database import ActivityDatabase
+from tiktok_forwarder.activity.database import OF_A_FULL_DISK, ActivityDatabase
 from tiktok_forwarder.activity.figures import add_all
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
@@ -126,6 +127,7 @@ class ActivityFile:
         # Figures add up: those that could not be written are added to the next write.
         for key, figures in write.figures.items():
             add_all(self._unwritten.setdefault(key, {}), figures)
+        self._database.require_space()
         try:
             self._insert_or_trim(write)
         except apsw.Error as error:
@@ -190,7 +192,9 @@ class ActivityFile:
 
     def _tidy_levels(self) -> Sequence[LevelChange]:
         try:
-            self._database.change(self._tidy)
+            # On a full disk that can wait.
+            with contextlib.suppress(*OF_A_FULL_DISK):
+                self._database.change(self._tidy)
             return [LevelChange(*row) for row in self._database.execute("levels")]
         except apsw.Error as error:
             self._database.begin_anew(str(error))
@@ -204,12 +208,20 @@ class ActivityFile:
         return [MinuteFigures(minute, connection_id, _FIGURES.decode(raw)) for minute, connection_id, raw in rows]
 
     def _erase(self, wanted: set[bytes]) -> int:
-        erased = self._database.change(lambda: self._delete_about(wanted))
-        self._database.cut_log()
+        try:
+            erased = self._database.change(lambda: self._delete_about(wanted))
+            self._database.cut_log()
+        except OF_A_FULL_DISK as error:
+            # A deletion needs space, and an erasure must not wait for it: all records are deleted, which frees some.
+            erased = len(self._records_about(wanted))
+            self._database.begin_anew(f"{error}; a person's records had to be erased")
         return erased
 
+    def _records_about(self, wanted: set[bytes]) -> list[tuple[int]]:
+        return [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
+
     def _delete_about(self, wanted: set[bytes]) -> int:
-        about = [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
+        about = self._records_about(wanted)
         self._database.execute_many("delete_record", about)
         self._database.execute_many("delete_payload", about)
         if about:

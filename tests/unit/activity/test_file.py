@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import sqlite3
 import stat
 import sys
@@ -9,12 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
+import apsw
 import msgspec
 import pytest
 
 from tiktok_forwarder.activity import database as activity_database
-from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS, migrations
+from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS, ActivityDatabase, migrations
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record, RecordFilter
 from tiktok_forwarder.activity.sampling import MAX_CHANGES
@@ -308,6 +311,67 @@ async def test_file_of_a_newer_version_is_begun_anew(version_1: Path, next_versi
     await file.close()
     assert reasons == ["from a newer version of tiktok-forwarder (schema 2; this version knows 1)"]
     assert version_of(version_1) == (1, [])
+
+
+@pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError, apsw.CantOpenError])
+async def test_file_on_a_full_disk_is_kept_for_the_next_start(
+    version_1: Path, monkeypatch: pytest.MonkeyPatch, error: type[apsw.Error]
+) -> None:
+    """Records are kept in memory until then: nothing shows that those in the file are not intact."""
+
+    def fail(*_: object) -> None:
+        raise error("no room")
+
+    reasons: list[str] = []
+    with monkeypatch.context() as full:
+        full.setattr(ActivityDatabase, "_open_file", fail)
+        full.setattr(ActivityDatabase, "_remove_files", fail)
+        file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
+        file.write(write_of(record(1)))
+        assert await event_ids(file) == ["m1"]
+        await file.close()
+    assert reasons == ["no room; records are kept in memory until the next start, and the file is not changed"]
+    file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
+    assert (await file.newest(), len(reasons)) == (41, 1)
+    await file.close()
+
+
+@pytest.mark.parametrize(("free_bytes", "events"), [(8 * MEBIBYTE, ["m1", "m2"]), (8 * MEBIBYTE - 1, ["m1"])])
+async def test_last_space_of_a_disk_is_left_to_the_events(
+    path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, events: list[str]
+) -> None:
+    """Records are lost and counted; figures are added to the next write that can be made."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    file.write(write_of(record(1), minute=7))
+    assert await event_ids(file) == ["m1"]
+    with monkeypatch.context() as full:
+        full.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free_bytes, f_frsize=1))
+        file.write(write_of(record(2), minute=7))
+        assert await event_ids(file) == events
+    assert file.lost_records == 2 - len(events)
+    file.write(write_of(record(3), minute=7))
+    assert await event_ids(file) == [*events, "m3"]
+    assert [each.figures for each in await file.figures(7, 8)] == [{"accepted": 3}]
+    await file.close()
+
+
+async def test_person_is_erased_though_the_disk_is_full(path: Path) -> None:
+    """Deleting needs space too: without any, all records are deleted, and the log says why."""
+    reasons: list[str] = []
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
+    file.write(write_of(*(record(number, subjects=(number,)) for number in range(1, 6))))
+    assert len(await event_ids(file)) == 5
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("activity.db-wal").stat().st_size, hard))
+    try:
+        assert await file.erase([3]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    file.write(write_of(record(9)))
+    assert await event_ids(file) == ["m9"]
+    (reason,) = reasons
+    assert reason.endswith("; a person's records had to be erased")
+    await file.close()
 
 
 async def test_damage_while_running_costs_what_was_kept(path: Path) -> None:

@@ -156,7 +156,7 @@ def test_backup_and_restore_say_what_they_wrote(database: Path, tmp_path: Path) 
     assert back_up(database, file) == Backup(str(file), file.stat().st_size, len(migrations()), 2, 0)
     assert restore(file, database) == Backup(str(database), file.stat().st_size, len(migrations()), 2, 0)
     assert (mode_of(file), mode_of(database)) == (0o600, 0o600)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.db", "events.db"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.db", "events.db", "events.reserve"]
 
 
 def test_backup_is_on_the_disk_before_it_replaces_another(
@@ -234,7 +234,7 @@ def test_database_is_removed_with_its_log(database: Path, tmp_path: Path) -> Non
     for suffix in ("-wal", "-shm"):
         (tmp_path / f"events.db{suffix}").write_bytes(b"x")
     remove_database(database)
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path, "events.db") == []
     remove_database(database)
     database.mkdir()
     assert problem_of(lambda: remove_database(database)) == f"{database}: cannot remove: Is a directory"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
+from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve, reserved_bytes
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,46 @@ def test_reserve_that_does_not_fit_leaves_nothing(tmp_path: Path, monkeypatch: p
     reserve = DiskReserve(tmp_path / "events.reserve", 2048)
     assert not reserve.take()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_start_has_a_part_of_the_reserve_for_itself(tmp_path: Path) -> None:
+    """A service that was killed on a full disk had released all but that; nothing else lets the database be opened."""
+    path = tmp_path / "events.reserve"
+    reserve = DiskReserve(path, 4 * 1024 * 1024)
+    assert reserve.take() and reserve.give_up()
+    assert (path.stat().st_size, reserve.give_up()) == (1024 * 1024, False)
+    assert reserve.give_up_all() and not path.exists() and not reserve.give_up_all()
+    small = DiskReserve(path, 8192)
+    assert small.take() and small.give_up()
+    assert path.stat().st_size == 4096
+
+
+@pytest.mark.parametrize(
+    ("room_bytes", "kept"),
+    [(4_194_304, 4_194_304), (4_194_303, 2_097_152), (1_048_576, 1_048_576), (1_048_575, 0)],
+)
+def test_as_much_is_kept_at_the_end_as_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room_bytes: int, kept: int
+) -> None:
+    """The next start may find the disk full: halves are better than nothing, down to what a start needs."""
+    original = os.posix_fallocate
+
+    def allocate(descriptor: int, offset: int, size_bytes: int) -> None:
+        if size_bytes > room_bytes:
+            raise OSError(28, "No space left on device")
+        original(descriptor, offset, size_bytes)
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(0))
+    reserve = DiskReserve(tmp_path / "events.reserve", 4 * 1024 * 1024)
+    assert not reserve.take()
+    reserve.keep()
+    assert reserved_bytes(tmp_path / "events.reserve") == kept
+
+
+def test_larger_reserve_of_an_earlier_start_is_cut(tmp_path: Path) -> None:
+    """The directory may have come from a larger disk, or the store may have been larger."""
+    path = tmp_path / "events.reserve"
+    path.write_bytes(b"x" * 40_000)
+    assert DiskReserve(path, 8192).take()
+    assert path.stat().st_size == 8192

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
+from tiktok_forwarder.database.file import configure
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.sqlite import file as sqlite_file
+from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.file import (
     StoreLimits,
     derived_max_bytes,
+    earlier_reserve_bytes,
     is_whole,
     open_reader,
     open_writer,
@@ -24,6 +28,9 @@ from tiktok_forwarder.store.sqlite.statements import migrations
 GIB = 1_073_741_824
 LIMITS = store_limits(100_000_000, 0.2)
 REMEDY = "restore a backup, or move the file away to start with an empty store"
+DISK_REMEDY = "check the disk of data_dir: free space, write permission, system log"
+FULL_REMEDY = "free space on it and start again; waiting events are kept"
+LOCK_REMEDY = "stop the program that has it open, and start again"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Space:
 
     f_bavail: int
     f_frsize: int = 512
+    f_blocks: int = 0
 
 
 @pytest.fixture
@@ -73,13 +81,28 @@ def test_limits_follow_from_the_size(max_bytes: int, limits: StoreLimits, reserv
 
 
 def test_size_is_four_fifths_of_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the file holds already counts as free, and no store grows beyond 64 GiB unless it is told to."""
+    """What file and reserve hold already counts as free; it is 1 MiB at least, on a full disk, and 64 GiB at most."""
     monkeypatch.setattr(os, "statvfs", lambda _: Space(1_000_000))
     assert derived_max_bytes(tmp_path / "events.db") == 409_600_000
     (tmp_path / "events.db").write_bytes(b"x" * 1000)
     assert derived_max_bytes(tmp_path / "events.db") == 409_601_000
+    (tmp_path / "events.reserve").write_bytes(b"x" * 8192)
+    assert derived_max_bytes(tmp_path / "events.db") == 409_607_553
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(0))
+    assert derived_max_bytes(tmp_path / "events.db") == 1_048_576
     monkeypatch.setattr(os, "statvfs", lambda _: Space(10**12))
     assert derived_max_bytes(tmp_path / "events.db") == 68_719_476_736
+
+
+@pytest.mark.parametrize(("disk_blocks", "counted"), [(131_072, 8192), (128, 8192), (127, 8128), (0, 0)])
+def test_earlier_reserve_counts_up_to_an_eighth_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk_blocks: int, counted: int
+) -> None:
+    """What was left on a larger disk must not make a smaller one full for ever."""
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(0, f_blocks=disk_blocks))
+    assert earlier_reserve_bytes(tmp_path / "events.db") == 0
+    (tmp_path / "events.reserve").write_bytes(b"x" * 8192)
+    assert earlier_reserve_bytes(tmp_path / "events.db") == counted
 
 
 def test_writer_bounds_the_file_the_log_and_its_memory(connection: apsw.Connection) -> None:
@@ -114,7 +137,7 @@ def test_file_of_another_program_is_named_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     with closing(apsw.Connection(str(path))) as other:
         other.execute("CREATE TABLE theirs (x)")
-    assert refusal(path) == f"{path}: cannot open the database: it belongs to another program; {REMEDY}"
+    assert refusal(path) == f"{path}: cannot open the database: it belongs to another program; use another data_dir"
     with closing(apsw.Connection(str(path))) as other:
         assert other.pragma("journal_mode") == "delete"
 
@@ -131,7 +154,7 @@ def test_missing_or_empty_database_with_a_log_is_refused(
     (tmp_path / "events.db-wal").write_bytes(log)
     if is_refused:
         reason = "it is missing or empty, but events.db-wal beside it is not"
-        assert refusal(path) == f"{path}: cannot open the database: {reason}; {REMEDY}"
+        assert refusal(path) == f"{path}: cannot open the database: {reason}; put the database back"
     else:
         open_writer(path, LIMITS).close()
 
@@ -147,7 +170,60 @@ def test_file_system_without_a_log_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sqlite_file, "configure", lambda *_, **__: None)
     path = tmp_path / "events.db"
     reason = "its file system cannot share memory, which a write-ahead log needs"
-    assert refusal(path) == f"{path}: cannot open the database: {reason}; {REMEDY}"
+    assert refusal(path) == f"{path}: cannot open the database: {reason}; {DISK_REMEDY}"
+
+
+@pytest.mark.parametrize(
+    ("error", "free_bytes", "told"),
+    [
+        (apsw.CorruptError("malformed"), 0, f"malformed; {REMEDY}"),
+        (apsw.NotADBError("no database"), 10**9, f"no database; {REMEDY}"),
+        (apsw.BusyError("database is locked"), 0, f"database is locked; {LOCK_REMEDY}"),
+        (apsw.FullError("full"), 10**9, f"the disk is full; {FULL_REMEDY}"),
+        (apsw.IOError("disk I/O error"), 524_287, f"the disk is full; {FULL_REMEDY}"),
+        (apsw.IOError("disk I/O error"), 524_288, f"disk I/O error; {DISK_REMEDY}"),
+        (apsw.CantOpenError("unable to open"), 0, f"the disk is full; {FULL_REMEDY}"),
+        (apsw.ReadOnlyError("readonly"), 10**9, f"readonly; {DISK_REMEDY}"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_starting_over_is_advised_for_a_corrupt_database_only(
+    file: Path, monkeypatch: pytest.MonkeyPatch, error: apsw.Error, free_bytes: int, told: str
+) -> None:
+    """While the data are intact, whatever keeps them from being opened is what has to be changed."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sqlite_file, "configure", fail)
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(free_bytes, 1))
+    assert refusal(file) == f"{file}: cannot open the database: {told}"
+
+
+@pytest.mark.parametrize(
+    ("error", "opens"),
+    [(apsw.FullError(), True), (apsw.IOError(), True), (apsw.CantOpenError(), True), (apsw.BusyError(), False)],
+    ids=lambda value: type(value).__name__,
+)
+def test_database_is_opened_with_the_reserve_on_a_full_disk(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: apsw.Error, opens: bool
+) -> None:
+    """It is released as a whole, and only for an error that space may end."""
+    reserve = DiskReserve(tmp_path / "events.reserve", 4096)
+    assert reserve.take()
+
+    def fail_while_reserved(*arguments: Any, **named: Any) -> None:
+        if (tmp_path / "events.reserve").exists():
+            raise error
+        configure(*arguments, **named)
+
+    monkeypatch.setattr(sqlite_file, "configure", fail_while_reserved)
+    if opens:
+        open_writer(file, LIMITS, reserve).close()
+    else:
+        with pytest.raises(ConfigurationError):
+            open_writer(file, LIMITS, reserve)
+    assert (tmp_path / "events.reserve").exists() != opens
 
 
 @pytest.mark.parametrize(("version", "is_refused"), [(3_051_002, True), (3_051_003, False)])

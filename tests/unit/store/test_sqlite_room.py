@@ -5,6 +5,7 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -13,9 +14,10 @@ from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.store.sqlite.transaction import StoreState
+from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 
 ALL = DeadLetterFilter()
 CONNECTIONS = "abc"
@@ -203,7 +205,7 @@ async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path:
     assert first is not None and second is not None
     with _small_files_only(file):
         await store.settle(first, {each.event_no: Delivered() for each in first.events}, T0)
-        assert not reserve.exists()
+        assert reserve.stat().st_size == 1_048_576
         await store.settle(second, {each.event_no: Delivered() for each in second.events}, T0)
         assert await store.problems() == ["full"]
         with pytest.raises(StoreFull):
@@ -215,13 +217,41 @@ async def test_full_disk_still_takes_outcomes_by_giving_up_its_reserve(tmp_path:
     assert (await store.counts())["a"].waiting == 1
     await _books_balance(store)
     await store.close()
+    assert reserve.stat().st_size == 6_242_304
+
+
+@pytest.mark.parametrize("failing", ["commit", "truncate_log"])
+async def test_person_is_erased_with_the_last_space_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """The part of the reserve that the next start would need is used too, and kept again at the end."""
+    file, reserve = tmp_path / "events.db", tmp_path / "events.reserve"
+    store = await _used_store(file)
+    await store.append(Arrivals([event("hers", subjects=(7,))], {}, T0))
+    assert await store._writer.look(lambda state: state.give_up_disk_reserve())
+    assert reserve.stat().st_size == 1_048_576
+    owner = Transaction if failing == "commit" else sqlite_settling
+    original = getattr(owner, failing)
+
+    def fail_while_reserved(*arguments: Any) -> Any:
+        if reserve.exists():
+            raise apsw.FullError("no room")
+        return original(*arguments)
+
+    with monkeypatch.context() as full:
+        full.setattr(owner, failing, fail_while_reserved)
+        assert await store.erase([7], T0) == 1
     assert not reserve.exists()
+    assert (await store.counts())["a"].waiting == 40
+    await store.close()
+    assert reserve.stat().st_size == 6_242_304
 
 
 async def test_store_without_its_reserve_is_full_from_the_start(tmp_path: Path) -> None:
     """Where the disk has no room for the reserve, no event is taken that could not be delivered later."""
     file = tmp_path / "events.db"
     await (await _used_store(file)).close()
+    (tmp_path / "events.reserve").unlink()
     with _no_file_larger_than(1_000_000):
         store = SqliteStore.open(file, max_bytes=50_000_000)
         assert await store.problems() == ["full"]
@@ -246,8 +276,8 @@ async def test_reserve_is_given_up_once_for_an_error_of_the_disk(
     """Another error would be met again, and would cost new events; without a reserve there is nothing to try."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
     for may_help in (is_of_the_disk, False):
-        assert await store._writer.look(lambda _: store._writer._makes_room(error)) == may_help
-    assert (tmp_path / "events.reserve").exists() != is_of_the_disk
+        assert await store._writer.look(lambda _: store._writer._makes_room(error, [])) == may_help
+    assert (tmp_path / "events.reserve").stat().st_size == (131_072 if is_of_the_disk else 262_144)
     await store.close()
 
 

@@ -66,13 +66,13 @@ async def test_gathered_work_is_done_together_and_before_other_changes(tmp_path:
 
 
 async def test_closing_waits_until_the_files_are_closed(tmp_path: Path) -> None:
-    """Whoever opens the database next finds neither a log nor a reserve, and everything that was asked for."""
+    """Whoever opens the database next finds no log, the reserve for its start, and everything that was asked for."""
     store = SqliteStore.open(tmp_path / "events.db")
     look = asyncio.create_task(store._writer.look(lambda _: time.sleep(0.05)))
     appending = asyncio.create_task(_append(store, "1"))
     await asyncio.sleep(0)
     await store.close()
-    assert _names(tmp_path) == ["events.db"]
+    assert sorted(_names(tmp_path)) == ["events.db", "events.reserve"]
     await look
     assert await appending == ["stored"]
 

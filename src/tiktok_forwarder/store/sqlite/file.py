@@ -9,14 +9,17 @@ import apsw
 from msgspec import Struct
 
 from tiktok_forwarder.database.file import NewerSchema, configure, create_private, limit_size, migrate, truncate_log
+from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.rules import storage_quota
+from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve, reserved_bytes
 from tiktok_forwarder.store.sqlite.statements import migrations
 
 PAGE_BYTES: Final = 8192
 SMALLEST_STORE_BYTES: Final = 1024 * 1024
 
 _SHARE_OF_FREE_SPACE: Final = 0.8
+_RESERVE_SHARE_OF_DISK: Final = 1 / 8
 _LARGEST_DERIVED_BYTES: Final = 64 * 1024**3
 # A log of this size is reused again and again, which makes its syncs cheap; a larger one only makes restarts slow.
 _MAX_CHECKPOINT_PAGES: Final = 4000
@@ -33,7 +36,12 @@ BUSY_MS: Final = 5_000
 _CACHE_KIB: Final = 64_000
 # Reading all of a larger file would delay the start by many seconds; damage in it is found when a page is used.
 _LARGEST_CHECKED_BYTES: Final = 1024**3
-_REMEDY: Final = "restore a backup, or move the file away to start with an empty store"
+_REMEDY_OF_DAMAGE: Final = "restore a backup, or move the file away to start with an empty store"
+_REMEDY_OF_FULL_DISK: Final = "free space on it and start again; waiting events are kept"
+_REMEDY_OF_LOCK: Final = "stop the program that has it open, and start again"
+_REMEDY: Final = "check the disk of data_dir: free space, write permission, system log"
+# A disk with less is full for a start: it needs a log and its index.
+_FULL_DISK_BYTES: Final = 512 * 1024
 
 
 class StoreLimits(Struct, frozen=True):
@@ -71,26 +79,60 @@ def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:
 
 
 def derived_max_bytes(path: Path) -> int:
-    """Return a size from the free space now; the remaining space is for the log and other programs."""
-    space = os.statvfs(path.parent)
+    """Return a size from the free space now; the remaining space is for the log and other programs.
+
+    The reserve of an earlier start counts as free. A full disk gives the smallest size: the store can still be emptied.
+    """
+    free_bytes = _free_bytes(path) + reserved_bytes(reserve_path(path))
     held = path.stat().st_size if path.exists() else 0
-    return min(_LARGEST_DERIVED_BYTES, held + int(space.f_bavail * space.f_frsize * _SHARE_OF_FREE_SPACE))
+    derived = held + int(free_bytes * _SHARE_OF_FREE_SPACE)
+    return max(SMALLEST_STORE_BYTES, min(_LARGEST_DERIVED_BYTES, derived))
 
 
-def open_writer(path: Path, limits: StoreLimits) -> apsw.Connection:
-    """Return the only connection that writes. Raises `ConfigurationError`, one sentence, before changing anything."""
+def earlier_reserve_bytes(path: Path) -> int:
+    """Return the size of the reserve that an earlier start left, up to a share of the whole disk.
+
+    A nearly full disk gives a small size, which needs less: with that, the disk would count as having room.
+    """
+    space = os.statvfs(path.parent)
+    return min(reserved_bytes(reserve_path(path)), int(space.f_blocks * space.f_frsize * _RESERVE_SHARE_OF_DISK))
+
+
+def reserve_path(path: Path) -> Path:
+    return path.with_suffix(".reserve")
+
+
+def _free_bytes(path: Path) -> int:
+    space = os.statvfs(path.parent)
+    return space.f_bavail * space.f_frsize
+
+
+def open_writer(path: Path, limits: StoreLimits, reserve: DiskReserve | None = None) -> apsw.Connection:
+    """Return the only connection that writes. Raises `ConfigurationError`, one sentence, before changing anything.
+
+    On a full disk the reserve is released, if there is one.
+    """
     if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:
         raise ConfigurationError([f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 or newer is needed"])
     is_new = _touch(path)
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
-            _prepare(connection, path, limits, is_new=is_new)
-        except BaseException:
-            connection.close()
-            raise
+            return _opened(path, limits, is_new=is_new)
+        except (apsw.FullError, apsw.IOError, apsw.CantOpenError):
+            if reserve is None or not reserve.give_up_all():
+                raise
+            return _opened(path, limits, is_new=is_new)
     except apsw.Error as error:
-        raise _unusable(path, str(error)) from None
+        raise _unusable(path, *_reason_and_remedy(path, error)) from None
+
+
+def _opened(path: Path, limits: StoreLimits, *, is_new: bool) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        _prepare(connection, path, limits, is_new=is_new)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -126,7 +168,7 @@ def _touch(path: Path) -> bool:
         is_new = not path.exists() or path.stat().st_size == 0
         if is_new and log.exists() and log.stat().st_size > 0:
             # SQLite would delete the log, and the events in it.
-            raise _unusable(path, f"it is missing or empty, but {log.name} beside it is not")
+            raise _unusable(path, f"it is missing or empty, but {log.name} beside it is not", "put the database back")
         create_private(path)
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot open the database: {error.strerror}"]) from None
@@ -166,12 +208,30 @@ def _configure(connection: apsw.Connection) -> None:
 def _check(connection: apsw.Connection, path: Path) -> None:
     """Check that the file is this program's, and whole as far as a start may take time to check."""
     if connection.pragma("application_id") != APPLICATION_ID:
-        raise _unusable(path, "it belongs to another program")
+        raise _unusable(path, "it belongs to another program", "use another data_dir")
     if path.stat().st_size <= _LARGEST_CHECKED_BYTES:
         found = str(connection.pragma("quick_check"))
         if found != "ok":
             raise apsw.CorruptError(found.splitlines()[0])
 
 
-def _unusable(path: Path, why: str) -> ConfigurationError:
-    return ConfigurationError([f"{path}: cannot open the database: {why}; {_REMEDY}"])
+def _reason_and_remedy(path: Path, error: apsw.Error) -> tuple[str, str]:
+    """Return both for an error; starting over is a remedy only for a database that is corrupt."""
+    if is_corruption(error):
+        return str(error), _REMEDY_OF_DAMAGE
+    if isinstance(error, apsw.BusyError):
+        return str(error), _REMEDY_OF_LOCK
+    if isinstance(error, apsw.FullError) or _is_disk_full(path):
+        return "the disk is full", _REMEDY_OF_FULL_DISK
+    return str(error), _REMEDY
+
+
+def _is_disk_full(path: Path) -> bool:
+    try:
+        return _free_bytes(path) < _FULL_DISK_BYTES
+    except OSError:
+        return False
+
+
+def _unusable(path: Path, why: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError([f"{path}: cannot open the database: {why}; {remedy}"])

@@ -280,7 +280,14 @@ def erase_found(transaction: Transaction, found: AboutPerson) -> int:
 
 def cut_log(state: StoreState) -> None:
     """Truncate the write-ahead log: until it is written back and truncated, it still contains deleted data."""
-    if not truncate_log(state.connection):
+    try:
+        is_cut = truncate_log(state.connection)
+    except (apsw.FullError, apsw.IOError):
+        # Writing it back may make the database larger.
+        if not state.give_up_disk_reserve(is_start_included=True):
+            raise
+        is_cut = truncate_log(state.connection)
+    if not is_cut:
         raise StoreUnavailable("the events are deleted, but a long read still uses their log: erase again")
 
 

@@ -26,12 +26,15 @@ from tiktok_forwarder.store.events import (
     TotalsRow,
 )
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
+from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
 from tiktok_forwarder.store.sqlite.file import (
     SMALLEST_STORE_BYTES,
     derived_max_bytes,
+    earlier_reserve_bytes,
     open_reader,
     open_writer,
+    reserve_path,
     store_limits,
 )
 from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
@@ -77,14 +80,17 @@ class SqliteStore(SqliteDocuments):
 
         `reserve_share` of that is kept for delivering stored events. Raises `ConfigurationError` in one sentence.
         """
+        earlier_bytes = 0
         if max_bytes is None:
             max_bytes = derived_max_bytes(path)
+            earlier_bytes = earlier_reserve_bytes(path)
         if max_bytes < SMALLEST_STORE_BYTES:
             raise ConfigurationError(
                 [f"the store may use {max_bytes} bytes, but needs at least {SMALLEST_STORE_BYTES}"]
             )
         limits = store_limits(max_bytes, reserve_share)
-        return cls(path, StoreState(open_writer(path, limits), limits, monotonic))
+        reserve = DiskReserve(reserve_path(path), max(limits.disk_reserve_bytes, earlier_bytes))
+        return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic))
 
     async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
         return await self._writer.write(
@@ -174,7 +180,7 @@ class SqliteStore(SqliteDocuments):
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:
         found = await self._read_beside(lambda connection: find_about(connection, subjects))
-        erased = await self._writer.write(lambda transaction: erase_found(transaction, found))
+        erased = await self._writer.write(lambda transaction: erase_found(transaction, found), is_erasure=True)
         await self._writer.look(cut_log)
         return erased
 

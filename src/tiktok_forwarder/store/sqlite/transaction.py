@@ -214,7 +214,9 @@ class SeenEvents:
 class StoreState:
     """The write connection and the state kept in memory beside it."""
 
-    def __init__(self, connection: apsw.Connection, limits: StoreLimits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, connection: apsw.Connection, limits: StoreLimits, reserve: DiskReserve, monotonic: Callable[[], float]
+    ) -> None:
         self.connection = connection
         self.limits = limits
         self.lanes = Lanes(rows(connection, "lanes"))
@@ -227,7 +229,7 @@ class StoreState:
         self.path = Path(connection.filename)
         # Reading the lanes has opened the log.
         self.files = OpenFiles([self.path.parent, self.path, *log_files(self.path)])
-        self.disk_reserve = DiskReserve(self.path.with_suffix(".reserve"), limits.disk_reserve_bytes)
+        self.disk_reserve = reserve
         self.disk_reserve.take()
         # The size of what was last refused for lack of space; 0 once something was accepted again.
         self.refused_bytes = 0
@@ -240,12 +242,15 @@ class StoreState:
         """Return whether what was last refused would be refused again."""
         return self.used_bytes() + self.refused_bytes >= self.limits.append_bytes or not self.disk_reserve.take()
 
-    def give_up_disk_reserve(self) -> bool:
-        """Release the disk reserve; return whether that freed space.
+    def give_up_disk_reserve(self, *, is_start_included: bool = False) -> bool:
+        """Release the disk reserve, also the part for the next start if asked for; return whether that freed space.
 
         The log's content is written back too, so that the log need not grow.
         """
-        if not self.disk_reserve.give_up():
+        # Others may use what is at the path of a database that was moved.
+        if not self.files.is_in_place(self.path):
+            return False
+        if not (self.disk_reserve.give_up_all() if is_start_included else self.disk_reserve.give_up()):
             return False
         with suppress(apsw.Error):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

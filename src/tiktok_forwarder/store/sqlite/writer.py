@@ -30,6 +30,10 @@ class _Outcome(Change):
     """A change that stores what TikTok has done already: stored wherever the database is, since nothing can undo it."""
 
 
+class _Erasure(Change):
+    """A change that a person has a right to: stored with the last space that there is."""
+
+
 class SqliteWriter:
     """Commits changes together, and tracks the problem that prevents it.
 
@@ -57,15 +61,18 @@ class SqliteWriter:
         without_room: type[ForwarderError] = StoreUnavailable,
         gathers: bool = False,
         is_outcome: bool = False,
+        is_erasure: bool = False,
     ) -> Result:
         """Run a change, durable on return.
 
         Raises what `change` raises, `without_room` for lack of space, else `StoreUnavailable`. `gathers`: the change
         only reads, counts and calls `Transaction.gather`. `is_outcome`: the change stores what has happened at TikTok,
-        also in a database that is no longer at its path.
+        also in a database that is no longer at its path. `is_erasure`: it may use the part of the reserve that is kept
+        for the next start.
         """
         work = change if gathers else _after_gathered(change)
-        result: Result = await self._done((_Outcome if is_outcome else Change)(work, weight_bytes), without_room)
+        kind = _Outcome if is_outcome else _Erasure if is_erasure else Change
+        result: Result = await self._done(kind(work, weight_bytes), without_room)
         return result
 
     async def look(self, look: Callable[[StoreState], Result]) -> Result:
@@ -121,7 +128,7 @@ class SqliteWriter:
             self.problem.record(error)
             _refuse(changes, f"the event store cannot be written: {error}")
         except Exception as error:
-            if may_make_room and self._makes_room(error):
+            if may_make_room and self._makes_room(error, changes):
                 self._commit_all(changes, may_make_room=False)
             elif len(changes) == 1:
                 changes[0].error = self._translate_error(error)
@@ -166,8 +173,11 @@ class SqliteWriter:
             self.problem.clear_damage()
         return is_whole
 
-    def _makes_room(self, error: Exception) -> bool:
-        if not isinstance(error, apsw.FullError | apsw.IOError) or not self._state.give_up_disk_reserve():
+    def _makes_room(self, error: Exception, changes: Sequence[Change]) -> bool:
+        if not isinstance(error, apsw.FullError | apsw.IOError):
+            return False
+        is_erasure = any(isinstance(change, _Erasure) for change in changes)
+        if not self._state.give_up_disk_reserve(is_start_included=is_erasure):
             return False
         self.problem.record(error)
         return True
@@ -186,7 +196,7 @@ class SqliteWriter:
             state.connection.close()
         state.files.close()
         if is_in_place:
-            state.disk_reserve.give_up()
+            state.disk_reserve.keep()
 
 
 def _after_gathered(change: Callable[[Transaction], Result]) -> Callable[[Transaction], Result]:
