@@ -177,11 +177,6 @@ class Settings(Struct, frozen=True):
         return self.data_dir / "events.db"
 
     @property
-    def database_files(self) -> list[Path]:
-        """Return the paths at which there may be a database: in use, or restored and not in use yet."""
-        return [self.database_file, self.database_file.with_name(f"{self.database_file.name}.restored")]
-
-    @property
     def activity_file(self) -> Path | None:
         """Return the activity's path; None if nothing outlives the process, so that no file is needed."""
         return self.data_dir / "activity.db" if self.store != "memory" else None

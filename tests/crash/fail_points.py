@@ -1,8 +1,10 @@
 """Named instants at which a test makes the service kill itself, put in from outside: what is shipped has none."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
@@ -10,7 +12,13 @@ import apsw
 from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.store.sqlite import (
+    backup as sqlite_backup,
+)
+from tiktok_forwarder.store.sqlite import (
     file as sqlite_file,
+)
+from tiktok_forwarder.store.sqlite import (
+    restore as sqlite_restore,
 )
 from tiktok_forwarder.store.sqlite import (
     settling as sqlite_settling,
@@ -99,6 +107,31 @@ def _mid_erase(pass_by: Pass) -> None:
     _after(sqlite_settling, "_erase_one", pass_by, only_if=lambda *_place: True)
 
 
+def _mid_restore(pass_by: Pass) -> None:
+    """Before and after every step that changes a file or makes a change durable."""
+    for owner, function in (
+        (Path, "unlink"),
+        (Path, "replace"),
+        (shutil, "copyfile"),
+        (sqlite_backup, "sync"),
+        (sqlite_restore, "sync"),
+        (sqlite_restore, "check_backup"),
+    ):
+        _around(owner, function, pass_by)
+
+
+def _around(owner: Any, function: str, pass_by: Pass) -> None:
+    original = getattr(owner, function)
+
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        pass_by()
+        result = original(*arguments, **named)
+        pass_by()
+        return result
+
+    setattr(owner, function, replacement)
+
+
 def _mid_migration(pass_by: Pass) -> None:
     _pass_after_statements(pass_by, migrations())
 
@@ -136,6 +169,7 @@ FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "mid-dead-letter": _mid_dead_letter,
     "mid-replay": _mid_replay,
     "mid-erase": _mid_erase,
+    "mid-restore": _mid_restore,
     "mid-migration": _mid_migration,
     "mid-later-migration": _mid_later_migration,
     "mid-later-activity-migration": _mid_later_activity_migration,

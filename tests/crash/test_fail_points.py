@@ -14,7 +14,7 @@ from tests.integration.service_process import add_shop
 DEATHS = 5
 SOAK_DEATHS = 20
 MOST_PASSES = 8
-UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase"))]
+UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase", "restore"))]
 # Whose events the senders send.
 CUSTOMER_ID = "cust-829311"
 # Before these instants an answer of TikTok was on its way into the books. At the others none is, if requests are made

@@ -24,6 +24,7 @@ def test_a_backup_moves_to_another_directory_with_its_key(run: Run, tmp_path: Pa
     assert (first / "activity.db").exists()
     assert run("restore", file, "--data-dir", first, "--force")[0] == 0
     assert not (first / "activity.db").exists()
+    assert run("backup", file, "--data-dir", first, "--force")[0] == 0
     assert run("restore", file, "--data-dir", second)[0] == 0
     status, _, err = run("inputs", "list", "--data-dir", second)
     assert (status, "the key file is missing" in err) == (2, True)
@@ -44,3 +45,19 @@ async def test_a_service_in_use_can_be_backed_up_but_not_replaced(tmp_path: Path
         refused = command("restore", str(file), "--force", "--data-dir", str(data_dir))
         assert (refused.returncode, "in use by another process" in refused.stderr) == (2, True)
         assert await service.waiting() == 2
+
+
+@pytest.mark.parametrize("name", ["encryption.key", "events.db", "activity.db", "forwarder.lock", "admin.sock"])
+def test_a_backup_replaces_nothing_of_the_data_directory(run: Run, tmp_path: Path, name: str) -> None:
+    """Not with --force either: with another key, no stored secret could be decrypted."""
+    data_dir = tmp_path / "data"
+    assert run("inputs", "add", "--name", "shop", "--data-dir", data_dir)[0] == 0
+    before = {file.name: file.read_bytes() for file in data_dir.iterdir()}
+    status, _, err = run("backup", data_dir / name, "--data-dir", data_dir, "--force")
+    assert (status, err.count("\n")) == (2, 1)
+    assert {file.name: file.read_bytes() for file in data_dir.iterdir()} == before
+    link = tmp_path / "link.db"
+    link.symlink_to(data_dir / name)
+    assert run("backup", link, "--data-dir", data_dir)[0] == 2
+    assert run("backup", link, "--data-dir", data_dir, "--force")[0] == 2
+    assert link.is_symlink()

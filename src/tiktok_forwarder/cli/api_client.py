@@ -115,8 +115,10 @@ def call_running(settings: Settings, method: str, path: str, body: object = None
 
 def _require_data(settings: Settings) -> None:
     """Raise `ConfigurationError` if there is no data directory, or nothing in it."""
-    files = [settings.data_dir] if settings.store == "memory" else settings.database_files
-    if not any(file.exists() for file in files):
+    from tiktok_forwarder.store.sqlite.restore import current_database  # noqa: PLC0415  # heavy, and mostly a service runs
+
+    found = settings.data_dir if settings.store == "memory" else current_database(settings.database_file)
+    if not found.exists():
         why = f"data_dir: there is no database in {settings.data_dir}"
         raise ConfigurationError(
             [f"{why}; choose the service's directory, or run `tiktok-forwarder serve` to create it"]

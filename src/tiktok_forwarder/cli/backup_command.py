@@ -18,7 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(short_help="Back up the database, even while the service runs.")
 @config_options
 @click.argument("file", type=_FILE)
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is a backup.")
 def backup(config_file: Path | None, data_dir: Path | None, file: Path, force: bool) -> None:
     """Copy the database to FILE and check the copy: events, totals, connections and inputs.
 

@@ -1,10 +1,13 @@
 """Backs up the database of a data directory, and restores it."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
+from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup
+from tiktok_forwarder.store.sqlite.restore import current_database, finish_restore, remove_database, restore
 
 
 def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
@@ -12,9 +15,9 @@ def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
 
     Raises `ConfigurationError`.
     """
-    if file.exists() and not overwrite:
+    if os.path.lexists(file) and not overwrite:
         raise ConfigurationError([f"{file}: already exists; choose another name, or pass --force"])
-    return back_up(database, file)
+    return back_up(current_database(database), file)
 
 
 def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite: bool) -> Backup:
@@ -25,12 +28,12 @@ def restore_from(file: Path, database: Path, activity: Path | None, *, overwrite
     check_backup(file)
     prepare_directory(database.parent)
     with DirectoryLock(database.parent):
+        finish_restore(database)
         if database.exists() and not overwrite:
             raise ConfigurationError(
                 [f"{database.parent}: already contains a database; --force replaces it and discards its waiting events"]
             )
-        if activity is not None:
-            # Remove the activity: it is about other events, and hashed with the key of the replaced database, so that
-            # no erasure would find them.
-            remove_database(activity)
-        return restore(file, database)
+        # The activity is about other events, and hashed with the key of the replaced database, so that no erasure would
+        # find them.
+        remove_activity = partial(remove_database, activity) if activity is not None else lambda: None
+        return restore(file, database, before_commit=remove_activity)

@@ -1,6 +1,7 @@
 """Backups: whole while the store is written, refused when damaged, and put back without a trace of what was there."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,8 @@ from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.sqlite import backup as sqlite_backup
-from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup, remove_database, restore
+from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup
+from tiktok_forwarder.store.sqlite.restore import remove_database, restore
 from tiktok_forwarder.store.sqlite.statements import migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
@@ -152,7 +154,7 @@ def problem_of(work: Callable[[], object]) -> str:
 def test_backup_and_restore_say_what_they_wrote(database: Path, tmp_path: Path) -> None:
     """Each names the file that it wrote, with its size, schema and events, and leaves nothing else beside it."""
     file = tmp_path / "copy.db"
-    (tmp_path / "copy.db.partial").write_text("left by a process that was killed")
+    (tmp_path / "copy.db.partial").write_bytes(b"\0" * 9000)  # left by a process that was killed
     assert back_up(database, file) == Backup(str(file), file.stat().st_size, len(migrations()), 2, 0)
     assert restore(file, database) == Backup(str(database), file.stat().st_size, len(migrations()), 2, 0)
     assert (mode_of(file), mode_of(database)) == (0o600, 0o600)
@@ -176,6 +178,7 @@ def test_file_that_is_no_backup_is_refused_with_the_reason(database: Path, tmp_p
     foreign(file)
     refused = f"{file}: cannot use the backup"
     assert problem_of(lambda: check_backup(file)) == f"{refused}: it is not a backup of tiktok-forwarder"
+    file.unlink()
     for schema in (0, known + 1):
         back_up(database, file)
         with closing(apsw.Connection(str(file))) as connection:
@@ -238,3 +241,88 @@ def test_database_is_removed_with_its_log(database: Path, tmp_path: Path) -> Non
     remove_database(database)
     database.mkdir()
     assert problem_of(lambda: remove_database(database)) == f"{database}: cannot remove: Is a directory"
+
+
+# --- what a backup may replace ---------------------------------------------------------------------------------------
+
+
+async def test_backup_replaces_a_backup_only(database: Path, tmp_path: Path) -> None:
+    """With any other file, what the file is for would be lost; links and devices are no files of ours."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    file = outside / "copy.db"
+    refused = f"{file}: is not a backup of tiktok-forwarder; choose another name"
+    back_up(database, file)
+    assert back_up(database, file).waiting == 2
+    makers: list[Callable[[], object]] = [
+        lambda: file.write_text("a key, or anything else"),
+        file.touch,
+        lambda: foreign(file),
+        file.mkdir,
+        lambda: file.symlink_to(outside / "other.db"),
+        lambda: file.symlink_to(outside / "nowhere"),
+        lambda: os.mkfifo(file),
+        lambda: os.link(database, file),
+    ]
+    back_up(database, outside / "other.db")
+    for make in makers:
+        file.rmdir() if file.is_dir() else file.unlink()
+        make()
+        before = file.lstat()
+        assert problem_of(lambda: back_up(database, file)) == refused
+        assert (file.lstat().st_ino, file.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+async def test_backup_does_not_replace_a_database_in_use(database: Path, tmp_path: Path) -> None:
+    """Also that of another directory: with or without its log, it has another form than a backup."""
+    other = tmp_path / "other"
+    other.mkdir()
+    store = SqliteStore.open(other / "events.db")
+    await append(store, "theirs")
+    refused = f"{other / 'events.db'}: is not a backup of tiktok-forwarder; choose another name"
+    assert problem_of(lambda: back_up(database, other / "events.db")) == refused
+    assert (await store.counts())["a"].waiting == 1
+    await store.close()
+    assert problem_of(lambda: back_up(database, other / "events.db")) == refused
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "events.db",
+        "events.db-wal",
+        "events.db.restored",
+        "events.reserve",
+        "activity.db",
+        "encryption.key.next",
+        "admin.sock",
+    ],
+)
+def test_backup_takes_no_name_of_the_data_directory(database: Path, tmp_path: Path, name: str) -> None:
+    """Each has a meaning there, also where there is no such file yet; elsewhere it has none."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    for file in (tmp_path / name, tmp_path / "link" / name):
+        before = database.read_bytes()
+        with pytest.raises(ConfigurationError, match=f"{name}: is a name that the service uses itself"):
+            back_up(database, file)
+        assert (database.read_bytes(), names(tmp_path, "partial")) == (before, [])
+    (tmp_path / "backups").mkdir()
+    assert back_up(database, tmp_path / "backups" / name).waiting == 2
+
+
+def test_leftover_of_an_interrupted_backup_is_replaced_and_nothing_else(database: Path, tmp_path: Path) -> None:
+    """Its first page is written last; a journal of it would be applied to the next one of its name."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    file, partial = folder / "copy.db", folder / "copy.db.partial"
+    back_up(database, file)
+    for content in (b"", b"\0" * 9000, file.read_bytes(), file.read_bytes()[:5000]):
+        partial.write_bytes(content)
+        partial.with_name("copy.db.partial-journal").write_bytes(b"left")
+        assert back_up(database, file).waiting == 2
+        assert names(folder, "copy") == ["copy.db"]
+    for other in (b"mine", b"SQLite format 3\0" + b"x" * 100):
+        partial.write_bytes(other)
+        told = f"{partial}: is not a partial backup; move it away, or choose another name"
+        assert problem_of(lambda: back_up(database, file)) == told
+        assert partial.read_bytes() == other

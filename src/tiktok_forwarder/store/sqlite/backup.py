@@ -1,21 +1,32 @@
-"""Copies the database while it is in use, and restores a copy; each copy is checked before it is used."""
+"""Copies the database while it is in use; each copy is checked before it replaces anything."""
 
 import contextlib
 import os
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import apsw
 from msgspec import Struct, structs
 
+from tiktok_forwarder.database.directory_lock import DirectoryLock
+from tiktok_forwarder.database.file import log_files
+from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.database.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.sqlite.file import APPLICATION_ID, open_reader
+from tiktok_forwarder.store.sqlite.file import APPLICATION_ID, BUSY_MS
 from tiktok_forwarder.store.sqlite.statements import migrations
 
-_SIDE_FILES = ("-wal", "-shm")
+# SQLite's file format: the first bytes, and the places of the numbers that show the journal mode and the program.
+_SQLITE_HEADER: Final = b"SQLite format 3\0"
+_HEADER_BYTES: Final = 100
+_WRITE_VERSION_AT: Final = 18
+_APPLICATION_ID_AT: Final = slice(68, 72)
+_WITHOUT_LOG: Final = 1
+# The files of a data directory begin with these.
+_NAMES_IN_USE: Final = ("events.", "activity.", "encryption.key", "admin.sock", "forwarder.lock")
 
 
 class Backup(Struct, frozen=True):
@@ -31,12 +42,14 @@ class Backup(Struct, frozen=True):
 def back_up(database: Path, file: Path) -> Backup:
     """Copy what is committed at this moment, for the owner alone; a service may continue to use the database.
 
-    Raises `ConfigurationError` when there is nothing to copy, or no whole copy can be made; no file is left then.
+    Raises `ConfigurationError` when there is nothing to copy, no whole copy can be made, or the file may not be
+    replaced; no partial file is left then.
     """
-    if not database.exists():
+    if not _exists(database):
         raise ConfigurationError([f"{database}: no database to back up"])
-    with _written(file) as partial:
-        with closing(_source(database)) as source, closing(apsw.Connection(str(partial))) as target:
+    _require_replaceable(file, database)
+    with written(file) as partial:
+        with _source(database) as source, closing(apsw.Connection(str(partial))) as target:
             with target.backup("main", source, "main") as copying:
                 # Copy in one step: a copy in several steps starts over whenever the service writes.
                 copying.step(-1)
@@ -46,11 +59,32 @@ def back_up(database: Path, file: Path) -> Backup:
     return structs.replace(backup, file=str(file))
 
 
-def _source(database: Path) -> apsw.Connection:
+@contextlib.contextmanager
+def _source(database: Path) -> Iterator[apsw.Connection]:
+    """Yield a connection that only reads, whatever the journal mode is: a restored database has no log yet."""
+    with contextlib.ExitStack() as opened:
+        try:
+            connection = _reader(database, is_alone=False)
+        except apsw.Error as error:
+            if is_corruption(error) or any(map(_exists, log_files(database))):
+                raise ConfigurationError([f"{database}: cannot read the database: {error}"]) from None
+            # On a full disk the log's index cannot be created; without another process it is not needed either.
+            opened.enter_context(DirectoryLock(database.parent))
+            connection = _reader(database, is_alone=True)
+        opened.callback(connection.close)
+        yield connection
+
+
+def _reader(database: Path, *, is_alone: bool) -> apsw.Connection:
+    address = f"{database.absolute().as_uri()}?immutable={int(is_alone)}"
+    connection = apsw.Connection(address, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
-        return open_reader(database)
-    except apsw.Error as error:
-        raise ConfigurationError([f"{database}: cannot read the database: {error}"]) from None
+        connection.set_busy_timeout(BUSY_MS)
+        connection.pragma("schema_version")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def check_backup(file: Path) -> Backup:
@@ -73,36 +107,17 @@ def check_backup(file: Path) -> Backup:
     return Backup(str(file), file.stat().st_size, schema, *counts)
 
 
-def restore(file: Path, database: Path) -> Backup:
-    """Replace the database with the backup. No process may use the database in the meantime.
-
-    Raises `ConfigurationError`, before changing anything, for a file that cannot be used.
-    """
-    check_backup(file)
-    with _written(database) as partial:
-        shutil.copyfile(file, partial)
-        backup = check_backup(partial)
-        # Remove the replaced database's log: SQLite must not apply it to the new one.
-        for suffix in _SIDE_FILES:
-            database.with_name(database.name + suffix).unlink(missing_ok=True)
-    return structs.replace(backup, file=str(database))
-
-
-def remove_database(database: Path) -> None:
-    """Remove the database and its log; a missing one is not an error. Raises `ConfigurationError`."""
-    try:
-        for suffix in ("", *_SIDE_FILES):
-            database.with_name(database.name + suffix).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError([f"{database}: cannot remove: {error.strerror}"]) from None
-
-
 @contextlib.contextmanager
-def _written(file: Path) -> Iterator[Path]:
-    """Yield a file beside the wanted one, which replaces it once it is whole and on the disk."""
-    partial = file.with_name(f"{file.name}.partial")
+def written(file: Path) -> Iterator[Path]:
+    """Yield a file beside the wanted one, which replaces it once it is whole and on the disk.
+
+    Raises `ConfigurationError`; the partial file is removed then.
+    """
+    partial = _partial(file)
+    if not _may_be_ours(partial):
+        raise ConfigurationError([f"{partial}: is not a partial backup; move it away, or choose another name"])
     try:
-        partial.unlink(missing_ok=True)
+        _remove_with_journals(partial)
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         yield partial
         sync(partial)
@@ -111,9 +126,87 @@ def _written(file: Path) -> Iterator[Path]:
     except (OSError, apsw.Error) as error:
         raise ConfigurationError([f"{file}: cannot write: {error}"]) from None
     finally:
-        for suffix in ("", "-journal", *_SIDE_FILES):
-            with contextlib.suppress(OSError):
-                partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _remove_with_journals(partial)
+
+
+def discard_partial(file: Path) -> None:
+    """Remove what an interrupted `written` of this file has left: it may contain much, and personal data."""
+    if _exists(_partial(file)) and _may_be_ours(_partial(file)):
+        with contextlib.suppress(OSError):
+            _remove_with_journals(_partial(file))
+
+
+def _partial(file: Path) -> Path:
+    return file.with_name(f"{file.name}.partial")
+
+
+def _remove_with_journals(file: Path) -> None:
+    """Remove the file, and what SQLite would apply to the next one of its name."""
+    for path in (file, file.with_name(f"{file.name}-journal"), *log_files(file)):
+        path.unlink(missing_ok=True)
+
+
+# --- what may be replaced ---------------------------------------------------------------------------------------------
+
+
+def _require_replaceable(file: Path, database: Path) -> None:
+    """Raise `ConfigurationError` unless the file is missing, or a backup that this program made."""
+    if file.name.startswith(_NAMES_IN_USE) and _is_same_directory(file.parent, database.parent):
+        raise ConfigurationError([f"{file}: is a name that the service uses itself; choose another name"])
+    if _exists(file) and not _is_backup(file):
+        raise ConfigurationError([f"{file}: is not a backup of tiktok-forwarder; choose another name"])
+
+
+def _is_same_directory(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _exists(file: Path) -> bool:
+    """Return whether anything has this name, also a link that leads nowhere."""
+    return os.path.lexists(file)
+
+
+def _is_backup(file: Path) -> bool:
+    """Return whether the file was made by `back_up`. A database in use has a log, which a backup never has."""
+    header = _header_of(file)
+    return (
+        header is not None
+        and _is_of_this_program(header)
+        and header[_WRITE_VERSION_AT] == _WITHOUT_LOG
+        and not any(_exists(log) for log in log_files(file))
+    )
+
+
+def _may_be_ours(partial: Path) -> bool:
+    """Return whether there is no such file, or one that an interrupted backup may have left."""
+    if not _exists(partial):
+        return True
+    header = _header_of(partial)
+    # Its first page is written last.
+    return header is not None and (not header.strip(b"\0") or _is_of_this_program(header))
+
+
+def _header_of(file: Path) -> bytes | None:
+    """Return the first bytes of a regular file; None for anything else: a link, a device, a directory."""
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return None
+        with file.open("rb") as content:
+            return content.read(_HEADER_BYTES)
+    except OSError:
+        return None
+
+
+def _is_of_this_program(header: bytes) -> bool:
+    return (
+        len(header) == _HEADER_BYTES
+        and header.startswith(_SQLITE_HEADER)
+        and int.from_bytes(header[_APPLICATION_ID_AT], "big") == APPLICATION_ID
+    )
 
 
 def _unusable(file: Path, why: str) -> ConfigurationError:

@@ -38,6 +38,7 @@ from tiktok_forwarder.store.sqlite.file import (
     store_limits,
 )
 from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
+from tiktok_forwarder.store.sqlite.restore import finish_restore
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
     Step,
@@ -80,6 +81,7 @@ class SqliteStore(SqliteDocuments):
 
         `reserve_share` of that is kept for delivering stored events. Raises `ConfigurationError` in one sentence.
         """
+        finish_restore(path)
         earlier_bytes = 0
         if max_bytes is None:
             max_bytes = derived_max_bytes(path)
