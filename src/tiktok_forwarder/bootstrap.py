@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tiktok_forwarder.access.api_keys import ApiKeys
@@ -30,6 +31,7 @@ from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
+from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, EventSender
@@ -47,7 +49,7 @@ from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
-from tiktok_forwarder.secrets.key_ring import KeyRing
+from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
@@ -88,9 +90,11 @@ async def open_application(settings: Settings, environment: Mapping[str, str]) -
     """
     prepare_directory(settings.data_dir)
     with DirectoryLock(settings.data_dir):
+        telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
+        _restrict_permissions(settings, environment, telemetry)
         store = _open_store(settings)
         try:
-            application = Application(await _foundation(settings, environment, store))
+            application = Application(await _foundation(settings, environment, store, telemetry))
         except BaseException:
             await store.close()
             raise
@@ -101,10 +105,18 @@ async def open_application(settings: Settings, environment: Mapping[str, str]) -
             await application.stop()
 
 
-async def _foundation(settings: Settings, environment: Mapping[str, str], store: Store) -> Foundation:
+def _restrict_permissions(settings: Settings, environment: Mapping[str, str], telemetry: Telemetry) -> None:
+    """Take the rights of other users from the data directory and the key files. Raises `ConfigurationError`."""
+    key_files = [] if KEY_VARIABLE in environment else key_files_of(settings.encryption_key_file)
+    for loose in chain(restrict_directory(settings.data_dir), *map(restrict_key_file, key_files)):
+        telemetry.on_loose_permissions(str(loose.path), loose.mode, is_fixed=loose.is_fixed)
+
+
+async def _foundation(
+    settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
+) -> Foundation:
     key_ring = await _open_key(settings, environment, store)
     subject_hash = SubjectHash(await _subject_key(store, key_ring))
-    telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
     return Foundation(settings, store, key_ring, subject_hash, telemetry, SystemClock())
 
 

@@ -139,6 +139,21 @@ def test_a_second_service_is_refused_though_the_lock_file_is_deleted(data_dir: P
         assert service.end() == 0
 
 
+def test_loose_permissions_are_fixed_or_refused(data_dir: Path) -> None:
+    """What other users can read is closed to them, with a line in the log; where they can write, nothing starts."""
+    loose = [data_dir, data_dir / "encryption.key", data_dir / "events.db"]
+    for path in loose:
+        path.chmod(0o755)
+    with serving(data_dir) as service:
+        assert [path.stat().st_mode & 0o077 for path in loose] == [0, 0, 0]
+        assert service.end() == 0
+        lines = [json.loads(line) for line in service.log_file.read_text().splitlines() if line.startswith("{")]
+    told = [(each["path"], each["mode"]) for each in lines if each["event"].startswith("other users could read this")]
+    assert told == [(str(data_dir), "755"), (str(data_dir / "encryption.key"), "755")]
+    data_dir.chmod(0o770)
+    assert f"chmod go-w {data_dir}" in refused("serve", "--port", "0", "--data-dir", str(data_dir))
+
+
 def test_a_port_in_use_is_refused(data_dir: Path) -> None:
     """The message names address and port; the directory is as before, also for the next start."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -78,7 +78,6 @@ class ActivityDatabase:
 
     def _open_file(self, path: Path) -> apsw.Connection:
         create_private(path)
-        path.chmod(0o600)  # it may be an older one
         return self._open(str(path))
 
     def _open(self, name: str) -> apsw.Connection:

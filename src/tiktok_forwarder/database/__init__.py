@@ -1,1 +1,1 @@
-"""Shared by the SQLite files of store and activity: thread, opening, problems, SQL; the directory lock."""
+"""Shared by the SQLite files of store and activity: thread, opening, problems, SQL; lock and permissions of the directory."""

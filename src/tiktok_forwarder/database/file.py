@@ -24,6 +24,8 @@ def create_private(path: Path) -> None:
     Raises `OSError`.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)  # It may have been copied here.
 
 
 def configure(

@@ -79,6 +79,11 @@ class KeyRing:
             _put_in_place(self._key_file)
 
 
+def key_files_of(key_file: Path) -> list[Path]:
+    """Return the paths at which there may be a key: the file's, and that of the next key during a rotation."""
+    return [key_file, _next_to(key_file)]
+
+
 def key_id_of_sealed(sealed: str) -> str:
     """Return the ID of the key that sealed a text; empty if there is none."""
     return sealed.partition(".")[2].partition(".")[0]

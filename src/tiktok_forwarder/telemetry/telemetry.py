@@ -239,6 +239,10 @@ class Telemetry:
         if not counts:
             self._log.warning("no event was in the deleted database")
 
+    def on_loose_permissions(self, path: str, mode: int, *, is_fixed: bool) -> None:
+        what = "other users could read this; they no longer can" if is_fixed else "other users can read this"
+        self._log.warning(what, path=path, mode=f"{mode:03o}")
+
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity was restarted without its earlier records", reason=reason)
 

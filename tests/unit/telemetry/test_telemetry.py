@@ -71,6 +71,17 @@ def test_deleted_database_is_told_by_connection(log: Log, is_final: bool, text: 
     assert nothing["event"] == "no event was in the deleted database"
 
 
+@pytest.mark.parametrize(
+    ("is_fixed", "text"),
+    [(True, "other users could read this; they no longer can"), (False, "other users can read this")],
+)
+def test_loose_permissions_are_told_with_the_mode(log: Log, is_fixed: bool, text: str) -> None:
+    """Whoever reads it knows what others could do until then."""
+    log.telemetry.on_loose_permissions("/data", 0o44, is_fixed=is_fixed)
+    (line,) = log.lines
+    assert (line["level"], line["event"], line["path"], line["mode"]) == ("warning", text, "/data", "044")
+
+
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
     """Whoever misses the earlier records finds in the log where they went."""
     log.telemetry.on_activity_begun_anew("file is not a database")

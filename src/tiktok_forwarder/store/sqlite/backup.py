@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.database.directory_lock import DirectoryLock
 from tiktok_forwarder.database.file import log_files
+from tiktok_forwarder.database.permissions import DATA_FILES
 from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.database.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -25,8 +26,6 @@ _HEADER_BYTES: Final = 100
 _WRITE_VERSION_AT: Final = 18
 _APPLICATION_ID_AT: Final = slice(68, 72)
 _WITHOUT_LOG: Final = 1
-# The files of a data directory begin with these.
-_NAMES_IN_USE: Final = ("events.", "activity.", "encryption.key", "admin.sock", "forwarder.lock")
 
 
 class Backup(Struct, frozen=True):
@@ -152,7 +151,7 @@ def _remove_with_journals(file: Path) -> None:
 
 def _require_replaceable(file: Path, database: Path) -> None:
     """Raise `ConfigurationError` unless the file is missing, or a backup that this program made."""
-    if file.name.startswith(_NAMES_IN_USE) and _is_same_directory(file.parent, database.parent):
+    if file.name.startswith(DATA_FILES) and _is_same_directory(file.parent, database.parent):
         raise ConfigurationError([f"{file}: is a name that the service uses itself; choose another name"])
     if _exists(file) and not _is_backup(file):
         raise ConfigurationError([f"{file}: is not a backup of tiktok-forwarder; choose another name"])
