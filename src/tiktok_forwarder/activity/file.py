@@ -208,25 +208,21 @@ class ActivityFile:
         return [MinuteFigures(minute, connection_id, _FIGURES.decode(raw)) for minute, connection_id, raw in rows]
 
     def _erase(self, wanted: set[bytes]) -> int:
+        about = [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
         try:
-            erased = self._database.change(lambda: self._delete_about(wanted))
+            self._database.change(lambda: self._delete(about))
             self._database.cut_log()
         except OF_A_FULL_DISK as error:
             # A deletion needs space, and an erasure must not wait for it: all records are deleted, which frees some.
-            erased = len(self._records_about(wanted))
-            self._database.begin_anew(f"{error}; a person's records had to be erased")
-        return erased
-
-    def _records_about(self, wanted: set[bytes]) -> list[tuple[int]]:
-        return [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
-
-    def _delete_about(self, wanted: set[bytes]) -> int:
-        about = self._records_about(wanted)
-        self._database.execute_many("delete_record", about)
-        self._database.execute_many("delete_payload", about)
-        if about:
-            self._database.execute("delete_requests")
+            if about:
+                self._database.begin_anew(f"{error}; a person's records had to be erased")
         return len(about)
+
+    def _delete(self, records: Sequence[tuple[int]]) -> None:
+        self._database.execute_many("delete_record", records)
+        self._database.execute_many("delete_payload", records)
+        if records:
+            self._database.execute("delete_requests")
 
 
 def _search(which: RecordFilter) -> str:

@@ -355,8 +355,12 @@ async def test_last_space_of_a_disk_is_left_to_the_events(
     await file.close()
 
 
-async def test_person_is_erased_though_the_disk_is_full(path: Path) -> None:
+async def test_person_is_erased_though_the_disk_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deleting needs space too: without any, all records are deleted, and the log says why."""
+
+    def fail(_: ActivityDatabase) -> None:
+        raise apsw.FullError("no room")
+
     reasons: list[str] = []
     file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE, on_begun_anew=reasons.append)
     file.write(write_of(*(record(number, subjects=(number,)) for number in range(1, 6))))
@@ -368,6 +372,10 @@ async def test_person_is_erased_though_the_disk_is_full(path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     file.write(write_of(record(9)))
+    with monkeypatch.context() as full:
+        full.setattr(ActivityDatabase, "cut_log", fail)
+        assert await file.erase([99]) == 0
+    # Nothing of that person was there.
     assert await event_ids(file) == ["m9"]
     (reason,) = reasons
     assert reason.endswith("; a person's records had to be erased")
