@@ -88,23 +88,25 @@ def remove_index(file: Path) -> None:
     file.with_name("events.db-shm").unlink()
 
 
-ABSENCES: dict[Callable[[Path], None], str] = {
-    remove_directory: "deleted",
-    remove_database: "deleted",
-    replace_database: "deleted",
-    move_directory: "missing",
-    replace_directory: "missing",
-    remove_log: "missing",
-    replace_log: "missing",
-    remove_index: "missing",
+# With how many events can be delivered then: a log is missed after a commit, and its database keeps what was committed.
+ABSENCES: dict[Callable[[Path], None], tuple[str, int]] = {
+    remove_directory: ("deleted", 2),
+    remove_database: ("deleted", 2),
+    replace_database: ("deleted", 2),
+    move_directory: ("missing", 2),
+    replace_directory: ("missing", 2),
+    remove_log: ("missing", 3),
+    replace_log: ("missing", 3),
+    remove_index: ("missing", 3),
 }
 
 
-@pytest.mark.parametrize(("take_away", "problem"), ABSENCES.items(), ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize("take_away", ABSENCES, ids=lambda value: value.__name__)
 async def test_absent_database_takes_nothing_and_delivers_what_it_holds(
-    take_away: Callable[[Path], None], problem: str, store: SqliteStore, file: Path
+    take_away: Callable[[Path], None], store: SqliteStore, file: Path
 ) -> None:
     """Not even the first request after it is taken; what was accepted before can still be delivered and counted."""
+    problem, held = ABSENCES[take_away]
     take_away(file)
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=REFUSED):
@@ -112,8 +114,8 @@ async def test_absent_database_takes_nothing_and_delivers_what_it_holds(
         assert await store.problems() == [problem]
     with pytest.raises(StoreUnavailable, match=REFUSED):
         await store.put_document("input", "i", b"{}", expected_revision=0, changed_by="x", now_ms=T0)
-    assert await deliver(store) == 2
-    assert {row.counter: row.count for row in await store.totals()} == {"accepted": 2, "delivered": 2}
+    assert await deliver(store) == held
+    assert {row.counter: row.count for row in await store.totals()} == {"accepted": held, "delivered": held}
     assert (await waiting(store), await store.problems()) == (0, [problem])
 
 

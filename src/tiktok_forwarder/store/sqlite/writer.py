@@ -116,9 +116,10 @@ class SqliteWriter:
         if self.problem.is_damage and not self._is_whole_again():
             _refuse(changes, _DAMAGED)
             return
-        changes = self._refused_while_absent(changes)
-        if not changes:
-            return
+        if self.problem.is_absence or not self._state.files.is_in_place(self._state.path):
+            changes = self._refused_while_absent(changes)
+            if not changes:
+                return
         try:
             self._commit_together(changes)
             # Whoever deletes the files during the commit deletes what was committed.
