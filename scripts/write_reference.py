@@ -92,6 +92,8 @@ def _allowed(setting: Setting) -> str:
         return ", ".join(map(_code, setting.choices))
     if setting.kind == "https_url":
         return "`https://` and a host without a path, or empty"
+    if setting.kind == "networks":
+        return "networks in CIDR form, separated by commas"
     if setting.kind in ("text", "path"):
         return setting.kind
     return ("whole number, " if setting.kind == "integer" else "number, ") + _range(setting.minimum, setting.maximum)

@@ -14,6 +14,7 @@ from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES, parse_networks
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 # Read where it is needed and shown nowhere: it is not a setting that could be printed.
@@ -28,7 +29,7 @@ _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
 
-SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url"]
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks"]
 
 
 class Setting(Struct, frozen=True):
@@ -60,6 +61,15 @@ class Settings(Struct, frozen=True):
             "URL of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: the console is "
             "available on this machine only.",
             kind="https_url",
+        ),
+    ]
+    trusted_proxies: Annotated[
+        str,
+        Setting(
+            DEFAULT_TRUSTED_PROXIES,
+            "Networks of the proxies in front of the service, whose X-Forwarded-For header names the client; empty: "
+            "none.",
+            kind="networks",
         ),
     ]
     data_dir: Annotated[Path, Setting("data", "Directory of the database, the key file and the command line's socket.")]
@@ -286,6 +296,8 @@ def _checked(setting: Setting, given: object) -> str | int | float | None:
         return str(given) if given in setting.choices else None
     if setting.kind == "https_url":
         return _https_url(given)
+    if setting.kind == "networks":
+        return _networks(given)
     return _number(setting, given)
 
 
@@ -306,9 +318,21 @@ def _https_url(given: object) -> str | None:
     return address if not address or _HTTPS_URL.fullmatch(address) else None
 
 
+def _networks(given: object) -> str | None:
+    """Return the networks as one text; a file may also have them as a list."""
+    if isinstance(given, list) and all(isinstance(part, str) for part in given):
+        given = ",".join(given)
+    try:
+        return ", ".join(map(str, parse_networks(given))) if isinstance(given, str) else None
+    except ValueError:
+        return None
+
+
 def _allowed(setting: Setting) -> str:
     if setting.kind == "https_url":
         return "https:// and a host, without a path, or empty"
+    if setting.kind == "networks":
+        return f"networks in CIDR form, separated by commas, such as {setting.default}"
     if setting.kind == "choice":
         return f"one of {', '.join(setting.choices)}"
     if setting.kind in ("text", "path"):

@@ -101,6 +101,26 @@ def test_the_consoles_address_is_written_in_one_way() -> None:
     assert settings.console_url == "https://forwarder.example.com:8443"
 
 
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy.example.com", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/8,,::1"])
+def test_trusted_proxies_must_be_networks(text: str) -> None:
+    """The line shows the form that is expected."""
+    with pytest.raises(ConfigurationError, match=r"trusted_proxies must be networks in CIDR form, .* 127\.0\.0\.0/8"):
+        load_settings(None, {"TIKTOK_FORWARDER_TRUSTED_PROXIES": text})
+
+
+def test_trusted_proxies_in_a_file_may_be_a_list(tmp_path: Path) -> None:
+    """TOML has lists, the environment has only text; both are the same setting."""
+    file = tmp_path / "c.toml"
+    file.write_text('trusted_proxies = ["10.0.0.0/8", "2001:DB8::/32"]\n')
+    assert load_settings(file, {}).trusted_proxies == "10.0.0.0/8, 2001:db8::/32"
+    text = {"TIKTOK_FORWARDER_TRUSTED_PROXIES": " 10.0.0.0/8,2001:db8::/32 "}
+    assert load_settings(None, text).trusted_proxies == "10.0.0.0/8, 2001:db8::/32"
+    assert load_settings(None, {"TIKTOK_FORWARDER_TRUSTED_PROXIES": ""}).trusted_proxies == ""
+    file.write_text("trusted_proxies = [10]\n")
+    with pytest.raises(ConfigurationError, match="trusted_proxies"):
+        load_settings(file, {})
+
+
 def test_an_empty_key_file_setting_means_the_default() -> None:
     """The one setting that may be empty says where it then points."""
     settings = load_settings(None, {"TIKTOK_FORWARDER_ENCRYPTION_KEY_FILE": ""})

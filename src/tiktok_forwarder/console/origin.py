@@ -7,7 +7,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of
+from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of, source_of_address
 
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _TOO_OPEN: Final = (
@@ -36,9 +36,7 @@ def origin_of(request: Request, console_url: str) -> Origin:
     host = request.headers.get("host", "").lower()
     if console_url and host == urlsplit(console_url).netloc.lower():
         forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return Origin(
-            console_url, True, source_of({"client": (forwarded, 0)}) if forwarded else source_of(request.scope)
-        )
+        return Origin(console_url, True, source_of_address(forwarded) if forwarded else source_of(request.scope))
     if not is_of_this_machine(request.scope) or is_proxied(request.scope):
         raise HTTPException(403, _TOO_OPEN)
     # Any site's name can resolve to this machine.

@@ -4,8 +4,23 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # A client with one address of an IPv6 network has as many as it likes.
 _IPV6_NETWORK_BITS: Final = 64
+
+
+def address_of(text: str) -> IpAddress | None:
+    """Return the IP address, or None if the text is none.
+
+    An IPv4 client of a socket that listens on IPv6 has an IPv6 address that contains its own, which is returned.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if address.version == 6 else address
 
 
 def is_of_this_machine(scope: Mapping[str, Any]) -> bool:
@@ -14,12 +29,8 @@ def is_of_this_machine(scope: Mapping[str, Any]) -> bool:
     A TLS proxy on this machine is too, and forwards requests of other machines: see `is_proxied`.
     """
     client = scope.get("client")
-    if not client:
-        return False
-    try:
-        return ipaddress.ip_address(client[0]).is_loopback
-    except ValueError:
-        return False
+    address = address_of(client[0]) if client else None
+    return address is not None and address.is_loopback
 
 
 def is_proxied(scope: Mapping[str, Any]) -> bool:
@@ -30,12 +41,14 @@ def is_proxied(scope: Mapping[str, Any]) -> bool:
 def source_of(scope: Mapping[str, Any]) -> str:
     """Return the peer's address, for IPv6 its network. Headers are not used: any client can write them."""
     client = scope.get("client")
-    if not client:
-        return ""
-    try:
-        address = ipaddress.ip_address(client[0])
-    except ValueError:
-        return str(client[0])
+    return source_of_address(client[0]) if client else ""
+
+
+def source_of_address(text: str) -> str:
+    """Return the name under which an address is counted: itself, for IPv6 its network, for another text that text."""
+    address = address_of(text)
+    if address is None:
+        return text
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((int(address), _IPV6_NETWORK_BITS), strict=False))
