@@ -2,12 +2,23 @@
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
 
 from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.http_connections import HttpConnections
+from tiktok_forwarder.web.http_limits import CloseReason, HttpLimits
 from tiktok_forwarder.web.server import Servers
+
+
+class _Unobserved:
+    def on_http_connections(self, count: int) -> None: ...
+
+    def on_http_closed(self, reason: CloseReason) -> None: ...
+
+    def on_http_limits_reached(self, counts: Mapping[CloseReason, int]) -> None: ...
 
 
 async def accept_all(_scope: Scope, receive: Receive, send: Send) -> None:
@@ -19,7 +30,14 @@ async def accept_all(_scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _serve() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        servers = Servers(accept_all, accept_all, host="127.0.0.1", port=0, admin_socket=Path(folder) / "s")
+        servers = Servers(
+            accept_all,
+            accept_all,
+            host="127.0.0.1",
+            port=0,
+            admin_socket=Path(folder) / "s",
+            http_connections=HttpConnections(HttpLimits(), lambda _: True, _Unobserved()),
+        )
         await servers.start()
         print(f"http://127.0.0.1:{servers.port}", flush=True)
         await asyncio.Event().wait()

@@ -57,9 +57,13 @@ from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
 from tiktok_forwarder.web.body import BodyLimits
+from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.front import Front
 from tiktok_forwarder.web.guard import guarded
+from tiktok_forwarder.web.http_connections import HttpConnections
+from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.server import Servers
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
 _SUBJECT_KEY: Final = "subject_key"
 _BY_SERVICE: Final = "service"
@@ -316,6 +320,7 @@ class Application:
             host=settings.host,
             port=settings.port,
             admin_socket=settings.admin_socket,
+            http_connections=_http_connections(settings, telemetry),
         )
         self.services.connections.on_change(deliverer.reload)
         await deliverer.start()
@@ -367,6 +372,22 @@ class Application:
         ]
         figures.now_ms = self.base.clock.now_ms()
         return self.base.telemetry.exposition()
+
+
+def _http_connections(settings: Settings, telemetry: Telemetry) -> HttpConnections:
+    limits = HttpLimits(
+        max_http_connections=connections_within_descriptors(settings.max_http_connections),
+        max_http_connections_per_address=settings.max_http_connections_per_address,
+        max_request_line_bytes=settings.max_request_line_bytes,
+        max_header_bytes=settings.max_header_bytes,
+        max_headers=settings.max_headers,
+        header_timeout_seconds=settings.header_timeout_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        body_timeout_seconds=settings.body_timeout_seconds,
+    )
+    telemetry.on_http_limit(limits.max_http_connections, settings.max_http_connections)
+    proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
+    return HttpConnections(limits, proxies.is_trusted, telemetry)
 
 
 def _policy(settings: Settings) -> DeliveryPolicy:

@@ -14,6 +14,7 @@ from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES, parse_networks
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
@@ -28,6 +29,7 @@ _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{
 _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
+_LIMITS: Final = HttpLimits()
 
 SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks"]
 
@@ -72,6 +74,38 @@ class Settings(Struct, frozen=True):
             kind="networks",
         ),
     ]
+    max_http_connections: Annotated[
+        int,
+        Setting(
+            _LIMITS.max_http_connections,
+            "Maximum number of HTTP connections; at the limit, a new one replaces the one that is silent longest.",
+            1,
+        ),
+    ]
+    max_http_connections_per_address: Annotated[
+        int,
+        Setting(
+            _LIMITS.max_http_connections_per_address,
+            "Maximum number of HTTP connections per IP address or IPv6 /64 network, except trusted_proxies.",
+            1,
+        ),
+    ]
+    max_request_line_bytes: Annotated[
+        int, Setting(_LIMITS.max_request_line_bytes, "Maximum size of a request's URL; beyond it, HTTP 414.", 256)
+    ]
+    max_header_bytes: Annotated[
+        int, Setting(_LIMITS.max_header_bytes, "Maximum size of a request's headers; beyond it, HTTP 431.", 1024)
+    ]
+    max_headers: Annotated[
+        int, Setting(_LIMITS.max_headers, "Maximum number of headers of a request; beyond it, HTTP 431.", 16)
+    ]
+    header_timeout_seconds: Annotated[
+        float, Setting(_LIMITS.header_timeout_seconds, "Time limit for receiving the headers of a request.", 0.1)
+    ]
+    keep_alive_seconds: Annotated[
+        float,
+        Setting(_LIMITS.keep_alive_seconds, "Time after which an idle HTTP connection is closed.", 0.1),
+    ]
     data_dir: Annotated[Path, Setting("data", "Directory of the database, the key file and the command line's socket.")]
     store: Annotated[
         str,
@@ -95,7 +129,9 @@ class Settings(Struct, frozen=True):
     ]
     max_nesting: Annotated[int, Setting(_BOUNDS.max_nesting, "Maximum nesting depth of a request body.", 8, 900)]
     max_events: Annotated[int, Setting(_BOUNDS.max_events, "Maximum number of events per request.", 1)]
-    body_timeout_seconds: Annotated[float, Setting(10, "Time limit for receiving a request body.", 0.1)]
+    body_timeout_seconds: Annotated[
+        float, Setting(_LIMITS.body_timeout_seconds, "Time limit for receiving a request body.", 0.1)
+    ]
     max_pending_bytes: Annotated[
         int,
         Setting(256 * 1024 * 1024, "Maximum size of all request bodies in memory; beyond it, senders get HTTP 503.", 1),

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.web.http_limits import CloseReason
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4
@@ -107,7 +108,7 @@ class _Refusals(Struct):
 
 
 class Telemetry:
-    """The observer of accepting, ingest and delivery."""
+    """The observer of connections, ingest, accepting and delivery."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self._log = log
@@ -118,6 +119,7 @@ class Telemetry:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
         info = Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
+        self._add_metrics_of_http(self.registry)
         self._add_metrics_of_ingest(self.registry)
         self._add_metrics_of_delivery(self.registry)
         self._add_metrics_of_process(self.registry)
@@ -128,6 +130,18 @@ class Telemetry:
         self._batch_counter = cache(self._batches.labels)
         self._event_counter = cache(self._received.labels)
         self._warning_counter = cache(self._warnings.labels)
+
+    def _add_metrics_of_http(self, registry: CollectorRegistry) -> None:
+        self._http_connections = Gauge("tiktok_forwarder_http_connections", "Open HTTP connections.", registry=registry)
+        self._max_http_connections = Gauge(
+            "tiktok_forwarder_max_http_connections", "Maximum number of open HTTP connections.", registry=registry
+        )
+        self._closed_http_connections = Counter(
+            "tiktok_forwarder_closed_http_connections",
+            "HTTP connections that the service closed, by the limit that they reached.",
+            ("reason",),
+            registry=registry,
+        )
 
     def _add_metrics_of_ingest(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -181,6 +195,29 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    # --- HTTP connections ---
+
+    def on_http_limit(self, limit: int, wanted: int) -> None:
+        """`wanted` is the setting; the process's file descriptors may allow less."""
+        self._max_http_connections.set(limit)
+        if limit < wanted:
+            self._log.warning(
+                "fewer HTTP connections than max_http_connections: the process may open too few files",
+                max_http_connections=wanted,
+                http_connections=limit,
+                remedy="raise the limit of open files (ulimit -Hn, LimitNOFILE), or lower max_http_connections",
+            )
+
+    def on_http_connections(self, count: int) -> None:
+        self._http_connections.set(count)
+
+    def on_http_closed(self, reason: CloseReason) -> None:
+        self._closed_http_connections.labels(reason).inc()
+
+    def on_http_limits_reached(self, counts: Mapping[CloseReason, int]) -> None:
+        for reason, count in counts.items():
+            self._log.warning("HTTP connections closed at a limit", reason=reason, http_connections=count)
 
     # --- ingest and accepting ---
 

@@ -5,17 +5,22 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
 from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.http_connections import HttpConnections
+from tiktok_forwarder.web.refusals import Refusals
 
 _BACKLOG: Final = 2048
 _MAX_SOCKET_PATH_LENGTH: Final = 100  # the kernel's limit is 107 bytes
-_KEEP_ALIVE_SECONDS: Final = 75
+# The share of the grace period in which a request that has begun may arrive whole.
+_ARRIVAL_SHARE: Final = 0.75
 
 
 class _Server(uvicorn.Server):
@@ -30,14 +35,22 @@ class Servers:
     """The two servers: they listen from construction on, and serve from `start` to `stop`."""
 
     def __init__(
-        self, front: AsgiApplication, api: AsgiApplication, *, host: str, port: int, admin_socket: Path
+        self,
+        front: AsgiApplication,
+        api: AsgiApplication,
+        *,
+        host: str,
+        port: int,
+        admin_socket: Path,
+        http_connections: HttpConnections,
     ) -> None:
+        self._http_connections = http_connections
         self._tcp = _listening(host, port)
         self._admin_socket = admin_socket
         _claim(admin_socket)
         self._servers = [
-            _Server(_config(front)),
-            _Server(_config(api, uds=str(admin_socket))),
+            _Server(_config(front, http_connections)),
+            _Server(_config(api, http_connections, uds=str(admin_socket))),
         ]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -56,23 +69,31 @@ class Servers:
                 if task.done():
                     await task
             await asyncio.sleep(0.005)
+        self._http_connections.start()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accept nothing more; running requests may end within the grace period."""
+        """Accept nothing more; running requests may end within the grace period, if they arrive whole in most of it."""
         for server in self._servers:
             server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
             server.should_exit = True
+        if self._tasks:
+            _, running = await asyncio.wait(self._tasks, timeout=grace_seconds * _ARRIVAL_SHARE)
+            if running:
+                self._http_connections.give_up_unfinished()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http_connections.stop()
         self._tcp.close()
         self._admin_socket.unlink(missing_ok=True)
 
 
-def _config(app: AsgiApplication, uds: str | None = None) -> uvicorn.Config:
-    served: Any = app  # uvicorn has types of its own for the same thing
+def _config(app: AsgiApplication, http_connections: HttpConnections, uds: str | None = None) -> uvicorn.Config:
+    # uvicorn has types of its own for the same things.
+    served: Any = app
+    protocol: Any = partial(BoundedProtocol, http_connections, Refusals(http_connections.limits))
     return uvicorn.Config(
         served,
         uds=uds,
-        http="httptools",
+        http=protocol,
         loop="none",  # the loop is running already
         lifespan="off",
         ws="none",
@@ -82,7 +103,6 @@ def _config(app: AsgiApplication, uds: str | None = None) -> uvicorn.Config:
         date_header=True,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
 
 

@@ -100,6 +100,24 @@ def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.M
     assert [line["requests"] for line in log.lines] == [1, 3]
 
 
+def test_reached_limits_of_http_connections_are_logged_with_counts(log: Log) -> None:
+    """One line for each limit names its setting; the metrics count each connection."""
+    log.telemetry.on_http_closed("max_headers")
+    log.telemetry.on_http_limits_reached({"max_headers": 3, "malformed": 1})
+    assert [(line["reason"], line["http_connections"]) for line in log.lines] == [("max_headers", 3), ("malformed", 1)]
+    assert b'closed_http_connections_total{reason="max_headers"} 1.0' in log.telemetry.exposition()
+
+
+def test_fewer_connections_than_the_setting_are_logged_at_the_start(log: Log) -> None:
+    """The line says how many there can be and how to have more; nothing is logged if the setting holds."""
+    log.telemetry.on_http_limit(2000, 2000)
+    assert log.lines == []
+    log.telemetry.on_http_limit(768, 2000)
+    (line,) = log.lines
+    assert (line["max_http_connections"], line["http_connections"]) == (2000, 768) and "ulimit" in line["remedy"]
+    assert b"tiktok_forwarder_max_http_connections 768.0" in log.telemetry.exposition()
+
+
 def test_accepted_requests_are_not_logged(log: Log) -> None:
     """The log does not grow with traffic."""
     log.telemetry.on_answered("/v2/events", 202, "", 0.001)
