@@ -77,9 +77,7 @@ class SenderLeft(Exception):  # named for what happened
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
     """Return the decompressed body. Raises `BodyRefused` and `SenderLeft`."""
-    encoding = headers.get(b"content-encoding", b"").strip().lower() or b"identity"
-    if encoding != b"identity" and encoding not in _WINDOW_BITS:
-        raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
+    encoding = _encoding_of(headers)
     length = headers.get(b"content-length", b"")
     if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
         raise _too_large(limits)
@@ -91,11 +89,24 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyL
         raise BodyRefused(408, "timeout", f"the body did not arrive within {seconds} seconds") from None
     if raw is None:
         raise _too_large(limits)
-    if encoding == b"identity":
+    if encoding is None:
         return raw
     body = _decompressed(raw, _WINDOW_BITS[encoding], limits)
     held.hold(len(body), limits)
     return body
+
+
+def _encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
+    """Return the compression of the body, None if there is none; `identity` in a list of encodings means nothing."""
+    given = headers.get(b"content-encoding")
+    if given is None:
+        return None
+    encodings = [encoding for each in given.lower().split(b",") if (encoding := each.strip()) not in (b"", b"identity")]
+    if not encodings:
+        return None
+    if len(encodings) > 1 or encodings[0] not in _WINDOW_BITS:
+        raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
+    return encodings[0]
 
 
 async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes | None:
