@@ -1,5 +1,6 @@
 """Checks that a request reaches the console safely: from this machine, or through a declared proxy with TLS."""
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of, source_of_address
 
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+# The port becomes part of a cookie's name and of links.
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _TOO_OPEN: Final = (
     "the console answers this machine only, since it speaks plain HTTP: put a proxy with TLS in front of it and name "
     "the proxy's address in the setting console_url"
@@ -43,6 +46,8 @@ def origin_of(request: Request, console_url: str) -> Origin:
     name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
     if name not in _LOOPBACK_NAMES:
         raise HTTPException(403, _FOREIGN_HOST)
+    if not _PORT.fullmatch(port):
+        raise HTTPException(400, "the header Host has an invalid port")
     return Origin(f"http://{name}:{port}", False, source_of(request.scope))
 
 

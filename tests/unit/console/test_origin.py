@@ -56,6 +56,17 @@ def test_everybody_else_is_refused_without_a_declared_proxy(client: str, headers
     assert "console_url" in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    "port", ["", "x", "8090;", "8090,", "-1", "123456", "٨٠", "8090\n", "8090@evil.example", "80 90"]
+)
+def test_hostile_port_is_refused(port: str) -> None:
+    """It would become part of a cookie's name and of links; 5 digits are the most that a port has."""
+    with pytest.raises(HTTPException) as refused:
+        origin_of(request(host=f"localhost:{port}"), "")
+    assert refused.value.status_code == 400
+    assert origin_of(request(host="localhost:65535"), "").base == "http://localhost:65535"
+
+
 def test_a_declared_proxy_is_answered_under_its_name() -> None:
     """From any peer, with a cookie that only TLS carries; failures count for whom the proxy speaks for."""
     given = request("10.0.0.2", host="forwarder.example.com", x_forwarded_for="198.51.100.1, 203.0.113.9")
