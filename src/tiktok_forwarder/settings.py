@@ -128,7 +128,10 @@ class Settings(Struct, frozen=True):
         int, Setting(_BOUNDS.max_body_bytes, "Maximum size of a request body after decompression.", 1024)
     ]
     max_nesting: Annotated[int, Setting(_BOUNDS.max_nesting, "Maximum nesting depth of a request body.", 8, 900)]
-    max_events: Annotated[int, Setting(_BOUNDS.max_events, "Maximum number of events per request.", 1)]
+    max_events: Annotated[
+        int,
+        Setting(_BOUNDS.max_events, "Maximum number of events per request; a batch without events counts as one.", 1),
+    ]
     body_timeout_seconds: Annotated[
         float, Setting(_LIMITS.body_timeout_seconds, "Time limit for receiving a request body.", 0.1)
     ]

@@ -8,6 +8,8 @@ be read.
 import json
 import math
 import re
+from collections.abc import Callable
+from functools import cache
 from typing import Final, get_args, get_origin
 
 import msgspec
@@ -15,25 +17,29 @@ import msgspec
 from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle.batch import Batch, NotABatch
 
+# Decoding makes no surrogates, so lone ones can only come from their escapes.
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Python refuses to read longer ones (a guard against quadratic time); as numbers they exceed a double anyway.
 _MAX_INTEGER_LENGTH: Final = 400
 
 
-def loads(body: bytes) -> object:
-    """Return the JSON value of `body`; its nesting must be bounded before.
+def loads(body: bytes, check: Callable[[object], None] = lambda _: None) -> object:
+    """Return the JSON value of `body`; its nesting must be bounded before. `check` sees it first, and may raise.
 
     Raises `UnreadableBody` naming where reading stopped.
     """
     try:
         text = body.decode(json.detect_encoding(body), "replace")
-        return _clean(json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer))
+        value: object = json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise UnreadableBody(
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     except RecursionError:
         raise UnreadableBody("the body is nested too deeply") from None
+    check(value)
+    return _clean(value) if _SURROGATE_ESCAPE.search(text) else value
 
 
 def _integer(digits: str) -> int | float:
@@ -137,10 +143,16 @@ def _fitted(value: object, shape: object) -> object:
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         if not isinstance(value, dict):
             return None
-        fields = ((field, value.get(field.encode_name)) for field in msgspec.structs.fields(shape))
-        return shape(**{field.name: _fitted(item, field.type) for field, item in fields if item is not None})
+        fields = ((name, value.get(member), member_shape) for name, member, member_shape in _fields_of(shape))
+        return shape(**{name: _fitted(item, inner) for name, item, inner in fields if item is not None})
     candidates = (_fitted(value, option) for option in get_args(shape) if option is not type(None))
     return next((fitted for fitted in candidates if fitted is not None), None)
+
+
+@cache
+def _fields_of(shape: type[msgspec.Struct]) -> tuple[tuple[str, str, object], ...]:
+    """Return name, member and annotation of each field: finding them costs more than reading a small batch."""
+    return tuple((field.name, field.encode_name, field.type) for field in msgspec.structs.fields(shape))
 
 
 def _fitted_collection(value: object, shape: object) -> object:

@@ -38,16 +38,34 @@ def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
     """
     _check_bounds(body, bounds)
     try:
-        batches = _whole(body)
-    except UnreadableBody:
+        return _whole(body, bounds.max_events)
+    except UnreadableBody as error:
+        if error.too_large:
+            raise
         lines = [line for line in body.splitlines() if line.strip(_BLANK)]
         if len(lines) < 2:
             raise
-        batches = [batch for line in lines for batch in _whole(line)]
-    events = sum([len(batch.events) for batch in batches if batch.events])
-    if events > bounds.max_events:
-        raise UnreadableBody(f"the body contains {events} events; the limit is {bounds.max_events}", too_large=True)
-    return batches
+    return list(_batches_of_lines(lines, bounds.max_events))
+
+
+def _batches_of_lines(lines: list[bytes], max_events: int) -> Iterator[Batch]:
+    _check_events(len(lines), max_events)
+    events = 0
+    for line in lines:
+        batches = _whole(line, max_events)
+        events += _count(batches)
+        _check_events(events, max_events)
+        yield from batches
+
+
+def _count(batches: list[Batch]) -> int:
+    """Count events; a batch without any counts as one, since it costs as much."""
+    return sum([len(batch.events) if batch.events else 1 for batch in batches])
+
+
+def _check_events(events: int, max_events: int) -> None:
+    if events > max_events:
+        raise UnreadableBody(f"the body contains more than {max_events} events", too_large=True)
 
 
 def _check_bounds(body: bytes, bounds: Bounds) -> None:
@@ -57,28 +75,39 @@ def _check_bounds(body: bytes, bounds: Bounds) -> None:
         raise UnreadableBody(f"the body is nested too deeply; the limit is {bounds.max_nesting} levels")
 
 
-def _whole(body: bytes) -> list[Batch]:
+def _whole(body: bytes, max_events: int) -> list[Batch]:
     try:
         # Bytes before the bracket that are not white space (a byte order mark) are left to the slow reader.
         batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _carefully(body)
+        return _carefully(body, max_events)
+    _check_events(_count(batches), max_events)
     for batch in batches:
         # What may be no batch at all; the typed decoder skips the members that tell.
         if batch.type is not None or batch.events is None or batch.msgs is not UNSET:
-            return _carefully(body)
+            return _carefully(body, max_events)
     return batches
 
 
-def _carefully(body: bytes) -> list[Batch]:
+def _carefully(body: bytes, max_events: int) -> list[Batch]:
     if not body.strip(_BLANK):
         raise UnreadableBody("the body is empty")
-    value = careful.loads(body)
+
+    def check(value: object) -> None:
+        # Making batches costs much more than counting what they are made of.
+        _check_events(sum(map(_count_in, value)) if isinstance(value, list) else _count_in(value), max_events)
+
+    value = careful.loads(body, check)
     if isinstance(value, dict):
         return [_batch(value)]
     if isinstance(value, list):
         return [_batch(item) for item in value]
     raise UnreadableBody(f"the body is {careful.kind_of(value)}, not a batch or a list of batches")
+
+
+def _count_in(item: object) -> int:
+    events = item.get("events") if isinstance(item, dict) else None
+    return (len(events) or 1) if isinstance(events, list) else 1
 
 
 def _batch(members: object) -> Batch:

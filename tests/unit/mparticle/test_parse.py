@@ -236,10 +236,10 @@ def test_hostile_nesting_ends_quickly_in_a_refusal(body: bytes) -> None:
 
 
 def test_size_and_number_of_events_are_bounded() -> None:
-    """Both refusals say the figure and the bound, and are told apart from bad JSON."""
+    """Both refusals say the bound, and are told apart from bad JSON."""
     with pytest.raises(UnreadableBody, match="the body has 26 bytes; the limit is 25") as size:
         parse_body(b'{"events":[' + b" " * 13 + b"]}", Bounds(max_body_bytes=25))
-    with pytest.raises(UnreadableBody, match="contains 4 events; the limit is 3") as events:
+    with pytest.raises(UnreadableBody, match="contains more than 3 events") as events:
         parse_body(b'[{"events":[{},{}]},{"events":[{},{}]}]', Bounds(max_events=3))
     assert size.value.too_large
     assert events.value.too_large
@@ -258,8 +258,40 @@ def test_body_may_have_1_mib_and_10_000_events_when_nothing_else_is_set() -> Non
     with pytest.raises(UnreadableBody, match="1048577 bytes; the limit is 1048576"):
         parse_body(b'{"mpid":1}'.ljust(1_048_577), Bounds())
     assert len(_one(b'{"events":[' + b",".join([b"{}"] * 10_000) + b"]}").events or ()) == 10_000
-    with pytest.raises(UnreadableBody, match="contains 10001 events; the limit is 10000"):
+    with pytest.raises(UnreadableBody, match="contains more than 10000 events"):
         parse_body(b'{"events":[' + b",".join([b"{}"] * 10_001) + b"]}", Bounds())
+
+
+@pytest.mark.parametrize("item", [b"{}", b"[]", b"null", b"1", b'{"events":[]}', b'{"mpid":1}', b'{"type":1}'])
+@pytest.mark.parametrize("separator", [b",", b"\n"])
+def test_batch_without_events_counts_as_one(item: bytes, separator: bytes) -> None:
+    """A megabyte of empty batches would cost as much as 300,000 events, whether listed or one per line."""
+
+    def body_of(count: int) -> bytes:
+        items = separator.join([item] * count)
+        return b"[" + items + b"]" if separator == b"," else items
+
+    bounds = Bounds(max_events=5)
+    if separator == b"," or item not in (b"null", b"1", b"[]"):
+        assert len(parse_body(body_of(5), bounds)) == 5
+    with pytest.raises(UnreadableBody, match="contains more than 5 events") as refused:
+        parse_body(body_of(6), bounds)
+    assert refused.value.too_large
+
+
+def test_too_many_events_are_refused_before_batches_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow reader makes no batch of a body that is refused for its number of events."""
+    made: list[object] = []
+    monkeypatch.setattr("tiktok_forwarder.mparticle.careful.batch_of", made.append)
+    for body in (
+        b"[" + b",".join([b"{}"] * 6) + b"]",
+        b'{"type":"event_processing_request","events":[{},{},{},{},{},{}]}',
+        b"\n".join([b"{}"] * 6),
+        b'{"events":[1,2,3,4,5,NaN]}',
+    ):
+        with pytest.raises(UnreadableBody, match="contains more than 5 events"):
+            parse_body(body, Bounds(max_events=5))
+    assert made == []
 
 
 def test_file_may_be_larger_than_a_request() -> None:
