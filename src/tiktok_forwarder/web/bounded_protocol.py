@@ -1,7 +1,9 @@
 """HTTP/1.1 on one connection: uvicorn's protocol, with a bound on every size and time that it leaves open.
 
 An application is called when a request's headers are complete. Until then, and between two requests, only this file
-and `HttpConnections` decide how much is kept and how long is waited.
+and `HttpConnections` decide how much is kept and how long is waited. Each request passes here, so it costs only a few
+assignments: sizes are counted by received parts and computed exactly when those could exceed a limit, times are noticed
+by a sweep of all connections.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from typing import Any, Final
 
 import httptools
 from uvicorn import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -19,16 +22,17 @@ from tiktok_forwarder.web.refusals import MALFORMED, Refusal, Refusals
 
 # Received bytes are parsed in parts, so that the rest can wait while a request that was pipelined before it runs: a
 # read of 256 kB may contain 14,000 requests, whose state in memory is a hundred times as large.
-_PART_BYTES: Final = 2048
-# A peer has this long to read an answer; then a refused one may send this much more, so that it reads why.
+_PART_BYTES: Final = 4096
+# A peer has this long to read an answer; a refused one may send this much more, so that it reads why.
 _ANSWER_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 2.0
 _MAX_DROPPED_BYTES: Final = 1024 * 1024
-_NEVER: Final = math.inf
+# A name, a colon, a space, a value and the end of the line.
+_HEADER_PUNCTUATION_BYTES: Final = 4
 
 
 class _RefusedError(Exception):
-    """Ends the parser's run inside a callback."""
+    """Ends the parser's run inside a callback, with the refusal as its argument."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -46,28 +50,30 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._http_connections = http_connections
-        self._limits = http_connections.limits
+        self._limits = limits = http_connections.limits
         self._refusals = refusals
+        self._least_limit_bytes = min(limits.max_request_line_bytes, limits.max_header_bytes) - _PART_BYTES
         self.address = ""
-        self.deadline = _NEVER
         self._is_in_headers = False
         self._is_in_body = False
         self._unanswered = 0
-        self._header_bytes_left = 0
-        self._headers_left = 0
-        # Bytes since the parser last reported something: an unfinished header, or padding.
-        self._unseen_bytes = 0
+        # Bytes of headers, of trailer fields or of padding: those received since a request or a part of a body began.
+        self._overhead_bytes = 0
         # Received, and not parsed as long as pipelined requests are waiting.
         self._unparsed = b""
         self._refusal: Refusal | None = None
         self._dropped_bytes = 0
+        # What is waited for changes with each step; a sweep compares it with the last one.
+        self._step = 0
+        self._swept_step = 0
+        self._waiting_since = 0.0
 
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        self.deadline = self.loop.time() + self._limits.header_timeout_seconds
+        self._waiting_since = self.loop.time()
         if not self._http_connections.admit(self):
             self.abort()
 
@@ -77,31 +83,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = b""
         super().connection_lost(exc)
 
+    @property
+    def is_busy(self) -> bool:
+        return self._unanswered > 0
+
     def abort(self) -> None:
         self.transport.abort()
-
-    def on_deadline(self) -> None:
-        if self._refusal is not None and not self._unanswered:
-            self.abort()
-        elif self.flow.write_paused or self.transport.is_closing():
-            self._close_for("unread_answer")
-        elif self._is_in_headers:
-            self._on_headers_late()
-        elif self._is_in_body:
-            self._close_for("body_timeout_seconds")
-        else:
-            self._close_for("keep_alive_seconds" if self.cycle is not None else "header_timeout_seconds")
-
-    def _on_headers_late(self) -> None:
-        if self._unparsed:
-            # They have arrived, and wait here for earlier requests.
-            self._renew_deadline()
-        else:
-            self._refuse(self._refusals.header_time)
-
-    def _close_for(self, reason: CloseReason) -> None:
-        self._http_connections.on_closed(reason)
-        self.abort()
 
     def give_up_unfinished(self) -> None:
         if self._is_in_body and not self.cycle.response_complete:
@@ -109,26 +96,47 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
             self.abort()
 
+    # --- times ---
+
+    def on_sweep(self, now: float) -> None:
+        if self._step != self._swept_step:
+            self._swept_step, self._waiting_since = self._step, now
+            return
+        seconds, reason = self._wait()
+        if now - self._waiting_since < seconds:
+            return
+        if reason is not None and self._is_in_headers and reason == "header_timeout_seconds":
+            self._refuse(self._refusals.header_time)
+            return
+        if reason is not None:
+            self._http_connections.on_closed(reason)
+        self.abort()
+
+    def _wait(self) -> tuple[float, CloseReason | None]:
+        """Return how long may be waited for what is waited for now, and the reason to close the connection then."""
+        limits = self._limits
+        wait: tuple[float, CloseReason | None] = (limits.keep_alive_seconds, "keep_alive_seconds")
+        if self._refusal is not None and not self._unanswered:
+            wait = (_LINGER_SECONDS, None)
+        elif self.flow.write_paused or self.transport.is_closing():
+            wait = (_ANSWER_SECONDS, "unread_answer")
+        elif self._unparsed:
+            wait = (math.inf, None)
+        elif not self._step or (self._is_in_headers and self._refusal is None):
+            wait = (limits.header_timeout_seconds, "header_timeout_seconds")
+        elif self._unanswered:
+            wait = (math.inf, None)
+        elif self._is_in_body:
+            wait = (limits.body_timeout_seconds, "body_timeout_seconds")
+        return wait
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.deadline = self.loop.time() + _ANSWER_SECONDS
+        self._step += 1
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._renew_deadline()
-
-    def _renew_deadline(self) -> None:
-        """Start the time of what is waited for now, unless the peer has an answer to read first."""
-        if self.flow.write_paused:
-            return
-        limits = self._limits
-        if self._is_in_headers:
-            seconds = limits.header_timeout_seconds
-        elif self._unanswered:
-            seconds = _NEVER
-        else:
-            seconds = limits.body_timeout_seconds if self._is_in_body else limits.keep_alive_seconds
-        self.deadline = self.loop.time() + seconds
+        self._step += 1
 
     # --- what is received ---
 
@@ -153,17 +161,36 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _parse(self, data: bytes | memoryview) -> None:
-        self._unseen_bytes += len(data)
+        self._overhead_bytes += len(data)
         try:
             self.parser.feed_data(data)
+            if self._is_in_headers or self._overhead_bytes > self._least_limit_bytes:
+                self._check_overhead()
         except httptools.HttpParserUpgrade:
             pass  # The request is answered as if it had not asked for another protocol.
         except httptools.HttpParserError as error:
             reached = error.__context__
             self._refuse(reached.args[0] if isinstance(reached, _RefusedError) else MALFORMED)
-            return
-        if self._unseen_bytes > self._limits.max_header_bytes:
-            self._refuse(self._refusals.header_bytes)
+        except _RefusedError as reached:
+            self._refuse(reached.args[0])
+
+    def _check_overhead(self) -> None:
+        """Check what may be too large: the headers so far, or what has been received without any part of a body."""
+        if self._is_in_headers:
+            self._check_headers()
+        # The parser reports a header when it is complete: until then only the bytes are known.
+        if self._overhead_bytes > self._limits.max_header_bytes + self._limits.max_request_line_bytes:
+            raise _RefusedError(self._refusals.header_bytes)
+
+    def _check_headers(self) -> None:
+        limits = self._limits
+        if len(self.url) > limits.max_request_line_bytes:
+            raise _RefusedError(self._refusals.request_line)
+        if len(self.headers) > limits.max_headers:
+            raise _RefusedError(self._refusals.headers)
+        size = sum([len(name) + len(value) + _HEADER_PUNCTUATION_BYTES for name, value in self.headers])
+        if size > limits.max_header_bytes:
+            raise _RefusedError(self._refusals.header_bytes)
 
     def _drop(self, data: bytes) -> None:
         """Discard what a refused peer still sends: a socket closed with unread bytes would destroy the answer."""
@@ -175,28 +202,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._unseen_bytes = 0
-        self._header_bytes_left = self._limits.max_header_bytes
-        self._headers_left = self._limits.max_headers
+        self._overhead_bytes = 0
         self._is_in_headers = True
         if self.cycle is not None:  # the first headers have their time since the connection was opened
-            self._renew_deadline()
-
-    def on_url(self, url: bytes) -> None:
-        self._unseen_bytes = 0
-        self.url += url
-        if len(self.url) > self._limits.max_request_line_bytes:
-            raise _RefusedError(self._refusals.request_line)
+            self._step += 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._unseen_bytes = 0
-        self._header_bytes_left -= len(name) + len(value) + 4
-        if self._header_bytes_left < 0:
-            raise _RefusedError(self._refusals.header_bytes)
-        self._headers_left -= 1
-        if self._headers_left < 0:
-            raise _RefusedError(self._refusals.headers)
-        # After the body they are trailer fields, which could replace headers that were checked before.
+        """Keep a header. After the body it is a trailer field, which could replace a header that was checked before."""
         if not self._is_in_headers:
             return
         name = name.lower()
@@ -205,23 +217,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._overhead_bytes > self._least_limit_bytes or len(self.headers) > self._limits.max_headers:
+            self._check_headers()
         super().on_headers_complete()
         self._is_in_headers = False
         self._is_in_body = True
         self._unanswered += 1
-        self._renew_deadline()
-        self._http_connections.on_busy(self)
+        self._step += 1
 
     def on_body(self, body: bytes) -> None:
-        self._unseen_bytes = 0
-        super().on_body(body)
+        """Keep a part of the body for the application. As uvicorn's, which also asks for protocols that it upgrades."""
+        self._overhead_bytes = 0
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._unseen_bytes = 0
+        """End the body. As uvicorn's, but for the upgrades."""
+        self._overhead_bytes = 0
         self._is_in_body = False
-        super().on_message_complete()
-        if not self._unanswered:
-            self._wait_for_request()
+        if self.cycle.response_complete:
+            self._step += 1
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
 
     # --- answers ---
 
@@ -229,33 +252,27 @@ class BoundedProtocol(HttpToolsProtocol):
         """Continue with what was received meanwhile. Replaces uvicorn's, which has a timer for each idle connection."""
         self.server_state.total_requests += 1
         self._unanswered -= 1
+        self._step += 1
         if self.transport.is_closing():
-            self.deadline = self.loop.time() + _ANSWER_SECONDS
             return
+        self._http_connections.on_answered(self)
         if self.pipeline:
             cycle, application = self.pipeline.pop()
             self._start_asgi_task(cycle, application)
         elif self._refusal is not None:
             self._answer_refusal(self._refusal)
-        if not self.pipeline:
+        if self._unparsed and not self.pipeline:
             # The end of the request that runs now may be among it.
             self._parse_in_parts(self._unparsed)
         if not self.pipeline and not self._unparsed:
             self.flow.resume_reading()
-        if not self._unanswered and self._refusal is None:
-            self._wait_for_request()
-
-    def _wait_for_request(self) -> None:
-        self._http_connections.on_waiting(self)
-        if not self._is_in_headers:
-            self._renew_deadline()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Read no further; answer with the refusal after the requests that were complete before."""
         self._http_connections.on_closed(refusal.reason)
         self._refusal = refusal
         self._unparsed = b""
-        self.deadline = _NEVER
+        self._step += 1
         if self._is_in_body and not self._withdraw_unfinished():
             return
         if not self._unanswered:
@@ -278,7 +295,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return not cycle.response_started
 
     def _answer_refusal(self, refusal: Refusal) -> None:
-        self.deadline = self.loop.time() + _LINGER_SECONDS
+        self._step += 1
         self.transport.write(refusal.answer)
         if self.transport.can_write_eof():
             self.transport.write_eof()

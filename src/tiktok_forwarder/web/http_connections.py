@@ -1,9 +1,8 @@
-"""The open HTTP connections: which new one is admitted, and which waiting ones are closed for it or in time.
+"""The open HTTP connections: which new one is admitted, and which silent ones are closed for it or in time.
 
-A connection *waits* while no request of it is complete: it is new, idle, or sends headers. Those that wait are kept in
-the order in which they last did something for a sender, and bytes of an unfinished request do not count: a peer that
-sends one byte at a time gains nothing. At a limit the first in this order is closed for the new one. Connections with a
-running request are never closed for others.
+They are kept in the order in which they last completed an answer, or were opened. Bytes of an unfinished request do not
+count: a peer that sends one byte at a time gains nothing. At a limit the first in this order is closed for the new one.
+Connections with a running request are never closed for others.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tiktok_forwarder.web.descriptors import are_descriptors_used_up
 from tiktok_forwarder.web.http_limits import ORDINARY_END, CloseReason, HttpLimits
@@ -25,12 +24,18 @@ _CLOSED_FOR_DESCRIPTORS: Final = 64
 
 
 class HttpConnection(Protocol):
-    """One open connection. `deadline` is the time, on the event loop's clock, at which `on_deadline` is due."""
+    """One open connection, of the peer at `address`, which is empty if it has none."""
 
     address: str
-    deadline: float
 
-    def on_deadline(self) -> None: ...
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a request of it runs."""
+        ...
+
+    def on_sweep(self, now: float) -> None:
+        """Close the connection if its time is over, on the event loop's clock."""
+        ...
 
     def abort(self) -> None:
         """Close now; nothing more is sent or received."""
@@ -57,8 +62,7 @@ class _Source:
     """The connections of one address, or of one IPv6 network."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.waiting: OrderedDict[HttpConnection, None] = OrderedDict()
+        self.connections: OrderedDict[HttpConnection, None] = OrderedDict()
 
 
 class HttpConnections:
@@ -68,8 +72,7 @@ class HttpConnections:
         self.limits = limits
         self._is_exempt = is_exempt
         self._observer = observer
-        self._open: dict[HttpConnection, _Source | None] = {}
-        self._waiting: OrderedDict[HttpConnection, None] = OrderedDict()
+        self._open: OrderedDict[HttpConnection, _Source | None] = OrderedDict()
         self._sources: dict[str, _Source] = {}
         self._name_of = lru_cache(_MAX_REMEMBERED_SOURCES)(self._find_name)
         self._unreported: Counter[CloseReason] = Counter()
@@ -82,54 +85,44 @@ class HttpConnections:
     # --- one connection ---
 
     def admit(self, connection: HttpConnection) -> bool:
-        """Count a new connection, which waits; return False if it must be closed because no other can be."""
+        """Count a new connection; return False if it must be closed because no other can be."""
         name = self._name_of(connection.address)
         source = self._sources.get(name)
         has_room = True
-        if source is not None and source.count >= self.limits.max_http_connections_per_address:
-            has_room = self._close_first(source.waiting, "max_http_connections_per_address")
+        if source is not None and len(source.connections) >= self.limits.max_http_connections_per_address:
+            has_room = self._close_first(source.connections, "max_http_connections_per_address")
         elif len(self._open) >= self.limits.max_http_connections:
-            has_room = self._close_first(self._waiting, "max_http_connections")
+            has_room = self._close_first(self._open, "max_http_connections")
         if not has_room:
             return False
         source = self._sources.setdefault(name, _Source()) if name else None
         if source is not None:
-            source.count += 1
+            source.connections[connection] = None
         self._open[connection] = source
-        self.on_waiting(connection)
         return True
 
     def _find_name(self, address: str) -> str:
         """Return the name of the address's source; empty if only the limit in all is for it."""
         return "" if not address or self._is_exempt(address) else source_of_address(address)
 
-    def _close_first(self, waiting: OrderedDict[HttpConnection, None], reason: CloseReason) -> bool:
-        """Close the connection that has waited longest. Also counts a new one that is closed because none waits."""
+    def _close_first(self, ordered: OrderedDict[HttpConnection, Any], reason: CloseReason) -> bool:
+        """Close the longest silent connection. Also counts a new one that is closed because all are busy."""
         self.on_closed(reason)
-        longest = next(iter(waiting), None)
-        if longest is None:
-            return False
-        self.remove(longest)
-        longest.abort()
-        return True
+        for _ in range(len(ordered)):
+            first = next(iter(ordered))
+            if not first.is_busy:
+                self.remove(first)
+                first.abort()
+                return True
+            ordered.move_to_end(first)
+        return False
 
-    def on_waiting(self, connection: HttpConnection) -> None:
-        """Put the connection last: it has just done something for its sender, and waits for a request."""
-        if connection not in self._open:
-            return
-        self._waiting[connection] = None
-        self._waiting.move_to_end(connection)
+    def on_answered(self, connection: HttpConnection) -> None:
+        """Put the connection last: it is of use to its peer."""
         source = self._open[connection]
+        self._open.move_to_end(connection)
         if source is not None:
-            source.waiting[connection] = None
-            source.waiting.move_to_end(connection)
-
-    def on_busy(self, connection: HttpConnection) -> None:
-        """A request of the connection runs."""
-        self._waiting.pop(connection, None)
-        source = self._open.get(connection)
-        if source is not None:
-            source.waiting.pop(connection, None)
+            source.connections.move_to_end(connection)
 
     def on_closed(self, reason: CloseReason) -> None:
         """Count a connection that is closed for this reason."""
@@ -139,11 +132,10 @@ class HttpConnections:
 
     def remove(self, connection: HttpConnection) -> None:
         """Forget a connection. Does nothing if it is forgotten already."""
-        self.on_busy(connection)
         source = self._open.pop(connection, None)
         if source is not None:
-            source.count -= 1
-            if not source.count:
+            del source.connections[connection]
+            if not source.connections:
                 del self._sources[self._name_of(connection.address)]
 
     # --- all of them ---
@@ -165,13 +157,12 @@ class HttpConnections:
 
     def sweep(self, now: float) -> None:
         """Close the connections whose time is over, and report what was closed, at most once a minute."""
-        for connection in [each for each in self._open if each.deadline <= now]:
-            connection.on_deadline()
+        for connection in list(self._open):
+            connection.on_sweep(now)
         if are_descriptors_used_up():
-            for connection in list(self._waiting)[:_CLOSED_FOR_DESCRIPTORS]:
-                self.on_closed("descriptors")
-                self.remove(connection)
-                connection.abort()
+            for _ in range(_CLOSED_FOR_DESCRIPTORS):
+                if not self._close_first(self._open, "descriptors"):
+                    break
         self._observer.on_http_connections(len(self._open))
         if self._unreported and now - self._reported_at >= _REPORT_SECONDS:
             self._observer.on_http_limits_reached(dict(self._unreported))

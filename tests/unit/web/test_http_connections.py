@@ -12,14 +12,14 @@ from tiktok_forwarder.web.http_limits import CloseReason, HttpLimits
 class FakeConnection:
     """A connection without a socket, which records what is done to it."""
 
-    def __init__(self, address: str = "203.0.113.1", deadline: float = 1e9) -> None:
+    def __init__(self, address: str = "203.0.113.1") -> None:
         self.address = address
-        self.deadline = deadline
+        self.is_busy = False
         self.is_aborted = False
-        self.deadlines_reached = 0
+        self.sweeps: list[float] = []
 
-    def on_deadline(self) -> None:
-        self.deadlines_reached += 1
+    def on_sweep(self, now: float) -> None:
+        self.sweeps.append(now)
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -62,9 +62,8 @@ def test_longest_silent_connection_makes_room_at_the_limit() -> None:
     registry, observer = registry_of(3)
     first, second, third = admitted(registry, "203.0.113.1", "203.0.113.2", "203.0.113.3")
     assert len(registry) == 3 and not observer.closed
-    registry.on_busy(first)
-    registry.on_waiting(first)
-    registry.on_waiting(second)
+    registry.on_answered(first)
+    registry.on_answered(second)
     (fourth,) = admitted(registry, "203.0.113.4")
     assert [each.is_aborted for each in (first, second, third, fourth)] == [False, False, True, False]
     admitted(registry, "203.0.113.5")
@@ -77,11 +76,11 @@ def test_connection_with_a_running_request_is_never_closed_for_another() -> None
     registry, observer = registry_of(2)
     busy = admitted(registry, "203.0.113.1", "203.0.113.2")
     for connection in busy:
-        registry.on_busy(connection)
+        connection.is_busy = True
     assert not registry.admit(FakeConnection())
     assert (len(registry), observer.closed) == (2, ["max_http_connections"])
     assert not any(connection.is_aborted for connection in busy)
-    registry.on_waiting(busy[1])
+    busy[1].is_busy = False
     assert registry.admit(FakeConnection())
     assert busy[1].is_aborted and not busy[0].is_aborted
 
@@ -107,26 +106,23 @@ def test_trusted_proxies_share_only_the_limit_of_all() -> None:
     assert observer.closed == ["max_http_connections"]
 
 
-def test_removed_connection_waits_no_more() -> None:
-    """A connection that was closed for another reports its end and the end of its request later."""
+def test_connection_that_is_gone_is_forgotten_once() -> None:
+    """A connection that was closed for another reports its end afterwards."""
     registry, observer = registry_of(1)
     (first,) = admitted(registry, "203.0.113.1")
     (second,) = admitted(registry, "203.0.113.1")
     registry.remove(first)
-    registry.on_waiting(first)
     assert len(registry) == 1
     admitted(registry, "203.0.113.1")
     assert second.is_aborted and len(observer.closed) == 2
 
 
-def test_sweep_reaches_deadlines_that_have_passed() -> None:
-    """A deadline is due at its time, not before."""
+def test_sweep_reaches_every_connection() -> None:
+    """Each decides itself whether its time is over; the observer learns how many there are."""
     registry, observer = registry_of(5)
-    connections = [FakeConnection(deadline=deadline) for deadline in (9.0, 10.0, 10.1)]
-    for connection in connections:
-        registry.admit(connection)
+    connections = admitted(registry, "203.0.113.1", "203.0.113.2", "10.0.0.1")
     registry.sweep(10.0)
-    assert [connection.deadlines_reached for connection in connections] == [1, 1, 0]
+    assert [connection.sweeps for connection in connections] == [[10.0]] * 3
     assert observer.count == 3
 
 
