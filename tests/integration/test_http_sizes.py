@@ -169,6 +169,24 @@ async def test_refused_body_of_a_waiting_request_leaves_the_one_before(tmp_path:
         assert server.recorder.started == 1
 
 
+async def test_body_is_never_read_as_a_request(tmp_path: Path) -> None:
+    """A request that asks for another protocol is answered without it; with a body it is refused and closed."""
+    upgrade = ("Connection: Upgrade", "Upgrade: h2c")
+    async with listening(tmp_path) as server:
+        client = await server.connect()
+        await client.send(b"GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert await client.answer() == (200, b"/a")
+        await client.send(request("/b", *upgrade))
+        assert (await client.answer())[0] == 400
+        client = await server.connect()
+        await client.send(request("/c", *upgrade, body=b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"))
+        await client.send(b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, body = await client.answer()
+        assert status == 400 and b"Upgrade" in body
+        assert await client.rest() == b""
+        assert [path for path, _, _ in server.recorder.requests] == ["/a"]
+
+
 async def test_client_that_waits_for_leave_gets_it(tmp_path: Path) -> None:
     """`Expect: 100-continue` is answered before the body is sent."""
     async with listening(tmp_path) as server:

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.http_limits import CloseReason
-from tiktok_forwarder.web.refusals import MALFORMED, Refusal, Refusals
+from tiktok_forwarder.web.refusals import MALFORMED, UPGRADE_WITH_BODY, Refusal, Refusals
 
 # Received bytes are parsed in parts, so that the rest can wait while a request that was pipelined before it runs: a
 # read of 256 kB may contain 14,000 requests, whose state in memory is a hundred times as large.
@@ -29,6 +29,7 @@ _LINGER_SECONDS: Final = 2.0
 _MAX_DROPPED_BYTES: Final = 1024 * 1024
 # A name, a colon, a space, a value and the end of the line.
 _HEADER_PUNCTUATION_BYTES: Final = 4
+_FRAMING_HEADERS: Final = (b"content-length", b"transfer-encoding")
 
 
 class _RefusedError(Exception):
@@ -219,6 +220,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._overhead_bytes > self._least_limit_bytes or len(self.headers) > self._limits.max_headers:
             self._check_headers()
+        if self.parser.should_upgrade() and any(name in _FRAMING_HEADERS for name, _ in self.headers):
+            # The parser takes what follows for another protocol, so a body would be read as a request of its own.
+            raise _RefusedError(UPGRADE_WITH_BODY)
         super().on_headers_complete()
         self._is_in_headers = False
         self._is_in_body = True

@@ -27,6 +27,13 @@ def _refusal(reason: CloseReason, status: HTTPStatus, code: str, message: str) -
 
 MALFORMED: Final = _refusal("malformed", HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "this is not an HTTP/1.1 request")
 
+UPGRADE_WITH_BODY: Final = _refusal(
+    "malformed",
+    HTTPStatus.BAD_REQUEST,
+    "BAD_REQUEST",
+    "a request with a body must not ask for another protocol; leave out the header Upgrade",
+)
+
 
 class Refusals:
     """The refusals under these limits, each made once."""
