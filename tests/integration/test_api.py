@@ -1,5 +1,6 @@
 """The API over its two doors: the Unix socket of the data directory, and the port with a key."""
 
+import asyncio
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from yarl import URL
 from tests.integration.service_rig import AUTHORIZATION, SECRET, TOKEN, Answer, Service, fresh_batch, running_service
 from tiktok_forwarder.access.api_keys import Scope
 from tiktok_forwarder.api.app import ENDPOINTS, build_api, caller_with_key, local_caller
-from tiktok_forwarder.api.endpoint import AnyEndpoint
+from tiktok_forwarder.api.endpoint import BODY_SECONDS, AnyEndpoint
 from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
@@ -203,6 +204,23 @@ async def test_a_body_that_is_no_json_or_too_large_is_refused(api: Api) -> None:
     large = io.BytesIO(b" " * 5 * 1024 * 1024)
     async with api.socket.post(url, data=large, headers={"Content-Type": "application/json"}) as answer:
         assert answer.status == 413
+
+
+async def test_body_that_does_not_end_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that stops in the middle is answered 408; it has 10 seconds, here a tenth of one."""
+    assert BODY_SECONDS == 10
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"{"
+        await released.wait()
+
+    released = asyncio.Event()
+    monkeypatch.setattr("tiktok_forwarder.api.endpoint.BODY_SECONDS", 0.1)
+    url, headers = "http://localhost/api/inputs", {"Content-Type": "application/json"}
+    async with api.socket.post(url, data=half(), headers=headers) as answer:
+        assert answer.status == 408
+        assert "did not arrive" in (await answer.json())["errors"][0]["message"]
+    released.set()
 
 
 async def test_head_is_answered_like_get_without_a_body(api: Api) -> None:

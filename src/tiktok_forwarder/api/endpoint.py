@@ -1,5 +1,6 @@
 """An API as a table of endpoints: routes, authorization and the OpenAPI document are all built from it."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -17,6 +18,7 @@ from tiktok_forwarder.access.api_keys import SCOPES, Scope
 from tiktok_forwarder.api.services import Services
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+BODY_SECONDS: Final = 10.0
 PARAMETER: Final = re.compile(r"\{(\w+)(?::(int))?\}")
 Query = TypeVar("Query", bound=Struct)
 Body = TypeVar("Body")
@@ -156,10 +158,14 @@ async def _from_body(request: Request, kind: Any) -> Any:
 
 async def _bytes(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is too large; the limit is {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise HTTPException(413, f"the body is too large; the limit is {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
     return bytes(body)
 
 
