@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
+from starlette.requests import ClientDisconnect
 
 from tiktok_forwarder.web.body import Message, Receive, Scope, Send
 
@@ -21,7 +22,10 @@ class FaultObserver(Protocol):
 
 
 def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplication:
-    """Return the application with every exception turned into a 500: senders try again after that."""
+    """Return the application with every exception turned into a 500: senders try again after that.
+
+    A peer that leaves in the middle of its request is no error.
+    """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -33,6 +37,8 @@ def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplic
 
         try:
             await application(scope, receive, watched_send)
+        except ClientDisconnect:
+            pass  # The peer left before its request was complete: no one waits for an answer.
         except Exception as error:
             observer.on_internal_error(error)
             if not started:

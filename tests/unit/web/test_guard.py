@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from starlette.requests import Request
 
 from tiktok_forwarder.web.body import Message, Receive, Scope, Send
 from tiktok_forwarder.web.guard import AsgiApplication, guarded
@@ -24,6 +25,17 @@ def failing(*, after_start: bool) -> AsgiApplication:
         raise KeyError("canary@example.com")
 
     return application
+
+
+async def test_peer_that_leaves_is_no_internal_error() -> None:
+    """A browser that closes its connection in the middle of a form is not the service's fault, and gets no answer."""
+    told = Told()
+
+    async def reading(scope: Scope, receive: Receive, _send: Send) -> None:
+        await Request(scope, receive).body()
+
+    assert await sent_by(guarded(reading, told)) == []
+    assert told.errors == []
 
 
 async def sent_by(application: AsgiApplication) -> list[Message]:
