@@ -106,7 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         seconds, reason = self._wait()
         if now - self._waiting_since < seconds:
             return
-        if reason is not None and self._is_in_headers and reason == "header_timeout_seconds":
+        if reason == "header_timeout_seconds" and self._is_in_headers:
             self._refuse(self._refusals.header_time)
             return
         if reason is not None:
