@@ -48,6 +48,7 @@ from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
+from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
@@ -294,7 +295,11 @@ class Application:
         self._ingest = Ingest(acceptor, configured.inputs, body_limits, observer=base.telemetry)
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()
-        self._watches = (LoopWatch(base.clock, base.telemetry), StoreWatch(base.store, base.telemetry))
+        self._watches = (
+            LoopWatch(base.clock, base.telemetry),
+            StoreWatch(base.store, base.telemetry),
+            QuotaWatch(base.store, base.telemetry),
+        )
         self._servers: Servers | None = None
 
     @property

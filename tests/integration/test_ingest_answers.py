@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import re
 import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET, basic, fresh_batch, running_service
+from tiktok_forwarder.store.events import DeadLetterFilter
 
 WEBHOOK = {"Authorization": AUTHORIZATION}
 
@@ -138,6 +140,31 @@ async def test_a_full_store_asks_for_patience(tmp_path: Path) -> None:
         ready = await service.request("GET", "/readyz")
         assert (ready.status, ready.json) == (503, {"ready": False, "reasons": ["full"]})
         assert (await service.request("GET", "/healthz")).status == 200
+
+
+async def test_full_connection_is_answered_with_503_until_it_has_room(tmp_path: Path) -> None:
+    """Every event that was answered 202 waits; the sender of the others is asked to repeat them."""
+    async with running_service(tmp_path, max_store_bytes=1024 * 1024) as service:
+        await service.add_connection()
+        answer = await service.post(body=fresh_batch("first"))
+        accepted = 0
+        while answer.status == 202:
+            accepted += 1
+            answer = await service.post(body=fresh_batch(f"e{accepted}"))
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert "storage quota" in answer.json["errors"][0]["message"]
+        (connection,) = (await service.status())["connections"]
+        assert (connection["totals"], connection["dropped"]) == ({"accepted": accepted, "dropped": 0}, {})
+        assert connection["queue"]["waiting"] == accepted and "storage quota" in connection["warnings"][0]
+        metrics = await service.metrics()
+        assert 'reason="connection_full",route="/v2/events",status="503"} 1.0' in metrics
+        (used,) = re.findall(r"^tiktok_forwarder_connection_quota_used_ratio\{.*\} ([0-9.]+)$", metrics, re.MULTILINE)
+        assert 0.9 < float(used) <= 1
+        assert (await service.request("GET", "/readyz")).status == 200
+        await service.services.store.dead_letter_all(connection["id"], "connection_deleted", 0)
+        assert (await service.post(body=fresh_batch(f"e{accepted}"))).status == 503
+        await service.services.store.discard(DeadLetterFilter(), 0)
+        assert (await service.post(body=fresh_batch(f"e{accepted}"))).status == 202
 
 
 async def test_refusals_are_counted_by_reason(tmp_path: Path) -> None:

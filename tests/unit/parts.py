@@ -46,6 +46,9 @@ class Told:
     def on_warnings(self, connection_id: str, warning: str) -> None:
         self.counted["warning", warning] += 1
 
+    def on_connection_full(self, connection_id: str, events: int) -> None:
+        self.counted["connection_full", connection_id] += events
+
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         self.counted["brought", input_name] += len(batches)
 

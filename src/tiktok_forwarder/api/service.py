@@ -12,6 +12,7 @@ from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody,
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
+from tiktok_forwarder.operations.quotas import quota_warnings
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 
 
@@ -38,7 +39,7 @@ def _status_of(
         dropped,
         queue,
         delivery,
-        warnings_on(connection),
+        [*warnings_on(connection), *quota_warnings(queue)],
     )
 
 

@@ -34,6 +34,10 @@ class StoreFull(ForwarderError):
     """The store has no space for new events; it may have space again later (503 to senders)."""
 
 
+class ConnectionsFull(StoreFull):
+    """Every connection that a request has new events for has used up its storage quota; 503 to senders too."""
+
+
 class StoreUnavailable(ForwarderError):
     """The store cannot be used now: locked, read-only, corrupt or closed."""
 

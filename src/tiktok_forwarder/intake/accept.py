@@ -10,7 +10,7 @@ from msgspec import Struct
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnreadableBody
-from tiktok_forwarder.domain.outcome import Dropped, Mapped
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, Dropped, Mapped
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.batch import Batch, Event, NotABatch
@@ -58,6 +58,10 @@ class RequestObserver(Protocol):
         ...
 
     def on_received(self, input_name: str, batches: int, events: int) -> None: ...
+
+    def on_connection_full(self, connection_id: str, events: int) -> None:
+        """New events of a request were dropped, because the connection's storage quota is used up."""
+        ...
 
     def on_stored(self, seconds: float) -> None:
         """The store took this long to make a request durable."""
@@ -139,7 +143,7 @@ class Acceptor:
         With the ID of a connection in `only`, the other connections that the input feeds are skipped.
 
         Raises `UnreadableBody` if nothing can be read or nothing of it is a batch (which is counted all the same),
-        `StoreFull` and `StoreUnavailable` if nothing was stored.
+        `StoreFull` (also as `ConnectionsFull`) and `StoreUnavailable` if nothing was stored.
         """
         now_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
@@ -192,13 +196,19 @@ class Acceptor:
             now_ms, gathering.events, gathering.mapped, gathering.originals, admissions, gathering.drops, drops
         )
         self._observer.on_accepted(acceptance)
-        stored: dict[str, int] = {}
-        for event, admission in zip(gathering.events, admissions, strict=True):
-            if admission == "stored":
-                stored[event.connection_id] = stored.get(event.connection_id, 0) + 1
-        for connection_id, count in stored.items():
-            self._delivery.notify(connection_id, count)
+        self._notify(acceptance)
         return acceptance
+
+    def _notify(self, acceptance: Acceptance) -> None:
+        counts: dict[tuple[Admission, str], int] = {}
+        for event, admission in zip(acceptance.events, acceptance.admissions, strict=True):
+            key = (admission, event.connection_id)
+            counts[key] = counts.get(key, 0) + 1
+        for (admission, connection_id), count in counts.items():
+            if admission == "stored":
+                self._delivery.notify(connection_id, count)
+            elif admission == CONNECTION_FULL:
+                self._observer.on_connection_full(connection_id, count)
 
 
 def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]) -> NewEvent:

@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable, UnreadableBody
+from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, StoreUnavailable, UnreadableBody
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.failures import FailedAuthentications
@@ -220,6 +221,8 @@ class Ingest:
                 (413, "TOO_LARGE", "too_large") if error.too_large else (400, "BAD_REQUEST", "unreadable")
             )
             raise Refusal(status, code, str(error), reason=reason) from None
+        except ConnectionsFull as error:
+            raise _later(str(error), CONNECTION_FULL) from None
         except StoreFull:
             raise _later("the event store is full", "store_full") from None
         except StoreUnavailable:

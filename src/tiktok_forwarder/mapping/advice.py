@@ -112,8 +112,10 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
         "anonymous_events",
     ),
     "connection_full": Advice(
-        "The connection's storage quota is used up by waiting events.",
-        "Fix what prevents the connection from delivering. It accepts new events again as soon as there is space.",
+        "The connection's storage quota is used up by waiting events and dead letters, while another connection "
+        "accepted the request.",
+        "Fix what prevents the connection from delivering, replay or discard its dead letters, or raise "
+        "max_store_bytes. It accepts new events again as soon as there is space.",
     ),
 }
 

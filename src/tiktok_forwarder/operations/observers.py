@@ -34,6 +34,7 @@ class Observers:
         self.on_historical = telemetry.on_historical
         self.on_stored = telemetry.on_stored
         self.on_warnings = telemetry.on_warnings
+        self.on_connection_full = telemetry.on_connection_full
         self.on_noted = telemetry.on_noted
         self.on_failed = telemetry.on_failed
 

@@ -72,13 +72,17 @@ class GroupLimits(Struct, frozen=True):
 
 
 class QueueCounts(Struct, frozen=True):
-    """How many events of a connection wait (leased ones included), are leased, and are dead letters."""
+    """How many events of a connection wait (leased ones included), are leased, and are dead letters.
+
+    `quota_used` is the part of its storage quota that they use, from 0 to 1.
+    """
 
     waiting: int
     leased: int
     dead_letters: int
     oldest_accepted_at_ms: int | None
     waiting_bytes: int
+    quota_used: float = 0.0
 
 
 class DeadLetter(Struct, frozen=True):
@@ -156,7 +160,8 @@ class EventStore(Protocol):
         """Store the events and their counts as one durable write; return each event's admission, in order.
 
         An event is a duplicate when the store took one of the same connection, name and id within 48 hours (also one
-        that was delivered or dead-lettered since). Raises `StoreFull` (nothing is stored or counted).
+        that was delivered or dead-lettered since). Raises `StoreFull`, and `ConnectionsFull` by `check_quotas` of
+        `store/rules.py` (nothing is stored or counted).
         """
         ...
 

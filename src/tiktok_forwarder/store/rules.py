@@ -1,8 +1,9 @@
 """The rules that every store of this package follows, so that they behave alike."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.domain.errors import ConnectionsFull, RevisionConflict
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.store.documents import DocumentKind
 
@@ -22,6 +23,17 @@ _LARGE_BACKLOG_GROUPS: Final = 2
 def storage_quota(size: int) -> int:
     """Return how much of the store's size one connection may use: half, so that it cannot fill the store for others."""
     return size // 2
+
+
+def check_quotas(needed: Mapping[str, int], left: Mapping[str, int]) -> None:
+    """Raise `ConnectionsFull` if no connection has enough of its quota left for all new events of a request.
+
+    Both are by connection ID, in the store's unit; `needed` has the connections that the request has new events for.
+    So a request for one connection is stored whole or refused whole, and its sender repeats it. A request that one of
+    several connections takes is not refused: the others would keep events from it as long as they are full.
+    """
+    if needed and all(size > left[connection_id] for connection_id, size in needed.items()):
+        raise ConnectionsFull("the storage quota of every connection that the request is for is used up")
 
 
 class Shares(NamedTuple):

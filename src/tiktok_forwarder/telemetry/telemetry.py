@@ -91,19 +91,25 @@ class _StoreCollector(Collector):
         age = GaugeMetricFamily(
             "tiktok_forwarder_oldest_event_age_seconds", "Age of the oldest waiting event.", labels=("connection",)
         )
+        quota = GaugeMetricFamily(
+            "tiktok_forwarder_connection_quota_used_ratio",
+            "Used part of a connection's storage quota, from 0 to 1.",
+            labels=("connection",),
+        )
         for connection_id, counts in self._figures.counts.items():
+            quota.add_metric((connection_id,), counts.quota_used)
             waiting.add_metric((connection_id,), counts.waiting)
             size.add_metric((connection_id,), counts.waiting_bytes)
             dead.add_metric((connection_id,), counts.dead_letters)
             oldest = counts.oldest_accepted_at_ms
             age.add_metric((connection_id,), max(0, self._figures.now_ms - oldest) / 1000 if oldest is not None else 0)
-        yield from (waiting, size, dead, age)
+        yield from (waiting, size, dead, age, quota)
 
 
-class _Refusals(Struct):
-    """Refusals of one kind: how many are not logged yet, and until when no line is written."""
+class _Unlogged(Struct):
+    """Occurrences of one kind: how many are not logged yet, and until when no line is written."""
 
-    requests: int = 0
+    number: int = 0
     silent_until: float = 0.0
 
 
@@ -113,7 +119,7 @@ class Telemetry:
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self._log = log
         self.figures = StoreFigures()
-        self._refusals: dict[tuple[str, str], _Refusals] = {}
+        self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
@@ -233,13 +239,24 @@ class Telemetry:
 
     def _tell_refusal(self, route: str, status: int, reason: str) -> None:
         """Log refusals, once a second for each kind with their number: a sender may fail a thousand times a second."""
-        refusals = self._refusals.setdefault((route, reason), _Refusals())
-        refusals.requests += 1
+        if requests := self._due("refused", route, reason):
+            self._log.warning("request refused", route=route, status=status, reason=reason, requests=requests)
+
+    def _due(self, *kind: str, number: int = 1) -> int:
+        """Count an occurrence of a kind; return how many one line reports now, 0 within a second of the last line."""
+        unlogged = self._unlogged.setdefault(kind, _Unlogged())
+        unlogged.number += number
         now = time.monotonic()
-        if now < refusals.silent_until:
-            return
-        self._log.warning("request refused", route=route, status=status, reason=reason, requests=refusals.requests)
-        refusals.requests, refusals.silent_until = 0, now + _SILENCE_SECONDS
+        if now < unlogged.silent_until:
+            return 0
+        due, unlogged.number, unlogged.silent_until = unlogged.number, 0, now + _SILENCE_SECONDS
+        return due
+
+    def on_connection_full(self, connection_id: str, events: int) -> None:
+        if dropped := self._due("connection_full", connection_id, number=events):
+            self._log.warning(
+                "events dropped: the connection has used up its storage quota", connection=connection_id, events=dropped
+            )
 
     def on_received(self, input_name: str, batches: int, events: int) -> None:
         self._batch_counter(input_name).inc(batches)
@@ -279,6 +296,19 @@ class Telemetry:
     def on_loose_permissions(self, path: str, mode: int, *, is_fixed: bool) -> None:
         what = "other users could read this; they no longer can" if is_fixed else "other users can read this"
         self._log.warning(what, path=path, mode=f"{mode:03o}")
+
+    def on_quota_warning(self, connection_id: str, quota_used: float) -> None:
+        self._log.warning(
+            "most of the connection's storage quota is used",
+            connection=connection_id,
+            percent=int(quota_used * 100),
+            remedy="fix what prevents delivery, replay or discard dead letters, or raise max_store_bytes",
+        )
+
+    def on_quota_warning_over(self, connection_id: str, quota_used: float) -> None:
+        self._log.info(
+            "the connection's storage quota is available again", connection=connection_id, percent=int(quota_used * 100)
+        )
 
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity was restarted without its earlier records", reason=reason)

@@ -129,3 +129,16 @@ async def test_a_connection_that_is_not_there_is_named(client: ConsoleClient) ->
     """By a page, with its status."""
     shown = await client.get("/health/nobody")
     assert (shown.status, 'Connection "nobody" not found.' in shown.text) == (404, True)
+
+
+async def test_quota_that_is_nearly_used_up_is_shown(tmp_path: Path) -> None:
+    """On the overview, the page of all connections' health, and the connection's own page, as long as it is true."""
+    async with running_console(tmp_path, max_store_bytes=1024 * 1024) as client:
+        connection_id = await client.service.add_connection()
+        pages = ("/", "/health", f"/connections/{connection_id}")
+        await client.service.post(body=fresh_batch("e1"))
+        assert [("storage quota" in (await client.get(page)).text) for page in pages] == [False] * 3
+        number = 0
+        while (await client.service.post(body=fresh_batch(*[f"e{number}-{n}" for n in range(20)]))).status == 202:
+            number += 1
+        assert [("% of the storage quota is used" in (await client.get(page)).text) for page in pages] == [True] * 3

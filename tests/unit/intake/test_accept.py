@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
-from tiktok_forwarder.domain.errors import StoreFull, UnreadableBody
+from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, UnreadableBody
 from tiktok_forwarder.intake.accept import SubjectHash
 from tiktok_forwarder.store.events import GroupLimits, LeasedEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
@@ -175,13 +175,27 @@ async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> 
     parts = Parts(MemoryStore(max_events=4))
     await parts.add_input("web")
     await parts.add_input("app")
-    full = await parts.add_connection("Full", inputs=["web"])
+    full = await parts.add_connection("Full")
     other = await parts.add_connection("Other", inputs=["app"])
     events = [purchase(source_message_id=f"m{number}") for number in range(3)]
-    await parts.acceptor.accept(body(batch_of(*events)), "web")
-    await parts.acceptor.accept(body(batch_of(events[0])), "app")
+    await parts.acceptor.accept(body(batch_of(*events[:2])), "web")
+    await parts.acceptor.accept(body(batch_of(events[2])), "app")
     assert await parts.total(full, "dropped") == {"connection_full": 1}
     assert parts.told.notified == {full: 2, other: 1}
+    assert parts.told.counted["connection_full", full] == 1
+
+
+async def test_request_for_a_full_connection_leaves_nothing() -> None:
+    """No part of it is counted, observed or notified: its sender is asked to repeat it."""
+    parts = Parts(MemoryStore(max_events=4))
+    full = await parts.add_connection("Full")
+    events = [purchase(source_message_id=f"m{number}") for number in range(3)]
+    await parts.acceptor.accept(body(batch_of(*events[:2])), "web")
+    with pytest.raises(ConnectionsFull):
+        await parts.acceptor.accept(body(batch_of(events[2], 7)), "web")
+    assert await parts.total(full, "dropped") == {}
+    assert (parts.told.notified, len(parts.told.acceptances)) == ({full: 2}, 1)
+    assert parts.told.counted["connection_full", full] == 0
 
 
 async def test_subjects_are_keyed_hashes_of_the_user(parts: Parts) -> None:

@@ -11,9 +11,9 @@ import apsw
 import pytest
 
 from tests.conformance.rig import HOUR, T0, event, together
-from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
+from tiktok_forwarder.domain.errors import ConfigurationError, ConnectionsFull, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
@@ -77,6 +77,12 @@ async def test_full_store_still_keeps_every_outcome(tmp_path: Path) -> None:
     await store.close()
 
 
+def _two_events(held_bytes: int) -> list[NewEvent]:
+    """Return events of two connections that take up so many bytes together, with 400 for each row."""
+    half = held_bytes // 2
+    return [event("3", "b", payload=b"x" * (half - 400)), event("3", "c", payload=b"x" * (held_bytes - half - 400))]
+
+
 @pytest.mark.parametrize("excess_bytes", [0, 1])
 async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, excess_bytes: int) -> None:
     """New events may fill it to the byte, with 400 reckoned for each row; the last fifth is kept for deliveries."""
@@ -87,8 +93,8 @@ async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, 
         store,
         _append_sized(store, "1", 29_600),
         _append_sized(store, "2", 29_600),
-        # A connection may hold half of it.
-        store.append(Arrivals([event("3", "b", payload=b"x" * (room_bytes - 60_400 + excess_bytes))], {}, T0)),
+        # A connection may hold half of it, so two are needed.
+        store.append(Arrivals(_two_events(room_bytes - 60_000 + excess_bytes), {}, T0)),
     )
     assert answers[:2] == [["stored"], ["stored"]]
     assert isinstance(answers[2], StoreFull) == bool(excess_bytes)
@@ -101,7 +107,8 @@ async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, 
 async def test_connection_may_hold_two_fifths_of_the_size(tmp_path: Path, payload_bytes: int, admission: str) -> None:
     """To the byte, with 400 reckoned for the row."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
-    assert await _append_sized(store, "e", payload_bytes) == [admission]
+    events = [event("e", payload=b"x" * payload_bytes), event("e", "b")]
+    assert await store.append(Arrivals(events, {}, T0)) == [admission, "stored"]
     await store.close()
 
 
@@ -124,13 +131,12 @@ async def test_dead_letters_use_up_their_connections_share(tmp_path: Path) -> No
     admissions: list[str] = []
     body = b"x" * 2000
     for n in range(20):
-        admissions += await store.append(Arrivals([event(f"{n}-{m}", payload=body) for m in range(100)], {}, T0))
+        events = [event(f"{n}-{m}", payload=body) for m in range(100)]
+        admissions += await store.append(Arrivals([*events, event(f"{n}", "b")], {}, T0))
         await store.dead_letter_all("a", "connection_deleted", T0)
     assert {"stored", "connection_full"} == set(admissions)
-    assert await store.append(Arrivals([event("0-0"), event("new", payload=body)], {}, T0)) == [
-        "duplicate",
-        "connection_full",
-    ]
+    with pytest.raises(ConnectionsFull):
+        await store.append(Arrivals([event("0-0"), event("new", payload=body)], {}, T0))
     assert await store.append(Arrivals([event("x", "b")], {}, T0)) == ["stored"]
     await store.discard(ALL, T0)
     assert await store.append(Arrivals([event("new")], {}, T0)) == ["stored"]

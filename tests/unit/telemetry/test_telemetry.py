@@ -82,6 +82,26 @@ def test_loose_permissions_are_told_with_the_mode(log: Log, is_fixed: bool, text
     assert (line["level"], line["event"], line["path"], line["mode"]) == ("warning", text, "/data", "044")
 
 
+def test_dropped_events_of_a_full_connection_are_told_once_a_second(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each connection, with the number of events since the last one."""
+    seconds = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    for connection in ("cn_1", "cn_1", "cn_2"):
+        log.telemetry.on_connection_full(connection, 3)
+    seconds += 1
+    log.telemetry.on_connection_full("cn_1", 2)
+    assert [(line["connection"], line["events"]) for line in log.lines] == [("cn_1", 3), ("cn_2", 3), ("cn_1", 5)]
+
+
+def test_quota_warning_is_told_with_what_to_do(log: Log) -> None:
+    """In whole percent, and when it is over."""
+    log.telemetry.on_quota_warning("cn_1", 0.809)
+    log.telemetry.on_quota_warning_over("cn_1", 0.1)
+    warning, over = log.lines
+    assert (warning["level"], warning["connection"], warning["percent"]) == ("warning", "cn_1", 80)
+    assert "max_store_bytes" in warning["remedy"] and (over["level"], over["percent"]) == ("info", 10)
+
+
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
     """Whoever misses the earlier records finds in the log where they went."""
     log.telemetry.on_activity_begun_anew("file is not a database")
@@ -177,7 +197,7 @@ def test_the_books_are_exported_as_they_are(log: Log) -> None:
     """Totals, queue and condition stand in the metrics under the connection's id; the oldest event's age in seconds."""
     figures = log.telemetry.figures
     figures.totals = [TotalsRow("cn_1", "dropped", "missing_ip", 3), TotalsRow("cn_1", "accepted", "", 5)]
-    figures.counts = {"cn_1": QueueCounts(2, 1, 4, 1_000, 512)}
+    figures.counts = {"cn_1": QueueCounts(2, 1, 4, 1_000, 512, 0.25)}
     figures.statuses = {"cn_1": DeliveryStatus("cn_1", "throttled")}
     figures.now_ms = 3_500
     exposition = log.telemetry.exposition().decode()
@@ -185,6 +205,7 @@ def test_the_books_are_exported_as_they_are(log: Log) -> None:
         'tiktok_forwarder_events_total{connection="cn_1",outcome="dropped",reason="missing_ip"} 3.0',
         'tiktok_forwarder_queue_events{connection="cn_1"} 2.0',
         'tiktok_forwarder_queue_bytes{connection="cn_1"} 512.0',
+        'tiktok_forwarder_connection_quota_used_ratio{connection="cn_1"} 0.25',
         'tiktok_forwarder_dead_letters{connection="cn_1"} 4.0',
         'tiktok_forwarder_oldest_event_age_seconds{connection="cn_1"} 2.5',
         'tiktok_forwarder_connection_condition{condition="throttled",connection="cn_1"} 1.0',

@@ -33,7 +33,7 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
-from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, revision_conflict, storage_quota
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, revision_conflict, storage_quota
 
 
 class MemoryDocuments(SinglePut):
@@ -108,9 +108,10 @@ class MemoryStore(MemoryDocuments):
         if arrivals.events and self._held() + self._wanted > self._max_events:
             raise StoreFull(f"the event store is full: the limit is {self._max_events} events")
         self._wanted = 0
+        self._forget_seen(arrivals.accepted_at_ms)
+        self._check_quotas(arrivals)
         for (connection_id, reason), number in arrivals.drops.items():
             self._drop(connection_id, reason, number)
-        self._forget_seen(arrivals.accepted_at_ms)
         return [self._admit(event, arrivals.accepted_at_ms) for event in arrivals.events]
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
@@ -218,10 +219,19 @@ class MemoryStore(MemoryDocuments):
 
     # --- admission ---------------------------------------------------------------------------------------------------
 
-    def _admit(self, new: NewEvent, now_ms: int) -> Admission:
-        key = (new.connection_id, new.event_name, new.event_id)
+    def _check_quotas(self, arrivals: Arrivals) -> None:
+        """Raise `ConnectionsFull` if no connection has room for all its new events of the request."""
+        new = {_key_of(event) for event in arrivals.events if not self._is_repeat(event, arrivals.accepted_at_ms)}
+        needed = Counter(connection_id for connection_id, _, _ in new)
+        check_quotas(needed, {each: storage_quota(self._max_events) - self._held_by(each) for each in needed})
+
+    def _is_repeat(self, new: NewEvent, now_ms: int) -> bool:
         horizon_ms = now_ms - DUPLICATE_WINDOW_MS
-        if self._seen.get(key, horizon_ms) > horizon_ms:
+        return self._seen.get(_key_of(new), horizon_ms) > horizon_ms
+
+    def _admit(self, new: NewEvent, now_ms: int) -> Admission:
+        key = _key_of(new)
+        if self._is_repeat(new, now_ms):
             self._count(new.connection_id, "duplicate")
             return "duplicate"
         if self._held_by(new.connection_id) >= storage_quota(self._max_events):
@@ -294,6 +304,7 @@ class MemoryStore(MemoryDocuments):
             dead_letters=dead_letters,
             oldest_accepted_at_ms=min((event.accepted_at_ms for event in events), default=None),
             waiting_bytes=sum(len(event.new.payload) for event in events),
+            quota_used=self._held_by(connection_id) / storage_quota(self._max_events),
         )
 
     def _drop(self, connection_id: str, reason: str, number: int) -> None:
@@ -302,3 +313,7 @@ class MemoryStore(MemoryDocuments):
 
     def _count(self, connection_id: str, counter: str, number: int = 1, reason: str = "") -> None:
         self._totals[connection_id, counter, reason] += number
+
+
+def _key_of(new: NewEvent) -> tuple[str, str, str]:
+    return (new.connection_id, new.event_name, new.event_id)

@@ -1,39 +1,51 @@
 """Stores new events: admits, numbers and counts them; all requests of a transaction use the same statements."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from tiktok_forwarder.domain.errors import StoreFull
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
+from tiktok_forwarder.store.rules import check_quotas
 from tiktok_forwarder.store.sqlite.statements import packed_subjects
 from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transaction, event_key
 
 
-class _Request(NamedTuple):
-    """One request. `admissions` is empty until the transaction's requests are stored."""
+class Request(Struct):
+    """One request. `admissions` or `refusal` is set when the transaction's requests are stored."""
 
     arrivals: Arrivals
     admissions: list[Admission]
+    refusal: ConnectionsFull | None = None
+
+    def result(self) -> list[Admission]:
+        """Return the admissions. Raises `ConnectionsFull` if the request was refused."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.admissions
 
 
-class _Incoming(NamedTuple):
+class _Incoming(Struct, frozen=True, gc=False):
     event: NewEvent
     key: bytes
     accepted_at_ms: int
 
+    @property
+    def held_bytes(self) -> int:
+        return len(self.event.payload) + ROW_BYTES
 
-def append(transaction: Transaction, arrivals: Arrivals) -> list[Admission]:
+
+def append(transaction: Transaction, arrivals: Arrivals) -> Request:
     """Add a request's events. Raises `StoreFull` before changing anything.
 
-    The returned list is filled when the gathered items are finished.
+    The returned request has its result when the gathered items are finished.
     """
     if arrivals.events and not transaction.takes(arrivals_bytes(arrivals)):
         raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
-    for (connection_id, reason), number in arrivals.drops.items():
-        _drop(transaction, connection_id, reason, number)
-    request = _Request(arrivals, [])
+    request = Request(arrivals, [])
     transaction.gather(_store_all, request)
-    return request.admissions
+    return request
 
 
 def arrivals_bytes(arrivals: Arrivals) -> int:
@@ -41,18 +53,23 @@ def arrivals_bytes(arrivals: Arrivals) -> int:
     return sum([len(event.payload) for event in arrivals.events]) + len(arrivals.events) * ROW_BYTES
 
 
-def _store_all(transaction: Transaction, requests: list[_Request]) -> None:
+def _store_all(transaction: Transaction, requests: list[Request]) -> None:
     incoming = [
-        _Incoming(event, event_key(event), arrivals.accepted_at_ms)
-        for arrivals, _ in requests
-        for event in arrivals.events
+        [_Incoming(event, event_key(event), request.arrivals.accepted_at_ms) for event in request.arrivals.events]
+        for request in requests
     ]
-    if not incoming:
-        return
-    _turn_memory(transaction, incoming[0].accepted_at_ms)
-    intake = _Intake(transaction, incoming)
-    for arrivals, admissions in requests:
-        admissions += [intake.admit_next() for _ in arrivals.events]
+    every = [each for of_request in incoming for each in of_request]
+    if every:
+        _turn_memory(transaction, every[0].accepted_at_ms)
+    intake = _Intake(transaction, every)
+    for request, of_request in zip(requests, incoming, strict=True):
+        try:
+            request.admissions = intake.admit(of_request)
+        except ConnectionsFull as refusal:
+            request.refusal = refusal
+            continue
+        for (connection_id, reason), number in request.arrivals.drops.items():
+            _drop(transaction, connection_id, reason, number)
     intake.store()
 
 
@@ -63,28 +80,37 @@ def _turn_memory(transaction: Transaction, now_ms: int) -> None:
 
 
 class _Intake:
-    """Events to be stored: admitted in order, and written together at the end."""
+    """Events to be stored: admitted request by request, and written together at the end."""
 
     def __init__(self, transaction: Transaction, incoming: list[_Incoming]) -> None:
         self._transaction = transaction
         self._state = transaction.state
-        self._incoming = iter(incoming)
         self._seen = self._state.seen.repeats([(each.key, each.accepted_at_ms) for each in incoming])
         self._taken: list[tuple[bytes, int]] = []
         self._share_left: dict[str, int] = {}
         self._admitted: dict[Lane, list[_Incoming]] = {}
 
-    def admit_next(self) -> Admission:
-        incoming = next(self._incoming)
+    def admit(self, incoming: list[_Incoming]) -> list[Admission]:
+        """Admit the events of one request. Raises `ConnectionsFull` before changing anything."""
+        needed: dict[str, int] = {}
+        for key, each in {each.key: each for each in incoming}.items():
+            if key not in self._seen:
+                connection_id = each.event.connection_id
+                needed[connection_id] = needed.get(connection_id, 0) + each.held_bytes
+        for connection_id in needed:
+            if connection_id not in self._share_left:
+                share_left = self._state.limits.connection_bytes - self._state.lanes.held_bytes(connection_id)
+                self._share_left[connection_id] = share_left
+        check_quotas(needed, self._share_left)
+        return [self._admit_one(each) for each in incoming]
+
+    def _admit_one(self, incoming: _Incoming) -> Admission:
         event, key = incoming.event, incoming.key
         connection_id = event.connection_id
         if key in self._seen:
             self._transaction.count(connection_id, "duplicate")
             return "duplicate"
-        share_left = self._share_left.get(connection_id)
-        if share_left is None:
-            share_left = self._state.limits.connection_bytes - self._state.lanes.held_bytes(connection_id)
-        share_left -= len(event.payload) + ROW_BYTES
+        share_left = self._share_left[connection_id] - incoming.held_bytes
         if share_left < 0:
             _drop(self._transaction, connection_id, CONNECTION_FULL, 1)
             return CONNECTION_FULL
@@ -96,6 +122,8 @@ class _Intake:
         return "stored"
 
     def store(self) -> None:
+        if not self._taken:
+            return
         self._state.seen.remember(self._taken)
         for lane, admitted in self._admitted.items():
             first_no = self._state.next_event_no
@@ -108,7 +136,7 @@ class _Intake:
 
 
 def _row(lane: Lane, event_no: int, incoming: _Incoming) -> tuple[Any, ...]:
-    event, _, accepted_at_ms = incoming
+    event, accepted_at_ms = incoming.event, incoming.accepted_at_ms
     return (
         lane.lane_no,
         event_no,

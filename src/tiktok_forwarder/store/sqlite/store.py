@@ -95,12 +95,13 @@ class SqliteStore(SqliteDocuments):
         return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic))
 
     async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
-        return await self._writer.write(
+        request = await self._writer.write(
             lambda transaction: append(transaction, arrivals),
             weight_bytes=arrivals_bytes(arrivals),
             without_room=StoreFull,
             gathers=True,
         )
+        return request.result()
 
     # --- leases ------------------------------------------------------------------------------------------------------
 
@@ -241,6 +242,7 @@ def _counts_of(state: StoreState, lanes: Sequence[Lane]) -> QueueCounts:
         dead_letters=sum(lane.figures.dead_letters for lane in lanes),
         oldest_accepted_at_ms=min(_oldest(state, lanes), default=None),
         waiting_bytes=sum(lane.figures.waiting_bytes for lane in lanes),
+        quota_used=sum(lane.figures.held_bytes for lane in lanes) / state.limits.connection_bytes,
     )
 
 
