@@ -292,7 +292,8 @@ class Application:
             base, configured, watched, acceptor, deliverer, self._sender, lambda: self.console_base
         )
         body_limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
-        self._ingest = Ingest(acceptor, configured.inputs, body_limits, observer=base.telemetry)
+        self._proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
+        self._ingest = Ingest(acceptor, configured.inputs, body_limits, self._proxies, observer=base.telemetry)
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()
         self._watches = (
@@ -341,7 +342,9 @@ class Application:
         services = self.services
         keyed_api = build_api(services, caller_with_key(services.api_keys))
         console_api = build_api(services, console_caller)
-        console = build_console(console_api, services.console_access, self.base.settings.console_url, self.live_views)
+        console = build_console(
+            console_api, services.console_access, self.base.settings.console_url, self._proxies, self.live_views
+        )
         return Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
 
     async def stop(self) -> None:

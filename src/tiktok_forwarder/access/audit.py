@@ -23,7 +23,8 @@ AuditedAction = Literal[
 ]
 """Changes of connections, inputs, users and API keys, and pauses, are in their own histories.
 
-`login_refused` is a throttled login, the first of a series: its password was not checked.
+`login_failed` and `login_refused` are of the current password on the account page too. `login_refused` is a throttled
+attempt, the first of a series: its password was not checked.
 """
 
 

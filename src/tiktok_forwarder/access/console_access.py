@@ -18,7 +18,7 @@ _MAX_REFUSED: Final = 1000
 _WRONG: Final = "Wrong name or password."
 _VOID: Final = "this link was used, has expired, or was replaced by a newer one"
 _NOT_YET: Final = "an administrator already exists: name the user that the link is for"
-_WRONG_CURRENT: Final = "the current password is wrong"
+_WRONG_CURRENT: Final = "The current password is wrong."
 _BY_LINK: Final = "console link"
 
 
@@ -58,6 +58,14 @@ class ConsoleAccess:
     # --- sessions ---
 
     async def log_in(self, name: str, password: str, source: str) -> LoggedIn | Refused:
+        found = await self._verified(name, password, source, _WRONG)
+        if isinstance(found, Refused):
+            return found
+        await self._audit.record("login", _who(found), {})
+        return self._entered(found)
+
+    async def _verified(self, name: str, password: str, source: str, wrong: str) -> User | Refused:
+        """Check a password, throttled by account and source; `wrong` is the message if it is wrong."""
         known = self.users.find(name)
         wait_seconds = self._throttle.wait_seconds(name, source)
         if wait_seconds:
@@ -70,10 +78,9 @@ class ConsoleAccess:
         user = await self.users.verified(name, password)
         if user is None:
             await self._audit.record("login_failed", _who(known), {})
-            return Refused(0, _WRONG)
+            return Refused(0, wrong)
         self._throttle.succeeded(name, source)
-        await self._audit.record("login", _who(user), {})
-        return self._entered(user)
+        return user
 
     async def _refusal(self, known: User | None, name: str, source: str) -> None:
         key = (name.lower(), source)
@@ -150,14 +157,21 @@ class ConsoleAccess:
         user = self.users.find(user_id)
         return user.name if user is not None else ""
 
-    async def change_password(self, user_id: str, current: str, new: str, keep_reference: str) -> None:
-        """Change the password and end the user's other sessions. Raises `ConfigurationError`."""
+    async def change_password(
+        self, user_id: str, current: str, new: str, keep_reference: str, source: str
+    ) -> Refused | None:
+        """Change the password and end the user's other sessions. Raises `ConfigurationError` for the new password.
+
+        The current password is checked as at a login: whoever has a session must not be able to guess it.
+        """
         user = self.users.find(user_id)
-        if user is None or await self.users.verified(user.name, current) is None:
-            raise ConfigurationError([_WRONG_CURRENT])
-        await self.users.set_password(user_id, new, _who(user))
+        found = await self._verified(user.name, current, source, _WRONG_CURRENT) if user else Refused(0, _WRONG_CURRENT)
+        if isinstance(found, Refused):
+            return found
+        await self.users.set_password(user_id, new, _who(found))
         self._sessions.close_all_of(user_id, but=keep_reference)
-        await self._audit.record("set_password", _who(user), {})
+        await self._audit.record("set_password", _who(found), {})
+        return None
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
         """Remove a user and end their sessions. Raises `UnknownName` and `ConfigurationError`."""

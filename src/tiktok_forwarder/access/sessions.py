@@ -1,7 +1,7 @@
 """Sessions of the console. Kept in memory: a restart ends all of them."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 IDLE_SECONDS: Final = 30 * 60.0
 LONGEST_SECONDS: Final = 12 * 3600.0
 _MAX_SESSIONS: Final = 1000
+MAX_SESSIONS_OF_USER: Final = 10
 
 
 class Session(Struct):
@@ -31,15 +32,21 @@ class Sessions:
     def open(self, user_id: str) -> tuple[str, Session]:
         """Return a new session and its reference: 256 random bits.
 
-        Beyond a thousand, the session unused for longest ends.
+        Beyond ten of the user, the user's session unused for longest ends; beyond a thousand, that of all users.
         """
         now = self._monotonic()
-        if len(self._by_digest) >= _MAX_SESSIONS:
-            del self._by_digest[min(self._by_digest, key=lambda each: self._by_digest[each].used_seconds)]
+        own = [digest for digest, session in self._by_digest.items() if session.user_id == user_id]
+        if len(own) >= MAX_SESSIONS_OF_USER:
+            self._end_longest_unused(own)
+        elif len(self._by_digest) >= _MAX_SESSIONS:
+            self._end_longest_unused(self._by_digest)
         reference = secrets.token_urlsafe(32)
         session = Session(user_id, secrets.token_urlsafe(32), now, now)
         self._by_digest[_digest(reference)] = session
         return reference, session
+
+    def _end_longest_unused(self, digests: Iterable[bytes]) -> None:
+        del self._by_digest[min(digests, key=lambda digest: self._by_digest[digest].used_seconds)]
 
     def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
         """Return the session, or None after 30 minutes without use or 12 hours in total.

@@ -41,6 +41,7 @@ from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
 from tiktok_forwarder.web.body import Receive, Scope, Send
 from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 PAGES: Final[tuple[Page, ...]] = (
     *LOGIN_PAGES,
@@ -63,12 +64,12 @@ _FORGED: Final = "this form has expired; reload the page and submit it again"
 
 
 def build_console(
-    api: AsgiApplication, access: ConsoleAccess, console_url: str, live_views: LiveViews
+    api: AsgiApplication, access: ConsoleAccess, console_url: str, proxies: TrustedProxies, live_views: LiveViews
 ) -> AsgiApplication:
     """`api` is the service's API behind `console_caller`. Stop the live views before the service stops."""
     static = StaticFiles()
     services = ConsoleServices(access, Rendering(static), Notices(), live_views)
-    gateway = _Gateway(api, services, console_url)
+    gateway = _Gateway(api, services, console_url, proxies)
     pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
     console = Starlette(
         routes=[*pages, Route("/static/{name:path}", static.answer, methods=["GET"])],
@@ -102,17 +103,20 @@ def _by_raw_path(application: AsgiApplication) -> AsgiApplication:
 class _Gateway:
     """Checks session, origin, form token and role, then calls the page's handler."""
 
-    def __init__(self, api: AsgiApplication, services: ConsoleServices, console_url: str) -> None:
+    def __init__(
+        self, api: AsgiApplication, services: ConsoleServices, console_url: str, proxies: TrustedProxies
+    ) -> None:
         self._api = api
         self._services = services
         self._console_url = console_url
+        self._proxies = proxies
 
     def to(self, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
         of_method = {page.method: page for page in pages}
 
         async def answer(request: Request) -> Response:
             page = of_method["POST" if request.method == "POST" else "GET"]
-            origin = origin_of(request, self._console_url)
+            origin = origin_of(request, self._console_url, self._proxies)
             entry = self._entry(request, origin)
             if page.right != "public" and entry is None:
                 return _to_login(request)
@@ -154,7 +158,7 @@ class _Gateway:
     def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
         entry = None
         try:
-            origin = origin_of(request, self._console_url)
+            origin = origin_of(request, self._console_url, self._proxies)
             entry = self._entry(request, origin)
         except HTTPException:
             origin = Origin("", is_secure=False, source="")

@@ -8,7 +8,8 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of, source_of_address
+from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 # The port becomes part of a cookie's name and of links.
@@ -34,12 +35,11 @@ class Origin(Struct, frozen=True):
         return "__Host-session" if self.is_secure else f"session-{self.base.rpartition(':')[2]}"
 
 
-def origin_of(request: Request, console_url: str) -> Origin:
+def origin_of(request: Request, console_url: str, proxies: TrustedProxies) -> Origin:
     """Return the origin. Raises `HTTPException` for a foreign host, or if a password would be sent unencrypted."""
     host = request.headers.get("host", "").lower()
     if console_url and host == urlsplit(console_url).netloc.lower():
-        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return Origin(console_url, True, source_of_address(forwarded) if forwarded else source_of(request.scope))
+        return Origin(console_url, True, proxies.source_of(request.scope))
     if not is_of_this_machine(request.scope) or is_proxied(request.scope):
         raise HTTPException(403, _TOO_OPEN)
     # Any site's name can resolve to this machine.

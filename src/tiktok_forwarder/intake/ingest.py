@@ -29,7 +29,7 @@ from tiktok_forwarder.web.body import (
     SenderLeft,
     read_body,
 )
-from tiktok_forwarder.web.origin import source_of
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 RETRY_AFTER_SECONDS: Final = 5
 _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
@@ -71,10 +71,19 @@ _Headers = dict[bytes, bytes]
 class Ingest:
     """An ASGI application for the senders' routes. `handles` returns whether a path is one of them."""
 
-    def __init__(self, acceptor: Acceptor, inputs: Inputs, limits: BodyLimits, *, observer: IngestObserver) -> None:
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        inputs: Inputs,
+        limits: BodyLimits,
+        proxies: TrustedProxies,
+        *,
+        observer: IngestObserver,
+    ) -> None:
         self._acceptor = acceptor
         self._inputs = inputs
         self._limits = limits
+        self._proxies = proxies
         self._observer = observer
         self._pending = PendingBytes()
         self._failures = FailedAuthentications()
@@ -114,7 +123,7 @@ class Ingest:
         """Return the refusal itself, unless its source has failed to authenticate too often."""
         if refusal.reason != _BAD_CREDENTIALS:
             return refusal
-        wait_seconds = self._failures.failed(source_of(scope), time.monotonic())
+        wait_seconds = self._failures.failed(self._proxies.source_of(scope), time.monotonic())
         if not wait_seconds:
             return refusal
         return Refusal(

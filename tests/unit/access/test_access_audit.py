@@ -33,7 +33,7 @@ async def test_audit_tells_a_password_set_by_link_from_a_changed_one(console: Co
     ben = await console.users.add("Ben", "viewer", "test")
     _, token = await console.access.link_for("Ben", "command line")
     entry = await console.access.accept_link(token, "Ada", GOOD, HERE)
-    await console.access.change_password(ben.id, GOOD, OTHER, entry.reference)
+    await console.access.change_password(ben.id, GOOD, OTHER, entry.reference, HERE)
     assert await console.audited() == [
         ("console_link", "command line", {"user": "Ben"}),
         ("set_password", "user Ben", {"by": "console link"}),
@@ -77,10 +77,17 @@ async def test_audit_has_no_entry_of_what_was_refused(console: Console) -> None:
         await console.access.accept_link(token, "", "short", HERE)
     with pytest.raises(UnknownName):
         await console.access.accept_link("made-up", "Ada", OTHER, HERE)
-    for current, new in (("wrong", OTHER), (GOOD, "short")):
-        with pytest.raises(ConfigurationError):
-            await console.access.change_password(ada.id, current, new, "")
+    with pytest.raises(ConfigurationError):
+        await console.access.change_password(ada.id, GOOD, "short", "", HERE)
     assert await console.audited() == [("console_link", "test", {"user": "Ada"})]
+
+
+async def test_audit_tells_wrong_current_passwords_as_it_tells_logins(console: Console) -> None:
+    """Whoever has somebody's session and guesses the password is seen, once for a series."""
+    ada = console.users.all()[0]
+    for current in ("wrong", GOOD, "wrong again"):
+        assert isinstance(await console.access.change_password(ada.id, current, OTHER, "", HERE), Refused)
+    assert await console.actions() == [("login_failed", "user Ada"), ("login_refused", "user Ada")]
 
 
 async def test_audit_has_one_entry_for_a_series_of_refused_logins(console: Console) -> None:
@@ -122,7 +129,7 @@ async def test_history_tells_who_changed_a_user(console: Console) -> None:
     _, token = await console.access.link_for("Ben", "user Ada")
     entry = await console.access.accept_link(token, "", GOOD, HERE)
     await console.access.set_role("Ben", "admin", "command line")
-    await console.access.change_password(ben.id, GOOD, OTHER, entry.reference)
+    await console.access.change_password(ben.id, GOOD, OTHER, entry.reference, HERE)
     await console.access.remove("Ben", "API key ops")
     assert await history(console, ben.id) == [
         ("user Ada", True),

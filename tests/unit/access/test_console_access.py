@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,19 +53,44 @@ async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
     assert console.access.who(entry.reference, extends_session=False) is None
 
 
-def test_sessions_are_bounded() -> None:
-    """The one that was unused for longest makes room."""
+async def test_wrong_current_passwords_slow_the_next_attempt(console: Console) -> None:
+    """A thousand guesses in a session within a minute are a handful, and slow logins from there too."""
+    mine = await console.entered()
+    waits: list[int] = []
+    for _ in range(1000):
+        found = await console.access.change_password(mine.user.id, "a guess", OTHER, mine.reference, HERE)
+        assert isinstance(found, Refused)
+        waits.append(found.wait_seconds)
+        console.wait(0.06)
+    assert console.hasher.verified <= 12 and max(waits) > 30
+    assert isinstance(await console.log_in(), Refused)
+    assert isinstance(await console.log_in(source="198.51.100.9"), LoggedIn)
+
+
+def _open_sessions(users: Sequence[str]) -> tuple[Sessions, list[str]]:
+    """Open one session a second, the first of which is used all the time."""
     clock = ManualClock()
     sessions = Sessions(clock.monotonic_seconds)
-    references = []
-    for _ in range(1001):
+    references: list[str] = []
+    for user in users:
         clock.time_ms += 1000
-        references.append(sessions.open("us_1")[0])
+        references.append(sessions.open(user)[0])
         sessions.find(references[0])
-    assert sessions.find(references[0]) is not None
-    assert sessions.find(references[1]) is None
-    assert sessions.find(references[2]) is not None
-    assert sessions.find(references[-1]) is not None
+    return sessions, references
+
+
+def test_sessions_are_bounded() -> None:
+    """The one that was unused for longest makes room."""
+    sessions, references = _open_sessions([f"us_{number}" for number in range(1001)])
+    assert [number for number in range(1001) if sessions.find(references[number]) is None] == [1]
+
+
+def test_sessions_of_a_user_are_bounded() -> None:
+    """The eleventh login ends the user's own session that was unused for longest, and nobody else's."""
+    sessions, references = _open_sessions(["us_2", *["us_1"] * 10])
+    assert all(sessions.find(reference) for reference in references)
+    sessions, references = _open_sessions(["us_2", "us_2", *["us_1"] * 12])
+    assert [number for number in range(14) if sessions.find(references[number]) is None] == [2, 3]
 
 
 async def test_what_an_administrator_changes_holds_at_once(console: Console) -> None:
@@ -90,11 +116,13 @@ async def test_open_session_of_a_removed_user_is_nobodys(console: Console) -> No
 async def test_a_new_password_ends_the_other_sessions(console: Console) -> None:
     """The one it was changed in goes on; the present password is asked for."""
     mine, other = await console.entered(), await console.entered()
-    for current, new in (("wrong", OTHER), (GOOD, "short")):
-        with pytest.raises(ConfigurationError):
-            await console.access.change_password(mine.user.id, current, new, mine.reference)
+    wrong = await console.access.change_password(mine.user.id, "wrong", OTHER, mine.reference, HERE)
+    assert wrong == Refused(0, "The current password is wrong.")
+    console.wait(1)
+    with pytest.raises(ConfigurationError):
+        await console.access.change_password(mine.user.id, GOOD, "short", mine.reference, HERE)
     assert console.access.who(other.reference) is not None
-    await console.access.change_password(mine.user.id, GOOD, OTHER, mine.reference)
+    assert await console.access.change_password(mine.user.id, GOOD, OTHER, mine.reference, HERE) is None
     assert console.access.who(mine.reference) is not None
     assert console.access.who(other.reference) is None
     assert isinstance(await console.log_in(password=GOOD), Refused)

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from tests.unit.access.access_rig import GOOD, OTHER, Console, QuickHasher
+from tests.unit.access.access_rig import GOOD, HERE, OTHER, Console, QuickHasher
 
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
 
@@ -67,7 +67,7 @@ async def test_login_with_the_old_password_is_refused_when_a_new_one_is_being_se
     """Whoever logs in again and again with a stolen password keeps no session when it is changed."""
     mine = await console.entered("Ben")
     hasher.stops_at = OTHER
-    change = asyncio.create_task(console.access.change_password(mine.user.id, GOOD, OTHER, mine.reference))
+    change = asyncio.create_task(console.access.change_password(mine.user.id, GOOD, OTHER, mine.reference, HERE))
     await hasher.until_stopped()
     login = asyncio.create_task(console.log_in("Ben", GOOD, ELSEWHERE))
     await under_way()

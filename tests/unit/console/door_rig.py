@@ -23,10 +23,12 @@ from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.web.body import Message, Receive, Scope, Send
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
+from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES, TrustedProxies, parse_networks
 
 HERE = "127.0.0.1:8090"
 BASE = f"http://{HERE}"
 PROXY = "https://forwarder.example.com"
+TRUSTED = TrustedProxies(parse_networks(DEFAULT_TRUSTED_PROXIES))
 FORM = "application/x-www-form-urlencoded"
 GUARDED = [page for page in PAGES if page.right != "public"]
 POSTS = [page for page in PAGES if page.method == "POST"]
@@ -119,7 +121,7 @@ class Door:
             console_base=console_url or BASE,
         )
         self.api = build_api(cast(Services, services), console_caller)
-        self.app = guarded(build_console(self.api, self.console.access, console_url, LiveViews()), self)
+        self.app = guarded(build_console(self.api, self.console.access, console_url, TRUSTED, LiveViews()), self)
 
     def on_internal_error(self, error: Exception) -> None:
         self.faults.append(error)

@@ -7,8 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
 PROXY = "https://forwarder.example.com"
+PROXIES = TrustedProxies(parse_networks("127.0.0.0/8, 10.0.0.0/8"))
 
 
 def request(client: str = "127.0.0.1", **headers: str) -> Request:
@@ -30,7 +32,7 @@ def request(client: str = "127.0.0.1", **headers: str) -> Request:
 )
 def test_this_machine_is_answered_over_plain_http(host: str, base: str) -> None:
     """Under its own names only; the cookie's name tells services of one machine apart."""
-    origin = origin_of(request(host=host), "")
+    origin = origin_of(request(host=host), "", PROXIES)
     assert (origin.base, origin.is_secure) == (base, False)
     assert origin.cookie == f"session-{base.rpartition(':')[2]}"
 
@@ -51,7 +53,7 @@ def test_this_machine_is_answered_over_plain_http(host: str, base: str) -> None:
 def test_everybody_else_is_refused_without_a_declared_proxy(client: str, headers: Mapping[str, str]) -> None:
     """Another machine, a proxy nobody told of, and a foreign name that leads here."""
     with pytest.raises(HTTPException) as refused:
-        origin_of(request(client, **headers), "")
+        origin_of(request(client, **headers), "", PROXIES)
     assert refused.value.status_code == 403
     assert "console_url" in refused.value.detail
 
@@ -70,7 +72,7 @@ def test_hostile_port_is_refused(port: str) -> None:
 def test_a_declared_proxy_is_answered_under_its_name() -> None:
     """From any peer, with a cookie that only TLS carries; failures count for whom the proxy speaks for."""
     given = request("10.0.0.2", host="forwarder.example.com", x_forwarded_for="198.51.100.1, 203.0.113.9")
-    origin = origin_of(given, PROXY)
+    origin = origin_of(given, PROXY, PROXIES)
     assert origin == Origin(PROXY, is_secure=True, source="203.0.113.9")
     assert origin.cookie == "__Host-session"
 
@@ -80,7 +82,7 @@ def test_a_declared_proxy_is_answered_under_its_name() -> None:
 def test_name_of_a_declared_proxy_has_no_case(declared: str, host: str) -> None:
     """A setting with capitals is the same address, and a form from it is one of the console's own."""
     given = request("10.0.0.2", host=host, origin="https://forwarder.example.com")
-    origin = origin_of(given, declared)
+    origin = origin_of(given, declared, PROXIES)
     assert origin.is_secure
     check_same_site(given, origin)
 
@@ -91,7 +93,7 @@ def test_name_of_a_declared_proxy_has_no_case(declared: str, host: str) -> None:
 def test_name_of_a_declared_proxy_is_compared_to_the_letter(host: str) -> None:
     """A part of it, something behind it, or another port is another host."""
     with pytest.raises(HTTPException) as refused:
-        origin_of(request("10.0.0.2", host=host), PROXY)
+        origin_of(request("10.0.0.2", host=host), PROXY, PROXIES)
     assert refused.value.status_code == 403
 
 
@@ -108,25 +110,25 @@ def test_name_of_a_declared_proxy_is_compared_to_the_letter(host: str) -> None:
 def test_failures_count_for_whom_the_proxy_names_last(forwarded: str, source: str) -> None:
     """What a guesser writes into the header stands before it; without a name the proxy itself is the source."""
     given = request("10.0.0.2", host="forwarder.example.com", x_forwarded_for=forwarded)
-    assert origin_of(given, PROXY).source == source
+    assert origin_of(given, PROXY, PROXIES).source == source
 
 
 def test_failures_count_for_the_proxy_when_it_names_nobody() -> None:
     """A proxy that sets no header is slowed as one source, which is better than none."""
-    assert origin_of(request("10.0.0.2", host="forwarder.example.com"), PROXY).source == "10.0.0.2"
+    assert origin_of(request("10.0.0.2", host="forwarder.example.com"), PROXY, PROXIES).source == "10.0.0.2"
 
 
 def test_failures_count_for_the_peer_on_this_machine() -> None:
     """Without a proxy the socket says who it is."""
-    assert origin_of(request("127.0.0.1", host="localhost:8090"), "").source == "127.0.0.1"
-    assert origin_of(request("::1", host="localhost:8090"), "").source == "::/64"
+    assert origin_of(request("127.0.0.1", host="localhost:8090"), "", PROXIES).source == "127.0.0.1"
+    assert origin_of(request("::1", host="localhost:8090"), "", PROXIES).source == "::/64"
 
 
 def test_a_declared_proxy_opens_no_other_door() -> None:
     """Another name is still refused from afar, and this machine still gets plain HTTP."""
     with pytest.raises(HTTPException):
-        origin_of(request("10.0.0.2", host="10.0.0.1:8090"), PROXY)
-    assert not origin_of(request(host="localhost:8090"), PROXY).is_secure
+        origin_of(request("10.0.0.2", host="10.0.0.1:8090"), PROXY, PROXIES)
+    assert not origin_of(request(host="localhost:8090"), PROXY, PROXIES).is_secure
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_declared_proxy_opens_no_other_door() -> None:
 def test_a_form_must_come_from_a_page_of_ours(headers: Mapping[str, str], is_ours: bool) -> None:
     """Browsers say where a form comes from; what does not say it is refused."""
     given = request(host="localhost:8090", **headers)
-    origin = origin_of(given, "")
+    origin = origin_of(given, "", PROXIES)
     if is_ours:
         check_same_site(given, origin)
         return
@@ -163,4 +165,4 @@ def test_a_form_must_come_from_a_page_of_ours(headers: Mapping[str, str], is_our
 def test_the_usual_port_is_not_written_in_an_origin() -> None:
     """A browser on http://localhost says just that."""
     given = request(host="localhost", origin="http://localhost")
-    check_same_site(given, origin_of(given, ""))
+    check_same_site(given, origin_of(given, "", PROXIES))

@@ -16,7 +16,9 @@ from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.web.body import BodyLimits, Message
+from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
+PROXIES = TrustedProxies(parse_networks("10.0.0.0/8"))
 BODY = json.dumps(batch_of(purchase())).encode()
 ROUTES = ["/v2/events", "/v2/bulkevents", "/v2/bulkevents/historical", "/webhook/shop", "/firehose/shop"]
 STORING_ROUTES = [route for route in ROUTES if not route.endswith("historical")]
@@ -56,7 +58,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         limits = BodyLimits(max_bytes=1_048_576, max_pending_bytes=10_000_000, timeout_seconds=5)
-        self.ingest = Ingest(self.parts.acceptor, self.parts.inputs, limits, observer=self)
+        self.ingest = Ingest(self.parts.acceptor, self.parts.inputs, limits, PROXIES, observer=self)
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
         assert 0 <= seconds < 5
@@ -82,6 +84,22 @@ class Rig:
         start, content = sent
         return Answer(start["status"], dict(start["headers"]), content["body"])
 
+    async def guess(self, peer: str, *forwarded_for: str) -> int:
+        """The status of a guessed secret that comes from this peer, with such a line of the header for each name."""
+        sent: list[Message] = []
+        scope = {**self._scope("/v2/events"), "client": (peer, 5000)}
+        guessed = [(b"authorization", b"Basic a2V5Omd1ZXNz")]
+        scope["headers"] = guessed + [(b"x-forwarded-for", name.encode()) for name in forwarded_for]
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": BODY}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self.ingest(scope, receive, send)
+        return int(sent[0]["status"])
+
     @staticmethod
     def _scope(path: str) -> dict[str, Any]:
         value = BASIC["Authorization"] if path.startswith("/v2/") else AUTHORIZATION
@@ -93,6 +111,15 @@ async def rig_of(store: MemoryStore | None = None) -> Rig:
     await parts.add_input("shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION)
     await parts.add_connection()
     return Rig(parts)
+
+
+@pytest.mark.parametrize(("proxy", "others_wait"), [("10.0.0.2", False), ("192.0.2.2", True)])
+async def test_failed_authentications_count_for_whom_a_trusted_proxy_names(proxy: str, others_wait: bool) -> None:
+    """A guesser behind it is told to wait, and nobody else; what an unknown proxy names is not believed."""
+    rig = await rig_of()
+    statuses = [await rig.guess(proxy, f"192.0.2.{number}", "198.51.100.1") for number in range(21)]
+    assert statuses == [403] * 20 + [429]
+    assert (await rig.guess(proxy, "198.51.100.2") == 429) == others_wait
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -2,13 +2,12 @@
 
 from typing import Any, Final
 
-from markupsafe import escape
 from starlette.responses import Response
 
 from tiktok_forwarder.api.activity import LIST_ACTIVITY
 from tiktok_forwarder.console.activity.advice import AdviceCatalog, advice_catalog
 from tiktok_forwarder.console.activity.filters import SINCE, Filters, outcome_choices, reason_choices
-from tiktok_forwarder.console.activity.live import LiveStream, event
+from tiktok_forwarder.console.activity.live import LiveStream, event, final_events
 from tiktok_forwarder.console.activity.rows import row_of
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import all_connections
@@ -20,7 +19,6 @@ _PAGE: Final = 50
 _NOTHING_NEW: Final = ":\n\n"
 _CALM: Final = "Live"
 _CROWDED: Final = f"Live: showing only the newest {_PAGE} records of each second"
-_FULL: Final = "Too many live views are open. Reload this page to see new records."
 _LOGGED_OUT: Final = "Your session has ended. Log in again to continue."
 
 
@@ -57,20 +55,19 @@ async def _choices(request: PageRequest, filters: Filters, catalog: AdviceCatalo
 
 
 async def _live(request: PageRequest) -> Response:
-    views = request.services.live_views
-    watch = _Watch(request, Filters.of(request), await advice_catalog(request.api), is_refused=views.is_full)
-    return LiveStream(views, watch.turn)
+    watch = _Watch(request, Filters.of(request), await advice_catalog(request.api))
+    return LiveStream(request.services.live_views, request.user.id, watch.turn)
 
 
 class _Watch:
     """The stream of one viewer: the records sent so far, and whether the session is still valid."""
 
-    def __init__(self, request: PageRequest, filters: Filters, catalog: AdviceCatalog, *, is_refused: bool) -> None:
+    def __init__(self, request: PageRequest, filters: Filters, catalog: AdviceCatalog) -> None:
         self._request = request
         self._filters = filters
         self._catalog = catalog
         self._newest = request.http.headers.get("last-event-id") or request.query("after", "0")
-        self._final_message = _FULL if is_refused else ""
+        self._final_message = ""
         self._has_ended = False
         self._is_crowded = False
 
@@ -84,7 +81,7 @@ class _Watch:
         if not self._final_message:
             return records
         self._has_ended = True
-        return event("state", escape(self._final_message)) + event("over", "")
+        return final_events(self._final_message)
 
     async def _new_records(self) -> str:
         asked = self._filters.api_query(_PAGE, after=self._newest)

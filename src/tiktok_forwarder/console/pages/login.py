@@ -1,15 +1,19 @@
 """Logging in and out, links that set a password, and the user's own password."""
 
+import re
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tiktok_forwarder.access.console_access import LoggedIn
+from tiktok_forwarder.access.console_access import LoggedIn, Refused
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
 _LINK_NOT_VALID: Final = "this link has been used, has expired, or was replaced by a newer one; ask for another"
+# Visible ASCII characters without the backslash, as in every path that a browser requests: browsers ignore tabs and
+# line breaks, and read a backslash as a slash, so "/\t/host" would lead to another site.
+_OWN_PATH: Final = re.compile(r"/(?!/)[!-\[\]-~]*")
 _PASSWORDS_DIFFER: Final = "the two passwords are not the same"
 
 
@@ -34,15 +38,12 @@ async def _log_in(request: PageRequest) -> Response:
     found = await request.services.access.log_in(form.text("name"), form.secret("password"), request.origin.source)
     if isinstance(found, LoggedIn):
         return _open_session(request, found, _own_path(form.text("next")))
-    answer = _login_form(request, [found.message], 429 if found.wait_seconds else 401)
-    if found.wait_seconds:
-        answer.headers["retry-after"] = str(found.wait_seconds)
-    return answer
+    return _with_retry_after(_login_form(request, [found.message], 429 if found.wait_seconds else 401), found)
 
 
 def _own_path(given: str) -> str:
     """Return the path to open after the login; the overview instead of another site's URL."""
-    return given if given.startswith("/") and given[1:2] not in ("/", "\\") else "/"
+    return given if _OWN_PATH.fullmatch(given) else "/"
 
 
 def _open_session(request: PageRequest, entry: LoggedIn, path: str) -> Response:
@@ -104,18 +105,29 @@ async def _account(request: PageRequest) -> Response:
 
 async def _change_password(request: PageRequest) -> Response:
     form = request.form
-    problems = [_PASSWORDS_DIFFER] if form.secret("password") != form.secret("again") else []
+    if form.secret("password") != form.secret("again"):
+        return _account_form(request, [_PASSWORDS_DIFFER])
     reference = request.http.cookies[request.origin.cookie]
     try:
-        if not problems:
-            await request.services.access.change_password(
-                request.user.id, form.secret("current"), form.secret("password"), reference
-            )
+        refused = await request.services.access.change_password(
+            request.user.id, form.secret("current"), form.secret("password"), reference, request.origin.source
+        )
     except ConfigurationError as error:
-        problems = list(error.problems)
-    if problems:
-        return request.page("login/account.html", {"problems": problems}, 422)
+        return _account_form(request, list(error.problems))
+    if refused is not None:
+        answer = _account_form(request, [refused.message], 429 if refused.wait_seconds else 422)
+        return _with_retry_after(answer, refused)
     return request.go("/account", "Your password is changed. Your other sessions have ended.")
+
+
+def _account_form(request: PageRequest, problems: list[str], status: int = 422) -> Response:
+    return request.page("login/account.html", {"problems": problems}, status)
+
+
+def _with_retry_after(answer: Response, refused: Refused) -> Response:
+    if refused.wait_seconds:
+        answer.headers["retry-after"] = str(refused.wait_seconds)
+    return answer
 
 
 LOGIN_PAGES: Final = (
