@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format docs bench coverage mutants lock clean
+.PHONY: help demo test soak chart check format docs bench coverage mutants lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -17,9 +17,15 @@ test: ## run every test; ARGS="-k name" selects tests
 	@scripts/set-up dev
 	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
-soak: ## kill the service 1,000 times, and at every fail point; prints the account of every event
+# SOAK=long takes most of a day. The quarter of an hour at moderate load comes first.
+soak: SOAK ?= 1
+soak: ## run the long crash tests and 15 minutes at moderate load; prints the account of every event; SOAK=long for more
 	@scripts/set-up dev
-	SOAK=1 $(PYTEST) tests/crash $(ARGS)
+	SOAK=$(SOAK) SOAK_SAMPLES=build/soak.csv $(PYTEST) tests/crash/test_moderate_load.py tests/crash --durations=10 $(ARGS)
+
+chart: ## draw the samples of the last soak as docs/images/soak.svg
+	@scripts/set-up dev
+	$(BIN)/python -m scripts.soak_chart $(ARGS)
 
 check: ## check format, lint, import contracts and types, and run the quick tests: before every commit
 	@scripts/set-up dev

@@ -4,20 +4,37 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from typing import Literal, TypeVar
 
+import msgspec
 import pytest
+from msgspec import Struct
 
 from tests.crash.accounting import Account
 
+Amount = TypeVar("Amount", int, float)
 Show = Callable[[str, Account], None]
 SOAK_VARIABLE = "SOAK"
 SEED_VARIABLE = "CRASH_SEED"
 
 
+class Soak(Struct, frozen=True):
+    """How much is done: `make test` asks for the short form, `make soak` for more, `make soak SOAK=long` for most."""
+
+    level: Literal["", "1", "long"]
+
+    @property
+    def is_on(self) -> bool:
+        return self.level != ""
+
+    def choose(self, short: Amount, soak: Amount, long: Amount) -> Amount:
+        """Return what this level asks for."""
+        return {"": short, "1": soak, "long": long}[self.level]
+
+
 @pytest.fixture(scope="session")
-def is_soak() -> bool:
-    """Whether `make soak` asks for the long run."""
-    return os.environ.get(SOAK_VARIABLE) == "1"
+def soak() -> Soak:
+    return msgspec.convert({"level": os.environ.get(SOAK_VARIABLE, "")}, Soak)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class Senders:
 def post_batch(connection: http.client.HTTPConnection, kinds: Mapping[str, Kind]) -> int | None:
     """The status that it was answered with; None if no answer was read."""
     try:
-        connection.request("POST", "/v2/events", json.dumps(_batch(kinds)), BASIC)
+        connection.request("POST", "/v2/events", json.dumps(batch_of_kinds(kinds)), BASIC)
         answer = connection.getresponse()
         answer.read()
     except (OSError, http.client.HTTPException):
@@ -119,7 +119,7 @@ def post_batch(connection: http.client.HTTPConnection, kinds: Mapping[str, Kind]
     return answer.status
 
 
-def _batch(kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def batch_of_kinds(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """All of one batch are the same person's."""
     batch = fresh_batch(*kinds)
     for event, kind in zip(batch["events"], kinds.values(), strict=True):

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.crash.campaign import campaign
-from tests.crash.conftest import Show
+from tests.crash.conftest import Show, Soak
 from tests.crash.fail_points import FAIL_POINTS
 from tests.integration.service_process import add_shop
 
 DEATHS = 5
 SOAK_DEATHS = 20
+LONG_DEATHS = 100
 MOST_PASSES = 8
 UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase", "restore"))]
 # Whose events the senders send.
@@ -24,12 +25,12 @@ SENDING_NOTHING = ("after-insert-before-commit", "after-commit-before-202")
 ONE_AT_A_TIME = {"TIKTOK_FORWARDER_MAX_REQUESTS_IN_FLIGHT": "1"}
 OUT_OF_REACH = {"TIKTOK_FORWARDER_TIKTOK_BASE_URL": "http://127.0.0.1:9"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture
-def deaths(is_soak: bool) -> int:
-    return SOAK_DEATHS if is_soak else DEATHS
+def deaths(soak: Soak) -> int:
+    return soak.choose(DEATHS, SOAK_DEATHS, LONG_DEATHS)
 
 
 def activity_records(data_dir: Path) -> list[tuple[int, str, str]]:

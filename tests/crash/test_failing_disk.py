@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.crash.accounting import Received
+from tests.crash.conftest import Soak
 from tests.crash.failing_disk import NO_SYNCS, NO_WRITES, NOTHING_WORKS, READ_ONLY, Fault, failing
 from tests.crash.observed_service import EVENTS_IN_A_BATCH, ObservedService, wait_until
 from tests.integration.service_process import SandboxThread, serving
@@ -18,7 +19,8 @@ FAULTS: Final = {"read-only": READ_ONLY, "no writes": NO_WRITES, "no syncs": NO_
 BATCHES: Final = 3
 RESUME_SECONDS: Final = 10
 ROUNDS: Final = 1
-SOAK_ROUNDS: Final = 20
+SOAK_ROUNDS: Final = 5
+LONG_ROUNDS: Final = 20
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -36,12 +38,12 @@ def fail_and_be_told(service: ObservedService, data_dir: Path, fault: Fault) -> 
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_failing_disk_neither_loses_nor_wedges(fault: Fault, data_dir: Path, tmp_path: Path, is_soak: bool) -> None:
+def test_a_failing_disk_neither_loses_nor_wedges(fault: Fault, data_dir: Path, tmp_path: Path, soak: Soak) -> None:
     """503 to senders and a reason on `/readyz`; when it works again it all goes on, and each event arrives once."""
     log = tmp_path / "sandbox.jsonl"
     with SandboxThread(log) as sandbox, serving(data_dir, sandbox.url) as process:
         service = ObservedService(process)
-        for _ in range(SOAK_ROUNDS if is_soak else ROUNDS):
+        for _ in range(soak.choose(ROUNDS, SOAK_ROUNDS, LONG_ROUNDS)):
             sandbox.ask(lambda tiktok: tiktok.script.for_requests(Code(code=50000, times=None)))
             assert [service.post().status for _ in range(BATCHES)] == [202] * BATCHES
             fail_and_be_told(service, data_dir, fault)

@@ -5,19 +5,20 @@ from pathlib import Path
 import pytest
 
 from tests.crash.campaign import campaign
-from tests.crash.conftest import Show
+from tests.crash.conftest import Show, Soak
 
 KILLS = 50
 SOAK_KILLS = 1_000
+LONG_KILLS = 10_000
 KILLS_BETWEEN_CHECKS = 20
 REQUESTS_IN_FLIGHT = 4
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
-def test_random_kills_lose_nothing(data_dir: Path, seed: int, is_soak: bool, show: Show) -> None:
+@pytest.mark.timeout(4 * 3_600)
+def test_random_kills_lose_nothing(data_dir: Path, seed: int, soak: Soak, show: Show) -> None:
     """Nothing is lost or made up; what is sent twice is bounded, with the same id and bytes; the books agree."""
-    kills = SOAK_KILLS if is_soak else KILLS
+    kills = soak.choose(KILLS, SOAK_KILLS, LONG_KILLS)
     with campaign(data_dir, seed) as service:
         for number in range(1, kills + 1):
             service.live_until_killed()

@@ -6,21 +6,22 @@ from pathlib import Path
 import pytest
 
 from tests.crash.campaign import TIKTOK_SECONDS, CrashRun, campaign
-from tests.crash.conftest import Show
+from tests.crash.conftest import Show, Soak
 from tiktok_sandbox.steps import Http, Pass
 
 OUTAGE_SECONDS = 4.0
 SOAK_OUTAGE_SECONDS = 120.0
+LONG_OUTAGE_SECONDS = 600.0
 # Of what waits, so much may have come since the last look.
 NEARLY_NOTHING = 500
 PATIENCE = 5
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1_800)
-def test_a_backlog_goes_out_after_an_outage(data_dir: Path, seed: int, is_soak: bool, show: Show) -> None:
+@pytest.mark.timeout(7_200)
+def test_a_backlog_goes_out_after_an_outage(data_dir: Path, seed: int, soak: Soak, show: Show) -> None:
     """While senders go on: within the outage's own length in the long run, and in time in the short one."""
-    outage_seconds = SOAK_OUTAGE_SECONDS if is_soak else OUTAGE_SECONDS
+    outage_seconds = soak.choose(OUTAGE_SECONDS, SOAK_OUTAGE_SECONDS, LONG_OUTAGE_SECONDS)
     with campaign(data_dir, seed) as service:
         service.answer_with(Http(status=503, times=None))
         with service.sending(service.live()):
@@ -37,7 +38,7 @@ def test_a_backlog_goes_out_after_an_outage(data_dir: Path, seed: int, is_soak: 
     show(told, account)
     assert backlog > NEARLY_NOTHING
     assert (account.lost, account.unexpected, account.duplicated) == (0, 0, 0)
-    if is_soak:
+    if soak.is_on:
         assert caught_up_seconds <= outage_seconds
 
 

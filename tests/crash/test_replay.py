@@ -9,12 +9,13 @@ from typing import Final
 import pytest
 
 from tests.crash.campaign import DRAIN_SECONDS, CrashRun, campaign
-from tests.crash.conftest import Show
+from tests.crash.conftest import Show, Soak
 from tests.crash.ledger import Kind, post_batch
 from tiktok_sandbox.steps import Code, Pass
 
 DEATHS: Final = 20
-SOAK_DEATHS: Final = 200
+SOAK_DEATHS: Final = 60
+LONG_DEATHS: Final = 200
 # A replay makes three steps of them.
 LETTERS: Final = 2_500
 BATCH: Final = 250
@@ -46,9 +47,9 @@ def die_replaying(service: CrashRun, passes: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_replay_cut_short_can_be_done_again(data_dir: Path, seed: int, is_soak: bool, show: Show) -> None:
+def test_a_replay_cut_short_can_be_done_again(data_dir: Path, seed: int, soak: Soak, show: Show) -> None:
     """After each death all are there; replayed once more, each is delivered once, with the same id and bytes."""
-    deaths, chance = SOAK_DEATHS if is_soak else DEATHS, random.Random(seed)
+    deaths, chance = soak.choose(DEATHS, SOAK_DEATHS, LONG_DEATHS), random.Random(seed)
     with campaign(data_dir, seed) as service:
         service.answer_with(Code(code=50000, times=None))
         make_dead_letters(service)

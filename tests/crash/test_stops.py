@@ -5,21 +5,22 @@ from pathlib import Path
 import pytest
 
 from tests.crash.campaign import campaign
-from tests.crash.conftest import Show
+from tests.crash.conftest import Show, Soak
 from tiktok_sandbox.steps import Pass
 
 STOPS = 5
 SOAK_STOPS = 100
+LONG_STOPS = 1_000
 LONGEST_STOP_SECONDS = 10.0
 HANGING_SECONDS = 25.0
 REQUESTS_IN_FLIGHT = 4
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_a_stop_is_clean_and_bounded(data_dir: Path, seed: int, is_soak: bool, show: Show) -> None:
+@pytest.mark.timeout(3_600)
+def test_a_stop_is_clean_and_bounded(data_dir: Path, seed: int, soak: Soak, show: Show) -> None:
     """Exit status 0 within ten seconds each time; while TikTok answers, nothing is sent twice and nothing is lost."""
-    stops = SOAK_STOPS if is_soak else STOPS
+    stops = soak.choose(STOPS, SOAK_STOPS, LONG_STOPS)
     with campaign(data_dir, seed) as service:
         longest = max(service.live_until_stopped() for _ in range(stops))
         account = service.final_account(service.drain())

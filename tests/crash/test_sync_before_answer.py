@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from tests.crash.conftest import Soak
 from tests.integration.service_process import ServiceProcess, serving
 from tests.integration.service_rig import BASIC, fresh_batch
 
@@ -76,9 +77,9 @@ def first_line(lines: Sequence[str], *parts: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_sync_returns_before_every_202(data_dir: Path, tmp_path: Path, is_soak: bool) -> None:
+def test_a_sync_returns_before_every_202(data_dir: Path, tmp_path: Path, soak: Soak) -> None:
     """Between the write that holds the event and its answer the log is synced: alone, and with 20 senders at once."""
-    alone, at_once = (100, 100) if is_soak else (10, 20)
+    alone, at_once = (soak.choose(10, 100, 100), soak.choose(20, 100, 100))
     trace = tmp_path / "trace"
     with serving(data_dir, under=strace(trace)) as service, ThreadPoolExecutor(20) as senders:
         requests = [send(service, f"alone-{number}-") for number in range(alone)]
