@@ -458,7 +458,7 @@ def exported_metrics() -> list[ExportedMetric]:
 def _sampled_telemetry() -> Telemetry:
     telemetry = Telemetry(structlog.wrap_logger(structlog.PrintLogger(io.StringIO())))
     telemetry.figures.totals = (TotalsRow(_ANY, "dropped", _ANY, 1),)
-    telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1)}
+    telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1, 0)}
     telemetry.figures.testing = (_ANY,)
     telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "healthy")}
     telemetry.on_http_closed("max_http_connections")

@@ -32,6 +32,7 @@ from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
+from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, EventSender
@@ -43,6 +44,7 @@ from tiktok_forwarder.intake.accept import Acceptor, SubjectHash
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.operations.clock_watch import ClockWatch
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
@@ -85,6 +87,7 @@ class Foundation:
     subject_hash: SubjectHash
     telemetry: Telemetry
     clock: SystemClock
+    clock_comparison: ClockComparison
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +125,8 @@ async def _foundation(
 ) -> Foundation:
     key_ring = await _open_key(settings, environment, store)
     subject_hash = SubjectHash(await _subject_key(store, key_ring))
-    return Foundation(settings, store, key_ring, subject_hash, telemetry, SystemClock())
+    clock = SystemClock()
+    return Foundation(settings, store, key_ring, subject_hash, telemetry, clock, ClockComparison(clock, telemetry))
 
 
 # --- the service, part by part ---------------------------------------------------------------------------------------
@@ -236,6 +240,7 @@ class Services:
     api_keys: ApiKeys
     console_access: ConsoleAccess
     audit: Audit
+    clock_comparison: ClockComparison
     console_address: Callable[[], str]
 
     @property
@@ -273,6 +278,7 @@ def _services(
         api_keys=configured.api_keys,
         console_access=ConsoleAccess(configured.users, audit, clock),
         audit=audit,
+        clock_comparison=base.clock_comparison,
         console_address=console_address,
     )
 
@@ -285,7 +291,8 @@ class Application:
         self.base = base
         self._configured = configured = _configured(base)
         self._watched = watched = _watched(base, configured)
-        self._sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
+        http_sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
+        self._sender = DatedSender(http_sender, base.clock_comparison)
         deliverer = _deliverer(base, configured, watched, self._sender)
         acceptor = _acceptor(base, configured, watched, deliverer)
         self.services = _services(
@@ -300,6 +307,7 @@ class Application:
             LoopWatch(base.clock, base.telemetry),
             StoreWatch(base.store, base.telemetry),
             QuotaWatch(base.store, base.telemetry),
+            ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
         )
         self._servers: Servers | None = None
 

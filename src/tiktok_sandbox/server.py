@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -36,7 +37,7 @@ class Sandbox:
     """A simulator of TikTok's event endpoints.
 
     `grants` restricts access tokens and their pixels; without it every token is accepted. `log_path` is appended to.
-    `now_seconds` is the wall clock for event ages, the 48 hours and rate limits.
+    `now_seconds` is the wall clock for event ages, the 48 hours, rate limits and the header `Date`.
     """
 
     def __init__(
@@ -129,13 +130,21 @@ class Sandbox:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            client_max_size=self._options.max_body_bytes, middlewares=[_answer_unknown_paths_as_tiktok]
+            client_max_size=self._options.max_body_bytes,
+            middlewares=[self._date_answer, _answer_unknown_paths_as_tiktok],
         )
         for endpoint in ENDPOINTS.values():
             application.router.add_post(endpoint.path, self._receiver_of(endpoint))
         Control(self._history, self.script, self.clear).add_routes(application.router)
         Page(self._history).add_routes(application.router)
         return application
+
+    @web.middleware
+    async def _date_answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Date an answer by the sandbox's clock, unless a step of the script has dated it."""
+        response = await handler(request)
+        response.headers.setdefault("Date", formatdate(self._now_seconds(), usegmt=True))
+        return response
 
     def _receiver_of(self, endpoint: Endpoint) -> Handler:
         async def receive(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,14 @@ class SandboxClient:
 
 @asynccontextmanager
 async def sandbox_client(
-    options: SandboxOptions | None = None, log_path: Path | None = None
+    options: SandboxOptions | None = None,
+    log_path: Path | None = None,
+    now_seconds: Callable[[], float] = time.time,
 ) -> AsyncIterator[SandboxClient]:
-    async with Sandbox(options, log_path=log_path) as sandbox, aiohttp.ClientSession() as session:
+    async with (
+        Sandbox(options, log_path=log_path, now_seconds=now_seconds) as sandbox,
+        aiohttp.ClientSession() as session,
+    ):
         yield SandboxClient(sandbox, session)
 
 

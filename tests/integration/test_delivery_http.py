@@ -57,6 +57,19 @@ async def test_a_request_arrives_as_tiktok_wants_it(make_sender: MakeSender) -> 
     assert "content-encoding" not in headers
 
 
+async def test_date_is_asked_for_without_token_and_content(make_sender: MakeSender) -> None:
+    """The answer's other parts do not matter; without an answer there is no date."""
+    dated = http(404, b"", "Date: Wed, 01 Jan 2025 00:01:00 GMT\r\n")
+    async with raw_server(dated) as server:
+        sender = make_sender(server.url)
+        assert await sender.fetch_date() == "Wed, 01 Jan 2025 00:01:00 GMT"
+    line, headers, body = server.requests[0]
+    assert (line, body) == ("HEAD / HTTP/1.1", b"") and "access-token" not in headers
+    async with raw_server(reset) as server:
+        assert await make_sender(server.url).fetch_date() is None
+    assert await make_sender(server.url).fetch_date() is None
+
+
 async def test_bodies_of_many_megabytes_are_sent_whole(make_sender: MakeSender) -> None:
     """A full group is larger than a socket's buffer."""
     request = OutboundRequest(REQUEST.path, "token", b"x" * 5_000_000)

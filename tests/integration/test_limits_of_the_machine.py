@@ -83,6 +83,42 @@ def test_a_clock_that_was_ahead_keeps_no_event_back(tmp_path: Path) -> None:
         assert service.end() == 0
 
 
+@pytest.mark.slow
+def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path) -> None:
+    """Though every event is dropped as too old, so that none is sent; and it is reported when the clock is right."""
+    data_dir, clock = tmp_path / "data", tmp_path / "clock"
+    clock.write_text("+30d")
+    add_shop(data_dir)
+    faked = {
+        "LD_PRELOAD": str(_FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
+        assert service.post(fresh_batch("dropped")) == 202
+        _until_logged(service, "this machine's clock differs from TikTok's")
+        status = json.loads(command("status", "--data-dir", str(data_dir)).stdout)
+        assert "clock is 30 days ahead of TikTok's" in status["warnings"][0] or "29 days" in status["warnings"][0]
+        assert abs(status["clock_difference_seconds"] - 30 * 86_400) < 60
+        assert status["connections"][0]["dropped"] == {"event_too_old": 1}
+        clock.write_text("+0")
+        for number in (1, 2):
+            assert service.post(fresh_batch(f"sent-{number}")) == 202
+            _until_delivered(data_dir, number)
+        _until_logged(service, "this machine's clock agrees with TikTok's again")
+        assert json.loads(command("status", "--data-dir", str(data_dir)).stdout)["warnings"] == []
+        assert service.end() == 0
+        assert service.log_file.read_text().count("clock differs") == 1
+
+
+def _until_logged(service: ServiceProcess, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while text not in (log := service.log_file.read_text()):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+
+
 def _until_requested(sandbox_url: str, requests: int) -> None:
     deadline = time.monotonic() + 20
     while True:

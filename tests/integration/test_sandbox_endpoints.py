@@ -41,6 +41,21 @@ async def test_success_has_tiktoks_form(path: str) -> None:
         assert json.loads(second)["request_id"] != answer["request_id"]
 
 
+async def test_answers_are_dated_by_the_sandboxs_clock() -> None:
+    """So that a test can have a TikTok whose clock differs; a step of the script may date its answer itself."""
+    now_seconds = 1_735_689_660.0
+    async with sandbox_client(now_seconds=lambda: now_seconds) as client:
+        for path, body in ((EVENT_TRACK, BODIES[EVENT_TRACK]), ("/nothing", {})):
+            _, headers, _ = await client.post(path, body)
+            assert headers["Date"] == "Wed, 01 Jan 2025 00:01:00 GMT"
+        now_seconds += 86_400
+        async with client.session.head(client.sandbox.url + "/") as answer:
+            assert answer.headers["Date"] == "Thu, 02 Jan 2025 00:01:00 GMT"
+        client.sandbox.script.for_requests(Code(code=0, headers={"Date": "Fri, 03 Jan 2025 00:00:00 GMT"}))
+        _, headers, _ = await client.post(EVENT_TRACK, BODIES[EVENT_TRACK])
+        assert headers["Date"] == "Fri, 03 Jan 2025 00:00:00 GMT"
+
+
 @pytest.mark.parametrize("path", [EVENT_TRACK[:-1], PIXEL_TRACK[:-1], "/open_api/v1.2/pixel/track/", "/nothing"])
 async def test_any_other_path_is_not_found(path: str) -> None:
     """Rule 1: also a path without its last slash, with TikTok's text instead of JSON."""

@@ -9,6 +9,7 @@ from tiktok_forwarder.access.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.access.audit import AuditEntry
 from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody, RemovedView, StatusView
+from tiktok_forwarder.delivery.clock_comparison import clock_warning
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
@@ -23,7 +24,14 @@ async def _status(call: PlainCall) -> StatusView:
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
         for each in call.services.connections.all()
     ]
-    return StatusView(call.services.deliverer.is_running, list(await call.services.store.problems()), connections)
+    difference_seconds = call.services.clock_comparison.difference_seconds
+    return StatusView(
+        call.services.deliverer.is_running,
+        list(await call.services.store.problems()),
+        connections,
+        difference_seconds,
+        [warning] if (warning := clock_warning(difference_seconds)) else [],
+    )
 
 
 def _status_of(

@@ -11,6 +11,7 @@ from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
+from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
@@ -58,6 +59,8 @@ class Services(Protocol):
     def console_access(self) -> ConsoleAccess: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def clock_comparison(self) -> ClockComparison: ...
     @property
     def console_base(self) -> str:
         """Return the console's address, as a browser sees it."""

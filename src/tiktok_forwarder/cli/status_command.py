@@ -52,7 +52,8 @@ def status_table(found: StatusView) -> Any:
     """Return the connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
-    caption = f"store problems: {', '.join(found.store_problems)}" if found.store_problems else None
+    problems = [f"store problems: {', '.join(found.store_problems)}"] if found.store_problems else []
+    caption = "\n".join([*problems, *found.warnings]) or None
     table = Table(box=None, header_style="bold", pad_edge=False, caption=caption)
     columns = ("connection", "state", "accepted", "delivered", "waiting", "dead letters", "duplicates")
     for column in columns:

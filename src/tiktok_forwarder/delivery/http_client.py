@@ -63,6 +63,14 @@ class TikTokHttpSender:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _no_answer(error)
 
+    async def fetch_date(self) -> str | None:
+        """Return the `Date` header of an answer to a request without token and content; None without an answer."""
+        try:
+            async with self._session.head(self._root + "/", allow_redirects=False) as response:
+                return response.headers.get("Date")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -101,7 +109,7 @@ async def _read(response: aiohttp.ClientResponse) -> HttpAnswer | NoAnswer:
     if body is None:
         response.close()
         return NoAnswer("oversized", f"HTTP {response.status} with a body of more than {MAX_ANSWER_BYTES} bytes", True)
-    return HttpAnswer(response.status, body, response.headers.get("Retry-After"))
+    return HttpAnswer(response.status, body, response.headers.get("Retry-After"), response.headers.get("Date"))
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes | None:

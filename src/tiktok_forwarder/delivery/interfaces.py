@@ -48,11 +48,12 @@ class OutboundRequest(Struct, frozen=True):
 
 
 class HttpAnswer(Struct, frozen=True):
-    """TikTok's answer: at most 1 MiB of the body, and `Retry-After` as received."""
+    """TikTok's answer: at most 1 MiB of the body, and the headers `Retry-After` and `Date` as received."""
 
     status: int
     body: bytes
     retry_after: str | None = None
+    date: str | None = None
 
 
 class NoAnswer(Struct, frozen=True):

@@ -183,6 +183,11 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._clock_difference = Gauge(
+            "tiktok_forwarder_clock_difference_seconds",
+            "This machine's clock minus TikTok's, by the Date header of TikTok's answers; 0 before the first one.",
+            registry=registry,
+        )
         self._failures = Counter(
             "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
         )
@@ -346,6 +351,17 @@ class Telemetry:
             code=status.code,
             by=status.by,
         )
+
+    def on_clock_compared(self, seconds: float) -> None:
+        self._clock_difference.set(seconds)
+
+    def on_clock_wrong(self, seconds: float) -> None:
+        self._log.warning(
+            "this machine's clock differs from TikTok's", seconds=round(seconds), remedy="set the clock, and use NTP"
+        )
+
+    def on_clock_right(self, seconds: float) -> None:
+        self._log.warning("this machine's clock agrees with TikTok's again", seconds=round(seconds))
 
     def on_failed(self, connection_id: str, error: Exception) -> None:
         self._failures.labels(connection_id).inc()

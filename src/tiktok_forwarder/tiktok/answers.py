@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -104,11 +105,21 @@ def retry_after_seconds(retry_after: str | None, now_ms: int) -> float | None:
     return min(max(seconds, MIN_RETRY_AFTER_SECONDS), MAX_RETRY_AFTER_SECONDS)
 
 
-def _seconds_until(http_date: str, now_ms: int) -> float | None:
+def http_date_seconds(text: str) -> float | None:
+    """Return an HTTP header's date in seconds since 1970, or None if it cannot be read.
+
+    A date without a zone is in GMT, as all of HTTP.
+    """
     try:
-        return parsedate_to_datetime(http_date).timestamp() - now_ms / 1000
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _seconds_until(http_date: str, now_ms: int) -> float | None:
+    at_seconds = http_date_seconds(http_date)
+    return at_seconds - now_ms / 1000 if at_seconds is not None else None
 
 
 def _read(status: int, body: bytes) -> _Read | None:

@@ -142,3 +142,22 @@ async def test_quota_that_is_nearly_used_up_is_shown(tmp_path: Path) -> None:
         while (await client.service.post(body=fresh_batch(*[f"e{number}-{n}" for n in range(20)]))).status == 202:
             number += 1
         assert [("% of the storage quota is used" in (await client.get(page)).text) for page in pages] == [True] * 3
+
+
+async def test_clock_that_differs_from_tiktoks_is_shown(tmp_path: Path) -> None:
+    """On the overview and on the page of all connections' health, with how much and what to do."""
+    now_ahead = Sandbox(now_seconds=lambda: time.time() + 3 * 3600)
+    async with now_ahead as sandbox, running_console(tmp_path, sandbox.url) as client:
+        assert "clock" not in (await client.get("/health")).text
+        await client.service.add_connection()
+
+        async def shown() -> bool:
+            return "This machine's clock is" in (await client.get("/health")).text
+
+        await wait_until(shown, 30)
+        for page in ("/", "/health"):
+            text = (await client.get(page)).text
+            assert re.search(r"clock is [23] hours behind TikTok's: .*set the clock", text), text
+        metrics = await client.service.metrics()
+        (difference,) = re.findall(r"^tiktok_forwarder_clock_difference_seconds (\S+)$", metrics, re.MULTILINE)
+        assert -3 * 3600 - 60 < float(difference) < -3 * 3600 + 60

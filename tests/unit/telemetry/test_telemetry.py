@@ -102,6 +102,17 @@ def test_quota_warning_is_told_with_what_to_do(log: Log) -> None:
     assert "max_store_bytes" in warning["remedy"] and (over["level"], over["percent"]) == ("info", 10)
 
 
+def test_wrong_clock_is_told_with_what_to_do(log: Log) -> None:
+    """And that it is right again."""
+    log.telemetry.on_clock_compared(2592000.4)
+    log.telemetry.on_clock_wrong(2592000.4)
+    log.telemetry.on_clock_right(-1.2)
+    wrong, right = log.lines
+    assert (wrong["level"], wrong["seconds"], "NTP" in wrong["remedy"]) == ("warning", 2_592_000, True)
+    assert (right["level"], right["seconds"]) == ("warning", -1)
+    assert b"tiktok_forwarder_clock_difference_seconds 2.5920004e+06" in log.telemetry.exposition()
+
+
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
     """Whoever misses the earlier records finds in the log where they went."""
     log.telemetry.on_activity_begun_anew("file is not a database")

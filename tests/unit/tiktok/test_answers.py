@@ -1,5 +1,6 @@
 """What TikTok's answers mean, table by table."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiktok_forwarder.domain.outcome import Accepted, BadEvent, Misconfigured, Throttled, TooLarge, TryLater
-from tiktok_forwarder.tiktok.answers import classify
+from tiktok_forwarder.tiktok.answers import classify, http_date_seconds
 from tiktok_forwarder.tiktok.codes import CODES
 
 NOW_MS = 1_760_000_000_000
@@ -212,6 +213,19 @@ def http_date(seconds_from_now: float) -> str:
     )
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_date_without_zone_is_in_gmt_on_every_machine(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The zone of the machine decides nothing."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert http_date_seconds("Wed, 01 Jan 2025 00:01:00") == 1_735_689_660
+        assert http_date_seconds("Wed, 01 Jan 2025 00:01:00 GMT") == 1_735_689_660
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
     [
@@ -244,6 +258,10 @@ def http_date(seconds_from_now: float) -> str:
         (http_date(-3600), 1.0),
         (http_date(86400), 300.0),
         (http_date(300.0), 300.0),
+        # A date without a zone is in GMT, whatever zone this machine is in.
+        (http_date(30).removesuffix(" GMT"), 30.0),
+        (http_date(30).replace("GMT", "-0000"), 30.0),
+        (http_date(30).replace("GMT", "+0100"), 1.0),
         ("Mon, 99 Foo 2026 00:00:00 GMT", None),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 300.0),
         ("Mon, 01 Jan 0001 00:00:00 GMT", 1.0),

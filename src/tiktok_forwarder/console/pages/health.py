@@ -26,8 +26,15 @@ async def _figures(request: PageRequest, period: Period, connection_id: str | No
 async def _all(request: PageRequest) -> Response:
     period = period_of(request.query("period"))
     figures = await _figures(request, period, None)
-    rows = rows_of((await request.api.call(STATUS)).connections, figures.connections)
-    values = {"period": period, "periods": PERIODS, "rows": rows, "latency_of": latency_of, "coverage": coverage}
+    status = await request.api.call(STATUS)
+    values = {
+        "period": period,
+        "periods": PERIODS,
+        "warnings": status.warnings,
+        "rows": rows_of(status.connections, figures.connections),
+        "latency_of": latency_of,
+        "coverage": coverage,
+    }
     return request.page("health/health.html", values)
 
 

@@ -19,7 +19,11 @@ async def _overview(request: PageRequest) -> Response:
 async def _values(request: PageRequest) -> Mapping[str, Any]:
     status = await request.api.call(STATUS)
     figures = await request.api.call(SHOW_FIGURES)
-    return {"troubles": status.store_problems, "connections": rows_of(status.connections, figures.connections)}
+    return {
+        "troubles": status.store_problems,
+        "warnings": status.warnings,
+        "connections": rows_of(status.connections, figures.connections),
+    }
 
 
 OVERVIEW_PAGES: Final = (Page("GET", "/", "viewer", _overview),)
