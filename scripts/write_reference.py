@@ -4,7 +4,6 @@
 """
 
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -100,7 +99,7 @@ def _allowed(setting: Setting) -> str:
 
 
 def _range(minimum: float, maximum: float) -> str:
-    return f"{minimum:,.15g} or more" if math.isinf(maximum) else f"{minimum:,.15g} to {maximum:,.15g}"
+    return f"{minimum:,.15g} to {maximum:,.15g}"
 
 
 # --- settings of a connection ----------------------------------------------------------------------------------------

@@ -22,6 +22,12 @@ ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
+# Larger numbers of seconds or events mean nothing, and no sum of times with them overflows.
+LARGEST_NUMBER: Final = 10**9
+_LARGEST_BYTES: Final = 2**40
+# The largest database that SQLite can have with pages of 4096 bytes is a little larger.
+_LARGEST_STORE_BYTES: Final = 2**44
+
 # A host name or address and an optional port.
 _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
@@ -35,7 +41,7 @@ SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url"
 
 
 class Setting(Struct, frozen=True):
-    """How a setting is read and explained. Numbers are bounded, both ends included; `choices` are for text.
+    """How a setting is read and explained. Numbers are bounded, both ends included and finite; `choices` are for text.
 
     Name and kind are those of the member of `Settings` that it annotates, unless it names another kind.
     """
@@ -43,7 +49,7 @@ class Setting(Struct, frozen=True):
     default: str | int | float
     help: str
     minimum: float = 0
-    maximum: float = math.inf
+    maximum: float = LARGEST_NUMBER
     choices: tuple[str, ...] = ()
     kind: SettingKind | None = None
     name: str = ""
@@ -116,7 +122,12 @@ class Settings(Struct, frozen=True):
         ),
     ]
     max_store_bytes: Annotated[
-        int, Setting(0, "Maximum size of the database in bytes; 0 derives it from the free disk space.")
+        int,
+        Setting(
+            0,
+            "Maximum size of the database in bytes; 0 derives it from the free disk space.",
+            maximum=_LARGEST_STORE_BYTES,
+        ),
     ]
     encryption_key_file: Annotated[
         Path, Setting("", "File of the key that encrypts stored secrets; empty: encryption.key in the data directory.")
@@ -137,7 +148,12 @@ class Settings(Struct, frozen=True):
     ]
     max_pending_bytes: Annotated[
         int,
-        Setting(256 * 1024 * 1024, "Maximum size of all request bodies in memory; beyond it, senders get HTTP 503.", 1),
+        Setting(
+            256 * 1024 * 1024,
+            "Maximum size of all request bodies in memory; beyond it, senders get HTTP 503.",
+            1,
+            _LARGEST_BYTES,
+        ),
     ]
     max_wait_seconds: Annotated[
         float, Setting(_DELIVERY.max_wait_seconds, "Maximum time that events wait for others before a group is sent.")
@@ -187,6 +203,7 @@ class Settings(Struct, frozen=True):
             256 * 1024 * 1024,
             "Maximum size of the activity file, which records what happened to recent events.",
             4 * 1024 * 1024,
+            _LARGEST_BYTES,
         ),
     ]
     activity_events_per_second: Annotated[
@@ -377,5 +394,4 @@ def _allowed(setting: Setting) -> str:
     if setting.kind in ("text", "path"):
         return "text" if setting.default == "" else "text that is not empty"
     kind = "a whole number" if setting.kind == "integer" else "a number"
-    upper = "" if math.isinf(setting.maximum) else f" to {setting.maximum:g}"
-    return f"{kind} from {setting.minimum:g}{upper or ' up'}"
+    return f"{kind} from {setting.minimum:.15g} to {setting.maximum:.15g}"

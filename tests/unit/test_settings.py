@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.settings import SETTINGS, Settings, load_settings, read_settings
+from tiktok_forwarder.settings import SETTINGS, Setting, Settings, load_settings, read_settings
 
 
 def test_settings_declares_each_setting_in_the_order_of_the_documentation() -> None:
@@ -53,9 +53,31 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         (str(file), "port", "70000", "0 to 65535"),
         ("store", "'redis'", "sqlite, memory"),
         ("max_events", "True", "whole number"),
-        ("TIKTOK_FORWARDER_MAX_WAIT_SECONDS", "'soon'", "a number from 0 up"),
+        ("TIKTOK_FORWARDER_MAX_WAIT_SECONDS", "'soon'", "a number from 0 to 1000000000"),
     ):
         assert any(all(word in problem for word in words) for problem in problems), words
+
+
+@pytest.mark.parametrize(
+    "setting", [each for each in SETTINGS if each.kind in ("integer", "number")], ids=lambda each: each.name
+)
+def test_numbers_are_finite_and_bounded(setting: Setting) -> None:
+    """Both ends are allowed, and beyond them nothing is, however large; the default is within."""
+    variable = f"TIKTOK_FORWARDER_{setting.name.upper()}"
+    assert setting.minimum <= float(setting.default) <= setting.maximum < 1e14
+    for number in (setting.minimum, setting.maximum):
+        value = getattr(load_settings(None, {variable: repr(number)}), setting.name)
+        assert value == number and type(value) in (int, float)
+    for text in (repr(setting.maximum + 1), repr(setting.minimum - 1), "1e300", "1e999", "-inf", "inf", "nan"):
+        with pytest.raises(ConfigurationError, match=f"{setting.name} must be "):
+            load_settings(None, {variable: text})
+
+
+def test_byte_sizes_may_be_larger_than_other_numbers() -> None:
+    """A database of 16 TiB is SQLite's limit; a number of seconds or events ends at a thousand million."""
+    bounds = {setting.name: setting.maximum for setting in SETTINGS}
+    assert (bounds["max_store_bytes"], bounds["activity_max_bytes"]) == (17_592_186_044_416, 1_099_511_627_776)
+    assert (bounds["retry_max_seconds"], bounds["max_events"]) == (1_000_000_000, 1_000_000_000)
 
 
 @pytest.mark.parametrize(
