@@ -285,6 +285,25 @@ def test_import_names_lines_that_are_no_batch(commands: Commands) -> None:
     assert f"{file}, line 1: This is not an mParticle batch: it is an envelope around a batch" in told
 
 
+def test_import_into_a_full_connection_stops_and_continues_when_it_has_room(commands: Commands) -> None:
+    """No batch is left out or called unreadable; what was imported before is not imported again."""
+    small = commands.file("small.toml", f"max_store_bytes = {1024 * 1024}\n")
+    commands("inputs", "add", "--name", "web")
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    batches = [fresh_batch(*[f"e{number}-{each}" for each in range(10)]) for number in range(100)]
+    file = commands.file("day.ndjson", "\n".join(map(json.dumps, batches)))
+    receipts, told = commands("import", "--config", small, "--input", "web", file, expect=2)
+    assert receipts == [] and told.count("\n") == 1
+    assert f"{file}: the storage quota of every connection that the request is for is used up" in told
+    assert told.endswith("run the import again to continue it\n")
+    ((before,), _) = commands("status")
+    assert before["connections"][0]["totals"]["dropped"] == 0
+    (receipt,), _ = commands("import", "--input", "web", file)
+    ((after,), _) = commands("status")
+    assert after["connections"][0]["totals"]["accepted"] == 1000
+    assert receipt["stored"] == 1000 - before["connections"][0]["totals"].get("accepted", 0)
+
+
 def test_import_into_an_unknown_input_says_so(commands: Commands) -> None:
     """Before anything is read."""
     commands("inputs", "add", "--name", "shop")

@@ -19,8 +19,13 @@ from tiktok_forwarder.web.in_process import asgi_call
 
 _TIMEOUT_SECONDS: Final = 60.0
 _REFUSED: Final = 400
+_UNAVAILABLE: Final = 503
 _T = TypeVar("_T")
 _JSON: Final = {"content-type": "application/json"}
+
+
+class ApiUnavailable(ConfigurationError):
+    """The service cannot do it now, and may later; nothing is wrong with the request."""
 
 
 class ApiSession:
@@ -130,4 +135,4 @@ def _understood(status: int, answer: bytes) -> Any:
     if status < _REFUSED:
         return decoded
     messages = [error["message"] for error in decoded["errors"]] if isinstance(decoded, dict) else [f"HTTP {status}"]
-    raise ConfigurationError(messages)
+    raise (ApiUnavailable if status == _UNAVAILABLE else ConfigurationError)(messages)

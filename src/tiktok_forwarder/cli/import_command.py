@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tiktok_forwarder.api.types import ImportReceipt, InputView
-from tiktok_forwarder.cli.api_client import ApiSession, read_as
+from tiktok_forwarder.cli.api_client import ApiSession, ApiUnavailable, read_as
 from tiktok_forwarder.cli.options import config_options, settings_from
 from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.cli.recorded import Piece, pieces
@@ -75,6 +75,8 @@ class _Import:
             except UnreadableBody as error:
                 self._unreadable(str(error))
                 return
+            except ApiUnavailable as error:
+                raise ConfigurationError([f"{self._file}: {error}; run the import again to continue it"]) from None
         self._note.unlink(missing_ok=True)
 
     def _send(self, piece: Piece) -> None:
@@ -82,9 +84,11 @@ class _Import:
             self._count(read_as(ImportReceipt, self._session.send("POST", self._path, piece.body())))
         except ConfigurationError as error:
             if len(piece.recorded) == 1:
+                if isinstance(error, ApiUnavailable):
+                    raise
                 self._unreadable(f"{self._file}, {piece.recorded[0].place}: {error}")
                 return
-            # One unreadable batch fails the whole request: send each batch alone, so that only that one is left out.
+            # One unreadable batch, or one too many, fails the whole request: send each batch alone.
             for each in piece.recorded:
                 self._send(Piece([each]))
 
