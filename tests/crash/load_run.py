@@ -130,7 +130,7 @@ class LoadRun:
         """Send at a fixed pace; a sender that is late catches up, so that the rate is kept."""
         interval = _SENDERS / self._rate
         due = began + interval * number / _SENDERS
-        while due < ends:
+        while due < ends and time.monotonic() < ends:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due += interval
             kinds = self._new_batch()

