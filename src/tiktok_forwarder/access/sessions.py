@@ -10,7 +10,7 @@ from msgspec import Struct
 IDLE_SECONDS: Final = 30 * 60.0
 LONGEST_SECONDS: Final = 12 * 3600.0
 _MAX_SESSIONS: Final = 1000
-MAX_SESSIONS_OF_USER: Final = 10
+MAX_SESSIONS_OF_USER: Final = 50
 
 
 class Session(Struct):
@@ -32,7 +32,7 @@ class Sessions:
     def open(self, user_id: str) -> tuple[str, Session]:
         """Return a new session and its reference: 256 random bits.
 
-        Beyond ten of the user, the user's session unused for longest ends; beyond a thousand, that of all users.
+        Beyond fifty of the user, the user's session unused for longest ends; beyond a thousand, that of all users.
         """
         now = self._monotonic()
         own = [digest for digest, session in self._by_digest.items() if session.user_id == user_id]

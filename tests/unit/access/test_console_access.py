@@ -86,11 +86,11 @@ def test_sessions_are_bounded() -> None:
 
 
 def test_sessions_of_a_user_are_bounded() -> None:
-    """The eleventh login ends the user's own session that was unused for longest, and nobody else's."""
-    sessions, references = _open_sessions(["us_2", *["us_1"] * 10])
+    """The fifty-first login ends the user's own session that was unused for longest, and nobody else's."""
+    sessions, references = _open_sessions(["us_2", *["us_1"] * 50])
     assert all(sessions.find(reference) for reference in references)
-    sessions, references = _open_sessions(["us_2", "us_2", *["us_1"] * 12])
-    assert [number for number in range(14) if sessions.find(references[number]) is None] == [2, 3]
+    sessions, references = _open_sessions(["us_2", "us_2", *["us_1"] * 52])
+    assert [number for number in range(54) if sessions.find(references[number]) is None] == [2, 3]
 
 
 async def test_what_an_administrator_changes_holds_at_once(console: Console) -> None:
