@@ -179,6 +179,7 @@ class LoadRun:
                 LoadSample(
                     seconds=now - began,
                     memory_mib=memory_mib(self._service.process.pid),
+                    database_mib=(self._data_dir / "events.db").stat().st_size / 2**20,
                     descriptors=descriptors(self._service.process.pid),
                     loop_delay_ms=self._mean_lag_ms(metrics),
                     requests_per_second=(sent - last_sent) / (now - last),

@@ -12,7 +12,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _samples(number: int) -> list[LoadSample]:
-    return [LoadSample(float(n), 80.0 + n % 2, 20, 0.5 * (n % 3), 400.0, 7) for n in range(1, number + 1)]
+    return [LoadSample(float(n), 80.0 + n % 2, 5.0, 20, 0.5 * (n % 3), 400.0, 7) for n in range(1, number + 1)]
 
 
 def _drawn(tmp_path: Path, number: int) -> ElementTree.Element:
@@ -57,7 +57,9 @@ def test_file_without_samples_is_one_line_of_error(
 
 
 def test_memory_is_compared_between_the_last_two_thirds() -> None:
-    """The first third is warm-up; medians ignore single peaks."""
+    """The first third is warm-up; medians ignore single peaks, and cached pages are no leak."""
     memory = [1.0, 90.0, 1.0, 50.0, 51.0, 500.0, 60.0, 61.0, 5.0]
-    samples = [LoadSample(n, each, 20, 0.0, 1.0, 0) for n, each in enumerate(memory)]
+    samples = [LoadSample(n, each + n, float(n), 20, 0.0, 1.0, 0) for n, each in enumerate(memory)]
     assert memory_of_thirds(samples) == (51.0, 60.0)
+    large = [LoadSample(n, 200.0, 62.0 + n, 20, 0.0, 1.0, 0) for n in range(9)]
+    assert memory_of_thirds(large) == (137.5, 137.5)
