@@ -35,9 +35,8 @@ from tiktok_forwarder.database.permissions import restrict_directory, restrict_k
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.delivery.interfaces import DeliveryPolicy, EventSender
+from tiktok_forwarder.delivery.interfaces import EventSender
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
-from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor, SubjectHash
@@ -64,7 +63,6 @@ from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.front import Front
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.http_connections import HttpConnections
-from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.server import Servers
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
@@ -201,7 +199,7 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
         base.clock,
         configured.connections,
         observer=watched.observers,
-        policy=_policy(base.settings),
+        policy=base.settings.delivery_policy(),
     )
 
 
@@ -391,35 +389,10 @@ class Application:
 
 
 def _http_connections(settings: Settings, telemetry: Telemetry) -> HttpConnections:
-    limits = HttpLimits(
-        max_http_connections=connections_within_descriptors(settings.max_http_connections),
-        max_http_connections_per_address=settings.max_http_connections_per_address,
-        max_request_line_bytes=settings.max_request_line_bytes,
-        max_header_bytes=settings.max_header_bytes,
-        max_headers=settings.max_headers,
-        header_timeout_seconds=settings.header_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-        body_timeout_seconds=settings.body_timeout_seconds,
-    )
+    limits = settings.http_limits(connections_within_descriptors(settings.max_http_connections))
     telemetry.on_http_limit(limits.max_http_connections, settings.max_http_connections)
     proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
     return HttpConnections(limits, proxies.is_trusted, telemetry)
-
-
-def _policy(settings: Settings) -> DeliveryPolicy:
-    retry = RetryPolicy(
-        first_delay_seconds=settings.retry_first_seconds,
-        max_delay_seconds=max(settings.retry_first_seconds, settings.retry_max_seconds),
-        window_seconds=settings.retry_window_hours * 3600,
-    )
-    return DeliveryPolicy(
-        retry=retry,
-        max_wait_seconds=settings.max_wait_seconds,
-        max_requests_in_flight=settings.max_requests_in_flight,
-        send_timeout_seconds=settings.send_timeout_seconds,
-        requests_per_second=settings.requests_per_second,
-        probe_seconds=settings.probe_seconds,
-    )
 
 
 # --- store and keys --------------------------------------------------------------------------------------------------

@@ -251,6 +251,26 @@ class Settings(Struct, frozen=True):
     def admin_socket(self) -> Path:
         return self.data_dir / "admin.sock"
 
+    def http_limits(self, max_http_connections: int) -> HttpLimits:
+        """Return the limits of HTTP connections, with this number of them: the process may not be able to open all."""
+        limits = {name: getattr(self, name) for name in HttpLimits.__struct_fields__}
+        return HttpLimits(**{**limits, "max_http_connections": max_http_connections})
+
+    def delivery_policy(self) -> DeliveryPolicy:
+        retry = RetryPolicy(
+            first_delay_seconds=self.retry_first_seconds,
+            max_delay_seconds=max(self.retry_first_seconds, self.retry_max_seconds),
+            window_seconds=self.retry_window_hours * 3600,
+        )
+        return DeliveryPolicy(
+            retry=retry,
+            max_wait_seconds=self.max_wait_seconds,
+            max_requests_in_flight=self.max_requests_in_flight,
+            send_timeout_seconds=self.send_timeout_seconds,
+            requests_per_second=self.requests_per_second,
+            probe_seconds=self.probe_seconds,
+        )
+
 
 def _declared() -> tuple[Setting, ...]:
     kinds: dict[type, SettingKind] = {str: "text", Path: "path", int: "integer", float: "number"}

@@ -64,9 +64,9 @@ def test_everybody_else_is_refused_without_a_declared_proxy(client: str, headers
 def test_hostile_port_is_refused(port: str) -> None:
     """It would become part of a cookie's name and of links; 5 digits are the most that a port has."""
     with pytest.raises(HTTPException) as refused:
-        origin_of(request(host=f"localhost:{port}"), "")
+        origin_of(request(host=f"localhost:{port}"), "", PROXIES)
     assert refused.value.status_code == 400
-    assert origin_of(request(host="localhost:65535"), "").base == "http://localhost:65535"
+    assert origin_of(request(host="localhost:65535"), "", PROXIES).base == "http://localhost:65535"
 
 
 def test_a_declared_proxy_is_answered_under_its_name() -> None:
