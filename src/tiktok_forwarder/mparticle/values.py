@@ -6,9 +6,12 @@ belong; blank, `null` and the wrong kind of value count as absent.
 
 import math
 import re
+import sys
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from typing import Final, NamedTuple
 
 Number = int | float
@@ -88,18 +91,36 @@ def is_dummy(text: str) -> bool:
     return _ZEROS.fullmatch(text) is not None or _LETTER_OR_DIGIT.search(text) is None
 
 
-def visible(text: str) -> str:
-    """Return the text without invisible characters (formats, controls that are no white space), which copies carry."""
-    if text.isprintable() and (text.isascii() or _VARIATION_SELECTORS.search(text) is None):
-        return text
-    return "".join([character for character in text if not is_invisible(character)])
+@cache
+def invisible_characters() -> re.Pattern[str]:
+    """Return what finds characters that cannot be seen: formats, controls that are no white space, variation selectors.
+
+    Made when first needed, from the tables of this Python's Unicode version, in 20 ms.
+    """
+    # Two sets: one set with characters of both kinds would be searched like a list.
+    return re.compile(f"[{_invisible_in(range(0x10000))}]+|[{_invisible_in(_HIGH_PLANES)}]+")
 
 
-def is_invisible(character: str) -> bool:
+# Those with assigned characters other than letters.
+_HIGH_PLANES: Final = (*range(0x10000, 0x20000), *range(0xE0000, 0xE1000))
+
+
+def _invisible_in(codes: Iterable[int]) -> str:
+    return "".join([re.escape(chr(code)) for code in codes if _is_invisible(chr(code))])
+
+
+def _is_invisible(character: str) -> bool:
     if "\ufe00" <= character <= "\ufe0f":
         return True
     category = unicodedata.category(character)
     return category == "Cf" or (category == "Cc" and character not in _WHITE_CONTROLS)
+
+
+def visible(text: str) -> str:
+    """Return the text without invisible characters, which copies carry."""
+    if text.isprintable() and (text.isascii() or _VARIATION_SELECTORS.search(text) is None):
+        return text
+    return invisible_characters().sub("", text)
 
 
 def visible_text(value: object) -> str | None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from tiktok_forwarder.mparticle.values import is_invisible, visible
+from tiktok_forwarder.mparticle.values import invisible_characters, visible
 
 _MAX_LAYERS: Final = 4
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+", re.ASCII)
@@ -57,6 +57,11 @@ def plainly_decoded(text: str) -> str:
     return text
 
 
+def plainly_seen(text: str) -> str:
+    """Return what `decode` reads, without the places; a U+FFFD stands for each part that is no UTF-8."""
+    return visible(_AT_SIGN.sub("@", plainly_decoded(text)))
+
+
 def decode(text: str) -> Decoded:
     decoded = Decoded(text, range(len(text)), range(1, len(text) + 1))
     for _ in range(_MAX_LAYERS):
@@ -69,41 +74,67 @@ def decode(text: str) -> Decoded:
     return decoded if visible(decoded.text) == decoded.text else _visible(decoded)
 
 
+class _Composer:
+    """Composes a decoded text of parts of another one; stretches are copied whole, which costs next to nothing."""
+
+    def __init__(self, given: Decoded) -> None:
+        self._given = given
+        self._pieces: list[str] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def copy(self, begin: int, end: int) -> None:
+        """Add a stretch unchanged."""
+        if begin == end:
+            return
+        self._pieces.append(self._given.text[begin:end])
+        self._starts += self._given.starts[begin:end]
+        self._ends += self._given.ends[begin:end]
+
+    def replace(self, text: str, begin: int, length: int) -> None:
+        """Add characters that each stand for `length` characters, the first of which is at `begin`."""
+        self._pieces.append(text)
+        if len(text) == 1:
+            self._starts.append(self._given.starts[begin])
+            self._ends.append(self._given.ends[begin + length - 1])
+            return
+        end = begin + length * len(text)
+        self._starts += self._given.starts[begin:end:length]
+        self._ends += self._given.ends[begin + length - 1 : end : length]
+
+    def composed(self) -> Decoded:
+        return Decoded("".join(self._pieces), self._starts, self._ends)
+
+
 def _unescaped(given: Decoded) -> Decoded:
     """Return the text with one layer of percent-encoding removed; what is no UTF-8 stays. The same object if none."""
-    text = given.text
-    characters: list[str] = []
-    spans: list[tuple[int, int]] = []
+    composer = _Composer(given)
     done = 0
-    for run in _ESCAPES.finditer(text):
-        begin = run.start()
-        characters += text[done:begin]
-        spans += [(place, place + 1) for place in range(done, begin)]
-        for character, first, last in _utf8_characters(run[0]):
-            characters.append(character)
-            spans.append((begin + first, begin + last))
-        done = run.end()
-    if len(characters) + len(text) - done == len(text):
-        return given
-    characters += text[done:]
-    spans += [(place, place + 1) for place in range(done, len(text))]
-    return _composed(given, characters, spans)
+    for run in _ESCAPES.finditer(given.text):
+        begin, end = run.span()
+        composer.copy(done, begin)
+        octets = bytes.fromhex(run[0].replace("%", ""))
+        if octets.isascii():
+            composer.replace(octets.decode(), begin, _ESCAPE_LENGTH)
+        else:
+            _add_characters(composer, begin, octets)
+        done = end
+    composer.copy(done, len(given.text))
+    decoded = composer.composed()
+    return decoded if len(decoded.text) < len(given.text) else given
 
 
-def _utf8_characters(escapes: str) -> list[tuple[str, int, int]]:
-    """Return the characters of a run of escapes with their places in it; what is no UTF-8 stays as it is written."""
-    octets = bytes.fromhex(escapes.replace("%", ""))
-    found: list[tuple[str, int, int]] = []
+def _add_characters(composer: _Composer, begin: int, octets: bytes) -> None:
+    """Add the characters of a run of escapes; what is no UTF-8 stays as it is written."""
     place = 0
     while place < len(octets):
         character, length = _utf8_character(octets, place)
-        begin = place * _ESCAPE_LENGTH
+        start = begin + place * _ESCAPE_LENGTH
         if character:
-            found.append((character, begin, begin + length * _ESCAPE_LENGTH))
+            composer.replace(character, start, length * _ESCAPE_LENGTH)
         else:
-            found += [(escapes[i], i, i + 1) for i in range(begin, begin + _ESCAPE_LENGTH)]
+            composer.copy(start, start + _ESCAPE_LENGTH)
         place += length
-    return found
 
 
 def _utf8_character(octets: bytes, place: int) -> tuple[str, int]:
@@ -116,28 +147,21 @@ def _utf8_character(octets: bytes, place: int) -> tuple[str, int]:
 
 
 def _with_at_signs(given: Decoded) -> Decoded:
-    characters: list[str] = []
-    spans: list[tuple[int, int]] = []
+    composer = _Composer(given)
     done = 0
     for match in _AT_SIGN.finditer(given.text):
-        characters += (*given.text[done : match.start()], "@")
-        spans += [(place, place + 1) for place in range(done, match.start())]
-        spans.append(match.span())
+        composer.copy(done, match.start())
+        composer.replace("@", match.start(), len(match[0]))
         done = match.end()
-    characters += given.text[done:]
-    spans += [(place, place + 1) for place in range(done, len(given.text))]
-    return _composed(given, characters, spans)
+    composer.copy(done, len(given.text))
+    return composer.composed()
 
 
 def _visible(given: Decoded) -> Decoded:
-    kept = [place for place, character in enumerate(given.text) if not is_invisible(character)]
-    return _composed(given, [given.text[place] for place in kept], [(place, place + 1) for place in kept])
-
-
-def _composed(given: Decoded, characters: Sequence[str], spans: Sequence[tuple[int, int]]) -> Decoded:
-    """Return characters that were made of these spans of `given`."""
-    return Decoded(
-        "".join(characters),
-        [given.starts[begin] for begin, _ in spans],
-        [given.ends[end - 1] for _, end in spans],
-    )
+    composer = _Composer(given)
+    done = 0
+    for match in invisible_characters().finditer(given.text):
+        composer.copy(done, match.start())
+        done = match.end()
+    composer.copy(done, len(given.text))
+    return composer.composed()
