@@ -2,7 +2,6 @@
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
+from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES, parse_networks
@@ -330,8 +330,8 @@ def _file_values(config_file: Path | None) -> dict[str, object]:
     if config_file is None:
         return {}
     try:
-        return tomllib.loads(config_file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return parse_toml(config_file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
         raise ConfigurationError([f"{config_file}: {error}"]) from None
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tiktok_forwarder.cli.output import print_lines, print_message
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -113,8 +113,8 @@ def _change(text: str) -> tuple[str, Any]:
     if not value.strip():
         return key.strip(), None
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key.strip(), parse_toml(f"value = {value}")["value"]
+    except UnreadableToml:
         return key.strip(), value
 
 

@@ -3,7 +3,6 @@
 import gzip
 import sys
 import time
-import tomllib
 import zlib
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -15,6 +14,7 @@ import msgspec
 
 from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
+from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explain import explain, omitted_fields
 from tiktok_forwarder.mapping.rule_results import TracingMapper
@@ -82,9 +82,9 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
 def load_connection(file: Path) -> Connection:
     """Return the connection in a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
     try:
-        given = tomllib.loads(file.read_text("utf-8"))
+        given = parse_toml(file.read_text("utf-8"))
         return read_connection(given, needs_token=False).connection
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
         raise ConfigurationError([f"{file}: {error}"]) from None
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct, structs
@@ -19,6 +19,9 @@ from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
 
 ConnectionChanged = Callable[[str], Awaitable[None]]
+
+
+MAX_IMPORTED: Final = 1000
 
 
 class ConnectionRecord(Struct, frozen=True):
@@ -186,6 +189,10 @@ class Connections:
         return differences
 
     def _changes(self, given: Sequence[Mapping[str, object]]) -> list[_Change]:
+        if len(given) > MAX_IMPORTED:
+            raise ConfigurationError(
+                [f"at most {MAX_IMPORTED:,} connections are imported at a time, not {len(given):,}"]
+            )
         changes: list[_Change] = []
         problems: list[str] = []
         names: set[str] = set()

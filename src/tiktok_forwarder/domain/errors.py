@@ -1,20 +1,31 @@
 """Errors that are shown to a person: each states what happened, to what, and how to fix it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 
 class ForwarderError(Exception):
     """The base of every error of this package; its text is suitable for a user."""
 
 
+# More would make an answer that is larger than what it is about.
+_MAX_PROBLEMS: Final = 100
+_MAX_LENGTH: Final = 1000
+
+
 class ConfigurationError(ForwarderError):
     """A setting, connection, input or command cannot be used as given.
 
-    `problems` contains every problem found, one sentence each, so that a user fixes a file once.
+    `problems` contains every problem found, one sentence each, so that a user fixes a file once; of too many, the
+    first 100.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        found = [problem if len(problem) <= _MAX_LENGTH else f"{problem[:_MAX_LENGTH]}…" for problem in problems]
+        # One more: the problems of a part, which end with their number, are those of the whole again.
+        if len(found) > _MAX_PROBLEMS + 1:
+            found[_MAX_PROBLEMS:] = [f"and {len(found) - _MAX_PROBLEMS:,} more problems"]
+        self.problems = tuple(found)
         super().__init__("; ".join(self.problems))
 
 

@@ -1,13 +1,13 @@
 """Connections as a TOML text, to store, compare and share them. Access tokens are in it by reference only."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import tomli_w
 
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 
 FROM_ENVIRONMENT: Final = "env:"
 _MANY: Final = "connections"
@@ -19,8 +19,8 @@ def read_toml(text: str, label: str) -> list[tuple[str, dict[str, Any]]]:
     A text is one connection, or a list of them under `connections`. Raises `ConfigurationError`.
     """
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = parse_toml(text)
+    except UnreadableToml as error:
         raise ConfigurationError([f"{label}: {error}"]) from None
     many = given.get(_MANY)
     if many is None:

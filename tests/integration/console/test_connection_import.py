@@ -103,3 +103,20 @@ async def test_a_token_in_the_text_needs_no_typing(client: ConsoleClient) -> Non
     assert client.service.services.connections.access_token(
         next(each.id for each in client.service.services.connections.all() if each.name == "New")
     ) == (TYPED)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a." * 50_000 + "b = 1", "Key with more than 16 parts (at line 1, column 1)"),
+        ("a = " + "[" * 100_000, "Nesting deeper than 32 levels (at line 1, column 37)"),
+        ("a = " + "9" * 5000, "Number with more than 400 digits (at line 1, column 5)"),
+        ("".join(f"k{number} = 1\n" for number in range(10_000)), "9,902 more problems"),
+        (TEXT + "[[connections]]\n" * 1000, "At most 1,000 connections are imported at a time, not 1,002"),
+    ],
+)
+async def test_text_that_is_too_much_is_refused(client: ConsoleClient, text: str, problem: str) -> None:
+    """With the place, as a problem of the form; the page shows the first 100 problems."""
+    refused = await client.post(IMPORT, ("text", text))
+    assert refused.status == 422
+    assert problem in refused.text, refused.text[:3000]

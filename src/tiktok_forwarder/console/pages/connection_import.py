@@ -1,5 +1,6 @@
 """Importing connections: the changes are previewed first, and applied if they are still the same."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -67,7 +68,8 @@ async def _pasted(request: PageRequest) -> Pasted:
         raise ConfigurationError(["the text is empty: paste connections or choose a file"])
     known = {each.name.lower() for each in await all_connections(request.api)}
     typed = {name: value.strip() for name, value in request.form.fields if name.startswith("token-")}
-    return read_pasted(text, known, typed)
+    # In a thread: a long text takes up to a second, and senders are waiting.
+    return await asyncio.to_thread(read_pasted, text, known, typed)
 
 
 def _reasons_not_to_apply(request: PageRequest, pasted: Pasted, differences: Sequence[Difference]) -> list[str]:
