@@ -9,6 +9,8 @@ from tiktok_forwarder.mapping.places import MPARTICLES_URL, parameter_path, path
 from tiktok_forwarder.mapping.sources import NAME, Occurrence, Source, value_of
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 
+# Each event of a batch may search them; a person has a few.
+_MAX_PARTNER_IDENTITIES: Final = 100
 _PAGE_URL: Final = Source("field", "page_url")
 
 
@@ -77,7 +79,7 @@ def _partner_identity(name: str, occurrence: Occurrence) -> tuple[str, str] | No
     if isinstance(identities, dict):
         text = text_of(identities.get(name))
         return (path_of("partner_identity", name, ""), text) if text is not None else None
-    for number, entry in enumerate(identities or ()):
+    for number, entry in enumerate((identities or ())[:_MAX_PARTNER_IDENTITIES]):
         # A cookie must be sent as it is; a hash of it matches no one.
         if (
             isinstance(entry, dict)

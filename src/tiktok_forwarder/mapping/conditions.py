@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from tiktok_forwarder.mapping.sources import Occurrence, Source, value_of
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.values import Number, flag_text, number_of, text_of
 
 NamedSubject = Literal["attribute", "user_attribute", "flag", "field", "product"]
@@ -58,12 +59,14 @@ class Rule(Struct, frozen=True):
 class Outgoing(Struct, frozen=True, gc=False):
     """An event with what is to be sent for it, as conditions see it.
 
-    `identities` are the kinds of identity that will be sent.
+    `identities` are the kinds of identity that will be sent. A text of which only the beginning is read is noted in
+    `warnings`.
     """
 
     occurrence: Occurrence
     tiktok_event: str
     identities: Collection[str]
+    warnings: list[str]
 
 
 def meets(rule: Rule, outgoing: Outgoing) -> bool:
@@ -74,8 +77,8 @@ def meets(rule: Rule, outgoing: Outgoing) -> bool:
 def holds(condition: Condition, outgoing: Outgoing) -> bool:
     values = values_of(condition, outgoing)
     if condition.wants_absence:
-        return all(_meets(condition, value) for value in values)
-    return any(_meets(condition, value) for value in values)
+        return all(_meets(condition, value, outgoing.warnings) for value in values)
+    return any(_meets(condition, value, outgoing.warnings) for value in values)
 
 
 def values_of(condition: Condition, outgoing: Outgoing) -> Sequence[object]:
@@ -116,9 +119,12 @@ def _identity(kind: str, identities: Collection[str]) -> str | None:
     return kind if kind in identities else None
 
 
-def _meets(condition: Condition, value: object) -> bool:
+def _meets(condition: Condition, value: object, warnings: list[str]) -> bool:
     expected = condition.expected
     text = text_of(value)
+    if text is not None and len(text) > MAX_CHARACTERS:
+        text = text[:MAX_CHARACTERS]
+        warnings.append(TEXT_CUT)
     if isinstance(expected, bool):
         return (text is not None) == expected
     if isinstance(expected, tuple):

@@ -17,6 +17,7 @@ from tiktok_forwarder.mapping.commerce import (
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, PropertySource
 from tiktok_forwarder.mapping.sources import Occurrence, Source, given_currency, value_of
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, MAX_RAW_CHARACTERS, TEXT_CUT, cut_text
 from tiktok_forwarder.mparticle.batch import Product
 from tiktok_forwarder.mparticle.values import Number, flag_text, number_of, text_of
 from tiktok_forwarder.tiktok.events import (
@@ -245,10 +246,18 @@ class PropertyReader:
 
     def _converted(self, name: str, given: object, warnings: list[str]) -> str | Number | None:
         """Return the value in the property's type; None if it is absent or does not convert, which adds a warning."""
-        value = number_of(given) if name in _NUMBERS else text_of(given)
+        value = number_of(given) if name in _NUMBERS else self._text(given, warnings)
         if value is None and given is not None and not (isinstance(given, str) and not given.strip()):
             warnings.append(MISTYPED)
         return value
+
+    def _text(self, given: object, warnings: list[str]) -> str | None:
+        """Return the text, cut as it is sent: an attribute of the batch may be too long in each item of each event."""
+        text = text_of(given)
+        if text is None or len(text) <= MAX_CHARACTERS:
+            return text
+        warnings.append(TEXT_CUT)
+        return cut_text(text)
 
     # --- what was chosen ---
 
@@ -264,11 +273,15 @@ class PropertyReader:
 
 
 MISTYPED: Final = "mistyped_attribute"
+_MAX_CONTENT_IDS: Final = 1000
 
 
 def _content_ids(given: object, warnings: list[str]) -> list[str] | None:
-    """Return the IDs of a list, or of a text with commas, without repeats."""
+    """Return the IDs of a list, or of a text with commas, without repeats; of too many, the first."""
     if isinstance(given, list):
+        if len(given) > _MAX_CONTENT_IDS:
+            warnings.append(TEXT_CUT)
+            given = given[:_MAX_CONTENT_IDS]
         texts = [text_of(item) for item in given]
         if None in texts and any(item is not None and item != "" and text_of(item) is None for item in given):
             warnings.append(MISTYPED)
@@ -278,6 +291,9 @@ def _content_ids(given: object, warnings: list[str]) -> list[str] | None:
             if given is not None and not isinstance(given, str):
                 warnings.append(MISTYPED)
             return None
+        if len(text) > MAX_RAW_CHARACTERS:
+            warnings.append(TEXT_CUT)
+            text = text[:MAX_RAW_CHARACTERS].rpartition(",")[0]
         texts = [part.strip() for part in text.split(",")]
     return list(dict.fromkeys([text for text in texts if text])) or None
 

@@ -17,8 +17,9 @@ from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
 from tiktok_forwarder.mapping.page import PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
 from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded
-from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, REDACTED, redacted
-from tiktok_forwarder.mapping.redaction.identities import IdentityValues, holds_identity
+from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, redacted
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues
+from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mapping.shared import BatchReader, Refusal, Shared, Visit, sampling_refusal
 from tiktok_forwarder.mapping.sources import Occurrence, given_currency
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
@@ -103,7 +104,7 @@ class Mapper:
         """Return the outgoing events. `warnings` and `sources` are those of the event so far, and then the draft's."""
         matched = False
         if self._custom:
-            mappings = self._matching(occurrence, shared)
+            mappings = self._matching(occurrence, shared, warnings)
             drafts = self._custom_drafts(mappings, occurrence, warnings, sources)
             if drafts:
                 return drafts
@@ -122,13 +123,13 @@ class Mapper:
         identities = self._batches.identities_of(shared)
         return Refusal("unsupported_event", _unsupported(occurrence, name, identities))
 
-    def _matching(self, occurrence: Occurrence, shared: Shared) -> list[tuple[int, CustomMapping]]:
+    def _matching(self, occurrence: Occurrence, shared: Shared, warnings: list[str]) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name
         candidates = self._custom.get((occurrence.event_type, name.lower()), ()) if name is not None else ()
         return [
             (number, mapping)
             for number, mapping in candidates
-            if matches(mapping, Outgoing(occurrence, mapping.event, shared.identities))
+            if matches(mapping, Outgoing(occurrence, mapping.event, shared.identities, warnings))
         ]
 
     def _custom_drafts(
@@ -184,10 +185,12 @@ class Mapper:
         name, properties, warnings, sources = draft
         visitor = visit.visitor
         if self._rules or visit.is_bot:
-            refusal = self._refused_as_bot(visit) or self._refused_by_rule(occurrence, name, shared)
+            refusal = self._refused_as_bot(visit) or self._refused_by_rule(
+                Outgoing(occurrence, name, shared.identities, warnings)
+            )
             if refusal is not None:
                 return self._dropped(shared, index, occurrence, refusal)
-            visitor = self._limited(visit.visitor, occurrence, name, shared, sources)
+            visitor = self._limited(visit.visitor, Outgoing(occurrence, name, shared.identities, warnings), sources)
         received_at_ms = shared.received_at_ms
         timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
         if timestamp_ms is None:
@@ -242,10 +245,7 @@ class Mapper:
     def _refused_as_bot(self, visit: Visit) -> Refusal | None:
         return _BOT if visit.is_bot and self._drops_bots else None
 
-    def _refused_by_rule(self, occurrence: Occurrence, tiktok_event: str, shared: Shared) -> Refusal | None:
-        if not self._rules:
-            return None
-        outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
+    def _refused_by_rule(self, outgoing: Outgoing) -> Refusal | None:
         only = [rule for rule in self._rules if rule.action == "only_forward"]
         for rule in self._rules:
             if rule.action == "do_not_forward" and meets(rule, outgoing):
@@ -255,13 +255,10 @@ class Mapper:
             return Refusal("filtered_by_rule", f"No Only Forward rule holds: {names}.")
         return None
 
-    def _limited(
-        self, visitor: Visitor, occurrence: Occurrence, tiktok_event: str, shared: Shared, sources: FieldSources
-    ) -> Visitor:
+    def _limited(self, visitor: Visitor, outgoing: Outgoing, sources: FieldSources) -> Visitor:
         """Return the visitor with limited data use if a rule says so."""
         if visitor.limited_data_use:
             return visitor
-        outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
         for number, rule in enumerate(self._rules):
             if rule.action == "limit_data_use" and meets(rule, outgoing):
                 sources["limited_data_use"] = rule_path(number)
@@ -297,7 +294,7 @@ def _unsupported(occurrence: Occurrence, action: str | None, identities: Identit
 
 def _shown(name: str, identities: IdentityValues) -> str:
     """Return a name of the event for people, unless it contains one of the user's identities."""
-    return REDACTED if holds_identity(name, identities) else redacted(name)[:_MAX_SHOWN_NAME_LENGTH]
+    return kept_text(name, _MAX_SHOWN_NAME_LENGTH, identities)
 
 
 _NO_PROPERTIES: Final = Properties()

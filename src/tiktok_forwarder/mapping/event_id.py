@@ -18,8 +18,8 @@ from tiktok_forwarder.mapping.places import (
 )
 from tiktok_forwarder.mapping.redaction.emails import holds_address
 from tiktok_forwarder.mapping.sources import SENDERS_ID, Occurrence, Source
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
-from tiktok_forwarder.mparticle.values import is_dummy, is_milliseconds, text_of, time_of, visible
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, MAX_RAW_CHARACTERS, TEXT_CUT, seen_text
+from tiktok_forwarder.mparticle.values import is_dummy, is_milliseconds, text_of, time_of
 
 # Longer than every placeholder.
 _MIN_ORDINARY_LENGTH: Final = 16
@@ -33,10 +33,10 @@ def event_id_of(
     if given[0] is SENDERS_ID and type(event_id) is str and _is_ordinary(event_id):
         return event_id
     for candidate in candidates(given, occurrence):
-        event_id = visible(candidate.text).strip()
+        event_id = seen_text(candidate.text)
         if not event_id:
             continue
-        if is_dummy(event_id):
+        if len(event_id) <= MAX_RAW_CHARACTERS and is_dummy(event_id):
             warnings.append("dummy_event_id")
         elif len(event_id) > MAX_CHARACTERS:
             warnings.append(TEXT_CUT)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.phones import normal_phone
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
 from tiktok_forwarder.mparticle.values import is_dummy, visible_text
@@ -111,7 +112,7 @@ def mpid_of(batch: Batch) -> str | None:
     if type(batch.mpid) is int:
         return str(batch.mpid) if batch.mpid else None
     mpid = visible_text(batch.mpid)
-    return mpid if mpid is not None and not is_dummy(mpid) else None
+    return mpid if mpid is not None and len(mpid) <= MAX_CHARACTERS and not is_dummy(mpid) else None
 
 
 def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -> list[str]:
@@ -162,6 +163,9 @@ def _digest(
         sources[kind] = path
     if encoding not in _USABLE_ENCODINGS:
         warnings.append("unusable_hash")
+        return None
+    if len(text) > MAX_CHARACTERS:
+        warnings.append(TEXT_CUT)
         return None
     if is_digest(text):
         sources.setdefault("hashed", []).append(kind)

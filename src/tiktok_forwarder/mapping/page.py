@@ -12,8 +12,8 @@ from tiktok_forwarder.mapping.places import FLAGS
 from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, redacted, without_user_information
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_hold_identity, without_identities
 from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, Source
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_url
-from tiktok_forwarder.mparticle.values import is_dummy, visible
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_url, seen_text
+from tiktok_forwarder.mparticle.values import is_dummy
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
 from tiktok_forwarder.tiktok.payload import Page
 
@@ -155,7 +155,7 @@ class PageReader:
             kind = candidate.source.kind
             if found is not None and not _is_compared(kind, of_flag, of_url):
                 continue
-            click_id = visible(candidate.text).strip()
+            click_id = seen_text(candidate.text)
             problem = _problem_of(click_id)
             if problem is not None:
                 if found is None and click_id:

@@ -1,5 +1,7 @@
 """Shows for people which forwarding rules held for an outgoing event, and what each of their conditions found."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Outcome
@@ -29,6 +31,8 @@ class RuleResult(Struct, frozen=True):
     conditions: tuple[ConditionResult, ...]
 
 
+_MAX_SHOWN_CHARACTERS: Final = 200
+
 Traced = tuple[Outcome, tuple[RuleResult, ...]]
 """An outcome with the results of the rules; none if an earlier check dropped the event."""
 
@@ -51,10 +55,9 @@ class TracingMapper(Mapper):
         self._by_outcome[id(outcome)] = self._results
         return outcome
 
-    def _refused_by_rule(self, occurrence: Occurrence, tiktok_event: str, shared: Shared) -> Refusal | None:
-        outgoing = Outgoing(occurrence, tiktok_event, shared.identities)
+    def _refused_by_rule(self, outgoing: Outgoing) -> Refusal | None:
         self._results = tuple(_rule_result(rule, outgoing) for rule in self._rules)
-        return super()._refused_by_rule(occurrence, tiktok_event, shared)
+        return super()._refused_by_rule(outgoing)
 
 
 def _rule_result(rule: Rule, outgoing: Outgoing) -> RuleResult:
@@ -64,7 +67,7 @@ def _rule_result(rule: Rule, outgoing: Outgoing) -> RuleResult:
 
 def _condition_result(condition: Condition, outgoing: Outgoing) -> ConditionResult:
     texts = [text_of(value) for value in values_of(condition, outgoing)]
-    found = tuple(text for text in texts if text is not None)
+    found = tuple(text[:_MAX_SHOWN_CHARACTERS] for text in texts if text is not None)
     expected = condition.expected
     return ConditionResult(
         condition.subject, condition.name, condition.test, expected, found, holds(condition, outgoing)

@@ -13,7 +13,8 @@ from tiktok_forwarder.mapping.crawlers import is_crawler
 from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, IdentityReader, mpid_of
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values
 from tiktok_forwarder.mapping.sources import CommonField, Occurrence
-from tiktok_forwarder.mapping.visitor import address_in, bounded_text_of, ip_of, matching_fields
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
+from tiktok_forwarder.mapping.visitor import MatchingFields, address_in, bounded_text_of, ip_of, matching_fields
 from tiktok_forwarder.mparticle.batch import Batch, ConsentState, Event, EventData
 from tiktok_forwarder.mparticle.values import flag_text, is_dummy, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
@@ -65,6 +66,7 @@ class Shared(Struct, gc=False):
     identifiers: tuple[str, ...]
     visit: Visit | None = None
     values: IdentityValues | None = None
+    matching: MatchingFields | None = None
 
     @property
     def identities(self) -> frozenset[str]:
@@ -91,6 +93,8 @@ class BatchReader:
         sources: FieldSources = {}
         digests = self._identities.digests(batch, sources)
         mpid = mpid_of(batch)
+        if mpid is None and isinstance(batch.mpid, str) and len(batch.mpid) > MAX_CHARACTERS:
+            digests.warnings.append(TEXT_CUT)
         opted_out = batch.consent_state is not None and _has_opted_out(batch.consent_state)
         refusal = _refusal_before_sampling(batch, connection)
         samples_events = False
@@ -163,7 +167,11 @@ class BatchReader:
         limited = True if shared.limits_data_use else None
         matching: Mapping[str, str] = {}
         if connection.advanced_matching:
-            matching = matching_fields(shared.batch.user_attributes, omitted, sources)
+            if shared.matching is None:
+                shared.matching = matching_fields(shared.batch.user_attributes, omitted)
+            matching, noted, places = shared.matching
+            warnings += noted
+            sources.update(places)
         visitor = Visitor(digests.email, digests.phone, digests.external_id, ttp, ip, user_agent, limited, matching)
         return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
 

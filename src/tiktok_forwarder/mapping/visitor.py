@@ -22,6 +22,9 @@ def ip_of(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], 
     """Return the first usable IP address, as it was written."""
     for candidate in candidates(given, occurrence):
         found = address_in(candidate.text)
+        if found is None and len(candidate.text) > MAX_CHARACTERS:
+            warnings.append(TEXT_CUT)
+            continue
         if found is None:
             warnings.append(INVALID_IP)
             continue
@@ -46,8 +49,9 @@ _ABSENT: Final = Address("", is_public=False)
 
 def address_in(text: str) -> Address | None:
     """Return the first public address of a list, such as proxies write; without one, the first; None if unusable."""
-    # A long text is not remembered: a sender could fill the memory.
-    return _remembered(text) if len(text) <= _MAX_REMEMBERED_LENGTH else _address_in(text)
+    if len(text) <= _MAX_REMEMBERED_LENGTH:
+        return _remembered(text)
+    return _lately_read(text) if len(text) <= MAX_CHARACTERS else None
 
 
 def _address_in(text: str) -> Address | None:
@@ -67,6 +71,8 @@ def _address_in(text: str) -> Address | None:
 
 
 _remembered: Final = lru_cache(maxsize=4096)(_address_in)
+# Of long texts only those that the events of a batch share: a sender could fill the memory.
+_lately_read: Final = lru_cache(maxsize=16)(_address_in)
 _MAX_REMEMBERED_LENGTH: Final = 64
 _FORWARDED_FOR: Final = "for="
 _PORT: Final = re.compile(r":[0-9]*", re.ASCII)
@@ -148,18 +154,29 @@ MATCHING_ATTRIBUTES: Final[Mapping[str, str]] = {**HASHED_ATTRIBUTES, **PLAIN_AT
 """mParticle's user attribute of each field of advanced matching."""
 
 
-def matching_fields(
-    user_attributes: Mapping[str, object] | None, omitted: Collection[str], sources: FieldSources
-) -> dict[str, str]:
+class MatchingFields(NamedTuple):
+    """The fields of advanced matching, with the warnings and the unusual sources of them."""
+
+    fields: dict[str, str]
+    warnings: list[str]
+    sources: FieldSources
+
+
+def matching_fields(user_attributes: Mapping[str, object] | None, omitted: Collection[str]) -> MatchingFields:
     """Return the fields of advanced matching: names and zip code as digests, the place as text."""
     found: dict[str, str] = {}
+    warnings: list[str] = []
+    sources: FieldSources = {}
     if not user_attributes:
-        return found
+        return MatchingFields(found, warnings, sources)
     spellings = {name.lower(): name for name in user_attributes if name.startswith("$")}
     for field, attribute in MATCHING_ATTRIBUTES.items():
         spelling = spellings.get(attribute)
         text = text_of(user_attributes[spelling]) if spelling is not None and field not in omitted else None
         if spelling is None or text is None or is_dummy(text):
+            continue
+        if len(text) > MAX_CHARACTERS:
+            warnings.append(TEXT_CUT)
             continue
         normal = _hashed(text) if field in HASHED_ATTRIBUTES else _letters_and_digits(text)
         if normal is not None:
@@ -167,7 +184,7 @@ def matching_fields(
             if spelling != attribute:
                 path = path_of("user_attribute", spelling, "")
                 sources[field] = path  # type: ignore[literal-required]  # a member of the same name
-    return found
+    return MatchingFields(found, warnings, sources)
 
 
 def _hashed(text: str) -> str | None:

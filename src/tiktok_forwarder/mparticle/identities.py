@@ -51,6 +51,8 @@ EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 
 
 _MAX_SPELLING_LENGTH: Final = 64
+# Each URL and name of a batch is searched for them; a person has a few.
+_MAX_TEXTS: Final = 100
 
 # A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its
 # path in the batch, or None if that is the object's member of the type's own name.
@@ -62,14 +64,15 @@ def identities_by_type(
 ) -> dict[str, Identity]:
     """Return the first value that is not empty of each identity type in `counts`.
 
-    The values of all 22 types are added to `texts`.
+    The values of all 22 types are added to `texts`, at most 100 of them.
     """
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():
             name = identity_type_of(spelling)
             if name is not None and (text := _given(value)) is not None:
-                texts.append(text)
+                if len(texts) < _MAX_TEXTS:
+                    texts.append(text)
                 if name in counts and name not in found:
                     path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
                     found[name] = (text, "raw", path)
@@ -78,7 +81,8 @@ def identities_by_type(
         if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
             name = identity_type_of(kind)
             if name is not None and (text := _given(entry.get("identity"))) is not None:
-                texts.append(text)
+                if len(texts) < _MAX_TEXTS:
+                    texts.append(text)
                 if name in counts and name not in found:
                     encoding = (text_of(entry.get("encoding")) or "raw").lower()
                     found[name] = (text, encoding, f"user_identities[{number}].identity")

@@ -6,7 +6,6 @@ from typing import Final
 _ONE_BATCH_BYTES: Final = 16 * 1024
 _NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b'{}[]"')
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
-_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"]*"?')
 
 
@@ -16,7 +15,8 @@ def is_deeper_than(body: bytes, levels: int) -> bool:
     if len(body) < _ONE_BATCH_BYTES and body.count(b"{") + body.count(b"[") <= levels:
         return False
     if b"\\" in body:
-        body = _ESCAPE.sub(b"", body)
+        # From the left, so what is left of an odd number of backslashes escapes what follows.
+        body = body.replace(rb"\\", b"").replace(rb"\"", b"")
     # Without brackets in strings, only pairs of quotes remain. Removing an adjacent pair never moves a bracket into or
     # out of a string.
     marks = body.translate(_ONE_KIND, _NOT_MARKS).replace(b'""', b"")

@@ -6,7 +6,6 @@ belong; blank, `null` and the wrong kind of value count as absent.
 
 import math
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ Number = int | float
 
 # ASCII only: Python's own float() would also take underscores and other scripts' digits.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_MAX_NUMBER_CHARACTERS: Final = 4096
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 # Beyond this a double no longer holds every integer, so a JSON reader at the other end would round anyway.
 EXACT_INTEGERS: Final = 2**53
@@ -63,6 +63,8 @@ def _exact(value: int) -> Number:
 
 def _number_in_text(text: str) -> Number | None:
     text = text.strip()
+    if len(text) > _MAX_NUMBER_CHARACTERS:
+        return None
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else None
@@ -123,10 +125,14 @@ def visible(text: str) -> str:
     return invisible_characters().sub("", text)
 
 
+MAX_RAW_CHARACTERS: Final = 16_384
+"""A text that is longer is too long for every field, even without its invisible characters, which stay."""
+
+
 def visible_text(value: object) -> str | None:
     """Return what `text_of` would, without invisible characters."""
     text = value.strip() if type(value) is str else text_of(value)
-    if not text or (text.isascii() and text.isprintable()):
+    if not text or len(text) > MAX_RAW_CHARACTERS or (text.isascii() and text.isprintable()):
         return text or None
     return visible(text).strip() or None
 

@@ -36,7 +36,7 @@ def conditions_by_place(mapping: MappingDocument) -> dict[Place, list[Condition]
 def is_met(conditions: Iterable[Condition], value: object) -> bool:
     """Return whether all conditions hold for what they look at, if this is its value."""
     data = EventData(custom_attributes={_NAME: value})
-    outgoing = Outgoing(Occurrence(Batch(), Event(data=data), data, ""), "", ())
+    outgoing = Outgoing(Occurrence(Batch(), Event(data=data), data, ""), "", (), [])
     return all(holds(replace(condition, subject="attribute", name=_NAME), outgoing) for condition in conditions)
 
 

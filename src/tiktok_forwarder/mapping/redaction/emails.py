@@ -6,7 +6,7 @@ import unicodedata
 from typing import Final
 
 from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode, has_at_sign, may_be_encoded, plainly_seen
-from tiktok_forwarder.mapping.redaction.memory import TextMemory
+from tiktok_forwarder.mapping.redaction.memory import remembering
 
 REDACTED: Final = "redacted"
 EMAIL_REDACTED: Final = "email_redacted"
@@ -51,12 +51,7 @@ def _redacted(text: str) -> str:
 
 
 # Each connection looks at a batch's texts, and so does each event at those that its batch shares.
-_remembered: Final = TextMemory(_redacted)
-
-
-def forget_texts() -> None:
-    """Forget the texts of a request, which may hold addresses."""
-    _remembered.clear()
+_remembered: Final = remembering(_redacted)
 
 
 def _addresses(decoded: Decoded) -> list[tuple[int, int]]:

@@ -12,6 +12,10 @@ from msgspec import Struct
 from tiktok_forwarder.mapping.phones import normal_phone, phone_digits
 from tiktok_forwarder.mapping.redaction.decoding import Decoded, decode, plainly_decoded
 from tiktok_forwarder.mapping.redaction.emails import REDACTED
+from tiktok_forwarder.mapping.redaction.memory import TextMemory
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS
+from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.mparticle.identities import identities_by_type
 from tiktok_forwarder.mparticle.values import is_dummy, visible
 
 _MIN_LENGTH: Final = 4
@@ -28,7 +32,7 @@ class IdentityValues(Struct, gc=False):
 
     `region` is the country of numbers without a country code. `plain` are the values that a URL without encoding
     can contain, in lower case. `exact` and `numbers` are made when one of the values may have been found;
-    `exact` has a space for each plus, as a form that is sent by GET mixes both.
+    `exact` has a space for each plus, as a form that is sent by GET mixes both. `cleaned` remembers the batch's URLs.
     """
 
     texts: Sequence[str]
@@ -37,20 +41,30 @@ class IdentityValues(Struct, gc=False):
     plain: Sequence[str]
     exact: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
+    cleaned: TextMemory | None = None
 
     def prepare(self) -> None:
         """Make `exact` and `numbers`, once."""
         if self.exact or self.numbers:
             return
         self.exact = frozenset(_with_spaces(text.lower()) for text in self.texts if _is_distinct(text))
-        found = [_NOT_DIGITS.sub("", phone) for phone in self.phones]
-        found += [number[1:] for phone in self.phones if (number := normal_phone(phone, self.region, [])) is not None]
+        phones = [phone for phone in self.phones if len(phone) <= MAX_CHARACTERS]
+        found = [_NOT_DIGITS.sub("", phone) for phone in phones]
+        found += [number[1:] for phone in phones if (number := normal_phone(phone, self.region, [])) is not None]
         self.numbers = frozenset(number for number in found if len(number) >= _MIN_DIGITS)
 
 
 def identity_values(texts: Sequence[str], phones: Sequence[str], region: str | None) -> IdentityValues:
     plain = [text.lower() for text in texts if "@" not in text and len(text) >= _MIN_LENGTH]
     return IdentityValues(texts, phones, region, plain)
+
+
+def identity_values_of(batch: Batch) -> IdentityValues:
+    """Return the values of a batch for what people read of it: those that look like phone numbers count as such."""
+    texts: list[str] = []
+    identities_by_type(batch.user_identities, (), texts)
+    texts = [text for text in texts if len(text) <= MAX_CHARACTERS]
+    return identity_values(texts, [text for text in texts if phone_digits(text) is not None], None)
 
 
 def may_hold_identity(urls: str, values: IdentityValues) -> bool:
@@ -91,6 +105,12 @@ def without_identities(url: str, values: IdentityValues) -> str:
     values.prepare()
     if not _may_hold_encoded(url, values):
         return url
+    if values.cleaned is None:
+        values.cleaned = TextMemory(lambda text: _without_identities(text, values))
+    return values.cleaned(url)
+
+
+def _without_identities(url: str, values: IdentityValues) -> str:
     host = _HOST.match(url)
     start = host.end() if host is not None else 0
     pieces = [url[:start]]
@@ -103,11 +123,11 @@ def without_identities(url: str, values: IdentityValues) -> str:
 
 def _is_distinct(text: str) -> bool:
     least = _MIN_LENGTH if _NOT_DIGITS.search(text) is not None else _MIN_DIGITS
-    return len(text) >= least and not is_dummy(text)
+    return least <= len(text) <= MAX_CHARACTERS and not is_dummy(text)
 
 
 def _without(part: str, values: IdentityValues) -> str:
-    if not part:
+    if len(part) < _MIN_LENGTH:
         return part
     decoded = decode(part)
     found = _found(decoded.text, 0, values)
@@ -142,6 +162,8 @@ def _with_spaces(text: str) -> str:
 
 
 def _is_value(text: str, values: IdentityValues) -> bool:
+    if len(text) < _MIN_LENGTH:
+        return False
     if _with_spaces(text.lower()) in values.exact:
         return True
-    return bool(values.numbers) and phone_digits(text) in values.numbers
+    return bool(values.numbers) and len(text) >= _MIN_DIGITS and phone_digits(text) in values.numbers

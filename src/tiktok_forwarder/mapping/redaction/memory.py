@@ -6,6 +6,22 @@ from typing import Final
 _MAX_CHARACTERS: Final = 2_000_000
 
 
+_memories: Final[list["TextMemory"]] = []
+
+
+def remembering(function: Callable[[str], str]) -> "TextMemory":
+    """Return the function with a memory that lasts until `forget_texts`."""
+    memory = TextMemory(function)
+    _memories.append(memory)
+    return memory
+
+
+def forget_texts() -> None:
+    """Forget the texts of a request, which may hold addresses."""
+    for memory in _memories:
+        memory.clear()
+
+
 class TextMemory:
     """A function from text to text, with its latest results; bounded in characters, not in texts."""
 
