@@ -19,6 +19,8 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settle
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
+from tiktok_forwarder.mapping.redaction.identities import identity_values_of
+from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.store.events import NewEvent
 
 _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
@@ -212,14 +214,19 @@ class Gathering:
             self._count_dropped(self._figures_of(connection_id, at_ms), reason, count)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
+        batch: Batch | None = None
+        values = identity_values_of(Batch())
         for drop in acceptance.drops:
             if not self._has_room():
                 continue
             if drop.dropped.identifiers is not raw:
                 raw = drop.dropped.identifiers
                 subjects = tuple(map(self._subject_hash.hash_of, raw))
+            if drop.batch is not batch:
+                batch = drop.batch
+                values = identity_values_of(batch)
             if not self._is_erased(subjects):
-                self._kept.append(dropped_record(drop, subjects, at_ms))
+                self._kept.append(dropped_record(drop, subjects, at_ms, values))
 
     def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
         add(figures, "accepted", count)

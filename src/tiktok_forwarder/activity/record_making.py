@@ -14,7 +14,8 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.intake.accept import DroppedEvent
-from tiktok_forwarder.mapping.redaction.emails import redacted
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues
+from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent
@@ -33,7 +34,7 @@ def admitted_record(
     name, event_id = event.event_name, event.event_id
     if admission == "stored":
         facts = Facts(
-            source=_source(original)[0],
+            source=_source(original, None)[0],
             warnings=mapped.warnings,
             connection_revision=event.connection_revision,
             field_sources=mapped.sources,
@@ -42,13 +43,17 @@ def admitted_record(
     if admission == "duplicate":
         return Record(at_ms, event.connection_id, "duplicate", name, event_id, subjects=event.subjects)
     facts = Facts(detail=_FULL, warnings=mapped.warnings)
+    event_id = kept_text(event_id, _MAX_TEXT_LENGTH)
     return Record(at_ms, event.connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
 
 
-def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int) -> Record:
-    """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words."""
-    source, event_id = _source(drop.event)
-    event_id = redacted(drop.dropped.event_id)[:_MAX_TEXT_LENGTH] or event_id
+def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int, values: IdentityValues) -> Record:
+    """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words.
+
+    `values` are the user's identities, which are not kept.
+    """
+    source, event_id = _source(drop.event, values)
+    event_id = kept_text(drop.dropped.event_id, _MAX_TEXT_LENGTH, values) or event_id
     facts = Facts(detail=drop.dropped.detail, source=source)
     return Record(at_ms, drop.connection_id, "dropped", "", event_id, drop.dropped.reason, facts, b"", subjects)
 
@@ -140,15 +145,17 @@ def _attempt_facts(attempt: Attempt) -> Facts:
     )
 
 
-def _source(event: Event | None) -> tuple[str, str]:
+def _source(event: Event | None, values: IdentityValues | None) -> tuple[str, str]:
     """Return what a dropped event was, such as `commerce_event refund`, and the sender's ID of it."""
     if event is None:
         return "", ""
     kind = flag_text(event.event_type) or ""
     data = event.data
     if data is None:
-        return redacted(kind)[:_MAX_TEXT_LENGTH], ""
+        return kept_text(kind, _MAX_TEXT_LENGTH, values), ""
     action = text_of(data.product_action.action) if data.product_action is not None else None
     name = action or text_of(data.event_name) or text_of(data.screen_name) or ""
     event_id = text_of(data.source_message_id) or text_of(data.event_id) or ""
-    return redacted(f"{kind} {name}".strip())[:_MAX_TEXT_LENGTH], redacted(event_id)[:_MAX_TEXT_LENGTH]
+    # Each alone: a long kind must not cost the name.
+    source = f"{kept_text(kind, _MAX_TEXT_LENGTH, values)} {kept_text(name, _MAX_TEXT_LENGTH, values)}".strip()
+    return source[:_MAX_TEXT_LENGTH], kept_text(event_id, _MAX_TEXT_LENGTH, values)

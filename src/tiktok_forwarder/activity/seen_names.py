@@ -2,14 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct, field
 
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
-from tiktok_forwarder.mapping.redaction.emails import redacted
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values_of
+from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mapping.sources import Occurrence
-from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
+from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 
 _MAX_EVENTS: Final = 500
@@ -55,9 +57,10 @@ class SeenNames:
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """Record the event names of a request to this input."""
         for batch in batches[: self._allowance(input_name, len(batches), at_ms // 1000)]:
+            values = identity_values_of(batch)
             for event in (batch.events or ())[:_EVENTS_A_BATCH]:
                 if event is not None and event.data is not None:
-                    self._see(input_name, batch, event, event.data, at_ms)
+                    self._see(input_name, Occurrence(batch, event, event.data, _type_of(event)), values, at_ms)
 
     def _allowance(self, input_name: str, wanted: int, second: int) -> int:
         begun, used = self._second.get(input_name, (0, 0))
@@ -66,25 +69,24 @@ class SeenNames:
         self._second[input_name] = (second, used + allowed)
         return allowed
 
-    def _see(self, input_name: str, batch: Batch, event: Event, data: EventData, at_ms: int) -> None:
-        event_type = (flag_text(event.event_type) or "").lower()
-        occurrence = Occurrence(batch, event, data, event_type)
-        if event_type not in EVENT_TYPES or (name := occurrence.name) is None:
+    def _see(self, input_name: str, occurrence: Occurrence, values: IdentityValues, at_ms: int) -> None:
+        if occurrence.event_type not in EVENT_TYPES or (name := occurrence.name) is None:
             return
         events = self._by_input.setdefault(input_name, OrderedDict())
-        key = (event_type, _clean(name))
+        key = (occurrence.event_type, kept_text(name, _MAX_NAME_LENGTH, values))
         seen = events.setdefault(key, _Seen())
         events.move_to_end(key)
         if len(events) > _MAX_EVENTS:
             events.popitem(last=False)
         seen.count += 1
         seen.last_ms = at_ms
-        _note(seen.custom_event_types, filter(None, [text_of(data.custom_event_type)]))
-        _note(seen.attributes, data.custom_attributes or ())
-        _note(seen.user_attributes, batch.user_attributes or ())
+        data = occurrence.data
+        _note(seen.custom_event_types, filter(None, [text_of(data.custom_event_type)]), values)
+        _note(seen.attributes, data.custom_attributes or (), values)
+        _note(seen.user_attributes, occurrence.batch.user_attributes or (), values)
         action = occurrence.product_action
         for product in (action.products or ())[:_EVENTS_A_BATCH] if action is not None else ():
-            _note(seen.product_attributes, product.custom_attributes or ())
+            _note(seen.product_attributes, product.custom_attributes or (), values)
 
     def list_for_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
         """Return the events that these inputs received, the latest first; the same event of several inputs is one."""
@@ -96,16 +98,16 @@ class SeenNames:
         return [_seen_event(event_type, name, seen) for (event_type, name), seen in newest_first]
 
 
-def _clean(name: str) -> str:
-    return redacted(name)[:_MAX_NAME_LENGTH]
+def _type_of(event: Event) -> str:
+    return (flag_text(event.event_type) or "").lower()
 
 
-def _note(names: Names, found: Iterable[str]) -> None:
-    for name in found:
+def _note(names: Names, found: Iterable[str], values: IdentityValues | None = None) -> None:
+    for name in islice(found, _MAX_NAMES):
         if len(names) >= _MAX_NAMES:
             return
         if name not in names:
-            names[_clean(name)] = None
+            names[kept_text(name, _MAX_NAME_LENGTH, values)] = None
 
 
 def _merge(into: _Seen, seen: _Seen) -> None:

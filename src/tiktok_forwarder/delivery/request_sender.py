@@ -23,6 +23,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
     WireFormName,
 )
+from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.store.events import LeasedEvent
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
@@ -75,7 +76,8 @@ class RequestSender:
     def _verdict(self, received: HttpAnswer | NoAnswer) -> Verdict:
         if isinstance(received, NoAnswer):
             return no_answer_verdict(received)
-        return classify(received.status, received.body, received.retry_after, self._parts.clock.now_ms())
+        now_ms = self._parts.clock.now_ms()
+        return classify(received.status, received.body, received.retry_after, now_ms, clean=kept_text)
 
     def _tell_gate(self, received: HttpAnswer | NoAnswer, verdict: Verdict, sent_at: float) -> None:
         if isinstance(verdict, Throttled):

@@ -13,6 +13,7 @@ from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, Dropped, Mapped
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mapping.redaction.memory import forget_texts
 from tiktok_forwarder.mparticle.batch import Batch, Event, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
@@ -32,6 +33,7 @@ class DroppedEvent(Struct, frozen=True, gc=False):
     connection_id: str
     dropped: Dropped
     event: Event | None
+    batch: Batch
 
 
 class Acceptance(Struct, frozen=True):
@@ -154,6 +156,7 @@ class Acceptor:
                 continue
             for batch in batches:
                 self._map(mapper, batch, now_ms, gathering)
+        forget_texts()
         acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
         self._observer.on_request(input_name, batches, now_ms)
         _check_for_batches(batches)
@@ -175,7 +178,7 @@ class Acceptor:
         for outcome in outcomes:
             event = batch.events[outcome.event_index] if batch.events else None
             if not isinstance(outcome, Mapped):
-                gathering.drops.append(DroppedEvent(connection.id, outcome, event))
+                gathering.drops.append(DroppedEvent(connection.id, outcome, event, batch))
                 continue
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.

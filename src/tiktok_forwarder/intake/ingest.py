@@ -18,6 +18,7 @@ from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.failures import FailedAuthentications
+from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.web.body import (
     BodyLimits,
     BodyRefused,
@@ -36,6 +37,7 @@ _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
 # A slow sender's connection is closed. Others may send the rest of a refused body, which the server discards: a
 # connection that is closed while data arrives is reset, and its sender never sees the answer.
 _BODY_HEADERS: Final = {408: ((b"connection", b"close"),), 503: (_RETRY_AFTER,)}
+_MAX_SHOWN_PATH_LENGTH: Final = 100
 _FIREHOSE_VERSION: Final = "3.2.0"
 _BAD_CREDENTIALS: Final = "bad_credentials"
 _JSON: Final = (b"content-type", b"application/json")
@@ -142,7 +144,7 @@ class Ingest:
         prefix, _, name = path[1:].partition("/")
         if name and "/" not in name and prefix in ("webhook", "firehose"):
             return f"/{prefix}/", self._webhook if prefix == "webhook" else self._firehose
-        raise Refusal(404, "NOT_FOUND", f"path {path[:100]} not found", reason="route")
+        raise Refusal(404, "NOT_FOUND", f"path {kept_text(path, _MAX_SHOWN_PATH_LENGTH)} not found", reason="route")
 
     # --- routes ---
 

@@ -1,7 +1,7 @@
 """Classifies TikTok's answer to a request: its `code` decides, and the HTTP status only if there is no code."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,7 @@ from tiktok_forwarder.domain.outcome import (
 from tiktok_forwarder.tiktok.codes import OUTDATED, CodeMeaning, code_meaning
 
 MAX_MESSAGE_CHARS: Final = 500
+_MAX_READ_CHARS: Final = 4 * MAX_MESSAGE_CHARS
 MAX_REQUEST_ID_CHARS: Final = 100
 MIN_RETRY_AFTER_SECONDS: Final = 1.0
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -55,30 +56,39 @@ class _Envelope(Struct):
 class _Read(NamedTuple):
     answer: Answer
     meaning: CodeMeaning
+    message: str
     data: Any
 
 
-def classify(status: int, body: bytes, retry_after: str | None, now_ms: int) -> Verdict:
+CleanText = Callable[[str, int], str]
+"""Returns at most so many characters of a text of TikTok's, without what must not be kept of it."""
+
+
+def _beginning(text: str, max_characters: int) -> str:
+    return text[:max_characters]
+
+
+def classify(status: int, body: bytes, retry_after: str | None, now_ms: int, clean: CleanText = _beginning) -> Verdict:
     """Return the verdict on the request that got this answer.
 
-    `now_ms` is for a `Retry-After` that is a date. Texts of the answer can quote values of events: they must not be
-    logged.
+    `now_ms` is for a `Retry-After` that is a date. Texts of the answer can quote values of events: only what `clean`
+    leaves of them is in the verdict, and that must not be logged.
     """
     wait_seconds = retry_after_seconds(retry_after, now_ms)
-    read = _read(status, body)
+    read = _read(status, body, clean)
     if read is None:
         return _by_status(status, len(body), wait_seconds)
-    return _by_code(read, wait_seconds)
+    return _by_code(read, wait_seconds, clean)
 
 
-def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
+def _by_code(read: _Read, wait_seconds: float | None, clean: CleanText) -> Verdict:
     answer = read.answer
     verdict: Verdict
     match read.meaning.code_class:
         case "done":
             verdict = Accepted(answer)
         case "done_with_note":
-            verdict = Accepted(answer, _note(read))
+            verdict = Accepted(answer, _note(read, clean))
         case "throttled":
             verdict = Throttled(answer, wait_seconds, read.meaning.culprit)
         case "try_later":
@@ -86,7 +96,7 @@ def _by_code(read: _Read, wait_seconds: float | None) -> Verdict:
         case "few_attempts":
             verdict = TryLater(answer, few_attempts=True)
         case "bad_event":
-            verdict = _refusal(answer)
+            verdict = _refusal(answer, read.message)
         case "too_large":
             verdict = TooLarge(answer)
         case "misconfigured":
@@ -122,7 +132,7 @@ def _seconds_until(http_date: str, now_ms: int) -> float | None:
     return at_seconds - now_ms / 1000 if at_seconds is not None else None
 
 
-def _read(status: int, body: bytes) -> _Read | None:
+def _read(status: int, body: bytes, clean: CleanText) -> _Read | None:
     """Return the answer's members, or None without a usable `code`.
 
     Unusable are broken JSON, a code of another type, and a number outside every range.
@@ -136,9 +146,10 @@ def _read(status: int, body: bytes) -> _Read | None:
     meaning = code_meaning(envelope.code)
     if meaning is None:
         return None
-    request_id = _text(envelope.request_id, MAX_REQUEST_ID_CHARS)
-    answer = Answer(status, envelope.code, _text(envelope.message, MAX_MESSAGE_CHARS), request_id)
-    return _Read(answer, meaning, envelope.data)
+    request_id = clean(_text(envelope.request_id), MAX_REQUEST_ID_CHARS)
+    message = _text(envelope.message)
+    answer = Answer(status, envelope.code, clean(message, MAX_MESSAGE_CHARS), request_id)
+    return _Read(answer, meaning, message[:MAX_MESSAGE_CHARS], envelope.data)
 
 
 def _by_status(status: int, body_bytes: int, wait_seconds: float | None) -> Verdict:
@@ -172,29 +183,29 @@ def _status_explanation(status: int) -> str:
     )
 
 
-def _refusal(answer: Answer) -> Verdict:
-    index = _EVENT_INDEX.search(answer.message)
+def _refusal(answer: Answer, message: str) -> Verdict:
+    index = _EVENT_INDEX.search(message)
     if index is not None:
         return BadEvent(answer, int(index[1]))
-    field = _ENVELOPE_FIELD.search(answer.message)
+    field = _ENVELOPE_FIELD.search(message)
     if field is None:
         return BadEvent(answer, None)
     culprit, advice = _ENVELOPE_FIELDS[field[1]]
     return Misconfigured(answer, culprit, f"TikTok refuses the request's {field[1]} (code {answer.code}). {advice}")
 
 
-def _note(read: _Read) -> str:
+def _note(read: _Read, clean: CleanText) -> str:
     """Return a partial success in one line, `order_in_batch` unchanged: it is unknown whether it counts from 0 or 1."""
     failures = read.data.get("failed_events") if isinstance(read.data, dict) else None
     messages = [f"{read.meaning.explanation} {read.answer.message}".strip()]
     for failure in failures if isinstance(failures, list) else ():
         if isinstance(failure, dict):
             messages.append(f"event {failure.get('order_in_batch')}: {failure.get('error')}")
-    return _text("; ".join(messages), MAX_MESSAGE_CHARS)
+    return clean(_text("; ".join(messages)), MAX_MESSAGE_CHARS)
 
 
-def _text(value: Any, max_chars: int) -> str:
-    """Return one line of printable text, whatever was sent."""
+def _text(value: Any) -> str:
+    """Return one line of printable text, whatever was sent; longer than what is kept, so that no address is cut."""
     if not isinstance(value, str):
         return ""
-    return "".join(character if character.isprintable() else " " for character in value[:max_chars])
+    return "".join(character if character.isprintable() else " " for character in value[:_MAX_READ_CHARS])

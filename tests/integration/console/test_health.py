@@ -17,6 +17,7 @@ from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning
 from tiktok_forwarder.intake.accept import Acceptance, DroppedEvent
 from tiktok_forwarder.mapping.advice import AdviceKind, all_advice
+from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_sandbox import Sandbox
 
@@ -94,7 +95,7 @@ async def test_health_explains_every_reason_and_warning(client: ConsoleClient) -
     """Each one that the mapping can give has its row, with meaning and remedy, while it occurs."""
     (own,) = await client.api("GET", "/api/connections")
     now_ms = time.time_ns() // 1_000_000
-    drops = [DroppedEvent(own["id"], Dropped(0, reason, "Detail."), None) for reason in get_args(DropReason)]
+    drops = [DroppedEvent(own["id"], Dropped(0, reason, "Detail."), None, Batch()) for reason in get_args(DropReason)]
     event = NewEvent(own["id"], 1, "2.0", "Purchase", "every-warning", b"{}", ())
     mapped = Mapped(0, "Purchase", "every-warning", b'{"event":"Purchase"}', get_args(MappingWarning), (), {})
     counts: dict[tuple[str, str], int] = {(own["id"], drop.dropped.reason): 1 for drop in drops}

@@ -137,6 +137,22 @@ async def test_names_and_ids_of_dropped_events_hold_no_address(rig: Rig) -> None
     assert record.facts.source == "custom_event login redacted" and record.event_id == "redacted"
 
 
+async def test_names_and_ids_of_dropped_events_hold_no_identity_of_their_user(rig: Rig) -> None:
+    """Nor a phone number of anyone, nor half of an address where a text is cut."""
+    await rig.parts.add_connection()
+    identities = {"customer_id": "cust-829311", "mobile_number": "+1 415 555 0123"}
+    for name, event_id, source, kept_id in (
+        ("hello cust-829311", "o-14155550123", "custom_event redacted", "redacted"),
+        ("hello +1 415 555 0199", "o-1", "custom_event hello redacted", "o-1"),
+        ("x" * 195 + " jane@example.com", "o-2", "custom_event " + "x" * 187, "o-2"),
+    ):
+        data = {"event_name": name, "source_message_id": event_id}
+        await rig.accept({"event_type": "custom_event", "data": data}, user_identities=identities)
+        record = (await rig.records())[-1]
+        assert (record.facts.source, record.event_id) == (source, kept_id)
+        assert "cust-829311" not in record.facts.detail
+
+
 async def test_repeats_are_told_apart(rig: Rig) -> None:
     """A duplicate is a record and a figure of its own, and no accepted event."""
     connection_id = await rig.parts.add_connection()

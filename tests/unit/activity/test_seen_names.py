@@ -49,6 +49,28 @@ def test_an_address_in_a_name_is_redacted() -> None:
     assert sorted(map(len, names)) == [8, 200] and "redacted" in names
 
 
+def test_names_hold_no_identity_of_their_user() -> None:
+    """Of events and of attributes."""
+    seen = SeenNames()
+    event = custom("Hello cust-829311", **{"of cust-829311": 1, "tier": 1})
+    user = {"user_identities": {"customer_id": "cust-829311"}, "user_attributes": {"cust-829311": 1}}
+    seen.on_request("web", batches(batch_of(event, **user)), T0)
+    (found,) = seen.list_for_inputs(["web"])
+    assert (found.event_name, found.attributes, found.user_attributes) == (
+        "redacted",
+        ["redacted", "tier"],
+        ["redacted"],
+    )
+
+
+def test_first_hundred_members_of_an_object_are_looked_at() -> None:
+    """Even if all of them have the same name without what is redacted."""
+    seen = SeenNames()
+    addresses = {f"user{number}@example.com": 1 for number in range(100)}
+    seen.on_request("web", batches(batch_of(custom("a", **addresses, last=1), custom("b", last=1, **addresses))), T0)
+    assert [each.attributes for each in seen.list_for_inputs(["web"])] == [["redacted"], ["last", "redacted"]]
+
+
 def test_what_several_inputs_brought_is_one_list() -> None:
     """The latest first; of an input that was not asked for nothing."""
     seen = SeenNames()

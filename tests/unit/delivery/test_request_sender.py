@@ -155,3 +155,10 @@ def test_long_detail_of_a_lost_answer_is_cut() -> None:
     """As TikTok's own messages are, at 500 characters."""
     message = no_answer_verdict(NoAnswer("reset", "x" * 1000, may_have_arrived=True)).answer.message
     assert message == "no answer (reset): " + "x" * 481
+
+
+async def test_text_of_tiktok_is_kept_without_addresses() -> None:
+    """It may quote an event: dead letters and the activity show it to people."""
+    body = b'{"code":40002,"message":"Invalid data.0.email jane@example.com or +1 415 555 0123","request_id":"r4"}'
+    verdict = await Rig([HttpAnswer(200, body)]).verdict()
+    assert verdict.answer.message == "Invalid data.0.email redacted or redacted"

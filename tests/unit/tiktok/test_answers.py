@@ -451,3 +451,19 @@ def test_success_needs_an_integer_code_of_the_list(
     """Members of any type are survived, and only the integers of TikTok's list are a success."""
     verdict = classify(status, msgspec.json.encode({"code": code, **members}), retry_after, NOW_MS)
     assert isinstance(verdict, Accepted) == (type(code) is int and code in CLASSES[Accepted])
+
+
+def test_texts_are_cleaned_before_they_are_cut() -> None:
+    """Half of an address would not be recognized; which event TikTok names is read from its own words."""
+    body = answer_body(40002, "data.3.email=" + "x" * 487 + "jane@example.com", request_id="jane@example.com")
+    verdict = classify(200, body, None, NOW_MS, lambda text, limit: text.replace("jane@example.com", "-")[:limit])
+    assert isinstance(verdict, BadEvent)
+    assert verdict.index == 3
+    assert verdict.answer.message == "data.3.email=" + "x" * 487
+    assert verdict.answer.request_id == "-"
+    failures = {"failed_events": [{"order_in_batch": 2, "error": "jane@example.com"}]}
+    noted = classify(
+        200, answer_body(20001, "m", data=failures), None, NOW_MS, lambda text, _: text.replace("jane", "")
+    )
+    assert isinstance(noted, Accepted)
+    assert noted.note.endswith("event 2: @example.com")
