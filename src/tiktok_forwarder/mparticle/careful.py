@@ -18,7 +18,7 @@ from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle.batch import Batch, NotABatch
 
 # Decoding makes no surrogates, so lone ones can only come from their escapes.
-_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD]")
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Python refuses to read longer ones (a guard against quadratic time); as numbers they exceed a double anyway.
 _MAX_INTEGER_LENGTH: Final = 400
