@@ -93,7 +93,7 @@ async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:
 
 
 async def _development(call: Call[DevelopmentQuery, None]) -> DevelopmentView:
-    kept = call.services.previews.kept(_get_connection(call.services, call.query.connection))
+    kept = await call.services.previews.kept(_get_connection(call.services, call.query.connection))
     return DevelopmentView(call.services.development_events.limit, kept)
 
 

@@ -1,8 +1,8 @@
 """Previews: maps batches under settings that are not saved yet. Nothing is stored or sent."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.differences import differences
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.explain import Explanation, explain, omitted_fields
+from tiktok_forwarder.mapping.redaction.memory import forget_texts
 from tiktok_forwarder.mapping.rule_results import RuleResult, TracingMapper
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch
@@ -24,6 +25,8 @@ from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.mparticle.values import flag_text
 
 _BOUNDS: Final = Bounds(max_body_bytes=1024 * 1024, max_events=200)
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 _NAMELESS: Final = {"name": "Draft", "pixel_id": "DRAFT"}
 
 
@@ -90,17 +93,24 @@ class Previews:
         """Return the outcomes of the batches in the body. Raises `UnreadableBody`."""
         at_ms = received_at_ms if received_at_ms is not None else self._clock.now_ms()
         # Run in a thread: explaining takes many times as long as mapping, and senders are waiting.
-        return await asyncio.to_thread(_outcomes, connection, body, at_ms)
+        return await _in_thread(_outcomes, connection, body, at_ms)
 
-    def kept(self, connection: Connection) -> list[KeptOutcome]:
+    async def kept(self, connection: Connection) -> list[KeptOutcome]:
         """Return the connection's development events, the latest first."""
-        return [_kept_outcome(connection, each) for each in self._development_events.get(connection.id)]
+        return await _in_thread(_kept_outcomes, connection, self._development_events.get(connection.id))
 
     async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
         """Return what the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
         if not self._development_events.limit:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
-        return await asyncio.to_thread(_compared, self._development_events.get(connection.id), connection, draft)
+        return await _in_thread(_compared, self._development_events.get(connection.id), connection, draft)
+
+
+async def _in_thread(work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:
+    try:
+        return await asyncio.to_thread(work, *given, **named)
+    finally:
+        forget_texts()
 
 
 def _outcomes(connection: Connection, body: bytes, at_ms: int) -> list[PreviewedOutcome]:
@@ -150,6 +160,10 @@ def _preview_of(
         advice=advice_on("dropped", outcome.reason),
         rules=rules,
     )
+
+
+def _kept_outcomes(connection: Connection, kept: Sequence[KeptEvent]) -> list[KeptOutcome]:
+    return [_kept_outcome(connection, each) for each in kept]
 
 
 def _kept_outcome(connection: Connection, kept: KeptEvent) -> KeptOutcome:
