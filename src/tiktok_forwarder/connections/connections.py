@@ -21,7 +21,7 @@ from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentSto
 ConnectionChanged = Callable[[str], Awaitable[None]]
 
 
-MAX_IMPORTED: Final = 1000
+MAX_IMPORTED: Final = 250
 
 
 class ConnectionRecord(Struct, frozen=True):

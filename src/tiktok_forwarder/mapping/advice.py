@@ -279,7 +279,8 @@ ADVICE_ON_WARNINGS: Final[Mapping[str, Advice]] = {
     ),
     "text_cut": Advice(
         "A text was longer than 4,096 characters, so it was cut or omitted.",
-        "Have the sender shorten it. An event ID, user agent or cookie of that length is omitted; other texts are cut.",
+        "Have the sender shorten it. An identity, IP address, event ID, user agent or "
+        "cookie of that length is omitted; other texts are cut.",
     ),
 }
 

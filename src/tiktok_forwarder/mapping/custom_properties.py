@@ -17,9 +17,9 @@ from tiktok_forwarder.mapping.commerce import (
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, PropertySource
 from tiktok_forwarder.mapping.sources import Occurrence, Source, given_currency, value_of
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, MAX_RAW_CHARACTERS, TEXT_CUT, cut_text
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
 from tiktok_forwarder.mparticle.batch import Product
-from tiktok_forwarder.mparticle.values import Number, flag_text, number_of, text_of
+from tiktok_forwarder.mparticle.values import MAX_RAW_CHARACTERS, Number, flag_text, number_of, text_of
 from tiktok_forwarder.tiktok.events import (
     CONTENT_PROPERTIES,
     CUSTOMER_TYPES,

@@ -18,8 +18,8 @@ from tiktok_forwarder.mapping.places import (
 )
 from tiktok_forwarder.mapping.redaction.emails import holds_address
 from tiktok_forwarder.mapping.sources import SENDERS_ID, Occurrence, Source
-from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, MAX_RAW_CHARACTERS, TEXT_CUT, seen_text
-from tiktok_forwarder.mparticle.values import is_dummy, is_milliseconds, text_of, time_of
+from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, seen_text
+from tiktok_forwarder.mparticle.values import MAX_RAW_CHARACTERS, is_dummy, is_milliseconds, text_of, time_of
 
 # Longer than every placeholder.
 _MIN_ORDINARY_LENGTH: Final = 16

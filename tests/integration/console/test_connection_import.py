@@ -112,7 +112,7 @@ async def test_a_token_in_the_text_needs_no_typing(client: ConsoleClient) -> Non
         ("a = " + "[" * 100_000, "Nesting deeper than 32 levels (at line 1, column 37)"),
         ("a = " + "9" * 5000, "Number with more than 400 digits (at line 1, column 5)"),
         ("".join(f"k{number} = 1\n" for number in range(10_000)), "9,902 more problems"),
-        (TEXT + "[[connections]]\n" * 1000, "At most 1,000 connections are imported at a time, not 1,002"),
+        (TEXT + "[[connections]]\n" * 1000, "At most 250 connections are imported at a time, not 1,002"),
     ],
 )
 async def test_text_that_is_too_much_is_refused(client: ConsoleClient, text: str, problem: str) -> None:

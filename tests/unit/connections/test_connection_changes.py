@@ -254,13 +254,13 @@ async def test_history_tells_who_changed_what_and_when(parts: Parts) -> None:
         await parts.connections.history("nobody")
 
 
-@pytest.mark.parametrize(("count", "is_refused"), [(1000, False), (1001, True)])
-async def test_import_of_more_than_1000_connections_is_refused(parts: Parts, count: int, is_refused: bool) -> None:
+@pytest.mark.parametrize(("count", "is_refused"), [(250, False), (251, True)])
+async def test_import_of_more_than_250_connections_is_refused(parts: Parts, count: int, is_refused: bool) -> None:
     """They are checked while senders wait."""
     given = [named(f"Shop {number}") for number in range(count)]
     if not is_refused:
-        assert len(await bring_in(parts, *given, dry_run=True)) == 1000
+        assert len(await bring_in(parts, *given, dry_run=True)) == 250
         return
     with pytest.raises(ConfigurationError) as caught:
         await bring_in(parts, *given, dry_run=True)
-    assert caught.value.problems == ("at most 1,000 connections are imported at a time, not 1,001",)
+    assert caught.value.problems == ("at most 250 connections are imported at a time, not 251",)
