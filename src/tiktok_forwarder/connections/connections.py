@@ -22,6 +22,7 @@ ConnectionChanged = Callable[[str], Awaitable[None]]
 
 
 MAX_IMPORTED: Final = 250
+_MAX_LABEL_LENGTH: Final = 100
 
 
 class ConnectionRecord(Struct, frozen=True):
@@ -198,7 +199,7 @@ class Connections:
         names: set[str] = set()
         for index, settings in enumerate(given):
             name = str(settings.get("name") or "").strip()
-            label = f"connections[{index}] {name}".rstrip()
+            label = f"connections[{index}] {name[:_MAX_LABEL_LENGTH]}".rstrip()
             found = self._find_by_name(name)
             try:
                 if name and name.lower() in names:

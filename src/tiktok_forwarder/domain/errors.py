@@ -21,12 +21,19 @@ class ConfigurationError(ForwarderError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        found = [problem if len(problem) <= _MAX_LENGTH else f"{problem[:_MAX_LENGTH]}…" for problem in problems]
+        found = [_shortened(problem) for problem in problems]
         # One more: the problems of a part, which end with their number, are those of the whole again.
         if len(found) > _MAX_PROBLEMS + 1:
             found[_MAX_PROBLEMS:] = [f"and {len(found) - _MAX_PROBLEMS:,} more problems"]
         self.problems = tuple(found)
         super().__init__("; ".join(self.problems))
+
+
+def _shortened(problem: str) -> str:
+    """Return a problem without the middle of what it quotes: it begins with the place and ends with the reason."""
+    if len(problem) <= _MAX_LENGTH:
+        return problem
+    return f"{problem[: _MAX_LENGTH // 2]}…{problem[-_MAX_LENGTH // 2 :]}"
 
 
 class UnknownName(ForwarderError):

@@ -264,3 +264,11 @@ async def test_import_of_more_than_250_connections_is_refused(parts: Parts, coun
     with pytest.raises(ConfigurationError) as caught:
         await bring_in(parts, *given, dry_run=True)
     assert caught.value.problems == ("at most 250 connections are imported at a time, not 251",)
+
+
+async def test_problem_of_a_connection_with_a_long_name_names_its_reason(parts: Parts) -> None:
+    """The name is cut to 100 characters, the reason is not."""
+    with pytest.raises(ConfigurationError) as caught:
+        await bring_in(parts, named("n" * 5000, sample_percent=101))
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"connections[0] {'n' * 100}: sample_percent: ")

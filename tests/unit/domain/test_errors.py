@@ -14,9 +14,9 @@ def test_first_100_problems_are_named(problems: int, shown: int, last: str) -> N
 
 
 def test_problem_has_at_most_1000_characters() -> None:
-    """It may name a key that someone pasted."""
-    error = ConfigurationError(["k" * 1000, "k" * 1001])
-    assert error.problems == ("k" * 1000, "k" * 1000 + "…")
+    """It may name a key that someone pasted; what is left out is its middle."""
+    error = ConfigurationError(["k" * 1000, "a" * 501 + "b" * 500])
+    assert error.problems == ("k" * 1000, "a" * 500 + "…" + "b" * 500)
 
 
 def test_number_of_further_problems_stays_when_they_get_a_label() -> None:
