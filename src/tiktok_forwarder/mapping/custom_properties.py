@@ -294,7 +294,10 @@ def _content_ids(given: object, warnings: list[str]) -> list[str] | None:
         if len(text) > MAX_RAW_CHARACTERS:
             warnings.append(TEXT_CUT)
             text = text[:MAX_RAW_CHARACTERS].rpartition(",")[0]
-        texts = [part.strip() for part in text.split(",")]
+        parts = text.split(",", _MAX_CONTENT_IDS)
+        if len(parts) > _MAX_CONTENT_IDS:
+            warnings.append(TEXT_CUT)
+        texts = [part.strip() for part in parts[:_MAX_CONTENT_IDS]]
     return list(dict.fromkeys([text for text in texts if text])) or None
 
 

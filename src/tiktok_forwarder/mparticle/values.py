@@ -90,6 +90,8 @@ def is_dummy(text: str) -> bool:
     # The quick way for nearly every text; the last line is the rule.
     if text[:1].isalnum() and text[0] != "0":
         return False
+    if len(text) > MAX_RAW_CHARACTERS:
+        return False
     return _ZEROS.fullmatch(text) is not None or _LETTER_OR_DIGIT.search(text) is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.mapping.batches import batch_of, one_mapped, outcomes_of, purchase
 from tiktok_forwarder.domain.outcome import Dropped, Mapped
 from tiktok_forwarder.mapping.redaction.memory import TextMemory
-from tiktok_forwarder.mparticle.values import number_of, visible_text
+from tiktok_forwarder.mparticle.values import is_dummy, number_of, visible_text
 
 CUT = "text_cut"
 
@@ -173,3 +173,10 @@ def test_texts_are_remembered_up_to_a_bound_of_their_characters() -> None:
     memory.clear()
     memory(half)
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize(("length", "is_one"), [(16_384, True), (16_385, False)])
+def test_placeholder_has_at_most_16384_characters(length: int, is_one: bool) -> None:
+    """A longer text of marks is not searched for a letter."""
+    assert is_dummy("," * length) == is_one
+    assert is_dummy("0" * length) == is_one
