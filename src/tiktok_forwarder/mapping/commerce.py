@@ -22,6 +22,7 @@ from tiktok_forwarder.tiktok.wire_form import WireForm
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 # A sum of floats has digits that no shop means.
 _SUM_DECIMALS: Final = 4
+_INFINITY: Final = math.inf
 MAX_QUANTITY: Final = 1_000_000_000
 INVALID_VALUE: Final = "invalid_value"
 
@@ -32,7 +33,7 @@ def checked_amount(value: object, warnings: list[str]) -> Number | None:
     if amount is None:
         _warn_of_text(value, warnings)
         return None
-    if 0 <= amount < math.inf:
+    if 0 <= amount < _INFINITY:
         return amount
     warnings.append(INVALID_VALUE)
     return None
@@ -44,7 +45,7 @@ def checked_quantity(value: object, warnings: list[str]) -> Number | None:
     if given is None:
         _warn_of_text(value, warnings)
         return None
-    if not given <= MAX_QUANTITY or given == -math.inf:
+    if not given <= MAX_QUANTITY or given == -_INFINITY:
         warnings.append(INVALID_VALUE)
         return None
     whole = max(1, math.floor(given + 0.5))
@@ -87,7 +88,7 @@ def order_value(
 ) -> Number | None:
     """Return the event's total, or if it is missing the sum of its products."""
     total = action.total_amount
-    if type(total) is float and 0 < total < math.inf:
+    if type(total) is float and 0 < total < _INFINITY:
         return total
     given = number_of(total)
     if given is None:
@@ -148,37 +149,6 @@ def _product_amount(product: Product) -> tuple[Number | None, str]:
     return (price, "p") if quantity is None else (price * quantity, "q")
 
 
-def product_content(product: Product, content_type: str | None, warnings: list[str]) -> Content | None:
-    """Return a product as an item of `contents`, or None if nothing of it maps.
-
-    `content_type` is for a wire form that has the content type in each item.
-    """
-    price = product.price
-    if price is not None and not (type(price) is float and 0 <= price < math.inf):
-        price = checked_amount(price, warnings)
-    quantity = product.quantity
-    if quantity is not None and not (type(quantity) is int and 0 < quantity <= MAX_QUANTITY):
-        quantity = checked_quantity(quantity, warnings)
-    content_id = product.id
-    content_id = content_id.strip() or None if type(content_id) is str else text_of(content_id)
-    category = product.category
-    category = category.strip() or None if type(category) is str else text_of(category)
-    name = product.name
-    name = name.strip() or None if type(name) is str else text_of(name)
-    brand = product.brand
-    brand = brand.strip() or None if type(brand) is str else text_of(brand)
-    if (
-        price is None
-        and quantity is None
-        and content_id is None
-        and category is None
-        and name is None
-        and brand is None
-    ):
-        return None
-    return Content(price, quantity, content_id, category, name, brand, content_type)
-
-
 def product_contents(
     products: Sequence[Product] | None,
     content_type: str | None,
@@ -186,24 +156,39 @@ def product_contents(
     warnings: list[str],
     sources: FieldSources,
 ) -> list[Content] | None:
-    """Return the items of all products, or None if there are no items. `omitted` are never sent."""
+    """Return the products as items of `contents`, or None if nothing of them maps. `omitted` are never sent.
+
+    `content_type` is for a wire form that has the content type in each item.
+    """
     contents: list[Content] = []
     skipped: list[int] = []
     for product in products or ():
-        content = product_content(product, content_type, warnings)
-        if content is not None and omitted:
-            content = without_omitted(content, omitted)
-        if content is not None:
-            contents.append(content)
-        else:
+        price = product.price
+        if price is not None and not (type(price) is float and 0 <= price < _INFINITY):
+            price = checked_amount(price, warnings)
+        quantity = product.quantity
+        if quantity is not None and not (type(quantity) is int and 0 < quantity <= MAX_QUANTITY):
+            quantity = checked_quantity(quantity, warnings)
+        content_id = product.id
+        content_id = content_id.strip() or None if type(content_id) is str else text_of(content_id)
+        category = product.category
+        category = category.strip() or None if type(category) is str else text_of(category)
+        name = product.name
+        name = name.strip() or None if type(name) is str else text_of(name)
+        brand = product.brand
+        brand = brand.strip() or None if type(brand) is str else text_of(brand)
+        content = Content(price, quantity, content_id, category, name, brand, content_type)
+        if (omitted or (price is None and content_id is None)) and without_omitted(content, omitted) is None:
             skipped.append(len(contents) + len(skipped))
+        else:
+            contents.append(content)
     if skipped:
         note_skipped(skipped, len(contents) + len(skipped), sources)
     return contents or None
 
 
 def without_omitted(content: Content, omitted: frozenset[str]) -> Content | None:
-    """Return the item without what is never sent, or None if nothing is left of it."""
+    """Return the item without what is never sent, or None if nothing else is left of it."""
     for name in omitted.intersection(CONTENT_PROPERTIES):
         setattr(content, name, None)
     return content if any(getattr(content, name) is not None for name in CONTENT_PROPERTIES) else None
@@ -217,33 +202,25 @@ def note_skipped(skipped: Sequence[int], products: int, sources: FieldSources) -
     sources["items"] = "".join(letters)
 
 
-def add_content_summary(properties: Properties, content_type: str, form: WireForm) -> None:
+def add_content_summary(properties: Properties, contents: Sequence[Content], content_type: str, form: WireForm) -> None:
     """Add what accompanies `contents`: the content type and, if the form has them, IDs without repeats and number.
 
     IDs and number that are given already stay.
     """
-    contents = properties.contents
-    if contents is None:
-        return
     properties.content_type = content_type
     if not form.has_content_ids_and_number:
         return
-    if properties.content_ids is None:
-        properties.content_ids = content_ids(contents)
-    if properties.num_items is not None:
-        return
-    number: Number = 0
-    for content in contents:
-        if content.quantity is None:
-            return
-        number += content.quantity
-    properties.num_items = number
-
-
-def content_ids(contents: Sequence[Content]) -> list[str] | None:
-    """Return the items' IDs in order, without repeats; None if no item has one."""
     ids: dict[str, None] = {}
+    number: Number | None = 0
     for content in contents:
-        if content.content_id is not None:
-            ids[content.content_id] = None
-    return list(ids) or None
+        content_id, quantity = content.content_id, content.quantity
+        if content_id is not None:
+            ids[content_id] = None
+        if quantity is None:
+            number = None
+        elif number is not None:
+            number += quantity
+    if properties.content_ids is None:
+        properties.content_ids = list(ids) or None
+    if properties.num_items is None:
+        properties.num_items = number

@@ -11,8 +11,7 @@ from tiktok_forwarder.mapping.commerce import (
     checked_quantity,
     note_skipped,
     order_value,
-    product_content,
-    without_omitted,
+    product_contents,
 )
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.custom import CustomMapping, PropertySource
@@ -85,7 +84,8 @@ class PropertyReader:
             properties.order_id = self._order_id()
         properties.num_items = self._mapped_value("num_items")  # type: ignore[assignment]  # a number, by its name
         properties.content_ids = self._mapped_value("content_ids")  # type: ignore[assignment]  # a list, by its name
-        add_content_summary(properties, self._connection.content_type, self._form)
+        if properties.contents is not None:
+            add_content_summary(properties, properties.contents, self._connection.content_type, self._form)
         return properties
 
     def _leave_out(self) -> None:
@@ -195,8 +195,8 @@ class PropertyReader:
         unnamed = Product(
             **{field: getattr(product, field) for name, field in PRODUCT_FIELD.items() if name not in mapped},
         )
-        content = product_content(unnamed, None, self._warnings) or Content()
-        return without_omitted(content, self._omitted) or Content() if self._omitted else content
+        contents = product_contents((unnamed,), None, self._omitted, self._warnings, {})
+        return contents[0] if contents is not None else Content()
 
     # --- one value ---
 

@@ -14,9 +14,10 @@ from tiktok_forwarder.mapping.custom import CustomMapping, matches
 from tiktok_forwarder.mapping.custom_properties import MissingAttribute, PropertyReader
 from tiktok_forwarder.mapping.event_id import event_id_of, timestamp_ms_of
 from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
+from tiktok_forwarder.mapping.ordinary import OrdinaryReader, Texts
 from tiktok_forwarder.mapping.page import PageReader
 from tiktok_forwarder.mapping.places import RECEIPT_FOR_FUTURE, rule_path
-from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded
+from tiktok_forwarder.mapping.redaction.decoding import may_be_encoded_in
 from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, redacted
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues
 from tiktok_forwarder.mapping.redaction.kept import kept_text
@@ -25,12 +26,14 @@ from tiktok_forwarder.mapping.sources import Occurrence, given_currency
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, NotABatch, ProductAction
 from tiktok_forwarder.mparticle.values import flag_text, text_of
+from tiktok_forwarder.tiktok.events import CURRENCIES
 from tiktok_forwarder.tiktok.payload import Content, Properties, encode
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
 FUTURE_TOLERANCE_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 _MAX_SHOWN_NAME_LENGTH: Final = 60
+_COMMERCE_EVENT: Final = "commerce_event"
 
 Draft = tuple[str, Properties, list[str], FieldSources]
 """An outgoing event before the checks that concern it alone: TikTok's name, properties, warnings, sources."""
@@ -47,19 +50,22 @@ class Mapper:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._standard = standard_events(connection)
-        self._selected = frozenset(connection.standard_events)
+        self._selected = {name: self._standard[name] for name in connection.standard_events}
         # Each mapping with its number.
         self._custom: dict[tuple[str, str], list[tuple[int, CustomMapping]]] = {}
         for number, mapping in enumerate(connection.custom_mappings, 1):
             self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append((number, mapping))
         self._form = form = connection.wire_form
         self._build_event = form.build_event
+        self._content_type = connection.content_type
         self._item_content_type = connection.content_type if form.has_content_type_in_items else None
         self._max_age_ms = connection.max_event_age_days * _DAY_MS
         self._redacts = connection.redact_emails
         self._batches = BatchReader(connection)
         self._pages = PageReader(connection)
-        self._omitted = frozenset("query" if name == "search_string" else name for name in connection.omit)
+        self._omitted = omitted = frozenset("query" if name == "search_string" else name for name in connection.omit)
+        self._order_id_event = connection.purchase_event if form.has_order_id and "order_id" not in omitted else ""
+        self._ordinary = OrdinaryReader(connection)
         self._event_ids = connection.sources_of("event_id")
         self._takes_event_ids_elsewhere = "event_id" in connection.sources
         self._rules = connection.forwarding_rules
@@ -76,14 +82,18 @@ class Mapper:
         return outcomes
 
     def _map_event(self, shared: Shared, index: int, event: Event | None, outcomes: list[Outcome]) -> None:
-        event_type = flag_text(event.event_type) if event is not None else None
-        if event is None or event_type is None or event.data is None:
+        event_type = event.event_type if event is not None else None
+        if event_type != _COMMERCE_EVENT:
+            event_type = (flag_text(event_type) or "").lower()
+        if event is None or not event_type or event.data is None:
             outcomes.append(Dropped(index, "malformed_event", _malformation(shared.batch), shared.identifiers))
             return
-        occurrence = Occurrence(shared.batch, event, event.data, event_type.lower())
+        occurrence = Occurrence(shared.batch, event, event.data, event_type)
         sources: FieldSources = shared.sources.copy()
         warnings: list[str] = []
-        has_url = self._pages.find_url(occurrence, warnings, sources)
+        texts = self._ordinary.texts(occurrence, shared.identities.values)
+        if texts is None:
+            self._pages.find_url(occurrence, warnings, sources)
         refusal = shared.refusal
         if shared.samples_events:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
@@ -94,7 +104,7 @@ class Mapper:
             return
         visit = shared.visit or self._batches.visit(shared, occurrence)
         for draft in drafts:
-            outcomes.append(self._outgoing(shared, visit, index, occurrence, draft, has_url=has_url))
+            outcomes.append(self._outgoing(shared, visit, index, occurrence, draft, texts))
 
     # --- which TikTok events ---
 
@@ -110,18 +120,21 @@ class Mapper:
                 return drafts
             matched = bool(mappings)
         action = occurrence.product_action
-        name = text_of(action.action) if action is not None else None
-        tiktok_event = self._standard.get(name.lower()) if name is not None else None
-        if action is not None and name is not None and tiktok_event is not None:
-            if name.lower() in self._selected:
-                return [self._standard_draft(occurrence.data, action, tiktok_event, warnings, sources)]
-            if not matched:
-                return Refusal("event_not_selected", _NOT_SELECTED.format(name.lower()))
+        name = action.action if action is not None else None
+        # Text as nearly every sender writes it needs no reading.
+        if type(name) is not str or name not in self._selected:
+            name = text_of(name)
+            lowered = (name or "").lower()
+        else:
+            lowered = name
+        if action is not None and lowered in self._selected:
+            return [self._standard_draft(occurrence.data, action, self._selected[lowered], warnings, sources)]
+        if lowered in self._standard and not matched:
+            return Refusal("event_not_selected", _NOT_SELECTED.format(lowered))
         if matched:
             detail = "A custom mapping matches, but a required property has no usable value."
             return Refusal("missing_required_attribute", detail)
-        identities = self._batches.identities_of(shared)
-        return Refusal("unsupported_event", _unsupported(occurrence, name, identities))
+        return Refusal("unsupported_event", _unsupported(occurrence, name, shared.identities.values))
 
     def _matching(self, occurrence: Occurrence, shared: Shared, warnings: list[str]) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name
@@ -129,7 +142,7 @@ class Mapper:
         return [
             (number, mapping)
             for number, mapping in candidates
-            if matches(mapping, Outgoing(occurrence, mapping.event, shared.identities, warnings))
+            if matches(mapping, Outgoing(occurrence, mapping.event, shared.identity_kinds, warnings))
         ]
 
     def _custom_drafts(
@@ -159,65 +172,80 @@ class Mapper:
     def _standard_draft(
         self, data: EventData, action: ProductAction, tiktok_event: str, warnings: list[str], sources: FieldSources
     ) -> Draft:
-        connection, omitted = self.connection, self._omitted
+        omitted = self._omitted
         contents = product_contents(action.products, self._item_content_type, omitted, warnings, sources)
-        value = order_value(action, connection, warnings, sources) if "value" not in omitted else None
-        currency = checked_currency(
-            given_currency(data, action, sources),
-            connection.default_currency,
-            has_value=value is not None,
-            warnings=warnings,
-            sources=sources,
-        )
+        value = order_value(action, self.connection, warnings, sources) if "value" not in omitted else None
+        currency = data.currency_code
+        # A code as TikTok lists it needs no check.
+        if type(currency) is not str or currency not in CURRENCIES:
+            currency = checked_currency(
+                given_currency(data, action, sources),
+                self.connection.default_currency,
+                has_value=value is not None,
+                warnings=warnings,
+                sources=sources,
+            )
         attributes = data.custom_attributes
-        description = text_of(attributes.get("description")) if attributes and "description" not in omitted else None
+        description = None
+        if attributes and "description" in attributes and "description" not in omitted:
+            description = text_of(attributes["description"])
         properties = Properties(contents, currency, value, description)
-        add_content_summary(properties, connection.content_type, self._form)
-        if self._form.has_order_id and tiktok_event == self._standard["purchase"] and "order_id" not in omitted:
+        if contents is not None:
+            add_content_summary(properties, contents, self._content_type, self._form)
+        if tiktok_event == self._order_id_event:
             properties.order_id = text_of(action.transaction_id)
         return tiktok_event, properties, warnings, sources
 
     # --- one outgoing event ---
 
     def _outgoing(
-        self, shared: Shared, visit: Visit, index: int, occurrence: Occurrence, draft: Draft, *, has_url: bool
+        self,
+        shared: Shared,
+        visit: Visit,
+        index: int,
+        occurrence: Occurrence,
+        draft: Draft,
+        texts: Texts | None,
     ) -> Outcome:
         name, properties, warnings, sources = draft
         visitor = visit.visitor
         if self._rules or visit.is_bot:
             refusal = self._refused_as_bot(visit) or self._refused_by_rule(
-                Outgoing(occurrence, name, shared.identities, warnings)
+                Outgoing(occurrence, name, shared.identity_kinds, warnings)
             )
             if refusal is not None:
                 return self._dropped(shared, index, occurrence, refusal)
-            visitor = self._limited(visit.visitor, Outgoing(occurrence, name, shared.identities, warnings), sources)
+            visitor = self._limited(visit.visitor, Outgoing(occurrence, name, shared.identity_kinds, warnings), sources)
         received_at_ms = shared.received_at_ms
         timestamp_ms = timestamp_ms_of(occurrence, warnings, sources)
         if timestamp_ms is None:
             timestamp_ms = received_at_ms
         if visit.refusal is not None or occurrence.page_url is None or received_at_ms - timestamp_ms > self._max_age_ms:
-            refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms, has_url=has_url)
+            refusal = self._late_refusal(visit, occurrence, received_at_ms - timestamp_ms)
             return self._dropped(shared, index, occurrence, refusal)
         if timestamp_ms > received_at_ms + FUTURE_TOLERANCE_MS:
             timestamp_ms = received_at_ms
             warnings.append("future_timestamp_replaced")
             sources["event_time"] = RECEIPT_FOR_FUTURE
-        event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)
-        ttclid = self._pages.click_id(occurrence, warnings, sources)
-        identities = shared.values or self._batches.identities_of(shared)
-        page = self._pages.page(occurrence, identities, warnings, sources)
+        event_id, ttclid, page = texts or self._texts(shared, occurrence, warnings, sources)
         if visit.warnings:
             warnings += visit.warnings
         if visit.sources:
             sources.update(visit.sources)
         sent = properties if properties != _NO_PROPERTIES else None
         payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
-        if sent is not None and self._needs_change(payload) and self._needs_change(encode(sent)):
-            change_texts(sent, warnings, redacts=self._redacts)
-            sent = sent if sent != _NO_PROPERTIES else None
+        if self._needs_change(payload):
+            change_texts(properties, warnings, redacts=self._redacts)
+            sent = properties if properties != _NO_PROPERTIES else None
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
         return Mapped(index, name, event_id, payload, noted, shared.identifiers, sources)
+
+    def _texts(self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> Texts:
+        event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)
+        ttclid = self._pages.click_id(occurrence, warnings, sources)
+        page = self._pages.page(occurrence, shared.identities.values, warnings, sources)
+        return event_id, ttclid, page
 
     def _dropped(self, shared: Shared, index: int, occurrence: Occurrence, refusal: Refusal) -> Dropped:
         event_id = ""
@@ -225,20 +253,23 @@ class Mapper:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
         return Dropped(index, refusal.reason, refusal.detail, shared.identifiers, event_id)
 
-    def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int, *, has_url: bool) -> Refusal:
+    def _late_refusal(self, visit: Visit, occurrence: Occurrence, age_ms: int) -> Refusal:
         """Return the first of the last checks that failed."""
         if age_ms > self._max_age_ms:
             return Refusal("event_too_old", f"The event is older than {self.connection.max_event_age_days} days.")
         if occurrence.page_url is None or visit.refusal is None:
-            return _INVALID_URL if has_url else _NO_URL
+            return _INVALID_URL if self._pages.has_url(occurrence) else _NO_URL
         return visit.refusal
 
-    def _needs_change(self, encoded: bytes) -> bool:
-        """Return whether a text in this JSON may be too long, or hold an email address."""
-        if len(encoded) > MAX_CHARACTERS:
-            return True
-        # A text is searched several times faster than bytes.
-        return self._redacts and may_be_encoded(encoded.decode())
+    def _needs_change(self, payload: bytes) -> bool:
+        """Return whether a text of the properties may be too long, or hold an email address."""
+        if len(payload) <= MAX_CHARACTERS and not (self._redacts and may_be_encoded_in(payload)):
+            return False
+        # In a text, the quotes would be escaped.
+        start = payload.find(_PROPERTIES)
+        if start < 0:
+            return False
+        return len(payload) - start > MAX_CHARACTERS or (self._redacts and may_be_encoded_in(payload[start:]))
 
     # --- rules ---
 
@@ -283,7 +314,7 @@ def _malformation(batch: Batch) -> str:
 
 
 def _unsupported(occurrence: Occurrence, action: str | None, identities: IdentityValues) -> str:
-    if occurrence.event_type != "commerce_event":
+    if occurrence.event_type != _COMMERCE_EVENT:
         kind = _shown(occurrence.event_type, identities)
         return f"No custom mapping matches this {kind}, and only commerce events map without one."
     if action is None:
@@ -297,6 +328,7 @@ def _shown(name: str, identities: IdentityValues) -> str:
     return kept_text(name, _MAX_SHOWN_NAME_LENGTH, identities)
 
 
+_PROPERTIES: Final = b',"properties":{'
 _NO_PROPERTIES: Final = Properties()
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
@@ -17,21 +16,15 @@ from tiktok_forwarder.mapping.places import (
     TRANSACTION_ID,
 )
 from tiktok_forwarder.mapping.redaction.emails import holds_address
-from tiktok_forwarder.mapping.sources import SENDERS_ID, Occurrence, Source
+from tiktok_forwarder.mapping.sources import Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, seen_text
 from tiktok_forwarder.mparticle.values import MAX_RAW_CHARACTERS, is_dummy, is_milliseconds, text_of, time_of
-
-# Longer than every placeholder.
-_MIN_ORDINARY_LENGTH: Final = 16
 
 
 def event_id_of(
     given: Sequence[Source], occurrence: Occurrence, mpid: str | None, warnings: list[str], sources: FieldSources
 ) -> str:
     """Return the first usable ID; if there is none, one that is made so that a repeat gets it too."""
-    event_id = occurrence.data.source_message_id
-    if given[0] is SENDERS_ID and type(event_id) is str and _is_ordinary(event_id):
-        return event_id
     for candidate in candidates(given, occurrence):
         event_id = seen_text(candidate.text)
         if not event_id:
@@ -47,16 +40,6 @@ def event_id_of(
             return event_id
     sources["event_id"] = MADE_ID
     return _made_event_id(occurrence, mpid, sources)
-
-
-def _is_ordinary(event_id: str) -> bool:
-    """Return whether it is an ID such as nearly every one: no placeholder, and without an address."""
-    return (
-        _MIN_ORDINARY_LENGTH <= len(event_id) <= MAX_CHARACTERS
-        and event_id[0] not in "0-"
-        and event_id.isascii()
-        and event_id.replace("-", "").isalnum()
-    )
 
 
 def _made_event_id(occurrence: Occurrence, mpid: str | None, sources: FieldSources) -> str:

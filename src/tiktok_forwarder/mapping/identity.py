@@ -13,6 +13,7 @@ from msgspec import Struct
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.phones import normal_phone
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.identities import Identity, identities_by_type
@@ -38,28 +39,20 @@ Digest = str | list[str] | None
 """What is sent of one kind: a digest, or several if the connection reads several identity types for it."""
 
 
-class Digests(Struct, gc=False):
-    """Digests that identify the batch's user.
+class Identities(Struct, gc=False):
+    """The identities of the batch's user: digests of those that are sent, and what must not be left in a text.
 
-    `external_value`, for sampling, `texts` (all identities) and `phones` are raw: they must not leave the mapping.
+    `identifiers` are all the digests. `values` and `external_value`, for sampling, are raw: they must not leave the
+    mapping.
     """
 
-    texts: Sequence[str]
+    email: Digest
+    phone: Digest
+    external_id: Digest
+    identifiers: list[str]
     warnings: list[str]
-    phones: list[str] = []
-    email: Digest = None
-    phone: Digest = None
-    external_id: Digest = None
-    external_value: str | None = None
-
-    def all(self) -> list[str]:
-        found: list[str] = []
-        for digest in (self.email, self.phone, self.external_id):
-            if type(digest) is str:
-                found.append(digest)
-            elif digest is not None:
-                found += digest
-        return found
+    values: IdentityValues
+    external_value: str | None
 
 
 def identity_types(connection: Connection, kind: IdentityKind) -> tuple[str, ...]:
@@ -77,33 +70,46 @@ class IdentityReader:
     """Reads the identities of a connection's types."""
 
     def __init__(self, connection: Connection) -> None:
-        self._types = {kind: identity_types(connection, kind) for kind in IDENTITY_KINDS}
-        self._all_types = tuple(name for types in self._types.values() for name in types)
+        types = {kind: identity_types(connection, kind) for kind in IDENTITY_KINDS}
         self._external_type = connection.external_identity_type
-        self._phone_types = self._types["phone"]
+        self._phone_types = types["phone"]
         self._region = connection.default_phone_region
-        self._counts_mpid = MPID in self._all_types
+        self._counts_mpid = any(MPID in names for names in types.values())
         # Of what is never sent, nothing is read.
-        self._sent = [(kind, self._types[kind]) for kind in IDENTITY_KINDS if kind not in connection.omit]
+        sent = {kind: types[kind] if kind not in connection.omit else () for kind in IDENTITY_KINDS}
+        # The only type of a kind, or its types if there are several.
+        self._sent = [
+            (kind, _NORMALISERS[kind], *((names[0], ()) if len(names) == 1 else ("", names)))
+            for kind, names in sent.items()
+        ]
 
-    def digests(self, batch: Batch, sources: FieldSources) -> Digests:
+    def identities(self, batch: Batch, sources: FieldSources) -> Identities:
         texts: list[str] = []
-        found = identities_by_type(batch.user_identities, self._all_types, texts)
+        found = identities_by_type(batch.user_identities, texts)
+        phones: list[str] = []
+        for name in self._phone_types:
+            if name in found:
+                phones.append(found[name][0])
         if self._counts_mpid and (mpid := mpid_of(batch)) is not None:
             found[MPID] = (mpid, "raw", MPID)
         warnings: list[str] = []
-        digests = Digests(texts=texts, warnings=warnings)
-        for kind, types in self._sent:
-            if len(types) > 1:
-                setattr(digests, kind, _several(kind, types, found, self._region, warnings, sources))
-            elif types[0] in found:
-                setattr(digests, kind, _digest(found[types[0]], kind, self._region, warnings, sources))
-        if self._external_type in found:
-            digests.external_value = found[self._external_type][0]
-        for name in self._phone_types:
-            if name in found:
-                digests.phones.append(found[name][0])
-        return digests
+        digests: list[Digest] = []
+        identifiers: list[str] = []
+        for kind, normalise, only, types in self._sent:
+            digest: Digest = None
+            if only in found:
+                digest = _digest(found[only], kind, normalise, self._region, warnings, sources)
+                if digest is not None:
+                    identifiers.append(digest)
+            elif types:
+                several = _several(kind, types, found, self._region, warnings, sources)
+                identifiers += several
+                digest = several if len(several) > 1 else next(iter(several), None)
+            digests.append(digest)
+        email, phone, external_id = digests
+        values = identity_values(texts, phones, self._region)
+        external = found[self._external_type][0] if self._external_type in found else None
+        return Identities(email, phone, external_id, identifiers, warnings, values, external)
 
 
 def mpid_of(batch: Batch) -> str | None:
@@ -122,13 +128,16 @@ def digests_of_identity(text: str, kind: IdentityKind, connection: Connection) -
     """
     types = set(identity_types(connection, kind))
     kinds = [each for each in _NORMALISERS if types.intersection(identity_types(connection, each))]
-    digests = [_digest((text, "raw", None), each, connection.default_phone_region, [], {}) for each in kinds]
+    digests = [
+        _digest((text, "raw", None), kind, _NORMALISERS[kind], connection.default_phone_region, [], {})
+        for kind in kinds
+    ]
     return [digest for digest in digests if digest is not None]
 
 
 def digest_of_identity(text: str, kind: IdentityKind) -> str | None:
     """Return the digest by a connection without a default phone region, or None if the identity would be omitted."""
-    return _digest((text, "raw", None), kind, None, [], {})
+    return _digest((text, "raw", None), kind, _NORMALISERS[kind], None, [], {})
 
 
 def _several(
@@ -138,17 +147,19 @@ def _several(
     region: str | None,
     warnings: list[str],
     sources: FieldSources,
-) -> Digest:
+) -> list[str]:
     """Return the digests of several identity types, without repeats."""
     digests: dict[str, str] = {}
     for name in types:
         identity = found.get(name)
-        digest = _digest(identity, kind, region, warnings, sources) if identity is not None else None
+        digest = (
+            _digest(identity, kind, _NORMALISERS[kind], region, warnings, sources) if identity is not None else None
+        )
         if identity is not None and digest is not None:
             digests.setdefault(digest, identity[2] or f"user_identities.{name}")
     if digests:
         sources[kind] = list(digests.values())
-    return next(iter(digests), None) if len(digests) <= 1 else list(digests)
+    return list(digests)
 
 
 # Takes text and region; returns the normal form, or None after noting the warning.
@@ -156,24 +167,26 @@ _Normalise = Callable[[str, str | None, list[str]], str | None]
 
 
 def _digest(
-    identity: Identity, kind: IdentityKind, region: str | None, warnings: list[str], sources: FieldSources
+    identity: Identity,
+    kind: IdentityKind,
+    normalise: _Normalise,
+    region: str | None,
+    warnings: list[str],
+    sources: FieldSources,
 ) -> str | None:
     text, encoding, path = identity
     if path is not None:
         sources[kind] = path
-    if encoding not in _USABLE_ENCODINGS:
-        warnings.append("unusable_hash")
-        return None
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS and encoding in _USABLE_ENCODINGS:
         warnings.append(TEXT_CUT)
         return None
-    if is_digest(text):
+    if len(text) == _DIGEST_CHARACTERS and encoding in _USABLE_ENCODINGS and _DIGEST.fullmatch(text) is not None:
         sources.setdefault("hashed", []).append(kind)
         return text.lower()
-    if encoding == "sha256":
+    if encoding != "raw":
         warnings.append("unusable_hash")
         return None
-    normal = _NORMALISERS[kind](text, region, warnings)
+    normal = normalise(text, region, warnings)
     return digest_of(normal) if normal is not None else None
 
 
@@ -191,8 +204,7 @@ _sha256: Final = _quickest_sha256()
 
 def digest_of(text: str) -> str:
     """Return the SHA-256 digest of the text in UTF-8, in lower-case hexadecimal."""
-    digest: str = _sha256(text.encode()).hexdigest()
-    return digest
+    return _sha256(text.encode()).hexdigest()  # type: ignore[no-any-return]  # a text
 
 
 def is_digest(text: str) -> bool:

@@ -1,24 +1,21 @@
 """The page URL, the referrer and the click ID: what TikTok accepts, and where they are found."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
 from tiktok_forwarder.mapping.connection import Connection
-from tiktok_forwarder.mapping.places import FLAGS
 from tiktok_forwarder.mapping.redaction.emails import EMAIL_REDACTED, redacted, without_user_information
-from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_hold_identity, without_identities
-from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence, Source
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_reveal, without_identities
+from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, Occurrence
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_url, seen_text
 from tiktok_forwarder.mparticle.values import is_dummy
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
 from tiktok_forwarder.tiktok.payload import Page
 
-# The form of nearly every URL; any other goes through the slow check.
-_ORDINARY_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][!-~]*)?")
 _FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _DUMMY_CLICK_ID: Final = re.compile(r"__.*__|\{.*\}|test|dummy", re.IGNORECASE | re.DOTALL)
 
@@ -27,8 +24,6 @@ def is_page_url(url: str) -> bool:
     """Return whether TikTok can process the URL: http or https, a host, no white space and no control character."""
     if len(url) > MAX_CHARACTERS:
         return False
-    if _ORDINARY_URL.fullmatch(url):
-        return True
     if _FORBIDDEN.search(url) or not url[:8].lower().startswith(("http://", "https://")):
         return False
     try:
@@ -44,36 +39,28 @@ class PageReader:
 
     def __init__(self, connection: Connection) -> None:
         self._urls = connection.sources_of("page_url")
-        self._url_flag = _flag(self._urls)
-        self._url_flag_path = f"{FLAGS}.{self._url_flag}"
         self._referrers = connection.sources_of("page_referrer")
-        self._referrer_flag = _flag(self._referrers)
-        self._has_only_flag = len(self._referrers) == 1 and bool(self._referrer_flag)
         self._click_ids = connection.sources_of("ttclid")
-        self._click_id_flag = _flag(self._click_ids)
         self._parameters = tuple(str(each.value) for each in self._click_ids if each.kind == "url_parameter")
         self._omits_referrer = "page_referrer" in connection.omit
         self._omits_click_id = "ttclid" in connection.omit
         self._redacts = connection.redact_emails
 
-    def find_url(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> bool:
-        """Set the occurrence's page URL to the first usable one. Return whether there is any text in its place."""
-        flags = occurrence.data.custom_flags
-        url = flags.get(self._url_flag) if flags is not None else None
-        # The quick way for nearly every event; below is the rule.
-        if type(url) is str and is_page_url(url):
-            occurrence.page_url, occurrence.page_url_path = url, self._url_flag_path
-            return True
-        present = False
+    def find_url(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> None:
+        """Set the occurrence's page URL to the first usable one."""
+        is_replaced = False
         for candidate in candidates(self._urls, occurrence):
             if is_page_url(candidate.text):
                 occurrence.page_url, occurrence.page_url_path = candidate.text, candidate.path
                 candidate.note("url", self._urls, sources)
-                if present:
+                if is_replaced:
                     warnings.append("page_url_replaced")
-                return True
-            present = True
-        return present
+                return
+            is_replaced = True
+
+    def has_url(self, occurrence: Occurrence) -> bool:
+        """Return whether there is any text in the place of the page URL, usable or not."""
+        return next(candidates(self._urls, occurrence), None) is not None
 
     def page(
         self, occurrence: Occurrence, identities: IdentityValues, warnings: list[str], sources: FieldSources
@@ -82,19 +69,14 @@ class PageReader:
         url = occurrence.page_url or ""
         referrer = None if self._omits_referrer else self._referrer(occurrence, sources)
         # The quick way for nearly every event; below is the rule.
-        if not self._omits_click_id:
-            both = url if referrer is None else f"{url}\n{referrer}"
-            if (
-                "@" not in both
-                and "%" not in both
-                and "+" not in both
-                and "&#" not in both
-                and "&commat" not in both
-                and len(both) <= MAX_CHARACTERS
-                and both.isascii()
-                and not may_hold_identity(both, identities)
-            ):
-                return Page(url, referrer)
+        both = url if referrer is None else f"{url}\n{referrer}"
+        if (
+            not self._omits_click_id
+            and len(both) <= MAX_CHARACTERS
+            and both.isascii()
+            and not may_reveal(both, identities)
+        ):
+            return Page(url, referrer)
         if self._omits_click_id:
             names = {CLICK_ID_PARAMETER, *self._parameters}
             url = without_parameters(url, names)
@@ -116,13 +98,6 @@ class PageReader:
         return page
 
     def _referrer(self, occurrence: Occurrence, sources: FieldSources) -> str | None:
-        flags = occurrence.data.custom_flags
-        referrer = flags.get(self._referrer_flag) if flags is not None else None
-        # A text that begins like a URL is no placeholder.
-        if type(referrer) is str and referrer[:8] == "https://" and referrer[-1] > " ":
-            return referrer
-        if referrer is None and self._has_only_flag:
-            return None
         for candidate in candidates(self._referrers, occurrence):
             if not is_dummy(candidate.text):
                 candidate.note("referrer", self._referrers, sources)
@@ -133,21 +108,6 @@ class PageReader:
         """Return the first usable click ID. Those that are not, before it, add their warning."""
         if self._omits_click_id:
             return None
-        flags = occurrence.data.custom_flags
-        click_id = flags.get(self._click_id_flag) if flags is not None else None
-        if type(click_id) is str and _is_ordinary_click_id(click_id) and not self._has_parameter(occurrence):
-            return click_id
-        return self._first_click_id(occurrence, warnings, sources)
-
-    def _has_parameter(self, occurrence: Occurrence) -> bool:
-        """Return whether one of the URLs may hold a click ID."""
-        url, other = occurrence.page_url, occurrence.data.page_url
-        for name in self._parameters:  # noqa: SIM110  # any() costs as much as all the rest
-            if (url is not None and name in url) or (type(other) is str and name in other):
-                return True
-        return False
-
-    def _first_click_id(self, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> str | None:
         found: str | None = None
         of_flag: str | None = None
         of_url: str | None = None
@@ -173,21 +133,6 @@ class PageReader:
         if found is not None and not found.startswith(CLICK_ID_PREFIX):
             warnings.append("ttclid_unexpected_format")
         return found
-
-
-def _is_ordinary_click_id(click_id: str) -> bool:
-    return (
-        click_id[: len(CLICK_ID_PREFIX)] == CLICK_ID_PREFIX
-        and len(click_id) <= MAX_CLICK_ID_CHARACTERS
-        and click_id.isascii()
-        and click_id.isprintable()
-        and click_id[-1] != " "
-    )
-
-
-def _flag(given: Sequence[Source]) -> str:
-    """Return the name of the flag that is tried first; empty if another source is."""
-    return str(given[0].value) if given[0].kind == "flag" else ""
 
 
 def _cut(referrer: str | None, warnings: list[str]) -> str | None:

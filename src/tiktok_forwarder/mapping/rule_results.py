@@ -7,6 +7,7 @@ from msgspec import Struct
 from tiktok_forwarder.domain.outcome import Outcome
 from tiktok_forwarder.mapping.conditions import Action, Condition, Outgoing, Rule, Subject, Test, holds, values_of
 from tiktok_forwarder.mapping.event import Draft, Mapper
+from tiktok_forwarder.mapping.ordinary import Texts
 from tiktok_forwarder.mapping.shared import Refusal, Shared, Visit
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch
@@ -48,10 +49,10 @@ class TracingMapper(Mapper):
         return [(outcome, self._by_outcome.get(id(outcome), ())) for outcome in outcomes]
 
     def _outgoing(
-        self, shared: Shared, visit: Visit, index: int, occurrence: Occurrence, draft: Draft, *, has_url: bool
+        self, shared: Shared, visit: Visit, index: int, occurrence: Occurrence, draft: Draft, texts: Texts | None
     ) -> Outcome:
         self._results: tuple[RuleResult, ...] = ()
-        outcome = super()._outgoing(shared, visit, index, occurrence, draft, has_url=has_url)
+        outcome = super()._outgoing(shared, visit, index, occurrence, draft, texts)
         self._by_outcome[id(outcome)] = self._results
         return outcome
 

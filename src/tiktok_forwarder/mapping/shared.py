@@ -10,16 +10,23 @@ from tiktok_forwarder.domain.outcome import DropReason
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.crawlers import is_crawler
-from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Digests, IdentityReader, mpid_of
-from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values
+from tiktok_forwarder.mapping.identity import IDENTITY_KINDS, Identities, IdentityReader, mpid_of
 from tiktok_forwarder.mapping.sources import CommonField, Occurrence
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
-from tiktok_forwarder.mapping.visitor import MatchingFields, address_in, bounded_text_of, ip_of, matching_fields
+from tiktok_forwarder.mapping.visitor import (
+    MAX_REMEMBERED_LENGTH,
+    MatchingFields,
+    bounded_text_of,
+    ip_of,
+    is_public_address,
+    matching_fields,
+)
 from tiktok_forwarder.mparticle.batch import Batch, ConsentState, Event, EventData
 from tiktok_forwarder.mparticle.values import flag_text, is_dummy, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
-_WEB_PLATFORMS: Final = frozenset({"web", "mobileweb"})
+_WEB: Final = "web"
+_WEB_PLATFORMS: Final = frozenset({_WEB, "mobileweb"})
 _VISITOR_FIELDS: Final[tuple[CommonField, ...]] = ("ttp", "ip", "user_agent")
 # Stands for the event where only the batch is read.
 _NO_DATA: Final = EventData()
@@ -57,7 +64,7 @@ class Shared(Struct, gc=False):
 
     batch: Batch
     received_at_ms: int
-    digests: Digests
+    identities: Identities
     sources: FieldSources
     mpid: str | None
     limits_data_use: bool
@@ -65,13 +72,12 @@ class Shared(Struct, gc=False):
     samples_events: bool
     identifiers: tuple[str, ...]
     visit: Visit | None = None
-    values: IdentityValues | None = None
     matching: MatchingFields | None = None
 
     @property
-    def identities(self) -> frozenset[str]:
+    def identity_kinds(self) -> frozenset[str]:
         """Return the kinds of identity that will be sent."""
-        return frozenset(kind for kind in IDENTITY_KINDS if getattr(self.digests, kind) is not None)
+        return frozenset(kind for kind in IDENTITY_KINDS if getattr(self.identities, kind) is not None)
 
 
 class BatchReader:
@@ -85,39 +91,40 @@ class BatchReader:
         self._takes_ttp_of_partner = all(source.kind == "partner_identity" for source in self._sources["ttp"])
         self._omitted = frozenset(connection.omit)
         self._is_plain = not (connection.sources or connection.omit or connection.advanced_matching)
+        self._needs_visitor = connection.require_ip_and_user_agent or connection.anonymous_events == "drop"
         # User agents that are no crawlers', seen lately.
         self._people: set[str] = set()
 
     def shared(self, batch: Batch, received_at_ms: int) -> Shared:
         connection = self._connection
         sources: FieldSources = {}
-        digests = self._identities.digests(batch, sources)
+        identities = self._identities.identities(batch, sources)
         mpid = mpid_of(batch)
         if mpid is None and isinstance(batch.mpid, str) and len(batch.mpid) > MAX_CHARACTERS:
-            digests.warnings.append(TEXT_CUT)
+            identities.warnings.append(TEXT_CUT)
         opted_out = batch.consent_state is not None and _has_opted_out(batch.consent_state)
         refusal = _refusal_before_sampling(batch, connection)
         samples_events = False
         if refusal is None and connection.sample_percent < 100:
-            sample_key = mpid or _unless_dummy(digests.external_value)
+            sample_key = mpid or _unless_dummy(identities.external_value)
             samples_events = sample_key is None
             if sample_key is not None:
                 refusal = sampling_refusal(sample_key, connection.sample_percent)
         if refusal is None and (connection.consent_purpose or opted_out):
             refusal = _consent_refusal(batch, connection, opted_out=opted_out)
-        identities = digests.all()
+        identifiers = identities.identifiers
         if mpid is not None:
-            identities.append(mpid)
+            identifiers = [*identifiers, mpid]
         shared = Shared(
             batch,
             received_at_ms,
-            digests,
+            identities,
             sources,
             mpid,
             opted_out and connection.ccpa_opt_out == "limited_data_use",
             refusal,
             samples_events,
-            tuple(identities),
+            tuple(identifiers),
         )
         if self._is_plain:
             shared.visit = self._quick_visit(shared)
@@ -127,24 +134,24 @@ class BatchReader:
 
     def _quick_visit(self, shared: Shared) -> Visit | None:
         """Return the visitor of an ordinary batch, None for any other: the quick way for nearly every one."""
-        batch, digests = shared.batch, shared.digests
+        batch, identities = shared.batch, shared.identities
         ip, device = batch.ip, batch.device_info
-        user_agent = device.http_header_user_agent if device is not None else None
-        if type(ip) is not str or type(user_agent) is not str or batch.partner_identities:
+        if type(ip) is not str or len(ip) > MAX_REMEMBERED_LENGTH or not is_public_address(ip):
             return None
-        address = address_in(ip)
-        if address is None or not address.is_public or address.address != ip:
+        if device is None or batch.partner_identities:
             return None
-        if user_agent not in self._people:
+        user_agent = device.http_header_user_agent
+        if type(user_agent) is not str or user_agent not in self._people:
             return None
         limited = True if shared.limits_data_use else None
-        visitor = Visitor(digests.email, digests.phone, digests.external_id, None, ip, user_agent, limited)
-        return Visit(visitor, digests.warnings, {}, False, _late_refusal(self._connection, visitor))
+        visitor = Visitor(identities.email, identities.phone, identities.external_id, None, ip, user_agent, limited)
+        refusal = _late_refusal(self._connection, visitor) if self._needs_visitor else None
+        return Visit(visitor, identities.warnings, {}, False, refusal)
 
     def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
         """Return the visitor of an event, or of all of a batch's events if the occurrence has none."""
-        connection, digests, omitted = self._connection, shared.digests, self._omitted
-        warnings = digests.warnings.copy()
+        connection, identities, omitted = self._connection, shared.identities, self._omitted
+        warnings = identities.warnings.copy()
         sources: FieldSources = {}
         # What is not sent must not warn; the user agent is still needed to recognize crawlers.
         ip = None
@@ -172,15 +179,11 @@ class BatchReader:
             matching, noted, places = shared.matching
             warnings += noted
             sources.update(places)
-        visitor = Visitor(digests.email, digests.phone, digests.external_id, ttp, ip, user_agent, limited, matching)
-        return Visit(visitor, warnings, sources, is_bot, _late_refusal(connection, visitor))
-
-    def identities_of(self, shared: Shared) -> IdentityValues:
-        """Return the identities of the user, which URLs and names must not contain."""
-        if shared.values is None:
-            digests = shared.digests
-            shared.values = identity_values(digests.texts, digests.phones, self._connection.default_phone_region)
-        return shared.values
+        visitor = Visitor(
+            identities.email, identities.phone, identities.external_id, ttp, ip, user_agent, limited, matching
+        )
+        refusal = _late_refusal(connection, visitor) if self._needs_visitor else None
+        return Visit(visitor, warnings, sources, is_bot, refusal)
 
 
 def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | None:
@@ -193,9 +196,9 @@ def _refusal_before_sampling(batch: Batch, connection: Connection) -> Refusal | 
                 "environment_mismatch",
                 f"The batch is from another environment; the connection accepts {connection.environment} only.",
             )
-    if connection.platforms == "web" and batch.device_info is not None:
-        platform = text_of(batch.device_info.platform)
-        if platform is not None and platform.lower() not in _WEB_PLATFORMS:
+    if connection.platforms == _WEB and batch.device_info is not None:
+        platform = batch.device_info.platform
+        if platform != _WEB and (text_of(platform) or _WEB).lower() not in _WEB_PLATFORMS:
             return Refusal("unsupported_platform", "The batch is not from a website; the connection accepts web only.")
     return None
 

@@ -49,7 +49,7 @@ _ABSENT: Final = Address("", is_public=False)
 
 def address_in(text: str) -> Address | None:
     """Return the first public address of a list, such as proxies write; without one, the first; None if unusable."""
-    if len(text) <= _MAX_REMEMBERED_LENGTH:
+    if len(text) <= MAX_REMEMBERED_LENGTH:
         return _remembered(text)
     return _lately_read(text) if len(text) <= MAX_CHARACTERS else None
 
@@ -70,10 +70,16 @@ def _address_in(text: str) -> Address | None:
     return found
 
 
+@lru_cache(maxsize=4096)
+def is_public_address(text: str) -> bool:
+    """Return whether the text is a public address and nothing else."""
+    return _address_in(text) == Address(text, is_public=True)
+
+
 _remembered: Final = lru_cache(maxsize=4096)(_address_in)
 # Of long texts only those that the events of a batch share: a sender could fill the memory.
 _lately_read: Final = lru_cache(maxsize=16)(_address_in)
-_MAX_REMEMBERED_LENGTH: Final = 64
+MAX_REMEMBERED_LENGTH: Final = 64
 _FORWARDED_FOR: Final = "for="
 _PORT: Final = re.compile(r":[0-9]*", re.ASCII)
 _OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

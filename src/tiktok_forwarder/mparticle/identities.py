@@ -50,6 +50,7 @@ def identity_type_of(spelling: str) -> str | None:
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
+_DIGEST_LENGTH: Final = len(EMPTY_DIGEST)
 _MAX_SPELLING_LENGTH: Final = 64
 # Each URL and name of a batch is searched for them; a person has a few.
 _MAX_TEXTS: Final = 100
@@ -60,38 +61,40 @@ Identity = tuple[str, str, str | None]
 
 
 def identities_by_type(
-    user_identities: dict[str, object] | list[object] | None, counts: tuple[str, ...], texts: list[str]
+    user_identities: dict[str, object] | list[object] | None, texts: list[str]
 ) -> dict[str, Identity]:
-    """Return the first value that is not empty of each identity type in `counts`.
+    """Return the first value that is not empty of each identity type.
 
-    The values of all 22 types are added to `texts`, at most 100 of them.
+    They are added to `texts`, and so are other values while these are fewer than 100.
     """
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():
             name = identity_type_of(spelling)
-            if name is not None and (text := _given(value)) is not None:
-                if len(texts) < _MAX_TEXTS:
+            if name is None:
+                continue
+            # The quick way for nearly every value.
+            if type(value) is str and len(value) < _DIGEST_LENGTH and value.isascii() and value.isprintable():
+                text = value.strip() or None
+            else:
+                text = _given(value)
+            if text is not None:
+                if len(texts) < _MAX_TEXTS or name not in found:
                     texts.append(text)
-                if name in counts and name not in found:
-                    path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
-                    found[name] = (text, "raw", path)
+                path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
+                found.setdefault(name, (text, "raw", path))
         return found
     for number, entry in enumerate(user_identities or ()):
         if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
             name = identity_type_of(kind)
             if name is not None and (text := _given(entry.get("identity"))) is not None:
-                if len(texts) < _MAX_TEXTS:
+                if len(texts) < _MAX_TEXTS or name not in found:
                     texts.append(text)
-                if name in counts and name not in found:
-                    encoding = (text_of(entry.get("encoding")) or "raw").lower()
-                    found[name] = (text, encoding, f"user_identities[{number}].identity")
+                encoding = (text_of(entry.get("encoding")) or "raw").lower()
+                found.setdefault(name, (text, encoding, f"user_identities[{number}].identity"))
     return found
 
 
 def _given(value: object) -> str | None:
-    # The quick way for nearly every value; below is the rule.
-    if type(value) is str and len(value) < len(EMPTY_DIGEST) and value.isascii() and value.isprintable():
-        return value.strip() or None
     text = visible_text(value)
-    return None if text is not None and len(text) == len(EMPTY_DIGEST) and text.lower() == EMPTY_DIGEST else text
+    return None if text is not None and len(text) == _DIGEST_LENGTH and text.lower() == EMPTY_DIGEST else text

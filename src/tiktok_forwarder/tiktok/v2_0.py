@@ -66,16 +66,9 @@ def _event(
 
 def _user(visitor: Visitor, ttclid: str | None) -> User | None:
     """Return the user object, or None if it would be empty."""
-    user = User(
-        ttclid,
-        visitor.ttp,
-        visitor.email,
-        visitor.phone,
-        visitor.external_id,
-        visitor.ip,
-        visitor.user_agent,
-        **visitor.matching,
-    )
+    user = User(ttclid, visitor.ttp, visitor.email, visitor.phone, visitor.external_id, visitor.ip, visitor.user_agent)
+    for field, text in visitor.matching.items():
+        setattr(user, field, text)
     visitor.users[ttclid] = found = user if user != _NOBODY else None
     return found
 

@@ -1,7 +1,6 @@
 """The quick ways of the mapping give what its rules give: they may only save time."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -11,18 +10,27 @@ from hypothesis import strategies as st
 from tests.golden.cases import CASE_NAMES, CASES, connection_of
 from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, purchase
 from tiktok_forwarder.domain.outcome import Outcome
-from tiktok_forwarder.mapping import event, event_id, page, shared
+from tiktok_forwarder.mapping import event, event_id, ordinary, page, shared
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.redaction import identities
 from tiktok_forwarder.mparticle import values
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
-NEVER = re.compile(r"(?!)")
 PIECES = st.sampled_from(
     [
         *("cust-829311", "jane@example.com", "2133734253", "213-373-4253", "253", "2", "+1", "%2B1", "order=17"),
+        *(
+            "cust%2D829311",
+            "%63ust-829311",
+            "cust%E2%80%8B-829311",
+            "213%20373+4253",
+            "caf%C3%A9",
+            "one two",
+            "one+two",
+        ),
+        *("one%20two", "ttclid=E.C.P.x", "%", "%2G", "jane%2540example.com"),
         *("?q=", "&", "/", "#", "=", "+", " ", "%20", "%40", "&#64;", "a", "é", "\u200b", "https://u:p@"),
-        *("ttclid=E.C.P.x", "ttclid=null"),
+        *("ttclid=null", "&commat;", "&amp;"),
     ]
 )
 URLS = st.lists(PIECES, max_size=6).map(lambda pieces: "https://shop.example.com/" + "".join(pieces))
@@ -49,12 +57,14 @@ def batches(draw: st.DrawFn) -> dict[str, Any]:
         "customer_id": "cust-829311",
         "email": "Jane@example.com",
         "mobile_number": draw(st.sampled_from(PHONES)),
+        "other": draw(st.sampled_from(["one two", "one+two", "+12133734253", None])),
     }
     return batch_of(
         made,
         ip=draw(IPS),
         device_info={"http_header_user_agent": draw(st.sampled_from(AGENTS)), "platform": "web"},
         user_identities=identities,
+        user_attributes=draw(st.sampled_from([{}, {"ttclid": "E.C.P.w"}])),
     )
 
 
@@ -68,16 +78,15 @@ def _outcomes(batch: dict[str, Any], **connection: Any) -> list[Outcome]:
 
 def _close(patch: pytest.MonkeyPatch) -> None:
     """Close every quick way."""
-    patch.setattr(page, "_ORDINARY_URL", NEVER)
-    patch.setattr(page, "_is_ordinary_click_id", lambda _: False)
-    patch.setattr(page, "_flag", lambda _: "")
-    patch.setattr(page, "may_hold_identity", lambda _, __: True)
+    patch.setattr(ordinary.OrdinaryReader, "texts", lambda *_: None)
+    patch.setattr(page, "may_reveal", lambda _, __: True)
     patch.setattr(identities, "_may_hold_encoded", lambda _, __: True)
-    patch.setattr(event_id, "_is_ordinary", lambda _: False)
     patch.setattr(event_id, "is_milliseconds", lambda _: False)
     patch.setattr(values, "is_milliseconds", lambda _: False)
     patch.setattr(shared.BatchReader, "_quick_visit", lambda *_: None)
     patch.setattr(event.Mapper, "_needs_change", lambda *_: True)
+    # A currency or product action that no list has is read.
+    patch.setattr(event, "CURRENCIES", ())
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)

@@ -52,16 +52,16 @@ def test_first_value_that_is_not_empty_counts() -> None:
         {"identity_type": 5, "identity": "x"},
         "no object",
     ]
-    assert identities_by_type(entries, ("email",), []) == {
-        "email": ("a@example.com", "raw", "user_identities[3].identity")
-    }
+    assert identities_by_type(entries, []) == {"email": ("a@example.com", "raw", "user_identities[3].identity")}
 
 
 def test_object_form_gives_the_same() -> None:
-    """Inbound batches have an object; types that nobody asked for are left alone."""
+    """Inbound batches have an object."""
     identities: dict[str, object] = {"customerid": 7, "email": None, "mobile_number": "+1", "google": "g"}
     texts: list[str] = []
-    assert identities_by_type(identities, ("customer_id", "email"), texts) == {
-        "customer_id": ("7", "raw", "user_identities.customerid")
+    assert identities_by_type(identities, texts) == {
+        "customer_id": ("7", "raw", "user_identities.customerid"),
+        "mobile_number": ("+1", "raw", None),
+        "google": ("g", "raw", None),
     }
     assert texts == ["7", "+1", "g"]

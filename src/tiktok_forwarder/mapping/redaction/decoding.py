@@ -35,6 +35,11 @@ def may_be_encoded(text: str) -> bool:
     return "@" in text or "%" in text or "&" in text or "\uff20" in text
 
 
+def may_be_encoded_in(encoded: bytes) -> bool:
+    """Return the same of a text in UTF-8, or True if it has another character that begins as the full-width @ does."""
+    return 0x40 in encoded or 0x25 in encoded or 0x26 in encoded or 0xEF in encoded
+
+
 def has_at_sign(text: str) -> bool:
     """Return whether the decoded text has an @. Cheap for ordinary texts."""
     if "@" in text or "\uff20" in text:

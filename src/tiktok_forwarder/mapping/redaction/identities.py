@@ -1,6 +1,6 @@
 """Removes the user's own identities from page URLs: forms that are sent by GET put them there.
 
-An ordinary URL costs a search for each of them; only one that may hold a value is taken apart.
+An ordinary URL costs a search for each of them; only one that may hold a value is decoded and taken apart.
 """
 
 import re
@@ -25,23 +25,38 @@ _DIVIDERS: Final = re.compile(r"[/?&;#]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
 _DIGIT: Final = re.compile(r"[0-9]")
 _LAST_DIGITS: Final = 3
+# Every escape but those of white space, of punctuation that no plain value has, and of letters that are not ASCII from
+# blocks without invisible characters: none of these can be, or hide, a character of a plain value or of an address.
+_TELLING_ESCAPE: Final = re.compile(
+    "%(?!2[0-247-9A-CF]|3[A-F]|5[B-E]|60|7[B-D]|C[3-9A-F]|D[01]|E[3-9]|[89AB][0-9A-F])", re.IGNORECASE
+)
+# Lines that a URL without an @ contains as they are, or does not contain: plain values, and addresses. Of phone numbers
+# it contains the digits at least.
+_PLAIN_LINES: Final = re.compile(r"(?:(?:[a-z0-9._~-]*|\+[0-9]*|[^\n]*@[^\n]*)(?:\n|\Z))*")
 
 
 class IdentityValues(Struct, gc=False):
     """What to look for: the values of a batch as they were given, and which of them are phone numbers.
 
-    `region` is the country of numbers without a country code. `plain` are the values that a URL without encoding
-    can contain, in lower case. `exact` and `numbers` are made when one of the values may have been found;
-    `exact` has a space for each plus, as a form that is sent by GET mixes both. `cleaned` remembers the batch's URLs.
+    `region` is the country of numbers without a country code. `lowered` are the values in lower case in one text,
+    `lines` its lines. `exact` and `numbers` are made when one of the values may have been found; `exact` has a space
+    for each plus, as a form that is sent by GET mixes both. `cleaned` remembers the batch's URLs.
     """
 
     texts: Sequence[str]
     phones: Sequence[str]
     region: str | None
-    plain: Sequence[str]
+    lowered: str
+    lines: Sequence[str]
     exact: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     cleaned: TextMemory | None = None
+
+    def are_plain(self) -> bool:
+        """Return whether a URL in which something is encoded contains each value as it is, or a number's digits."""
+        return _PLAIN_LINES.fullmatch(self.lowered) is not None and (
+            self.lowered.count("+") == "".join(self.phones).count("+")
+        )
 
     def prepare(self) -> None:
         """Make `exact` and `numbers`, once."""
@@ -55,31 +70,36 @@ class IdentityValues(Struct, gc=False):
 
 
 def identity_values(texts: Sequence[str], phones: Sequence[str], region: str | None) -> IdentityValues:
-    plain = [text.lower() for text in texts if "@" not in text and len(text) >= _MIN_LENGTH]
-    return IdentityValues(texts, phones, region, plain)
+    # A value of several lines is in no URL unless each line is.
+    lowered = "\n".join(texts).lower()
+    return IdentityValues(texts, phones, region, lowered, lowered.split("\n") if texts else ())
 
 
 def identity_values_of(batch: Batch) -> IdentityValues:
     """Return the values of a batch for what people read of it: those that look like phone numbers count as such."""
     texts: list[str] = []
-    identities_by_type(batch.user_identities, (), texts)
+    identities_by_type(batch.user_identities, texts)
     texts = [text for text in texts if len(text) <= MAX_CHARACTERS]
     return identity_values(texts, [text for text in texts if phone_digits(text) is not None], None)
 
 
-def may_hold_identity(urls: str, values: IdentityValues) -> bool:
-    """Return whether one of these URLs may contain a value; they have no encoding, no @ and no +.
+def may_reveal(urls: str, values: IdentityValues) -> bool:
+    """Return whether URLs in ASCII may contain an email address, or one of these values.
 
     Cheap, and never wrong when it says no.
     """
+    if "@" in urls or ("&" in urls and ("&#" in urls or "&commat" in urls)):
+        return True
+    if ("%" in urls or "+" in urls) and (_TELLING_ESCAPE.search(urls) is not None or not values.are_plain()):
+        return True
     lowered = urls.lower()
-    for text in values.plain:
-        if text in lowered:
+    for line in values.lines:
+        if line in lowered:
             return True
     for phone in values.phones:
         # However a number is written, it ends with the same digits.
         end = phone[-_LAST_DIGITS:]
-        if not end.isdigit() or (end[0] in lowered and end[1] in lowered and end[2] in lowered):
+        if not end.isdigit() or (end[0] in lowered and end[1] in lowered and end[-1] in lowered):
             return len(_DIGIT.findall(urls)) >= _MIN_DIGITS
     return False
 
