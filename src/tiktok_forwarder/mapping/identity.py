@@ -24,7 +24,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _DIGEST_CHARACTERS: Final = 64
 # Firehose may hash identities itself; TikTok accepts only SHA-256.
 _USABLE_ENCODINGS: Final = frozenset({"raw", "sha256"})
-_ORDINARY_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
+_ORDINARY_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++", re.ASCII)
 _EMAIL: Final = re.compile(r"""[^@\s"<>()\[\],;:\\]+@[^@\s"<>()\[\],;:\\'][^@\s"<>()\[\],;:\\']*""")
 _MAILTO: Final = "mailto:"
 _PAIRS: Final = frozenset({'""', "''", "<>"})

@@ -256,6 +256,8 @@ def _has_opted_out(consent_state: ConsentState) -> bool:
     answer = consents.get("data_sale_opt_out")
     if isinstance(answer, dict):
         answer = answer.get("consented")
+    if answer is None or answer is False:
+        return False
     return (text_of(answer) or "").lower() in _YES
 
 
