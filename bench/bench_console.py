@@ -19,7 +19,7 @@ from bench.stock import MANY, new_events, payload, stocked
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
+from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 from tiktok_forwarder.settings import load_settings
 from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.sqlite.store import SqliteStore

@@ -14,7 +14,7 @@ from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
+from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 
 pytestmark = pytest.mark.slow
 

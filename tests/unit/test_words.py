@@ -9,7 +9,7 @@ import click
 import pytest
 
 from tiktok_forwarder.cli.main import COMMANDS, commands
-from tiktok_forwarder.mapping.advice import all_advice
+from tiktok_forwarder.mapping.explanation.advice import all_advice
 from tiktok_forwarder.mapping.fields import FIELDS
 from tiktok_forwarder.settings import SETTINGS
 

@@ -17,8 +17,8 @@ from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import Number
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.mapping.advice import Advice, AdviceKind, advice_on
-from tiktok_forwarder.mapping.explain import Explanation
+from tiktok_forwarder.mapping.explanation.advice import Advice, AdviceKind, advice_on
+from tiktok_forwarder.mapping.explanation.explain import Explanation
 
 _HOUR_MS: Final = 3_600_000
 _MAX_STEPS: Final = 2000

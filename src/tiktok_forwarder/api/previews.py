@@ -10,8 +10,8 @@ from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import Number, Settings
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.mapping.advice import Advice, AdviceKind, all_advice
 from tiktok_forwarder.mapping.connection import Connection
+from tiktok_forwarder.mapping.explanation.advice import Advice, AdviceKind, all_advice
 from tiktok_forwarder.operations.previews import Comparison, KeptOutcome, PreviewedOutcome
 
 

@@ -10,7 +10,7 @@ from tiktok_forwarder.api.settings_schema import needed
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.connection import Connection, read_connection
-from tiktok_forwarder.mapping.explain import Explanation
+from tiktok_forwarder.mapping.explanation.explain import Explanation
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, QueueCounts
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]

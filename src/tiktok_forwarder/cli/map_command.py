@@ -16,8 +16,8 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection import Connection, read_connection
-from tiktok_forwarder.mapping.explain import explain, omitted_fields
-from tiktok_forwarder.mapping.rule_results import TracingMapper
+from tiktok_forwarder.mapping.explanation.explain import explain, omitted_fields
+from tiktok_forwarder.mapping.explanation.rule_results import TracingMapper
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
 

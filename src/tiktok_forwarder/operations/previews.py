@@ -12,13 +12,13 @@ from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
-from tiktok_forwarder.mapping.advice import Advice, advice_on
 from tiktok_forwarder.mapping.connection import Connection, read_connection
-from tiktok_forwarder.mapping.differences import differences
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import Explanation, explain, omitted_fields
+from tiktok_forwarder.mapping.explanation.advice import Advice, advice_on
+from tiktok_forwarder.mapping.explanation.differences import differences
+from tiktok_forwarder.mapping.explanation.explain import Explanation, explain, omitted_fields
+from tiktok_forwarder.mapping.explanation.rule_results import RuleResult, TracingMapper
 from tiktok_forwarder.mapping.redaction.memory import forget_texts
-from tiktok_forwarder.mapping.rule_results import RuleResult, TracingMapper
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.console.rig_activity import reading
 from tests.integration.service_rig import fresh_batch
 from tests.unit.mapping.batches import purchase
-from tiktok_forwarder.mapping.advice import ADVICE_ON_DROPS
+from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 
 pytestmark = pytest.mark.slow
 

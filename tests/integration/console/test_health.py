@@ -16,7 +16,7 @@ from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning
 from tiktok_forwarder.intake.accept import Acceptance, DroppedEvent
-from tiktok_forwarder.mapping.advice import AdviceKind, all_advice
+from tiktok_forwarder.mapping.explanation.advice import AdviceKind, all_advice
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.store.events import NewEvent
 from tiktok_sandbox import Sandbox

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason, MappingWarning
-from tiktok_forwarder.mapping.advice import Advice, advice_on, all_advice
+from tiktok_forwarder.mapping.explanation.advice import Advice, advice_on, all_advice
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 ROOT = Path(__file__).parents[3]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.unit.mapping.batches import batch_of, outcomes_of, purchase
-from tiktok_forwarder.mapping.differences import differences
+from tiktok_forwarder.mapping.explanation.differences import differences
 
 PURCHASE = batch_of(purchase(custom_attributes={"description": "Shoes"}))
 SUBSCRIBE = {

@@ -15,7 +15,7 @@ from tiktok_forwarder.domain.outcome import Mapped
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import Explanation, explain
+from tiktok_forwarder.mapping.explanation.explain import Explanation, explain
 from tiktok_forwarder.mapping.places import GIVEN_CURRENCIES, MADE_ID, RECEIPT, SUM
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 

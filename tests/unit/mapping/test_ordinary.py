@@ -10,7 +10,7 @@ from tiktok_forwarder.mapping.ordinary import OrdinaryReader
 from tiktok_forwarder.mapping.redaction.identities import identity_values, may_reveal
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData
-from tiktok_forwarder.mparticle.values import is_invisible
+from tiktok_forwarder.mparticle.values import visible
 from tiktok_forwarder.tiktok.payload import Page
 
 URL = "https://shop.example.com/a%20b?q=one+two&p=caf%C3%A9"
@@ -126,7 +126,7 @@ def test_no_escape_of_an_ordinary_url_hides_a_plain_identity() -> None:
     characters = [chr(number) for number in range(0x10000) if not 0xD800 <= number < 0xE000]
     ordinary = [each for each in characters if not may_reveal(escaped(each), VALUES)]
     assert {" ", "/", "=", "+", ",", "é", "ж", "中"} <= set(ordinary)
-    assert [each for each in ordinary if is_invisible(each) or re.fullmatch("[A-Za-z0-9._~@&#%\uff20-]", each)] == []
+    assert [each for each in ordinary if not visible(each) or re.fullmatch("[A-Za-z0-9._~@&#%\uff20-]", each)] == []
     assert may_reveal(escaped("\U0001f600"), VALUES)
 
 

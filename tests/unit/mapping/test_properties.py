@@ -11,7 +11,7 @@ from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import RECEIVED_AT_MS, URL
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning, Outcome
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.explain import explain
+from tiktok_forwarder.mapping.explanation.explain import explain
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 REASONS = frozenset(get_args(DropReason))

@@ -9,7 +9,7 @@ import pytest
 from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, order, outcomes_of, purchase
 from tiktok_forwarder.domain.outcome import Dropped, Mapped
-from tiktok_forwarder.mapping.rule_results import RuleResult, Traced, TracingMapper
+from tiktok_forwarder.mapping.explanation.rule_results import RuleResult, Traced, TracingMapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 SHOP = {"name": "shop only", "action": "only_forward", "when": [{"page_host": True, "is": ["shop.example.com"]}]}

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tiktok_forwarder.api.previews import LIST_ADVICE, AdviceView
 from tiktok_forwarder.console.api import Api
 from tiktok_forwarder.console.rendering import part, wire_label
-from tiktok_forwarder.mapping.advice import Advice, AdviceKind
+from tiktok_forwarder.mapping.explanation.advice import Advice, AdviceKind
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _MAPPINGS: Final = "custom_mappings"

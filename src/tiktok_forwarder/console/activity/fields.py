@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.mapping.explain import Explanation, fields
+from tiktok_forwarder.mapping.explanation.explain import Explanation, fields
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")

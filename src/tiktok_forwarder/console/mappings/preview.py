@@ -16,7 +16,7 @@ from tiktok_forwarder.api.types import Settings
 from tiktok_forwarder.console.api import Api, ApiError
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.samples import NoSampleError, Sample, Samples, sample_of
-from tiktok_forwarder.mapping.advice import Advice
+from tiktok_forwarder.mapping.explanation.advice import Advice
 from tiktok_forwarder.operations.previews import Comparison, PreviewedOutcome
 
 # Invalid settings; an unreadable batch has another status.

@@ -14,8 +14,8 @@ from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.console.sample_data import sample_purchase
 from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS
 from tiktok_forwarder.mapping.connection import TOKEN
+from tiktok_forwarder.mapping.explanation.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.mapping.fields import Choice
-from tiktok_forwarder.mapping.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
 # Invalid settings; an unreadable batch has another status.

@@ -9,7 +9,7 @@ from tiktok_forwarder.api.activity import RecordView
 from tiktok_forwarder.api.previews import AdviceView
 from tiktok_forwarder.console.activity.advice import AdviceCatalog
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.mapping.advice import all_advice
+from tiktok_forwarder.mapping.explanation.advice import all_advice
 
 CATALOG = AdviceCatalog(msgspec.convert(all_advice(), AdviceView))
 

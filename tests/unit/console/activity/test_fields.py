@@ -1,7 +1,7 @@
 """The fields of a payload: each with its value, whole or shortened, and its explanation."""
 
 from tiktok_forwarder.console.activity.fields import field_rows
-from tiktok_forwarder.mapping.explain import Explanation
+from tiktok_forwarder.mapping.explanation.explain import Explanation
 
 DIGEST = "0123456789abcdef" * 4
 PAYLOAD = {

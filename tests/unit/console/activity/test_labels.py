@@ -15,7 +15,7 @@ from tiktok_forwarder.console.activity.labels import (
 )
 from tiktok_forwarder.console.rendering import sentence, wire_label
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
-from tiktok_forwarder.mapping.advice import AdviceKind
+from tiktok_forwarder.mapping.explanation.advice import AdviceKind
 from tiktok_forwarder.tiktok.codes import CODES
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.console.activity.records import CATALOG, answer, record
 from tiktok_forwarder.console.activity.rows import row_of
-from tiktok_forwarder.mapping.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
+from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS
 
 
 def test_a_drop_says_its_reason_and_what_that_means() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentView, PreviewBody, PreviewView
 from tiktok_forwarder.console.api import Api, ApiError
 from tiktok_forwarder.console.settings.trial import Tried, TriedCondition, TriedRule, run_trial
-from tiktok_forwarder.mapping.rule_results import ConditionResult, RuleResult
+from tiktok_forwarder.mapping.explanation.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
 KEPT = KeptOutcome(17, "commerce_event", "", {"events": [1]}, [])

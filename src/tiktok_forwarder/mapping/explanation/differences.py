@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tiktok_forwarder.domain.outcome import Dropped, Mapped, Outcome
-from tiktok_forwarder.mapping.explain import fields
+from tiktok_forwarder.mapping.explanation.explain import fields
 
 
 def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[str]:
