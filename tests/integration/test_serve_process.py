@@ -47,6 +47,13 @@ class Senders:
                 self.acknowledged.update(ids)
             number += 1
 
+    def wait_for_acknowledged(self, number: int) -> None:
+        """Return when at least so many events were answered 202."""
+        deadline = time.monotonic() + 30
+        while len(self.acknowledged) < number:
+            assert time.monotonic() < deadline, f"only {len(self.acknowledged)} events were accepted"
+            time.sleep(0.01)
+
     def stop(self) -> None:
         self._stopping.set()
         for thread in self.threads:
@@ -71,12 +78,12 @@ def test_sigterm_in_the_middle_of_traffic_loses_nothing(data_dir: Path, tmp_path
     with SandboxThread(log) as sandbox:
         with serving(data_dir, sandbox.url) as service:
             senders = Senders(service, "first")
-            time.sleep(0.7)
+            senders.wait_for_acknowledged(30)
             started = time.monotonic()
             assert service.end(signal.SIGTERM) == 0
             assert time.monotonic() - started < 10
             senders.stop()
-            assert len(senders.acknowledged) > 20
+            assert len(senders.acknowledged) >= 30
             assert "Traceback" not in service.log_file.read_text()
         assert not (data_dir / "admin.sock").exists()
         with serving(data_dir, sandbox.url) as service:
@@ -93,11 +100,11 @@ def test_sigkill_loses_nothing_that_was_accepted(data_dir: Path, tmp_path: Path)
         for round_number in range(3):
             with serving(data_dir, sandbox.url) as service:
                 senders = Senders(service, f"round{round_number}")
-                time.sleep(0.3)
+                senders.wait_for_acknowledged(12)
                 service.end(signal.SIGKILL)
                 senders.stop()
                 acknowledged |= senders.acknowledged
-        assert len(acknowledged) > 30
+        assert len(acknowledged) >= 36
         with serving(data_dir, sandbox.url) as service:
             until_delivered(log, acknowledged)
             assert service.end() == 0
