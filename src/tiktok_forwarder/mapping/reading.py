@@ -11,6 +11,7 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 _HEADER_WORD: Final = re.compile(r"[!-~]+", re.ASCII)
 _MAX_SHOWN_LENGTH: Final = 60
+_MAX_TEXT_LENGTH: Final = 200
 
 
 class Problems:
@@ -53,7 +54,11 @@ def _text(field: Field, value: object, problems: Problems) -> object:
         if field.required:
             problems.add(field.name, "must not be empty")
         return field.default
-    return value.strip()
+    text = value.strip()
+    # A stored connection is read in spite of it.
+    if len(text) > _MAX_TEXT_LENGTH or not text.isprintable():
+        problems.add(field.name, f"must be one line of at most {_MAX_TEXT_LENGTH} characters, not {shown(value)}")
+    return text
 
 
 def _secret(field: Field, value: object, problems: Problems) -> object:

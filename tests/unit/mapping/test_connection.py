@@ -68,6 +68,8 @@ def test_every_problem_is_told_at_once() -> None:
         ("default_phone_region", "XX", "two letters"),
         ("inputs", "web", "a list of names"),
         ("pixel_id", 5, "must be text"),
+        ("pixel_id", "C9A\r\nX: y", "one line of at most 200 characters"),
+        ("name", "x" * 201, "one line of at most 200 characters"),
         ("custom_mappings", "x", "a list of mappings"),
     ],
 )
