@@ -134,3 +134,15 @@ async def test_stop_does_not_wait_for_half_sent_requests(tmp_path: Path, caplog:
         await asyncio.wait_for(stop, 30)
         assert server.recorder.disconnected == 1
     assert caplog.records == []
+
+
+async def test_stop_removes_its_own_socket_file_only(tmp_path: Path) -> None:
+    """After the data directory was replaced, another service listens at the path."""
+    async with listening(tmp_path) as server:
+        own = server.admin_socket
+        own.rename(tmp_path / "moved.sock")
+        own.touch()
+    assert own.exists()
+    async with listening(tmp_path) as server:
+        assert server.admin_socket.is_socket()
+    assert not own.exists()

@@ -48,6 +48,7 @@ class Servers:
         self._tcp = _listening(host, port)
         self._admin_socket = admin_socket
         _claim(admin_socket)
+        self._admin_inode = _inode_of(admin_socket)
         self._servers = [
             _Server(_config(front, http_connections)),
             _Server(_config(api, http_connections, uds=str(admin_socket))),
@@ -69,6 +70,7 @@ class Servers:
                 if task.done():
                     await task
             await asyncio.sleep(0.005)
+        self._admin_inode = _inode_of(self._admin_socket)
         self._http_connections.start()
 
     async def stop(self, grace_seconds: float) -> None:
@@ -83,7 +85,17 @@ class Servers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http_connections.stop()
         self._tcp.close()
-        self._admin_socket.unlink(missing_ok=True)
+        # After the directory was replaced, the path may be another service's.
+        if _inode_of(self._admin_socket) == self._admin_inode:
+            self._admin_socket.unlink(missing_ok=True)
+
+
+def _inode_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _config(app: AsgiApplication, http_connections: HttpConnections, uds: str | None = None) -> uvicorn.Config:
