@@ -28,6 +28,7 @@ from tiktok_forwarder.web.body import (
     Scope,
     Send,
     SenderLeft,
+    joined_headers,
     read_body,
 )
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
@@ -108,7 +109,7 @@ class Ingest:
                     reason="method",
                     headers=((b"allow", b"POST"),),
                 )
-            status, body = await answer(dict(scope["headers"]), path, receive)
+            status, body = await answer(joined_headers(scope["headers"]), path, receive)
             reason = ""
             headers: tuple[tuple[bytes, bytes], ...] = (_JSON,) if body else ()
         except Refusal as refusal:

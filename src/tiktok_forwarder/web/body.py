@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Self
 
 from msgspec import Struct
@@ -94,6 +94,16 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyL
     body = _decompressed(raw, _WINDOW_BITS[encoding], limits)
     held.hold(len(body), limits)
     return body
+
+
+def joined_headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the headers by name. Several of one name are one list, as HTTP has it: none of them hides another."""
+    headers = dict(given)
+    if len(headers) < len(given):
+        headers.clear()
+        for name, value in given:
+            headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+    return headers
 
 
 def _encoding_of(headers: dict[bytes, bytes]) -> bytes | None:

@@ -17,6 +17,7 @@ from tiktok_forwarder.web.body import (
     PendingBytes,
     Receive,
     SenderLeft,
+    joined_headers,
     read_body,
 )
 
@@ -296,3 +297,10 @@ async def test_bodies_together_count_packed_and_unpacked(room: int, fits: bool) 
             assert refused.value.status == 503
         assert pending.total == len(packed) + 1000
     assert pending.total == 0
+
+
+def test_headers_of_one_name_are_one_list() -> None:
+    """None hides another: two encodings are refused, and so are two credentials."""
+    given = [(b"content-encoding", b"gzip"), (b"host", b"a"), (b"content-encoding", b"deflate")]
+    assert joined_headers(given) == {b"content-encoding": b"gzip, deflate", b"host": b"a"}
+    assert joined_headers(given[:2]) == {b"content-encoding": b"gzip", b"host": b"a"}
