@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from tests.crash.conftest import Soak
 from tests.crash.observed_service import ObservedService, wait_until
 from tests.integration.service_process import SandboxThread, add_shop, serving
 from tests.integration.service_rig import BASIC, fresh_batch
@@ -94,9 +95,9 @@ def resident_bytes(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_idle_sockets_keep_no_sender_out(tmp_path: Path, is_soak: bool) -> None:
+def test_idle_sockets_keep_no_sender_out(tmp_path: Path, soak: Soak) -> None:
     """20 senders get 202 for everything, each event is delivered at once, memory grows by under 50 MiB."""
-    count, limit = (SOAK_SOCKETS, SOAK_MAX_HTTP_CONNECTIONS) if is_soak else (SOCKETS, MAX_HTTP_CONNECTIONS)
+    count, limit = (SOAK_SOCKETS, SOAK_MAX_HTTP_CONNECTIONS) if soak.is_on else (SOCKETS, MAX_HTTP_CONNECTIONS)
     data_dir = tmp_path / "data"
     add_shop(data_dir)
     settings = {"TIKTOK_FORWARDER_MAX_HTTP_CONNECTIONS": str(limit)}

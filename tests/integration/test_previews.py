@@ -114,7 +114,7 @@ async def test_a_preview_takes_any_form_and_needs_no_connection(asked: Asked) ->
             422,
             "custom_mappings[0].event",
         ),
-        ({"batches": {"events": [{}] * 201}}, 413, "201 events"),
+        ({"batches": {"events": [{}] * 201}}, 413, "more than 200 events"),
         ({}, 400, "batches"),
     ],
 )
