@@ -14,6 +14,7 @@ from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, ConnectionsFull, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
@@ -310,6 +311,41 @@ def test_size_follows_from_the_free_space(tmp_path: Path) -> None:
     with (tmp_path / "events.db").open("wb") as content:
         content.truncate(68_719_476_736)
     assert derived_max_bytes(tmp_path / "events.db") == 68_719_476_736
+
+
+@pytest.mark.parametrize(("connections", "refusal"), [("a", ConnectionsFull), ("abc", StoreFull)])
+async def test_store_that_started_on_a_full_disk_grows_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connections: str, refusal: type[StoreFull]
+) -> None:
+    """The size is derived from the free space again, once a second, so that no restart is needed."""
+    free_bytes, now = 0, 100.0
+    monkeypatch.setattr(sqlite_file, "_free_bytes", lambda _: free_bytes)
+    store = SqliteStore.open(tmp_path / "events.db", monotonic=lambda: now)
+
+    async def store_more(event_id: str) -> None:
+        events = [event(event_id, connection, payload=b"x" * 100_000) for connection in connections]
+        assert set(await store.append(Arrivals(events, {}, T0))) == {"stored"}
+
+    with pytest.raises(refusal):
+        for number in range(9):
+            await store_more(f"e{number}")
+    free_bytes = 100_000_000
+    with pytest.raises(refusal):
+        await store_more("too soon")
+    now += 1
+    await store_more("later")
+    assert await store.problems() == []
+    await store.close()
+
+
+async def test_size_that_was_set_does_not_grow(tmp_path: Path) -> None:
+    """It is the operator's."""
+    now = 100.0
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=1_048_576, monotonic=lambda: now)
+    await _fill(store)
+    now += 10
+    assert await store.problems() == ["full"]
+    await store.close()
 
 
 def test_store_too_small_to_work_is_refused(tmp_path: Path) -> None:

@@ -97,12 +97,19 @@ class _Intake:
             if key not in self._seen:
                 connection_id = each.event.connection_id
                 needed[connection_id] = needed.get(connection_id, 0) + each.held_bytes
-        for connection_id in needed:
+        for connection_id, needed_bytes in needed.items():
             if connection_id not in self._share_left:
-                share_left = self._state.limits.connection_bytes - self._state.lanes.held_bytes(connection_id)
-                self._share_left[connection_id] = share_left
+                self._share_left[connection_id] = self._room_of(connection_id)
+            if needed_bytes > self._share_left[connection_id]:
+                before = self._state.limits.connection_bytes
+                if self._state.grow():
+                    grown = self._state.limits.connection_bytes - before
+                    self._share_left = {each: left + grown for each, left in self._share_left.items()}
         check_quotas(needed, self._share_left)
         return [self._admit_one(each) for each in incoming]
+
+    def _room_of(self, connection_id: str) -> int:
+        return self._state.limits.connection_bytes - self._state.lanes.held_bytes(connection_id)
 
     def _admit_one(self, incoming: _Incoming) -> Admission:
         event, key = incoming.event, incoming.key

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -30,6 +31,7 @@ from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
 from tiktok_forwarder.store.sqlite.file import (
     SMALLEST_STORE_BYTES,
+    StoreLimits,
     derived_max_bytes,
     earlier_reserve_bytes,
     open_reader,
@@ -61,6 +63,10 @@ _RESERVE_SHARE: Final = 0.2
 Result = TypeVar("Result")
 
 
+def _derived_limits(path: Path, reserve_share: float) -> StoreLimits:
+    return store_limits(derived_max_bytes(path), reserve_share)
+
+
 class SqliteStore(SqliteDocuments):
     """An `EventStore` and a `DocumentStore`. One process owns the file; see `DirectoryLock`."""
 
@@ -83,7 +89,9 @@ class SqliteStore(SqliteDocuments):
         """
         finish_restore(path)
         earlier_bytes = 0
+        derive_limits: Callable[[], StoreLimits] | None = None
         if max_bytes is None:
+            derive_limits = partial(_derived_limits, path, reserve_share)
             max_bytes = derived_max_bytes(path)
             earlier_bytes = earlier_reserve_bytes(path)
         if max_bytes < SMALLEST_STORE_BYTES:
@@ -92,7 +100,7 @@ class SqliteStore(SqliteDocuments):
             )
         limits = store_limits(max_bytes, reserve_share)
         reserve = DiskReserve(reserve_path(path), max(limits.disk_reserve_bytes, earlier_bytes))
-        return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic))
+        return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic, derive_limits))
 
     async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
         request = await self._writer.write(

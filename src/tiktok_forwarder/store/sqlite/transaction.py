@@ -211,14 +211,27 @@ class SeenEvents:
         run_wide(self._connection, f"remember_in_{current % SEEN_SLOTS}", sorted(keys))
 
 
+_GROWTH_SECONDS: Final = 1.0
+_LEAST_GROWTH: Final = 1.1
+
+
 class StoreState:
     """The write connection and the state kept in memory beside it."""
 
     def __init__(
-        self, connection: apsw.Connection, limits: StoreLimits, reserve: DiskReserve, monotonic: Callable[[], float]
+        self,
+        connection: apsw.Connection,
+        limits: StoreLimits,
+        reserve: DiskReserve,
+        monotonic: Callable[[], float],
+        derive_limits: Callable[[], StoreLimits] | None = None,
     ) -> None:
+        """`derive_limits` returns limits from the free space now, unless they are fixed; it may raise `OSError`."""
         self.connection = connection
         self.limits = limits
+        self._derive_limits = derive_limits
+        self._monotonic = monotonic
+        self._next_growth = 0.0
         self.lanes = Lanes(rows(connection, "lanes"))
         for _, lanes in self.lanes:
             for lane in lanes:
@@ -240,7 +253,29 @@ class StoreState:
 
     def is_full(self) -> bool:
         """Return whether what was last refused would be refused again."""
-        return self.used_bytes() + self.refused_bytes >= self.limits.append_bytes or not self.disk_reserve.take()
+        needed_bytes = self.used_bytes() + self.refused_bytes
+        if needed_bytes >= self.limits.append_bytes and not (self.grow() and needed_bytes < self.limits.append_bytes):
+            return True
+        return not self.disk_reserve.take()
+
+    def grow(self) -> bool:
+        """Raise the limits if the disk has more free space than at the start; return whether they were raised.
+
+        It is looked at once a second at most.
+        """
+        now = self._monotonic()
+        if self._derive_limits is None or now < self._next_growth:
+            return False
+        self._next_growth = now + _GROWTH_SECONDS
+        try:
+            limits = self._derive_limits()
+        except OSError:
+            return False
+        if limits.max_pages < self.limits.max_pages * _LEAST_GROWTH:
+            return False
+        self.limits = limits
+        self.connection.pragma("max_page_count", limits.max_pages)
+        return True
 
     def give_up_disk_reserve(self, *, is_start_included: bool = False) -> bool:
         """Release the disk reserve, also the part for the next start if asked for; return whether that freed space.
@@ -312,6 +347,10 @@ class Transaction:
         """Use the space if it is available without using either reserve; return whether it is."""
         if self._room_bytes is None:
             self._room_bytes = self.state.limits.append_bytes - self.state.used_bytes()
+        if size_bytes > self._room_bytes:
+            append_bytes = self.state.limits.append_bytes
+            if self.state.grow():
+                self._room_bytes += self.state.limits.append_bytes - append_bytes
         has_room = size_bytes <= self._room_bytes and self.state.disk_reserve.take()
         self.state.refused_bytes = 0 if has_room else size_bytes
         if has_room:
