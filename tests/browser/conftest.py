@@ -24,8 +24,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(chromium: Browser) -> Iterator[StrictBrowser]:
+def browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[StrictBrowser]:
     """Opens pages. The test fails if one of them reports an error or asks another host for anything."""
+    if "console" in request.fixturenames:
+        # Started before the browser, the service ends after it: no page asks it for anything any more.
+        request.getfixturevalue("console")
     watched = StrictBrowser(chromium)
     yield watched
     watched.close()
