@@ -19,6 +19,17 @@ ON_A_SMALL_DISK: Final = f'mount -t tmpfs -o size={DISK},mode=700 tmpfs "$0" && 
 UNSHARE: Final = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
 
 
+def fill_disk(file: Path) -> None:
+    """Extend the file until nothing more can be written on its disk."""
+    with file.open("ab", buffering=0) as filler:
+        for size_bytes in (1 << 20, 4096):
+            try:
+                while True:
+                    filler.write(b"x" * size_bytes)
+            except OSError:
+                pass
+
+
 class SmallDisk(ObservedService):
     """The service on a disk of 40 MB, seen from outside of its mount namespace."""
 
@@ -28,13 +39,7 @@ class SmallDisk(ObservedService):
 
     def fill(self) -> None:
         """To the last page."""
-        with self._filler.open("ab", buffering=0) as file:
-            for size_bytes in (1 << 20, 4096):
-                try:
-                    while True:
-                        file.write(b"x" * size_bytes)
-                except OSError:
-                    pass
+        fill_disk(self._filler)
 
     def make_room(self) -> None:
         self._filler.unlink()

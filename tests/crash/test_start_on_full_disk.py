@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.crash.observed_service import ObservedService, wait_until
-from tests.crash.test_full_disk import UNSHARE
+from tests.crash.test_full_disk import UNSHARE, fill_disk
 from tests.integration.service_process import PROGRAM, SandboxThread, environment, serving
 from tiktok_sandbox.steps import Code
 
@@ -35,13 +35,7 @@ class SmallDisk:
 
     def fill(self) -> None:
         """To the last page, as another program does."""
-        with (self.seen / "somebody-elses-file").open("ab", buffering=0) as file:
-            for size_bytes in (1 << 20, 4096):
-                try:
-                    while True:
-                        file.write(b"x" * size_bytes)
-                except OSError:
-                    pass
+        fill_disk(self.seen / "somebody-elses-file")
 
     def make_room(self) -> None:
         (self.seen / "somebody-elses-file").unlink()

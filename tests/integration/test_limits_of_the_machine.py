@@ -57,22 +57,25 @@ def test_running_out_of_descriptors_passes(tmp_path: Path) -> None:
         assert service.end() == 0
 
 
+def _clock_of(file: Path) -> dict[str, str]:
+    """Environment of a process whose clock differs by what the file says."""
+    return {
+        "LD_PRELOAD": str(_FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 @pytest.mark.slow
 def test_a_clock_that_was_ahead_keeps_no_event_back(tmp_path: Path) -> None:
     """An event whose next attempt was set by a clock a month ahead is sent soon after the clock is right again."""
     data_dir, clock = tmp_path / "data", tmp_path / "clock"
     clock.write_text("+0")
     add_shop(data_dir)
-    faked = {
-        "LD_PRELOAD": str(_FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        # Two attempts fail; a third under the clock that is ahead would be the last.
-        "TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "6",
-        "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "6",
-    }
-    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
+    # Two attempts fail; a third under the clock that is ahead would be the last.
+    retries = {"TIKTOK_FORWARDER_RETRY_FIRST_SECONDS": "6", "TIKTOK_FORWARDER_RETRY_MAX_SECONDS": "6"}
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **_clock_of(clock), **retries) as service:
         sandbox.ask(lambda tiktok: tiktok.script.for_requests(Http(status=503, times=2)))
         assert service.post(fresh_batch("1")) == 202
         _until_requested(sandbox.url, 1)
@@ -89,13 +92,7 @@ def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path
     data_dir, clock = tmp_path / "data", tmp_path / "clock"
     clock.write_text("+30d")
     add_shop(data_dir)
-    faked = {
-        "LD_PRELOAD": str(_FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **faked) as service:
+    with SandboxThread() as sandbox, serving(data_dir, sandbox.url, **_clock_of(clock)) as service:
         assert service.post(fresh_batch("dropped")) == 202
         _until_logged(service, "this machine's clock differs from TikTok's")
         status = json.loads(command("status", "--data-dir", str(data_dir)).stdout)
