@@ -177,15 +177,19 @@ def _digest(
     text, encoding, path = identity
     if path is not None:
         sources[kind] = path
-    if len(text) > MAX_CHARACTERS and encoding in _USABLE_ENCODINGS:
-        warnings.append(TEXT_CUT)
-        return None
-    if len(text) == _DIGEST_CHARACTERS and encoding in _USABLE_ENCODINGS and _DIGEST.fullmatch(text) is not None:
-        sources.setdefault("hashed", []).append(kind)
-        return text.lower()
-    if encoding != "raw":
-        warnings.append("unusable_hash")
-        return None
+    if encoding != "raw" or len(text) >= _DIGEST_CHARACTERS:
+        if encoding not in _USABLE_ENCODINGS:
+            warnings.append("unusable_hash")
+            return None
+        if len(text) > MAX_CHARACTERS:
+            warnings.append(TEXT_CUT)
+            return None
+        if is_digest(text):
+            sources.setdefault("hashed", []).append(kind)
+            return text.lower()
+        if encoding != "raw":
+            warnings.append("unusable_hash")
+            return None
     normal = normalise(text, region, warnings)
     return digest_of(normal) if normal is not None else None
 

@@ -65,8 +65,15 @@ def identities_by_type(
 ) -> dict[str, Identity]:
     """Return the first value that is not empty of each identity type.
 
-    They are added to `texts`, and so are other values while these are fewer than 100.
+    All values are added to `texts`; of more than 100, these values and the first 100.
     """
+    found = _by_type(user_identities, texts)
+    if len(texts) > _MAX_TEXTS:
+        texts[_MAX_TEXTS:] = [text for text, _, _ in found.values()]
+    return found
+
+
+def _by_type(user_identities: dict[str, object] | list[object] | None, texts: list[str]) -> dict[str, Identity]:
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():
@@ -79,8 +86,7 @@ def identities_by_type(
             else:
                 text = _given(value)
             if text is not None:
-                if len(texts) < _MAX_TEXTS or name not in found:
-                    texts.append(text)
+                texts.append(text)
                 path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
                 found.setdefault(name, (text, "raw", path))
         return found
@@ -88,8 +94,7 @@ def identities_by_type(
         if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
             name = identity_type_of(kind)
             if name is not None and (text := _given(entry.get("identity"))) is not None:
-                if len(texts) < _MAX_TEXTS or name not in found:
-                    texts.append(text)
+                texts.append(text)
                 encoding = (text_of(entry.get("encoding")) or "raw").lower()
                 found.setdefault(name, (text, encoding, f"user_identities[{number}].identity"))
     return found

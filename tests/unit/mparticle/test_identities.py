@@ -65,3 +65,11 @@ def test_object_form_gives_the_same() -> None:
         "google": ("g", "raw", None),
     }
     assert texts == ["7", "+1", "g"]
+
+
+def test_values_of_counted_types_are_searched_for_behind_a_hundred_others() -> None:
+    """A batch may name any number of identities; those that are sent must not be left in a URL."""
+    entries: list[object] = [{"identity_type": "other", "identity": f"o{number}"} for number in range(101)]
+    texts: list[str] = []
+    identities_by_type([*entries, {"identity_type": "email", "identity": "a@example.com"}], texts)
+    assert texts == [*(f"o{number}" for number in range(100)), "o0", "a@example.com"]
