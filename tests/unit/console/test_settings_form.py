@@ -21,7 +21,8 @@ from tiktok_forwarder.mapping.connection import TOKEN, connection_document, read
 from tiktok_forwarder.mapping.fields import FIELDS, Field
 
 NEEDED = {"name": "Shop", "pixel_id": "C9", TOKEN: "word"}
-TEXTS = st.text(min_size=1, max_size=200).filter(str.isprintable).filter(str.strip)
+_PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
+TEXTS = st.text(_PRINTABLE, min_size=1, max_size=200).filter(str.strip)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
     "integer": st.integers(1, 28),
