@@ -65,7 +65,11 @@ def _count(batches: list[Batch]) -> int:
 
 def _check_events(events: int, max_events: int) -> None:
     if events > max_events:
-        raise UnreadableBody(f"the body contains more than {max_events} events", too_large=True)
+        raise _too_many(max_events)
+
+
+def _too_many(max_events: int) -> UnreadableBody:
+    return UnreadableBody(f"the body contains more than {max_events} events", too_large=True)
 
 
 def _check_bounds(body: bytes, bounds: Bounds) -> None:
@@ -81,12 +85,15 @@ def _whole(body: bytes, max_events: int) -> list[Batch]:
         batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _carefully(body, max_events)
-    _check_events(_count(batches), max_events)
+    events, are_batches = 0, True
     for batch in batches:
+        events += len(batch.events) if batch.events else 1
         # What may be no batch at all; the typed decoder skips the members that tell.
         if batch.type is not None or batch.events is None or batch.msgs is not UNSET:
-            return _carefully(body, max_events)
-    return batches
+            are_batches = False
+    if events > max_events:
+        raise _too_many(max_events)
+    return batches if are_batches else _carefully(body, max_events)
 
 
 def _carefully(body: bytes, max_events: int) -> list[Batch]:
