@@ -119,7 +119,7 @@ class Mapper:
             if drafts:
                 return drafts
             matched = bool(mappings)
-        action = occurrence.product_action
+        action = occurrence.data.product_action if occurrence.event_type == _COMMERCE_EVENT else None
         name = action.action if action is not None else None
         # Text as nearly every sender writes it needs no reading.
         if type(name) is not str or name not in self._selected:
@@ -234,7 +234,8 @@ class Mapper:
             sources.update(visit.sources)
         sent = properties if properties != _NO_PROPERTIES else None
         payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
-        if self._needs_change(payload):
+        may_need_change = len(payload) > MAX_CHARACTERS or (self._redacts and may_be_encoded_in(payload))
+        if may_need_change and self._needs_change(payload):
             change_texts(properties, warnings, redacts=self._redacts)
             sent = properties if properties != _NO_PROPERTIES else None
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
@@ -263,8 +264,6 @@ class Mapper:
 
     def _needs_change(self, payload: bytes) -> bool:
         """Return whether a text of the properties may be too long, or hold an email address."""
-        if len(payload) <= MAX_CHARACTERS and not (self._redacts and may_be_encoded_in(payload)):
-            return False
         # In a text, the quotes would be escaped.
         start = payload.find(_PROPERTIES)
         if start < 0:

@@ -84,6 +84,7 @@ def _close(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(event_id, "is_milliseconds", lambda _: False)
     patch.setattr(values, "is_milliseconds", lambda _: False)
     patch.setattr(shared.BatchReader, "_quick_visit", lambda *_: None)
+    patch.setattr(event, "may_be_encoded_in", lambda _: True)
     patch.setattr(event.Mapper, "_needs_change", lambda *_: True)
     # A currency or product action that no list has is read.
     patch.setattr(event, "CURRENCIES", ())
