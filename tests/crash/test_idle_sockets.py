@@ -112,13 +112,8 @@ def test_idle_sockets_keep_no_sender_out(tmp_path: Path, soak: Soak) -> None:
             before = resident_bytes(process.process.pid)
             closed = "tiktok_forwarder_closed_http_connections_total"
             with idle_sockets(process.port, count):
-                wait_until(
-                    lambda: (
-                        service.figure(closed, "max_http_connections") >= count - limit
-                        and service.figure(closed, "header_timeout_seconds") > 0
-                    ),
-                    PATIENCE_SECONDS,
-                )
+                # At the limit most are replaced before their time for the headers is over.
+                wait_until(lambda: service.figure(closed, "max_http_connections") >= count - limit, PATIENCE_SECONDS)
                 begun = sent()
                 wait_until(lambda: sent() - begun >= REQUESTS_UNDER_ATTACK, PATIENCE_SECONDS)
                 growth = resident_bytes(process.process.pid) - before
