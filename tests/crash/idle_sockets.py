@@ -1,4 +1,4 @@
-"""Sockets that never complete a request, kept open against a service: half are silent, half send a byte now and then.
+"""Sockets that never complete a request, kept open against a service: many send a byte now and then.
 
 Run as `python -m tests.crash.idle_sockets PORT COUNT`. Whatever the service closes is opened again, until the end of
 standard input; then it prints how many it opened.
@@ -21,23 +21,30 @@ class IdleSockets:
         self._port = port
         self._count = count
         self._sockets: list[socket.socket] = []
+        # Those that are in the middle of a header.
+        self._begun: set[socket.socket] = set()
         self.opened = 0
 
     def turn(self) -> None:
         """Open what is missing, some at a time, drop what was closed, and send a byte on every other one."""
         for _ in range(min(_OPENED_AT_ONCE, self._count - len(self._sockets))):
             with contextlib.suppress(OSError):
-                self._sockets.append(socket.create_connection(("127.0.0.1", self._port), timeout=5))
+                opened = socket.create_connection(("127.0.0.1", self._port), timeout=5)
+                self._sockets.append(opened)
                 self.opened += 1
+                if self.opened % 4 == 1:
+                    opened.send(b"GET /a HTTP/1.1\r\nA: ")
+                    self._begun.add(opened)
         poll = select.poll()
         for each in self._sockets:
             poll.register(each, select.POLLIN)
         closed = {number for number, _ in poll.poll(0)}
         for position, each in enumerate(self._sockets):
-            if position % 2:
+            if each in self._begun or position % 2:
                 with contextlib.suppress(OSError):
-                    each.send(b"G" if position % 4 == 1 else b"\r\n", socket.MSG_DONTWAIT)
+                    each.send(b"b" if each in self._begun else b"\r\n", socket.MSG_DONTWAIT)
             if each.fileno() in closed:
+                self._begun.discard(each)
                 each.close()
         self._sockets = [each for each in self._sockets if each.fileno() >= 0]
 
