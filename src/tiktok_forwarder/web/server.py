@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from tiktok_forwarder.database.open_files import OpenFiles
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
 from tiktok_forwarder.web.guard import AsgiApplication
@@ -48,7 +49,7 @@ class Servers:
         self._tcp = _listening(host, port)
         self._admin_socket = admin_socket
         _claim(admin_socket)
-        self._admin_inode = _inode_of(admin_socket)
+        self._socket_file = OpenFiles([admin_socket])
         self._servers = [
             _Server(_config(front, http_connections)),
             _Server(_config(api, http_connections, uds=str(admin_socket))),
@@ -70,7 +71,9 @@ class Servers:
                 if task.done():
                     await task
             await asyncio.sleep(0.005)
-        self._admin_inode = _inode_of(self._admin_socket)
+        # uvicorn has replaced the file.
+        self._socket_file.close()
+        self._socket_file = OpenFiles([self._admin_socket])
         self._http_connections.start()
 
     async def stop(self, grace_seconds: float) -> None:
@@ -86,16 +89,9 @@ class Servers:
         await self._http_connections.stop()
         self._tcp.close()
         # After the directory was replaced, the path may be another service's.
-        if _inode_of(self._admin_socket) == self._admin_inode:
+        if self._socket_file.is_in_place(self._admin_socket):
             self._admin_socket.unlink(missing_ok=True)
-
-
-def _inode_of(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        self._socket_file.close()
 
 
 def _config(app: AsgiApplication, http_connections: HttpConnections, uds: str | None = None) -> uvicorn.Config:
