@@ -151,12 +151,14 @@ class Acceptor:
         batches = parse_body(body, self._bounds)
         self._observer.on_received(input_name, len(batches), _count_events(batches))
         gathering = _Gathering([], [], [], [])
-        for mapper in self._connections.mappers_of(input_name):
-            if only is not None and mapper.connection.id != only:
-                continue
-            for batch in batches:
-                self._map(mapper, batch, now_ms, gathering)
-        forget_texts()
+        try:
+            for mapper in self._connections.mappers_of(input_name):
+                if only is not None and mapper.connection.id != only:
+                    continue
+                for batch in batches:
+                    self._map(mapper, batch, now_ms, gathering)
+        finally:
+            forget_texts()
         acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
         self._observer.on_request(input_name, batches, now_ms)
         _check_for_batches(batches)
