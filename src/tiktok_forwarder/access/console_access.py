@@ -162,7 +162,7 @@ class ConsoleAccess:
     ) -> Refused | None:
         """Change the password and end the user's other sessions. Raises `ConfigurationError` for the new password.
 
-        The current password is checked as at a login: whoever has a session must not be able to guess it.
+        The current password is checked as at a login: someone with a stolen session must not be able to guess it.
         """
         user = self.users.find(user_id)
         found = await self._verified(user.name, current, source, _WRONG_CURRENT) if user else Refused(0, _WRONG_CURRENT)

@@ -19,7 +19,7 @@ from tiktok_forwarder.web.origin import source_of_address
 _SWEEP_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 60.0
 _MAX_REMEMBERED_SOURCES: Final = 4096
-# Closed at once when the process has no descriptor left, so that its other work goes on.
+# Closed immediately when the process has no descriptor left, so that its other work goes on.
 _CLOSED_FOR_DESCRIPTORS: Final = 64
 
 

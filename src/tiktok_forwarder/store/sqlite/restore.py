@@ -1,7 +1,7 @@
 """Replaces the database with a backup: every instant leaves the old one with its log, or the new one.
 
-The commit is one renaming, to a name of its own: from then on the restored file is the database, and whoever opens the
-directory next removes the old one's log and puts it in place.
+The commit is one renaming, to a name of its own: from then on the restored file is the database, and the next
+program that opens the directory removes the old one's log and puts it in place.
 """
 
 import shutil

@@ -122,7 +122,7 @@ class SqliteWriter:
                 return
         try:
             self._commit_together(changes)
-            # Whoever deletes the files during the commit deletes what was committed.
+            # A program that deletes the files during the commit deletes what was committed.
             self._refused_while_absent(changes)
         except apsw.BusyError as error:
             # No change caused this error: one by one, each would wait for the lock again.
