@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.operations.watches import LoopWatch
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_sandbox import Http
@@ -117,7 +118,7 @@ def _until_logged(service: ServiceProcess, text: str) -> None:
 
 
 def _until_requested(sandbox_url: str, requests: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 2 * DeliveryPolicy().recheck_seconds
     while True:
         with urllib.request.urlopen(f"{sandbox_url}/sandbox/counts", timeout=5) as answer:  # noqa: S310  # loopback
             if json.load(answer)["requests"] >= requests:
@@ -138,7 +139,8 @@ def _until_accepted(service: ServiceProcess, event_id: str) -> int:
 
 
 def _until_delivered(data_dir: Path, events: int) -> dict[str, int]:
-    deadline = time.monotonic() + 20
+    # A clock that is set just when the next wait is computed is noticed at the next recheck.
+    deadline = time.monotonic() + 2 * DeliveryPolicy().recheck_seconds
     totals: dict[str, int] = {}
     while totals.get("delivered", 0) < events:
         assert time.monotonic() < deadline, totals
