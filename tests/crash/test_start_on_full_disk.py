@@ -84,9 +84,10 @@ def test_service_starts_on_a_full_disk(ending: signal.Signals, is_full_before: b
             service.service.end(ending)
         disk.fill()
         with service_on(disk, sandbox, 1000) as service:
-            # What a kill leaves of the log may be enough for a small store, in which the connection is full.
+            # The start writes back and truncates the log that a kill leaves, which may be room for some more events.
             wait_until(lambda: service.post().status == 503, SECONDS)
-            assert service.acknowledged == set()
+            assert service.acknowledged == set() or ending is signal.SIGKILL
+            acknowledged |= service.acknowledged
             sandbox.ask(lambda tiktok: tiktok.script.clear())
             wait_until(lambda: delivered(sandbox) >= len(acknowledged), SECONDS)
             wait_until(lambda: service.figure("tiktok_forwarder_queue_events", "connection") == 0, SECONDS)

@@ -30,11 +30,11 @@ MakeSender = Callable[..., TikTokHttpSender]
 
 @pytest.fixture
 async def make_sender() -> AsyncIterator[MakeSender]:
-    """Senders with a short deadline, closed at the end."""
+    """Senders that wait for a busy machine, closed at the end."""
     made: list[TikTokHttpSender] = []
 
     def make(url: str, **options: Any) -> TikTokHttpSender:
-        made.append(TikTokHttpSender(url, **{"deadline_seconds": 0.5, "connect_seconds": 0.3, **options}))
+        made.append(TikTokHttpSender(url, **{"deadline_seconds": 30, "connect_seconds": 30, **options}))
         return made[-1]
 
     yield make
@@ -74,7 +74,7 @@ async def test_bodies_of_many_megabytes_are_sent_whole(make_sender: MakeSender) 
     """A full group is larger than a socket's buffer."""
     request = OutboundRequest(REQUEST.path, "token", b"x" * 5_000_000)
     async with raw_server(http(200, OK_BODY)) as server:
-        assert await make_sender(server.url, deadline_seconds=5).send(request) == HttpAnswer(200, OK_BODY)
+        assert await make_sender(server.url).send(request) == HttpAnswer(200, OK_BODY)
     assert server.requests[0][2] == request.body
 
 
@@ -155,7 +155,7 @@ async def test_odd_bodies_are_read_for_what_they_are(make_sender: MakeSender, re
 async def test_oversized_answers_are_cut_off(make_sender: MakeSender, reply: Reply) -> None:
     """At most 1 MiB of an answer is read, compressed or not."""
     async with raw_server(reply) as server:
-        answer = await make_sender(server.url, deadline_seconds=5).send(REQUEST)
+        answer = await make_sender(server.url).send(REQUEST)
     assert isinstance(answer, NoAnswer)
     assert (answer.kind, answer.may_have_arrived) == ("oversized", True)
 
@@ -167,7 +167,7 @@ async def test_answer_is_read_up_to_1_mib(make_sender: MakeSender, encoding: str
     body = b" " * size
     sent = gzip.compress(body) if encoding == "gzip" else body
     async with raw_server(http(200, sent, f"Content-Encoding: {encoding}\r\n")) as server:
-        answer = await make_sender(server.url, deadline_seconds=5).send(REQUEST)
+        answer = await make_sender(server.url).send(REQUEST)
     assert isinstance(answer, HttpAnswer) == is_read
     assert not is_read or answer == HttpAnswer(200, body)
 
@@ -189,8 +189,9 @@ async def test_a_lost_answer_may_mean_an_arrival(make_sender: MakeSender, reply:
     """Once the request has left, TikTok may have it, whatever comes back; nothing is sent twice."""
     async with raw_server(reply) as server:
         started = time.monotonic()
-        answer = await make_sender(server.url).send(REQUEST)
-        assert time.monotonic() - started < 2
+        sender = make_sender(server.url, deadline_seconds=1) if kind == "timeout" else make_sender(server.url)
+        answer = await sender.send(REQUEST)
+        assert time.monotonic() - started < 10
     assert isinstance(answer, NoAnswer)
     assert (answer.kind, answer.may_have_arrived) == (kind, True)
     assert len(server.requests) == 1
@@ -225,7 +226,7 @@ async def test_a_hanging_name_lookup_ends_in_time(make_sender: MakeSender, monke
         raise socket.gaierror(socket.EAI_AGAIN, "Try again")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    sending = asyncio.create_task(make_sender("https://tiktok.invalid", deadline_seconds=30).send(REQUEST))
+    sending = asyncio.create_task(make_sender("https://tiktok.invalid", connect_seconds=0.3).send(REQUEST))
     started = time.monotonic()
     await asyncio.sleep(0.05)
     assert time.monotonic() - started < 0.25
