@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.http_limits import CloseReason, HttpLimits
 from tiktok_forwarder.web.server import Servers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.service_rig import wait_until
-from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.http_limits import CloseReason, HttpLimits

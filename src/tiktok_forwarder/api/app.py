@@ -36,9 +36,8 @@ from tiktok_forwarder.domain.errors import (
     UnknownName,
     UnreadableBody,
 )
-from tiktok_forwarder.web.body import Receive, Send
-from tiktok_forwarder.web.body import Scope as HttpScope
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication, Receive, Send
+from tiktok_forwarder.web.asgi import Scope as HttpScope
 from tiktok_forwarder.web.origin import is_of_this_machine
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from tiktok_forwarder.access.api_keys import Scope
 from tiktok_forwarder.access.users import Role, User
 from tiktok_forwarder.api.endpoint import Answer_co, Body, Endpoint, Problems, Query
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication
 from tiktok_forwarder.web.in_process import asgi_call
 
 SCOPES: Final[Mapping[Role, Scope]] = {"admin": "admin", "viewer": "read"}

@@ -39,8 +39,7 @@ from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
-from tiktok_forwarder.web.body import Receive, Scope, Send
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication, Receive, Scope, Send
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 PAGES: Final[tuple[Page, ...]] = (

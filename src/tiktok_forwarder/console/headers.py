@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from tiktok_forwarder.web.body import Message, Receive, Scope, Send
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication, Message, Receive, Scope, Send
 
 POLICY: Final = "; ".join(
     (

@@ -19,14 +19,12 @@ from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.failures import FailedAuthentications
 from tiktok_forwarder.mapping.redaction.kept import kept_text
+from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.body import (
     BodyLimits,
     BodyRefused,
     HeldBody,
     PendingBytes,
-    Receive,
-    Scope,
-    Send,
     SenderLeft,
     joined_headers,
     read_body,

@@ -2,15 +2,12 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Sequence
+from typing import Final, Self
 
 from msgspec import Struct
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from tiktok_forwarder.web.asgi import Receive
 
 # zlib's window bits: 16 more for gzip, 32 more to detect gzip or zlib by their headers.
 _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": 32 + zlib.MAX_WBITS}

@@ -5,8 +5,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from tiktok_forwarder.web.body import Receive, Scope, Send
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication, Receive, Scope, Send
 from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied
 
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")

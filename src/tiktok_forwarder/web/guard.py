@@ -1,14 +1,11 @@
 """The last resort of both servers: turns an internal error into a 500, reported without the request's content."""
 
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
 from starlette.requests import ClientDisconnect
 
-from tiktok_forwarder.web.body import Message, Receive, Scope, Send
-
-AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+from tiktok_forwarder.web.asgi import AsgiApplication, Message, Receive, Scope, Send
 
 _BODY: Final = msgspec.json.encode(
     {"errors": [{"code": "INTERNAL", "message": "internal error; the service log shows where; retry later"}]}

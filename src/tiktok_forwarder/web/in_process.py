@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from tiktok_forwarder.web.guard import AsgiApplication
+from tiktok_forwarder.web.asgi import AsgiApplication
 
 
 async def asgi_call(

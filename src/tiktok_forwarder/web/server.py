@@ -13,8 +13,8 @@ import uvicorn
 
 from tiktok_forwarder.database.open_files import OpenFiles
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.web.asgi import AsgiApplication
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
-from tiktok_forwarder.web.guard import AsgiApplication
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.refusals import Refusals
 

@@ -20,7 +20,7 @@ from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import PAGES, build_console
 from tiktok_forwarder.console.page import Page, PageRequest
-from tiktok_forwarder.web.body import Message, Receive, Scope, Send
+from tiktok_forwarder.web.asgi import Message, Receive, Scope, Send
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES, TrustedProxies, parse_networks

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.console.door_rig import SAFE_HEADERS
 from tiktok_forwarder.console.headers import with_headers
-from tiktok_forwarder.web.body import Message, Receive, Scope, Send
+from tiktok_forwarder.web.asgi import Message, Receive, Scope, Send
 
 SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
 NO_STORE = (b"cache-control", b"no-store")

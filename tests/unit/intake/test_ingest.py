@@ -15,7 +15,8 @@ from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.memory.store import MemoryStore
-from tiktok_forwarder.web.body import BodyLimits, Message
+from tiktok_forwarder.web.asgi import Message
+from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
 PROXIES = TrustedProxies(parse_networks("10.0.0.0/8"))

@@ -9,13 +9,12 @@ from collections.abc import Iterable
 
 import pytest
 
+from tiktok_forwarder.web.asgi import Message, Receive
 from tiktok_forwarder.web.body import (
     BodyLimits,
     BodyRefused,
     HeldBody,
-    Message,
     PendingBytes,
-    Receive,
     SenderLeft,
     joined_headers,
     read_body,

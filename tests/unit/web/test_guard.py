@@ -6,8 +6,8 @@ import json
 import pytest
 from starlette.requests import Request
 
-from tiktok_forwarder.web.body import Message, Receive, Scope, Send
-from tiktok_forwarder.web.guard import AsgiApplication, guarded
+from tiktok_forwarder.web.asgi import AsgiApplication, Message, Receive, Scope, Send
+from tiktok_forwarder.web.guard import guarded
 
 
 class Told:

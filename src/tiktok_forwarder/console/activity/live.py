@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tiktok_forwarder.web.body import Receive, Scope, Send
+from tiktok_forwarder.web.asgi import Receive, Scope, Send
 
 MAX_STREAMS: Final = 20
 MAX_STREAMS_OF_USER: Final = 5

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tiktok_forwarder.console.activity.live import LiveStream, LiveViews
-from tiktok_forwarder.web.body import Message
+from tiktok_forwarder.web.asgi import Message
 
 
 def test_one_user_has_five_streams_and_leaves_the_rest_to_others() -> None:
