@@ -329,6 +329,7 @@ class Application:
         self._servers = Servers(
             guarded(self._front(), telemetry),
             guarded(self.api, telemetry),
+            self._ingest,
             host=settings.host,
             port=settings.port,
             admin_socket=settings.admin_socket,
@@ -344,14 +345,14 @@ class Application:
         await self._servers.start()
 
     def _front(self) -> Front:
-        """Return the application on the service's port: senders' routes, API, health, metrics, console."""
+        """Return the application on the service's port, beside the senders' routes: API, health, metrics, console."""
         services = self.services
         keyed_api = build_api(services, caller_with_key(services.api_keys))
         console_api = build_api(services, console_caller)
         console = build_console(
             console_api, services.console_access, self.base.settings.console_url, self._proxies, self.live_views
         )
-        return Front(self._ingest, keyed_api, console, self._not_ready, self._exposition)
+        return Front(keyed_api, console, self._not_ready, self._exposition)
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""

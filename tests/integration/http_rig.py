@@ -11,6 +11,7 @@ from typing import Any
 from tests.integration.service_rig import wait_until
 from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
+from tiktok_forwarder.web.exchange import Exchange
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.http_limits import CloseReason, HttpLimits
 from tiktok_forwarder.web.server import Servers
@@ -25,6 +26,7 @@ class Recorder:
     started: int = 0
     disconnected: int = 0
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    holding: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.started += 1
@@ -51,6 +53,57 @@ class Recorder:
         self.closed.append(reason)
 
     def on_http_limits_reached(self, counts: Mapping[CloseReason, int]) -> None: ...
+
+
+class DirectRecorder:
+    """The same as the recorder's application, as routes that are served without ASGI."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def handles(self, path: str) -> bool:
+        return path.startswith("/")
+
+    def begin(self, exchange: Exchange) -> "DirectRequest | None":
+        self._recorder.started += 1
+        request = DirectRequest(self._recorder, exchange)
+        if exchange.path == "/unread":
+            request.end()
+            return None
+        exchange.proceed()
+        return request
+
+
+class DirectRequest:
+    """One request to the recorder."""
+
+    def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
+        self._recorder = recorder
+        self._exchange = exchange
+        self._body = b""
+
+    def receive(self, part: bytes) -> None:
+        self._body += part
+
+    def end(self) -> None:
+        if self._exchange.path == "/hold":
+            self._recorder.holding.append(asyncio.create_task(self._answer_later()))
+        else:
+            self._answer()
+
+    def leave(self) -> None:
+        self._recorder.disconnected += 1
+
+    def wait(self, now: float) -> None: ...
+
+    async def _answer_later(self) -> None:
+        await self._recorder.go_on.wait()
+        self._answer()
+
+    def _answer(self) -> None:
+        path = self._exchange.path
+        self._recorder.requests.append((path, list(self._exchange.headers), self._body))
+        self._exchange.answer(200, (), b"x" * 20_000_000 if path == "/large" else path.encode())
 
 
 @dataclass
@@ -117,8 +170,10 @@ class Client:
 
 
 @asynccontextmanager
-async def listening(folder: Path, **limits: Any) -> AsyncIterator[Listening]:
+async def listening(folder: Path, *, is_direct: bool = False, **limits: Any) -> AsyncIterator[Listening]:
     """Yield running servers with these limits, all clients exempt from the limit per address; stop them at the end.
+
+    With `is_direct` all paths are routes that are served without ASGI.
 
     Headers have a minute unless a test is about their time: a busy machine may need more than the usual limit.
     """
@@ -126,7 +181,13 @@ async def listening(folder: Path, **limits: Any) -> AsyncIterator[Listening]:
     http_connections = HttpConnections(HttpLimits(**{"header_timeout_seconds": 60, **limits}), lambda _: True, recorder)
     socket = folder / "admin.sock"
     servers = Servers(
-        recorder, recorder, host="127.0.0.1", port=0, admin_socket=socket, http_connections=http_connections
+        recorder,
+        recorder,
+        DirectRecorder(recorder) if is_direct else None,
+        host="127.0.0.1",
+        port=0,
+        admin_socket=socket,
+        http_connections=http_connections,
     )
     await servers.start()
     started = Listening(servers, http_connections, recorder, socket)

@@ -12,9 +12,9 @@ GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.mark.slow
-async def test_headers_must_be_complete_in_time(tmp_path: Path) -> None:
+async def test_headers_must_be_complete_in_time(tmp_path: Path, is_direct: bool) -> None:
     """A silent client is closed; one that has begun is answered 408, also on a connection that served a request."""
-    async with listening(tmp_path, header_timeout_seconds=0.2, keep_alive_seconds=60) as server:
+    async with listening(tmp_path, is_direct=is_direct, header_timeout_seconds=0.2, keep_alive_seconds=60) as server:
         silent, begun, second = [await server.connect() for _ in range(3)]
         await begun.send(b"GET /a HTTP/1.1\r\nHo")
         await second.send(GET)
@@ -28,9 +28,9 @@ async def test_headers_must_be_complete_in_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_byte_by_byte_gains_no_time(tmp_path: Path) -> None:
+async def test_byte_by_byte_gains_no_time(tmp_path: Path, is_direct: bool) -> None:
     """The time of headers runs from the start of the connection, whatever trickles in, blank lines too."""
-    async with listening(tmp_path, header_timeout_seconds=0.5) as server:
+    async with listening(tmp_path, is_direct=is_direct, header_timeout_seconds=0.5) as server:
         blank, begun = [await server.connect() for _ in range(2)]
         await begun.send(b"GET /a HTTP/1.1\r\nA: ")
 
@@ -45,9 +45,9 @@ async def test_byte_by_byte_gains_no_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_idle_connection_is_closed_in_time_and_a_used_one_is_not(tmp_path: Path) -> None:
+async def test_idle_connection_is_closed_in_time_and_a_used_one_is_not(tmp_path: Path, is_direct: bool) -> None:
     """A request that runs longer than the time of an idle connection is answered."""
-    async with listening(tmp_path, keep_alive_seconds=0.2) as server:
+    async with listening(tmp_path, is_direct=is_direct, keep_alive_seconds=0.2) as server:
         idle, running = await server.connect(), await server.connect()
         await running.send(GET.replace(b"/a", b"/hold"))
         await idle.send(GET)
@@ -60,9 +60,9 @@ async def test_idle_connection_is_closed_in_time_and_a_used_one_is_not(tmp_path:
 
 
 @pytest.mark.slow
-async def test_rest_of_an_answered_body_must_arrive_in_time(tmp_path: Path) -> None:
+async def test_rest_of_an_answered_body_must_arrive_in_time(tmp_path: Path, is_direct: bool) -> None:
     """A refused sender may send what it had begun, and not forever."""
-    async with listening(tmp_path, body_timeout_seconds=0.2) as server:
+    async with listening(tmp_path, is_direct=is_direct, body_timeout_seconds=0.2) as server:
         client = await server.connect()
         await client.send(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nx")
         assert (await client.answer())[0] == 200
@@ -70,10 +70,10 @@ async def test_rest_of_an_answered_body_must_arrive_in_time(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_answer_must_be_read_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_answer_must_be_read_in_time(tmp_path: Path, is_direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for 20 MB and reads nothing is closed; one that reads gets them."""
     monkeypatch.setattr("tiktok_forwarder.web.bounded_protocol._ANSWER_SECONDS", 0.2)
-    async with listening(tmp_path) as server:
+    async with listening(tmp_path, is_direct=is_direct) as server:
         client, reading = await server.connect(), await server.connect()
         await client.send(GET.replace(b"/a", b"/large"))
         await server.until_closed("unread_answer")
@@ -83,9 +83,9 @@ async def test_answer_must_be_read_in_time(tmp_path: Path, monkeypatch: pytest.M
         assert len((await reading.answer())[1]) == 20_000_000
 
 
-async def test_silent_connection_makes_room_for_a_new_one(tmp_path: Path) -> None:
+async def test_silent_connection_makes_room_for_a_new_one(tmp_path: Path, is_direct: bool) -> None:
     """Of a silent, a dribbling and a used connection the silent one goes first, the dribbling one next."""
-    async with listening(tmp_path, max_http_connections=3) as server:
+    async with listening(tmp_path, is_direct=is_direct, max_http_connections=3) as server:
         silent, dribbling, used = [await server.connect() for _ in range(3)]
         await server.until_open(3)
         await used.send(GET)
@@ -104,9 +104,9 @@ async def test_silent_connection_makes_room_for_a_new_one(tmp_path: Path) -> Non
         assert server.recorder.closed == ["max_http_connections", "max_http_connections"]
 
 
-async def test_command_line_reaches_a_full_server(tmp_path: Path) -> None:
+async def test_command_line_reaches_a_full_server(tmp_path: Path, is_direct: bool) -> None:
     """A connection to the socket of the data directory replaces a silent one too."""
-    async with listening(tmp_path, max_http_connections=2) as server:
+    async with listening(tmp_path, is_direct=is_direct, max_http_connections=2) as server:
         silent = [await server.connect() for _ in range(2)]
         await server.until_open(2)
         reader, writer = await asyncio.open_unix_connection(server.admin_socket)
@@ -117,9 +117,11 @@ async def test_command_line_reaches_a_full_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_stop_does_not_wait_for_half_sent_requests(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_stop_does_not_wait_for_half_sent_requests(
+    tmp_path: Path, is_direct: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """A request that runs is answered, one whose body is missing ends like one whose sender left, without an error."""
-    async with listening(tmp_path) as server:
+    async with listening(tmp_path, is_direct=is_direct) as server:
         running, half, begun = [await server.connect() for _ in range(3)]
         await running.send(GET.replace(b"/a", b"/hold"))
         await half.send(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
@@ -139,13 +141,13 @@ async def test_stop_does_not_wait_for_half_sent_requests(tmp_path: Path, caplog:
     assert caplog.records == []
 
 
-async def test_stop_removes_its_own_socket_file_only(tmp_path: Path) -> None:
+async def test_stop_removes_its_own_socket_file_only(tmp_path: Path, is_direct: bool) -> None:
     """After the data directory was replaced, another service listens at the path."""
-    async with listening(tmp_path) as server:
+    async with listening(tmp_path, is_direct=is_direct) as server:
         own = server.admin_socket
         own.rename(tmp_path / "moved.sock")
         own.touch()
     assert own.exists()
-    async with listening(tmp_path) as server:
+    async with listening(tmp_path, is_direct=is_direct) as server:
         assert server.admin_socket.is_socket()
     assert not own.exists()

@@ -1,7 +1,9 @@
 """Accepts requests: a request's bytes become stored events, durable before the answer."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -50,6 +52,10 @@ class Acceptance(Struct, frozen=True):
     admissions: Sequence[Admission]
     drops: Sequence[DroppedEvent]
     drop_counts: Mapping[tuple[str, str], int]
+
+
+Done = Callable[[Acceptance | None, Exception | None], None]
+"""Receives the acceptance of a request, or its error. Called once; raises nothing."""
 
 
 class RequestObserver(Protocol):
@@ -108,13 +114,17 @@ def _check_for_batches(batches: Sequence[Batch]) -> None:
         raise UnreadableBody(problems[0])
 
 
-class _Gathering(Struct):
-    """The collected outcomes of one request."""
+class _Request(Struct):
+    """One request and its outcomes, in the order of `Acceptance`."""
 
-    events: list[NewEvent]
-    mapped: list[Mapped]
-    originals: list[Event | None]
-    drops: list[DroppedEvent]
+    input_name: str
+    batches: list[Batch]
+    at_ms: int
+    done: Done
+    events: list[NewEvent] = []
+    mapped: list[Mapped] = []
+    originals: list[Event | None] = []
+    drops: list[DroppedEvent] = []
 
 
 class Acceptor:
@@ -147,24 +157,42 @@ class Acceptor:
         Raises `UnreadableBody` if nothing can be read or nothing of it is a batch (which is counted all the same),
         `StoreFull` (also as `ConnectionsFull`) and `StoreUnavailable` if nothing was stored.
         """
-        now_ms = self._clock.now_ms()
+        accepted: asyncio.Future[Acceptance | None] = asyncio.get_running_loop().create_future()
+
+        def done(acceptance: Acceptance | None, error: Exception | None) -> None:
+            if accepted.done():
+                return
+            if error is not None:
+                accepted.set_exception(error)
+            else:
+                accepted.set_result(acceptance)
+
+        self.accept_soon(body, input_name, done, only)
+        return await accepted
+
+    def accept_soon(self, body: bytes, input_name: str, done: Done, only: str | None = None) -> None:
+        """Accept a request as `accept` does, without a task: call `done` with its result or its error.
+
+        Raises errors that are known before anything is stored.
+        """
+        at_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
         self._observer.on_received(input_name, len(batches), _count_events(batches))
-        gathering = _Gathering([], [], [], [])
+        request = _Request(input_name, batches, at_ms, done)
         try:
             for mapper in self._connections.mappers_of(input_name):
                 if only is not None and mapper.connection.id != only:
                     continue
                 for batch in batches:
-                    self._map(mapper, batch, now_ms, gathering)
+                    self._map(mapper, batch, request)
         finally:
             forget_texts()
-        acceptance = await self._store_all(gathering, now_ms) if gathering.events or gathering.drops else None
-        self._observer.on_request(input_name, batches, now_ms)
-        _check_for_batches(batches)
-        return acceptance
+        if request.events or request.drops:
+            self._store_all(request)
+        else:
+            self._finish(request, None)
 
-    async def accept_historical(self, body: bytes, input_name: str) -> None:
+    def accept_historical(self, body: bytes, input_name: str) -> None:
         """Read and count a request only: mParticle does not forward historical events either.
 
         Raises `UnreadableBody` if nothing can be read or nothing of it is a batch (which is counted all the same).
@@ -173,36 +201,54 @@ class Acceptor:
         self._observer.on_historical(input_name, _count_events(batches))
         _check_for_batches(batches)
 
-    def _map(self, mapper: Mapper, batch: Batch, now_ms: int, gathering: _Gathering) -> None:
+    def _map(self, mapper: Mapper, batch: Batch, request: _Request) -> None:
         connection = mapper.connection
-        outcomes = mapper.map_batch(batch, now_ms)
+        outcomes = mapper.map_batch(batch, request.at_ms)
         subjects: tuple[int, ...] | None = None
         for outcome in outcomes:
             event = batch.events[outcome.event_index] if batch.events else None
             if not isinstance(outcome, Mapped):
-                gathering.drops.append(DroppedEvent(connection.id, outcome, event, batch))
+                request.drops.append(DroppedEvent(connection.id, outcome, event, batch))
                 continue
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.
                 subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.identifiers])
             for warning in outcome.warnings:
                 self._observer.on_warnings(connection.id, warning)
-            gathering.events.append(_new_event(connection, outcome, subjects))
-            gathering.mapped.append(outcome)
-            gathering.originals.append(event)
+            request.events.append(_new_event(connection, outcome, subjects))
+            request.mapped.append(outcome)
+            request.originals.append(event)
 
-    async def _store_all(self, gathering: _Gathering, now_ms: int) -> Acceptance:
-        started = self._clock.monotonic_seconds()
+    def _store_all(self, request: _Request) -> None:
         drops: Counter[tuple[str, str]] = Counter()
-        drops.update([(each.connection_id, each.dropped.reason) for each in gathering.drops])
-        admissions = await self._store.append(Arrivals(gathering.events, drops, now_ms))
-        self._observer.on_stored(self._clock.monotonic_seconds() - started)
-        acceptance = Acceptance(
-            now_ms, gathering.events, gathering.mapped, gathering.originals, admissions, gathering.drops, drops
-        )
-        self._observer.on_accepted(acceptance)
-        self._notify(acceptance)
-        return acceptance
+        drops.update([(each.connection_id, each.dropped.reason) for each in request.drops])
+        started = self._clock.monotonic_seconds()
+        storing = asyncio.ensure_future(self._store.append(Arrivals(request.events, drops, request.at_ms)))
+        storing.add_done_callback(partial(self._stored, request, drops, started))
+
+    def _stored(
+        self,
+        request: _Request,
+        drops: Mapping[tuple[str, str], int],
+        started: float,
+        storing: asyncio.Future[Sequence[Admission]],
+    ) -> None:
+        try:
+            admissions = storing.result()
+            self._observer.on_stored(self._clock.monotonic_seconds() - started)
+            acceptance = Acceptance(
+                request.at_ms, request.events, request.mapped, request.originals, admissions, request.drops, drops
+            )
+            self._observer.on_accepted(acceptance)
+            self._notify(acceptance)
+            self._finish(request, acceptance)
+        except Exception as error:
+            request.done(None, error)
+
+    def _finish(self, request: _Request, acceptance: Acceptance | None) -> None:
+        self._observer.on_request(request.input_name, request.batches, request.at_ms)
+        _check_for_batches(request.batches)
+        request.done(acceptance, None)
 
     def _notify(self, acceptance: Acceptance) -> None:
         counts: dict[tuple[Admission, str], int] = {}

@@ -1,48 +1,41 @@
-"""The senders' side: Events API, webhook and Firehose, as plain ASGI, since every event passes here.
+"""The senders' side: Events API, webhook and Firehose, without ASGI, since every event passes here.
 
-mParticle senders try again only after 408, 429, 500, 502, 503 and 504; any other refusal loses their data. So a request
-that may succeed later gets 503 with `Retry-After`, and a body of which anything can be read is accepted.
+A request's credentials are checked when its headers are complete, its body is mapped when that is whole, and the answer
+is written when its events are durable.
 """
 
 import base64
 import binascii
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
+from msgspec import Struct
 
-from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, StoreUnavailable, UnreadableBody
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.inputs import Input, Inputs
-from tiktok_forwarder.intake.accept import Acceptor
+from tiktok_forwarder.intake.accept import Acceptance, Acceptor, Done
 from tiktok_forwarder.intake.failures import FailedAuthentications
+from tiktok_forwarder.intake.refusals import JSON, Refusal, later, refusal_of
 from tiktok_forwarder.mapping.redaction.kept import kept_text
-from tiktok_forwarder.web.asgi import Receive, Scope, Send
-from tiktok_forwarder.web.body import (
-    BodyLimits,
-    BodyRefused,
-    HeldBody,
-    PendingBytes,
-    SenderLeft,
-    joined_headers,
-    read_body,
-)
+from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, PendingBytes, joined_headers, late_body
+from tiktok_forwarder.web.exchange import Exchange, Header
+from tiktok_forwarder.web.guard import INTERNAL_ERROR, FaultObserver
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
-RETRY_AFTER_SECONDS: Final = 5
-_RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
-# A slow sender's connection is closed. Others may send the rest of a refused body, which the server discards: a
-# connection that is closed while data arrives is reset, and its sender never sees the answer.
-_BODY_HEADERS: Final = {408: ((b"connection", b"close"),), 503: (_RETRY_AFTER,)}
 _MAX_SHOWN_PATH_LENGTH: Final = 100
 _FIREHOSE_VERSION: Final = "3.2.0"
 _BAD_CREDENTIALS: Final = "bad_credentials"
-_JSON: Final = (b"content-type", b"application/json")
+_UNKNOWN_ROUTE: Final = "unknown"
+_NOT_POST: Final = Refusal(
+    405, "METHOD_NOT_ALLOWED", "method not allowed; use POST", reason="method", headers=((b"allow", b"POST"),)
+)
+
+_Headers = Mapping[bytes, bytes]
 
 
-class IngestObserver(Protocol):
+class IngestObserver(FaultObserver, Protocol):
     """Receives every request, for metrics. `reason` is a short name of a refusal, empty if there is none."""
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
@@ -52,25 +45,17 @@ class IngestObserver(Protocol):
         ...
 
 
-class Refusal(Exception):
-    """A request that is answered with an error. `reason` is a short name for metrics."""
+class _Route(Struct, frozen=True):
+    """How the requests of a path are authenticated, used and answered. `name` is the one in metrics."""
 
-    def __init__(
-        self, status: int, code: str, message: str, *, reason: str, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        self.status = status
-        self.code = code
-        self.reason = reason
-        self.headers = headers
-        super().__init__(message)
-
-
-_Use = Callable[[bytes, str], Awaitable[object]]
-_Headers = dict[bytes, bytes]
+    name: str
+    authenticate: Callable[[_Headers, str], Input]
+    use: Callable[[bytes, str, Done], None]
+    answer: Callable[[], tuple[int, bytes]]
 
 
 class Ingest:
-    """An ASGI application for the senders' routes. `handles` returns whether a path is one of them."""
+    """The senders' routes. `handles` returns whether a path is one of them."""
 
     def __init__(
         self,
@@ -83,48 +68,86 @@ class Ingest:
     ) -> None:
         self._acceptor = acceptor
         self._inputs = inputs
-        self._limits = limits
         self._proxies = proxies
-        self._observer = observer
-        self._pending = PendingBytes()
         self._failures = FailedAuthentications()
+        accept = acceptor.accept_soon
+        events, bulk, historical = "/v2/events", "/v2/bulkevents", "/v2/bulkevents/historical"
+        self._routes = {
+            events: _Route(events, self._basic, accept, _accepted),
+            bulk: _Route(bulk, self._basic, accept, _accepted),
+            historical: _Route(historical, self._basic, self._use_historical, _accepted),
+        }
+        self._named_routes = {
+            "webhook": _Route("/webhook/", self._authorized, accept, _accepted),
+            "firehose": _Route("/firehose/", self._authorized, accept, _firehose_answer),
+        }
+        self.limits = limits
+        self.observer = observer
+        self._pending = PendingBytes()
         self.is_stopping = False
 
     def handles(self, path: str) -> bool:
         return path.startswith(("/v2/", "/webhook/", "/firehose/"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        path: str = scope["path"]
-        route = "unknown"
+    def begin(self, exchange: Exchange) -> "SenderRequest | None":
+        started = time.monotonic()
+        route_name = _UNKNOWN_ROUTE
         try:
-            route, answer = self._routed(path)
-            if scope["method"] != "POST":
-                raise Refusal(
-                    405,
-                    "METHOD_NOT_ALLOWED",
-                    "method not allowed; use POST",
-                    reason="method",
-                    headers=((b"allow", b"POST"),),
-                )
-            status, body = await answer(joined_headers(scope["headers"]), path, receive)
-            reason = ""
-            headers: tuple[tuple[bytes, bytes], ...] = (_JSON,) if body else ()
-        except Refusal as refusal:
-            status, body, reason, headers = _error_response(self._throttled(refusal, scope))
-        except SenderLeft:
-            self._observer.left(route)
-            return
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
-        await send({"type": "http.response.body", "body": body})
-        self._observer.on_answered(route, status, reason, time.perf_counter() - started)
+            route = self._route_of(exchange.path)
+            route_name = route.name
+            if exchange.method != "POST":
+                raise _NOT_POST
+            headers = joined_headers(exchange.headers)
+            sender = route.authenticate(headers, exchange.path)
+            if self.is_stopping:
+                raise later("the service is stopping", "stopping")
+            body = ArrivingBody(headers, self.limits, self._pending)
+        except Exception as error:
+            self.refuse(exchange, error, route_name, started)
+            return None
+        exchange.proceed()
+        return SenderRequest(self, exchange, route, sender.name, body, started)
 
-    def _throttled(self, refusal: Refusal, scope: Scope) -> Refusal:
+    def refuse(self, exchange: Exchange, error: Exception, route_name: str, started: float) -> None:
+        """Answer with an error, which may be internal."""
+        refusal = refusal_of(error)
+        if refusal is None:
+            self.observer.on_internal_error(error)
+            self.answer(exchange, 500, (JSON,), INTERNAL_ERROR, route_name, "internal", started)
+            return
+        refusal = self._throttled(refusal, exchange)
+        headers = (JSON, *refusal.headers)
+        self.answer(exchange, refusal.status, headers, refusal.encoded(), route_name, refusal.reason, started)
+
+    def answer(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: tuple[Header, ...],
+        body: bytes,
+        route_name: str,
+        reason: str,
+        started: float,
+    ) -> None:
+        exchange.answer(status, headers, body)
+        self.observer.on_answered(route_name, status, reason, time.monotonic() - started)
+
+    def _route_of(self, path: str) -> _Route:
+        """Return the route. Raises `Refusal` for a path that is none."""
+        route = self._routes.get(path)
+        if route is None:
+            prefix, _, name = path[1:].partition("/")
+            route = self._named_routes.get(prefix) if name and "/" not in name else None
+        if route is None:
+            raise Refusal(404, "NOT_FOUND", f"path {kept_text(path, _MAX_SHOWN_PATH_LENGTH)} not found", reason="route")
+        return route
+
+    def _throttled(self, refusal: Refusal, exchange: Exchange) -> Refusal:
         """Return the refusal itself, unless its source has failed to authenticate too often."""
         if refusal.reason != _BAD_CREDENTIALS:
             return refusal
-        wait_seconds = self._failures.failed(self._proxies.source_of(scope), time.monotonic())
+        source = self._proxies.source_of({"client": exchange.peer, "headers": exchange.headers})
+        wait_seconds = self._failures.failed(source, time.monotonic())
         if not wait_seconds:
             return refusal
         return Refusal(
@@ -135,47 +158,13 @@ class Ingest:
             headers=((b"retry-after", str(wait_seconds).encode()),),
         )
 
-    def _routed(self, path: str) -> tuple[str, Callable[[_Headers, str, Receive], Awaitable[tuple[int, bytes]]]]:
-        if path in ("/v2/events", "/v2/bulkevents"):
-            return path, self._events_api
-        if path == "/v2/bulkevents/historical":
-            return path, self._historical
-        prefix, _, name = path[1:].partition("/")
-        if name and "/" not in name and prefix in ("webhook", "firehose"):
-            return f"/{prefix}/", self._webhook if prefix == "webhook" else self._firehose
-        raise Refusal(404, "NOT_FOUND", f"path {kept_text(path, _MAX_SHOWN_PATH_LENGTH)} not found", reason="route")
-
-    # --- routes ---
-
-    async def _events_api(self, headers: _Headers, _path: str, receive: Receive) -> tuple[int, bytes]:
-        sender = self._basic(headers)
-        await self._take(headers, receive, sender, self._acceptor.accept)
-        return 202, b""
-
-    async def _historical(self, headers: _Headers, _path: str, receive: Receive) -> tuple[int, bytes]:
-        sender = self._basic(headers)
-        await self._take(headers, receive, sender, self._acceptor.accept_historical)
-        return 202, b""
-
-    async def _webhook(self, headers: _Headers, path: str, receive: Receive) -> tuple[int, bytes]:
-        sender = self._authorized(headers, path)
-        await self._take(headers, receive, sender, self._acceptor.accept)
-        return 202, b""
-
-    async def _firehose(self, headers: _Headers, path: str, receive: Receive) -> tuple[int, bytes]:
-        sender = self._authorized(headers, path)
-        await self._take(headers, receive, sender, self._acceptor.accept)
-        response = {
-            "type": "event_processing_response",
-            "id": str(uuid.uuid4()),
-            "timestamp_ms": time.time_ns() // 1_000_000,
-            "firehose_version": _FIREHOSE_VERSION,
-        }
-        return 200, msgspec.json.encode(response)
+    def _use_historical(self, body: bytes, input_name: str, done: Done) -> None:
+        self._acceptor.accept_historical(body, input_name)
+        done(None, None)
 
     # --- authentication ---
 
-    def _basic(self, headers: _Headers) -> Input:
+    def _basic(self, headers: _Headers, _path: str) -> Input:
         authorization = headers.get(b"authorization", b"")
         known = self._inputs.find_by_cached_header(authorization)
         if known is not None:
@@ -211,32 +200,69 @@ class Ingest:
             raise Refusal(403, "FORBIDDEN", "invalid input name or Authorization value", reason=_BAD_CREDENTIALS)
         return sender
 
-    # --- bodies ---
 
-    async def _take(self, headers: _Headers, receive: Receive, sender: Input, use: _Use) -> None:
-        if self.is_stopping:
-            raise _later("the service is stopping", "stopping")
-        with HeldBody(self._pending) as held:
-            try:
-                body = await read_body(headers, receive, self._limits, held)
-            except BodyRefused as refused:
-                raise _body_refusal(refused) from None
-            await self._use(body, sender, use)
+class SenderRequest:
+    """A request whose body arrives, until its answer, or until the sender leaves."""
 
-    async def _use(self, body: bytes, sender: Input, use: _Use) -> None:
+    __slots__ = ("_body", "_exchange", "_ingest", "_input_name", "_route", "_started")
+
+    def __init__(
+        self, ingest: Ingest, exchange: Exchange, route: _Route, input_name: str, body: ArrivingBody, started: float
+    ) -> None:
+        self._ingest = ingest
+        self._exchange = exchange
+        self._route = route
+        self._input_name = input_name
+        self._body = body
+        self._started = started
+
+    def receive(self, part: bytes) -> None:
         try:
-            await use(body, sender.name)
-        except UnreadableBody as error:
-            status, code, reason = (
-                (413, "TOO_LARGE", "too_large") if error.too_large else (400, "BAD_REQUEST", "unreadable")
-            )
-            raise Refusal(status, code, str(error), reason=reason) from None
-        except ConnectionsFull as error:
-            raise _later(str(error), CONNECTION_FULL) from None
-        except StoreFull:
-            raise _later("the event store is full", "store_full") from None
-        except StoreUnavailable:
-            raise _later("the event store cannot be written", "store_unavailable") from None
+            self._body.add(part)
+        except Exception as error:
+            self._refuse(error)
+
+    def end(self) -> None:
+        try:
+            self._route.use(self._body.whole(), self._input_name, self._done)
+        except Exception as error:
+            self._refuse(error)
+
+    def leave(self) -> None:
+        self._body.release()
+        self._ingest.observer.left(self._route.name)
+
+    def wait(self, now: float) -> None:
+        limits = self._ingest.limits
+        if now - self._started >= limits.timeout_seconds:
+            self._refuse(late_body(limits))
+
+    def _done(self, _acceptance: Acceptance | None, error: Exception | None) -> None:
+        if error is not None:
+            self._refuse(error)
+            return
+        self._body.release()
+        status, body = self._route.answer()
+        headers = (JSON,) if body else ()
+        self._ingest.answer(self._exchange, status, headers, body, self._route.name, "", self._started)
+
+    def _refuse(self, error: Exception) -> None:
+        self._body.release()
+        self._ingest.refuse(self._exchange, error, self._route.name, self._started)
+
+
+def _accepted() -> tuple[int, bytes]:
+    return 202, b""
+
+
+def _firehose_answer() -> tuple[int, bytes]:
+    response = {
+        "type": "event_processing_response",
+        "id": str(uuid.uuid4()),
+        "timestamp_ms": time.time_ns() // 1_000_000,
+        "firehose_version": _FIREHOSE_VERSION,
+    }
+    return 200, msgspec.json.encode(response)
 
 
 def _decoded(credentials: bytes) -> str:
@@ -244,25 +270,3 @@ def _decoded(credentials: bytes) -> str:
         return base64.b64decode(credentials.strip()).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return ""
-
-
-def _later(message: str, reason: str) -> Refusal:
-    return Refusal(
-        503,
-        "UNAVAILABLE",
-        f"{message}; retry later (see Retry-After)",
-        reason=reason,
-        headers=(_RETRY_AFTER,),
-    )
-
-
-def _body_refusal(refused: BodyRefused) -> Refusal:
-    code = {413: "TOO_LARGE", 408: "TIMEOUT", 503: "UNAVAILABLE"}.get(refused.status, "BAD_REQUEST")
-    return Refusal(
-        refused.status, code, str(refused), reason=refused.reason, headers=_BODY_HEADERS.get(refused.status, ())
-    )
-
-
-def _error_response(refusal: Refusal) -> tuple[int, bytes, str, tuple[tuple[bytes, bytes], ...]]:
-    body = msgspec.json.encode({"errors": [{"code": refusal.code, "message": str(refusal)}]})
-    return refusal.status, body, refusal.reason, (_JSON, *refusal.headers)

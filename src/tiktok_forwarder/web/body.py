@@ -1,17 +1,13 @@
-"""Reads request bodies: bounded in bytes, also after decompression, and in time."""
+"""Bodies of requests as they arrive: bounded in bytes, also after decompression."""
 
-import asyncio
 import zlib
-from collections.abc import Sequence
-from typing import Final, Self
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.web.asgi import Receive
-
 # zlib's window bits: 16 more for gzip, 32 more to detect gzip or zlib by their headers.
 _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": 32 + zlib.MAX_WBITS}
-
 
 # Each further member of a gzip body costs a copy of what follows it; senders make one.
 _MAX_MEMBERS: Final = 64
@@ -20,7 +16,8 @@ _MAX_MEMBERS: Final = 64
 class BodyLimits(Struct, frozen=True):
     """The limits of bodies.
 
-    `max_bytes` bounds one body, `max_pending_bytes` all current ones, arriving ones included.
+    `max_bytes` bounds one body, `max_pending_bytes` all current ones, arriving ones included. A body that is not whole
+    after `timeout_seconds` is refused.
     """
 
     max_bytes: int
@@ -35,30 +32,6 @@ class PendingBytes:
         self.total = 0
 
 
-class HeldBody:
-    """The body of one request as received so far.
-
-    Its bytes are given back to `PendingBytes` when the `with` block ends.
-    """
-
-    def __init__(self, pending: PendingBytes) -> None:
-        self._pending = pending
-        self._held = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pending.total -= self._held
-
-    def hold(self, count: int, limits: BodyLimits) -> None:
-        """Count received bytes. Raises `BodyRefused`: 503 if all requests together hold too much."""
-        self._held += count
-        self._pending.total += count
-        if self._pending.total > limits.max_pending_bytes:
-            raise BodyRefused(503, "overloaded", "too many requests at once; retry later")
-
-
 class BodyRefused(Exception):  # named for what happened
     """The body was not read to its end. `status` is the answer's; `reason` is a short name for metrics."""
 
@@ -68,29 +41,58 @@ class BodyRefused(Exception):  # named for what happened
         super().__init__(message)
 
 
-class SenderLeft(Exception):  # named for what happened
-    """The sender closed the connection before its request was complete: no one waits for an answer."""
+class ArrivingBody:
+    """The body of one request as received so far. Its bytes count as pending until `release`."""
+
+    __slots__ = ("_encoding", "_held", "_limits", "_pending", "_received")
+
+    def __init__(self, headers: Mapping[bytes, bytes], limits: BodyLimits, pending: PendingBytes) -> None:
+        """Raises `BodyRefused` if the headers alone show that the body cannot be accepted."""
+        self._encoding = _encoding_of(headers)
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
+            raise _too_large(limits)
+        self._limits = limits
+        self._pending = pending
+        self._held = 0
+        self._received: bytes | bytearray = b""
+
+    def add(self, part: bytes) -> None:
+        """Add what has arrived. Raises `BodyRefused`: 503 if all requests together are too large."""
+        self._hold(len(part))
+        if not self._received:
+            # Most bodies arrive in one part, which needs no copy.
+            self._received = part
+        elif isinstance(self._received, bytearray):
+            self._received += part
+        else:
+            self._received = bytearray(self._received) + part
+        if len(self._received) > self._limits.max_bytes:
+            raise _too_large(self._limits)
+
+    def whole(self) -> bytes:
+        """Return the decompressed body. Raises `BodyRefused`."""
+        if self._encoding is None:
+            return bytes(self._received)
+        body = _decompressed(bytes(self._received), _WINDOW_BITS[self._encoding], self._limits)
+        self._hold(len(body))
+        return body
+
+    def release(self) -> None:
+        """Count the body's bytes as pending no longer. Doing it twice changes nothing."""
+        self._pending.total -= self._held
+        self._held = 0
+
+    def _hold(self, count: int) -> None:
+        self._held += count
+        self._pending.total += count
+        if self._pending.total > self._limits.max_pending_bytes:
+            raise BodyRefused(503, "overloaded", "too many requests at once; retry later")
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes:
-    """Return the decompressed body. Raises `BodyRefused` and `SenderLeft`."""
-    encoding = _encoding_of(headers)
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
-        raise _too_large(limits)
-    try:
-        async with asyncio.timeout(limits.timeout_seconds):
-            raw = await _received(receive, limits, held)
-    except TimeoutError:
-        seconds = f"{limits.timeout_seconds:g}"
-        raise BodyRefused(408, "timeout", f"the body did not arrive within {seconds} seconds") from None
-    if raw is None:
-        raise _too_large(limits)
-    if encoding is None:
-        return raw
-    body = _decompressed(raw, _WINDOW_BITS[encoding], limits)
-    held.hold(len(body), limits)
-    return body
+def late_body(limits: BodyLimits) -> BodyRefused:
+    """Return the refusal of a body that is not whole in time."""
+    return BodyRefused(408, "timeout", f"the body did not arrive within {limits.timeout_seconds:g} seconds")
 
 
 def joined_headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -103,7 +105,7 @@ def joined_headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
+def _encoding_of(headers: Mapping[bytes, bytes]) -> bytes | None:
     """Return the compression of the body, None if there is none; `identity` in a list of encodings means nothing."""
     given = headers.get(b"content-encoding")
     if given is None:
@@ -114,25 +116,6 @@ def _encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
     if len(encodings) > 1 or encodings[0] not in _WINDOW_BITS:
         raise BodyRefused(400, "encoding", "the body's content-encoding must be gzip, deflate or identity")
     return encodings[0]
-
-
-async def _received(receive: Receive, limits: BodyLimits, held: HeldBody) -> bytes | None:
-    """Return the received bytes, or None once they are more than allowed."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise SenderLeft
-        chunk: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        held.hold(len(chunk), limits)
-        if not more and not body:
-            return chunk if len(chunk) <= limits.max_bytes else None
-        body += chunk
-        if len(body) > limits.max_bytes:
-            return None
-        if not more:
-            return bytes(body)
 
 
 def _too_large(limits: BodyLimits) -> BodyRefused:

@@ -1,14 +1,15 @@
 """HTTP/1.1 on one connection: uvicorn's protocol, with a bound on every size and time that it leaves open.
 
-An application is called when a request's headers are complete. Until then, and between two requests, only this file
-and `HttpConnections` decide how much is kept and how long is waited. Each request passes here, so it costs only a few
-assignments: sizes are counted by received parts and computed exactly when those could exceed a limit, times are noticed
-by a sweep of all connections.
+A route or an application is called when a request's headers are complete. Until then, and between two requests, only
+this file and `HttpConnections` decide how much is kept and how long is waited. Each request passes here, so it costs
+only a few assignments: sizes are counted by received parts and computed exactly when those could exceed a limit, times
+are noticed by a sweep of all connections.
 """
 
 import asyncio
 import math
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from tiktok_forwarder.web.exchange import DirectExchange, DirectRoutes
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.http_limits import CloseReason
 from tiktok_forwarder.web.refusals import MALFORMED, UPGRADE_WITH_BODY, Refusal, Refusals
@@ -43,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self,
         http_connections: HttpConnections,
         refusals: Refusals,
+        routes: DirectRoutes | None = None,
         *,
         config: Config,
         server_state: ServerState,
@@ -53,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._http_connections = http_connections
         self._limits = limits = http_connections.limits
         self._refusals = refusals
+        self._routes = routes
         self._least_limit_bytes = min(limits.max_request_line_bytes, limits.max_header_bytes) - _PART_BYTES
         self.address = ""
         self._is_in_headers = False
@@ -62,7 +66,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._overhead_bytes = 0
         # Received, and not parsed as long as pipelined requests are waiting.
         self._unparsed = b""
+        # The peer does not read its answers: the next request waits.
+        self._is_held = False
+        self._is_continuing = False
         self._refusal: Refusal | None = None
+        self._is_refused = False
         self._dropped_bytes = 0
         # What is waited for changes with each step; a sweep compares it with the last one.
         self._step = 0
@@ -100,6 +108,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- times ---
 
     def on_sweep(self, now: float) -> None:
+        cycle: Any = self.cycle
+        if isinstance(cycle, DirectExchange):
+            cycle.on_sweep()
         if self._step != self._swept_step:
             self._swept_step, self._waiting_since = self._step, now
             return
@@ -138,6 +149,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._step += 1
+        if self._is_held:
+            self._is_held = False
+            self._continue()
 
     # --- what is received ---
 
@@ -202,7 +216,10 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- callbacks of the parser ---
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """Begin a request. Without uvicorn's scope, which only applications need."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._overhead_bytes = 0
         self._is_in_headers = True
         if self.cycle is not None:  # the first headers have their time since the connection was opened
@@ -223,17 +240,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and any(name in _FRAMING_HEADERS for name, _ in self.headers):
             # The parser takes what follows for another protocol, so a body would be read as a request of its own.
             raise _RefusedError(UPGRADE_WITH_BODY)
-        super().on_headers_complete()
+        path = _path_of(self.url)
+        is_its_turn = not self._is_held and (self.cycle is None or self.cycle.response_complete)
         self._is_in_headers = False
         self._is_in_body = True
         self._unanswered += 1
         self._step += 1
+        if self._routes is None or not self._routes.handles(path):
+            self._begin_cycle()
+            return
+        exchange: Any = DirectExchange(self, self._routes, path)  # in the place of uvicorn's cycle
+        self.cycle = exchange
+        if is_its_turn and not self.transport.is_closing():
+            exchange.begin()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+
+    def _begin_cycle(self) -> None:
+        """Call the application, as uvicorn does, with what has been received since the request began."""
+        received = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, headers, self.expect_100_continue = received
+        self.headers += headers  # the scope's list
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body for the application. As uvicorn's, which also asks for protocols that it upgrades."""
         self._overhead_bytes = 0
-        cycle = self.cycle
+        cycle: Any = self.cycle
         if cycle.response_complete:
+            return
+        if isinstance(cycle, DirectExchange):
+            cycle.receive(body)
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
@@ -244,11 +283,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the body. As uvicorn's, but for the upgrades."""
         self._overhead_bytes = 0
         self._is_in_body = False
-        if self.cycle.response_complete:
+        cycle: Any = self.cycle
+        if cycle.response_complete:
             self._step += 1
-            return
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
+        elif isinstance(cycle, DirectExchange):
+            cycle.end()
+        else:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     # --- answers ---
 
@@ -260,16 +302,37 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._http_connections.on_answered(self)
-        if self.pipeline:
-            cycle, application = self.pipeline.pop()
-            self._start_asgi_task(cycle, application)
-        elif self._refusal is not None:
-            self._answer_refusal(self._refusal)
-        if self._unparsed and not self.pipeline:
-            # The end of the request that runs now may be among it.
-            self._parse_in_parts(self._unparsed)
-        if not self.pipeline and not self._unparsed:
+        self._is_held = self.flow.write_paused
+        self._continue()
+
+    def _continue(self) -> None:
+        """Begin what was pipelined, one request after the other, and parse what was received meanwhile."""
+        if self._is_continuing:
+            return
+        self._is_continuing = True
+        while not self.transport.is_closing():
+            is_running = self._unanswered > len(self.pipeline)
+            if self.pipeline and not is_running and not self._is_held:
+                self._begin_next()
+            elif self._refusal is not None and not self._unanswered:
+                self._answer_refusal(self._refusal)
+                break
+            elif self._unparsed and not self.pipeline:
+                # The end of the request that runs now may be among it.
+                self._parse_in_parts(self._unparsed)
+            else:
+                break
+        self._is_continuing = False
+        if not self.pipeline and not self._unparsed and not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def _begin_next(self) -> None:
+        cycle: Any
+        cycle, application = self.pipeline.pop()
+        if isinstance(cycle, DirectExchange):
+            cycle.begin()
+        else:
+            self._start_asgi_task(cycle, application)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Read no further; answer with the refusal after the requests that were complete before."""
@@ -299,7 +362,15 @@ class BoundedProtocol(HttpToolsProtocol):
         return not cycle.response_started
 
     def _answer_refusal(self, refusal: Refusal) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
         self._step += 1
         self.transport.write(refusal.answer)
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+
+def _path_of(url: bytes) -> str:
+    path: str = httptools.parse_url(url).path.decode("ascii")
+    return unquote(path) if "%" in path else path

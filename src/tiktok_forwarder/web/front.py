@@ -1,7 +1,7 @@
-"""The service's public side: senders' routes first, then API, health and metrics; everything else is the console's."""
+"""The service's public side but the senders' routes: API, health and metrics; everything else is the console's."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -18,26 +18,16 @@ Exposition = Callable[[], Awaitable[bytes]]
 """Returns all metrics in Prometheus' text form."""
 
 
-class SendersRoutes(Protocol):
-    """The routes that carry events."""
-
-    def handles(self, path: str) -> bool: ...
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
 class Front:
     """The ASGI application on the service's port."""
 
     def __init__(
         self,
-        senders: SendersRoutes,
         api: AsgiApplication,
         console: AsgiApplication,
         readiness: Readiness,
         exposition: Exposition,
     ) -> None:
-        self._senders = senders
         self._api = api
         self._console = console
         self._readiness = readiness
@@ -47,9 +37,7 @@ class Front:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if self._senders.handles(path):
-            await self._senders(scope, receive, send)
-        elif path.startswith("/api/"):
+        if path.startswith("/api/"):
             await self._api(scope, receive, send)
         elif path == "/healthz":
             await _answer(send, 200, b"ok\n", _TEXT)

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 
 from tiktok_forwarder.web.asgi import AsgiApplication, Message, Receive, Scope, Send
 
-_BODY: Final = msgspec.json.encode(
+INTERNAL_ERROR: Final = msgspec.json.encode(
     {"errors": [{"code": "INTERNAL", "message": "internal error; the service log shows where; retry later"}]}
 )
 
@@ -39,8 +39,11 @@ def guarded(application: AsgiApplication, observer: FaultObserver) -> AsgiApplic
         except Exception as error:
             observer.on_internal_error(error)
             if not started:
-                headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
+                headers = [
+                    (b"content-type", b"application/json"),
+                    (b"content-length", str(len(INTERNAL_ERROR)).encode()),
+                ]
                 await send({"type": "http.response.start", "status": 500, "headers": headers})
-                await send({"type": "http.response.body", "body": _BODY})
+                await send({"type": "http.response.body", "body": INTERNAL_ERROR})
 
     return guard

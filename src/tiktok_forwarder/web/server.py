@@ -15,6 +15,7 @@ from tiktok_forwarder.database.open_files import OpenFiles
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.web.asgi import AsgiApplication
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
+from tiktok_forwarder.web.exchange import DirectRoutes
 from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.refusals import Refusals
 
@@ -33,12 +34,16 @@ class _Server(uvicorn.Server):
 
 
 class Servers:
-    """The two servers: they listen from construction on, and serve from `start` to `stop`."""
+    """The two servers: they listen from construction on, and serve from `start` to `stop`.
+
+    `routes` are served beside `front`, on TCP.
+    """
 
     def __init__(
         self,
         front: AsgiApplication,
         api: AsgiApplication,
+        routes: DirectRoutes | None = None,
         *,
         host: str,
         port: int,
@@ -51,7 +56,7 @@ class Servers:
         _claim(admin_socket)
         self._socket_file = OpenFiles([admin_socket])
         self._servers = [
-            _Server(_config(front, http_connections)),
+            _Server(_config(front, http_connections, routes)),
             _Server(_config(api, http_connections, uds=str(admin_socket))),
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,10 +99,12 @@ class Servers:
         self._socket_file.close()
 
 
-def _config(app: AsgiApplication, http_connections: HttpConnections, uds: str | None = None) -> uvicorn.Config:
+def _config(
+    app: AsgiApplication, http_connections: HttpConnections, routes: DirectRoutes | None = None, uds: str | None = None
+) -> uvicorn.Config:
     # uvicorn has types of its own for the same things.
     served: Any = app
-    protocol: Any = partial(BoundedProtocol, http_connections, Refusals(http_connections.limits))
+    protocol: Any = partial(BoundedProtocol, http_connections, Refusals(http_connections.limits), routes)
     return uvicorn.Config(
         served,
         uds=uds,

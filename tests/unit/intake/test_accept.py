@@ -100,11 +100,11 @@ async def test_an_empty_batch_writes_nothing(parts: Parts) -> None:
 async def test_historical_events_are_read_and_never_forwarded(parts: Parts) -> None:
     """As at mParticle: what comes as historical is counted and goes nowhere, but must be readable."""
     connection_id = await parts.add_connection()
-    await parts.acceptor.accept_historical(body(batch_of(purchase(), purchase())), "web")
+    parts.acceptor.accept_historical(body(batch_of(purchase(), purchase())), "web")
     assert parts.told.counted["historical", "web"] == 2
     assert await waiting(parts, connection_id) == ()
     with pytest.raises(UnreadableBody):
-        await parts.acceptor.accept_historical(b"{", "web")
+        parts.acceptor.accept_historical(b"{", "web")
 
 
 async def test_an_unreadable_body_leaves_nothing(parts: Parts) -> None:

@@ -1,10 +1,10 @@
 """The senders' routes without a socket: what is answered while the service stops, and by a store that fails."""
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -15,7 +15,6 @@ from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.memory.store import MemoryStore
-from tiktok_forwarder.web.asgi import Message
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
@@ -48,6 +47,25 @@ class Answer:
         return dict(error)
 
 
+class Asking:
+    """A sender's request, without a connection; keeps its answer."""
+
+    method = "POST"
+
+    def __init__(self, path: str, headers: Sequence[tuple[bytes, bytes]], peer: tuple[str, int] | None = None) -> None:
+        self.path = path
+        self.headers = headers
+        self.peer = peer
+        self.is_asked = False
+        self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def proceed(self) -> None:
+        self.is_asked = True
+
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        self.answered.set_result(Answer(status, dict(headers), body))
+
+
 @dataclass
 class Rig:
     """The routes over one store, with one input that feeds one connection; keeps what is reported to the observer."""
@@ -55,6 +73,7 @@ class Rig:
     parts: Parts
     answered_with: list[tuple[str, int, str]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
     is_read: bool = False
 
     def __post_init__(self) -> None:
@@ -68,43 +87,32 @@ class Rig:
     def left(self, route: str) -> None:
         self.gone.append(route)
 
+    def on_internal_error(self, error: Exception) -> None:
+        self.faults.append(error)
+
     async def post(self, path: str, body: bytes = BODY, *, leaves: bool = False) -> Answer | None:
         """The answer to the input's sender; None if none was given."""
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            self.is_read = True
-            return {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": body}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        await self.ingest(self._scope(path), receive, send)
-        if not sent:
+        value = BASIC["Authorization"] if path.startswith("/v2/") else AUTHORIZATION
+        asking = Asking(path, [(b"authorization", value.encode())])
+        handler = self.ingest.begin(asking)
+        self.is_read = asking.is_asked
+        if handler is None:
+            return await asking.answered
+        if leaves:
+            handler.receive(body[:9])
+            handler.leave()
             return None
-        start, content = sent
-        return Answer(start["status"], dict(start["headers"]), content["body"])
+        handler.receive(body)
+        handler.end()
+        return await asking.answered
 
     async def guess(self, peer: str, *forwarded_for: str) -> int:
         """The status of a guessed secret that comes from this peer, with such a line of the header for each name."""
-        sent: list[Message] = []
-        scope = {**self._scope("/v2/events"), "client": (peer, 5000)}
         guessed = [(b"authorization", b"Basic a2V5Omd1ZXNz")]
-        scope["headers"] = guessed + [(b"x-forwarded-for", name.encode()) for name in forwarded_for]
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": BODY}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        await self.ingest(scope, receive, send)
-        return int(sent[0]["status"])
-
-    @staticmethod
-    def _scope(path: str) -> dict[str, Any]:
-        value = BASIC["Authorization"] if path.startswith("/v2/") else AUTHORIZATION
-        return {"method": "POST", "path": path, "headers": [(b"authorization", value.encode())], "client": None}
+        headers = guessed + [(b"x-forwarded-for", name.encode()) for name in forwarded_for]
+        asking = Asking("/v2/events", headers, (peer, 5000))
+        assert self.ingest.begin(asking) is None
+        return (await asking.answered).status
 
 
 async def rig_of(store: MemoryStore | None = None) -> Rig:
@@ -183,3 +191,13 @@ async def test_sender_that_leaves_is_not_answered(path: str) -> None:
     assert await rig.post(path, leaves=True) is None
     assert (rig.gone, rig.answered_with) == ([path.replace("/shop", "/")], [])
     assert await rig.parts.store.totals() == []
+
+
+async def test_internal_error_is_reported_and_answered() -> None:
+    """The sender tries again after 500, and is told nothing of the error's text, which may quote a request."""
+    rig = await rig_of(FailingStore(ValueError("quoted")))
+    answer = await rig.post("/v2/events")
+    assert answer is not None and (answer.status, answer.error["code"]) == (500, "INTERNAL")
+    assert b"quoted" not in answer.body
+    assert [str(fault) for fault in rig.faults] == ["quoted"]
+    assert rig.answered_with == [("/v2/events", 500, "internal")]
