@@ -91,7 +91,7 @@ class DirectExchange:
         self.path = path
         self.headers: Sequence[Header] = connection.headers
         self.peer = connection.client
-        self.keep_alive: bool = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        self.keep_alive: bool = parser.get_http_version() == "1.1" and parser.should_keep_alive()
         self.response_complete = False
         self.disconnected = False
         self._connection = connection
