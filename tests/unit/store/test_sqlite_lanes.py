@@ -2,8 +2,9 @@
 
 from typing import Any, cast
 
+from tiktok_forwarder.store.sqlite.known_keys import SeenEvents
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
-from tiktok_forwarder.store.sqlite.transaction import Lane, LaneFigures, Lanes, Place, SeenEvents
+from tiktok_forwarder.store.sqlite.transaction import Lane, LaneFigures, Lanes, Place
 
 
 def lane(waiting: int = 3, waiting_bytes: int = 300) -> Lane:

@@ -9,9 +9,10 @@ import pytest
 from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.sqlite.file import open_reader
+from tiktok_forwarder.store.sqlite.known_keys import event_key
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
 from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.store.sqlite.transaction import Transaction, event_key
+from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 
 def _open(folder: Path) -> SqliteStore:

@@ -8,8 +8,9 @@ from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
 from tiktok_forwarder.store.rules import check_quotas
+from tiktok_forwarder.store.sqlite.known_keys import event_key
 from tiktok_forwarder.store.sqlite.statements import packed_subjects
-from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transaction, event_key
+from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transaction
 
 
 class Request(Struct):
