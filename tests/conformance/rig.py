@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ T0 = 1_735_689_600_000
 HOUR = 3_600_000
 LIMITS = GroupLimits()
 NOTHING = QueueCounts(0, 0, 0, None, 0)
+NO_DROPS: Mapping[tuple[str, str], int] = {}
 
 
 class HandClock:
@@ -142,6 +143,11 @@ async def together(store: Any, *works: Coroutine[Any, Any, Any]) -> list[Any]:
     may_go_on.set()
     await holding
     return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def append_to(store: Any, events: Iterable[NewEvent], drops: Mapping[tuple[str, str], int] = NO_DROPS) -> Any:
+    """Append when this is first run: the store's own method does so when it is called."""
+    return await store.append(Arrivals(list(events), drops, T0))
 
 
 def event(

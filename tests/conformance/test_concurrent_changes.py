@@ -5,12 +5,49 @@ import asyncio
 import pytest
 
 from tests.conformance.rig import HOUR, T0, Rig, event
-from tiktok_forwarder.domain.errors import LeaseLost
+from tiktok_forwarder.domain.errors import ConnectionsFull, LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 
 ALL = DeadLetterFilter()
 HALF = GroupLimits({"2.0": 500})
+
+
+async def test_append_begins_when_it_is_called(rig: Rig) -> None:
+    """A caller needs no task to wait: its callback gets the admissions."""
+    answers: list[object] = []
+    called = asyncio.Event()
+
+    def answer(appended: "asyncio.Future[object]") -> None:
+        answers.append(appended.result())
+        called.set()
+
+    rig.store.append(Arrivals([event("1"), event("1")], {}, T0)).add_done_callback(answer)
+    await asyncio.wait_for(called.wait(), 10)
+    assert answers == [["stored", "duplicate"]]
+
+
+async def test_append_whose_caller_has_left_is_done(rig: Rig) -> None:
+    """A sender that closes its connection cancels what waits for the store; its event is stored, once."""
+    appended = rig.store.append(Arrivals([event("1")], {}, T0))
+    appended.cancel()
+    assert await rig.append(event("1"), event("2")) == ["duplicate", "stored"]
+    assert await rig.ids() == ["1", "2"]
+
+
+async def test_refusal_is_raised_where_the_append_is_awaited(small_rig: Rig) -> None:
+    """Neither the call nor the requests of the same moment meet it."""
+    too_many = [event(f"e{n}", payload=b"x" * 1600) for n in range(501)]
+    refused = small_rig.store.append(Arrivals(too_many, {}, T0))
+    larger = small_rig.store.append(
+        Arrivals([*too_many, *[event(f"f{n}", "b", payload=b"x" * 1600) for n in range(700)]], {}, T0)
+    )
+    stored = small_rig.store.append(Arrivals([event("1", "b")], {}, T0))
+    assert await stored == ["stored"]
+    with pytest.raises(ConnectionsFull):
+        await refused
+    with pytest.raises(StoreFull):
+        await larger
 
 
 async def _half_leased(rig: Rig) -> tuple[object, dict[int, Delivered]]:

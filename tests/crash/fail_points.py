@@ -1,9 +1,10 @@
 """Named instants at which a test makes the service kill itself, put in from outside: what is shipped has none."""
 
+import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import apsw
 
 from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.sqlite import (
     backup as sqlite_backup,
 )
@@ -76,7 +78,15 @@ def _after_insert_before_commit(pass_by: Pass) -> None:
 
 
 def _after_commit_before_202(pass_by: Pass) -> None:
-    _after_awaiting(SqliteStore, "append", pass_by)
+    """The callbacks of those who wait for the append are called after this one."""
+    original = SqliteStore.append
+
+    def append(store: SqliteStore, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        appended = original(store, arrivals)
+        appended.add_done_callback(lambda done: pass_by() if done.exception() is None and done.result() else None)
+        return appended
+
+    setattr(SqliteStore, "append", append)  # noqa: B010 - a method may not be assigned to by name
 
 
 def _after_lease(pass_by: Pass) -> None:

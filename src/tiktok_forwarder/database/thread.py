@@ -17,15 +17,21 @@ TranslateError = Callable[[Exception], Exception]
 
 
 class Job:
-    """A piece of work, and the future on the event loop of the caller that waits for it."""
+    """A piece of work, and the future on the event loop of the caller that waits for it.
 
-    def __init__(self, work: Callable[..., Any], weight: int = 0) -> None:
-        self.work = work
+    A kind of job with work of its own overrides `work`.
+    """
+
+    def __init__(self, work: Callable[..., Any] = lambda: None, weight: int = 0) -> None:
+        self._work = work
         self.weight = weight
         self.outcome: Any = None
         self.error: Exception | None = None
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Any] = self.loop.create_future()
+
+    def work(self, *arguments: Any) -> Any:
+        return self._work(*arguments)
 
     def run(self, translate_error: TranslateError) -> None:
         try:

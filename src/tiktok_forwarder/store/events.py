@@ -4,6 +4,7 @@ Times are in milliseconds since 1970 (`_ms`) unless a name says seconds. The met
 store cannot be used, and no error of the underlying library.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
@@ -156,12 +157,13 @@ class StoreSnapshot(Struct, frozen=True):
 class EventStore(Protocol):
     """The durable queue. Backoff, rate limits and pauses are the deliverer's business, not the store's."""
 
-    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
-        """Store the events and their counts as one durable write; return each event's admission, in order.
+    def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        """Store the events and their counts as one durable write; the future gives each event's admission, in order.
 
         An event is a duplicate when the store took one of the same connection, name and id within 48 hours (also one
-        that was delivered or dead-lettered since). Raises `StoreFull`, and `ConnectionsFull` by `check_quotas` of
-        `store/rules.py` (nothing is stored or counted).
+        that was delivered or dead-lettered since). Every error is the future's: also `StoreFull`, and `ConnectionsFull`
+        by `check_quotas` of `store/rules.py` (nothing is stored or counted). Canceling the future does not undo the
+        write.
         """
         ...
 

@@ -31,8 +31,10 @@ class FailingStore(MemoryStore):
         super().__init__()
         self.error = error
 
-    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
-        raise self.error
+    def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        refused: asyncio.Future[Sequence[Admission]] = asyncio.get_running_loop().create_future()
+        refused.set_exception(self.error)
+        return refused
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import pytest
 
-from tests.conformance.rig import HOUR, T0, event, together
+from tests.conformance.rig import HOUR, T0, append_to, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, ConnectionsFull, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
@@ -95,7 +95,7 @@ async def test_store_takes_events_up_to_four_fifths_of_its_size(tmp_path: Path, 
         _append_sized(store, "1", 29_600),
         _append_sized(store, "2", 29_600),
         # A connection may hold half of it, so two are needed.
-        store.append(Arrivals(_two_events(room_bytes - 60_000 + excess_bytes), {}, T0)),
+        append_to(store, _two_events(room_bytes - 60_000 + excess_bytes)),
     )
     assert answers[:2] == [["stored"], ["stored"]]
     assert isinstance(answers[2], StoreFull) == bool(excess_bytes)

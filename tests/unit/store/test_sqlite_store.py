@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.conformance.rig import T0, event, together
+from tests.conformance.rig import T0, append_to, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered, Retry, Settlements
 from tiktok_forwarder.store.events import Arrivals, GroupLimits
@@ -124,6 +124,9 @@ async def test_closed_store_says_so(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.totals()
+    appended = store.append(Arrivals([event("1")], {}, T0))
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await appended
 
 
 async def test_lease_of_an_earlier_process_is_lost(tmp_path: Path) -> None:
@@ -253,11 +256,11 @@ async def test_one_change_at_fault_spoils_no_other_of_its_transaction(tmp_path: 
 
     first, settled, failed, none, last = await together(
         store,
-        store.append(Arrivals([event("3")], {("a", "missing_ip"): 1}, T0)),
+        append_to(store, [event("3")], {("a", "missing_ip"): 1}),
         store.settle(lease, settlements, T0),
         store._writer.write(fault),
         store.dead_letter_all("b", "connection_deleted", T0),
-        store.append(Arrivals([event("4"), event("3")], {}, T0)),
+        append_to(store, [event("4"), event("3")]),
     )
     assert (first, settled, none, last) == (["stored"], None, 0, ["stored", "duplicate"])
     assert isinstance(failed, ZeroDivisionError)
@@ -293,7 +296,7 @@ async def test_requests_that_share_a_transaction_get_their_own_answers(tmp_path:
     """Each event is stored once, whichever request brought it first; numbers of events are no powers of two."""
     store = SqliteStore.open(tmp_path / "events.db")
     names = [[str(n) for n in range(77)], ["76", "77", "77"], [], ["5", "78"]]
-    requests = [store.append(Arrivals([event(name) for name in each], {("a", "sampled_out"): 1}, T0)) for each in names]
+    requests = [append_to(store, map(event, each), {("a", "sampled_out"): 1}) for each in names]
     answers = await together(store, *requests)
     assert answers == [["stored"] * 77, ["duplicate", "stored", "duplicate"], [], ["duplicate", "stored"]]
     totals = {row.counter: row.count for row in await store.totals()}
@@ -308,7 +311,7 @@ async def test_an_event_that_no_row_can_hold_costs_only_its_request(tmp_path: Pa
     """The others of its transaction are stored."""
     store = SqliteStore.open(tmp_path / "events.db")
     names = ["PlaceAnOrder", "\ud800", "AddToCart"]
-    requests = [store.append(Arrivals([event("1", name=name)], {}, T0)) for name in names]
+    requests = [append_to(store, [event("1", name=name)]) for name in names]
     first, unfit, second = await together(store, *requests)
     assert (first, type(unfit), second) == (["stored"], UnicodeEncodeError, ["stored"])
     await store.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from tests.conformance.rig import T0, event
+from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError, StoreFull, StoreUnavailable
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
@@ -35,7 +36,7 @@ async def store(file: Path) -> AsyncIterator[SqliteStore]:
     await opened.close()
 
 
-async def _message(work: Coroutine[Any, Any, object], kind: type[ForwarderError] = StoreUnavailable) -> str:
+async def _message(work: Awaitable[object], kind: type[ForwarderError] = StoreUnavailable) -> str:
     with pytest.raises(kind) as told:
         await work
     return str(told.value)
@@ -75,7 +76,7 @@ async def test_error_of_the_database_is_reported_with_its_cause(store: SqliteSto
     await store._writer.look(lambda state: state.give_up_disk_reserve())
     full = apsw.FullError("no room")
     assert await _message(store._writer.write(_raising(full))) == f"{told}no room"
-    assert await _message(store._writer.write(_raising(full), without_room=StoreFull), StoreFull) == f"{told}no room"
+    assert await _message(store._writer.submit(Change(_raising(full))), StoreFull) == f"{told}no room"
 
 
 async def test_lock_is_named_until_the_next_write(store: SqliteStore) -> None:

@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from tests.conformance.rig import T0, event, together
+from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, GroupLimits
@@ -58,7 +59,7 @@ async def test_gathered_work_is_done_together_and_before_other_changes(tmp_path:
         done.append(items)
 
     async def gathered(item: int) -> None:
-        await store._writer.write(lambda transaction: transaction.gather(work, item), gathers=True)
+        await store._writer.submit(Change(lambda transaction: transaction.gather(work, item)))
 
     await together(store, gathered(1), gathered(2), store._writer.write(lambda _: done.append("change")), gathered(3))
     assert done == [[1, 2], "change", [3]]

@@ -1,5 +1,6 @@
 """The queue and the documents in memory: for tests and trials, since the contents are gone with the process."""
 
+import asyncio
 import itertools
 import time
 from collections import Counter
@@ -103,16 +104,13 @@ class MemoryStore(MemoryDocuments):
         self._seen: dict[tuple[str, str, str], int] = {}
         self._totals: Counter[tuple[str, str, str]] = Counter()
 
-    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
-        self._wanted = len(arrivals.events)
-        if arrivals.events and self._held() + self._wanted > self._max_events:
-            raise StoreFull(f"the event store is full: the limit is {self._max_events} events")
-        self._wanted = 0
-        self._forget_seen(arrivals.accepted_at_ms)
-        self._check_quotas(arrivals)
-        for (connection_id, reason), number in arrivals.drops.items():
-            self._drop(connection_id, reason, number)
-        return [self._admit(event, arrivals.accepted_at_ms) for event in arrivals.events]
+    def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        appended: asyncio.Future[Sequence[Admission]] = asyncio.get_running_loop().create_future()
+        try:
+            appended.set_result(self._admit_all(arrivals))
+        except StoreFull as refusal:
+            appended.set_exception(refusal)
+        return appended
 
     async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
         self._leases.expire()
@@ -218,6 +216,18 @@ class MemoryStore(MemoryDocuments):
         """Do nothing: the memory store holds no resources."""
 
     # --- admission ---------------------------------------------------------------------------------------------------
+
+    def _admit_all(self, arrivals: Arrivals) -> list[Admission]:
+        """Admit a request's events. Raises `StoreFull`, also as `ConnectionsFull`, before changing anything."""
+        self._wanted = len(arrivals.events)
+        if arrivals.events and self._held() + self._wanted > self._max_events:
+            raise StoreFull(f"the event store is full: the limit is {self._max_events} events")
+        self._wanted = 0
+        self._forget_seen(arrivals.accepted_at_ms)
+        self._check_quotas(arrivals)
+        for (connection_id, reason), number in arrivals.drops.items():
+            self._drop(connection_id, reason, number)
+        return [self._admit(event, arrivals.accepted_at_ms) for event in arrivals.events]
 
     def _check_quotas(self, arrivals: Arrivals) -> None:
         """Raise `ConnectionsFull` if no connection has room for all its new events of the request."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
@@ -13,18 +14,18 @@ from tiktok_forwarder.store.sqlite.statements import packed_subjects
 from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Lane, Transaction
 
 
-class Request(Struct):
-    """One request. `admissions` or `refusal` is set when the transaction's requests are stored."""
+class Append(Change):
+    """Adds the events of one request; has its outcome or error when the transaction's gathered items are finished."""
 
-    arrivals: Arrivals
-    admissions: list[Admission]
-    refusal: ConnectionsFull | None = None
+    def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__(weight=_arrivals_bytes(arrivals))
+        self.arrivals = arrivals
 
-    def result(self) -> list[Admission]:
-        """Return the admissions. Raises `ConnectionsFull` if the request was refused."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self.admissions
+    def work(self, transaction: Transaction) -> None:
+        """Raises `StoreFull` before changing anything."""
+        if self.arrivals.events and not transaction.takes(self.weight):
+            raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
+        transaction.gather(_store_all, self)
 
 
 class _Incoming(Struct, frozen=True, gc=False):
@@ -37,24 +38,12 @@ class _Incoming(Struct, frozen=True, gc=False):
         return len(self.event.payload) + ROW_BYTES
 
 
-def append(transaction: Transaction, arrivals: Arrivals) -> Request:
-    """Add a request's events. Raises `StoreFull` before changing anything.
-
-    The returned request has its result when the gathered items are finished.
-    """
-    if arrivals.events and not transaction.takes(arrivals_bytes(arrivals)):
-        raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
-    request = Request(arrivals, [])
-    transaction.gather(_store_all, request)
-    return request
-
-
-def arrivals_bytes(arrivals: Arrivals) -> int:
+def _arrivals_bytes(arrivals: Arrivals) -> int:
     """Return about how much the events take up in the file."""
     return sum([len(event.payload) for event in arrivals.events]) + len(arrivals.events) * ROW_BYTES
 
 
-def _store_all(transaction: Transaction, requests: list[Request]) -> None:
+def _store_all(transaction: Transaction, requests: list[Append]) -> None:
     incoming = [
         [_Incoming(event, event_key(event), request.arrivals.accepted_at_ms) for event in request.arrivals.events]
         for request in requests
@@ -65,9 +54,9 @@ def _store_all(transaction: Transaction, requests: list[Request]) -> None:
     intake = _Intake(transaction, every)
     for request, of_request in zip(requests, incoming, strict=True):
         try:
-            request.admissions = intake.admit(of_request)
+            request.outcome = intake.admit(of_request)
         except ConnectionsFull as refusal:
-            request.refusal = refusal
+            request.error = refusal
             continue
         for (connection_id, reason), number in request.arrivals.drops.items():
             _drop(transaction, connection_id, reason, number)

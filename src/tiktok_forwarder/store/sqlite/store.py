@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 import apsw
 
 from tiktok_forwarder.database.problem import is_corruption
-from tiktok_forwarder.domain.errors import ConfigurationError, StoreFull, StoreUnavailable
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.store.events import (
     Admission,
@@ -39,7 +39,7 @@ from tiktok_forwarder.store.sqlite.file import (
     reserve_path,
     store_limits,
 )
-from tiktok_forwarder.store.sqlite.intake import append, arrivals_bytes
+from tiktok_forwarder.store.sqlite.intake import Append
 from tiktok_forwarder.store.sqlite.restore import finish_restore
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
@@ -102,14 +102,8 @@ class SqliteStore(SqliteDocuments):
         reserve = DiskReserve(reserve_path(path), max(limits.disk_reserve_bytes, earlier_bytes))
         return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic, derive_limits))
 
-    async def append(self, arrivals: Arrivals) -> Sequence[Admission]:
-        request = await self._writer.write(
-            lambda transaction: append(transaction, arrivals),
-            weight_bytes=arrivals_bytes(arrivals),
-            without_room=StoreFull,
-            gathers=True,
-        )
-        return request.result()
+    def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        return self._writer.submit(Append(arrivals))
 
     # --- leases ------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Commits the store's changes: queued changes share a transaction, so that a sync serves many requests."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
@@ -53,31 +54,38 @@ class SqliteWriter:
             max_group_weight=state.limits.transaction_bytes,
         )
 
+    def submit(self, change: Change) -> asyncio.Future[Any]:
+        """Queue a change that only reads, counts and calls `Transaction.gather`; return the future of its outcome.
+
+        The future fails as `write` does, but with `StoreFull` for lack of space.
+        """
+        try:
+            return self._thread.put(change)
+        except StoreUnavailable as error:
+            change.done.set_exception(error)
+            return change.done
+
     async def write(
         self,
         change: Callable[[Transaction], Result],
         *,
         weight_bytes: int = _CHANGE_BYTES,
-        without_room: type[ForwarderError] = StoreUnavailable,
-        gathers: bool = False,
         is_outcome: bool = False,
         is_erasure: bool = False,
     ) -> Result:
         """Run a change, durable on return.
 
-        Raises what `change` raises, `without_room` for lack of space, else `StoreUnavailable`. `gathers`: the change
-        only reads, counts and calls `Transaction.gather`. `is_outcome`: the change stores what has happened at TikTok,
-        also in a database that is no longer at its path. `is_erasure`: it may use the part of the reserve that is kept
-        for the next start.
+        Raises what `change` raises, else `StoreUnavailable`. `is_outcome`: the change stores what has happened at
+        TikTok, also in a database that is no longer at its path. `is_erasure`: it may use the part of the reserve that
+        is kept for the next start.
         """
-        work = change if gathers else _after_gathered(change)
         kind = _Outcome if is_outcome else _Erasure if is_erasure else Change
-        result: Result = await self._done(kind(work, weight_bytes), without_room)
+        result: Result = await self._done(kind(_after_gathered(change), weight_bytes))
         return result
 
     async def look(self, look: Callable[[StoreState], Result]) -> Result:
         """Return what `look` returns; it sees committed data and changes only leases and marks."""
-        result: Result = await self._done(Job(lambda: look(self._state)), StoreUnavailable)
+        result: Result = await self._done(Job(lambda: look(self._state)))
         return result
 
     def find_absence(self) -> bool:
@@ -103,11 +111,11 @@ class SqliteWriter:
         """Finish queued jobs, then stop the thread."""
         await self._thread.close()
 
-    async def _done(self, job: Job, without_room: type[ForwarderError]) -> Any:
+    async def _done(self, job: Job) -> Any:
         try:
             return await self._thread.put(job)
         except StoreFull as error:
-            raise without_room(str(error)) from None
+            raise StoreUnavailable(str(error)) from None
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
