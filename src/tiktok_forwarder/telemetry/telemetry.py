@@ -9,25 +9,24 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
 from tiktok_forwarder.web.http_limits import CloseReason
 
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES_TOLD: Final = 4
 _FIRST_REFUSAL: Final = 400  # HTTP's own limit between success and refusal
-_SENDER_LEFT: Final = "499"  # as proxies log a client that closed its request
+_SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -122,7 +121,6 @@ class Telemetry:
         self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
         info = Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
         self._add_metrics_of_http(self.registry)
@@ -130,81 +128,57 @@ class Telemetry:
         self._add_metrics_of_delivery(self.registry)
         self._add_metrics_of_process(self.registry)
 
-        # Called for every request: finding a label's counter again costs more than counting.
-        self._request_counter = cache(self._requests.labels)
-        self._request_timer = cache(self._request_seconds.labels)
-        self._batch_counter = cache(self._batches.labels)
-        self._event_counter = cache(self._received.labels)
-        self._warning_counter = cache(self._warnings.labels)
-
     def _add_metrics_of_http(self, registry: CollectorRegistry) -> None:
         self._http_connections = Gauge("tiktok_forwarder_http_connections", "Open HTTP connections.", registry=registry)
         self._max_http_connections = Gauge(
             "tiktok_forwarder_max_http_connections", "Maximum number of open HTTP connections.", registry=registry
         )
-        self._closed_http_connections = Counter(
+        self._closed_http_connections = PlainCounter(
+            registry,
             "tiktok_forwarder_closed_http_connections",
             "HTTP connections that the service closed, by the limit that they reached.",
             ("reason",),
-            registry=registry,
         )
 
     def _add_metrics_of_ingest(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "tiktok_forwarder_requests", "Requests from senders.", ("route", "status", "reason"), registry=registry
+        self._requests = PlainCounter(
+            registry, "tiktok_forwarder_requests", "Requests from senders.", ("route", "status", "reason")
         )
-        self._request_seconds = Histogram(
-            "tiktok_forwarder_request_seconds",
-            "Time to answer a sender.",
-            ("route",),
-            buckets=_SECONDS,
-            registry=registry,
+        self._request_seconds = PlainHistogram(
+            registry, "tiktok_forwarder_request_seconds", "Time to answer a sender.", ("route",)
         )
-        self._received = Counter("tiktok_forwarder_received_events", "Events received.", ("input",), registry=registry)
-        self._batches = Counter("tiktok_forwarder_received_batches", "Batches received.", ("input",), registry=registry)
-        self._historical = Counter(
-            "tiktok_forwarder_historical_events",
-            "Historical events, which are not forwarded.",
-            ("input",),
-            registry=registry,
+        self._received = PlainCounter(registry, "tiktok_forwarder_received_events", "Events received.", ("input",))
+        self._batches = PlainCounter(registry, "tiktok_forwarder_received_batches", "Batches received.", ("input",))
+        self._historical = PlainCounter(
+            registry, "tiktok_forwarder_historical_events", "Historical events, which are not forwarded.", ("input",)
         )
-        self._warnings = Counter(
-            "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning"), registry=registry
+        self._warnings = PlainCounter(
+            registry, "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning")
         )
 
     def _add_metrics_of_delivery(self, registry: CollectorRegistry) -> None:
-        self._attempts = Counter(
-            "tiktok_forwarder_attempts", "Requests to TikTok.", ("connection", "verdict", "code"), registry=registry
+        self._attempts = PlainCounter(
+            registry, "tiktok_forwarder_attempts", "Requests to TikTok.", ("connection", "verdict", "code")
         )
-        self._attempt_seconds = Histogram(
-            "tiktok_forwarder_attempt_seconds",
-            "Time until TikTok answered.",
-            ("connection",),
-            buckets=_SECONDS,
-            registry=registry,
+        self._attempt_seconds = PlainHistogram(
+            registry, "tiktok_forwarder_attempt_seconds", "Time until TikTok answered.", ("connection",)
         )
         self._clock_difference = Gauge(
             "tiktok_forwarder_clock_difference_seconds",
             "This machine's clock minus TikTok's, by the Date header of TikTok's answers; 0 before the first one.",
             registry=registry,
         )
-        self._failures = Counter(
-            "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",), registry=registry
+        self._failures = PlainCounter(
+            registry, "tiktok_forwarder_delivery_failures", "Internal errors of delivery.", ("connection",)
         )
 
     def _add_metrics_of_process(self, registry: CollectorRegistry) -> None:
-        self._store_seconds = Histogram(
-            "tiktok_forwarder_store_write_seconds",
-            "Time until a request was on disk.",
-            buckets=_SECONDS,
-            registry=registry,
+        self._store_seconds = PlainHistogram(
+            registry, "tiktok_forwarder_store_write_seconds", "Time until a request was on disk."
         )
-        self._faults = Counter("tiktok_forwarder_faults", "Internal errors.", registry=registry)
-        self._lag_seconds = Histogram(
-            "tiktok_forwarder_loop_lag_seconds",
-            "Delay of the event loop, which delays everything.",
-            buckets=_SECONDS,
-            registry=registry,
+        self._faults = PlainCounter(registry, "tiktok_forwarder_faults", "Internal errors.")
+        self._lag_seconds = PlainHistogram(
+            registry, "tiktok_forwarder_loop_lag_seconds", "Delay of the event loop, which delays everything."
         )
 
     # --- HTTP connections ---
@@ -224,7 +198,7 @@ class Telemetry:
         self._http_connections.set(count)
 
     def on_http_closed(self, reason: CloseReason) -> None:
-        self._closed_http_connections.labels(reason).inc()
+        self._closed_http_connections.add(1, reason)
 
     def on_http_limits_reached(self, counts: Mapping[CloseReason, int]) -> None:
         for reason, count in counts.items():
@@ -233,14 +207,14 @@ class Telemetry:
     # --- ingest and accepting ---
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
-        self._request_counter(route, status, reason).inc()
-        self._request_timer(route).observe(seconds)
+        self._requests.add(1, route, status, reason)
+        self._request_seconds.add(seconds, route)
         # A refusal is data that the sender loses, unless it tries again: both are worth a line.
         if status >= _FIRST_REFUSAL:
             self._tell_refusal(route, status, reason)
 
     def left(self, route: str) -> None:
-        self._requests.labels(route, _SENDER_LEFT, "sender_left").inc()
+        self._requests.add(1, route, _SENDER_LEFT, "sender_left")
 
     def _tell_refusal(self, route: str, status: int, reason: str) -> None:
         """Log refusals, once a second for each kind with their number: a sender may fail a thousand times a second."""
@@ -264,24 +238,24 @@ class Telemetry:
             )
 
     def on_received(self, input_name: str, batches: int, events: int) -> None:
-        self._batch_counter(input_name).inc(batches)
-        self._event_counter(input_name).inc(events)
+        self._batches.add(batches, input_name)
+        self._received.add(events, input_name)
 
     def on_historical(self, input_name: str, events: int) -> None:
-        self._historical.labels(input_name).inc(events)
+        self._historical.add(events, input_name)
 
     def on_stored(self, seconds: float) -> None:
-        self._store_seconds.observe(seconds)
+        self._store_seconds.add(seconds)
 
     def on_internal_error(self, error: Exception) -> None:
-        self._faults.inc()
+        self._faults.add(1)
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
     def on_warnings(self, connection_id: str, warning: str) -> None:
-        self._warning_counter(connection_id, warning).inc()
+        self._warnings.add(1, connection_id, warning)
 
     def on_loop_lag(self, seconds: float) -> None:
-        self._lag_seconds.observe(seconds)
+        self._lag_seconds.add(seconds)
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was delayed", seconds=round(seconds, 3))
 
@@ -326,8 +300,8 @@ class Telemetry:
 
     def on_attempted(self, attempt: Attempt) -> None:
         connection_id, verdict, code = attempt.connection_id, attempt.verdict, attempt.answer.code
-        self._attempts.labels(connection_id, verdict, "" if code is None else str(code)).inc()
-        self._attempt_seconds.labels(connection_id).observe(attempt.seconds)
+        self._attempts.add(1, connection_id, verdict, "" if code is None else code)
+        self._attempt_seconds.add(attempt.seconds, connection_id)
         if verdict != "accepted":
             events = len(attempt.events)
             self._log.info("attempt failed", connection=connection_id, verdict=verdict, code=code, events=events)
@@ -364,7 +338,7 @@ class Telemetry:
         self._log.warning("this machine's clock agrees with TikTok's again", seconds=round(seconds))
 
     def on_failed(self, connection_id: str, error: Exception) -> None:
-        self._failures.labels(connection_id).inc()
+        self._failures.add(1, connection_id)
         self._log.error("delivery failed", connection=connection_id, error=type(error).__name__, where=_place_of(error))
 
     def exposition(self) -> bytes:
