@@ -183,8 +183,8 @@ def _watched(base: Foundation, configured: Configured) -> Watched:
     )
     seen_names = SeenNames()
     development_events = DevelopmentEvents(configured.connections, settings.development_events_kept)
-    onlookers = [seen_names.on_request, development_events.on_request]
-    return Watched(activity, seen_names, development_events, Observers(base.telemetry, activity, onlookers))
+    observers = Observers(base.telemetry, activity, seen_names, development_events)
+    return Watched(activity, seen_names, development_events, observers)
 
 
 def _deliverer(base: Foundation, configured: Configured, watched: Watched, sender: EventSender) -> Deliverer:

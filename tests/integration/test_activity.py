@@ -15,8 +15,11 @@ import pytest
 from tests.integration.service_process import add_shop, serving
 from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, wait_until
 from tests.unit.mapping.batches import purchase
+from tiktok_forwarder.activity.activity import Activity
+from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.figures import FigureSet, figure_set
 from tiktok_forwarder.activity.records import Record, RecordFilter
+from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.settings import load_settings
 from tiktok_sandbox import Code, Sandbox
 
@@ -260,7 +263,31 @@ async def test_the_api_names_what_is_wrong(asked: Asked, query: str, status: int
     assert refused == status and told in message
 
 
-# --- a crash ---------------------------------------------------------------------------------------------------------
+# --- failures and a crash --------------------------------------------------------------------------------------------
+
+
+async def test_internal_errors_of_the_activity_cost_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is only shown to people fails: the event is accepted and delivered, and each error is counted."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("an internal error")
+
+    for shown, name in (
+        (SeenNames, "on_request"),
+        (DevelopmentEvents, "on_request"),
+        (Activity, "on_accepted"),
+        (Activity, "on_attempted"),
+        (Activity, "on_settled"),
+    ):
+        monkeypatch.setattr(shown, name, fail)
+    async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
+        await service.add_connection()
+        assert (await service.post(body=fresh_batch("m1"))).status == 202
+        await service.until_delivered(sandbox, 1)
+        metrics = await service.metrics()
+    assert sandbox.counts().delivered == 1
+    assert "\ntiktok_forwarder_faults_total 5.0\n" in metrics
+    assert 'verdict="accepted"} 1.0' in metrics
 
 
 @pytest.mark.slow

@@ -1,35 +1,23 @@
-"""The observers of accepting and delivery, called one after the other: metrics and log, then the activity."""
+"""Where the reports of accepting and delivery go: to metrics and log, and to what people view afterwards."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import ParamSpec
 
 from tiktok_forwarder.activity.activity import Activity
-from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryObserver, DeliveryStatus, Settled
-from tiktok_forwarder.intake.accept import Acceptance, RequestObserver
-from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.activity.development_events import DevelopmentEvents
+from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.telemetry.telemetry import Telemetry
 
-_Told = TypeVar("_Told")
-Onlooker = Callable[[str, Sequence[Batch], int], None]
-"""Receives what an input received, and when (in ms)."""
-
-
-class Telemetry(RequestObserver, DeliveryObserver, Protocol):
-    """Metrics and log. `faulted` receives internal errors."""
-
-    def on_internal_error(self, error: Exception) -> None: ...
+_Report = ParamSpec("_Report")
 
 
 class Observers:
-    """The `AcceptObserver` and `DeliveryObserver`.
+    """The `AcceptObserver` and `DeliveryObserver`."""
 
-    An error of the activity ends here: no event may fail because of it.
-    """
-
-    def __init__(self, telemetry: Telemetry, activity: Activity, onlookers: Sequence[Onlooker] = ()) -> None:
-        self._telemetry = telemetry
-        self._activity = activity
-        self._onlookers = onlookers
+    def __init__(
+        self, telemetry: Telemetry, activity: Activity, seen_names: SeenNames, development_events: DevelopmentEvents
+    ) -> None:
+        self._on_internal_error = telemetry.on_internal_error
         self.on_received = telemetry.on_received
         self.on_historical = telemetry.on_historical
         self.on_stored = telemetry.on_stored
@@ -37,32 +25,21 @@ class Observers:
         self.on_connection_full = telemetry.on_connection_full
         self.on_noted = telemetry.on_noted
         self.on_failed = telemetry.on_failed
+        self.on_request = self._all_of(seen_names.on_request, development_events.on_request)
+        self.on_accepted = self._all_of(activity.on_accepted)
+        self.on_attempted = self._all_of(telemetry.on_attempted, activity.on_attempted)
+        self.on_settled = self._all_of(telemetry.on_settled, activity.on_settled)
+        self.on_replayed = self._all_of(telemetry.on_replayed, activity.on_replayed)
+        self.on_state_changed = self._all_of(telemetry.on_state_changed, activity.on_state_changed)
 
-    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
-        for onlooker in self._onlookers:
-            self._tell(partial(onlooker, input_name, batches), at_ms)
+    def _all_of(self, *observers: Callable[_Report, None]) -> Callable[_Report, None]:
+        """Return a function that calls each of these. Their errors end there: no event may fail because of one."""
 
-    def on_accepted(self, acceptance: Acceptance) -> None:
-        self._tell(self._activity.on_accepted, acceptance)
+        def report(*values: _Report.args, **named: _Report.kwargs) -> None:
+            for observer in observers:
+                try:
+                    observer(*values, **named)
+                except Exception as error:
+                    self._on_internal_error(error)
 
-    def on_attempted(self, attempt: Attempt) -> None:
-        self._telemetry.on_attempted(attempt)
-        self._tell(self._activity.on_attempted, attempt)
-
-    def on_settled(self, settled: Settled) -> None:
-        self._telemetry.on_settled(settled)
-        self._tell(self._activity.on_settled, settled)
-
-    def on_replayed(self, connection_id: str, count: int) -> None:
-        self._telemetry.on_replayed(connection_id, count)
-        self._tell(lambda number: self._activity.on_replayed(connection_id, number), count)
-
-    def on_state_changed(self, status: DeliveryStatus) -> None:
-        self._telemetry.on_state_changed(status)
-        self._tell(self._activity.on_state_changed, status)
-
-    def _tell(self, tell: Callable[[_Told], None], what: _Told) -> None:
-        try:
-            tell(what)
-        except Exception as error:
-            self._telemetry.on_internal_error(error)
+        return report
