@@ -72,7 +72,6 @@ class Gathering:
     # --- observing ---
 
     def on_accepted(self, acceptance: Acceptance) -> None:
-        self._make_room(self._clock.now_ms())
         at_ms = acceptance.accepted_at_ms
         if acceptance.events:
             self._admitted(acceptance, at_ms)
@@ -81,7 +80,6 @@ class Gathering:
 
     def on_attempted(self, attempt: Attempt) -> None:
         at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
         verdict = attempt.verdict
         add(self._figures_of(attempt.connection_id, at_ms), f"attempt.{verdict}")
         # TikTok's text can quote any event of the request.
@@ -100,7 +98,6 @@ class Gathering:
 
     def on_settled(self, settled: Settled) -> None:
         at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
         connection_id = settled.connection_id
         figures = self._figures_of(connection_id, at_ms)
         for outcome, count in settled.counts.items():
@@ -126,9 +123,7 @@ class Gathering:
         add(self._figures_of(connection_id, self._clock.now_ms()), "replayed", count)
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
-        at_ms = self._clock.now_ms()
-        self._make_room(at_ms)
-        self._keep(condition_record(status, at_ms))
+        self._keep(condition_record(status, self._clock.now_ms()))
 
     # --- handing over ---
 
@@ -250,15 +245,14 @@ class Gathering:
     def _is_erased(self, subjects: tuple[int, ...]) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
 
-    def _make_room(self, now_ms: int) -> None:
-        if now_ms // 1000 != self._room_second:
-            self._room_second, self._room = now_ms // 1000, _MAX_KEPT_PER_SECOND
-
     def _has_room(self, left: int = 0) -> bool:
         """Return whether one more record may be kept in this second, with `left` to follow.
 
         If not, the record is lost.
         """
+        second = self._clock.now_ms() // 1000
+        if second != self._room_second:
+            self._room_second, self._room = second, _MAX_KEPT_PER_SECOND
         if self._room <= left:
             self.lost_records += 1
             return False

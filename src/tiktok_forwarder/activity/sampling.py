@@ -1,6 +1,7 @@
 """Which events the activity keeps when there are too many to view: all records of an event, or none."""
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 from zlib import crc32
@@ -26,14 +27,13 @@ class Sampling:
     """
 
     def __init__(self, most_per_second: int, earlier: Iterable[LevelChange] = ()) -> None:
-        self._most_per_second = most_per_second
-        self._connections: dict[str, _ConnectionLevels] = {}
+        self._connections = defaultdict[str, _ConnectionLevels](lambda: _ConnectionLevels(most_per_second))
         for change in earlier:
-            self._levels_of(change.connection_id).change(change.second, change.level)
+            self._connections[change.connection_id].change(change.second, change.level)
 
     def accepted(self, connection_id: str, second: int, events: int) -> int:
         """Count events of a second and return its level from now on. A second that is closed keeps its level."""
-        return self._levels_of(connection_id).accepted(second, events)
+        return self._connections[connection_id].accepted(second, events)
 
     def level(self, connection_id: str, second: int) -> int:
         levels = self._connections.get(connection_id)
@@ -46,12 +46,6 @@ class Sampling:
             for connection_id, levels in self._connections.items()
             for change in levels.close_before(second)
         ]
-
-    def _levels_of(self, connection_id: str) -> "_ConnectionLevels":
-        levels = self._connections.get(connection_id)
-        if levels is None:
-            levels = self._connections[connection_id] = _ConnectionLevels(self._most_per_second)
-        return levels
 
 
 class _ConnectionLevels:
