@@ -1,10 +1,14 @@
 """One request to TikTok over real sockets: what arrives, what is read, and what every kind of trouble is called."""
 
 import asyncio
+import contextlib
+import gc
 import gzip
+import io
 import ipaddress
 import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -172,19 +177,19 @@ async def test_answer_is_read_up_to_1_mib(make_sender: MakeSender, encoding: str
     assert not is_read or answer == HttpAnswer(200, body)
 
 
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        pytest.param(silence, "timeout", id="silence"),
-        pytest.param(drip, "timeout", id="drip"),
-        pytest.param(http(200, b"", length=10), "timeout", id="a body that does not come"),
-        pytest.param(reset, "reset", id="reset"),
-        pytest.param(raw(b"", close=True), "reset", id="closed"),
-        pytest.param(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", close=True), "reset", id="closed half-way"),
-        pytest.param(raw(b"SSH-2.0-OpenSSH_9.2\r\n", close=True), "reset", id="not HTTP"),
-        pytest.param(raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"), "reset", id="huge header"),
-    ],
-)
+LOST_ANSWERS = [
+    pytest.param(silence, "timeout", id="silence"),
+    pytest.param(drip, "timeout", id="drip"),
+    pytest.param(http(200, b"", length=10), "timeout", id="a body that does not come"),
+    pytest.param(reset, "reset", id="reset"),
+    pytest.param(raw(b"", close=True), "reset", id="closed"),
+    pytest.param(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", close=True), "reset", id="closed half-way"),
+    pytest.param(raw(b"SSH-2.0-OpenSSH_9.2\r\n", close=True), "reset", id="not HTTP"),
+    pytest.param(raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"), "reset", id="huge header"),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind"), LOST_ANSWERS)
 async def test_a_lost_answer_may_mean_an_arrival(make_sender: MakeSender, reply: Reply, kind: str) -> None:
     """Once the request has left, TikTok may have it, whatever comes back; nothing is sent twice."""
     async with raw_server(reply) as server:
@@ -204,6 +209,69 @@ async def test_a_refused_connection_carried_nothing(make_sender: MakeSender) -> 
         answer = await make_sender(f"http://127.0.0.1:{unused.getsockname()[1]}").send(REQUEST)
     assert isinstance(answer, NoAnswer)
     assert (answer.kind, answer.may_have_arrived) == ("connect", False)
+
+
+@contextlib.asynccontextmanager
+async def keeping_none_of(*parts: bytes | str) -> AsyncIterator[None]:
+    """Fails if its block leaves a reference to one of these, while nothing searches for cycles."""
+    gc.disable()
+    try:
+        before = list(map(sys.getrefcount, parts))
+        yield
+        # A task that was canceled ends in the next turn of the event loop.
+        await asyncio.sleep(0)
+        assert list(map(sys.getrefcount, parts)) == before
+    finally:
+        gc.enable()
+
+
+def own_request(name: str) -> OutboundRequest:
+    """A request with a body and a token that nothing else refers to."""
+    return OutboundRequest(REQUEST.path, f"token of {name}", f"body of {name}".encode())
+
+
+@pytest.mark.parametrize(("reply", "kind"), LOST_ANSWERS)
+async def test_request_whose_answer_is_lost_is_not_kept(make_sender: MakeSender, reply: Reply, kind: str) -> None:
+    """Errors form cycles with the functions that they end, and the service searches for cycles seldom."""
+    request = own_request(kind)
+    async with raw_server(reply) as server:
+        sender = make_sender(server.url)
+        async with keeping_none_of(request.body, request.access_token):
+            assert isinstance(await sender.send(request), NoAnswer)
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1", "https://127.0.0.1", "http://localhost"])
+async def test_request_without_a_connection_is_not_kept(make_sender: MakeSender, host: str) -> None:
+    """While TikTok is down, each attempt would leave a whole body and the token in memory."""
+    request = own_request(host)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        sender = make_sender(f"{host}:{unused.getsockname()[1]}")
+        async with keeping_none_of(request.body, request.access_token):
+            assert isinstance(await sender.send(request), NoAnswer)
+
+
+def test_request_that_is_answered_before_its_end_keeps_no_body() -> None:
+    """The cycle of the service's event loop around a half-sent request is out of reach, but the body is not."""
+    request = OutboundRequest(REQUEST.path, "token", b"x" * 5_000_001)
+
+    async def answer_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+        writer.close()
+
+    async def send() -> None:
+        server = await asyncio.start_server(answer_early, "127.0.0.1", 0)
+        sender = TikTokHttpSender(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with server, keeping_none_of(request.body):
+            answer = await sender.send(request)
+            assert isinstance(answer, NoAnswer) and answer.kind == "reset"
+            # The library copies the bytes within their stream.
+            streams = [each for each in gc.get_objects() if isinstance(each, io.BytesIO) and not each.closed]
+            assert [each for each in streams if each.getbuffer().nbytes == len(request.body)] == []
+        await sender.close()
+
+    uvloop.run(send())
 
 
 async def test_an_unknown_host_carried_nothing(make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch) -> None:

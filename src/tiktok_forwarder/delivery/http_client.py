@@ -52,23 +52,30 @@ class TikTokHttpSender:
 
     async def send(self, request: OutboundRequest) -> HttpAnswer | NoAnswer:
         body = await asyncio.to_thread(gzip.compress, request.body, _GZIP_LEVEL) if self._compress else request.body
+        pieces = io.BytesIO(body)  # a large body as bytes would block the event loop
         try:
             async with self._session.post(
                 self._root + request.path,
-                data=io.BytesIO(body),  # sent in pieces: a large body as bytes would block the event loop
+                data=pieces,
                 headers={"Access-Token": request.access_token},
                 allow_redirects=False,
             ) as response:
                 return await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return _no_answer(error)
+            answer = _no_answer(error)
+            _drop_tracebacks(error)
+            return answer
+        finally:
+            # A cycle of the library around a half-sent request may keep it; closed, it does not keep the body.
+            pieces.close()
 
     async def fetch_date(self) -> str | None:
         """Return the `Date` header of an answer to a request without token and content; None without an answer."""
         try:
             async with self._session.head(self._root + "/", allow_redirects=False) as response:
                 return response.headers.get("Date")
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            _drop_tracebacks(error)
             return None
 
     async def close(self) -> None:
@@ -137,6 +144,18 @@ def _decompressed(body: bytes, encoding: str) -> bytes | None:
     if len(plain) > MAX_ANSWER_BYTES:
         return None
     return plain if stream.eof else b""
+
+
+def _drop_tracebacks(error: BaseException) -> None:
+    """Drop the tracebacks of the error and of those that led to it.
+
+    The library's functions keep the error in variables, which its traceback keeps: body and access token would stay in
+    memory until the next search for such cycles.
+    """
+    errors = [error]
+    for each in errors:
+        each.__traceback__ = None
+        errors += [led for led in (each.__cause__, each.__context__) if led is not None and led not in errors]
 
 
 def _no_answer(error: Exception) -> NoAnswer:
