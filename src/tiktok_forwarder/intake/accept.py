@@ -223,7 +223,7 @@ class Acceptor:
         drops: Counter[tuple[str, str]] = Counter()
         drops.update([(each.connection_id, each.dropped.reason) for each in request.drops])
         started = self._clock.monotonic_seconds()
-        storing = asyncio.ensure_future(self._store.append(Arrivals(request.events, drops, request.at_ms)))
+        storing = self._store.append(Arrivals(request.events, drops, request.at_ms))
         storing.add_done_callback(partial(self._stored, request, drops, started))
 
     def _stored(
