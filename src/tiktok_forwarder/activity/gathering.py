@@ -18,10 +18,9 @@ from tiktok_forwarder.activity.sampling import Sampling, keeps
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled, SettledAs
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
-from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
+from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, SubjectHash
 from tiktok_forwarder.mapping.redaction.identities import identity_values_of
 from tiktok_forwarder.mparticle.batch import Batch
-from tiktok_forwarder.store.events import NewEvent
 
 _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
     "delivered": "delivered",
@@ -73,8 +72,8 @@ class Gathering:
 
     def on_accepted(self, acceptance: Acceptance) -> None:
         at_ms = acceptance.accepted_at_ms
-        if acceptance.events:
-            self._admitted(acceptance, at_ms)
+        for connection_id, admitted in acceptance.admitted.items():
+            self._admitted(connection_id, admitted, at_ms)
         if acceptance.drops:
             self._dropped(acceptance, at_ms)
 
@@ -172,37 +171,28 @@ class Gathering:
 
     # --- keeping ---
 
-    def _admitted(self, acceptance: Acceptance, at_ms: int) -> None:
-        first = 0
-        while first < len(acceptance.events):
-            after = _end_of_run(acceptance.events, first)
-            self._admitted_run(acceptance, slice(first, after), at_ms)
-            first = after
-
-    def _admitted_run(self, acceptance: Acceptance, run: slice, at_ms: int) -> None:
-        """Keep records of one connection's accepted events."""
-        events, admissions, mapped = acceptance.events[run], acceptance.admissions[run], acceptance.mapped[run]
-        connection_id = events[0].connection_id
+    def _admitted(self, connection_id: str, admitted: Sequence[AdmittedEvent], at_ms: int) -> None:
+        """Keep records of one connection's mapped events."""
         figures = self._figures_of(connection_id, at_ms)
+        admissions = [each.admission for each in admitted]
         stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
         if stored:
             figures["accepted"] = figures.get("accepted", 0) + stored
             figures["mapped"] = figures.get("mapped", 0) + stored
         if duplicates:
             add(figures, "duplicate", duplicates)
-        if full := len(events) - stored - duplicates:
+        if full := len(admitted) - stored - duplicates:
             self._count_dropped(figures, CONNECTION_FULL, full)
         second = at_ms // 1000
-        mask = (1 << self._sampling.accepted(connection_id, second, len(events))) - 1
-        originals = acceptance.originals[run]
-        for event, admission, outcome, original in zip(events, admissions, mapped, originals, strict=True):
-            if outcome.warnings and admission == "stored":
-                for warning in outcome.warnings:
+        mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
+        for each in admitted:
+            if each.mapped.warnings and each.admission == "stored":
+                for warning in each.mapped.warnings:
                     add(figures, f"warning.{warning}")
-            if admission == CONNECTION_FULL:
-                self._keep(admitted_record(event, admission, outcome, original, at_ms))
-            elif (not mask or not crc32(event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
-                self._sample(second, admitted_record(event, admission, outcome, original, at_ms))
+            if each.admission == CONNECTION_FULL:
+                self._keep(admitted_record(each, at_ms))
+            elif (not mask or not crc32(each.event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
+                self._sample(second, admitted_record(each, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():
@@ -258,11 +248,3 @@ class Gathering:
             return False
         self._room -= 1
         return True
-
-
-def _end_of_run(events: Sequence[NewEvent], first: int) -> int:
-    """Return where the events of the first one's connection end: events are grouped by connection."""
-    connection_id = events[first].connection_id
-    if events[-1].connection_id == connection_id:
-        return len(events)
-    return next(number for number in range(first, len(events)) if events[number].connection_id != connection_id)

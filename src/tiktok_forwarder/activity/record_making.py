@@ -9,42 +9,37 @@ from tiktok_forwarder.domain.outcome import (
     Accepted,
     DeadLettered,
     Delivered,
-    Mapped,
     Settlement,
     Verdict,
 )
-from tiktok_forwarder.intake.accept import DroppedEvent
+from tiktok_forwarder.intake.accept import AdmittedEvent, DroppedEvent
 from tiktok_forwarder.mapping.redaction.identities import IdentityValues
 from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.store.events import Admission, LeasedEvent, NewEvent
+from tiktok_forwarder.store.events import LeasedEvent
 
 _MAX_TEXT_LENGTH: Final = 200
 _FULL: Final = "The connection's storage quota is used up by waiting events."
 
 
-def admitted_record(
-    event: NewEvent, admission: Admission, mapped: Mapped, original: Event | None, at_ms: int
-) -> Record:
-    """Return the record of a stored event.
-
-    The payload is kept if the store accepted the event; `original` is the event as received.
-    """
+def admitted_record(admitted: AdmittedEvent, at_ms: int) -> Record:
+    """Return the record of a mapped event. The payload is kept if the store accepted the event."""
+    event, mapped, connection_id = admitted.event, admitted.mapped, admitted.event.connection_id
     name, event_id = event.event_name, event.event_id
-    if admission == "stored":
+    if admitted.admission == "stored":
         facts = Facts(
-            source=_source(original, None)[0],
+            source=_source(admitted.original, None)[0],
             warnings=mapped.warnings,
             connection_revision=event.connection_revision,
             field_sources=mapped.sources,
         )
-        return Record(at_ms, event.connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
-    if admission == "duplicate":
-        return Record(at_ms, event.connection_id, "duplicate", name, event_id, subjects=event.subjects)
+        return Record(at_ms, connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
+    if admitted.admission == "duplicate":
+        return Record(at_ms, connection_id, "duplicate", name, event_id, subjects=event.subjects)
     facts = Facts(detail=_FULL, warnings=mapped.warnings)
     event_id = kept_text(event_id, _MAX_TEXT_LENGTH)
-    return Record(at_ms, event.connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
+    return Record(at_ms, connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
 
 
 def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int, values: IdentityValues) -> Record:

@@ -59,7 +59,7 @@ async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
     acceptance = await call.services.acceptor.accept(call.body, found.name, only)
     if acceptance is None:
         return ImportReceipt(0, 0, 0, 0)
-    admissions = Counter(acceptance.admissions)
+    admissions = Counter(each.admission for admitted in acceptance.admitted.values() for each in admitted)
     dropped = len(acceptance.drops)
     return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions[CONNECTION_FULL], dropped)
 

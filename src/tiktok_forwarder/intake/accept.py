@@ -38,18 +38,20 @@ class DroppedEvent(Struct, frozen=True, gc=False):
     batch: Batch
 
 
-class Acceptance(Struct, frozen=True):
-    """The stored results of a request.
+class AdmittedEvent(Struct, gc=False):
+    """A mapped event of a request, its original as received, and the store's decision, once there is one."""
 
-    `events`, `mapped`, `originals` and `admissions` are in the same order, one connection's together. `originals` are
-    the events as received; `drop_counts` are those of `Arrivals`.
-    """
+    event: NewEvent
+    mapped: Mapped
+    original: Event | None
+    admission: Admission = "stored"
+
+
+class Acceptance(Struct, frozen=True):
+    """The stored results of a request: mapped events by connection ID, and drops, counted as in `Arrivals`."""
 
     accepted_at_ms: int
-    events: Sequence[NewEvent]
-    mapped: Sequence[Mapped]
-    originals: Sequence[Event | None]
-    admissions: Sequence[Admission]
+    admitted: Mapping[str, Sequence[AdmittedEvent]]
     drops: Sequence[DroppedEvent]
     drop_counts: Mapping[tuple[str, str], int]
 
@@ -115,15 +117,13 @@ def _check_for_batches(batches: Sequence[Batch]) -> None:
 
 
 class _Request(Struct):
-    """One request and its outcomes, in the order of `Acceptance`."""
+    """One request, and its outcomes so far."""
 
     input_name: str
     batches: list[Batch]
     at_ms: int
     done: Done
-    events: list[NewEvent] = []
-    mapped: list[Mapped] = []
-    originals: list[Event | None] = []
+    admitted: dict[str, list[AdmittedEvent]] = {}
     drops: list[DroppedEvent] = []
 
 
@@ -187,7 +187,7 @@ class Acceptor:
                     self._map(mapper, batch, request)
         finally:
             forget_texts()
-        if request.events or request.drops:
+        if request.admitted or request.drops:
             self._store_all(request)
         else:
             self._finish(request, None)
@@ -203,9 +203,8 @@ class Acceptor:
 
     def _map(self, mapper: Mapper, batch: Batch, request: _Request) -> None:
         connection = mapper.connection
-        outcomes = mapper.map_batch(batch, request.at_ms)
         subjects: tuple[int, ...] | None = None
-        for outcome in outcomes:
+        for outcome in mapper.map_batch(batch, request.at_ms):
             event = batch.events[outcome.event_index] if batch.events else None
             if not isinstance(outcome, Mapped):
                 request.drops.append(DroppedEvent(connection.id, outcome, event, batch))
@@ -215,15 +214,15 @@ class Acceptor:
                 subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.identifiers])
             for warning in outcome.warnings:
                 self._observer.on_warnings(connection.id, warning)
-            request.events.append(_new_event(connection, outcome, subjects))
-            request.mapped.append(outcome)
-            request.originals.append(event)
+            admitted = request.admitted.setdefault(connection.id, [])
+            admitted.append(AdmittedEvent(_new_event(connection, outcome, subjects), outcome, event))
 
     def _store_all(self, request: _Request) -> None:
         drops: Counter[tuple[str, str]] = Counter()
         drops.update([(each.connection_id, each.dropped.reason) for each in request.drops])
         started = self._clock.monotonic_seconds()
-        storing = self._store.append(Arrivals(request.events, drops, request.at_ms))
+        events = [each.event for admitted in request.admitted.values() for each in admitted]
+        storing = self._store.append(Arrivals(events, drops, request.at_ms))
         storing.add_done_callback(partial(self._stored, request, drops, started))
 
     def _stored(
@@ -234,11 +233,12 @@ class Acceptor:
         storing: asyncio.Future[Sequence[Admission]],
     ) -> None:
         try:
-            admissions = storing.result()
+            admissions = iter(storing.result())
             self._observer.on_stored(self._clock.monotonic_seconds() - started)
-            acceptance = Acceptance(
-                request.at_ms, request.events, request.mapped, request.originals, admissions, request.drops, drops
-            )
+            for admitted in request.admitted.values():
+                for each in admitted:
+                    each.admission = next(admissions)
+            acceptance = Acceptance(request.at_ms, request.admitted, request.drops, drops)
             self._observer.on_accepted(acceptance)
             self._notify(acceptance)
             self._finish(request, acceptance)
@@ -251,15 +251,12 @@ class Acceptor:
         request.done(acceptance, None)
 
     def _notify(self, acceptance: Acceptance) -> None:
-        counts: dict[tuple[Admission, str], int] = {}
-        for event, admission in zip(acceptance.events, acceptance.admissions, strict=True):
-            key = (admission, event.connection_id)
-            counts[key] = counts.get(key, 0) + 1
-        for (admission, connection_id), count in counts.items():
-            if admission == "stored":
-                self._delivery.notify(connection_id, count)
-            elif admission == CONNECTION_FULL:
-                self._observer.on_connection_full(connection_id, count)
+        for connection_id, admitted in acceptance.admitted.items():
+            admissions = [each.admission for each in admitted]
+            if stored := admissions.count("stored"):
+                self._delivery.notify(connection_id, stored)
+            if refused := admissions.count(CONNECTION_FULL):
+                self._observer.on_connection_full(connection_id, refused)
 
 
 def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]) -> NewEvent:

@@ -15,7 +15,7 @@ from tests.integration.service_rig import fresh_batch, wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning
-from tiktok_forwarder.intake.accept import Acceptance, DroppedEvent
+from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, DroppedEvent
 from tiktok_forwarder.mapping.explanation.advice import AdviceKind, all_advice
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.store.events import NewEvent
@@ -99,7 +99,7 @@ async def test_health_explains_every_reason_and_warning(client: ConsoleClient) -
     event = NewEvent(own["id"], 1, "2.0", "Purchase", "every-warning", b"{}", ())
     mapped = Mapped(0, "Purchase", "every-warning", b'{"event":"Purchase"}', get_args(MappingWarning), (), {})
     counts: dict[tuple[str, str], int] = {(own["id"], drop.dropped.reason): 1 for drop in drops}
-    acceptance = Acceptance(now_ms, [event], [mapped], [None], ["stored"], drops, counts)
+    acceptance = Acceptance(now_ms, {own["id"]: [AdmittedEvent(event, mapped, None)]}, drops, counts)
     client.service.services.activity.on_accepted(acceptance)
 
     async def all_counted() -> bool:

@@ -133,17 +133,18 @@ async def test_a_full_store_takes_nothing_of_a_request() -> None:
 
 
 async def test_acceptance_lists_what_became_of_each_event(parts: Parts) -> None:
-    """Events, mapped, originals and admissions are parallel lists, and drops name their event and connection."""
+    """An event comes with its original, its warnings and the store's decision; drops name event and connection."""
     connection_id = await parts.add_connection()
     await parts.acceptor.accept(body(batch_of(purchase())), "web")
     without_currency = purchase(source_message_id="m2", currency_code=None)
     acceptance = await parts.acceptor.accept(body(batch_of(7, purchase()), batch_of(without_currency)), "web")
     assert acceptance is not None and parts.told.acceptances[1:] == [acceptance]
-    assert [event.event_id for event in acceptance.events] == ["m1", "m2"]
-    originals = [event.data.source_message_id for event in acceptance.originals if event is not None and event.data]
-    warnings = [mapped.warnings for mapped in acceptance.mapped]
-    assert (originals, warnings) == (["m1", "m2"], [(), ("missing_currency",)])
-    assert list(acceptance.admissions) == ["duplicate", "stored"]
+    assert list(acceptance.admitted) == [connection_id]
+    admitted = acceptance.admitted[connection_id]
+    assert [each.event.event_id for each in admitted] == ["m1", "m2"]
+    originals = [each.original.data.source_message_id for each in admitted if each.original and each.original.data]
+    assert (originals, [each.mapped.warnings for each in admitted]) == (["m1", "m2"], [(), ("missing_currency",)])
+    assert [each.admission for each in admitted] == ["duplicate", "stored"]
     (drop,) = acceptance.drops
     assert (drop.connection_id, drop.dropped.reason, drop.event) == (connection_id, "malformed_event", None)
     assert acceptance.drop_counts == {(connection_id, "malformed_event"): 1}
@@ -155,7 +156,7 @@ async def test_events_are_taken_for_one_connection_when_it_is_named(parts: Parts
     one = await parts.add_connection("One")
     two = await parts.add_connection("Two")
     acceptance = await parts.acceptor.accept(body(batch_of(purchase(), 7)), "web", two)
-    assert acceptance is not None and [event.connection_id for event in acceptance.events] == [two]
+    assert acceptance is not None and list(acceptance.admitted) == [two]
     assert (len(await waiting(parts, one)), len(await waiting(parts, two))) == (0, 1)
     assert {row.connection_id for row in await parts.store.totals()} == {two}
     assert parts.told.notified == {two: 1}
@@ -165,7 +166,7 @@ async def test_drops_are_stored_when_nothing_else_is(parts: Parts) -> None:
     """A request of which every event is dropped is counted as durably as any other, and starts no delivery."""
     connection_id = await parts.add_connection()
     acceptance = await parts.acceptor.accept(body(batch_of(7)), "web")
-    assert acceptance is not None and (acceptance.events, len(acceptance.drops)) == ([], 1)
+    assert acceptance is not None and (acceptance.admitted, len(acceptance.drops)) == ({}, 1)
     assert await parts.total(connection_id, "dropped") == {"malformed_event": 1}
     assert parts.told.notified == {}
 
