@@ -61,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.address = ""
         self._is_in_headers = False
         self._is_in_body = False
+        self._body_bytes = 0
         self._unanswered = 0
         # Bytes of headers, of trailer fields or of padding: those received since a request or a part of a body began.
         self._overhead_bytes = 0
@@ -166,14 +167,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def _parse_in_parts(self, data: bytes) -> None:
         self._unparsed = b""
         view = memoryview(data)
-        for start in range(0, len(data), _PART_BYTES):
+        start = 0
+        while start < len(data):
             if self.pipeline:
                 self._unparsed = bytes(view[start:])
                 self.flow.pause_reading()
                 return
-            self._parse(view[start : start + _PART_BYTES])
+            end = start + max(_PART_BYTES, self._rest_of_body())
+            self._parse(view[start:end])
             if self._refusal is not None:
                 return
+            start = end
+
+    def _rest_of_body(self) -> int:
+        """Return how many bytes of the body are missing, in which no request can begin; 0 if its length is unknown."""
+        if not self._is_in_body:
+            return 0
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return int(length) - self._body_bytes if length.isdigit() else 0
 
     def _parse(self, data: bytes | memoryview) -> None:
         self._overhead_bytes += len(data)
@@ -244,6 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
         is_its_turn = not self._is_held and (self.cycle is None or self.cycle.response_complete)
         self._is_in_headers = False
         self._is_in_body = True
+        self._body_bytes = 0
         self._unanswered += 1
         self._step += 1
         if self._routes is None or not self._routes.handles(path):
@@ -268,6 +280,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body for the application. As uvicorn's, which also asks for protocols that it upgrades."""
         self._overhead_bytes = 0
+        self._body_bytes += len(body)
         cycle: Any = self.cycle
         if cycle.response_complete:
             return
