@@ -146,6 +146,26 @@ async def test_pipelined_requests_wait_unparsed(tmp_path: Path, is_direct: bool)
             assert (await client.answer())[0] == 200
 
 
+async def test_many_pipelined_requests_leave_others_their_turn(tmp_path: Path, is_direct: bool) -> None:
+    """They are answered without waiting, and still the event loop goes round once in at most 250 of them."""
+    rounds = 0
+
+    async def go_round() -> None:
+        nonlocal rounds
+        while len(server.recorder.requests) < 10_000:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    async with listening(tmp_path, is_direct=is_direct) as server:
+        client = await server.connect()
+        going = asyncio.create_task(go_round())
+        await client.send(b"GET / HTTP/1.1\r\n\r\n" * 10_000)
+        for _ in range(10_000):
+            assert (await client.answer())[0] == 200
+        await going
+    assert rounds >= 40
+
+
 async def test_request_waits_until_the_answer_before_it_is_read(tmp_path: Path, is_direct: bool) -> None:
     """A client that asks and does not read fills no memory with answers."""
     async with listening(tmp_path, is_direct=is_direct) as server:

@@ -25,6 +25,7 @@ from tiktok_forwarder.web.refusals import MALFORMED, UPGRADE_WITH_BODY, Refusal,
 # Received bytes are parsed in parts, so that the rest can wait while a request that was pipelined before it runs: a
 # read of 256 kB may contain 14,000 requests, whose state in memory is a hundred times as large.
 _PART_BYTES: Final = 4096
+_MAX_BEGUN: Final = 100
 # A peer has this long to read an answer; a refused one may send this much more, so that it reads why.
 _ANSWER_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 2.0
@@ -63,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._body_bytes = 0
         self._unanswered = 0
+        # Requests that have begun since other connections had their turn.
+        self._begun = 0
+        self._awaits_turn = False
         # Bytes of headers, of trailer fields or of padding: those received since a request or a part of a body began.
         self._overhead_bytes = 0
         # Received, and not parsed as long as pipelined requests are waiting.
@@ -157,6 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- what is received ---
 
     def data_received(self, data: bytes) -> None:
+        self._begun = 0
         if self._refusal is not None:
             self._drop(data)
         elif self._unparsed or self.pipeline or len(data) > _PART_BYTES:
@@ -169,15 +174,27 @@ class BoundedProtocol(HttpToolsProtocol):
         view = memoryview(data)
         start = 0
         while start < len(data):
-            if self.pipeline:
+            if self.pipeline or self._begun >= _MAX_BEGUN:
                 self._unparsed = bytes(view[start:])
-                self.flow.pause_reading()
+                self._wait_for_turn()
                 return
             end = start + max(_PART_BYTES, self._rest_of_body())
             self._parse(view[start:end])
             if self._refusal is not None:
                 return
             start = end
+
+    def _wait_for_turn(self) -> None:
+        """Read no more; parse the rest after a pipelined request, or else when other connections had their turn."""
+        self.flow.pause_reading()
+        if not self.pipeline and not self._awaits_turn:
+            self._awaits_turn = True
+            self.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._awaits_turn = False
+        self._begun = 0
+        self._continue()
 
     def _rest_of_body(self) -> int:
         """Return how many bytes of the body are missing, in which no request can begin; 0 if its length is unknown."""
@@ -228,6 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request. Without uvicorn's scope, which only applications need."""
+        self._begun += 1
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -330,13 +348,17 @@ class BoundedProtocol(HttpToolsProtocol):
             elif self._refusal is not None and not self._unanswered:
                 self._answer_refusal(self._refusal)
                 break
-            elif self._unparsed and not self.pipeline:
+            elif self._unparsed and not self.pipeline and self._begun < _MAX_BEGUN:
                 # The end of the request that runs now may be among it.
                 self._parse_in_parts(self._unparsed)
             else:
                 break
         self._is_continuing = False
-        if not self.pipeline and not self._unparsed and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._unparsed:
+            self._wait_for_turn()
+        elif not self.pipeline:
             self.flow.resume_reading()
 
     def _begin_next(self) -> None:
