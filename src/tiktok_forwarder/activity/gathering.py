@@ -92,7 +92,7 @@ class Gathering:
             for event in attempt.events:
                 second = event.accepted_at_ms // 1000
                 level = self._sampling.level(attempt.connection_id, second)
-                if keeps(level, event.event_id) and self._has_room(_ROOM_FOR_FAILURES):
+                if keeps(level, event.event_id) and self._take_room(left=_ROOM_FOR_FAILURES):
                     self._sample(second, attempted_record(attempt, event, at_ms))
 
     def on_settled(self, settled: Settled) -> None:
@@ -114,7 +114,7 @@ class Gathering:
             if event.accepted_at_ms // 1000 != second:
                 second = event.accepted_at_ms // 1000
                 level = self._sampling.level(connection_id, second)
-            if (not level or keeps(level, event.event_id)) and self._has_room(_ROOM_FOR_FAILURES):
+            if (not level or keeps(level, event.event_id)) and self._take_room(left=_ROOM_FOR_FAILURES):
                 record = settled_record(connection_id, event, settlement, settled.verdict, at_ms, delivered_together)
                 self._sample(second, record)
 
@@ -185,13 +185,17 @@ class Gathering:
             self._count_dropped(figures, CONNECTION_FULL, full)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
+        sample: list[AdmittedEvent] = []
         for each in admitted:
             if each.mapped.warnings and each.admission == "stored":
                 for warning in each.mapped.warnings:
                     add(figures, f"warning.{warning}")
             if each.admission == CONNECTION_FULL:
                 self._keep(admitted_record(each, at_ms))
-            elif (not mask or not crc32(each.event.event_id.encode()) & mask) and self._has_room(_ROOM_FOR_FAILURES):
+            elif not mask or not crc32(each.event.event_id.encode()) & mask:
+                sample.append(each)
+        if sample:
+            for each in sample[: self._take_room(len(sample), _ROOM_FOR_FAILURES)]:
                 self._sample(second, admitted_record(each, at_ms))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
@@ -201,9 +205,7 @@ class Gathering:
         subjects: tuple[int, ...] = ()
         batch: Batch | None = None
         values = identity_values_of(Batch())
-        for drop in acceptance.drops:
-            if not self._has_room():
-                continue
+        for drop in acceptance.drops[: self._take_room(len(acceptance.drops))]:
             if drop.dropped.identifiers is not raw:
                 raw = drop.dropped.identifiers
                 subjects = tuple(map(self._subject_hash.hash_of, raw))
@@ -225,7 +227,7 @@ class Gathering:
         return figures
 
     def _keep(self, record: Record) -> None:
-        if self._has_room() and not self._is_erased(record.subjects):
+        if self._take_room() and not self._is_erased(record.subjects):
             self._kept.append(record)
 
     def _sample(self, second: int, record: Record) -> None:
@@ -235,16 +237,15 @@ class Gathering:
     def _is_erased(self, subjects: tuple[int, ...]) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)
 
-    def _has_room(self, left: int = 0) -> bool:
-        """Return whether one more record may be kept in this second, with `left` to follow.
+    def _take_room(self, wanted: int = 1, left: int = 0) -> int:
+        """Return how many more records of these may be kept in this second, with `left` to follow.
 
-        If not, the record is lost.
+        The others are lost.
         """
         second = self._clock.now_ms() // 1000
         if second != self._room_second:
             self._room_second, self._room = second, _MAX_KEPT_PER_SECOND
-        if self._room <= left:
-            self.lost_records += 1
-            return False
-        self._room -= 1
-        return True
+        taken = max(0, min(wanted, self._room - left))
+        self._room -= taken
+        self.lost_records += wanted - taken
+        return taken

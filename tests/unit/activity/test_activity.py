@@ -1,6 +1,7 @@
 """The activity: what it records of a request and a delivery, what it counts, and what it leaves out."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -418,3 +419,20 @@ async def test_a_flood_of_drops_is_bounded() -> None:
     assert activity.lost_records == 4000
     total = figure_set(figures for write in keeper.written for figures in write.figures.values())
     assert total.dropped == {"missing_page_url": 9000}
+
+
+async def test_sampled_records_leave_room_for_failures() -> None:
+    """Half of a second's records are left to drops and dead letters, however many events are accepted in it."""
+    keeper = Stuck()
+    keeper.takes = True
+    parts = Parts()
+    await parts.add_connection()
+    activity = Activity(keeper, parts.clock, SubjectHash(b"k" * 32), most_per_second=100_000)
+    for start in range(0, 3000, 300):
+        events = [purchase(source_message_id=f"m{number}") for number in range(start, start + 300)]
+        await parts.acceptor.accept(json.dumps(batch_of(*events, purchase(custom_flags=None))).encode(), "web")
+        activity.on_accepted(parts.told.acceptances[-1])
+    assert activity.lost_records == 3000 - 2492
+    await activity.close()
+    kept = Counter(record.outcome for write in keeper.written for record in write.records)
+    assert kept == {"accepted": 2492, "dropped": 10}
