@@ -60,8 +60,8 @@ Done = Callable[[Acceptance | None, Exception | None], None]
 """Receives the acceptance of a request, or its error. Called once; raises nothing."""
 
 
-class RequestObserver(Protocol):
-    """Receives the contents of requests, for metrics. Calls are synchronous and must be quick."""
+class AcceptObserver(Protocol):
+    """Receives the contents of requests and what became of them. Calls are synchronous and must be quick."""
 
     def on_warnings(self, connection_id: str, warning: str) -> None:
         """A mapped event carries this warning."""
@@ -80,10 +80,6 @@ class RequestObserver(Protocol):
     def on_historical(self, input_name: str, events: int) -> None:
         """Events that are accepted and by mParticle's own rule never forwarded."""
         ...
-
-
-class AcceptObserver(RequestObserver, Protocol):
-    """Also receives each request and the outcome of each event, for people."""
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         """A request was read; its contents are durable now. Must not raise, nor keep its arguments."""
