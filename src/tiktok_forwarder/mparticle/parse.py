@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct
 from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.mparticle import careful, firehose
 from tiktok_forwarder.mparticle.batch import Batch
-from tiktok_forwarder.mparticle.nesting import is_deeper_than
+from tiktok_forwarder.mparticle.nesting import are_many, is_deeper_than, may_be_deeper_than, opening_brackets
 
 _ONE: Final = msgspec.json.Decoder(Batch)
 _MANY: Final = msgspec.json.Decoder(list[Batch])
@@ -36,9 +36,13 @@ def parse_body(body: bytes, bounds: Bounds) -> list[Batch]:
     Raises `UnreadableBody` when a bound is exceeded or nothing can be read. An event or batch that is unreadable alone
     becomes None, or a batch with one event of None, and affects no other.
     """
-    _check_bounds(body, bounds)
+    if len(body) > bounds.max_body_bytes:
+        raise UnreadableBody(f"the body has {len(body)} bytes; the limit is {bounds.max_body_bytes}", too_large=True)
+    levels = bounds.max_nesting
+    brackets = opening_brackets(body, levels)
+    batches = _decoded(body) if brackets <= levels else _decoded_within(body, brackets, levels)
     try:
-        return _whole(body, bounds.max_events)
+        return _whole(body, batches, bounds.max_events)
     except UnreadableBody as error:
         if error.too_large:
             raise
@@ -52,7 +56,7 @@ def _batches_of_lines(lines: list[bytes], max_events: int) -> Iterator[Batch]:
     _check_events(len(lines), max_events)
     events = 0
     for line in lines:
-        batches = _whole(line, max_events)
+        batches = _whole(line, _decoded(line), max_events)
         events += _count(batches)
         _check_events(events, max_events)
         yield from batches
@@ -72,18 +76,34 @@ def _too_many(max_events: int) -> UnreadableBody:
     return UnreadableBody(f"the body contains more than {max_events} events", too_large=True)
 
 
-def _check_bounds(body: bytes, bounds: Bounds) -> None:
-    if len(body) > bounds.max_body_bytes:
-        raise UnreadableBody(f"the body has {len(body)} bytes; the limit is {bounds.max_body_bytes}", too_large=True)
-    if is_deeper_than(body, bounds.max_nesting):
-        raise UnreadableBody(f"the body is nested too deeply; the limit is {bounds.max_nesting} levels")
+def _decoded_within(body: bytes, brackets: int, levels: int) -> list[Batch] | None:
+    """Return what `_decoded` does. Raises `UnreadableBody` if the body, which has so many brackets, nests deeper."""
+    if are_many(brackets, body, levels):
+        _check_nesting(body, levels)
+        return _decoded(body)
+    batches = _decoded(body)
+    if batches is None or may_be_deeper_than(brackets, batches, levels):
+        _check_nesting(body, levels)
+    return batches
 
 
-def _whole(body: bytes, max_events: int) -> list[Batch]:
+def _check_nesting(body: bytes, levels: int) -> None:
+    if is_deeper_than(body, levels):
+        raise UnreadableBody(f"the body is nested too deeply; the limit is {levels} levels")
+
+
+def _decoded(body: bytes) -> list[Batch] | None:
+    """Return the batches by the typed decoder, None if it refuses the body."""
     try:
         # Bytes before the bracket that are not white space (a byte order mark) are left to the slow reader.
-        batches = _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
+        return _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _whole(body: bytes, batches: list[Batch] | None, max_events: int) -> list[Batch]:
+    """Return the batches of one JSON text; `batches` are those that the typed decoder made of it."""
+    if batches is None:
         return _carefully(body, max_events)
     events, are_batches = 0, True
     for batch in batches:
