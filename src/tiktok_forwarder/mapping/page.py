@@ -74,6 +74,7 @@ class PageReader:
             not self._omits_click_id
             and len(both) <= MAX_CHARACTERS
             and both.isascii()
+            and " " not in both
             and not may_reveal(both, identities)
         ):
             return Page(url, referrer)

@@ -40,6 +40,8 @@ IPS = st.sampled_from(["203.0.113.42", " 203.0.113.42", "10.0.0.1", "::1", "for=
 IDS = st.one_of(st.text(max_size=20), st.sampled_from(["ac47946f-0001-568f-9643-000000000001", "0" * 20, "a" * 5000]))
 AGENTS = ["Mozilla/5.0 (X11)", "Mozilla/5.0 (compatible; Googlebot/2.1)", " Mozilla/5.0 (X11)", "undefined", None]
 PHONES = ["+12133734253", "(+1) 213 373-4253", "+44 0161 496 0123", "213-373-4253", None]
+PLUS = {"customer_id": "cust-829311", "other": "one+two"}
+SPACE = {"TikTok.URL": "https://shop.example.com/", "TikTok.Referrer": "https://shop.example.com/?q=one two"}
 TIMES = [1_735_689_600_123, "1735689600123", 1_735_689_600, None, 5, 1e12]
 
 
@@ -93,6 +95,7 @@ def _close(patch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(batch=batches(), redacts=st.booleans())
 @example(batch=batch_of(purchase()), redacts=True)
+@example(batch=batch_of(purchase(custom_flags=SPACE), user_identities=PLUS), redacts=True)
 def test_the_quick_ways_change_nothing(batch: dict[str, Any], redacts: bool) -> None:
     """Outcomes, payload bytes, warnings and sources are the same with every quick way closed."""
     given_settings = {"redact_emails": redacts, "default_phone_region": "US"}

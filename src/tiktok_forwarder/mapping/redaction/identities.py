@@ -84,7 +84,7 @@ def identity_values_of(batch: Batch) -> IdentityValues:
 
 
 def may_reveal(urls: str, values: IdentityValues) -> bool:
-    """Return whether URLs in ASCII may contain an email address, or one of these values.
+    """Return whether URLs in ASCII without spaces may contain an email address, or one of these values.
 
     Cheap, and never wrong when it says no.
     """
