@@ -130,6 +130,24 @@ def test_no_escape_of_an_ordinary_url_hides_a_plain_identity() -> None:
     assert may_reveal(escaped("\U0001f600"), VALUES)
 
 
+@pytest.mark.parametrize(
+    ("query", "is_quick"),
+    [
+        ("a=4&b=1&c=2&d=5550000", True),
+        ("a=1%204%202&d=5550000", False),
+        ("utm_id=1204155550142", False),
+        ("utm_id=12041555501421", False),
+        ("utm_id=1204155550124", True),
+        ("a=142", True),
+        ("a=(415)%20555%2C01%2f42", False),
+        ("caf%C3%A9=1&b=4&c=2%20%20%20%20", True),
+    ],
+)
+def test_url_with_the_last_digits_of_a_phone_number_is_not_ordinary(query: str, is_quick: bool) -> None:
+    """Only what stands between digits may differ from the number, and digits of escapes are none of it."""
+    assert is_ordinary(occurrence({"TikTok.URL": f"https://shop.example.com/?{query}"})) == is_quick
+
+
 @pytest.mark.parametrize("text", ["cust 829311", "a+b", "müller", "a/b", "+14155550143"])
 def test_escapes_are_ordinary_only_beside_plain_identities(text: str) -> None:
     """An escape may be a part of any other identity; a plus is a space in a form that is sent by GET."""

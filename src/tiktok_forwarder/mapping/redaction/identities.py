@@ -30,9 +30,10 @@ _LAST_DIGITS: Final = 3
 _TELLING_ESCAPE: Final = re.compile(
     "%(?!2[0-247-9A-CF]|3[A-F]|5[B-E]|60|7[B-D]|C[3-9A-F]|D[01]|E[3-9]|[89AB][0-9A-F])", re.IGNORECASE
 )
+_ESCAPE: Final = re.compile("%..")
 # Lines that a URL without an @ contains as they are, or does not contain: plain values, and addresses. Of phone numbers
 # it contains the digits at least.
-_PLAIN_LINES: Final = re.compile(r"(?:(?:[a-z0-9._~-]*|\+[0-9]*|[^\n]*@[^\n]*)(?:\n|\Z))*")
+_PLAIN_LINES: Final = re.compile(r"(?:(?:[a-z0-9._~-]*+|\+[0-9]*+|[^\n@]*+@[^\n]*+)(?:\n|\Z))*+")
 
 
 class IdentityValues(Struct, gc=False):
@@ -40,7 +41,8 @@ class IdentityValues(Struct, gc=False):
 
     `region` is the country of numbers without a country code. `lowered` are the values in lower case in one text,
     `lines` its lines. `exact` and `numbers` are made when one of the values may have been found; `exact` has a space
-    for each plus, as a form that is sent by GET mixes both. `cleaned` remembers the batch's URLs.
+    for each plus, as a form that is sent by GET mixes both. `cleaned` remembers the batch's URLs, `plain` whether the
+    values are.
     """
 
     texts: Sequence[str]
@@ -51,12 +53,15 @@ class IdentityValues(Struct, gc=False):
     exact: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     cleaned: TextMemory | None = None
+    plain: bool | None = None
 
     def are_plain(self) -> bool:
         """Return whether a URL in which something is encoded contains each value as it is, or a number's digits."""
-        return _PLAIN_LINES.fullmatch(self.lowered) is not None and (
-            self.lowered.count("+") == "".join(self.phones).count("+")
-        )
+        if self.plain is None:
+            self.plain = _PLAIN_LINES.fullmatch(self.lowered) is not None and (
+                self.lowered.count("+") == "".join(self.phones).count("+")
+            )
+        return self.plain
 
     def prepare(self) -> None:
         """Make `exact` and `numbers`, once."""
@@ -100,7 +105,10 @@ def may_reveal(urls: str, values: IdentityValues) -> bool:
         # However a number is written, it ends with the same digits.
         end = phone[-_LAST_DIGITS:]
         if not end.isdigit() or (end[0] in lowered and end[1] in lowered and end[-1] in lowered):
-            return len(_DIGIT.findall(urls)) >= _MIN_DIGITS
+            # No escape of a digit is left here.
+            digits = _NOT_DIGITS.sub("", _ESCAPE.sub("", urls) if "%" in urls else urls)
+            if len(digits) >= _MIN_DIGITS and (end in digits or not end.isdigit()):
+                return True
     return False
 
 
