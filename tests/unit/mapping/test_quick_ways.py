@@ -105,6 +105,17 @@ def test_the_quick_ways_change_nothing(batch: dict[str, Any], redacts: bool) -> 
         assert _outcomes(batch, **given_settings) == quick
 
 
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(text=st.lists(PIECES, max_size=4).map("".join), phone=st.sampled_from(PHONES[:-1]))
+def test_the_quick_way_of_names_changes_nothing(text: str, phone: str) -> None:
+    """The name of an event that is not sent is shown or not as if no quick way existed."""
+    values = identities.identity_values(["cust-829311", "one+two", "Jane@example.com", phone], [phone], "US")
+    quick = identities.holds_identity(text, values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identities, "may_reveal", lambda _, __: True)
+        assert identities.holds_identity(text, values) == quick
+
+
 @pytest.mark.parametrize("name", CASE_NAMES)
 def test_the_quick_ways_change_no_golden_case(name: str) -> None:
     """The same for the cases."""

@@ -122,6 +122,8 @@ def _may_hold_encoded(url: str, values: IdentityValues) -> bool:
 
 def holds_identity(text: str, values: IdentityValues) -> bool:
     """Return whether a value stands anywhere in a text, such as a name that a page made of it."""
+    if text.isascii() and " " not in text and not may_reveal(text, values):
+        return False
     values.prepare()
     lowered = _with_spaces(text.lower())
     digits = _NOT_DIGITS.sub("", text)
