@@ -55,6 +55,8 @@ class Mapper:
         self._custom: dict[tuple[str, str], list[tuple[int, CustomMapping]]] = {}
         for number, mapping in enumerate(connection.custom_mappings, 1):
             self._custom.setdefault((mapping.event_type, mapping.event_name.lower()), []).append((number, mapping))
+        # Of other types, nothing is sent.
+        self._mapped_types = {_COMMERCE_EVENT, *(event_type for event_type, _ in self._custom)}
         self._form = form = connection.wire_form
         self._build_event = form.build_event
         self._content_type = connection.content_type
@@ -92,7 +94,7 @@ class Mapper:
         sources: FieldSources = shared.sources.copy()
         warnings: list[str] = []
         texts = self._ordinary.texts(occurrence, shared.identities.values)
-        if texts is None:
+        if texts is None and (event_type in self._mapped_types or self._takes_event_ids_elsewhere):
             self._pages.find_url(occurrence, warnings, sources)
         refusal = shared.refusal
         if shared.samples_events:

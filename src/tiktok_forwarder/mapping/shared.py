@@ -21,16 +21,13 @@ from tiktok_forwarder.mapping.visitor import (
     is_public_address,
     matching_fields,
 )
-from tiktok_forwarder.mparticle.batch import Batch, ConsentState, Event, EventData
+from tiktok_forwarder.mparticle.batch import Batch, ConsentState
 from tiktok_forwarder.mparticle.values import flag_text, is_dummy, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
 _WEB: Final = "web"
 _WEB_PLATFORMS: Final = frozenset({_WEB, "mobileweb"})
 _VISITOR_FIELDS: Final[tuple[CommonField, ...]] = ("ttp", "ip", "user_agent")
-# Stands for the event where only the batch is read.
-_NO_DATA: Final = EventData()
-_NO_EVENT: Final = Event()
 _MAX_PEOPLE: Final = 10_000
 _MAX_REMEMBERED_LENGTH: Final = 512
 
@@ -58,8 +55,8 @@ class Visit(Struct, gc=False):
 class Shared(Struct, gc=False):
     """The shared values. `refusal` applies to every event.
 
-    `visit` is None if each event has its own. `samples_events`: no user is known, so each event is sampled by its own
-    ID.
+    `visit` is None until an event needs it, and always if each event has its own. `samples_events`: no user is known,
+    so each event is sampled by its own ID.
     """
 
     batch: Batch
@@ -115,7 +112,7 @@ class BatchReader:
         identifiers = identities.identifiers
         if mpid is not None:
             identifiers = [*identifiers, mpid]
-        shared = Shared(
+        return Shared(
             batch,
             received_at_ms,
             identities,
@@ -126,11 +123,15 @@ class BatchReader:
             samples_events,
             tuple(identifiers),
         )
-        if self._is_plain:
-            shared.visit = self._quick_visit(shared)
-        if shared.visit is None and self._shares_visit:
-            shared.visit = self.visit(shared, Occurrence(batch, _NO_EVENT, _NO_DATA, ""))
-        return shared
+
+    def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
+        """Return the visitor of an event, and set that of the batch if its events share one."""
+        visit = self._quick_visit(shared) if self._is_plain else None
+        if visit is None:
+            visit = self._read_visit(shared, occurrence)
+        if self._shares_visit:
+            shared.visit = visit
+        return visit
 
     def _quick_visit(self, shared: Shared) -> Visit | None:
         """Return the visitor of an ordinary batch, None for any other: the quick way for nearly every one."""
@@ -148,8 +149,7 @@ class BatchReader:
         refusal = _late_refusal(self._connection, visitor) if self._needs_visitor else None
         return Visit(visitor, identities.warnings, {}, False, refusal)
 
-    def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
-        """Return the visitor of an event, or of all of a batch's events if the occurrence has none."""
+    def _read_visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
         connection, identities, omitted = self._connection, shared.identities, self._omitted
         warnings = identities.warnings.copy()
         sources: FieldSources = {}
