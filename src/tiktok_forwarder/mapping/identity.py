@@ -113,8 +113,6 @@ class IdentityReader:
 
 
 def mpid_of(batch: Batch) -> str | None:
-    if batch.mpid is None:
-        return None
     if type(batch.mpid) is int:
         return str(batch.mpid) if batch.mpid else None
     mpid = visible_text(batch.mpid)

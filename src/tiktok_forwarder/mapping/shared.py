@@ -21,7 +21,7 @@ from tiktok_forwarder.mapping.visitor import (
     is_public_address,
     matching_fields,
 )
-from tiktok_forwarder.mparticle.batch import Batch, ConsentState
+from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.values import flag_text, is_dummy, text_of
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
@@ -96,10 +96,11 @@ class BatchReader:
         connection = self._connection
         sources: FieldSources = {}
         identities = self._identities.identities(batch, sources)
-        mpid = mpid_of(batch)
+        mpid = mpid_of(batch) if batch.mpid is not None else None
         if mpid is None and isinstance(batch.mpid, str) and len(batch.mpid) > MAX_CHARACTERS:
             identities.warnings.append(TEXT_CUT)
-        opted_out = batch.consent_state is not None and _has_opted_out(batch.consent_state)
+        ccpa = batch.consent_state.ccpa if batch.consent_state is not None else None
+        opted_out = _has_opted_out(ccpa) if ccpa else False
         refusal = _refusal_before_sampling(batch, connection)
         samples_events = False
         if refusal is None and connection.sample_percent < 100:
@@ -126,28 +127,32 @@ class BatchReader:
 
     def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
         """Return the visitor of an event, and set that of the batch if its events share one."""
-        visit = self._quick_visit(shared) if self._is_plain else None
+        visit = self._quick_visit(shared, occurrence) if self._is_plain else None
         if visit is None:
             visit = self._read_visit(shared, occurrence)
         if self._shares_visit:
             shared.visit = visit
         return visit
 
-    def _quick_visit(self, shared: Shared) -> Visit | None:
+    def _quick_visit(self, shared: Shared, occurrence: Occurrence) -> Visit | None:
         """Return the visitor of an ordinary batch, None for any other: the quick way for nearly every one."""
         batch, identities = shared.batch, shared.identities
         ip, device = batch.ip, batch.device_info
         if type(ip) is not str or len(ip) > MAX_REMEMBERED_LENGTH or not is_public_address(ip):
             return None
-        if device is None or batch.partner_identities:
-            return None
-        user_agent = device.http_header_user_agent
+        user_agent = device.http_header_user_agent if device is not None else None
         if type(user_agent) is not str or user_agent not in self._people:
             return None
+        warnings = identities.warnings
+        sources: FieldSources = {}
+        ttp = None
+        if batch.partner_identities:
+            warnings = warnings.copy()
+            ttp = bounded_text_of("ttp", self._sources["ttp"], occurrence, warnings, sources)
         limited = True if shared.limits_data_use else None
-        visitor = Visitor(identities.email, identities.phone, identities.external_id, None, ip, user_agent, limited)
+        visitor = Visitor(identities.email, identities.phone, identities.external_id, ttp, ip, user_agent, limited)
         refusal = _late_refusal(self._connection, visitor) if self._needs_visitor else None
-        return Visit(visitor, identities.warnings, {}, False, refusal)
+        return Visit(visitor, warnings, sources, False, refusal)
 
     def _read_visit(self, shared: Shared, occurrence: Occurrence) -> Visit:
         connection, identities, omitted = self._connection, shared.identities, self._omitted
@@ -251,8 +256,7 @@ def _has_consented(batch: Batch, purpose: str, *, absent: bool) -> bool:
     return all(isinstance(answer, dict) and answer.get("consented") is True for answer in answers)
 
 
-def _has_opted_out(consent_state: ConsentState) -> bool:
-    consents = consent_state.ccpa or {}
+def _has_opted_out(consents: Mapping[str, object]) -> bool:
     answer = consents.get("data_sale_opt_out")
     if isinstance(answer, dict):
         answer = answer.get("consented")

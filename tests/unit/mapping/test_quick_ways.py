@@ -40,6 +40,7 @@ IPS = st.sampled_from(["203.0.113.42", " 203.0.113.42", "10.0.0.1", "::1", "for=
 IDS = st.one_of(st.text(max_size=20), st.sampled_from(["ac47946f-0001-568f-9643-000000000001", "0" * 20, "a" * 5000]))
 AGENTS = ["Mozilla/5.0 (X11)", "Mozilla/5.0 (compatible; Googlebot/2.1)", " Mozilla/5.0 (X11)", "undefined", None]
 PHONES = ["+12133734253", "(+1) 213 373-4253", "+44 0161 496 0123", "213-373-4253", None]
+COOKIES = ["abc123", " abc123\u200b", "undefined", "5" * 5000, None, 5]
 PLUS = {"customer_id": "cust-829311", "other": "one+two"}
 SPACE = {"TikTok.URL": "https://shop.example.com/", "TikTok.Referrer": "https://shop.example.com/?q=one two"}
 TIMES = [1_735_689_600_123, "1735689600123", 1_735_689_600, None, 5, 1e12]
@@ -61,9 +62,12 @@ def batches(draw: st.DrawFn) -> dict[str, Any]:
         "mobile_number": draw(st.sampled_from(PHONES)),
         "other": draw(st.sampled_from(["one two", "one+two", "+12133734253", None])),
     }
+    cookie = draw(st.sampled_from(COOKIES))
+    partners = [None, {"tiktok_cookie_id": cookie}, [{"identity_type": "tiktok_cookie_id", "identity": cookie}]]
     return batch_of(
         made,
         ip=draw(IPS),
+        partner_identities=draw(st.sampled_from(partners)),
         device_info={"http_header_user_agent": draw(st.sampled_from(AGENTS)), "platform": "web"},
         user_identities=identities,
         user_attributes=draw(st.sampled_from([{}, {"ttclid": "E.C.P.w"}])),
