@@ -40,12 +40,6 @@ _SPELLINGS: Final[dict[str, str]] = {
 }
 
 
-@lru_cache(maxsize=512)
-def identity_type_of(spelling: str) -> str | None:
-    """Return the Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
-    return _SPELLINGS.get(_squeezed(spelling.strip()))
-
-
 # SHA-256 of the empty string: some senders hash an empty field.
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -54,6 +48,22 @@ _DIGEST_LENGTH: Final = len(EMPTY_DIGEST)
 _MAX_SPELLING_LENGTH: Final = 64
 # Each URL and name of a batch is searched for them; a person has a few.
 _MAX_TEXTS: Final = 100
+
+
+@lru_cache(maxsize=512)
+def identity_type_of(spelling: str) -> str | None:
+    """Return the Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
+    return _SPELLINGS.get(_squeezed(spelling.strip()))
+
+
+@lru_cache(maxsize=512)
+def _place_of(spelling: str) -> tuple[str, str | None] | None:
+    """Return type and path of a member of `user_identities`, None if it is of no type."""
+    name = identity_type_of(spelling)
+    if name is None:
+        return None
+    return name, None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
+
 
 # A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its
 # path in the batch, or None if that is the object's member of the type's own name.
@@ -67,18 +77,11 @@ def identities_by_type(
 
     All values are added to `texts`; of more than 100, these values and the first 100.
     """
-    found = _by_type(user_identities, texts)
-    if len(texts) > _MAX_TEXTS:
-        texts[_MAX_TEXTS:] = [text for text, _, _ in found.values()]
-    return found
-
-
-def _by_type(user_identities: dict[str, object] | list[object] | None, texts: list[str]) -> dict[str, Identity]:
     found: dict[str, Identity] = {}
     if isinstance(user_identities, dict):
         for spelling, value in user_identities.items():
-            name = identity_type_of(spelling)
-            if name is None:
+            place = _place_of(spelling)
+            if place is None:
                 continue
             # The quick way for nearly every value.
             if type(value) is str and len(value) < _DIGEST_LENGTH and value.isascii() and value.isprintable():
@@ -87,17 +90,24 @@ def _by_type(user_identities: dict[str, object] | list[object] | None, texts: li
                 text = _given(value)
             if text is not None:
                 texts.append(text)
-                path = None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
-                found.setdefault(name, (text, "raw", path))
-        return found
-    for number, entry in enumerate(user_identities or ()):
+                name, path = place
+                if name not in found:
+                    found[name] = text, "raw", path
+    elif user_identities:
+        _add_listed(user_identities, found, texts)
+    if len(texts) > _MAX_TEXTS:
+        texts[_MAX_TEXTS:] = [text for text, _, _ in found.values()]
+    return found
+
+
+def _add_listed(entries: list[object], found: dict[str, Identity], texts: list[str]) -> None:
+    for number, entry in enumerate(entries):
         if isinstance(entry, dict) and isinstance(kind := entry.get("identity_type"), str):
             name = identity_type_of(kind)
             if name is not None and (text := _given(entry.get("identity"))) is not None:
                 texts.append(text)
                 encoding = (text_of(entry.get("encoding")) or "raw").lower()
                 found.setdefault(name, (text, encoding, f"user_identities[{number}].identity"))
-    return found
 
 
 def _given(value: object) -> str | None:
