@@ -164,21 +164,25 @@ def product_contents(
     skipped: list[int] = []
     for product in products or ():
         price = product.price
-        if price is not None and not (type(price) is float and 0 <= price < _INFINITY):
+        if not (type(price) is float and 0 <= price < _INFINITY) and price is not None:
             price = checked_amount(price, warnings)
         quantity = product.quantity
-        if quantity is not None and not (type(quantity) is int and 0 < quantity <= MAX_QUANTITY):
+        if not (type(quantity) is int and 0 < quantity <= MAX_QUANTITY) and quantity is not None:
             quantity = checked_quantity(quantity, warnings)
         content_id = product.id
-        content_id = content_id.strip() or None if type(content_id) is str else text_of(content_id)
         category = product.category
-        category = category.strip() or None if type(category) is str else text_of(category)
         name = product.name
-        name = name.strip() or None if type(name) is str else text_of(name)
         brand = product.brand
-        brand = brand.strip() or None if type(brand) is str else text_of(brand)
-        content = Content(price, quantity, content_id, category, name, brand, content_type)
-        if (omitted or (price is None and content_id is None)) and without_omitted(content, omitted) is None:
+        content = Content(
+            price,
+            quantity,
+            content_id.strip() or None if type(content_id) is str else text_of(content_id),
+            category.strip() or None if type(category) is str else text_of(category),
+            name.strip() or None if type(name) is str else text_of(name),
+            brand.strip() or None if type(brand) is str else text_of(brand),
+            content_type,
+        )
+        if (omitted or (price is None and content.content_id is None)) and without_omitted(content, omitted) is None:
             skipped.append(len(contents) + len(skipped))
         else:
             contents.append(content)

@@ -101,7 +101,7 @@ class Mapper:
             event_id = event_id_of(self._event_ids, occurrence, shared.mpid, [], {})
             refusal = sampling_refusal(event_id, self.connection.sample_percent) or refusal
         drafts = self._drafts(shared, occurrence, warnings, sources) if refusal is None else refusal
-        if isinstance(drafts, Refusal):
+        if type(drafts) is Refusal:
             outcomes.append(self._dropped(shared, index, occurrence, drafts))
             return
         visit = shared.visit or self._batches.visit(shared, occurrence)
@@ -122,21 +122,27 @@ class Mapper:
                 return drafts
             matched = bool(mappings)
         action = occurrence.data.product_action if occurrence.event_type == _COMMERCE_EVENT else None
-        name = action.action if action is not None else None
+        given = action.action if action is not None else None
         # Text as nearly every sender writes it needs no reading.
-        if type(name) is not str or name not in self._selected:
-            name = text_of(name)
+        tiktok_event = self._selected.get(given) if type(given) is str else None
+        if action is None or tiktok_event is None:
+            name = text_of(given)
             lowered = (name or "").lower()
-        else:
-            lowered = name
-        if action is not None and lowered in self._selected:
-            return [self._standard_draft(occurrence.data, action, self._selected[lowered], warnings, sources)]
+            tiktok_event = self._selected.get(lowered)
+            if action is None or tiktok_event is None:
+                return self._refusal(shared, occurrence, name, lowered, matched=matched)
+        return [self._standard_draft(occurrence.data, action, tiktok_event, warnings, sources)]
+
+    def _refusal(
+        self, shared: Shared, occurrence: Occurrence, action: str | None, lowered: str, *, matched: bool
+    ) -> Refusal:
+        """Return why there is no draft; `matched`: a custom mapping matches the event."""
         if lowered in self._standard and not matched:
             return Refusal("event_not_selected", _NOT_SELECTED.format(lowered))
         if matched:
             detail = "A custom mapping matches, but a required property has no usable value."
             return Refusal("missing_required_attribute", detail)
-        return Refusal("unsupported_event", _unsupported(occurrence, name, shared.identities.values))
+        return Refusal("unsupported_event", _unsupported(occurrence, action, shared.identities.values))
 
     def _matching(self, occurrence: Occurrence, shared: Shared, warnings: list[str]) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, final
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ _MAX_PEOPLE: Final = 10_000
 _MAX_REMEMBERED_LENGTH: Final = 512
 
 
+@final
 class Refusal(Struct, frozen=True, gc=False):
     """A failed check: for a whole batch, or for one event."""
 

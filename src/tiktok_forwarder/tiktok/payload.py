@@ -5,7 +5,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-_ENCODER: Final = msgspec.json.Encoder()
+# Without a function around it, which would be called for each event.
+encode: Final = msgspec.json.Encoder().encode
 Number = int | float
 
 
@@ -46,7 +47,3 @@ class Properties(Struct, omit_defaults=True, gc=False):
 class Page(Struct, omit_defaults=True, gc=False):
     url: str | None = None
     referrer: str | None = None
-
-
-def encode(event: Struct) -> bytes:
-    return _ENCODER.encode(event)
