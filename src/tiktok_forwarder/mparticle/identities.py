@@ -50,19 +50,26 @@ _MAX_SPELLING_LENGTH: Final = 64
 _MAX_TEXTS: Final = 100
 
 
-@lru_cache(maxsize=512)
 def identity_type_of(spelling: str) -> str | None:
     """Return the Events API's name of an identity type, however it is spelled; None if it is none of the 22."""
-    return _SPELLINGS.get(_squeezed(spelling.strip()))
+    place = _place_of(spelling)
+    return None if place is None else place[0]
 
 
-@lru_cache(maxsize=512)
 def _place_of(spelling: str) -> tuple[str, str | None] | None:
     """Return type and path of a member of `user_identities`, None if it is of no type."""
-    name = identity_type_of(spelling)
+    # Long texts are not remembered: a sender could fill the memory.
+    return _remembered_place(spelling) if len(spelling) <= _MAX_SPELLING_LENGTH else _find_place(spelling)
+
+
+def _find_place(spelling: str) -> tuple[str, str | None] | None:
+    name = _SPELLINGS.get(_squeezed(spelling.strip()))
     if name is None:
         return None
     return name, None if spelling == name else f"user_identities.{spelling[:_MAX_SPELLING_LENGTH]}"
+
+
+_remembered_place: Final = lru_cache(maxsize=512)(_find_place)
 
 
 # A raw value, not to leave the mapping unhashed; its encoding as Firehose names it: raw, md5, sha1 or sha256; and its

@@ -1,5 +1,7 @@
 """Identity types in every spelling, and which value of a type counts."""
 
+import tracemalloc
+
 import pytest
 
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES, identities_by_type, identity_type_of
@@ -73,3 +75,15 @@ def test_values_of_counted_types_are_searched_for_behind_a_hundred_others() -> N
     texts: list[str] = []
     identities_by_type([*entries, {"identity_type": "email", "identity": "a@example.com"}], texts)
     assert texts == [*(f"o{number}" for number in range(100)), "o0", "a@example.com"]
+
+
+def test_long_spellings_fill_no_memory() -> None:
+    """A sender chooses the names of members; 500 of 100 kB must not stay in memory."""
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            assert identity_type_of(f"{number:0100000}") is None
+        assert identities_by_type({"_" * 100_000 + "email": "a@example.com"}, [])["email"][0] == "a@example.com"
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
