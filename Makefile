@@ -44,9 +44,9 @@ docs: ## regenerate docs/reference/ from the program
 	@scripts/set-up dev
 	$(BIN)/python -m scripts.write_reference
 
-bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py
+bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py; AGAINST=/path/to/another/checkout compares with it
 	@scripts/set-up dev
-	$(BIN)/python -m bench $(ARGS)
+	AGAINST="$(AGAINST)" $(BIN)/python -m bench $(ARGS)
 
 coverage: ## show which lines and branches the quick tests do not reach
 	@scripts/set-up dev

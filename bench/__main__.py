@@ -1,4 +1,7 @@
-"""Runs the benchmarks: every `bench_*.py` beside this file, or those named on the command line without that prefix."""
+"""Runs the benchmarks of this folder, `bench_*.py`, that are named on the command line, without that prefix.
+
+Without names it runs all but the long ones. With AGAINST=/path/to/another/checkout each figure is measured of both.
+"""
 
 import importlib
 import pkgutil
@@ -6,8 +9,10 @@ import sys
 from collections.abc import Sequence
 
 import bench
+from bench.checkouts import UnusableCheckout, checkouts
 
 _PREFIX = "bench_"
+LONG = ("growth", "sustained")
 
 
 def main(chosen: Sequence[str]) -> int:
@@ -20,7 +25,12 @@ def main(chosen: Sequence[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    for name in chosen or names:
+    try:
+        checkouts()
+    except UnusableCheckout as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name in chosen or [name for name in names if name not in LONG]:
         print(f"== {name}")
         try:
             importlib.import_module(f"bench.{_PREFIX}{name}").run()

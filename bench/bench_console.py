@@ -95,7 +95,7 @@ def _print_pages(ours: Process, reader: Reader) -> None:
     quiet = {name: _times(reader, path) for name, path in pages.items()}
     with ThreadPoolExecutor(1) as sender:
         options = {"first": 5 * 10**11, "events": 1, "connections": 1, "seconds": _SENDING_SECONDS}
-        sending = sender.submit(load, ours.port, warm_up_seconds=0.0, **options)
+        sending = sender.submit(load, ours.port, **options)
         time.sleep(1)
         busy = {name: _times(reader, path) for name, path in pages.items()}
         is_over = sending.done()
@@ -117,7 +117,7 @@ class _Ingest(NamedTuple):
 def _ingest(ours: Process, number: int, connections: int) -> _Ingest:
     cpu_before = ours.cpu_seconds()
     options = {"events": 1, "connections": connections, "seconds": SECONDS}
-    measured = load(ours.port, first=number * 10**9, warm_up_seconds=0.0, **options)
+    measured = load(ours.port, first=number * 10**9, **options)
     cpu_seconds = ours.cpu_seconds() - cpu_before
     return _Ingest(measured.requests / measured.seconds, cpu_seconds / measured.requests * 1e6)
 
@@ -158,7 +158,3 @@ def run() -> None:
             print(f"{'connections':>11} {'requests/s':>21} {'ratio':>6} {'CPU us/request':>29} {'ratio':>6}")
             for number, connections in enumerate((1, 8)):
                 _print_ingest(ours, reader, connections, first=1 + number * 100)
-
-
-if __name__ == "__main__":
-    run()

@@ -11,9 +11,24 @@ from typing import Final
 import apsw
 import msgspec
 
+from bench.checkouts import Checkout, Round, checkouts, in_turn
 from bench.processes import answer_of, service, sink
 from bench.sink import Arrived
 from bench.stock import MANY, stocked
+from bench.table import Column, Table
+
+# One is a long measurement; compared, it is repeated.
+ROUNDS_COMPARED: Final = 3
+_TABLE: Final = Table(
+    (),
+    (
+        Column("events/s", 9),
+        Column("seconds", 8, ",.1f"),
+        Column("floor events/s", 14),
+        Column("ratio", 6, ".2f"),
+        Column("most MiB", 9),
+    ),
+)
 
 _KEY: Final = "lane_no = 1 AND due_ms = 0"
 _OLDEST: Final = f"SELECT min(event_no), min(event_no) + 999 FROM waiting WHERE {_KEY}"  # noqa: S608  # no outside text
@@ -21,9 +36,9 @@ _GROUP_ROWS: Final = f"SELECT * FROM waiting WHERE {_KEY} AND event_no BETWEEN ?
 _DELETE: Final = f"DELETE FROM waiting WHERE {_KEY} AND event_no BETWEEN ? AND ?"  # noqa: S608
 
 
-def _drain(data_dir: Path) -> tuple[float, float]:
+def _drain(data_dir: Path, checkout: Checkout) -> tuple[float, float]:
     """Events per second from the first request's arrival to the last one's, and the most memory meanwhile."""
-    with sink() as tiktok, service(data_dir, tiktok.url) as ours:
+    with sink() as tiktok, service(data_dir, tiktok.url, checkout) as ours:
         while (arrived := msgspec.json.decode(answer_of(f"{tiktok.url}/arrived")[1], type=Arrived)).events < MANY:
             time.sleep(0.05)
         _, most_mib = ours.memory_mib()
@@ -50,15 +65,15 @@ def _floor(data_dir: Path) -> float:
 
 
 def run() -> None:
-    """Print the rate of a drain, beside the floor."""
+    """Print the rate of a drain, and of the floor."""
+
+    def measure(checkout: Checkout, _number: int) -> Round:
+        with stocked(MANY, paused=False, checkout=checkout) as path:
+            rate, most_mib = _drain(path, checkout)
+        return (rate, MANY / rate, floor, rate / floor, most_mib)
+
     print(f"Drain of {MANY:,} stored events to a sink, groups of 1,000, service on one core")
-    with stocked(MANY, paused=False) as path:
-        rate, most_mib = _drain(path)
     with stocked(MANY, paused=True) as path:
         floor = _floor(path)
-    print(f"{'events/s':>9} {'seconds':>8} {'floor events/s':>14} {'ratio':>6} {'most MiB':>9}")
-    print(f"{rate:>9,.0f} {MANY / rate:>8.1f} {floor:>14,.0f} {rate / floor:>6.2f} {most_mib:>9.0f}")
-
-
-if __name__ == "__main__":
-    run()
+    _TABLE.print_head()
+    _TABLE.print_row((), in_turn(ROUNDS_COMPARED if len(checkouts()) > 1 else 1, measure))

@@ -5,16 +5,17 @@ two cores is most of what one waits for, so what it takes by itself stands besid
 """
 
 import http.client
-import statistics
 import time
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from bench.checkouts import Checkout, Round, in_turn
 from bench.processes import PIXEL, Process, answer_of, data_directory, load, sandbox, service, sink
 from bench.sink import Arrived
 from bench.stock import new_events
+from bench.table import Column, Table
 from tiktok_forwarder.tiktok.v2_0 import V2_0
 from tiktok_sandbox.records import Counts
 
@@ -24,6 +25,15 @@ PER_REQUEST: Final = 100
 CONNECTIONS: Final = 8
 _GROUP: Final = 1000
 _PATIENCE_SECONDS: Final = 120.0
+_TABLE: Final = Table(
+    (("to", 8),),
+    (
+        Column("events/s", 9),
+        Column("service CPU us/event", 20, ".0f"),
+        Column("stand-in alone events/s", 23),
+        Column("ratio", 6, ".2f"),
+    ),
+)
 
 
 def _in_sandbox(url: str) -> int:
@@ -42,12 +52,12 @@ def _wait_for_all(received: Callable[[str], int], url: str) -> None:
         time.sleep(0.01)
 
 
-def _round(start: Callable[[], Process], received: Callable[[str], int]) -> tuple[float, float]:
+def _through(checkout: Checkout, start: Callable[[], Process], received: Callable[[str], int]) -> tuple[float, float]:
     """Events per second until all have arrived, and the service's CPU time for each in microseconds."""
     with (
-        data_directory(paused=False) as path,
+        data_directory(paused=False, checkout=checkout) as path,
         start() as tiktok,
-        service(path, tiktok.url, max_wait_seconds="0.05") as ours,
+        service(path, tiktok.url, checkout, max_wait_seconds="0.05") as ours,
     ):
         cpu_before = ours.cpu_seconds()
         loaded = load(ours.port, events=PER_REQUEST, connections=CONNECTIONS, requests=EVENTS // PER_REQUEST)
@@ -74,13 +84,17 @@ def _alone(start: Callable[[], Process], received: Callable[[str], int]) -> floa
 def run() -> None:
     """Print rates to the sandbox and to the sink."""
     print(f"End to end, {EVENTS:,} events, {PER_REQUEST} a request, {CONNECTIONS} connections (medians of {ROUNDS})")
-    print(f"{'to':>8} {'events/s':>9} {'service CPU us/event':>20} {'stand-in alone events/s':>23} {'ratio':>6}")
+    _TABLE.print_head()
     for start, received in ((sandbox, _in_sandbox), (sink, _in_sink)):
-        rounds = [(*_round(start, received), _alone(start, received)) for _ in range(ROUNDS)]
-        rate, cpu_us, alone = (statistics.median(column) for column in zip(*rounds, strict=True))
-        ratio = statistics.median(ours / floor for ours, _, floor in rounds)
-        print(f"{start.__name__:>8} {rate:>9,.0f} {cpu_us:>20.0f} {alone:>23,.0f} {ratio:>6.2f}", flush=True)
 
+        def measure(
+            checkout: Checkout,
+            _number: int,
+            start: Callable[[], Process] = start,
+            received: Callable[[str], int] = received,
+        ) -> Round:
+            rate, cpu_us = _through(checkout, start, received)
+            alone = _alone(start, received)
+            return (rate, cpu_us, alone, rate / alone)
 
-if __name__ == "__main__":
-    run()
+        _TABLE.print_row((start.__name__,), in_turn(ROUNDS, measure))

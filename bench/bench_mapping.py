@@ -4,7 +4,6 @@ The floor decodes the same types, takes three SHA-256, copies each field to the 
 in turn in the same rounds, so that their ratio holds when the machine's speed drifts.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -13,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from bench.checkouts import in_turn
+from bench.table import Column, Table
 from bench.traffic import batch_bytes
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
@@ -24,7 +25,14 @@ from tiktok_forwarder.tiktok.v2_0 import Event, User
 RECEIVED_AT_MS: Final = 1_735_689_660_123
 ROUNDS: Final = 9
 SECONDS_PER_ROUND: Final = 0.25
+_WARM_UP: Final = 20
 CONNECTION: Final = read_connection({"name": "Bench", "pixel_id": "EXAMPLEPIXEL"}, needs_token=False).connection
+
+_TABLE: Final = Table(
+    (("batch", 28),),
+    (Column("forwarder ev/s", 15), Column("floor ev/s", 11), Column("ratio", 6, ".2f")),
+    note=f"  (medians of {ROUNDS})",
+)
 
 _DECODER: Final = msgspec.json.Decoder(Batch)
 _NO_DATA: Final = EventData(custom_flags={}, product_action=ProductAction(products=[]))
@@ -99,16 +107,25 @@ def _rows() -> list[tuple[str, int, Iterator[bytes]]]:
     ]
 
 
+def rates() -> dict[str, tuple[float, float]]:
+    """Return events per second of one round by kind of body: the forwarder's, and the floor's. Warms up before."""
+    measured = {}
+    for words, events, bodies in _rows():
+        for body in islice(bodies, _WARM_UP):
+            forward(body)
+            floor(body)
+        measured[words] = _rate(forward, bodies, events), _rate(floor, bodies, events)
+    return measured
+
+
 def run() -> None:
     """Print both rates and their ratio for each kind of body."""
     print("Parse + map + payload bytes: a purchase with 3 products, Events API 2.0, one core")
-    print(f"{'batch':>28} {'forwarder ev/s':>15} {'floor ev/s':>11} {'ratio':>6}  (medians of {ROUNDS})")
-    for words, events, bodies in _rows():
-        pairs = [(_rate(forward, bodies, events), _rate(floor, bodies, events)) for _ in range(ROUNDS)]
-        ours, floors = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-        print(f"{words:>28} {ours:>15,.0f} {floors:>11,.0f} {ratio:>6.2f}")
-
-
-if __name__ == "__main__":
-    run()
+    _TABLE.print_head()
+    measured = in_turn(ROUNDS, lambda checkout, _: checkout.call(rates))
+    for words, _, _ in _rows():
+        rounds = {
+            checkout: [(ours, at_floor, ours / at_floor) for ours, at_floor in (each[words] for each in every_round)]
+            for checkout, every_round in measured.items()
+        }
+        _TABLE.print_row((words,), rounds)

@@ -1,28 +1,27 @@
 """The service, TikTok's stand-ins and the load, as processes of their own on cores of their own."""
 
-import asyncio
 import contextlib
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
 
+from bench.checkouts import ROOT, THIS, Checkout
 from bench.load import Load
 from bench.traffic import KEY, SECRET
-from tiktok_forwarder.bootstrap import open_application
-from tiktok_forwarder.settings import load_settings
 
-# So that no figure depends on the free space.
-STORE_BYTES: Final = 32 * 1024**3
+# So that no figure depends on the free space; one connection may use two fifths of it, 10,000,000 events and more.
+STORE_BYTES: Final = 64 * 1024**3
+CONNECTION: Final = "Bench"
 PIXEL: Final = "EXAMPLEPIXEL"
 NOWHERE: Final = "http://127.0.0.1:9"
 _CORES: Final = sorted(os.sched_getaffinity(0))
@@ -32,6 +31,7 @@ OTHER_CORES: Final = set(_CORES[1:]) or SERVICE_CORE
 _START_SECONDS: Final = 120.0
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:(\d+)")
+_DEPTH: Final = re.compile(r"^tiktok_forwarder_queue_events\{[^}]*\} (\S+)", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -48,13 +48,16 @@ def pinned(cores: set[int]) -> Iterator[None]:
 class Process:
     """A child that says its address on one of its streams; stopped by SIGTERM at the end of its `with` block."""
 
-    def __init__(self, arguments: list[str], cores: set[int], **variables: str) -> None:
+    def __init__(self, arguments: list[str], cores: set[int], checkout: Checkout = THIS, **variables: str) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIKTOK_FORWARDER_")}
         self.started_at = time.perf_counter()
         with pinned(cores):
             self._child = subprocess.Popen(
-                [sys.executable, "-m", *arguments], env=inherited | variables, stdout=self._log, stderr=self._log
+                checkout.command("-m", *arguments),
+                env=checkout.variables() | variables,
+                cwd=ROOT,
+                stdout=self._log,
+                stderr=self._log,
             )
         self.port = self._said_port()
 
@@ -65,6 +68,15 @@ class Process:
         self._child.terminate()
         self._child.wait(30)
         self._log.close()
+
+    def kill(self) -> None:
+        """End the child by SIGKILL, as a crash would."""
+        self._child.kill()
+        self._child.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     @property
     def url(self) -> str:
@@ -93,15 +105,25 @@ class Process:
         return now, most
 
 
-def service(data_dir: Path, tiktok_url: str = NOWHERE, **settings: str) -> Process:
+def service(data_dir: Path, tiktok_url: str = NOWHERE, checkout: Checkout = THIS, **settings: str) -> Process:
     variables = {f"TIKTOK_FORWARDER_{name.upper()}": value for name, value in settings.items()}
     return Process(
         ["tiktok_forwarder", "serve", "--port", "0", "--data-dir", str(data_dir)],
         SERVICE_CORE,
+        checkout,
         TIKTOK_FORWARDER_TIKTOK_BASE_URL=tiktok_url,
         TIKTOK_FORWARDER_MAX_STORE_BYTES=str(STORE_BYTES),
         **variables,
     )
+
+
+@contextlib.contextmanager
+def service_on(
+    directory: AbstractContextManager[Path], checkout: Checkout, tiktok_url: str = NOWHERE
+) -> Iterator[Process]:
+    """A service on a directory that lives as long."""
+    with directory as path, service(path, tiktok_url, checkout) as ours:
+        yield ours
 
 
 def sandbox() -> Process:
@@ -117,15 +139,17 @@ def sink() -> Process:
 
 
 def load(port: int, **options: float) -> Load:
-    """Run a load to its end. Options are those of `python -m bench.load`."""
-    arguments = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    """Run a load to its end in a process of its own. Options are those of `bench/load.py`."""
+    given = msgspec.json.encode({"port": port, **options}).decode()
     with pinned(OTHER_CORES):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.load", "--port", str(port), *arguments], capture_output=True, check=False
-        )
-    if done.returncode:
-        raise RuntimeError(f"the load failed: {done.stderr.decode()}")
-    return msgspec.json.decode(done.stdout, type=Load)
+        return msgspec.json.decode(THIS.run("-m", "bench.load", given), type=Load)
+
+
+def measured_load(ours: Process, **options: float) -> tuple[Load, float]:
+    """Run a load; return it, and the CPU time that the service took for a request in microseconds."""
+    cpu_before = ours.cpu_seconds()
+    measured = load(ours.port, **options)
+    return measured, (ours.cpu_seconds() - cpu_before) / measured.requests * 1e6
 
 
 def answer_of(url: str) -> tuple[int, bytes]:
@@ -139,22 +163,33 @@ def answer_of(url: str) -> tuple[int, bytes]:
         return 0, b""
 
 
+def queue_depth(ours: Process) -> int:
+    """Return how many events wait."""
+    _, metrics = answer_of(f"{ours.url}/metrics")
+    return sum(int(float(count)) for count in _DEPTH.findall(metrics.decode()))
+
+
 @contextlib.contextmanager
-def data_directory(*, paused: bool) -> Iterator[Path]:
+def data_directory(*, paused: bool, checkout: Checkout = THIS) -> Iterator[Path]:
     """With an input for the load and one connection; paused, it delivers nothing."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "data"
-        asyncio.run(set_up(path, paused=paused))
+        set_up(path, paused=paused, checkout=checkout)
         yield path
 
 
-async def set_up(data_dir: Path, *, paused: bool) -> str:
-    """Returns the connection's id."""
-    settings = load_settings(None, {}, data_dir=data_dir)
-    async with open_application(settings, {}) as application:
-        await application.services.inputs.add("bench", key=KEY, secret=SECRET, authorization=None, changed_by="bench")
-        given = {"name": "Bench", "pixel_id": PIXEL, "access_token": "example-token"}
-        connection = await application.services.connections.add(given, "bench")
-        if paused:
-            await application.services.deliverer.pause(connection.id, "Nothing is delivered here.", "bench")
-        return connection.id
+def set_up(data_dir: Path, *, paused: bool, checkout: Checkout) -> None:
+    """Make a data directory by the operator's commands, which are the same in every version."""
+    operate(data_dir, checkout, "inputs", "add", "--name", "bench", "--key", KEY, "--secret", SECRET)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(f'name = "{CONNECTION}"\npixel_id = "{PIXEL}"\naccess_token = "example-token"\n')
+        file.flush()
+        operate(data_dir, checkout, "connections", "add", file.name)
+    if paused:
+        operate(data_dir, checkout, "connections", "pause", CONNECTION, "--reason", "Nothing is delivered here.")
+
+
+def operate(data_dir: Path, checkout: Checkout, *command: str) -> None:
+    """Run one of the operator's commands."""
+    group, name, *rest = command
+    checkout.run("-m", "tiktok_forwarder", group, name, "--data-dir", str(data_dir), *rest)
