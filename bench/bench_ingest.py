@@ -2,72 +2,82 @@
 
 The floor is the same HTTP server around an application that reads the body and answers, under the same load. Both take
 turns in every round. The connection is paused, so that nothing is delivered meanwhile.
+
+At half load, requests are due on a schedule, half as many a second as the slowest service that was measured took.
 """
 
 import statistics
-from typing import Final, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Final
 
-from bench.load import Load
-from bench.processes import Process, data_directory, floor_server, load, service
+from bench.checkouts import Checkout, Measured, Round, checkouts, for_each, in_turn
+from bench.processes import Process, data_directory, floor_server, load, measured_load, service_on
+from bench.table import Column, Table
 
 ROUNDS: Final = 3
 SECONDS: Final = 2.0
+HALF_SECONDS: Final = 3.0
 SHAPES: Final = ((1, 8), (1, 64), (100, 8), (100, 64))
+_LABELS: Final = (("events", 6), ("connections", 11))
+_TABLE: Final = Table(
+    _LABELS,
+    (
+        Column("requests/s", 10),
+        Column("events/s", 9),
+        Column("p50 ms", 7, ",.1f"),
+        Column("p99 ms", 7, ",.1f"),
+        Column("CPU us/request", 14),
+        Column("floor requests/s", 16),
+        Column("ratio", 6, ".2f"),
+    ),
+)
+_HALF_TABLE: Final = Table(
+    _LABELS,
+    (
+        Column("requests/s", 10),
+        Column("p50 ms", 7, ",.1f"),
+        Column("p99 ms", 7, ",.1f"),
+        Column("CPU us/request", 14),
+    ),
+)
 
 
-class Round(NamedTuple):
-    ours: Load
-    cpu_us: float
-    floor: Load
+def _shape(events: int, connections: int) -> tuple[Measured, Measured]:
+    """Measure at full speed, then at half of it."""
 
-    @property
-    def ratio(self) -> float:
-        return _rate(self.ours) / _rate(self.floor)
+    def start(checkout: Checkout) -> AbstractContextManager[Process]:
+        return service_on(data_directory(paused=True, checkout=checkout), checkout)
 
+    with for_each(start) as services, floor_server() as floor:
 
-def _rate(measured: Load) -> float:
-    return measured.requests / measured.seconds
+        def full(checkout: Checkout, number: int) -> Round:
+            options = {"events": events, "connections": connections, "seconds": SECONDS}
+            ours, cpu_us = measured_load(services[checkout], first=number * 10**9, **options)
+            at_floor = load(floor.port, **options).rate
+            return (ours.rate, ours.rate * events, ours.p50_ms, ours.p99_ms, cpu_us, at_floor, ours.rate / at_floor)
 
+        def half(checkout: Checkout, number: int) -> Round:
+            options = {"events": events, "connections": connections, "seconds": HALF_SECONDS, "rate": rate}
+            ours, cpu_us = measured_load(services[checkout], first=(100 + number) * 10**9, **options)
+            return (ours.rate, ours.p50_ms, ours.p99_ms, cpu_us)
 
-def _round(ours: Process, floor: Process, number: int, events: int, connections: int) -> Round:
-    options = {"events": events, "connections": connections, "seconds": SECONDS}
-    cpu_before = ours.cpu_seconds()
-    measured = load(ours.port, first=number * 10**9, warm_up_seconds=0.0, **options)
-    cpu_seconds = ours.cpu_seconds() - cpu_before
-    return Round(measured, cpu_seconds / measured.requests * 1e6, load(floor.port, warm_up_seconds=0.0, **options))
-
-
-def _shape(events: int, connections: int) -> list[Round]:
-    with data_directory(paused=True) as path, service(path) as ours, floor_server() as floor:
-        _round(ours, floor, 0, events, connections)  # warms both up
-        return [_round(ours, floor, number, events, connections) for number in range(1, ROUNDS + 1)]
+        for checkout in checkouts():
+            full(checkout, 0)  # warms up
+        at_full = in_turn(ROUNDS, full)
+        rate = min(statistics.median(figures[0] for figures in rounds) for rounds in at_full.values()) / 2
+        return at_full, in_turn(ROUNDS, half)
 
 
 def run() -> None:
-    """Print rates and times of every shape."""
+    """Print rates and times of every shape, then times at half load."""
     print(f"Durable ingest over HTTP, a purchase with 3 products each (medians of {ROUNDS} rounds of {SECONDS:g} s)")
-    print(
-        f"{'events':>6} {'connections':>11} {'requests/s':>10} {'events/s':>9} {'p50 ms':>7} {'p99 ms':>7}"
-        f" {'CPU us/request':>14} {'floor requests/s':>16} {'ratio':>6}"
-    )
-    for events, connections in SHAPES:
-        rounds = _shape(events, connections)
-        rate, floor, p50, p99, cpu_us, ratio = (
-            statistics.median(column)
-            for column in zip(
-                *(
-                    (_rate(each.ours), _rate(each.floor), each.ours.p50_ms, each.ours.p99_ms, each.cpu_us, each.ratio)
-                    for each in rounds
-                ),
-                strict=True,
-            )
-        )
-        print(
-            f"{events:>6} {connections:>11} {rate:>10,.0f} {rate * events:>9,.0f} {p50:>7.1f} {p99:>7.1f}"
-            f" {cpu_us:>14,.0f} {floor:>16,.0f} {ratio:>6.2f}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    run()
+    _TABLE.print_head()
+    at_half: list[tuple[tuple[int, int], Measured]] = []
+    for shape in SHAPES:
+        at_full, half = _shape(*shape)
+        _TABLE.print_row(shape, at_full)
+        at_half.append((shape, half))
+    print(f"At half of that rate, on a schedule (medians of {ROUNDS} rounds of {HALF_SECONDS:g} s)")
+    _HALF_TABLE.print_head()
+    for shape, measured in at_half:
+        _HALF_TABLE.print_row(shape, measured)

@@ -1,15 +1,19 @@
-"""The SQLite store alone on one core: append with de-duplication, lease and settle, all durable.
+"""The SQLite store alone: append with de-duplication, lease and settle, all durable; then what the writer costs.
 
-Appenders wait for their commit as requests do; a deliverer leases and settles groups of 1,000 meanwhile.
+Appenders wait for their commit as requests do; a deliverer leases and settles groups of 1,000 meanwhile. The writer's
+cost is that of commits of 64 appends of one event each, as of 64 HTTP connections: CPU time of the database's thread,
+and bytes that Linux counts as written to a disk, write-ahead log and what is moved from it to the tables together.
 """
 
 import asyncio
-import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
+from bench.checkouts import Checkout, Round, for_each, in_turn
+from bench.stock import KNOWN, knowing, new_events, open_store
+from bench.table import Column, Table
 from tiktok_forwarder.domain.outcome import Delivered
 from tiktok_forwarder.store.events import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
@@ -17,6 +21,16 @@ from tiktok_forwarder.store.sqlite.store import SqliteStore
 ROUNDS: Final = 3
 PAYLOAD: Final = b'{"event":"PlaceAnOrder","x":"' + b"x" * 1150 + b'"}'
 SHAPES: Final = ((64, 1, 20_000), (64, 10, 60_000), (8, 100, 80_000))
+GROUP: Final = 64
+GROUPS: Final = 800
+_WARM_UP_GROUPS: Final = 200
+_TABLE: Final = Table(
+    (("appenders", 10), ("events each", 12)),
+    (Column("events/s", 10), Column("append p50 ms", 14, ",.1f"), Column("p99 ms", 7, ",.1f")),
+)
+_WRITER_TABLE: Final = Table(
+    (("known keys", 10),), (Column("writer CPU us/event", 20, ",.1f"), Column("bytes written/event", 20))
+)
 
 
 async def _cycle(concurrent: int, per_append: int, events: int) -> tuple[float, list[float]]:
@@ -53,19 +67,62 @@ async def _cycle(concurrent: int, per_append: int, events: int) -> tuple[float, 
         return events / elapsed, waits
 
 
+def cycle(concurrent: int, per_append: int, events: int) -> tuple[float, float, float]:
+    """Return events per second, and the median and 99th percentile of the appends in milliseconds."""
+    rate, waits = asyncio.run(_cycle(concurrent, per_append, events))
+    waits.sort()
+    return rate, waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000
+
+
+def _written_bytes() -> int:
+    return int(Path("/proc/self/io").read_text().partition("\nwrite_bytes:")[2].split()[0])
+
+
+def writer_cost(data_dir: str, first: int) -> tuple[float, float]:
+    """Return the CPU microseconds of the database's thread and the bytes written to disk for an event."""
+
+    async def measure() -> tuple[float, float]:
+        async with open_store(data_dir) as (store, connection_id):
+            cpu_before, bytes_before = 0.0, 0
+            for number in range(_WARM_UP_GROUPS + GROUPS):
+                if number == _WARM_UP_GROUPS:
+                    cpu_before, bytes_before = _other_threads_seconds(), _written_bytes()
+                events = new_events(connection_id, first + number * GROUP, GROUP)
+                now_ms = time.time_ns() // 1_000_000
+                await asyncio.gather(*(store.append(Arrivals([event], {}, now_ms)) for event in events))
+            cpu_seconds, written = _other_threads_seconds() - cpu_before, _written_bytes() - bytes_before
+        return cpu_seconds / (GROUPS * GROUP) * 1e6, written / (GROUPS * GROUP)
+
+    return asyncio.run(measure())
+
+
+def _other_threads_seconds() -> float:
+    """Return the CPU time of all threads but this one: only the database has another."""
+    return time.process_time() - time.thread_time()
+
+
+def _print_cycle(concurrent: int, per_append: int, events: int) -> None:
+    measured = in_turn(ROUNDS, lambda checkout, _: checkout.call(cycle, concurrent, per_append, events))
+    _TABLE.print_row((concurrent, per_append), measured)
+
+
+def _print_writer_cost(keys: int) -> None:
+    def measure(checkout: Checkout, number: int) -> Round:
+        return checkout.call(writer_cost, str(paths[checkout]), number * 10**9)
+
+    with for_each(lambda checkout: knowing(keys, checkout=checkout)) as paths:
+        _WRITER_TABLE.print_row((keys,), in_turn(ROUNDS, measure))
+
+
 def run() -> None:
-    """Print events per second and append times for each shape."""
+    """Print events per second and append times for each shape, then the writer's cost by known keys."""
     print(
         f"Store: append + de-duplicate + lease + settle, synchronous=FULL, 1.2 KB payloads (medians of {ROUNDS} rounds)"
     )
-    print(f"{'appenders':>10} {'events each':>12} {'events/s':>10} {'append p50 ms':>14} {'p99 ms':>7}")
-    for concurrent, per_append, events in SHAPES:
-        rounds = [asyncio.run(_cycle(concurrent, per_append, events)) for _ in range(ROUNDS)]
-        rate = statistics.median(rate for rate, _ in rounds)
-        waits = sorted(wait for _, each in rounds for wait in each)
-        p50, p99 = waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000
-        print(f"{concurrent:>10} {per_append:>12} {rate:>10,.0f} {p50:>14.1f} {p99:>7.1f}")
-
-
-if __name__ == "__main__":
-    run()
+    _TABLE.print_head()
+    for shape in SHAPES:
+        _print_cycle(*shape)
+    print(f"The writer: commits of {GROUP} appends of one event (medians of {ROUNDS} rounds)")
+    _WRITER_TABLE.print_head()
+    for keys in (0, *KNOWN):
+        _print_writer_cost(keys)
