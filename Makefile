@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak chart check format docs bench coverage mutants lock clean
+.PHONY: help demo test soak chart check format docs bench flame coverage mutants lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -47,6 +47,12 @@ docs: ## regenerate docs/reference/ from the program
 bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py; AGAINST=/path/to/another/checkout compares with it
 	@scripts/set-up dev
 	AGAINST="$(AGAINST)" $(BIN)/python -m bench $(ARGS)
+
+# Needs root, or the right to trace other processes.
+flame: ## profile the service under load and draw docs/images/flame-*.svg
+	@scripts/set-up dev
+	$(BIN)/python -m bench.flame
+	$(BIN)/python -m scripts.flame_graph $(ARGS)
 
 coverage: ## show which lines and branches the quick tests do not reach
 	@scripts/set-up dev

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from scripts.svg import document, text
+
 SAMPLES_FILE: Final = Path("build/soak.csv")
 CHART_FILE: Final = Path("docs/images/soak.svg")
 _WIDTH: Final = 760
@@ -59,16 +61,12 @@ def draw(samples: Sequence[dict[str, float]]) -> str:
     groups = [samples[start : start + size] for start in range(0, len(samples), size)]
     points = [{name: mean(sample[name] for sample in group) for name in group[0]} for group in groups]
     height = len(PANELS) * _PANEL_HEIGHT + 30
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" '
-        'font-size="12" fill="#333">',
-        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-    ]
+    lines: list[str] = []
     last_seconds = samples[-1]["seconds"]
     for number, panel in enumerate(PANELS):
         lines += _panel(panel, number * _PANEL_HEIGHT, samples, points, last_seconds)
-    lines += [*_time_axis(last_seconds, height), "</svg>"]
-    return "\n".join(lines) + "\n"
+    lines += _time_axis(last_seconds, height)
+    return document(_WIDTH, height, lines)
 
 
 def _panel(
@@ -88,10 +86,10 @@ def _panel(
     spread = f"lowest {min(values):,.{panel.digits}f}, highest {max(values):,.{panel.digits}f}"
     right = _WIDTH - _RIGHT
     return [
-        f'<text x="{_LEFT}" y="{top + 16}">{panel.title}: {spread}</text>',
+        text(_LEFT, top + 16, f"{panel.title}: {spread}"),
         f'<path d="M{_LEFT} {bottom}H{right}M{_LEFT} {bottom - _PLOT_HEIGHT}H{right}" stroke="#ddd"/>',
-        f'<text x="{_LEFT - 6}" y="{bottom}" text-anchor="end">0</text>',
-        f'<text x="{_LEFT - 6}" y="{bottom - _PLOT_HEIGHT + 4}" text-anchor="end">{highest:,.{panel.digits}f}</text>',
+        text(_LEFT - 6, bottom, "0", "end"),
+        text(_LEFT - 6, bottom - _PLOT_HEIGHT + 4, f"{highest:,.{panel.digits}f}", "end"),
         f'<polyline points="{line}" fill="none" stroke="#1668b8" stroke-width="1.2"/>',
     ]
 
@@ -99,10 +97,7 @@ def _panel(
 def _time_axis(last_seconds: float, height: int) -> list[str]:
     minutes = last_seconds / 60
     marks = [minutes * part / 3 for part in range(4)]
-    return [
-        f'<text x="{_x(mark * 60, last_seconds):.1f}" y="{height - 10}" text-anchor="middle">{mark:.3g} min</text>'
-        for mark in marks
-    ]
+    return [text(_x(mark * 60, last_seconds), height - 10, f"{mark:.3g} min", "middle") for mark in marks]
 
 
 def _x(seconds: float, last_seconds: float) -> float:
