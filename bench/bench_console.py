@@ -6,25 +6,30 @@ makes about a thousand requests a second, and at full speed.
 """
 
 import asyncio
+import contextlib
 import re
 import statistics
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bench.checkouts import THIS, Checkout, Measured, Round, for_each, in_turn
 from bench.console_reader import Reader
-from bench.processes import STORE_BYTES, Process, load, service
-from bench.stock import MANY, new_events, payload, stocked
+from bench.processes import Process, load, measured_load, service
+from bench.stock import MANY, new_events, open_store, payload, stocked
+from bench.table import Column, Table
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 from tiktok_forwarder.settings import load_settings
 from tiktok_forwarder.store.events import Arrivals
-from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 9
+# Of the pages, when two checkouts are compared; each round is many looks.
+ROUNDS_COMPARED: Final = 3
 SECONDS: Final = 3.0
 LOOKS: Final = 15
 RECORDS: Final = 500_000
@@ -43,6 +48,26 @@ _PAGES: Final = {
     "dead letters, a page of the list": f"/dead-letters/list?connection={_GONE}&reason=refused",
 }
 _REASONS: Final = [each for each in ADVICE_ON_DROPS if each != "connection_full"]
+_PAGES_TABLE: Final = Table(
+    (("page", 36),),
+    (
+        Column("p50 ms", 8, ".1f"),
+        Column("max ms", 8, ".1f"),
+        Column("p50 ms", 16, ".1f"),
+        Column("max ms", 8, ".1f"),
+    ),
+)
+_INGEST_TABLE: Final = Table(
+    (("connections", 11),),
+    (
+        Column("", 10),
+        Column("requests/s", 10),
+        Column("ratio", 6, ".3f"),
+        Column("", 14),
+        Column("CPU us/request", 14),
+        Column("ratio", 6, ".3f"),
+    ),
+)
 _ROW: Final = re.compile(r'<a href="(/activity/cn_[^"]+)"')
 
 
@@ -62,22 +87,37 @@ def _record(number: int, connection_id: str, at_ms: int) -> Record:
     return Record(at_ms, connection_id, "delivered", "PlaceAnOrder", event_id, "", facts)
 
 
-async def _prepare(data_dir: Path) -> None:
+def prepare(data_dir: str) -> None:
     """Fill the activity up to its bound, and have dead letters of a connection that is gone."""
-    settings = load_settings(None, {}, data_dir=data_dir)
+    asyncio.run(_prepare(data_dir))
+
+
+async def _prepare(data_dir: str) -> None:
+    settings = load_settings(None, {}, data_dir=Path(data_dir))
     now_ms = time.time_ns() // 1_000_000
-    store = SqliteStore.open(settings.database_file, max_bytes=STORE_BYTES)
-    connection_id = (await store.list_documents("connection"))[0].id
-    for first in range(0, DEAD_LETTERS, _PER_WRITE):
-        await store.append(Arrivals(new_events(_GONE, 10**10 + first, _PER_WRITE), {}, now_ms))
-    await store.dead_letter_all(_GONE, "refused", now_ms)
-    await store.close()
+    async with open_store(data_dir) as (store, connection_id):
+        for first in range(0, DEAD_LETTERS, _PER_WRITE):
+            await store.append(Arrivals(new_events(_GONE, 10**10 + first, _PER_WRITE), {}, now_ms))
+        await store.dead_letter_all(_GONE, "refused", now_ms)
     activity = ActivityFile.open(settings.activity_file, max_bytes=settings.activity_max_bytes)
     for first in range(0, RECORDS, _PER_WRITE):
         records = [_record(number, connection_id, now_ms) for number in range(first, first + _PER_WRITE)]
         while not activity.write(ActivityWrite(records, {}, [])):  # noqa: ASYNC110 - its thread sets no event
             await asyncio.sleep(0.05)
     await activity.close()
+
+
+class _Console(NamedTuple):
+    ours: Process
+    reader: Reader
+
+
+@contextlib.contextmanager
+def _console(checkout: Checkout) -> Iterator[_Console]:
+    with stocked(MANY, paused=True, checkout=checkout) as path:
+        checkout.call(prepare, str(path))
+        with service(path, checkout=checkout) as ours:
+            yield _Console(ours, Reader(ours.port, path, checkout))
 
 
 def _times(reader: Reader, path: str) -> tuple[float, float]:
@@ -87,7 +127,14 @@ def _times(reader: Reader, path: str) -> tuple[float, float]:
     return statistics.median(taken), max(taken)
 
 
-def _print_pages(ours: Process, reader: Reader) -> None:
+class _Pages(NamedTuple):
+    """The times of each page without and with a sender, and the sender's events per second."""
+
+    times: Mapping[str, Round]
+    rate: float
+
+
+def _pages(ours: Process, reader: Reader) -> _Pages:
     found = _ROW.search(reader.page("/activity?outcome=accepted"))
     if found is None:
         raise RuntimeError("the activity shows no accepted event")
@@ -99,62 +146,53 @@ def _print_pages(ours: Process, reader: Reader) -> None:
         time.sleep(1)
         busy = {name: _times(reader, path) for name, path in pages.items()}
         is_over = sending.done()
-        rate = sending.result().requests / _SENDING_SECONDS
+        rate = sending.result().rate
     if is_over:
         raise RuntimeError(f"the pages took longer than the {_SENDING_SECONDS:g} seconds of sending")
+    return _Pages({name: (*quiet[name], *busy[name]) for name in pages}, rate)
+
+
+def _print_pages(consoles: Mapping[Checkout, _Console]) -> None:
+    rounds = ROUNDS_COMPARED if len(consoles) > 1 else 1
+    measured = in_turn(rounds, lambda checkout, _: _pages(*consoles[checkout]))
+    rate = statistics.mean(pages.rate for every_round in measured.values() for pages in every_round)
     print(f"{'':>36} {'nobody sends':>17} {f'{rate:,.0f} events/s come in':>25}")
-    print(f"{'page':>36} {'p50 ms':>8} {'max ms':>8} {'p50 ms':>16} {'max ms':>8}")
-    for name in pages:
-        (median, longest), (busy_median, busy_longest) = quiet[name], busy[name]
-        print(f"{name:>36} {median:>8.1f} {longest:>8.1f} {busy_median:>16.1f} {busy_longest:>8.1f}", flush=True)
+    _PAGES_TABLE.print_head()
+    for name in measured[THIS][0].times:
+        figures = {checkout: [pages.times[name] for pages in every_round] for checkout, every_round in measured.items()}
+        _PAGES_TABLE.print_row((name,), figures)
 
 
-class _Ingest(NamedTuple):
-    requests_per_second: float
-    cpu_us: float
+def _ingest(ours: Process, number: int, connections: int) -> tuple[float, float]:
+    """Return requests per second, and CPU microseconds for a request."""
+    options = {"events": 1, "connections": connections, "seconds": SECONDS, "first": number * 10**9}
+    measured, cpu_us = measured_load(ours, **options)
+    return measured.rate, cpu_us
 
 
-def _ingest(ours: Process, number: int, connections: int) -> _Ingest:
-    cpu_before = ours.cpu_seconds()
-    options = {"events": 1, "connections": connections, "seconds": SECONDS}
-    measured = load(ours.port, first=number * 10**9, **options)
-    cpu_seconds = ours.cpu_seconds() - cpu_before
-    return _Ingest(measured.requests / measured.seconds, cpu_seconds / measured.requests * 1e6)
+def _watched_ingest(consoles: Mapping[Checkout, _Console], connections: int, first: int) -> Measured:
+    """Measure without and with a live view in each round."""
 
-
-def _print_ingest(ours: Process, reader: Reader, connections: int, first: int) -> None:
-    _ingest(ours, first, connections)  # warms up
-    alone: list[_Ingest] = []
-    watched: list[_Ingest] = []
-    for number in range(first + 1, first + 2 * ROUNDS, 2):
-        alone.append(_ingest(ours, number, connections))
+    def measure(checkout: Checkout, number: int) -> Round:
+        ours, reader = consoles[checkout]
+        rate, cpu_us = _ingest(ours, first + 2 * number, connections)
         with reader.watching("/activity/live") as sizes:
-            watched.append(_ingest(ours, number + 1, connections))
+            watched_rate, watched_cpu_us = _ingest(ours, first + 2 * number + 1, connections)
         if not sizes:
             raise RuntimeError("the live view showed nothing")
-    pairs = list(zip(alone, watched, strict=True))
-    cpu_ratio = statistics.median(with_it.cpu_us / without.cpu_us for without, with_it in pairs)
-    rate_ratio = statistics.median(
-        with_it.requests_per_second / without.requests_per_second for without, with_it in pairs
-    )
-    columns = zip(*alone, *watched, strict=True)
-    rates, cpu_us = ((statistics.median(each[:ROUNDS]), statistics.median(each[ROUNDS:])) for each in columns)
-    print(
-        f"{connections:>11} {rates[0]:>10,.0f} {rates[1]:>10,.0f}"
-        f" {rate_ratio:>6.3f} {cpu_us[0]:>14,.0f} {cpu_us[1]:>14,.0f} {cpu_ratio:>6.3f}",
-        flush=True,
-    )
+        return (rate, watched_rate, watched_rate / rate, cpu_us, watched_cpu_us, watched_cpu_us / cpu_us)
+
+    for ours, _ in consoles.values():
+        _ingest(ours, first, connections)  # warms up
+    return in_turn(ROUNDS, measure)
 
 
 def run() -> None:
     """Print times of pages, then rates of ingest."""
-    with stocked(MANY, paused=True) as path:
-        asyncio.run(_prepare(path))
-        with service(path) as ours:
-            reader = Reader(ours.port, path)
-            print(f"The console's pages beside {MANY:,} waiting events and a full activity ({LOOKS} looks each)")
-            _print_pages(ours, reader)
-            print(f"Ingest, 1 event a request, while nobody | somebody watches ({ROUNDS} rounds of {SECONDS:g} s)")
-            print(f"{'connections':>11} {'requests/s':>21} {'ratio':>6} {'CPU us/request':>29} {'ratio':>6}")
-            for number, connections in enumerate((1, 8)):
-                _print_ingest(ours, reader, connections, first=1 + number * 100)
+    with for_each(_console) as consoles:
+        print(f"The console's pages beside {MANY:,} waiting events and a full activity ({LOOKS} looks each)")
+        _print_pages(consoles)
+        print(f"Ingest, 1 event a request, while nobody | somebody watches ({ROUNDS} rounds of {SECONDS:g} s)")
+        _INGEST_TABLE.print_head()
+        for number, connections in enumerate((1, 8)):
+            _INGEST_TABLE.print_row((connections,), _watched_ingest(consoles, connections, first=1 + number * 100))

@@ -3,8 +3,6 @@
 import contextlib
 import http.client
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,15 +10,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
+from bench.checkouts import Checkout
+
 _PASSWORD: Final = "a password of the bench"
 
 
 class Reader:
     """The first administrator of a service that has none yet."""
 
-    def __init__(self, port: int, data_dir: Path) -> None:
+    def __init__(self, port: int, data_dir: Path, checkout: Checkout) -> None:
         self._port = port
-        self._cookie = self._log_in(data_dir)
+        self._cookie = self._log_in(data_dir, checkout)
 
     def seconds(self, path: str) -> float:
         """How long the page takes. Raises `RuntimeError` if it is no page."""
@@ -44,9 +44,8 @@ class Reader:
             thread.start()
             yield sizes
 
-    def _log_in(self, data_dir: Path) -> str:
-        command = [sys.executable, "-m", "tiktok_forwarder", "console-link", "--data-dir", str(data_dir)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    def _log_in(self, data_dir: Path, checkout: Checkout) -> str:
+        said = checkout.run("-m", "tiktok_forwarder", "console-link", "--data-dir", str(data_dir)).decode()
         path = re.search(r"/welcome/\S+", said)
         if path is None:
             raise RuntimeError(f"no link was printed: {said}")
