@@ -20,11 +20,15 @@ from tiktok_forwarder.store.sqlite import (
     file as sqlite_file,
 )
 from tiktok_forwarder.store.sqlite import (
+    known_keys as sqlite_known_keys,
+)
+from tiktok_forwarder.store.sqlite import (
     restore as sqlite_restore,
 )
 from tiktok_forwarder.store.sqlite import (
     settling as sqlite_settling,
 )
+from tiktok_forwarder.store.sqlite.known_keys import KeyTables
 from tiktok_forwarder.store.sqlite.statements import migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
@@ -87,6 +91,19 @@ def _after_commit_before_202(pass_by: Pass) -> None:
         return appended
 
     setattr(SqliteStore, "append", append)  # noqa: B010 - a method may not be assigned to by name
+
+
+def _mid_merge(pass_by: Pass) -> None:
+    """Keys are in a table, and not yet known to have left the log."""
+    _after(KeyTables, "add", pass_by, only_if=lambda _tables, keys: keys)
+
+
+def _after_key_log(pass_by: Pass) -> None:
+    _after(sqlite_known_keys, "run", pass_by, only_if=lambda _connection, name, *_bindings: name == "log_keys")
+
+
+def _after_key_log_is_cut(pass_by: Pass) -> None:
+    _after(sqlite_known_keys, "run", pass_by, only_if=lambda _connection, name, *_: name == "forget_merged_keys")
 
 
 def _after_lease(pass_by: Pass) -> None:
@@ -173,6 +190,9 @@ def _pass_after_statements(pass_by: Pass, passing: Collection[str]) -> None:
 FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "after-insert-before-commit": _after_insert_before_commit,
     "after-commit-before-202": _after_commit_before_202,
+    "mid-merge": _mid_merge,
+    "after-key-log": _after_key_log,
+    "after-key-log-is-cut": _after_key_log_is_cut,
     "after-lease": _after_lease,
     "after-send-before-settle": _after_send_before_settle,
     "mid-settle": _mid_settle,

@@ -15,13 +15,15 @@ DEATHS = 5
 SOAK_DEATHS = 20
 LONG_DEATHS = 100
 MOST_PASSES = 8
-UNDER_LOAD = [name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase", "restore"))]
+UNDER_LOAD = [
+    name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase", "restore", "merge", "is-cut"))
+]
 # Whose events the senders send.
 CUSTOMER_ID = "cust-829311"
 # Before these instants an answer of TikTok was on its way into the books. At the others none is, if requests are made
 # one at a time, or none at all.
 MAY_SEND_TWICE = ("after-send-before-settle", "mid-settle", "mid-dead-letter")
-SENDING_NOTHING = ("after-insert-before-commit", "after-commit-before-202")
+SENDING_NOTHING = ("after-insert-before-commit", "after-key-log", "after-commit-before-202")
 ONE_AT_A_TIME = {"TIKTOK_FORWARDER_MAX_REQUESTS_IN_FLIGHT": "1"}
 OUT_OF_REACH = {"TIKTOK_FORWARDER_TIKTOK_BASE_URL": "http://127.0.0.1:9"}
 

@@ -36,6 +36,11 @@ def check_quotas(needed: Mapping[str, int], left: Mapping[str, int]) -> None:
         raise ConnectionsFull("the storage quota of every connection that the request is for is used up")
 
 
+def is_repeat(accepted_at_ms: int | None, now_ms: int) -> bool:
+    """Return whether an event received now repeats the one last accepted at that time; None if there was none."""
+    return accepted_at_ms is not None and accepted_at_ms > now_ms - DUPLICATE_WINDOW_MS
+
+
 class Shares(NamedTuple):
     """How many places of a group go first to returned events (retries, replays), and to the newest fresh ones.
 

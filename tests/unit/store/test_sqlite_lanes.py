@@ -1,9 +1,5 @@
 """The queues in memory beside the default store's file: what they count, and which events may be leased next."""
 
-from typing import Any, cast
-
-from tiktok_forwarder.store.sqlite.known_keys import SeenEvents
-from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
 from tiktok_forwarder.store.sqlite.transaction import Lane, LaneFigures, Lanes, Place
 
 
@@ -55,15 +51,3 @@ def test_queues_of_a_connection_take_turns() -> None:
     lanes.move_to_back(one)
     assert lanes.of_connection("a") == (two, one)
     assert (lanes.held_bytes("a"), lanes.held_bytes("b"), lanes.held_bytes("nobody")) == (820, 410, 0)
-
-
-def test_keys_of_the_last_48_hours_are_in_five_full_tables_and_one_that_fills() -> None:
-    """A table is emptied for reuse when the sixth turn after its own begins, and all its keys are older by then."""
-    assert SEEN_SLOTS == 6
-    seen = SeenEvents.__new__(SeenEvents)
-    turn_ms = 48 * 3_600_000 // 5
-    cast(Any, seen)._generations = [(0, 1_000_000)]
-    assert [seen.turn_is_over(1_000_000 + passed) for passed in (0, turn_ms - 1, turn_ms)] == [False, False, True]
-    assert [seen.turn_is_over(1_000_000 - passed) for passed in (turn_ms - 1, turn_ms)] == [False, True]
-    cast(Any, seen)._generations = []
-    assert seen.turn_is_over(0)

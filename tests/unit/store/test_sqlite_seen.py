@@ -8,11 +8,18 @@ import pytest
 
 from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.file import open_reader
-from tiktok_forwarder.store.sqlite.known_keys import event_key
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
+
+
+@pytest.fixture(autouse=True, params=[None, 0, 7], ids=["all in memory", "merged", "partly merged"])
+def max_recent_keys(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether keys are in memory or in tables makes no difference for what is a repeat."""
+    if request.param is not None:
+        monkeypatch.setattr(sqlite_file, "_MAX_RECENT_KEYS", request.param)
 
 
 def _open(folder: Path) -> SqliteStore:
@@ -68,8 +75,9 @@ async def test_clock_set_far_ahead_and_back_costs_no_recent_memory(tmp_path: Pat
     await store.close()
 
 
-async def test_old_keys_are_not_kept(tmp_path: Path) -> None:
-    """After many days as many keys are held as there are turns kept."""
+async def test_old_keys_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After many days the tables hold the keys of the turns that are kept, but for those that are in memory."""
+    monkeypatch.setattr(sqlite_file, "_MAX_RECENT_KEYS", 0)
     store = _open(tmp_path)
     for turn in range(20):
         await _admissions(store, [f"e{turn}"], turn * 12)
@@ -78,13 +86,6 @@ async def test_old_keys_are_not_kept(tmp_path: Path) -> None:
     kept = [connection.execute(f"SELECT count(*) FROM seen_{slot}").fetchall() for slot in range(SEEN_SLOTS)]  # noqa: S608
     assert kept == [[(1,)]] * SEEN_SLOTS
     connection.close()
-
-
-def test_key_tells_parts_apart() -> None:
-    """Moving characters between connection, name and id makes another key."""
-    keys = {event_key(event(i, c, name=n)) for c, n, i in (("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"))}
-    assert len(keys) == 3
-    assert {len(key) for key in keys} == {16}
 
 
 async def test_repeat_after_47_hours_is_one_at_whatever_hour(tmp_path: Path) -> None:

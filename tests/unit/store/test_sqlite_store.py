@@ -325,6 +325,10 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
         "lanes",
         "totals",
         "seen_generations",
+        # The log of keys: read at the start, and from its beginning as far as it is deleted.
+        "key_log",
+        "merged_slices",
+        "forget_merged_keys",
         "waiting_about",
         "dead_letters_about",
         "dead_letter_counts",

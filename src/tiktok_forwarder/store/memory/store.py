@@ -34,7 +34,7 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
-from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, revision_conflict, storage_quota
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, revision_conflict, storage_quota
 
 
 class MemoryDocuments(SinglePut):
@@ -236,8 +236,7 @@ class MemoryStore(MemoryDocuments):
         check_quotas(needed, {each: storage_quota(self._max_events) - self._held_by(each) for each in needed})
 
     def _is_repeat(self, new: NewEvent, now_ms: int) -> bool:
-        horizon_ms = now_ms - DUPLICATE_WINDOW_MS
-        return self._seen.get(_key_of(new), horizon_ms) > horizon_ms
+        return is_repeat(self._seen.get(_key_of(new)), now_ms)
 
     def _admit(self, new: NewEvent, now_ms: int) -> Admission:
         key = _key_of(new)

@@ -26,6 +26,9 @@ _MAX_CHECKPOINT_PAGES: Final = 4000
 _LEAST_CHECKPOINT_PAGES: Final = 16
 _LOG_SHARE: Final = 1 / 16
 _MAX_TRANSACTION_BYTES: Final = 8 * 1024 * 1024
+# The more keys there are, the fewer pages are written to merge them; but they take memory, and a start reads them.
+_MAX_RECENT_KEYS: Final = 100_000
+_STORE_BYTES_PER_RECENT_KEY: Final = 2000
 
 # Up to SQLite 3.51.2, two connections that checkpoint at the same time can corrupt a WAL file
 # (sqlite.org/wal.html#walresetbug).
@@ -63,6 +66,11 @@ class StoreLimits(Struct, frozen=True):
     def disk_reserve_bytes(self) -> int:
         """Return how much a log of full size may add to the database, and a transaction to the log."""
         return self.checkpoint_pages * PAGE_BYTES + self.transaction_bytes
+
+    @property
+    def max_recent_keys(self) -> int:
+        """Return how many de-duplication keys may be in memory, and so in a log that a small store has space for."""
+        return min(_MAX_RECENT_KEYS, self.append_bytes // _STORE_BYTES_PER_RECENT_KEY)
 
 
 def store_limits(max_bytes: int, reserve_share: float) -> StoreLimits:

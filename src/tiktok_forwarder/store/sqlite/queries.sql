@@ -191,8 +191,22 @@ DELETE FROM seen_{slot};
 -- name: seen_in_{slot}: when keys were taken
 SELECT key, accepted_at_ms FROM seen_{slot} WHERE key IN (?);
 
--- name: remember_in_{slot}: keys are taken
+-- name: remember_in_{slot}: keys are merged
 INSERT OR REPLACE INTO seen_{slot} (key, accepted_at_ms) VALUES (?, ?);
+
+-- name: key_log: logged keys in order
+SELECT merged_slices, keys FROM key_log ORDER BY first_event_no;
+
+-- name: merged_slices: how many slices of the keys have been merged
+SELECT merged_slices FROM key_log ORDER BY first_event_no DESC LIMIT 1;
+
+-- name: log_keys: keys are taken
+INSERT INTO key_log (first_event_no, merged_slices, keys) VALUES (?, ?, ?);
+
+-- name: forget_merged_keys: rows that were written when no more slices than these had been merged are not needed
+DELETE FROM key_log WHERE first_event_no < (
+    SELECT first_event_no FROM key_log WHERE merged_slices > ? ORDER BY first_event_no LIMIT 1
+);
 
 -- name: documents: documents of a kind, in order of creation
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM documents WHERE kind = ? ORDER BY document_no;

@@ -1,4 +1,4 @@
-"""One write transaction and its state in memory: the lanes' waiting events, the leases and the seen events.
+"""One write transaction and its state in memory: the lanes' waiting events, the leases and the known keys.
 
 Used in the writer's thread alone.
 """
@@ -17,7 +17,7 @@ from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.file import StoreLimits
-from tiktok_forwarder.store.sqlite.known_keys import SeenEvents
+from tiktok_forwarder.store.sqlite.known_keys import KnownKeys
 from tiktok_forwarder.store.sqlite.statements import STATEMENTS, rows, run, run_wide
 
 Item = TypeVar("Item")
@@ -182,7 +182,7 @@ class StoreState:
             for lane in lanes:
                 lane.recount(connection)
         self.leases: LeaseTable[Place] = LeaseTable(monotonic)
-        self.seen = SeenEvents(connection)
+        self.known_keys = KnownKeys(connection, limits.max_recent_keys)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
         self.path = Path(connection.filename)
         # Reading the lanes has opened the log.

@@ -1,0 +1,45 @@
+"""A database as the version before the log of keys wrote it: what it says, by its own schema."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.conformance.rig import T0, event
+from tiktok_forwarder.store.sqlite import file as sqlite_file
+from tiktok_forwarder.store.sqlite.file import open_writer, store_limits
+from tiktok_forwarder.store.sqlite.known_keys import event_key
+from tiktok_forwarder.store.sqlite.statements import migrations
+
+
+def as_version_1(context: pytest.MonkeyPatch) -> None:
+    """Let the program know the first schema only."""
+    first = migrations()[:1]
+    context.setattr(sqlite_file, "migrations", lambda: first)
+
+
+def write_version_1(file: Path, event_ids: Sequence[str]) -> None:
+    """Write a database in which these events of connection `a` wait, each with its key in the table of the turn."""
+    with pytest.MonkeyPatch.context() as context:
+        as_version_1(context)
+        connection = open_writer(file, store_limits(10_000_000, 0.2))
+    events = list(enumerate(map(event, event_ids), 1))
+    payload_bytes = sum(len(each.payload) for _, each in events)
+    with closing(connection):
+        connection.execute(
+            "INSERT INTO lanes VALUES (1, 'a', '2.0', ?, ?, 0, 0); UPDATE sequences SET next = ?;"
+            "INSERT INTO totals VALUES ('a', 'accepted', '', ?); INSERT INTO seen_generations VALUES (0, ?)",
+            (len(events), payload_bytes, len(events) + 1, len(events), T0),
+        )
+        connection.executemany("INSERT INTO seen_0 VALUES (?, ?)", [(event_key(each), T0) for _, each in events])
+        connection.executemany(
+            "INSERT INTO waiting VALUES (1, 0, ?, 0, 1, 'Purchase', ?, ?, 0, NULL, NULL, NULL, x'', ?)",
+            [(event_no, each.event_id, T0, each.payload) for event_no, each in events],
+        )
+
+
+def schema_of(file: Path) -> int:
+    with closing(apsw.Connection(str(file))) as connection:
+        return int(connection.pragma("user_version"))
