@@ -345,6 +345,7 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
 # A list of numbers that was passed in, and an INSERT's own row.
 _HARMLESS_SCANS = (
     "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "SCAN carray VIRTUAL TABLE INDEX 1:",
     "SCAN chosen VIRTUAL TABLE INDEX 1:",
     "SCAN CONSTANT ROW",
 )

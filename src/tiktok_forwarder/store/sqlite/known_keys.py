@@ -29,8 +29,9 @@ _ENTRY: Final = Struct(f">{_KEY_BYTES}sq")
 
 def event_key(event: NewEvent) -> bytes:
     """Return the event's key. Lengths separate its parts, since any character may occur in them."""
-    names = f"{len(event.connection_id)}:{event.connection_id}{len(event.event_name)}:{event.event_name}"
-    return blake2b(f"{names}{event.event_id}".encode(), digest_size=_KEY_BYTES).digest()
+    connection_id, event_name = event.connection_id, event.event_name
+    named = f"{len(connection_id)}:{connection_id}{len(event_name)}:{event_name}{event.event_id}"
+    return blake2b(named.encode(), digest_size=_KEY_BYTES).digest()
 
 
 class KeyTables:
@@ -57,12 +58,14 @@ class KeyTables:
         self._generations = rows(self._connection, "seen_generations")
         return partial(setattr, self, "_generations", before)
 
-    def latest(self, keys: Iterable[bytes]) -> dict[bytes, int]:
+    def latest(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Return when each of the keys was last accepted, `_ms`; a key that no table holds is left out."""
-        wanted = [(key,) for key in keys]
         found: dict[bytes, int] = {}
+        if not keys:
+            return found
+        wanted = (apsw.carray(keys),)
         for generation, _ in self._generations:
-            for key, at_ms in run_wide(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted):
+            for key, at_ms in run(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted):
                 found[key] = max(at_ms, found.get(key, at_ms))
         return found
 
@@ -111,7 +114,7 @@ class KnownKeys:
             else:
                 # A time in the tables is earlier.
                 found[key] = accepted_at_ms
-        return found | self.tables.latest(older)
+        return found | self.tables.latest(tuple(older))
 
     def add(self, accepted: Mapping[bytes, int], first_event_no: int) -> Callable[[], None]:
         """Add the keys of accepted events, each with its time, inside a transaction.

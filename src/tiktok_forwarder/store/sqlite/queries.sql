@@ -189,7 +189,7 @@ DELETE FROM seen_generations WHERE generation = ?;
 DELETE FROM seen_{slot};
 
 -- name: seen_in_{slot}: when keys were taken
-SELECT key, accepted_at_ms FROM seen_{slot} WHERE key IN (?);
+SELECT key, accepted_at_ms FROM carray(?) CROSS JOIN seen_{slot} ON key = value;
 
 -- name: remember_in_{slot}: keys are merged
 INSERT OR REPLACE INTO seen_{slot} (key, accepted_at_ms) VALUES (?, ?);

@@ -39,11 +39,9 @@ def migrations() -> list[str]:
 
 @cache
 def _widened(name: str, rows: int) -> str:
-    """Return the statement for this many rows at once; it ends with what one row needs: `VALUES (…)` or `IN (?)`."""
+    """Return the statement for this many rows at once; it ends with the `VALUES (…)` of one row."""
     head, _, tail = STATEMENTS[name].rpartition("(")
     one_row = tail.rstrip(");")
-    if head.endswith("IN "):
-        return f"{head}({', '.join([one_row] * rows)});"
     return f"{head}{', '.join([f'({one_row})'] * rows)};"
 
 
@@ -57,19 +55,17 @@ def rows(connection: apsw.Connection, name: str, bindings: "apsw.Bindings | None
     return connection.execute(STATEMENTS[name], bindings).fetchall()
 
 
-def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Run the statement for many rows of values at a time, faster than one by one; return all rows.
+def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any, ...]]) -> None:
+    """Run the statement for many rows of values at a time, faster than one by one.
 
     The widths are powers of two, so that few statements are ever prepared.
     """
-    found: list[Any] = []
     done = 0
     while done < len(values):
         width = min(_WIDEST, 1 << (len(values) - done).bit_length() - 1)
         bindings = tuple(chain.from_iterable(values[done : done + width]))
-        found += connection.execute(_widened(name, width), bindings)
+        connection.execute(_widened(name, width), bindings)
         done += width
-    return found
 
 
 def packed_subjects(subjects: Sequence[int]) -> bytes:
