@@ -69,14 +69,12 @@ class _Intake:
     def admit(self, arrivals: Arrivals, keys: Sequence[bytes]) -> list[Admission]:
         """Admit the events of one request. Raises `ConnectionsFull` before changing anything."""
         now_ms = arrivals.accepted_at_ms
-        new = {
-            key: event
-            for key, event in zip(keys, arrivals.events, strict=True)
-            if not is_repeat(self._known.get(key), now_ms)
-        }
+        new: set[bytes] = set()
         needed: dict[str, int] = {}
-        for event in new.values():
-            needed[event.connection_id] = needed.get(event.connection_id, 0) + _row_bytes(event)
+        for event, key in zip(arrivals.events, keys, strict=True):
+            if key not in new and not is_repeat(self._known.get(key), now_ms):
+                new.add(key)
+                needed[event.connection_id] = needed.get(event.connection_id, 0) + _row_bytes(event)
         for connection_id, needed_bytes in needed.items():
             self._find_share(connection_id, needed_bytes)
         check_quotas(needed, self._share_left)
@@ -93,8 +91,8 @@ class _Intake:
                 grown = self._state.limits.connection_bytes - before
                 self._share_left = {each: left + grown for each, left in self._share_left.items()}
 
-    def _admit_one(self, event: NewEvent, key: bytes, now_ms: int, new: dict[bytes, NewEvent]) -> Admission:
-        """Admit an event if it is new, and take it from `new`: another of its key is then a duplicate."""
+    def _admit_one(self, event: NewEvent, key: bytes, now_ms: int, new: set[bytes]) -> Admission:
+        """Admit an event if its key is new, and remove that from `new`: another event of it is a duplicate."""
         connection_id = event.connection_id
         if key not in new:
             self._transaction.count(connection_id, "duplicate")
@@ -104,7 +102,7 @@ class _Intake:
             _drop(self._transaction, connection_id, CONNECTION_FULL, 1)
             return CONNECTION_FULL
         self._share_left[connection_id] = share_left
-        del new[key]
+        new.remove(key)
         self._known[key] = self._accepted[key] = now_ms
         lane = self._state.lanes.get(connection_id, event.wire_form)
         self._admitted.setdefault(lane, []).append((event, now_ms))
