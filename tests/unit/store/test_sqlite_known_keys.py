@@ -163,6 +163,19 @@ def test_undone_commit_leaves_all_keys_as_they_were(connection: apsw.Connection)
         assert KnownKeys(connection, 40).latest([*KEYS, *FILLED]) == dict.fromkeys(FILLED[:48], T0)
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_bytes_of_two_entries_are_no_key(connection: apsw.Connection, is_known: bool) -> None:
+    """A key that happens to be the end of one entry and the beginning of the next is known if it has one itself."""
+    one, two = bytes(16), bytes(15) + b"2"
+    across = T0.to_bytes(8, "big") + two[:8]
+    own = {across: T0 + 1} if is_known else {}
+    with closing(connection), transaction(connection):
+        known = KnownKeys(connection, 40)
+        known.tables.begin_turn(T0)
+        known.add({**own, one: T0, two: T0 + 2}, 1)
+        assert known.latest([across]) == own
+
+
 def test_commit_merges_about_as_many_keys_as_it_adds(connection: apsw.Connection) -> None:
     """No sender waits for the merging of many keys that others have sent."""
     with closing(connection):

@@ -5,7 +5,7 @@ kept in memory, and on disk in one row a commit. When there are too many, they a
 in the order of keys: the keys of one page are then written together.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from struct import Struct
@@ -25,6 +25,7 @@ _KEY_BYTES: Final = 16
 _SLICES: Final = 4096
 # A key and the time when its event was last accepted.
 _ENTRY: Final = Struct(f">{_KEY_BYTES}sq")
+_PACKED_ENTRY: Final = Struct(f"{_ENTRY.size}s")
 
 
 def event_key(event: NewEvent) -> bytes:
@@ -91,17 +92,17 @@ class KnownKeys:
         self._connection = connection
         self._max_recent = max_recent
         self._slices = [b""] * _SLICES
-        self._recent = 0
         self._merged_slices: int = next((slices for (slices,) in rows(connection, "merged_slices")), 0)
         self._read_log()
 
     def _read_log(self) -> None:
         for merged_before, logged in run(self._connection, "key_log"):
-            for entry in _entries(logged):
+            merged_since = self._merged_slices - merged_before
+            for (entry,) in _PACKED_ENTRY.iter_unpack(logged):
                 index = _slice_of(entry)
-                if merged_before + (index - merged_before) % _SLICES >= self._merged_slices:
+                if (index - merged_before) % _SLICES >= merged_since:
                     self._slices[index] += entry
-                    self._recent += 1
+        self._recent = sum(map(len, self._slices)) // _ENTRY.size
 
     def latest(self, keys: Iterable[bytes]) -> dict[bytes, int]:
         """Return when each of the keys was last accepted, `_ms`; an unknown key is left out."""
@@ -165,10 +166,6 @@ class KnownKeys:
 
 def _slice_of(key: bytes) -> int:
     return key[0] << 4 | key[1] >> 4
-
-
-def _entries(entries: bytes) -> Iterator[bytes]:
-    return (entries[start : start + _ENTRY.size] for start in range(0, len(entries), _ENTRY.size))
 
 
 def _sorted_keys(entries: bytes) -> list[tuple[bytes, int]]:
