@@ -118,11 +118,18 @@ class _Group:
         return passed
 
     def _take(self, row: tuple[Any, ...]) -> bool:
-        """Take a row if it fits. Columns after the first are the members of `LeasedEvent`."""
-        due_ms, event_no, _, _, _, payload, *_, subjects = row
+        """Take a row if it fits."""
+        due_ms, event_no, revision, name, event_id, payload, accepted_ms, attempts, first_ms, unanswered_ms, packed = (
+            row
+        )
         if self.events and len(payload) > self._bytes_left:
             return False
         self._bytes_left -= len(payload)
-        self.events.append(LeasedEvent(*[*row[1:-1], unpacked_subjects(subjects)]))
+        subjects = unpacked_subjects(packed)
+        self.events.append(
+            LeasedEvent(
+                event_no, revision, name, event_id, payload, accepted_ms, attempts, first_ms, unanswered_ms, subjects
+            )
+        )
         self.places[event_no] = Place(due_ms, event_no, len(payload))
         return True
