@@ -105,6 +105,13 @@ class KnownKeysMachine(RuleBasedStateMachine):
         assert {key: self.accepted[key] for key in kept} == {key: latest.get(key) for key in kept}
 
     @invariant()
+    def start_would_find_the_same(self) -> None:
+        """Whenever the process is killed, the log has each key that is in memory only, and no other."""
+        restarted = KnownKeys(self.connection, self.max_recent)
+        assert restarted._slices == self.known._slices
+        assert (restarted._recent, restarted._merged_slices) == (self.known._recent, self.known._merged_slices)
+
+    @invariant()
     def memory_and_log_are_bounded(self) -> None:
         """A row is kept for as long as one of its keys may be in memory only."""
         assert sum(map(len, self.known._slices)) == 24 * self.known._recent
@@ -174,6 +181,19 @@ def test_bytes_of_two_entries_are_no_key(connection: apsw.Connection, is_known: 
         known.tables.begin_turn(T0)
         known.add({**own, one: T0, two: T0 + 2}, 1)
         assert known.latest([across]) == own
+
+
+def test_row_of_the_log_is_kept_until_all_its_keys_are_merged(connection: apsw.Connection) -> None:
+    """After each commit a start would find the same, also when only the last key of the oldest row is not merged."""
+    with closing(connection):
+        known = KnownKeys(connection, 20)
+        with transaction(connection):
+            known.tables.begin_turn(T0)
+        for number in range(1, 300):
+            in_slice = ((SLICES - 6 + number * 7 % 15) % SLICES << 4).to_bytes(2, "big")
+            with transaction(connection):
+                known.add({in_slice + bytes([key]) + number.to_bytes(13, "big"): T0 for key in range(2)}, 2 * number)
+            assert KnownKeys(connection, 20)._slices == known._slices
 
 
 def test_commit_merges_about_as_many_keys_as_it_adds(connection: apsw.Connection) -> None:

@@ -66,8 +66,8 @@ class KeyTables:
             return found
         wanted = (apsw.carray(keys),)
         for generation, _ in self._generations:
-            for key, at_ms in run(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted):
-                found[key] = max(at_ms, found.get(key, at_ms))
+            # In order: a key that was accepted again is in a later turn's table with its later time.
+            found.update(run(self._connection, f"seen_in_{generation % SEEN_SLOTS}", wanted))
         return found
 
     def add(self, keys: Sequence[tuple[bytes, int]]) -> None:
