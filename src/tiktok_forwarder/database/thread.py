@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,17 @@ _MAX_GROUP_JOBS: Final = 4000
 Result = TypeVar("Result")
 TranslateError = Callable[[Exception], Exception]
 """Translates one of the database's errors to the error that the waiting caller receives."""
+
+
+_of_thread: Final = threading.local()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. asyncio's own function asks the kernel for the process each time."""
+    loop: asyncio.AbstractEventLoop | None = getattr(_of_thread, "loop", None)
+    if loop is None or not loop.is_running():
+        loop = _of_thread.loop = asyncio.get_running_loop()
+    return loop
 
 
 class Job:
@@ -27,7 +39,7 @@ class Job:
         self.weight = weight
         self.outcome: Any = None
         self.error: Exception | None = None
-        self.loop = asyncio.get_running_loop()
+        self.loop = _running_loop()
         self.done: asyncio.Future[Any] = self.loop.create_future()
 
     def work(self, *arguments: Any) -> Any:
@@ -55,8 +67,9 @@ class Change(Job):
 class DatabaseThread:
     """Runs the queued jobs as a group: changes first, then reads.
 
-    `commit` makes a group's changes durable and gives each its outcome or its error; it raises nothing. A group takes
-    jobs until they weigh `max_group_weight`. All functions given are called in the thread.
+    The jobs of one turn of an event loop are handed over together at its end: the thread would wake for the first one,
+    and commit it alone. `commit` makes a group's changes durable and gives each its outcome or its error; it raises
+    nothing. A group takes jobs until they weigh `max_group_weight`. All functions given are called in the thread.
     """
 
     def __init__(
@@ -73,7 +86,10 @@ class DatabaseThread:
         self._translate_error = translate_error
         self._close = close
         self._max_group_weight = max_group_weight
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        self._jobs: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
+        # Handed over, and not in a group yet; the thread's own.
+        self._left: deque[Job] = deque()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name=f"{name}-database", daemon=True)
         self._thread.start()
@@ -82,8 +98,16 @@ class DatabaseThread:
         """Queue a job and return its future. Raises `StoreUnavailable` after `close`."""
         if self._is_closed:
             raise StoreUnavailable(f"the {self._name} is closed")
-        self._jobs.put(job)
+        turn = self._turns.get(job.loop)
+        if turn is None:
+            turn = self._turns[job.loop] = []
+            job.loop.call_soon(self._hand_over, job.loop)
+        turn.append(job)
         return job.done
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if jobs := self._turns.pop(loop, None):
+            self._jobs.put(jobs)
 
     async def look(self, look: Callable[[], Result]) -> Result:
         """Return what `look` returns; it sees committed data."""
@@ -94,6 +118,8 @@ class DatabaseThread:
         """Finish queued jobs, then close the database."""
         if not self._is_closed:
             self._is_closed = True
+            for loop in list(self._turns):
+                self._hand_over(loop)
             self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -118,12 +144,15 @@ class DatabaseThread:
         jobs: list[Job] = []
         weight_left = self._max_group_weight
         while weight_left > 0 and len(jobs) < _MAX_GROUP_JOBS:
-            try:
-                job = self._jobs.get(block=not jobs)
-            except queue.Empty:
-                break
-            if job is None:
-                return jobs, True
+            if not self._left:
+                try:
+                    turn = self._jobs.get(block=not jobs)
+                except queue.Empty:
+                    break
+                if turn is None:
+                    return jobs, True
+                self._left.extend(turn)
+            job = self._left.popleft()
             jobs.append(job)
             weight_left -= job.weight
         return jobs, False

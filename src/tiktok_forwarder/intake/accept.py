@@ -1,7 +1,6 @@
 """Accepts requests: a request's bytes become stored events, durable before the answer."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -214,8 +213,10 @@ class Acceptor:
             admitted.append(AdmittedEvent(_new_event(connection, outcome, subjects), outcome, event))
 
     def _store_all(self, request: _Request) -> None:
-        drops: Counter[tuple[str, str]] = Counter()
-        drops.update([(each.connection_id, each.dropped.reason) for each in request.drops])
+        drops: dict[tuple[str, str], int] = {}
+        for each in request.drops:
+            key = (each.connection_id, each.dropped.reason)
+            drops[key] = drops.get(key, 0) + 1
         started = self._clock.monotonic_seconds()
         events = [each.event for admitted in request.admitted.values() for each in admitted]
         storing = self._store.append(Arrivals(events, drops, request.at_ms))
