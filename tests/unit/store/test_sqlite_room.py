@@ -352,3 +352,23 @@ def test_store_too_small_to_work_is_refused(tmp_path: Path) -> None:
     """With the figure that is needed."""
     with pytest.raises(ConfigurationError, match="needs at least 1048576"):
         SqliteStore.open(tmp_path / "events.db", max_bytes=100_000)
+
+
+async def test_all_events_of_a_full_connection_fit_among_the_dead_letters(tmp_path: Path) -> None:
+    """Whatever their sizes: few at a time are copied before the originals are deleted."""
+    store = SqliteStore.open(tmp_path / "events.db", max_bytes=sqlite_file.SMALLEST_STORE_BYTES)
+    taken = 0
+    with pytest.raises(ConnectionsFull):
+        while True:
+            await _append_sized(store, f"e{taken}", (500, 3000, 9000)[taken % 3])
+            taken += 1
+    # Events that come back are moved in the file, which leaves half-empty pages.
+    for _ in range(3):
+        lease = await store.lease("a", GroupLimits(), T0, 60)
+        assert lease is not None
+        await store.settle(lease, {each.event_no: Retry(1) for each in lease.events[::2]}, T0)
+        await store.release(lease)
+    assert await store.dead_letter_all("a", "connection_deleted", T0) == taken
+    counts = (await store.counts())["a"]
+    assert (counts.waiting, counts.dead_letters) == (0, taken)
+    await store.close()

@@ -211,11 +211,21 @@ def dead_letter_some(
     """Dead-letter some of the events below a number; return how many, 0 when there are none left."""
     for lane in transaction.state.lanes.of_connection(connection_id):
         bindings = {"lane_no": lane.lane_no, "before_no": before_no, "limit": STEP_EVENTS}
-        places = [Place(*row) for row in transaction.state.rows("places_of_lane", bindings)]
+        places = _of_one_step(transaction, [Place(*row) for row in transaction.state.rows("places_of_lane", bindings)])
         if places:
             _bury_leased(transaction, lane, places, DeadLettered(reason), now_ms)
             return len(places)
     return 0
+
+
+def _of_one_step(transaction: Transaction, places: Sequence[Place]) -> Sequence[Place]:
+    """Return the first ones, whose copies a small store has space for until the originals are deleted."""
+    bytes_left = transaction.state.limits.transaction_bytes
+    for number, place in enumerate(places):
+        bytes_left -= place.payload_bytes
+        if bytes_left < 0:
+            return places[: max(1, number)]
+    return places
 
 
 def _bury_leased(
