@@ -50,6 +50,7 @@ REFUSALS: Final = {
     "too large": request("/v2/events", b"", length=10**9),
     "wrong credentials": request("/v2/events", b"{}", "Basic eDp5"),
     "unknown path": request("/v2/unknown", b""),
+    "method": request("/v2/events", b"").replace(b"POST", b"GET"),
     "malformed": b"POST /v2/events HTTP/1.1\r\nHost shop\r\n\r\n",
 }
 

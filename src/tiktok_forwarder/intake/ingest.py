@@ -28,9 +28,6 @@ _MAX_SHOWN_PATH_LENGTH: Final = 100
 _FIREHOSE_VERSION: Final = "3.2.0"
 _BAD_CREDENTIALS: Final = "bad_credentials"
 _UNKNOWN_ROUTE: Final = "unknown"
-_NOT_POST: Final = Refusal(
-    405, "METHOD_NOT_ALLOWED", "method not allowed; use POST", reason="method", headers=((b"allow", b"POST"),)
-)
 
 _Headers = Mapping[bytes, bytes]
 
@@ -96,7 +93,7 @@ class Ingest:
             route = self._route_of(exchange.path)
             route_name = route.name
             if exchange.method != "POST":
-                raise _NOT_POST
+                raise _not_post()
             headers = joined_headers(exchange.headers)
             sender = route.authenticate(headers, exchange.path)
             if self.is_stopping:
@@ -249,6 +246,11 @@ class SenderRequest:
     def _refuse(self, error: Exception) -> None:
         self._body.release()
         self._ingest.refuse(self._exchange, error, self._route.name, self._started)
+
+
+def _not_post() -> Refusal:
+    headers = ((b"allow", b"POST"),)
+    return Refusal(405, "METHOD_NOT_ALLOWED", "method not allowed; use POST", reason="method", headers=headers)
 
 
 def _accepted() -> tuple[int, bytes]:

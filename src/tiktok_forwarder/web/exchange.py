@@ -48,7 +48,7 @@ class Handler(Protocol):
         ...
 
     def leave(self) -> None:
-        """The peer has left before the body was whole: nobody waits for an answer."""
+        """The peer has left before the body was whole: no one waits for an answer."""
         ...
 
     def wait(self, now: float) -> None:

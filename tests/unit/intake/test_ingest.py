@@ -1,8 +1,10 @@
 """The senders' routes without a socket: what is answered while the service stops, and by a store that fails."""
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -203,3 +205,20 @@ async def test_internal_error_is_reported_and_answered() -> None:
     assert b"quoted" not in answer.body
     assert [str(fault) for fault in rig.faults] == ["quoted"]
     assert rig.answered_with == [("/v2/events", 500, "internal")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_refused_request_is_not_kept(method: str) -> None:
+    """Neither by its error nor by a reference cycle: a sender could fill the memory with what it is refused for."""
+    rig = await rig_of()
+    gc.disable()
+    try:
+        asking = Asking("/v2/events", [(b"authorization", b"Basic eDp5")])
+        asking.method = method
+        assert rig.ingest.begin(asking) is None
+        assert (await asking.answered).status == (405 if method == "GET" else 403)
+        kept = weakref.ref(asking)
+        del asking
+        assert kept() is None
+    finally:
+        gc.enable()
