@@ -156,7 +156,7 @@ def _print_pages(consoles: Mapping[Checkout, _Console]) -> None:
     rounds = ROUNDS_COMPARED if len(consoles) > 1 else 1
     measured = in_turn(rounds, lambda checkout, _: _pages(*consoles[checkout]))
     rate = statistics.mean(pages.rate for every_round in measured.values() for pages in every_round)
-    print(f"{'':>36} {'nobody sends':>17} {f'{rate:,.0f} events/s come in':>25}")
+    print(f"{'':>36} {'no senders':>17} {f'{rate:,.0f} events/s come in':>25}")
     _PAGES_TABLE.print_head()
     for name in measured[THIS][0].times:
         figures = {checkout: [pages.times[name] for pages in every_round] for checkout, every_round in measured.items()}
@@ -192,7 +192,7 @@ def run() -> None:
     with for_each(_console) as consoles:
         print(f"The console's pages beside {MANY:,} waiting events and a full activity ({LOOKS} looks each)")
         _print_pages(consoles)
-        print(f"Ingest, 1 event a request, while nobody | somebody watches ({ROUNDS} rounds of {SECONDS:g} s)")
+        print(f"Ingest, 1 event a request, without | with a live view ({ROUNDS} rounds of {SECONDS:g} s)")
         _INGEST_TABLE.print_head()
         for number, connections in enumerate((1, 8)):
             _INGEST_TABLE.print_row((connections,), _watched_ingest(consoles, connections, first=1 + number * 100))

@@ -46,7 +46,7 @@ def _drawn(samples: Path) -> ElementTree.Element:
     ],
 )
 def test_frame_names_module_and_function_only(frame: str, expected: str) -> None:
-    """Where the machine that was profiled keeps its files is nobody's business."""
+    """The picture does not show where the profiled machine keeps its files."""
     assert readable_frame(frame) == expected
 
 
