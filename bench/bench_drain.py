@@ -30,10 +30,9 @@ _TABLE: Final = Table(
     ),
 )
 
-_KEY: Final = "lane_no = 1 AND due_ms = 0"
-_OLDEST: Final = f"SELECT min(event_no), min(event_no) + 999 FROM waiting WHERE {_KEY}"  # noqa: S608  # no outside text
-_GROUP_ROWS: Final = f"SELECT * FROM waiting WHERE {_KEY} AND event_no BETWEEN ? AND ?"  # noqa: S608
-_DELETE: Final = f"DELETE FROM waiting WHERE {_KEY} AND event_no BETWEEN ? AND ?"  # noqa: S608
+_OLDEST: Final = "SELECT min(row_no), min(row_no) + 999 FROM fresh"
+_GROUP_ROWS: Final = "SELECT * FROM fresh WHERE row_no BETWEEN ? AND ?"
+_DELETE: Final = "DELETE FROM fresh WHERE row_no BETWEEN ? AND ?"
 
 
 def _drain(data_dir: Path, checkout: Checkout) -> tuple[float, float]:

@@ -121,7 +121,7 @@ def _mid_settle(pass_by: Pass) -> None:
 
 def _mid_dead_letter(pass_by: Pass) -> None:
     """The dead letter is there, and the waiting event too."""
-    _after(Transaction, "run_many", pass_by, only_if=lambda _transaction, name, *_bindings: name == "add_dead_letter")
+    _after(Transaction, "run_many", pass_by, only_if=lambda _transaction, name, *_bindings: name == "bury_fresh")
 
 
 def _mid_replay(pass_by: Pass) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from tests.conformance.rig import T0, event
 from tests.crash.conftest import Soak
-from tests.unit.store.version_1 import schema_of, write_version_1
+from tests.unit.store.earlier_version import BEFORE_FRESH_EVENTS, BEFORE_KEY_LOG, schema_of, write_version
 from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.sqlite.statements import migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 KILLS = 4
@@ -87,13 +88,14 @@ def test_every_acknowledged_key_is_known_after_kills_with_a_full_log(
     assert len(acknowledged) > 2 * MAX_RECENT
 
 
-def test_migration_of_version_1_that_is_killed_begins_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", [BEFORE_KEY_LOG, BEFORE_FRESH_EVENTS])
+def test_migration_that_is_killed_begins_again(tmp_path: Path, schema: int) -> None:
     """The file is as it was before, and the next start migrates it with all its keys."""
     file = tmp_path / "events.db"
     names = [f"e{number}" for number in range(300)]
-    write_version_1(file, names)
+    write_version(schema, file, names)
     for _ in range(2):
         die(_OPENING, str(file))
-        assert schema_of(file) == 1
+        assert schema_of(file) == schema
     assert asyncio.run(admissions(file, [*names, "new"])) == ["duplicate"] * 300 + ["stored"]
-    assert schema_of(file) == 2
+    assert schema_of(file) == len(migrations())

@@ -161,7 +161,7 @@ async def test_what_a_deleted_log_held_is_written_back(store: SqliteStore, file:
     copy = file.with_name("copy.db")
     shutil.copyfile(file, copy)
     with closing(apsw.Connection(str(copy))) as connection:
-        assert connection.execute("SELECT count(*) FROM waiting").get == 2
+        assert connection.execute("SELECT count(*) FROM fresh").get == 2
     await store.close()
     reopened = SqliteStore.open(file, max_bytes=2_000_000)
     await append(reopened, "new")

@@ -32,9 +32,9 @@ def test_events_that_are_given_back_may_be_leased_again() -> None:
     queue.leased = {5, 6, 7}
     assert queue.unleased == 0
     queue.fresh_from, queue.returned_from = 8, (2000, 9)
-    queue.give_back([Place(0, 6, 1), Place(0, 5, 1), Place(1500, 7, 1)])
+    queue.give_back([Place(None, 6, 1), Place(None, 5, 1), Place(1500, 7, 1)])
     assert (queue.fresh_from, queue.returned_from, queue.leased, queue.unleased) == (5, (1500, 7), set(), 3)
-    queue.mark_leasable(0, 9)
+    queue.mark_leasable(None, 9)
     queue.mark_leasable(3000, 1)
     assert (queue.fresh_from, queue.returned_from) == (5, (1500, 7))
     queue.rewind()

@@ -50,8 +50,7 @@ def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int)
 
 
 def _next_due_ms(state: StoreState, lane: Lane, now_ms: int) -> int | None:
-    fresh = {"lane_no": lane.lane_no, "from_no": lane.fresh_from}
-    with closing(run(state.connection, "fresh_numbers", fresh)) as numbers:
+    with closing(run(state.connection, "fresh_numbers", lane.fresh_rows(lane.fresh_from))) as numbers:
         if any(event_no not in lane.leased for (event_no,) in numbers):
             return 0
     with closing(run(state.connection, "due_by_clock_change", _clock_change(lane, now_ms))) as rows:
@@ -83,14 +82,13 @@ class _Group:
         self._bytes_left = payload_bytes
 
     def add_oldest(self, at_most: int) -> None:
-        bindings = {"lane_no": self._lane.lane_no, "from_no": self._lane.fresh_from}
-        passed = self._add("oldest_fresh", bindings, at_most)
+        passed = self._add("oldest_fresh", self._lane.fresh_rows(self._lane.fresh_from), at_most)
         if passed is not None:
             self._lane.fresh_from = passed[1] + 1
 
     def add_newest(self, at_most: int) -> None:
-        after_no = max(self._lane.newest_after, self._lane.fresh_from - 1)
-        self._add("newest_fresh", {"lane_no": self._lane.lane_no, "after_no": after_no}, at_most)
+        from_no = max(self._lane.newest_after + 1, self._lane.fresh_from)
+        self._add("newest_fresh", self._lane.fresh_rows(from_no), at_most)
         self._lane.newest_after = max([self._lane.newest_after, *self.places])
 
     def add_returned(self, at_most: int, now_ms: int) -> None:

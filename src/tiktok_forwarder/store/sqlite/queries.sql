@@ -17,7 +17,11 @@ SELECT next FROM sequences WHERE name = 'event_no';
 UPDATE sequences SET next = ? WHERE name = 'event_no';
 
 -- name: recounted_waiting: number and size of the events that wait in a lane
-SELECT count(*), coalesce(sum(length(payload)), 0) FROM waiting WHERE lane_no = ?;
+SELECT
+    (SELECT count(*) FROM fresh WHERE row_no BETWEEN :first_row AND :last_row)
+        + (SELECT count(*) FROM waiting WHERE lane_no = :lane_no),
+    (SELECT coalesce(sum(length(payload)), 0) FROM fresh WHERE row_no BETWEEN :first_row AND :last_row)
+        + (SELECT coalesce(sum(length(payload)), 0) FROM waiting WHERE lane_no = :lane_no);
 
 -- name: recounted_dead: number and size of the dead letters of a lane
 SELECT count(*), coalesce(sum(length(payload)), 0) FROM dead_letters WHERE connection_id = ? AND wire_form = ?;
@@ -30,26 +34,24 @@ ON CONFLICT (connection_id, counter, reason) DO UPDATE SET count = max(0, count 
 SELECT connection_id, counter, reason, count FROM totals WHERE count > 0 ORDER BY connection_id, counter, reason;
 
 -- name: add_event: a fresh event
-INSERT INTO waiting (
-    lane_no, due_ms, event_no, scheduled_at_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
-    subjects, payload
-) VALUES (?, 0, ?, 0, ?, ?, ?, ?, 0, ?, ?);
+INSERT INTO fresh (row_no, connection_revision, event_name, event_id, accepted_at_ms, subjects, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?);
 
--- name: oldest_fresh: fresh events from a number on, in order
-SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no >= :from_no ORDER BY event_no;
+-- name: oldest_fresh: fresh events of some numbers, in order; with the columns of those that came back
+SELECT NULL, row_no - :lane_row, connection_revision, event_name, event_id, payload, accepted_at_ms, 0, NULL, NULL,
+    subjects
+FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no;
 
--- name: newest_fresh: fresh events above a number, newest first
-SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
-    first_attempt_at_ms, unanswered_at_ms, subjects
-FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no > :after_no ORDER BY event_no DESC;
+-- name: newest_fresh: the same, newest first
+SELECT NULL, row_no - :lane_row, connection_revision, event_name, event_id, payload, accepted_at_ms, 0, NULL, NULL,
+    subjects
+FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no DESC;
 
 -- name: due_returned: events that came back and are due, from a key on, longest due first
 SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, accepted_at_ms, attempts,
     first_attempt_at_ms, unanswered_at_ms, subjects
 FROM waiting
-WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) AND due_ms BETWEEN 1 AND :now_ms
+WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) AND due_ms <= :now_ms
 ORDER BY due_ms, event_no;
 
 -- name: due_by_clock_change: events that came back, scheduled by a clock that was set back since
@@ -58,27 +60,35 @@ SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, acc
 FROM waiting INDEXED BY returned_by_schedule
 WHERE lane_no = :lane_no AND scheduled_at_ms > :latest_ms AND due_ms > 1 ORDER BY scheduled_at_ms;
 
--- name: fresh_numbers: numbers of fresh events from one on
-SELECT event_no FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 AND event_no >= :from_no ORDER BY event_no;
+-- name: fresh_numbers: numbers of fresh events, in order
+SELECT row_no - :lane_row FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no;
 
 -- name: returned_keys: keys of events that came back, from one on, next due first
 SELECT due_ms, event_no FROM waiting
-WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) AND due_ms > 0 ORDER BY due_ms, event_no;
+WHERE lane_no = :lane_no AND (due_ms, event_no) >= (:from_ms, :from_no) ORDER BY due_ms, event_no;
 
--- name: oldest_fresh_accepted: when the oldest fresh event of a lane was accepted
-SELECT accepted_at_ms FROM waiting WHERE lane_no = ? AND due_ms = 0 ORDER BY event_no LIMIT 1;
+-- name: oldest_accepted: when the oldest events of a lane were accepted: fresh, of an earlier version, come back
+SELECT
+    (SELECT accepted_at_ms FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no LIMIT 1),
+    (SELECT accepted_at_ms FROM waiting WHERE lane_no = :lane_no AND due_ms = 0 ORDER BY event_no LIMIT 1),
+    (SELECT accepted_at_ms FROM waiting INDEXED BY returned_by_number
+        WHERE lane_no = :lane_no AND due_ms > 0 ORDER BY event_no LIMIT 1);
 
--- name: oldest_returned_accepted: when the oldest event that came back was accepted
-SELECT accepted_at_ms FROM waiting INDEXED BY returned_by_number
-WHERE lane_no = ? AND due_ms > 0 ORDER BY event_no LIMIT 1;
+-- name: delete_fresh: fresh events leave the queue, from one row to another
+DELETE FROM fresh WHERE row_no BETWEEN ? AND ?;
 
--- name: delete_fresh_run: fresh events leave the queue, from one number to another
-DELETE FROM waiting WHERE lane_no = ? AND due_ms = 0 AND event_no BETWEEN ? AND ?;
-
--- name: delete_event: an event leaves the queue
+-- name: delete_returned: an event that came back leaves the queue
 DELETE FROM waiting WHERE lane_no = ? AND due_ms = ? AND event_no = ?;
 
--- name: retry_event: an event comes back
+-- name: retry_fresh: a fresh event comes back (its fresh row is deleted after)
+INSERT INTO waiting (
+    lane_no, due_ms, event_no, scheduled_at_ms, connection_revision, event_name, event_id, accepted_at_ms, attempts,
+    first_attempt_at_ms, unanswered_at_ms, answer, subjects, payload
+) SELECT :lane_no, :next_due_ms, :event_no, :now_ms, connection_revision, event_name, event_id, accepted_at_ms,
+    :is_attempt, iif(:is_attempt, :now_ms, NULL), iif(:is_unanswered, :now_ms, NULL), :answer, subjects, payload
+FROM fresh WHERE row_no = :row_no;
+
+-- name: retry_returned: an event comes back again
 UPDATE waiting SET
     due_ms = :next_due_ms,
     scheduled_at_ms = :now_ms,
@@ -88,22 +98,39 @@ UPDATE waiting SET
     answer = coalesce(:answer, answer)
 WHERE lane_no = :lane_no AND due_ms = :due_ms AND event_no = :event_no;
 
--- name: places_of_lane: keys and sizes of a lane's events below a number, some at a time
+-- name: keys_of_fresh: keys and sizes of fresh events of some numbers, some at a time
+SELECT NULL, row_no - :lane_row, length(payload) FROM fresh
+WHERE row_no BETWEEN :first_row AND :last_row LIMIT :limit;
+
+-- name: keys_of_returned: keys and sizes of a lane's events that came back, below a number, some at a time
 SELECT due_ms, event_no, length(payload) FROM waiting
 WHERE lane_no = :lane_no AND event_no < :before_no LIMIT :limit;
 
--- name: place_of_event: key and size of one event, wherever it waits now
+-- name: key_of_event: key and size of one event, wherever it waits now
+SELECT NULL, row_no - :lane_row, length(payload) FROM fresh WHERE row_no = :first_row
+UNION ALL
 SELECT due_ms, event_no, length(payload) FROM waiting
 WHERE lane_no = :lane_no AND due_ms = 0 AND event_no = :event_no
 UNION ALL
 SELECT due_ms, event_no, length(payload) FROM waiting INDEXED BY returned_by_number
 WHERE lane_no = :lane_no AND due_ms > 0 AND event_no = :event_no;
 
--- name: waiting_about: lane and number of the events about any of these subjects
+-- name: fresh_about: rows of the fresh events about any of these subjects
+SELECT row_no FROM fresh WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(fresh.subjects, value) > 0);
+
+-- name: returned_about: lane and number of the events that came back about any of these subjects
 SELECT lane_no, event_no FROM waiting
 WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(waiting.subjects, value) > 0);
 
--- name: add_dead_letter: an event is given up on (its row in the queue is deleted after)
+-- name: bury_fresh: a fresh event is given up on (its fresh row is deleted after)
+INSERT INTO dead_letters (
+    event_no, connection_id, wire_form, reason, dead_lettered_at_ms, connection_revision, event_name, event_id,
+    accepted_at_ms, attempts, first_attempt_at_ms, answer, subjects, payload
+) SELECT :event_no, :connection_id, :wire_form, :reason, :now_ms, connection_revision, event_name, event_id,
+    accepted_at_ms, :is_attempt, iif(:is_attempt, :now_ms, NULL), :answer, subjects, payload
+FROM fresh WHERE row_no = :row_no;
+
+-- name: bury_returned: an event that came back is given up on (its row is deleted after)
 INSERT INTO dead_letters (
     event_no, connection_id, wire_form, reason, dead_lettered_at_ms, connection_revision, event_name, event_id,
     accepted_at_ms, attempts, first_attempt_at_ms, answer, subjects, payload

@@ -13,7 +13,7 @@ from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLette
 from tiktok_forwarder.store.leases import LeaseEntry
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.statements import decoded_answer, encoded_answer, packed_subjects, rows
-from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction
+from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction, split_row_no
 
 # Long changes run in steps of this many events, so that senders and deliverers get their turn in between.
 STEP_EVENTS: Final = 1000
@@ -82,19 +82,29 @@ def dead_letter(
         "is_attempt": settlement.answer is not None,
         "answer": encoded_answer(settlement.answer),
     }
-    transaction.run_many("add_dead_letter", [{**common, **_named_key(lane, place)} for place in places])
+    for statement, some in (("bury_fresh", _fresh(places)), ("bury_returned", _returned(places))):
+        transaction.run_many(statement, [{**common, **_named_key(lane, place)} for place in some])
     _delete(transaction, lane, places)
     transaction.lane_for_update(lane).move_to_dead_letters(len(places), sum(place.payload_bytes for place in places))
     transaction.count(lane.connection_id, "dead_lettered", len(places))
 
 
 def _delete(transaction: Transaction, lane: Lane, places: Sequence[Place]) -> None:
-    event_nos = [place.event_no for place in places]
+    row_nos = sorted([lane.row_no(place.event_no) for place in _fresh(places)])
     # Most groups are a run of fresh events.
-    if event_nos and max(event_nos) - min(event_nos) < len(event_nos) and not any(place.due_ms for place in places):
-        transaction.run("delete_fresh_run", (lane.lane_no, min(event_nos), max(event_nos)))
-    else:
-        transaction.run_many("delete_event", [_row_key(lane, place) for place in places])
+    is_run = row_nos and row_nos[-1] - row_nos[0] < len(row_nos)
+    runs = [(row_nos[0], row_nos[-1])] if is_run else [(row_no, row_no) for row_no in row_nos]
+    transaction.run_many("delete_fresh", runs)
+    keys = [(lane.lane_no, place.due_ms, place.event_no) for place in _returned(places)]
+    transaction.run_many("delete_returned", keys)
+
+
+def _fresh(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if place.due_ms is None]
+
+
+def _returned(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if place.due_ms is not None]
 
 
 def drop_lease_on(transaction: Transaction, lane: Lane, event_no: int) -> None:
@@ -142,16 +152,20 @@ def _requeue(transaction: Transaction, lane: Lane, place: Place, retry: Retry, n
         "is_unanswered": retry.may_have_arrived,
         "answer": encoded_answer(retry.answer),
     }
-    transaction.run("retry_event", {**change, **_named_key(lane, place)})
+    statement = "retry_fresh" if place.due_ms is None else "retry_returned"
+    transaction.run(statement, {**change, **_named_key(lane, place)})
+    if place.due_ms is None:
+        _delete(transaction, lane, [place])
     lane.mark_leasable(due_ms, place.event_no)
 
 
-def _row_key(lane: Lane, place: Place) -> tuple[int, int, int]:
-    return lane.lane_no, place.due_ms, place.event_no
-
-
-def _named_key(lane: Lane, place: Place) -> dict[str, int]:
-    return {"lane_no": lane.lane_no, "due_ms": place.due_ms, "event_no": place.event_no}
+def _named_key(lane: Lane, place: Place) -> dict[str, int | None]:
+    return {
+        "lane_no": lane.lane_no,
+        "due_ms": place.due_ms,
+        "event_no": place.event_no,
+        "row_no": lane.row_no(place.event_no),
+    }
 
 
 # --- dead letters -----------------------------------------------------------------------------------------------------
@@ -210,8 +224,11 @@ def dead_letter_some(
 ) -> int:
     """Dead-letter some of the events below a number; return how many, 0 when there are none left."""
     for lane in transaction.state.lanes.of_connection(connection_id):
-        bindings = {"lane_no": lane.lane_no, "before_no": before_no, "limit": STEP_EVENTS}
-        places = _of_one_step(transaction, [Place(*row) for row in transaction.state.rows("places_of_lane", bindings)])
+        bindings = {**lane.fresh_rows(before_no=before_no), "before_no": before_no, "limit": STEP_EVENTS}
+        keys = transaction.state.rows("keys_of_fresh", bindings)
+        bindings["limit"] -= len(keys)
+        keys += transaction.state.rows("keys_of_returned", bindings)
+        places = _of_one_step(transaction, [Place(*key) for key in keys])
         if places:
             _bury_leased(transaction, lane, places, DeadLettered(reason), now_ms)
             return len(places)
@@ -275,8 +292,9 @@ def find_about(connection: apsw.Connection, subjects: Collection[int]) -> AboutP
     if not subjects:
         return AboutPerson([], [])
     wanted = apsw.carray(tuple(packed_subjects([subject]) for subject in subjects))
+    fresh = [split_row_no(row_no) for (row_no,) in rows(connection, "fresh_about", {"subjects": wanted})]
     return AboutPerson(
-        rows(connection, "waiting_about", {"subjects": wanted}),
+        fresh + rows(connection, "returned_about", {"subjects": wanted}),
         rows(connection, "dead_letters_about", {"subjects": wanted}),
     )
 
@@ -303,7 +321,7 @@ def cut_log(state: StoreState) -> None:
 
 def _erase_one(transaction: Transaction, lane: Lane, event_no: int) -> int:
     """Erase one event wherever it is by now; return 0 if it was delivered in the meantime."""
-    for row in transaction.state.rows("place_of_event", {"lane_no": lane.lane_no, "event_no": event_no}):
+    for row in transaction.state.rows("key_of_event", {**lane.fresh_rows(event_no), "event_no": event_no}):
         drop_lease_on(transaction, lane, event_no)
         remove_events(transaction, lane, [Place(*row)], "erased")
         return 1

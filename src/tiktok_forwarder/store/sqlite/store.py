@@ -252,8 +252,8 @@ def _oldest(state: StoreState, lanes: Sequence[Lane]) -> list[int]:
     return [
         accepted_at_ms
         for lane in lanes
-        for statement in ("oldest_fresh_accepted", "oldest_returned_accepted")
-        for (accepted_at_ms,) in state.rows(statement, (lane.lane_no,))
+        for accepted_at_ms in state.rows("oldest_accepted", lane.fresh_rows())[0]
+        if accepted_at_ms is not None
     ]
 
 

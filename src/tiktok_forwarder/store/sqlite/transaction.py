@@ -27,11 +27,15 @@ ROW_BYTES: Final = 400
 
 _START: Final = (0, 0)
 
+# The table of fresh events has one number as its key: the lane's, and in so many bits the event's. They suffice for
+# 10,000 events a second during 200 years, and leave 131,072 lanes.
+_EVENT_NO_BITS: Final = 46
+
 
 class Place(NamedTuple):
-    """The key of a waiting event's row, and its payload's size."""
+    """The key of a waiting event's row, and its payload's size. A fresh event, one that never came back, is not due."""
 
-    due_ms: int
+    due_ms: int | None
     event_no: int
     payload_bytes: int
 
@@ -68,6 +72,19 @@ class Lane:
         self.turn = 0
         self.rewind()
 
+    def row_no(self, event_no: int) -> int:
+        """Return the key of a fresh event's row."""
+        return (self.lane_no << _EVENT_NO_BITS) + event_no
+
+    def fresh_rows(self, from_no: int = 0, before_no: int = 1 << _EVENT_NO_BITS) -> dict[str, int]:
+        """Return bindings for the rows of the lane's fresh events of these numbers."""
+        return {
+            "lane_row": self.row_no(0),
+            "first_row": self.row_no(from_no),
+            "last_row": self.row_no(before_no - 1),
+            "lane_no": self.lane_no,
+        }
+
     @property
     def unleased(self) -> int:
         return max(0, self.figures.waiting - len(self.leased))
@@ -77,9 +94,9 @@ class Lane:
         self.newest_after = 0
         self.returned_from: tuple[int, int] = _START
 
-    def mark_leasable(self, due_ms: int, event_no: int) -> None:
+    def mark_leasable(self, due_ms: int | None, event_no: int) -> None:
         """Make the event at this key available for leasing."""
-        if due_ms == 0:
+        if due_ms is None:
             self.fresh_from = min(self.fresh_from, event_no)
         else:
             self.returned_from = min(self.returned_from, (due_ms, event_no))
@@ -90,7 +107,7 @@ class Lane:
         Only another program that changed the file can be the cause; until this is done, the figures are wrong.
         """
         if min(self.figures) < 0:
-            (waiting,) = rows(connection, "recounted_waiting", (self.lane_no,))
+            (waiting,) = rows(connection, "recounted_waiting", self.fresh_rows())
             (dead,) = rows(connection, "recounted_dead", (self.connection_id, self.wire_form))
             self.figures = LaneFigures(*waiting, *dead)
 
@@ -113,6 +130,11 @@ class Lane:
         """Count dead letters as permanently removed."""
         waiting, waiting_bytes, dead, dead_bytes = self.figures
         self.figures = LaneFigures(waiting, waiting_bytes, dead - events, dead_bytes - payload_bytes)
+
+
+def split_row_no(row_no: int) -> tuple[int, int]:
+    """Return the numbers of lane and event of a fresh event's row."""
+    return divmod(row_no, 1 << _EVENT_NO_BITS)
 
 
 class Lanes:

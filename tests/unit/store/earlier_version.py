@@ -1,4 +1,4 @@
-"""A database as the version before the log of keys wrote it: what it says, by its own schema."""
+"""Databases as earlier versions wrote them, by their own schemas."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,19 +11,25 @@ from tests.conformance.rig import T0, event
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.file import open_writer, store_limits
 from tiktok_forwarder.store.sqlite.known_keys import event_key
-from tiktok_forwarder.store.sqlite.statements import migrations
+from tiktok_forwarder.store.sqlite.statements import migrations, packed_subjects
+
+BEFORE_KEY_LOG = 1
+BEFORE_FRESH_EVENTS = 2
 
 
-def as_version_1(context: pytest.MonkeyPatch) -> None:
-    """Let the program know the first schema only."""
-    first = migrations()[:1]
-    context.setattr(sqlite_file, "migrations", lambda: first)
+def as_version(schema: int, context: pytest.MonkeyPatch) -> None:
+    """Let the program know no later schema."""
+    known = migrations()[:schema]
+    context.setattr(sqlite_file, "migrations", lambda: known)
 
 
-def write_version_1(file: Path, event_ids: Sequence[str]) -> None:
-    """Write a database in which these events of connection `a` wait, each with its key in the table of the turn."""
+def write_version(schema: int, file: Path, event_ids: Sequence[str]) -> None:
+    """Write a database in which these events of connection `a` wait, each with its key in the table of the turn.
+
+    Each event's subject is its number.
+    """
     with pytest.MonkeyPatch.context() as context:
-        as_version_1(context)
+        as_version(schema, context)
         connection = open_writer(file, store_limits(10_000_000, 0.2))
     events = list(enumerate(map(event, event_ids), 1))
     payload_bytes = sum(len(each.payload) for _, each in events)
@@ -35,8 +41,8 @@ def write_version_1(file: Path, event_ids: Sequence[str]) -> None:
         )
         connection.executemany("INSERT INTO seen_0 VALUES (?, ?)", [(event_key(each), T0) for _, each in events])
         connection.executemany(
-            "INSERT INTO waiting VALUES (1, 0, ?, 0, 1, 'Purchase', ?, ?, 0, NULL, NULL, NULL, x'', ?)",
-            [(event_no, each.event_id, T0, each.payload) for event_no, each in events],
+            "INSERT INTO waiting VALUES (1, 0, ?, 0, 1, 'Purchase', ?, ?, 0, NULL, NULL, NULL, ?, ?)",
+            [(event_no, each.event_id, T0, packed_subjects([event_no]), each.payload) for event_no, each in events],
         )
 
 
