@@ -1,9 +1,9 @@
 """The store's SQL: migrations, named statements, run one by one or for many rows at once, and packed values."""
 
-import struct
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
+from struct import Struct
 from typing import Any, Final
 
 import apsw
@@ -68,12 +68,17 @@ def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any,
         done += width
 
 
+@cache
+def _subjects(count: int) -> Struct:
+    return Struct(f">{count}Q")
+
+
 def packed_subjects(subjects: Sequence[int]) -> bytes:
-    return struct.pack(f">{len(subjects)}Q", *subjects)
+    return _subjects(len(subjects)).pack(*subjects)
 
 
 def unpacked_subjects(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f">{len(packed) // _SUBJECT_BYTES}Q", packed)
+    return _subjects(len(packed) // _SUBJECT_BYTES).unpack(packed)
 
 
 def encoded_answer(answer: Answer | None) -> bytes | None:
