@@ -115,7 +115,11 @@ class IdentityReader:
 def mpid_of(batch: Batch) -> str | None:
     if type(batch.mpid) is int:
         return str(batch.mpid) if batch.mpid else None
-    mpid = visible_text(batch.mpid)
+    mpid = batch.mpid
+    # The quick way for nearly every batch; the rest is the rule.
+    if type(mpid) is str and len(mpid) <= MAX_CHARACTERS and mpid.isdecimal() and mpid.isascii() and mpid[0] != "0":
+        return mpid
+    mpid = visible_text(mpid)
     return mpid if mpid is not None and len(mpid) <= MAX_CHARACTERS and not is_dummy(mpid) else None
 
 

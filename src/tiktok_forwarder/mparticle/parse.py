@@ -96,7 +96,9 @@ def _decoded(body: bytes) -> list[Batch] | None:
     """Return the batches by the typed decoder, None if it refuses the body."""
     try:
         # Bytes before the bracket that are not white space (a byte order mark) are left to the slow reader.
-        return _MANY.decode(body) if body.lstrip(_BLANK).startswith(b"[") else [_ONE.decode(body)]
+        if body[:1] != b"{" and body.lstrip(_BLANK)[:1] == b"[":
+            return _MANY.decode(body)
+        return [_ONE.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
