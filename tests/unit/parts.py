@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiktok_forwarder.connections.connections import Connections
-from tiktok_forwarder.inputs.inputs import Inputs, NewInput
+from tiktok_forwarder.inputs.inputs import Input, Inputs, NewInput
 from tiktok_forwarder.intake.accept import Acceptance, Acceptor, SubjectHash
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds
@@ -90,8 +90,18 @@ class Parts:
         return again
 
     async def add_input(self, name: str, **given: str) -> NewInput:
-        members: dict[str, str | None] = {"key": None, "secret": None, "authorization": None, **given}
-        return await self.inputs.add(name, changed_by="test", **members)
+        members = {"key": None, "secret": None, "authorization": None, **given}
+        return await self.inputs.add(
+            name,
+            key=members["key"],
+            secret=members["secret"],
+            authorization=members["authorization"],
+            changed_by="test",
+        )
+
+    async def add_browser_input(self, name: str, *origins: str, key: str | None = None) -> Input:
+        listed = origins or ("https://shop.example.com",)
+        return await self.inputs.add_browser_input(name, key=key, origins=listed, changed_by="test")
 
     async def add_connection(self, name: str = "Shop", **settings: Any) -> str:
         given = {"name": name, "pixel_id": f"pixel-{name}", "access_token": TOKEN, **settings}

@@ -1,13 +1,12 @@
-"""Inputs: the senders' credentials. Stored as documents with sealed secrets, looked up in memory on every request."""
+"""Inputs: what identifies senders. Stored as documents with sealed secrets, looked up in memory on every request."""
 
 import asyncio
 import contextlib
 import hmac
-import re
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct, structs
@@ -15,27 +14,36 @@ from msgspec import Struct, structs
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
+from tiktok_forwarder.inputs.checks import key_problems, name_problems, read_origins, secret_problems
 from tiktok_forwarder.store.documents import Document, DocumentStore
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")
-_SHORTEST_SECRET: Final = 8
+InputKind = Literal["server", "browser"]
+"""What sends: a server with a secret, or web pages, whose key is public and whose origins are listed."""
+
 _MAX_HEADERS: Final = 1000
 
 
 class InputRecord(Struct, frozen=True):
-    """An input as stored. Each secret is sealed; during a rotation the old one is valid too."""
+    """An input as stored. Each secret is sealed; during a rotation the old one is valid too.
+
+    A browser input has no secrets: a rotation changes its key, and `old_key` is valid too.
+    """
 
     name: str
     key: str
-    sealed_secrets: tuple[str, ...]
-    sealed_authorizations: tuple[str, ...]
+    sealed_secrets: tuple[str, ...] = ()
+    sealed_authorizations: tuple[str, ...] = ()
+    kind: InputKind = "server"
+    origins: tuple[str, ...] = ()
+    allows_purchases: bool = True
+    old_key: str | None = None
 
 
 class Input(Struct, frozen=True):
     """An input in memory. Secrets are kept as digests, which suffice for comparing.
 
     `unreadable`: a stored secret was changed on the disk. It is rejected; rotating the secrets fixes it.
+    `origins`: the origins of the pages that may use a browser input, as browsers send them.
     """
 
     id: str
@@ -45,10 +53,24 @@ class Input(Struct, frozen=True):
     secret_digests: tuple[bytes, ...]
     authorization_digests: tuple[bytes, ...]
     unreadable: bool = False
+    kind: InputKind = "server"
+    origins: tuple[str, ...] = ()
+    allows_purchases: bool = True
+    old_key: str | None = None
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether an old secret, or a browser input's old key, is still valid beside the new one."""
+        return len(self.secret_digests) > 1 or self.old_key is not None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that identifies the input now."""
+        return (self.key,) if self.old_key is None else (self.key, self.old_key)
 
 
 class NewInput(Struct, frozen=True):
-    """A new input with the credentials for its sender. The secrets are shown only once."""
+    """A server's input with new credentials for its sender. The secrets are shown only once."""
 
     id: str
     name: str
@@ -99,7 +121,8 @@ class Inputs:
     def find_by_credentials(self, key: str, secret: str) -> Input | None:
         """Return the input with this key if the secret is one of its secrets, else None."""
         found = self._by_key.get(key)
-        # An unknown key costs the same comparison, so that the response time does not reveal which keys exist.
+        # An unknown key, and a browser input's, costs the same comparison, so that the response time does not reveal
+        # which keys exist.
         digests = (found.secret_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(secret, digests) else None
 
@@ -109,36 +132,114 @@ class Inputs:
         digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)
         return found if _is_one_of(authorization, digests) else None
 
+    def find_browser_input(self, key: str) -> Input | None:
+        """Return the browser input with this key, which may be the old one of a rotation, or None."""
+        found = self._by_key.get(key)
+        return found if found is not None and found.kind == "browser" else None
+
     async def add(
-        self, name: str, *, key: str | None, secret: str | None, authorization: str | None, changed_by: str
+        self,
+        name: str,
+        *,
+        key: str | None,
+        secret: str | None,
+        authorization: str | None,
+        allows_purchases: bool = True,
+        changed_by: str,
     ) -> NewInput:
-        """Add an input; a key or secret that is not given is generated.
+        """Add a server's input; a key or secret that is not given is generated.
 
         Raises `ConfigurationError` with every problem.
         """
         new = NewInput(
-            id=f"in_{secrets.token_hex(8)}",
+            id=_new_id(),
             name=name.strip(),
-            key=key if key is not None else secrets.token_hex(12),
-            secret=secret if secret is not None else secrets.token_urlsafe(32),
-            authorization=authorization if authorization is not None else f"Token {secrets.token_urlsafe(32)}",
+            key=key if key is not None else _new_key(),
+            secret=secret if secret is not None else _new_secret(),
+            authorization=authorization if authorization is not None else _new_authorization(),
         )
         # Serialize additions: two of the same name could otherwise both find it free.
         async with self._changing:
-            problems = self._problems(new)
+            problems = self._problems(new.name, new.key) + secret_problems(new.secret, new.authorization)
             if problems:
                 raise ConfigurationError(problems)
-            self._index([*self._by_id.values(), self._opened(await self._stored(new, changed_by))])
+            record = InputRecord(
+                new.name,
+                new.key,
+                (self._box.seal(new.secret, new.id),),
+                (self._box.seal(new.authorization, new.id),),
+                allows_purchases=allows_purchases,
+            )
+            await self._add(new.id, record, changed_by)
         return new
+
+    async def add_browser_input(
+        self,
+        name: str,
+        *,
+        key: str | None,
+        origins: Sequence[str],
+        allows_purchases: bool = True,
+        changed_by: str,
+    ) -> Input:
+        """Add an input for web pages of these origins; a key that is not given is generated.
+
+        Raises `ConfigurationError` with every problem.
+        """
+        read, origin_problems = read_origins(origins)
+        record = InputRecord(
+            name.strip(),
+            key if key is not None else _new_key(),
+            kind="browser",
+            origins=read,
+            allows_purchases=allows_purchases,
+        )
+        async with self._changing:
+            problems = self._problems(record.name, record.key) + origin_problems
+            if problems:
+                raise ConfigurationError(problems)
+            return await self._add(_new_id(), record, changed_by)
+
+    async def change(
+        self,
+        name: str,
+        *,
+        origins: Sequence[str] | None = None,
+        allows_purchases: bool | None = None,
+        expected_revision: int | None = None,
+        changed_by: str,
+    ) -> Input:
+        """Change a browser input's origins, and whether an input may send purchases; None keeps what is stored.
+
+        Raises `UnknownName`, `ConfigurationError`, and `RevisionConflict` if another revision is stored.
+        """
+        async with self._changing:
+            found = self._get_or_raise(name)
+            if origins is not None:
+                if found.kind != "browser":
+                    raise ConfigurationError([f'origins: input "{found.name}" is a server\'s: only browsers send one'])
+                read, problems = read_origins(origins)
+                if problems:
+                    raise ConfigurationError(problems)
+            record = await self._record(found.id)
+            changed = structs.replace(
+                record,
+                origins=record.origins if origins is None else read,
+                allows_purchases=record.allows_purchases if allows_purchases is None else allows_purchases,
+            )
+            return await self._replace(found, changed, changed_by, expected_revision)
 
     async def rotate(self, name: str, *, secret: str | None, authorization: str | None, changed_by: str) -> NewInput:
         """Add new secrets beside the old ones, which stay valid until `retire`: senders change over in their own time.
 
-        Raises `UnknownName`, and `ConfigurationError` while an earlier rotation has not been finished.
+        Raises `UnknownName`, and `ConfigurationError` for a browser input, and while an earlier rotation has not been
+        finished.
         """
         async with self._changing:
             found = self._get_or_raise(name)
-            if len(found.secret_digests) > 1:
+            if found.kind == "browser":
+                raise ConfigurationError([f"{found.name}: a browser input has no secrets; rotate its key"])
+            if found.is_rotating:
                 raise ConfigurationError(
                     [f"{found.name}: two secrets are already valid; finish the last rotation first"]
                 )
@@ -146,10 +247,10 @@ class Inputs:
                 found.id,
                 found.name,
                 found.key,
-                secret if secret is not None else secrets.token_urlsafe(32),
-                authorization if authorization is not None else f"Token {secrets.token_urlsafe(32)}",
+                secret if secret is not None else _new_secret(),
+                authorization if authorization is not None else _new_authorization(),
             )
-            problems = _secret_problems(new)
+            problems = secret_problems(new.secret, new.authorization)
             if problems:
                 raise ConfigurationError(problems)
             record = await self._record(found.id)
@@ -161,8 +262,27 @@ class Inputs:
             await self._replace(found, changed, changed_by)
         return new
 
+    async def rotate_key(self, name: str, *, key: str | None, changed_by: str) -> Input:
+        """Give a browser input a new key beside the old one, which stays valid until `retire`: pages are cached.
+
+        Raises `UnknownName`, and `ConfigurationError` for a server's input, and while an earlier rotation has not been
+        finished.
+        """
+        async with self._changing:
+            found = self._get_or_raise(name)
+            if found.kind != "browser":
+                raise ConfigurationError([f"{found.name}: a server's input keeps its key; rotate its secrets"])
+            if found.is_rotating:
+                raise ConfigurationError([f"{found.name}: two keys are already valid; finish the last rotation first"])
+            new_key = key if key is not None else _new_key()
+            problems = self._key_problems(new_key)
+            if problems:
+                raise ConfigurationError(problems)
+            record = await self._record(found.id)
+            return await self._replace(found, structs.replace(record, key=new_key, old_key=record.key), changed_by)
+
     async def retire(self, name: str, changed_by: str) -> Input:
-        """Invalidate all but the newest secrets. Raises `UnknownName`."""
+        """Invalidate all but the newest secrets, or a browser input's old key. Raises `UnknownName`."""
         async with self._changing:
             found = self._get_or_raise(name)
             record = await self._record(found.id)
@@ -170,6 +290,7 @@ class Inputs:
                 record,
                 sealed_secrets=record.sealed_secrets[:1],
                 sealed_authorizations=record.sealed_authorizations[:1],
+                old_key=None,
             )
             return await self._replace(found, changed, changed_by)
 
@@ -194,55 +315,55 @@ class Inputs:
             raise UnknownName(f'input "{input_id}" not found')
         return msgspec.json.decode(document.body, type=InputRecord)
 
-    async def _replace(self, found: Input, record: InputRecord, changed_by: str) -> Input:
-        document = await self._documents.put_document(
-            "input",
-            found.id,
-            msgspec.json.encode(record),
-            expected_revision=found.revision,
-            changed_by=changed_by,
-            now_ms=self._clock.now_ms(),
-        )
-        changed = self._opened(document)
+    async def _add(self, input_id: str, record: InputRecord, changed_by: str) -> Input:
+        added = self._opened(await self._put(input_id, record, 0, changed_by))
+        self._index([*self._by_id.values(), added])
+        return added
+
+    async def _replace(
+        self, found: Input, record: InputRecord, changed_by: str, expected_revision: int | None = None
+    ) -> Input:
+        revision = found.revision if expected_revision is None else expected_revision
+        changed = self._opened(await self._put(found.id, record, revision, changed_by))
         self._index([changed if each.id == found.id else each for each in self._by_id.values()])
         return changed
 
-    async def _stored(self, new: NewInput, changed_by: str) -> Document:
-        record = InputRecord(
-            new.name,
-            new.key,
-            (self._box.seal(new.secret, new.id),),
-            (self._box.seal(new.authorization, new.id),),
-        )
+    async def _put(self, input_id: str, record: InputRecord, expected_revision: int, changed_by: str) -> Document:
         return await self._documents.put_document(
             "input",
-            new.id,
+            input_id,
             msgspec.json.encode(record),
-            expected_revision=0,
+            expected_revision=expected_revision,
             changed_by=changed_by,
             now_ms=self._clock.now_ms(),
         )
 
-    def _problems(self, new: NewInput) -> list[str]:
-        problems: list[str] = []
-        if not _NAME.fullmatch(new.name):
-            problems.append(f"name: must be 1 to 63 letters, digits, dots, dashes or underscores, not {new.name!r}")
-        elif self.find_by_name(new.name) is not None:
-            problems.append(f'name: an input named "{new.name}" already exists')
-        if not _KEY.fullmatch(new.key):
-            problems.append("key: must be 4 to 100 letters, digits, dots, dashes, tildes or underscores")
-        elif new.key in self._by_key:
-            problems.append("key: another input already uses it")
-        return problems + _secret_problems(new)
+    def _problems(self, name: str, key: str) -> list[str]:
+        problems = name_problems(name)
+        if self.find_by_name(name) is not None:
+            problems.append(f'name: an input named "{name}" already exists')
+        return problems + self._key_problems(key)
+
+    def _key_problems(self, key: str) -> list[str]:
+        return key_problems(key) or (["key: another input already uses it"] if key in self._by_key else [])
 
     def _opened(self, document: Document) -> Input:
         record = msgspec.json.decode(document.body, type=InputRecord)
         of_secrets = self._digests(record.sealed_secrets, document.id)
         of_values = self._digests(record.sealed_authorizations, document.id)
         opened = len(of_secrets) + len(of_values)
-        unreadable = opened < len(record.sealed_secrets) + len(record.sealed_authorizations)
         return Input(
-            document.id, document.revision, record.name, record.key, of_secrets, of_values, unreadable=unreadable
+            document.id,
+            document.revision,
+            record.name,
+            record.key,
+            of_secrets,
+            of_values,
+            unreadable=opened < len(record.sealed_secrets) + len(record.sealed_authorizations),
+            kind=record.kind,
+            origins=record.origins,
+            allows_purchases=record.allows_purchases,
+            old_key=record.old_key,
         )
 
     def _digests(self, sealed_texts: Sequence[str], input_id: str) -> tuple[bytes, ...]:
@@ -255,21 +376,25 @@ class Inputs:
 
     def _index(self, inputs: list[Input]) -> None:
         self._by_id = {each.id: each for each in inputs}
-        self._by_key = {each.key: each for each in inputs}
+        self._by_key = {key: each for each in inputs for key in each.keys}
         self._by_name = {each.name.lower(): each for each in inputs}
         self._by_header.clear()
 
 
-def _secret_problems(new: NewInput) -> list[str]:
-    problems: list[str] = []
-    for field, value in (("secret", new.secret), ("authorization", new.authorization)):
-        if len(value) < _SHORTEST_SECRET or not value.isprintable() or value != value.strip():
-            problems.append(
-                f"{field}: must be at least {_SHORTEST_SECRET} printable characters, without spaces at the ends"
-            )
-    if not new.authorization.isascii():
-        problems.append("authorization: must be ASCII: senders encode other characters in headers differently")
-    return problems
+def _new_id() -> str:
+    return f"in_{secrets.token_hex(8)}"
+
+
+def _new_key() -> str:
+    return secrets.token_hex(12)
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _new_authorization() -> str:
+    return f"Token {secrets.token_urlsafe(32)}"
 
 
 def _digest(secret: str) -> bytes:
