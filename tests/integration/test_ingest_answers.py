@@ -30,6 +30,27 @@ async def test_a_webhook_is_answered_202(tmp_path: Path) -> None:
             assert (await service.post(path, fresh_batch("m1"), WEBHOOK)).status == 202
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v2//events", BASIC),
+        ("/v2/events/", BASIC),
+        ("//v2/events", BASIC),
+        ("/v2/bulkevents//historical//", BASIC),
+        ("/webhook//shop", WEBHOOK),
+        ("//webhook/shop/", WEBHOOK),
+        ("/firehose/shop/", WEBHOOK),
+    ],
+)
+async def test_extra_slashes_in_a_path_change_nothing(path: str, headers: dict[str, str], tmp_path: Path) -> None:
+    """A base path that ends in a slash must not cost a sender its events."""
+    async with running_service(tmp_path, store="memory") as service:
+        assert (await service.post(path, fresh_batch("m1"), headers)).status in (200, 202)
+        assert (await service.post(path, fresh_batch("m1"), basic(KEY, "wrong-secret"))).status == 403
+        metrics = await service.metrics()
+    assert 'route="unknown"' not in metrics
+
+
 async def test_firehose_is_answered_with_its_response_message(tmp_path: Path) -> None:
     """200, with the message that mParticle's Firehose reads."""
     request = {"type": "event_processing_request", "id": "r1", "firehose_version": "3.2.0", "events": []}
@@ -57,6 +78,8 @@ async def test_firehose_is_answered_with_its_response_message(tmp_path: Path) ->
         ("/webhook/", WEBHOOK, b"{}", 404, "NOT_FOUND", "path /webhook/ not found"),
         ("/webhook/shop/more", WEBHOOK, b"{}", 404, "NOT_FOUND", "path /webhook/shop/more not found"),
         ("/v2/identify", BASIC, b"{}", 404, "NOT_FOUND", "path /v2/identify not found"),
+        ("/v2/events/more", BASIC, b"{}", 404, "NOT_FOUND", "path /v2/events/more not found"),
+        ("//elsewhere//", BASIC, b"{}", 404, "NOT_FOUND", "no page has this address"),
         ("/elsewhere", BASIC, b"{}", 404, "NOT_FOUND", "no page has this address"),
         ("/v2/events", BASIC, b"", 400, "BAD_REQUEST", "empty"),
         ("/v2/events", BASIC, b'{"events":[', 400, "BAD_REQUEST", ""),

@@ -22,6 +22,7 @@ from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, PendingBytes, joined_headers, late_body
 from tiktok_forwarder.web.exchange import Exchange, Header
 from tiktok_forwarder.web.guard import INTERNAL_ERROR, FaultObserver
+from tiktok_forwarder.web.paths import without_extra_slashes
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 _MAX_SHOWN_PATH_LENGTH: Final = 100
@@ -84,7 +85,7 @@ class Ingest:
         self.is_stopping = False
 
     def handles(self, path: str) -> bool:
-        return path.startswith(("/v2/", "/webhook/", "/firehose/"))
+        return path in self._routes or _is_senders_path(path)
 
     def begin(self, exchange: Exchange) -> "SenderRequest | None":
         started = time.monotonic()
@@ -133,8 +134,10 @@ class Ingest:
         """Return the route. Raises `Refusal` for a path that is none."""
         route = self._routes.get(path)
         if route is None:
-            prefix, _, name = path[1:].partition("/")
-            route = self._named_routes.get(prefix) if name and "/" not in name else None
+            plain = without_extra_slashes(path)
+            prefix, _, name = plain[1:].partition("/")
+            is_named = prefix in self._named_routes and name and "/" not in name
+            route = self._named_routes[prefix] if is_named else self._routes.get(plain)
         if route is None:
             raise Refusal(404, "NOT_FOUND", f"path {kept_text(path, _MAX_SHOWN_PATH_LENGTH)} not found", reason="route")
         return route
@@ -191,7 +194,7 @@ class Ingest:
                 "the Authorization header is missing; send the input's Authorization value",
                 reason="no_credentials",
             )
-        name = path.rpartition("/")[2]
+        name = without_extra_slashes(path).rpartition("/")[2]
         sender = self._inputs.find_by_authorization(name, authorization.decode("latin-1"))
         if sender is None:
             raise Refusal(403, "FORBIDDEN", "invalid input name or Authorization value", reason=_BAD_CREDENTIALS)
@@ -246,6 +249,12 @@ class SenderRequest:
     def _refuse(self, error: Exception) -> None:
         self._body.release()
         self._ingest.refuse(self._exchange, error, self._route.name, self._started)
+
+
+def _is_senders_path(path: str) -> bool:
+    if path.startswith("//"):
+        path = without_extra_slashes(path)
+    return path.startswith(("/v2/", "/webhook/", "/firehose/"))
 
 
 def _not_post() -> Refusal:
