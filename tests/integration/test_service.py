@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,61 @@ async def test_the_official_sdk_shows_our_words(tmp_path: Path) -> None:
             await asyncio.to_thread(sdk(service, secret="wrong-secret").upload_events, sdk_batch("m1"))
     assert refused.value.status == 403
     assert json.loads(refused.value.body)["errors"][0]["message"] == "invalid key or secret"
+
+
+NODE_PACKAGES = Path(__file__).parents[1] / "browser" / "node_modules"
+NODE_SENDER = """
+const mParticle = require('mparticle');
+const [basePath, key, secret, eventId] = process.argv.slice(1);
+const client = new mParticle.ApiClient();
+client.basePath = basePath;
+const events = new mParticle.EventsApi(new mParticle.Configuration(key, secret), client);
+const batch = new mParticle.Batch(mParticle.Batch.Environment.production);
+batch.ip = '203.0.113.42';
+batch.device_info = new mParticle.DeviceInformation();
+batch.device_info.http_header_user_agent = 'Mozilla/5.0';
+batch.user_identities = new mParticle.UserIdentities();
+batch.user_identities.customerid = 'cust-829311';
+const action = new mParticle.ProductAction('purchase');
+action.total_amount = 9;
+const purchase = new mParticle.CommerceEvent();
+purchase.product_action = action;
+purchase.currency_code = 'USD';
+purchase.source_message_id = eventId;
+purchase.timestamp_unixtime_ms = Date.now();
+purchase.custom_flags = {'TikTok.URL': 'https://shop.example.com/thanks'};
+batch.addEvent(purchase);
+events.uploadEvents(batch, (error, _data, response) => {
+  console.log(error ? error.status : response.status);
+});
+"""
+
+
+def send_by_node(*arguments: str) -> str:
+    """Send a purchase by mParticle's Node SDK; return the status that it reports."""
+    done = subprocess.run(
+        ["node", "-e", NODE_SENDER, *arguments],
+        env={**os.environ, "NODE_PATH": str(NODE_PACKAGES)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+async def test_official_node_sdk_reaches_tiktok_whether_or_not_its_base_path_ends_in_a_slash(tmp_path: Path) -> None:
+    """The SDK makes `/v2//events` of a base path with a slash, and neither trims it nor tries again."""
+    async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
+        await service.add_connection()
+        for base_path, event_id in ((f"{service.url}/v2", "n1"), (f"{service.url}/v2/", "n2")):
+            assert await asyncio.to_thread(send_by_node, base_path, KEY, SECRET, event_id) == "202"
+        refused = await asyncio.to_thread(send_by_node, f"{service.url}/v2/", KEY, "wrong-secret", "n3")
+        await service.until_delivered(sandbox, 2)
+    assert refused == "403"
+    assert sorted(event.event_id for event in sandbox.events()) == ["n1", "n2"]
+    assert {json.loads(event.payload)["properties"]["value"] for event in sandbox.events()} == {9}
 
 
 async def test_a_webhook_feeds_the_connections_that_name_it(tmp_path: Path) -> None:

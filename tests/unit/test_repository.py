@@ -89,7 +89,7 @@ def test_every_locked_npm_package_has_a_hash_and_no_address() -> None:
     packages = json.loads((NPM / "package-lock.json").read_text())["packages"]
     asked = json.loads((NPM / "package.json").read_text())["devDependencies"]
     assert packages.pop("")["devDependencies"] == asked
-    assert sorted(packages) == sorted(f"node_modules/{name}" for name in asked)
+    assert {f"node_modules/{name}" for name in asked} <= packages.keys()
     assert [name for name, each in packages.items() if "resolved" in each or not each["integrity"]] == []
 
 
