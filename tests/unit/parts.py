@@ -62,6 +62,11 @@ class Told:
         self.notified[connection_id] += new_events
 
 
+def sender(name: str, **members: Any) -> Input:
+    """An input of a server that exists nowhere."""
+    return Input("in_1", 1, name, f"key-of-{name}", (), (), **members)
+
+
 class Parts:
     """The service's parts around one store."""
 

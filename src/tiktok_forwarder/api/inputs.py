@@ -56,7 +56,7 @@ async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
     if found is None:
         raise UnknownName(f'input "{call.path["name"]}" not found')
     only = _only(call, found.name)
-    acceptance = await call.services.acceptor.accept(call.body, found.name, only)
+    acceptance = await call.services.acceptor.accept(call.body, found, only)
     if acceptance is None:
         return ImportReceipt(0, 0, 0, 0)
     admissions = Counter(each.admission for admitted in acceptance.admitted.values() for each in admitted)

@@ -12,10 +12,11 @@ from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, Dropped, Mapped
+from tiktok_forwarder.inputs.inputs import Input
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.redaction.memory import forget_texts
-from tiktok_forwarder.mparticle.batch import Batch, Event, NotABatch
+from tiktok_forwarder.mparticle.batch import Batch, DeviceInfo, Event, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
 
@@ -92,6 +93,13 @@ class AcceptObserver(Protocol):
         ...
 
 
+class Visitor(Struct, frozen=True):
+    """The visitor of a page whose browser sends a request itself. An empty text is unknown."""
+
+    ip: str
+    user_agent: str
+
+
 class SubjectHash:
     """Makes keyed 64-bit hashes of what identifies a person: an erasure finds the person's events, no one else can."""
 
@@ -104,6 +112,14 @@ class SubjectHash:
         return int.from_bytes(hashed.digest(), "big")
 
 
+def _set_visitor(batch: Batch, visitor: Visitor) -> None:
+    """Replace what the batch says about its sender: a page cannot know its visitor's address, but may state any."""
+    batch.ip = visitor.ip or None
+    if batch.device_info is None:
+        batch.device_info = DeviceInfo()
+    batch.device_info.http_header_user_agent = visitor.user_agent or None
+
+
 def _check_for_batches(batches: Sequence[Batch]) -> None:
     """Raise `UnreadableBody` if the request has no batch, only what its sender took for one."""
     problems = [batch.problem for batch in batches if isinstance(batch, NotABatch)]
@@ -114,7 +130,7 @@ def _check_for_batches(batches: Sequence[Batch]) -> None:
 class _Request(Struct):
     """One request, and its outcomes so far."""
 
-    input_name: str
+    sender: Input
     batches: list[Batch]
     at_ms: int
     done: Done
@@ -144,7 +160,7 @@ class Acceptor:
         self._observer = observer
         self._delivery = delivery
 
-    async def accept(self, body: bytes, input_name: str, only: str | None = None) -> Acceptance | None:
+    async def accept(self, body: bytes, sender: Input, only: str | None = None) -> Acceptance | None:
         """Accept a request; return what was stored and dropped, durable now, or None if there was nothing to do.
 
         With the ID of a connection in `only`, the other connections that the input feeds are skipped.
@@ -162,20 +178,27 @@ class Acceptor:
             else:
                 accepted.set_result(acceptance)
 
-        self.accept_soon(body, input_name, done, only)
+        self.accept_soon(body, sender, done, only)
         return await accepted
 
-    def accept_soon(self, body: bytes, input_name: str, done: Done, only: str | None = None) -> None:
+    def accept_soon(
+        self, body: bytes, sender: Input, done: Done, only: str | None = None, visitor: Visitor | None = None
+    ) -> None:
         """Accept a request as `accept` does, without a task: call `done` with its result or its error.
+
+        All its batches are of `visitor`, if one is given, whatever they say.
 
         Raises errors that are known before anything is stored.
         """
         at_ms = self._clock.now_ms()
         batches = parse_body(body, self._bounds)
-        self._observer.on_received(input_name, len(batches), _count_events(batches))
-        request = _Request(input_name, batches, at_ms, done)
+        self._observer.on_received(sender.name, len(batches), _count_events(batches))
+        if visitor is not None:
+            for batch in batches:
+                _set_visitor(batch, visitor)
+        request = _Request(sender, batches, at_ms, done)
         try:
-            for mapper in self._connections.mappers_of(input_name):
+            for mapper in self._connections.mappers_of(sender.name):
                 if only is not None and mapper.connection.id != only:
                     continue
                 for batch in batches:
@@ -243,7 +266,7 @@ class Acceptor:
             request.done(None, error)
 
     def _finish(self, request: _Request, acceptance: Acceptance | None) -> None:
-        self._observer.on_request(request.input_name, request.batches, request.at_ms)
+        self._observer.on_request(request.sender.name, request.batches, request.at_ms)
         _check_for_batches(request.batches)
         request.done(acceptance, None)
 

@@ -19,7 +19,8 @@ from tiktok_forwarder.intake.accept import Acceptance, Acceptor, Done
 from tiktok_forwarder.intake.failures import FailedAuthentications
 from tiktok_forwarder.intake.refusals import JSON, Refusal, later, refusal_of
 from tiktok_forwarder.mapping.redaction.kept import kept_text
-from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, PendingBytes, joined_headers, late_body
+from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, PendingBytes, joined_headers
+from tiktok_forwarder.web.body_handler import BodyHandler
 from tiktok_forwarder.web.exchange import Exchange, Header
 from tiktok_forwarder.web.guard import INTERNAL_ERROR, FaultObserver
 from tiktok_forwarder.web.paths import without_extra_slashes
@@ -48,7 +49,7 @@ class _Route(Struct, frozen=True):
 
     name: str
     authenticate: Callable[[_Headers, str], Input]
-    use: Callable[[bytes, str, Done], None]
+    use: Callable[[bytes, Input, Done], None]
     answer: Callable[[], tuple[int, bytes]]
 
 
@@ -104,7 +105,7 @@ class Ingest:
             self.refuse(exchange, error, route_name, started)
             return None
         exchange.proceed()
-        return SenderRequest(self, exchange, route, sender.name, body, started)
+        return SenderRequest(self, exchange, route, sender, body, started)
 
     def refuse(self, exchange: Exchange, error: Exception, route_name: str, started: float) -> None:
         """Answer with an error, which may be internal."""
@@ -158,8 +159,8 @@ class Ingest:
             headers=((b"retry-after", str(wait_seconds).encode()),),
         )
 
-    def _use_historical(self, body: bytes, input_name: str, done: Done) -> None:
-        self._acceptor.accept_historical(body, input_name)
+    def _use_historical(self, body: bytes, sender: Input, done: Done) -> None:
+        self._acceptor.accept_historical(body, sender.name)
         done(None, None)
 
     # --- authentication ---
@@ -201,54 +202,37 @@ class Ingest:
         return sender
 
 
-class SenderRequest:
+class SenderRequest(BodyHandler):
     """A request whose body arrives, until its answer, or until the sender leaves."""
 
-    __slots__ = ("_body", "_exchange", "_ingest", "_input_name", "_route", "_started")
+    __slots__ = ("_exchange", "_ingest", "_route", "_sender")
 
     def __init__(
-        self, ingest: Ingest, exchange: Exchange, route: _Route, input_name: str, body: ArrivingBody, started: float
+        self, ingest: Ingest, exchange: Exchange, route: _Route, sender: Input, body: ArrivingBody, started: float
     ) -> None:
+        super().__init__(body, ingest.limits, started)
         self._ingest = ingest
         self._exchange = exchange
         self._route = route
-        self._input_name = input_name
-        self._body = body
-        self._started = started
+        self._sender = sender
 
-    def receive(self, part: bytes) -> None:
-        try:
-            self._body.add(part)
-        except Exception as error:
-            self._refuse(error)
+    def use(self, body: bytes) -> None:
+        self._route.use(body, self._sender, self._done)
 
-    def end(self) -> None:
-        try:
-            self._route.use(self._body.whole(), self._input_name, self._done)
-        except Exception as error:
-            self._refuse(error)
+    def refuse(self, error: Exception) -> None:
+        self._ingest.refuse(self._exchange, error, self._route.name, self._started)
 
-    def leave(self) -> None:
-        self._body.release()
+    def on_left(self) -> None:
         self._ingest.observer.left(self._route.name)
-
-    def wait(self, now: float) -> None:
-        limits = self._ingest.limits
-        if now - self._started >= limits.timeout_seconds:
-            self._refuse(late_body(limits))
 
     def _done(self, _acceptance: Acceptance | None, error: Exception | None) -> None:
         if error is not None:
-            self._refuse(error)
+            self.fail(error)
             return
         self._body.release()
         status, body = self._route.answer()
         headers = (JSON,) if body else ()
         self._ingest.answer(self._exchange, status, headers, body, self._route.name, "", self._started)
-
-    def _refuse(self, error: Exception) -> None:
-        self._body.release()
-        self._ingest.refuse(self._exchange, error, self._route.name, self._started)
 
 
 def _is_senders_path(path: str) -> bool:

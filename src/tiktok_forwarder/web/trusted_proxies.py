@@ -35,25 +35,28 @@ class TrustedProxies:
         parsed = address_of(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 
-    def source_of(self, scope: Mapping[str, Any]) -> str:
-        """Return under which name the visitor is counted who sent the request.
+    def visitor_of(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Return the address of the visitor who sent the request, or a text that is none if a proxy wrote one.
 
-        That is the peer, or if the peer is a trusted proxy, the rightmost address in all its X-Forwarded-For lines that
-        is not a trusted proxy's: what is left of that was written by the visitor, who may write anything.
+        That is the peer's, or if the peer is a trusted proxy, the rightmost address in all its X-Forwarded-For lines
+        that is not a trusted proxy's: what is left of that was written by the visitor, who may write anything.
         """
-        client = scope.get("client")
-        peer: str = client[0] if client else ""
         if not self.is_trusted(peer):
-            return source_of_address(peer)
+            return peer
         visitor = peer
-        for visitor in reversed(_forwarded_for(scope)):
+        for visitor in reversed(_forwarded_for(headers)):
             if not self.is_trusted(visitor):
                 break
-        return source_of_address(visitor)
+        return visitor
+
+    def source_of(self, scope: Mapping[str, Any]) -> str:
+        """Return under which name the visitor is counted who sent the request."""
+        client = scope.get("client")
+        return source_of_address(self.visitor_of(client[0] if client else "", scope["headers"]))
 
 
-def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
-    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
+def _forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    lines = [value.decode("latin-1") for name, value in headers if name == _FORWARDED_FOR]
     addresses = [_without_port(address.strip()) for address in ",".join(lines).split(",")]
     return [address for address in addresses if address]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.mapping.batches import batch_of, purchase
-from tests.unit.parts import ManualClock, Parts
+from tests.unit.parts import ManualClock, Parts, sender
 
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.figures import FigureSet, figure_set
@@ -45,7 +45,7 @@ class Rig:
 
     async def accept(self, *events: Any, **members: Any) -> None:
         told = len(self.parts.told.acceptances)
-        await self.parts.acceptor.accept(json.dumps(batch_of(*events, **members)).encode(), "web")
+        await self.parts.acceptor.accept(json.dumps(batch_of(*events, **members)).encode(), sender("web"))
         for acceptance in self.parts.told.acceptances[told:]:
             self.activity.on_accepted(acceptance)
 
@@ -412,7 +412,7 @@ async def test_a_flood_of_drops_is_bounded() -> None:
     activity = Activity(keeper, parts.clock, SubjectHash(b"k" * 32), most_per_second=50)
     body = json.dumps(batch_of(*(purchase(custom_flags=None) for _ in range(900)))).encode()
     for _ in range(10):
-        await parts.acceptor.accept(body, "web")
+        await parts.acceptor.accept(body, sender("web"))
         activity.on_accepted(parts.told.acceptances[-1])
     await activity.close()
     assert sum(len(write.records) for write in keeper.written) == 5000
@@ -430,7 +430,7 @@ async def test_sampled_records_leave_room_for_failures() -> None:
     activity = Activity(keeper, parts.clock, SubjectHash(b"k" * 32), most_per_second=100_000)
     for start in range(0, 3000, 300):
         events = [purchase(source_message_id=f"m{number}") for number in range(start, start + 300)]
-        await parts.acceptor.accept(json.dumps(batch_of(*events, purchase(custom_flags=None))).encode(), "web")
+        await parts.acceptor.accept(json.dumps(batch_of(*events, purchase(custom_flags=None))).encode(), sender("web"))
         activity.on_accepted(parts.told.acceptances[-1])
     assert activity.lost_records == 3000 - 2492
     await activity.close()

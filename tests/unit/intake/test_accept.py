@@ -1,14 +1,15 @@
 """Accepting: what of a request is stored and counted, for which connections, and what it leaves when it fails."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from tests.unit.mapping.batches import batch_of, purchase
-from tests.unit.parts import Parts
+from tests.unit.parts import Parts, sender
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, UnreadableBody
-from tiktok_forwarder.intake.accept import SubjectHash
+from tiktok_forwarder.intake.accept import Acceptance, SubjectHash, Visitor
 from tiktok_forwarder.store.events import GroupLimits, LeasedEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 
@@ -30,7 +31,7 @@ async def waiting(parts: Parts, connection_id: str) -> tuple[LeasedEvent, ...]:
 async def test_events_are_stored_as_tiktok_will_get_them(parts: Parts) -> None:
     """What waits is the finished event object, without the identity it was made from."""
     connection_id = await parts.add_connection()
-    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     (event,) = await waiting(parts, connection_id)
     assert (event.event_name, event.event_id, event.connection_revision) == ("PlaceAnOrder", "m1", 1)
     assert event.accepted_at_ms == parts.clock.now_ms()
@@ -43,7 +44,7 @@ async def test_every_connection_gets_its_own(parts: Parts) -> None:
     """One event for two connections is two events, each in its connection's form."""
     one = await parts.add_connection("One")
     two = await parts.add_connection("Two", events_api="1.0")
-    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     assert b"event_time" in (await waiting(parts, one))[0].payload
     assert b"timestamp" in (await waiting(parts, two))[0].payload
     assert parts.told.notified == {one: 1, two: 1}
@@ -53,7 +54,7 @@ async def test_dropped_events_are_counted_by_reason(parts: Parts) -> None:
     """Events that do not go to TikTok are accepted and stand in the books with their reason."""
     connection_id = await parts.add_connection()
     refund = purchase(source_message_id="m2", product_action={"action": "refund"})
-    await parts.acceptor.accept(body(batch_of(purchase(), refund, 7, purchase(custom_flags=None))), "web")
+    await parts.acceptor.accept(body(batch_of(purchase(), refund, 7, purchase(custom_flags=None))), sender("web"))
     assert await parts.total(connection_id, "dropped") == {
         "unsupported_event": 1,
         "malformed_event": 1,
@@ -67,7 +68,7 @@ async def test_repeated_events_are_not_delivered_twice(parts: Parts) -> None:
     """A sender's retry is accepted, counted as duplicate, and wakes nobody."""
     connection_id = await parts.add_connection()
     for _ in range(3):
-        await parts.acceptor.accept(body(batch_of(purchase())), "web")
+        await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     assert len(await waiting(parts, connection_id)) == 1
     assert await parts.total(connection_id, "duplicate") == {"": 2}
     assert parts.told.notified == {connection_id: 1}
@@ -78,14 +79,14 @@ async def test_many_batches_are_one_write(parts: Parts) -> None:
     await parts.add_connection("One")
     await parts.add_connection("Two")
     batches = [batch_of(purchase(source_message_id=f"m{number}")) for number in range(5)]
-    await parts.acceptor.accept(body(*batches), "web")
+    await parts.acceptor.accept(body(*batches), sender("web"))
     assert parts.told.counted["stored",] == 1
     assert parts.told.counted["batches", "web"] == 5
 
 
 async def test_without_a_connection_events_are_accepted_and_counted(parts: Parts) -> None:
     """A sender set up before the first connection loses nothing by an error; its events are seen in the metrics."""
-    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     assert parts.told.counted["events", "web"] == 1
     assert await parts.store.totals() == []
 
@@ -93,7 +94,7 @@ async def test_without_a_connection_events_are_accepted_and_counted(parts: Parts
 async def test_an_empty_batch_writes_nothing(parts: Parts) -> None:
     """mParticle sends batches without events; they cost no write."""
     await parts.add_connection()
-    assert await parts.acceptor.accept(b'{"events":[]}', "web") is None
+    assert await parts.acceptor.accept(b'{"events":[]}', sender("web")) is None
     assert (parts.told.counted["stored",], parts.told.counted["brought", "web"]) == (0, 1)
 
 
@@ -111,7 +112,7 @@ async def test_an_unreadable_body_leaves_nothing(parts: Parts) -> None:
     """A body that cannot be read counts nowhere."""
     connection_id = await parts.add_connection()
     with pytest.raises(UnreadableBody):
-        await parts.acceptor.accept(b'{"events":[', "web")
+        await parts.acceptor.accept(b'{"events":[', sender("web"))
     assert await parts.total(connection_id, "accepted") == {} and not parts.told.counted
 
 
@@ -120,10 +121,10 @@ async def test_a_full_store_takes_nothing_of_a_request() -> None:
     parts = Parts(MemoryStore(max_events=2))
     for name in ("One", "Two"):
         await parts.add_connection(name)
-    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     totals, notified = await parts.store.totals(), parts.told.notified.copy()
     with pytest.raises(StoreFull):
-        await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"), 7)), "web")
+        await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"), 7)), sender("web"))
     assert await parts.store.totals() == totals and parts.told.notified == notified
     assert (len(parts.told.acceptances), parts.told.counted["brought", "web"], parts.told.counted["stored",]) == (
         1,
@@ -135,9 +136,9 @@ async def test_a_full_store_takes_nothing_of_a_request() -> None:
 async def test_acceptance_lists_what_became_of_each_event(parts: Parts) -> None:
     """An event comes with its original, its warnings and the store's decision; drops name event and connection."""
     connection_id = await parts.add_connection()
-    await parts.acceptor.accept(body(batch_of(purchase())), "web")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     without_currency = purchase(source_message_id="m2", currency_code=None)
-    acceptance = await parts.acceptor.accept(body(batch_of(7, purchase()), batch_of(without_currency)), "web")
+    acceptance = await parts.acceptor.accept(body(batch_of(7, purchase()), batch_of(without_currency)), sender("web"))
     assert acceptance is not None and parts.told.acceptances[1:] == [acceptance]
     assert list(acceptance.admitted) == [connection_id]
     admitted = acceptance.admitted[connection_id]
@@ -155,7 +156,7 @@ async def test_events_are_taken_for_one_connection_when_it_is_named(parts: Parts
     """Recorded batches are replayed for a new connection, and must not reach the others a second time."""
     one = await parts.add_connection("One")
     two = await parts.add_connection("Two")
-    acceptance = await parts.acceptor.accept(body(batch_of(purchase(), 7)), "web", two)
+    acceptance = await parts.acceptor.accept(body(batch_of(purchase(), 7)), sender("web"), two)
     assert acceptance is not None and list(acceptance.admitted) == [two]
     assert (len(await waiting(parts, one)), len(await waiting(parts, two))) == (0, 1)
     assert {row.connection_id for row in await parts.store.totals()} == {two}
@@ -165,7 +166,7 @@ async def test_events_are_taken_for_one_connection_when_it_is_named(parts: Parts
 async def test_drops_are_stored_when_nothing_else_is(parts: Parts) -> None:
     """A request of which every event is dropped is counted as durably as any other, and starts no delivery."""
     connection_id = await parts.add_connection()
-    acceptance = await parts.acceptor.accept(body(batch_of(7)), "web")
+    acceptance = await parts.acceptor.accept(body(batch_of(7)), sender("web"))
     assert acceptance is not None and (acceptance.admitted, len(acceptance.drops)) == ({}, 1)
     assert await parts.total(connection_id, "dropped") == {"malformed_event": 1}
     assert parts.told.notified == {}
@@ -179,8 +180,8 @@ async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> 
     full = await parts.add_connection("Full")
     other = await parts.add_connection("Other", inputs=["app"])
     events = [purchase(source_message_id=f"m{number}") for number in range(3)]
-    await parts.acceptor.accept(body(batch_of(*events[:2])), "web")
-    await parts.acceptor.accept(body(batch_of(events[2])), "app")
+    await parts.acceptor.accept(body(batch_of(*events[:2])), sender("web"))
+    await parts.acceptor.accept(body(batch_of(events[2])), sender("app"))
     assert await parts.total(full, "dropped") == {"connection_full": 1}
     assert parts.told.notified == {full: 2, other: 1}
     assert parts.told.counted["connection_full", full] == 1
@@ -191,9 +192,9 @@ async def test_request_for_a_full_connection_leaves_nothing() -> None:
     parts = Parts(MemoryStore(max_events=4))
     full = await parts.add_connection("Full")
     events = [purchase(source_message_id=f"m{number}") for number in range(3)]
-    await parts.acceptor.accept(body(batch_of(*events[:2])), "web")
+    await parts.acceptor.accept(body(batch_of(*events[:2])), sender("web"))
     with pytest.raises(ConnectionsFull):
-        await parts.acceptor.accept(body(batch_of(events[2], 7)), "web")
+        await parts.acceptor.accept(body(batch_of(events[2], 7)), sender("web"))
     assert await parts.total(full, "dropped") == {}
     assert (parts.told.notified, len(parts.told.acceptances)) == ({full: 2}, 1)
     assert parts.told.counted["connection_full", full] == 0
@@ -204,7 +205,7 @@ async def test_subjects_are_keyed_hashes_of_the_user(parts: Parts) -> None:
     connection_id = await parts.add_connection()
     ann = batch_of(purchase(source_message_id="a"), purchase(source_message_id="b"), mpid="777")
     bob = batch_of(purchase(source_message_id="c"), mpid="778", user_identities={"customer_id": "cust-2"})
-    await parts.acceptor.accept(body(ann, bob), "web")
+    await parts.acceptor.accept(body(ann, bob), sender("web"))
     assert await parts.store.erase([SubjectHash(b"x" * 32).hash_of("777")], 0) == 0
     assert await parts.store.erase([SubjectHash(b"k" * 32).hash_of("777")], 0) == 2
     assert [event.event_id for event in await waiting(parts, connection_id)] == ["c"]
@@ -219,5 +220,39 @@ def test_subject_hash_stays_the_same_between_versions() -> None:
 async def test_warnings_are_told(parts: Parts) -> None:
     """A mapped event's warnings reach the metrics."""
     await parts.add_connection()
-    await parts.acceptor.accept(body(batch_of(purchase(currency_code=None))), "web")
+    await parts.acceptor.accept(body(batch_of(purchase(currency_code=None))), sender("web"))
     assert parts.told.counted["warning", "missing_currency"] == 1
+
+
+@pytest.mark.parametrize("device_info", [{"platform": "web", "http_header_user_agent": "Forged/1.0"}, None])
+async def test_visitor_replaces_what_a_batch_says_of_ip_address_and_user_agent(
+    parts: Parts, device_info: dict[str, str] | None
+) -> None:
+    """A page may write any address and user agent into a batch; the service sees the real ones."""
+    connection_id = await parts.add_connection()
+    batch = batch_of(purchase(), ip="198.51.100.1", device_info=device_info)
+    accepted: asyncio.Future[Acceptance | None] = asyncio.get_running_loop().create_future()
+    parts.acceptor.accept_soon(
+        body(batch),
+        sender("web"),
+        lambda acceptance, _error: accepted.set_result(acceptance),
+        visitor=Visitor("203.0.113.7", "Mozilla/5.0 (real)"),
+    )
+    await accepted
+    (event,) = await waiting(parts, connection_id)
+    user = json.loads(event.payload)["user"]
+    assert (user["ip"], user["user_agent"]) == ("203.0.113.7", "Mozilla/5.0 (real)")
+
+
+async def test_unknown_address_of_a_visitor_is_not_replaced_by_a_stated_one(parts: Parts) -> None:
+    """A browser's batch has its visitor's address or none, so an event without one is dropped."""
+    connection_id = await parts.add_connection()
+    accepted: asyncio.Future[Acceptance | None] = asyncio.get_running_loop().create_future()
+    parts.acceptor.accept_soon(
+        body(batch_of(purchase(), ip="198.51.100.1")),
+        sender("web"),
+        lambda acceptance, _error: accepted.set_result(acceptance),
+        visitor=Visitor("", "Mozilla/5.0"),
+    )
+    await accepted
+    assert await parts.total(connection_id, "dropped") == {"missing_ip": 1}

@@ -88,6 +88,14 @@ def test_visitor_is_the_rightmost_address_that_is_no_trusted_proxys(
     assert TrustedProxies(parse_networks("10.0.0.0/8")).source_of(_scope(peer, *lines)) == source
 
 
+def test_visitor_has_the_whole_address_of_an_ipv6_network() -> None:
+    """It is counted by its network, and its events have its own address."""
+    proxies = TrustedProxies(parse_networks("10.0.0.0/8"))
+    scope = _scope("10.0.0.2", "[2001:db8:1:2::5]:50321")
+    assert proxies.visitor_of("10.0.0.2", scope["headers"]) == "2001:db8:1:2::5"
+    assert proxies.visitor_of("203.0.113.9", scope["headers"]) == "203.0.113.9"
+
+
 def test_text_that_is_no_address_is_counted_by_its_beginning() -> None:
     """A header of any length leaves little behind."""
     proxies = TrustedProxies(parse_networks("10.0.0.0/8"))
