@@ -182,7 +182,7 @@ def _watched(base: Foundation, configured: Configured) -> Watched:
         most_per_second=settings.activity_events_per_second,
     )
     seen_names = SeenNames()
-    development_events = DevelopmentEvents(configured.connections, settings.development_events_kept)
+    development_events = DevelopmentEvents(configured.connections, configured.inputs, settings.development_events_kept)
     observers = Observers(base.telemetry, activity, seen_names, development_events)
     return Watched(activity, seen_names, development_events, observers)
 

@@ -36,6 +36,11 @@ def connection_of(settings: dict[str, Any]) -> Connection:
     return read_connection(given, needs_token=False).connection
 
 
+def allows_purchases(case: Case) -> bool:
+    """Whether the input of the case is allowed to send purchases; nearly every one is."""
+    return bool(case.get("allows_purchases", True))
+
+
 def comparable(outcome: Outcome) -> dict[str, Any]:
     """The outcome in the words of a golden case, without its free text."""
     if isinstance(outcome, Mapped):

@@ -11,7 +11,7 @@ import pytest
 import tomlkit
 from click.testing import CliRunner
 
-from tests.golden.cases import CASE_NAMES, CASES, Case, comparable, connection_of, expected
+from tests.golden.cases import CASE_NAMES, CASES, Case, allows_purchases, comparable, connection_of, expected
 from tiktok_forwarder.cli.map_command import map_command
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
@@ -24,7 +24,9 @@ IN_A_BODY = "batch_shapes: an empty object, in a body"
 def test_mapping_gives_the_outcomes_of_the_case(case: Case) -> None:
     """The mapping gives exactly the outcomes written down."""
     (batch,) = parse_body(json.dumps(case["batch"]).encode(), Bounds())
-    outcomes = Mapper(connection_of(case["connection"])).map_batch(batch, case["received_at_ms"])
+    outcomes = Mapper(connection_of(case["connection"])).map_batch(
+        batch, case["received_at_ms"], allows_purchases=allows_purchases(case)
+    )
     assert [comparable(outcome) for outcome in outcomes] == expected(case)
 
 
@@ -51,6 +53,8 @@ def _arguments(case: Case, folder: Path) -> tuple[list[str], bytes]:
     toml = folder / "connection.toml"
     toml.write_text(tomlkit.dumps({"name": "Shop", "pixel_id": "EXAMPLEPIXEL", **case["connection"]}))
     arguments = ["--connection", str(toml), "--received-at-ms", str(case["received_at_ms"])]
+    if not allows_purchases(case):
+        arguments.append("--no-purchases")
     return arguments, json.dumps(case["batch"]).encode()
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.values import text_of
 
@@ -17,11 +18,13 @@ _LARGEST_BYTES: Final = 64 * 1024
 class KeptEvent(Struct, frozen=True):
     """One event, in a batch that contains no other.
 
-    `raw` is that batch as parsed: members that nothing reads are omitted.
+    `raw` is that batch as parsed: members that nothing reads are omitted. `allows_purchases`: its input was allowed to
+    send purchases.
     """
 
     at_ms: int
     raw: bytes
+    allows_purchases: bool
 
     @property
     def batch(self) -> Batch:
@@ -38,8 +41,9 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 class DevelopmentEvents:
     """The latest events of each connection. `limit` is how many; 0 keeps none. Production input is never kept."""
 
-    def __init__(self, connections: Connections, limit: int) -> None:
+    def __init__(self, connections: Connections, inputs: Inputs, limit: int) -> None:
         self._connections = connections
+        self._inputs = inputs
         self._limit = limit
         self._by_connection: dict[str, deque[KeptEvent]] = {}
 
@@ -51,7 +55,10 @@ class DevelopmentEvents:
         """Keep the development events of a request to this input."""
         if not self._limit:
             return
-        kept = [each for batch in batches if _is_of_development(batch) for each in _alone(batch, at_ms)]
+        sender = self._inputs.find_by_name(input_name)
+        allows_purchases = sender is None or sender.allows_purchases
+        of_development = [batch for batch in batches if _is_of_development(batch)]
+        kept = [each for batch in of_development for each in _alone(batch, at_ms, allows_purchases=allows_purchases)]
         for mapper in self._connections.mappers_of(input_name) if kept else ():
             self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._limit)).extend(kept)
 
@@ -70,13 +77,13 @@ def _is_of_development(batch: Batch) -> bool:
     return (text_of(batch.environment) or "").lower() == "development"
 
 
-def _alone(batch: Batch, at_ms: int) -> Iterator[KeptEvent]:
+def _alone(batch: Batch, at_ms: int, *, allows_purchases: bool) -> Iterator[KeptEvent]:
     for event in batch.events or ():
         if event is None:
             continue
         raw = msgspec.json.encode(_given(msgspec.structs.replace(batch, events=[event])))
         if len(raw) <= _LARGEST_BYTES:
-            yield KeptEvent(at_ms, raw)
+            yield KeptEvent(at_ms, raw, allows_purchases)
 
 
 def _given(value: object) -> object:

@@ -40,13 +40,20 @@ _LATEST_MS = 253_402_300_799_999
     help="Time of receipt in milliseconds since 1970; default: now.",
 )
 @click.option(
+    "--no-purchases",
+    is_flag=True,
+    help="Map as for an input that is not allowed to send purchases.",
+)
+@click.option(
     "--explain",
     "explains",
     is_flag=True,
     help="Show the source and transformation of each field, and whether each rule held.",
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-def map_command(connection_file: Path, received_at_ms: int | None, explains: bool, files: tuple[Path, ...]) -> None:
+def map_command(
+    connection_file: Path, received_at_ms: int | None, no_purchases: bool, explains: bool, files: tuple[Path, ...]
+) -> None:
     """Map the batches in FILES, or on standard input, and print one JSON object per outcome.
 
     Files contain JSON (a batch or a list of batches) or one batch per line, plain or gzip, in any form that mParticle
@@ -65,7 +72,7 @@ def map_command(connection_file: Path, received_at_ms: int | None, explains: boo
     begin = list(islice(batches, 2))
     out = sys.stdout.buffer
     for batch_index, batch in enumerate(chain(begin, batches)):
-        for outcome, rules in mapper.trace_batch(batch, now_ms):
+        for outcome, rules in mapper.trace_batch(batch, now_ms, allows_purchases=not no_purchases):
             line = _outcome_members(outcome)
             if len(begin) > 1:
                 line = {"batch_index": batch_index, **line}

@@ -17,6 +17,7 @@ DropReason = Literal[
     "data_sale_opt_out",
     "unsupported_event",
     "event_not_selected",
+    "purchase_not_allowed",
     "missing_required_attribute",
     "bot",
     "filtered_by_rule",

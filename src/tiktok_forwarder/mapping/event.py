@@ -26,7 +26,7 @@ from tiktok_forwarder.mapping.sources import Occurrence, given_currency
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT, cut_text
 from tiktok_forwarder.mparticle.batch import Batch, Event, EventData, NotABatch, ProductAction
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.tiktok.events import CURRENCIES
+from tiktok_forwarder.tiktok.events import CURRENCIES, PURCHASE_EVENTS
 from tiktok_forwarder.tiktok.payload import Content, Properties, encode
 from tiktok_forwarder.tiktok.wire_form import Visitor
 
@@ -73,11 +73,14 @@ class Mapper:
         self._rules = connection.forwarding_rules
         self._drops_bots = connection.bots == "drop"
 
-    def map_batch(self, batch: Batch, received_at_ms: int) -> list[Outcome]:
-        """Return the outcomes of the batch's events in order; several for an event with several custom mappings."""
+    def map_batch(self, batch: Batch, received_at_ms: int, *, allows_purchases: bool = True) -> list[Outcome]:
+        """Return the outcomes of the batch's events in order; several for an event with several custom mappings.
+
+        `allows_purchases`: whether the input that the batch came through may send purchases.
+        """
         if not batch.events:
             return []
-        shared = self._batches.shared(batch, received_at_ms)
+        shared = self._batches.shared(batch, received_at_ms, allows_purchases=allows_purchases)
         outcomes: list[Outcome] = []
         for index, event in enumerate(batch.events):
             self._map_event(shared, index, event, outcomes)
@@ -216,6 +219,8 @@ class Mapper:
         texts: Texts | None,
     ) -> Outcome:
         name, properties, warnings, sources = draft
+        if not shared.allows_purchases and name in PURCHASE_EVENTS:
+            return self._dropped(shared, index, occurrence, Refusal("purchase_not_allowed", _NOT_ALLOWED.format(name)))
         visitor = visit.visitor
         if self._rules or visit.is_bot:
             refusal = self._refused_as_bot(visit) or self._refused_by_rule(
@@ -311,6 +316,7 @@ _INVALID_URL: Final = Refusal(
     f"{MAX_CHARACTERS:,} characters.",
 )
 _BOT: Final = Refusal("bot", "The user agent is a known crawler's.")
+_NOT_ALLOWED: Final = "The event would be {}, and its input is not allowed to send purchases."
 _NOT_SELECTED: Final = "The connection does not send the standard event of the product action {}."
 
 

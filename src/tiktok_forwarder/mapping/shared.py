@@ -57,7 +57,7 @@ class Shared(Struct, gc=False):
     """The shared values. `refusal` applies to every event.
 
     `visit` is None until an event needs it, and always if each event has its own. `samples_events`: no user is known,
-    so each event is sampled by its own ID.
+    so each event is sampled by its own ID. `allows_purchases`: the batch's input may send purchases.
     """
 
     batch: Batch
@@ -69,6 +69,7 @@ class Shared(Struct, gc=False):
     refusal: Refusal | None
     samples_events: bool
     identifiers: tuple[str, ...]
+    allows_purchases: bool
     visit: Visit | None = None
     matching: MatchingFields | None = None
 
@@ -93,7 +94,7 @@ class BatchReader:
         # User agents that are no crawlers', seen lately.
         self._people: set[str] = set()
 
-    def shared(self, batch: Batch, received_at_ms: int) -> Shared:
+    def shared(self, batch: Batch, received_at_ms: int, *, allows_purchases: bool) -> Shared:
         connection = self._connection
         sources: FieldSources = {}
         identities = self._identities.identities(batch, sources)
@@ -124,6 +125,7 @@ class BatchReader:
             refusal,
             samples_events,
             tuple(identifiers),
+            allows_purchases,
         )
 
     def visit(self, shared: Shared, occurrence: Occurrence) -> Visit:

@@ -122,14 +122,20 @@ def _compared(kept: Sequence[KeptEvent], connection: Connection, draft: Connecti
     before, after = Mapper(connection), Mapper(draft)
     changed: list[ChangedEvent] = []
     for each in kept:
-        lines = differences(before.map_batch(each.batch, each.at_ms), after.map_batch(each.batch, each.at_ms))
+        lines = differences(_outcomes_of(before, each), _outcomes_of(after, each))
         if lines:
             changed.append(ChangedEvent(each.at_ms, *_named(each), lines))
     return Comparison(len(kept), len(kept) - len(changed), changed)
 
 
-def _previewed(connection: Connection, batch_index: int, batch: Batch, at_ms: int) -> list[PreviewedOutcome]:
-    traced = TracingMapper(connection).trace_batch(batch, at_ms)
+def _outcomes_of(mapper: Mapper, kept: KeptEvent) -> list[Outcome]:
+    return mapper.map_batch(kept.batch, kept.at_ms, allows_purchases=kept.allows_purchases)
+
+
+def _previewed(
+    connection: Connection, batch_index: int, batch: Batch, at_ms: int, *, allows_purchases: bool = True
+) -> list[PreviewedOutcome]:
+    traced = TracingMapper(connection).trace_batch(batch, at_ms, allows_purchases=allows_purchases)
     return [_preview_of(connection, batch_index, outcome, rules) for outcome, rules in traced]
 
 
@@ -167,7 +173,7 @@ def _kept_outcomes(connection: Connection, kept: Sequence[KeptEvent]) -> list[Ke
 
 
 def _kept_outcome(connection: Connection, kept: KeptEvent) -> KeptOutcome:
-    outcomes = _previewed(connection, 0, kept.batch, kept.at_ms)
+    outcomes = _previewed(connection, 0, kept.batch, kept.at_ms, allows_purchases=kept.allows_purchases)
     return KeptOutcome(kept.at_ms, *_named(kept), msgspec.Raw(kept.raw), outcomes)
 
 

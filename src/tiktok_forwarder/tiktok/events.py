@@ -69,6 +69,9 @@ EVENTS: Final[dict[str, TikTokEvent]] = {
     )
 }
 
+# Under each of these names TikTok counts money that was spent.
+PURCHASE_EVENTS: Final = frozenset({"Purchase", "CompletePayment", "PlaceAnOrder"})
+
 ALL_PROPERTIES: Final = (*_COMMERCE, "query", *FURTHER_PROPERTIES)
 
 # Names that TikTok keeps for itself.

@@ -1,5 +1,6 @@
 """The page of development events over HTTP: raw input for administrators, if the operator has it kept."""
 
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,13 @@ async def test_the_page_says_how_to_have_them_kept(tmp_path: Path) -> None:
         await reader.service.add_connection("Shop")
         await reader.service.post(body=fresh_batch("m1", environment="development"))
         assert "No development events" in (await reader.get("/activity/development")).text
+
+
+async def test_kept_purchase_of_an_input_without_purchases_is_shown_as_dropped(tmp_path: Path) -> None:
+    """The page shows what became of the event, which its input decides too."""
+    async with reading(tmp_path, development_events_kept=10) as reader:
+        connection_id = await reader.service.add_connection("Shop")
+        await reader.service.services.inputs.change("shop", allows_purchases=False, changed_by="test")
+        await reader.service.post(body=fresh_batch("m1", environment="development"))
+        shown = await reader.get(f"/activity/development?connection={connection_id}")
+    assert ADVICE_ON_DROPS["purchase_not_allowed"].remedy in unescape(shown.text)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.golden.cases import CASE_NAMES, CASES, Case
+from tests.golden.cases import CASE_NAMES, CASES, Case, allows_purchases
 from tests.unit.parts import TOKEN, Parts
 
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -54,7 +54,7 @@ SETTINGS = st.fixed_dictionaries(
 
 def outcomes(mapper: Mapper, case: dict[str, Any]) -> list[Outcome]:
     (batch,) = parse_body(json.dumps(case["batch"]).encode(), Bounds())
-    return mapper.map_batch(batch, case["received_at_ms"])
+    return mapper.map_batch(batch, case["received_at_ms"], allows_purchases=allows_purchases(case))
 
 
 async def only_mapper(parts: Parts) -> Mapper:

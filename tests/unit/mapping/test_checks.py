@@ -1,11 +1,25 @@
 """The checks in their order: the first that fails gives the reason."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.unit.mapping.batches import RECEIVED_AT_MS, batch_of, one_mapped, order, outcomes_of, purchase, reason_of
-from tiktok_forwarder.domain.outcome import Dropped
+from tests.golden.cases import connection_of
+from tests.unit.mapping.batches import (
+    RECEIVED_AT_MS,
+    URL,
+    Members,
+    batch_of,
+    one_mapped,
+    order,
+    outcomes_of,
+    purchase,
+    reason_of,
+)
+from tiktok_forwarder.domain.outcome import Dropped, Outcome
+from tiktok_forwarder.mapping.event import Mapper
+from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 DAY_MS = 86_400_000
 
@@ -252,3 +266,44 @@ def test_detail_of_a_drop_shows_no_identity(name: str) -> None:
         assert outcome.reason == "unsupported_event"
         assert "redacted" in outcome.detail
         assert name[-6:] not in outcome.detail
+
+
+PURCHASE_MAPPINGS = [
+    {"event": event, "event_type": "custom_event", "event_name": "paid"}
+    for event in ("Subscribe", "Purchase", "CompletePayment", "PlaceAnOrder", "MyPurchase")
+]
+
+
+def outcomes_without_purchases(batch: Members, **settings: Any) -> list[Outcome]:
+    """The outcomes of a batch that came through an input that is not allowed to send purchases."""
+    (parsed,) = parse_body(json.dumps(batch).encode(), Bounds())
+    return Mapper(connection_of(settings)).map_batch(parsed, RECEIVED_AT_MS, allows_purchases=False)
+
+
+def test_input_without_purchases_sends_no_event_that_tiktok_counts_as_one() -> None:
+    """The TikTok event decides, whatever mParticle calls it; each outgoing event is judged alone."""
+    paid = {"event_type": "custom_event", "data": {"event_name": "paid", "custom_flags": {"TikTok.URL": URL}}}
+    batch = batch_of(paid, purchase(), purchase(product_action={"action": "add_to_cart"}))
+    outcomes = outcomes_without_purchases(batch, custom_mappings=PURCHASE_MAPPINGS)
+    assert [(each.event_index, getattr(each, "event", None) or getattr(each, "reason", None)) for each in outcomes] == [
+        (0, "Subscribe"),
+        *[(0, "purchase_not_allowed")] * 3,
+        (0, "MyPurchase"),
+        (1, "purchase_not_allowed"),
+        (2, "AddToCart"),
+    ]
+    dropped = outcomes[5]
+    assert isinstance(dropped, Dropped)
+    assert dropped.detail == "The event would be PlaceAnOrder, and its input is not allowed to send purchases."
+
+
+@pytest.mark.parametrize("purchase_event", ["PlaceAnOrder", "CompletePayment", "Purchase"])
+def test_purchase_is_refused_before_the_checks_of_what_is_sent(purchase_event: str) -> None:
+    """A false purchase is counted as one, even if a crawler makes it or its page URL is missing."""
+    batch = batch_of(purchase(custom_flags=None), device_info={"http_header_user_agent": "Googlebot/2.1"})
+    settings: Members = {"bots": "drop", "purchase_event": purchase_event}
+    (outcome,) = outcomes_without_purchases(batch, **settings)
+    assert isinstance(outcome, Dropped) and outcome.reason == "purchase_not_allowed"
+    assert reason_of(batch, **settings) == "bot"
+    (outcome,) = outcomes_without_purchases(batch, **settings, standard_events=[])
+    assert isinstance(outcome, Dropped) and outcome.reason == "event_not_selected"

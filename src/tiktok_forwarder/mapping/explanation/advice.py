@@ -61,6 +61,11 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
         "Add the action to the standard events, or add a custom mapping for it.",
         "standard_events",
     ),
+    "purchase_not_allowed": Advice(
+        "The input that the event came through is not allowed to send purchases.",
+        "If a page or server sends this purchase by mistake, send it through another input. To accept purchases from "
+        "this input, allow them on the input's page.",
+    ),
     "missing_required_attribute": Advice(
         "A custom mapping matches, but a required property has no usable value.",
         "Have the site send the attribute, or make the property optional in the mapping.",

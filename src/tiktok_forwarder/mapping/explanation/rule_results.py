@@ -41,11 +41,11 @@ Traced = tuple[Outcome, tuple[RuleResult, ...]]
 class TracingMapper(Mapper):
     """Maps as `Mapper` does, and notes the results of the forwarding rules. Slower: for previews."""
 
-    def trace_batch(self, batch: Batch, received_at_ms: int) -> list[Traced]:
+    def trace_batch(self, batch: Batch, received_at_ms: int, *, allows_purchases: bool = True) -> list[Traced]:
         """Return the outcomes of `map_batch`, each with the results of the rules for it."""
         # By identity: two outcomes may be equal.
         self._by_outcome: dict[int, tuple[RuleResult, ...]] = {}
-        outcomes = self.map_batch(batch, received_at_ms)
+        outcomes = self.map_batch(batch, received_at_ms, allows_purchases=allows_purchases)
         return [(outcome, self._by_outcome.get(id(outcome), ())) for outcome in outcomes]
 
     def _outgoing(
