@@ -462,6 +462,7 @@ def _sampled_telemetry() -> Telemetry:
     telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "healthy")}
     telemetry.on_http_closed("max_http_connections")
     telemetry.on_answered(_ANY, 202, "", 0)
+    telemetry.on_browser_answered(_ANY, _ANY, 202, "", 0)
     telemetry.on_received(_ANY, 1, 1)
     telemetry.on_historical(_ANY, 1)
     telemetry.on_stored(0)

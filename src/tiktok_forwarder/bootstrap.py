@@ -24,6 +24,8 @@ from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
+from tiktok_forwarder.browser.mpids import Mpids
+from tiktok_forwarder.browser.routes import BrowserRoutes
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
@@ -83,6 +85,7 @@ class Foundation:
     store: Store
     key_ring: KeyRing
     subject_hash: SubjectHash
+    mpids: Mpids
     telemetry: Telemetry
     clock: SystemClock
     clock_comparison: ClockComparison
@@ -122,9 +125,10 @@ async def _foundation(
     settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
 ) -> Foundation:
     key_ring = await _open_key(settings, environment, store)
-    subject_hash = SubjectHash(await _subject_key(store, key_ring))
+    key = await _subject_key(store, key_ring)
     clock = SystemClock()
-    return Foundation(settings, store, key_ring, subject_hash, telemetry, clock, ClockComparison(clock, telemetry))
+    comparison = ClockComparison(clock, telemetry)
+    return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
 
 
 # --- the service, part by part ---------------------------------------------------------------------------------------
@@ -299,6 +303,15 @@ class Application:
         body_limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
         self._proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
         self._ingest = Ingest(acceptor, configured.inputs, body_limits, self._proxies, observer=base.telemetry)
+        self._browsers = BrowserRoutes(
+            acceptor,
+            configured.inputs,
+            base.mpids,
+            self._proxies,
+            settings.browser_limits(),
+            body_limits,
+            observer=base.telemetry,
+        )
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()
         self._watches = (
@@ -329,7 +342,7 @@ class Application:
         self._servers = Servers(
             guarded(self._front(), telemetry),
             guarded(self.api, telemetry),
-            self._ingest,
+            (self._ingest, self._browsers),
             host=settings.host,
             port=settings.port,
             admin_socket=settings.admin_socket,
@@ -357,7 +370,7 @@ class Application:
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""
         stop_seconds = self.base.settings.stop_seconds
-        self._ingest.is_stopping = True
+        self._ingest.is_stopping = self._browsers.is_stopping = True
         self.live_views.stop()
         deadline = time.monotonic() + stop_seconds
         if self._servers is not None:

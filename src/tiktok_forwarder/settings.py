@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tiktok_forwarder.browser.rate_limit import BrowserLimits
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
@@ -36,6 +37,7 @@ _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
 _LIMITS: Final = HttpLimits()
+_BROWSERS: Final = BrowserLimits()
 
 SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks"]
 
@@ -111,6 +113,24 @@ class Settings(Struct, frozen=True):
     keep_alive_seconds: Annotated[
         float,
         Setting(_LIMITS.keep_alive_seconds, "Time after which an idle HTTP connection is closed.", 0.1),
+    ]
+    browser_requests_per_second_per_address: Annotated[
+        float,
+        Setting(
+            _BROWSERS.requests_per_second_per_address,
+            "Maximum number of requests per second from browsers, per IP address or IPv6 /64 network, on average; a "
+            "burst may have as many as five seconds. Beyond it, HTTP 429.",
+            0.2,
+        ),
+    ]
+    browser_requests_per_minute_per_input: Annotated[
+        float,
+        Setting(
+            _BROWSERS.requests_per_minute_per_input,
+            "Maximum number of requests per minute to a browser input, on average; a burst may have as many as a "
+            "minute. Beyond it, HTTP 429 and a warning in the log.",
+            1,
+        ),
     ]
     data_dir: Annotated[Path, Setting("data", "Directory of the database, the key file and the command line's socket.")]
     store: Annotated[
@@ -255,6 +275,9 @@ class Settings(Struct, frozen=True):
         """Return the limits of HTTP connections, with this number of them: the process may not be able to open all."""
         limits = {name: getattr(self, name) for name in HttpLimits.__struct_fields__}
         return HttpLimits(**{**limits, "max_http_connections": max_http_connections})
+
+    def browser_limits(self) -> BrowserLimits:
+        return BrowserLimits(self.browser_requests_per_second_per_address, self.browser_requests_per_minute_per_input)
 
     def delivery_policy(self) -> DeliveryPolicy:
         retry = RetryPolicy(

@@ -183,7 +183,7 @@ async def listening(folder: Path, *, is_direct: bool = False, **limits: Any) -> 
     servers = Servers(
         recorder,
         recorder,
-        DirectRecorder(recorder) if is_direct else None,
+        (DirectRecorder(recorder),) if is_direct else (),
         host="127.0.0.1",
         port=0,
         admin_socket=socket,

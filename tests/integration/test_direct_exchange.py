@@ -247,7 +247,7 @@ async def side(folder: Path, *, is_direct: bool, timeout_seconds: float = 60) ->
     servers = Servers(
         _other if is_direct else AsgiSenders(ingest),
         _other,
-        ingest if is_direct else None,
+        (ingest,) if is_direct else (),
         host="127.0.0.1",
         port=0,
         admin_socket=folder / f"{is_direct}.sock",
@@ -289,7 +289,7 @@ async def test_raw_requests_are_answered_alike(tmp_path: Path, cut: str) -> None
         assert Counter((row.counter, row.reason, row.count) for row in stored[0]) == Counter(
             (row.counter, row.reason, row.count) for row in stored[1]
         )
-        assert direct.ingest._pending.total == asgi.ingest._pending.total == 0
+        assert direct.ingest.limits.pending.total == asgi.ingest.limits.pending.total == 0
 
 
 @pytest.mark.slow
@@ -306,4 +306,4 @@ async def test_slow_body_is_answered_in_time(tmp_path: Path, sent: bytes) -> Non
         assert await client.rest() == b""
         await client.close()
         assert direct.requests["/v2/events", 408, "timeout"] == 1
-        assert direct.ingest._pending.total == 0
+        assert direct.ingest.limits.pending.total == 0

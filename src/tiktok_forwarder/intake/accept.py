@@ -222,7 +222,8 @@ class Acceptor:
     def _map(self, mapper: Mapper, batch: Batch, request: _Request) -> None:
         connection = mapper.connection
         subjects: tuple[int, ...] | None = None
-        for outcome in mapper.map_batch(batch, request.at_ms):
+        outcomes = mapper.map_batch(batch, request.at_ms, allows_purchases=request.sender.allows_purchases)
+        for outcome in outcomes:
             event = batch.events[outcome.event_index] if batch.events else None
             if not isinstance(outcome, Mapped):
                 request.drops.append(DroppedEvent(connection.id, outcome, event, batch))

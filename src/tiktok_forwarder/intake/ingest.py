@@ -19,7 +19,7 @@ from tiktok_forwarder.intake.accept import Acceptance, Acceptor, Done
 from tiktok_forwarder.intake.failures import FailedAuthentications
 from tiktok_forwarder.intake.refusals import JSON, Refusal, later, refusal_of
 from tiktok_forwarder.mapping.redaction.kept import kept_text
-from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, PendingBytes, joined_headers
+from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, joined_headers
 from tiktok_forwarder.web.body_handler import BodyHandler
 from tiktok_forwarder.web.exchange import Exchange, Header
 from tiktok_forwarder.web.guard import INTERNAL_ERROR, FaultObserver
@@ -82,7 +82,6 @@ class Ingest:
         }
         self.limits = limits
         self.observer = observer
-        self._pending = PendingBytes()
         self.is_stopping = False
 
     def handles(self, path: str) -> bool:
@@ -100,7 +99,7 @@ class Ingest:
             sender = route.authenticate(headers, exchange.path)
             if self.is_stopping:
                 raise later("the service is stopping", "stopping")
-            body = ArrivingBody(headers, self.limits, self._pending)
+            body = ArrivingBody(headers, self.limits)
         except Exception as error:
             self.refuse(exchange, error, route_name, started)
             return None
@@ -238,7 +237,8 @@ class SenderRequest(BodyHandler):
 def _is_senders_path(path: str) -> bool:
     if path.startswith("//"):
         path = without_extra_slashes(path)
-    return path.startswith(("/v2/", "/webhook/", "/firehose/"))
+    # Below /v2/JS/ is a route of browsers.
+    return path.startswith(("/v2/", "/webhook/", "/firehose/")) and not path.startswith("/v2/JS/")
 
 
 def _not_post() -> Refusal:

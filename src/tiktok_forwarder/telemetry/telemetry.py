@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
+from tiktok_forwarder.browser.rate_limit import INPUT_LIMIT
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
@@ -26,6 +27,7 @@ from tiktok_forwarder.web.http_limits import CloseReason
 
 _FRAMES_TOLD: Final = 4
 _FIRST_REFUSAL: Final = 400  # HTTP's own limit between success and refusal
+_FIRST_FAILURE: Final = 500  # HTTP's own limit between what the client and what the server causes
 _SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
@@ -144,8 +146,14 @@ class Telemetry:
         self._requests = PlainCounter(
             registry, "tiktok_forwarder_requests", "Requests from senders.", ("route", "status", "reason")
         )
+        self._browser_requests = PlainCounter(
+            registry,
+            "tiktok_forwarder_browser_requests",
+            "Requests from browsers; input is empty if none is known by the request.",
+            ("input", "route", "status", "reason"),
+        )
         self._request_seconds = PlainHistogram(
-            registry, "tiktok_forwarder_request_seconds", "Time to answer a sender.", ("route",)
+            registry, "tiktok_forwarder_request_seconds", "Time to answer a sender or a browser.", ("route",)
         )
         self._received = PlainCounter(registry, "tiktok_forwarder_received_events", "Events received.", ("input",))
         self._batches = PlainCounter(registry, "tiktok_forwarder_received_batches", "Batches received.", ("input",))
@@ -215,6 +223,22 @@ class Telemetry:
 
     def left(self, route: str) -> None:
         self._requests.add(1, route, _SENDER_LEFT, "sender_left")
+
+    def on_browser_answered(self, route: str, input_name: str, status: int, reason: str, seconds: float) -> None:
+        self._browser_requests.add(1, input_name, route, status, reason)
+        self._request_seconds.add(seconds, route)
+        # Any visitor can cause other refusals: they must not fill the log.
+        if status >= _FIRST_FAILURE:
+            self._tell_refusal(route, status, reason)
+        elif reason == INPUT_LIMIT and (requests := self._due("input_limit", input_name)):
+            self._log.warning(
+                "browser requests refused: the input receives more than browser_requests_per_minute_per_input",
+                input=input_name,
+                requests=requests,
+            )
+
+    def on_browser_left(self, route: str, input_name: str) -> None:
+        self._browser_requests.add(1, input_name, route, _SENDER_LEFT, "sender_left")
 
     def _tell_refusal(self, route: str, status: int, reason: str) -> None:
         """Log refusals, once a second for each kind with their number: a sender may fail a thousand times a second."""

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 # zlib's window bits: 16 more for gzip, 32 more to detect gzip or zlib by their headers.
 _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": 32 + zlib.MAX_WBITS}
@@ -13,23 +13,24 @@ _WINDOW_BITS: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WB
 _MAX_MEMBERS: Final = 64
 
 
-class BodyLimits(Struct, frozen=True):
-    """The limits of bodies.
-
-    `max_bytes` bounds one body, `max_pending_bytes` all current ones, arriving ones included. A body that is not whole
-    after `timeout_seconds` is refused.
-    """
-
-    max_bytes: int
-    max_pending_bytes: int
-    timeout_seconds: float
-
-
 class PendingBytes:
     """Counts the body bytes of all running requests."""
 
     def __init__(self) -> None:
         self.total = 0
+
+
+class BodyLimits(Struct, frozen=True):
+    """The limits of bodies.
+
+    `max_bytes` bounds one body, `max_pending_bytes` all current ones, arriving ones included, which `pending` counts. A
+    body that is not whole after `timeout_seconds` is refused.
+    """
+
+    max_bytes: int
+    max_pending_bytes: int
+    timeout_seconds: float
+    pending: PendingBytes = field(default_factory=PendingBytes)
 
 
 class BodyRefused(Exception):  # named for what happened
@@ -46,14 +47,14 @@ class ArrivingBody:
 
     __slots__ = ("_encoding", "_held", "_limits", "_pending", "_received")
 
-    def __init__(self, headers: Mapping[bytes, bytes], limits: BodyLimits, pending: PendingBytes) -> None:
+    def __init__(self, headers: Mapping[bytes, bytes], limits: BodyLimits) -> None:
         """Raises `BodyRefused` if the headers alone show that the body cannot be accepted."""
         self._encoding = _encoding_of(headers)
         length = headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
             raise _too_large(limits)
         self._limits = limits
-        self._pending = pending
+        self._pending = limits.pending
         self._held = 0
         self._received: bytes | bytearray = b""
 

@@ -8,6 +8,7 @@ are noticed by a sweep of all connections.
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -46,7 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self,
         http_connections: HttpConnections,
         refusals: Refusals,
-        routes: DirectRoutes | None = None,
+        routes: Sequence[DirectRoutes] = (),
         *,
         config: Config,
         server_state: ServerState,
@@ -276,10 +277,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._unanswered += 1
         self._step += 1
-        if self._routes is None or not self._routes.handles(path):
+        for routes in self._routes:
+            if routes.handles(path):
+                break
+        else:
             self._begin_cycle()
             return
-        exchange: Any = DirectExchange(self, self._routes, path)  # in the place of uvicorn's cycle
+        exchange: Any = DirectExchange(self, routes, path)  # in the place of uvicorn's cycle
         self.cycle = exchange
         if is_its_turn and not self.transport.is_closing():
             exchange.begin()

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 Header = tuple[bytes, bytes]
 
+_NO_CONTENT: Final = 204  # has no length either
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -142,6 +143,8 @@ class DirectExchange:
         connection = self._connection
         if not connection.transport.is_closing():
             lines = (*connection.server_state.default_headers, (b"content-length", b"%d" % len(body)), *headers)
+            if status == _NO_CONTENT:
+                lines = (*connection.server_state.default_headers, *headers)
             self.keep_alive = self.keep_alive and (b"connection", b"close") not in headers
             head = _head(status, lines, is_last=not self.keep_alive)
             connection.transport.write(head if self.method == "HEAD" else head + body)

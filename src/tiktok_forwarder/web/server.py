@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,14 +36,14 @@ class _Server(uvicorn.Server):
 class Servers:
     """The two servers: they listen from construction on, and serve from `start` to `stop`.
 
-    `routes` are served beside `front`, on TCP.
+    `routes` are served before `front`, on TCP: a request belongs to the first that handles its path.
     """
 
     def __init__(
         self,
         front: AsgiApplication,
         api: AsgiApplication,
-        routes: DirectRoutes | None = None,
+        routes: Sequence[DirectRoutes] = (),
         *,
         host: str,
         port: int,
@@ -100,7 +100,7 @@ class Servers:
 
 
 def _config(
-    app: AsgiApplication, http_connections: HttpConnections, routes: DirectRoutes | None = None, uds: str | None = None
+    app: AsgiApplication, http_connections: HttpConnections, routes: Sequence[DirectRoutes] = (), uds: str | None = None
 ) -> uvicorn.Config:
     # uvicorn has types of its own for the same things.
     served: Any = app

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 import pytest
+from msgspec import structs
 
 from tiktok_forwarder.web.body import (
     ArrivingBody,
@@ -27,7 +28,7 @@ def arrive(body: ArrivingBody, chunks: Iterable[bytes]) -> bytes:
 
 
 def read(chunks: Iterable[bytes], headers: dict[bytes, bytes] | None = None, limits: BodyLimits = LIMITS) -> bytes:
-    return arrive(ArrivingBody(headers or {}, limits, PendingBytes()), chunks)
+    return arrive(ArrivingBody(headers or {}, structs.replace(limits, pending=PendingBytes())), chunks)
 
 
 def refusal_of(
@@ -201,9 +202,9 @@ def test_a_late_body_may_come_again() -> None:
 
 def test_bodies_together_are_bounded() -> None:
     """Arriving bodies count against one sum, are refused beyond it, and give back what they held."""
-    pending = PendingBytes()
     limits = BodyLimits(max_bytes=1000, max_pending_bytes=1500, timeout_seconds=5)
-    first, second = ArrivingBody({}, limits, pending), ArrivingBody({}, limits, pending)
+    pending = limits.pending
+    first, second = ArrivingBody({}, limits), ArrivingBody({}, limits)
     assert len(arrive(first, [b"x" * 900])) == 900
     with pytest.raises(BodyRefused) as refused:
         arrive(second, [b"x" * 500, b"x" * 400])
@@ -217,9 +218,9 @@ def test_bodies_together_are_bounded() -> None:
 
 def test_bodies_together_may_hold_exactly_what_is_allowed() -> None:
     """The last byte of the allowance is given to a sender, and the next one is refused until it is given back."""
-    pending = PendingBytes()
     limits = BodyLimits(max_bytes=1000, max_pending_bytes=1500, timeout_seconds=5)
-    first, second, third, fourth = [ArrivingBody({}, limits, pending) for _ in range(4)]
+    pending = limits.pending
+    first, second, third, fourth = [ArrivingBody({}, limits) for _ in range(4)]
     arrive(first, [b"x" * 900])
     assert len(arrive(second, [b"x" * 500, b"x" * 100])) == 600
     with pytest.raises(BodyRefused) as refused:
@@ -237,9 +238,9 @@ def test_bodies_together_may_hold_exactly_what_is_allowed() -> None:
 def test_bodies_together_count_packed_and_unpacked(room: int, fits: bool) -> None:
     """A compressed body is held twice for a moment: as it came and as it is unpacked."""
     packed = gzip.compress(b"x" * 1000, mtime=0)
-    pending = PendingBytes()
     limits = BodyLimits(max_bytes=1000, max_pending_bytes=len(packed) + 1000 + room, timeout_seconds=5)
-    body = ArrivingBody({b"content-encoding": b"gzip"}, limits, pending)
+    pending = limits.pending
+    body = ArrivingBody({b"content-encoding": b"gzip"}, limits)
     if fits:
         assert len(arrive(body, [packed])) == 1000
     else:
