@@ -26,6 +26,7 @@ from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
 from tiktok_forwarder.browser.mpids import Mpids
 from tiktok_forwarder.browser.routes import BrowserRoutes
+from tiktok_forwarder.browser.site_script import SiteScript
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
@@ -358,14 +359,14 @@ class Application:
         await self._servers.start()
 
     def _front(self) -> Front:
-        """Return the application on the service's port, beside the senders' routes: API, health, metrics, console."""
+        """Return the application on the service's port: API, script, health, metrics and console."""
         services = self.services
         keyed_api = build_api(services, caller_with_key(services.api_keys))
         console_api = build_api(services, console_caller)
         console = build_console(
             console_api, services.console_access, self.base.settings.console_url, self._proxies, self.live_views
         )
-        return Front(keyed_api, console, self._not_ready, self._exposition)
+        return Front(keyed_api, console, SiteScript(self.base.settings.script_path), self._not_ready, self._exposition)
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tiktok_forwarder.browser.rate_limit import BrowserLimits
+from tiktok_forwarder.browser.site_script import DEFAULT_SCRIPT_PATH
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
@@ -32,6 +33,9 @@ _LARGEST_STORE_BYTES: Final = 2**44
 # A host name or address and an optional port.
 _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
+# One part only: no other path of the service's has that form, so none is hidden.
+_SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
+
 # The defaults of these settings are those of the parts that use them.
 _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
@@ -39,7 +43,7 @@ _BOUNDS: Final = Bounds()
 _LIMITS: Final = HttpLimits()
 _BROWSERS: Final = BrowserLimits()
 
-SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks"]
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks", "script_path"]
 
 
 class Setting(Struct, frozen=True):
@@ -80,6 +84,14 @@ class Settings(Struct, frozen=True):
             "Networks of the proxies in front of the service, whose X-Forwarded-For header names the client; empty: "
             "none.",
             kind="networks",
+        ),
+    ]
+    script_path: Annotated[
+        str,
+        Setting(
+            DEFAULT_SCRIPT_PATH,
+            "Path of the script that sites load to send events. Ad blockers go by names: choose your own.",
+            kind="script_path",
         ),
     ]
     max_http_connections: Annotated[
@@ -397,6 +409,8 @@ def _checked(setting: Setting, given: object) -> str | int | float | None:
         return _https_url(given)
     if setting.kind == "networks":
         return _networks(given)
+    if setting.kind == "script_path":
+        return given if isinstance(given, str) and _SCRIPT_PATH.fullmatch(given) else None
     return _number(setting, given)
 
 
@@ -432,6 +446,8 @@ def _allowed(setting: Setting) -> str:
         return "https:// and a host, without a path, or empty"
     if setting.kind == "networks":
         return f"networks in CIDR form, separated by commas, such as {setting.default}"
+    if setting.kind == "script_path":
+        return "a slash and a file name that ends in .js, such as /shop.js"
     if setting.kind == "choice":
         return f"one of {', '.join(setting.choices)}"
     if setting.kind in ("text", "path"):

@@ -117,6 +117,21 @@ def test_the_consoles_address_must_be_one_with_tls(text: str) -> None:
         load_settings(None, {"TIKTOK_FORWARDER_CONSOLE_URL": text})
 
 
+@pytest.mark.parametrize(
+    "text", ["", "shop.js", "/", "/.js", "/shop", "/shop.css", "/a/shop.js", "/shop.js?v=1", "/../shop.js", "/shop.js/"]
+)
+def test_script_path_must_be_one_file_name(text: str) -> None:
+    """A path of several parts could hide one of the service's own."""
+    with pytest.raises(ConfigurationError, match=r"script_path must be a slash and a file name that ends in \.js"):
+        load_settings(None, {"TIKTOK_FORWARDER_SCRIPT_PATH": text})
+
+
+def test_script_path_may_have_any_name() -> None:
+    """Blockers go by names, so the operator chooses one."""
+    assert load_settings(None, {}).script_path == "/tiktok-forwarder.js"
+    assert load_settings(None, {"TIKTOK_FORWARDER_SCRIPT_PATH": "/Shop_2.min.js"}).script_path == "/Shop_2.min.js"
+
+
 def test_the_consoles_address_is_written_in_one_way() -> None:
     """As browsers write an origin."""
     settings = load_settings(None, {"TIKTOK_FORWARDER_CONSOLE_URL": " HTTPS://Forwarder.Example.com:8443/ "})

@@ -1,7 +1,7 @@
-"""The service's public side but the senders' routes: API, health and metrics; everything else is the console's."""
+"""The service's public side but the senders' routes: API, script, health, metrics, else the console."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -18,6 +18,16 @@ Exposition = Callable[[], Awaitable[bytes]]
 """Returns all metrics in Prometheus' text form."""
 
 
+class PublicFiles(Protocol):
+    """An ASGI application for files that any site may load."""
+
+    def handles(self, path: str) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for one of its paths."""
+        ...
+
+
 class Front:
     """The ASGI application on the service's port."""
 
@@ -25,11 +35,13 @@ class Front:
         self,
         api: AsgiApplication,
         console: AsgiApplication,
+        public_files: PublicFiles,
         readiness: Readiness,
         exposition: Exposition,
     ) -> None:
         self._api = api
         self._console = console
+        self._public_files = public_files
         self._readiness = readiness
         self._exposition = exposition
 
@@ -47,6 +59,8 @@ class Front:
             await _answer(send, 503 if reasons else 200, body, _JSON)
         elif path == "/metrics":
             await self._metrics(scope, send)
+        elif self._public_files.handles(path):
+            await self._public_files(scope, receive, send)
         else:
             await self._console(scope, receive, send)
 
