@@ -244,6 +244,7 @@ class Services:
     console_access: ConsoleAccess
     audit: Audit
     clock_comparison: ClockComparison
+    site_script: SiteScript
     console_address: Callable[[], str]
 
     @property
@@ -282,6 +283,7 @@ def _services(
         console_access=ConsoleAccess(configured.users, audit, clock),
         audit=audit,
         clock_comparison=base.clock_comparison,
+        site_script=SiteScript(base.settings.script_path),
         console_address=console_address,
     )
 
@@ -366,7 +368,7 @@ class Application:
         console = build_console(
             console_api, services.console_access, self.base.settings.console_url, self._proxies, self.live_views
         )
-        return Front(keyed_api, console, SiteScript(self.base.settings.script_path), self._not_ready, self._exposition)
+        return Front(keyed_api, console, services.site_script, self._not_ready, self._exposition)
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""

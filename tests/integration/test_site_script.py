@@ -1,9 +1,11 @@
 """The script for sites, as browsers get it from a running service."""
 
+import json
 from pathlib import Path
 
 from tests.integration.service_rig import running_service
 from tiktok_forwarder.browser.site_script import SiteScript
+from tiktok_forwarder.web.in_process import asgi_call
 
 
 async def test_script_is_served_to_any_site_with_its_lifetime(tmp_path: Path) -> None:
@@ -45,3 +47,16 @@ async def test_script_has_the_path_of_the_setting_only(tmp_path: Path) -> None:
         posted = await service.request("POST", "/shop.js", b"")
     assert (found, default) == ([200, 200], [404, 404])
     assert (posted.status, posted.headers["Allow"]) == (405, "GET, HEAD")
+
+
+async def test_api_shows_where_the_script_is(tmp_path: Path) -> None:
+    """A deployment that writes the tag itself needs the version's path and hash after each update."""
+    script = SiteScript("/shop.js")
+    async with running_service(tmp_path / "data", script_path="/shop.js") as service:
+        status, answer = await asgi_call(service.application.api, "GET", "/api/site-script", b"")
+    assert status == 200
+    assert json.loads(answer) == {
+        "path": "/shop.js",
+        "pinned_path": script.pinned_path,
+        "integrity": script.integrity,
+    }

@@ -117,8 +117,8 @@ def test_a_source_is_what_the_socket_says(client: object, source: str) -> None:
 
 
 async def test_what_answers_without_credentials(service: Service) -> None:
-    """Health and readiness; metrics on this machine; the console's pages for coming in; nothing else."""
-    open_to_all = {("GET", "/healthz"): 200, ("GET", "/readyz"): 200, ("GET", "/metrics"): 200}
+    """Health and readiness; metrics on this machine; the script for sites; the pages for logging in; nothing else."""
+    open_to_all = {("GET", path): 200 for path in ("/healthz", "/readyz", "/metrics", "/tiktok-forwarder.js")}
     for (method, path), status in open_to_all.items():
         assert (await service.request(method, path)).status == status
     for path in ("/api", "/docs", "/openapi.json", "/admin", "/.env", "/metrics/", "/v1/events", "/static/x"):

@@ -8,7 +8,14 @@ from msgspec import structs
 from tiktok_forwarder.access.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.access.audit import AuditEntry
 from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
-from tiktok_forwarder.api.types import AuditQuery, ConnectionStatus, NewKeyBody, RemovedView, StatusView
+from tiktok_forwarder.api.types import (
+    AuditQuery,
+    ConnectionStatus,
+    NewKeyBody,
+    RemovedView,
+    SiteScriptView,
+    StatusView,
+)
 from tiktok_forwarder.delivery.clock_comparison import clock_warning
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
@@ -51,6 +58,11 @@ def _status_of(
     )
 
 
+async def _site_script(call: PlainCall) -> SiteScriptView:
+    script = call.services.site_script
+    return SiteScriptView(script.path, script.pinned_path, script.integrity)
+
+
 async def _keys(call: PlainCall) -> list[ApiKey]:
     return call.services.api_keys.all()
 
@@ -82,6 +94,14 @@ STATUS: Final = Endpoint(
     "Show totals, queues and delivery state per connection.",
     "read",
     _status,
+)
+SHOW_SITE_SCRIPT: Final = Endpoint(
+    "GET",
+    "/api/site-script",
+    "show_site_script",
+    "Show the paths of the script for sites, and the integrity hash of its present version.",
+    "read",
+    _site_script,
 )
 LIST_API_KEYS: Final = Endpoint("GET", "/api/keys", "list_api_keys", "List the API keys.", "admin", _keys)
 MAKE_API_KEY: Final = Endpoint(
@@ -123,6 +143,7 @@ REVOKE_API_KEY: Final = Endpoint(
 
 SERVICE_ENDPOINTS: Final = (
     STATUS,
+    SHOW_SITE_SCRIPT,
     LIST_API_KEYS,
     MAKE_API_KEY,
     LIST_AUDIT,

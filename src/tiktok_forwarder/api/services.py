@@ -8,6 +8,7 @@ from tiktok_forwarder.access.console_access import ConsoleAccess
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.browser.site_script import SiteScript
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
@@ -61,6 +62,8 @@ class Services(Protocol):
     def audit(self) -> Audit: ...
     @property
     def clock_comparison(self) -> ClockComparison: ...
+    @property
+    def site_script(self) -> SiteScript: ...
     @property
     def console_base(self) -> str:
         """Return the console's address, as a browser sees it."""

@@ -100,6 +100,14 @@ class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
+class SiteScriptView(Struct, frozen=True):
+    """The script for sites. `pinned_path` names this version and always has this `integrity` hash."""
+
+    path: str
+    pinned_path: str
+    integrity: str
+
+
 class RemovedView(Struct, frozen=True):
     """What was removed; for a connection also how many waiting events became dead letters."""
 
