@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tiktok_forwarder.cli.main import COMMANDS, commands
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.mapping.condition_reading import MAX_CONDITIONS, MAX_RULES, MAX_VALUES
 from tiktok_forwarder.mapping.conditions import ACTIONS, EXISTS, IDENTITY_KINDS, SUBJECTS, TESTS, Action, Subject, Test
 from tiktok_forwarder.mapping.fields import FIELDS, MAX_EXTRA_IDENTITY_TYPES, Field
@@ -465,6 +466,8 @@ def _sampled_telemetry() -> Telemetry:
     telemetry.on_browser_answered(_ANY, _ANY, 202, "", 0)
     telemetry.on_received(_ANY, 1, 1)
     telemetry.on_historical(_ANY, 1)
+    telemetry.on_refused(_ANY, _ANY)
+    telemetry.on_accepted(Acceptance(_ANY, 0, {}, (), {(_ANY, "purchase_not_allowed"): 1}))
     telemetry.on_stored(0)
     telemetry.on_loop_lag(0)
     telemetry.on_warnings(_ANY, _ANY)

@@ -305,7 +305,7 @@ class Application:
         )
         body_limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
         self._proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
-        self._ingest = Ingest(acceptor, configured.inputs, body_limits, self._proxies, observer=base.telemetry)
+        self._ingest = Ingest(acceptor, configured.inputs, body_limits, self._proxies, observer=watched.observers)
         self._browsers = BrowserRoutes(
             acceptor,
             configured.inputs,
@@ -313,7 +313,7 @@ class Application:
             self._proxies,
             settings.browser_limits(),
             body_limits,
-            observer=base.telemetry,
+            observer=watched.observers,
         )
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()

@@ -17,7 +17,7 @@ from tests.integration.service_rig import Answer, Service, fresh_batch, running_
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
-from tiktok_forwarder.activity.figures import FigureSet, figure_set
+from tiktok_forwarder.activity.figures import SERVICE, FigureSet, figure_set
 from tiktok_forwarder.activity.records import Record, RecordFilter
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.settings import load_settings
@@ -34,10 +34,11 @@ async def books_of_the_store(service: Service) -> Books:
 
 
 async def figures_of(service: Service) -> Mapping[str, FigureSet]:
-    """By connection id, over all time."""
+    """By connection id, over all time; without those of the inputs themselves."""
     found: dict[str, list[dict[str, int]]] = {}
     for each in await service.services.activity.figures(0, (time.time_ns() // 1_000_000) + 60_000):
-        found.setdefault(each.connection_id, []).append(each.figures)
+        if each.connection_id != SERVICE:
+            found.setdefault(each.connection_id, []).append(each.figures)
     return {connection_id: figure_set(figures) for connection_id, figures in found.items()}
 
 
@@ -247,12 +248,28 @@ async def test_the_api_sums_figures(asked: Asked) -> None:
     assert (await asked.json("/api/figures?connection=Nobody"))["connections"] == []
 
 
+async def test_the_api_sums_figures_by_input(asked: Asked) -> None:
+    """What an input received, and what each connection made of it; the events of two connections are not added up."""
+    (found,) = (await asked.json("/api/figures/inputs"))["inputs"]
+    assert (found["input"], found["traffic"]) == ("shop", {"received": 3, "refused": {}})
+    ((at),) = found["connections"]
+    assert (at["connection_id"], at["connection"]) == (asked.connection_id, "Shop")
+    figures = at["figures"]
+    assert (figures["mapped"], figures["dropped"], figures["purchases"], figures["match_events"]) == (2, 1, 2, 2)
+    (sums,) = (await asked.json("/api/figures"))["connections"]
+    assert sums["total"]["inputs"] == {"shop": figures}
+    assert (await asked.json("/api/figures/inputs?input=SHOP"))["inputs"] == [found]
+    assert (await asked.json("/api/figures/inputs?input=other"))["inputs"] == []
+    assert (await asked.json("/api/figures/inputs?from_ms=0&until_ms=60000"))["inputs"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "status", "told"),
     [
         ("/api/activity?outcome=lost", 400, "outcome"),
         ("/api/activity?limit=0", 400, "limit"),
         ("/api/activity?colour=red", 400, "colour"),
+        ("/api/figures/inputs?from_ms=5&until_ms=5", 422, "from_ms must be before until_ms (5), not 5"),
         ("/api/figures?from_ms=5&until_ms=5", 422, "from_ms must be before until_ms (5), not 5"),
         ("/api/figures?from_ms=0&step_minutes=1", 422, "step_minutes must give at most 2,000 steps; 1 gives more"),
     ],
@@ -275,6 +292,7 @@ async def test_internal_errors_of_the_activity_cost_no_event(tmp_path: Path, mon
     for shown, name in (
         (SeenNames, "on_request"),
         (DevelopmentEvents, "on_request"),
+        (Activity, "on_request"),
         (Activity, "on_accepted"),
         (Activity, "on_attempted"),
         (Activity, "on_settled"),
@@ -286,7 +304,7 @@ async def test_internal_errors_of_the_activity_cost_no_event(tmp_path: Path, mon
         await service.until_delivered(sandbox, 1)
         metrics = await service.metrics()
     assert sandbox.counts().delivered == 1
-    assert "\ntiktok_forwarder_faults_total 5.0\n" in metrics
+    assert "\ntiktok_forwarder_faults_total 6.0\n" in metrics
     assert 'verdict="accepted"} 1.0' in metrics
 
 

@@ -229,6 +229,9 @@ class Observer:
         assert seconds >= 0
         self.requests[route, status, reason] += 1
 
+    def on_refused(self, input_name: str, reason: str) -> None:
+        assert input_name == "shop" and reason
+
     def left(self, route: str) -> None:
         self.gone[route] += 1
 

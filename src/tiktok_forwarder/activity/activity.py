@@ -9,6 +9,7 @@ from tiktok_forwarder.activity.records import ActivityStore, KeptRecord, MinuteF
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
+from tiktok_forwarder.mparticle.batch import Batch
 
 _WRITE_EVERY_SECONDS: Final = 1.0
 _WRITE_AT_RECORDS: Final = 500
@@ -39,6 +40,14 @@ class Activity:
 
     def on_accepted(self, acceptance: Acceptance) -> None:
         self._gathering.on_accepted(acceptance)
+        self._write_soon()
+
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        self._gathering.on_request(input_name, batches, at_ms)
+        self._write_soon()
+
+    def on_refused(self, input_name: str, reason: str) -> None:
+        self._gathering.on_refused(input_name, reason)
         self._write_soon()
 
     def on_attempted(self, attempt: Attempt) -> None:

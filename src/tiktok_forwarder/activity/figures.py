@@ -22,7 +22,15 @@ _MATCH_KEYS: Final[Mapping[MatchKey, Sequence[bytes]]] = {
     key: list(dict.fromkeys(f'"{form.match_keys[key]}":'.encode() for form in WIRE_FORMS.values()))
     for key in get_args(MatchKey)
 }
+_IP_AND_USER_AGENT: Final = "ip_and_user_agent"
+_ALL_MATCH_KEYS: Final = (*_MATCH_KEYS, _IP_AND_USER_AGENT)
 _COVERED: Final = "match_events"
+# Figures of inputs: of a connection, what each input brought it; of the service, what each input received.
+_OF_INPUT: Final = "input_"
+_REFUSED: Final = "refused_"
+_PLAIN_OF_INPUT: Final = ("mapped", "duplicate", "dropped", "purchases", "purchases_not_allowed", _COVERED)
+# Stands for a connection's ID where figures are of the service as a whole.
+SERVICE: Final = ""
 
 
 class LatencyBucket(Struct, frozen=True):
@@ -32,12 +40,29 @@ class LatencyBucket(Struct, frozen=True):
     events: int
 
 
+class InputFigureSet(Struct, frozen=True, omit_defaults=False):
+    """Outcomes of the events that one input brought a connection.
+
+    `duplicate` events were received before, perhaps through another input. `purchases` counts mapped events, duplicates
+    included, that TikTok counts as purchases, `purchases_not_allowed` those that the input may not send. `match_keys`
+    counts as in `FigureSet`, but duplicates too: of two inputs that send the same events, only the first is stored.
+    """
+
+    mapped: int = 0
+    duplicate: int = 0
+    dropped: int = 0
+    purchases: int = 0
+    purchases_not_allowed: int = 0
+    match_events: int = 0
+    match_keys: dict[str, int] = field(default_factory=dict)
+
+
 class FigureSet(Struct, frozen=True, omit_defaults=False):
     """Outcomes of a connection's events. accepted = mapped + dropped.
 
     `replayed` counts dead letters that the service requeued, which are settled, and counted, again. What people do with
     dead letters is in the store's totals. `match_keys` counts events that had the key, out of `match_events` inspected:
-    all, or a fair sample above a rate.
+    all, or a fair sample above a rate. `inputs` are by name.
     """
 
     accepted: int = 0
@@ -54,6 +79,14 @@ class FigureSet(Struct, frozen=True, omit_defaults=False):
     match_events: int = 0
     match_keys: dict[str, int] = field(default_factory=dict)
     latency: list[LatencyBucket] = field(default_factory=list)
+    inputs: dict[str, InputFigureSet] = field(default_factory=dict)
+
+
+class Traffic(Struct, frozen=True):
+    """What an input received: events of accepted requests, and refused requests by reason."""
+
+    received: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 def add(figures: Figures, name: str, count: int = 1) -> None:
@@ -65,14 +98,45 @@ def add_all(figures: Figures, more: Mapping[str, int]) -> None:
         add(figures, name, count)
 
 
-def add_match_keys(figures: Figures, payload: bytes) -> None:
-    """Count which keys an event has that TikTok can match to a person."""
-    add(figures, _COVERED)
-    for name, keys in _MATCH_KEYS.items():
-        if any(key in payload for key in keys):
-            add(figures, f"match.{name}")
+def match_keys_in(payload: bytes) -> list[str]:
+    """Return which keys an event has that TikTok can match to a person."""
+    found: list[str] = [name for name, keys in _MATCH_KEYS.items() if any(key in payload for key in keys)]
     if b'"ip":' in payload and b'"user_agent":' in payload:
-        add(figures, "match.ip_and_user_agent")
+        found.append(_IP_AND_USER_AGENT)
+    return found
+
+
+def add_match_keys(figures: Figures, keys: Iterable[str]) -> None:
+    """Count an event with these keys."""
+    add(figures, _COVERED)
+    for key in keys:
+        add(figures, f"match.{key}")
+
+
+def add_input_match_keys(figures: Figures, input_name: str, keys: Iterable[str]) -> None:
+    """Count an event with these keys that came through this input, duplicate or not."""
+    add_of_input(figures, _COVERED, input_name)
+    for key in keys:
+        add_of_input(figures, f"match_{key}", input_name)
+
+
+def add_of_input(figures: Figures, name: str, input_name: str, count: int = 1) -> None:
+    """Add to a figure of one input. The input's name is last, because it may contain dots."""
+    add(figures, f"{_OF_INPUT}{name}.{input_name}", count)
+
+
+def add_refused(figures: Figures, input_name: str, reason: str) -> None:
+    """Count a refused request of this input."""
+    add_of_input(figures, f"{_REFUSED}{reason}", input_name)
+
+
+def traffic_by_input(all_figures: Iterable[Mapping[str, int]]) -> dict[str, Traffic]:
+    """Return the sum of several figures of `SERVICE` by the inputs' names."""
+    traffic: dict[str, Traffic] = {}
+    for name, figures in _by_input(_groups(all_figures)).items():
+        refused = {key.removeprefix(_REFUSED): count for key, count in figures.items() if key.startswith(_REFUSED)}
+        traffic[name] = Traffic(figures.get("received", 0), refused)
+    return traffic
 
 
 def add_latencies(figures: Figures, accepted_at_ms: Collection[int], now_ms: int) -> None:
@@ -87,14 +151,8 @@ def add_latencies(figures: Figures, accepted_at_ms: Collection[int], now_ms: int
 
 
 def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
-    """Return the sum of several figures as a structure."""
-    total: Figures = {}
-    for each in all_figures:
-        add_all(total, each)
-    groups: dict[str, dict[str, int]] = {}
-    for name, count in sorted(total.items()):
-        group, _, label = name.partition(".")
-        groups.setdefault(group, {})[label] = count
+    """Return the sum of several figures of a connection as a structure."""
+    groups = _groups(all_figures)
     latency = groups.pop("latency", {})
     return FigureSet(
         **{name: groups.get(name, {}).get("", 0) for name in _PLAIN},
@@ -102,11 +160,41 @@ def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
         dead_letters=groups.get("dead_letter", {}),
         attempts=groups.get("attempt", {}),
         warnings=groups.get("warning", {}),
-        match_keys={name: groups.get("match", {}).get(name, 0) for name in (*_MATCH_KEYS, "ip_and_user_agent")},
+        match_keys={name: groups.get("match", {}).get(name, 0) for name in _ALL_MATCH_KEYS},
         latency=[
             LatencyBucket(int(label) if label != _BEYOND else None, latency.get(label, 0))
             for label in (*map(str, LATENCY_SECONDS), _BEYOND)
         ],
+        inputs={name: _input_figure_set(figures) for name, figures in _by_input(groups).items()},
+    )
+
+
+def _groups(all_figures: Iterable[Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Return the sum of several figures, by the first part of their names, then by the rest."""
+    total: Figures = {}
+    for each in all_figures:
+        add_all(total, each)
+    groups: dict[str, dict[str, int]] = {}
+    for name, count in sorted(total.items()):
+        group, _, label = name.partition(".")
+        groups.setdefault(group, {})[label] = count
+    return groups
+
+
+def _by_input(groups: Mapping[str, Mapping[str, int]]) -> dict[str, Figures]:
+    """Return the inputs' figures by their names."""
+    found: dict[str, Figures] = {}
+    for group, by_label in groups.items():
+        if group.startswith(_OF_INPUT):
+            for input_name, count in by_label.items():
+                found.setdefault(input_name, {})[group.removeprefix(_OF_INPUT)] = count
+    return found
+
+
+def _input_figure_set(figures: Mapping[str, int]) -> InputFigureSet:
+    return InputFigureSet(
+        **{name: figures.get(name, 0) for name in _PLAIN_OF_INPUT},
+        match_keys={name: figures.get(f"match_{name}", 0) for name in _ALL_MATCH_KEYS},
     )
 
 

@@ -34,7 +34,7 @@ _MAX_GROUP_RECORDS: Final = 1000
 # Small enough that the log does not grow.
 _TRIM_RECORDS: Final = 250
 # Minutes take at most about a quarter of the file; their number is checked once in this many writes.
-_MINUTE_BYTES: Final = 800
+_MINUTE_BYTES: Final = 1200
 _MINUTES_SHARE: Final = 0.25
 _TIDY_EVERY: Final = 300
 

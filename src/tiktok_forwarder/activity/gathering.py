@@ -4,7 +4,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 from zlib import crc32
 
-from tiktok_forwarder.activity.figures import add, add_latencies, add_match_keys
+from msgspec import Struct
+
+from tiktok_forwarder.activity.figures import (
+    SERVICE,
+    add,
+    add_input_match_keys,
+    add_latencies,
+    add_match_keys,
+    add_of_input,
+    add_refused,
+    match_keys_in,
+)
 from tiktok_forwarder.activity.record_making import (
     admitted_record,
     attempted_record,
@@ -21,6 +32,7 @@ from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Deliv
 from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, SubjectHash
 from tiktok_forwarder.mapping.redaction.identities import identity_values_of
 from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 
 _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
     "delivered": "delivered",
@@ -34,6 +46,19 @@ _MAX_KEPT_PER_SECOND: Final = 5000
 _ROOM_FOR_FAILURES: Final = 2500
 # Longer than a request takes, including retries of refused halves.
 _ERASED_SECONDS: Final = 600.0
+
+
+class _Sampled(Struct, frozen=True, gc=False):
+    """A record that is kept if its event is in the sample, once that is known.
+
+    It has the second of acceptance: until that second is over its level may rise, and then fewer are kept. A mapped
+    event, which may be a duplicate, comes with its input and payload.
+    """
+
+    second: int
+    record: Record
+    input_name: str = ""
+    payload: bytes = b""
 
 
 class Gathering:
@@ -51,8 +76,7 @@ class Gathering:
         self._sampling = Sampling(most_per_second, earlier)
         self._figures: dict[tuple[int, str], Figures] = {}
         self._kept: list[Record] = []
-        # Kept with the second of acceptance: until that second is over its level may rise, and then fewer are kept.
-        self._sampled: list[tuple[int, Record]] = []
+        self._sampled: list[_Sampled] = []
         self._levels: list[LevelChange] = []
         # Until this monotonic time in seconds, nothing is kept about these subjects.
         self._erased: dict[int, float] = {}
@@ -73,9 +97,16 @@ class Gathering:
     def on_accepted(self, acceptance: Acceptance) -> None:
         at_ms = acceptance.accepted_at_ms
         for connection_id, admitted in acceptance.admitted.items():
-            self._admitted(connection_id, admitted, at_ms)
+            self._admitted(acceptance.input_name, connection_id, admitted, at_ms)
         if acceptance.drops:
             self._dropped(acceptance, at_ms)
+
+    def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
+        events = sum([len(batch.events) for batch in batches if batch.events])
+        add_of_input(self._figures_of(SERVICE, at_ms), "received", input_name, events)
+
+    def on_refused(self, input_name: str, reason: str) -> None:
+        add_refused(self._figures_of(SERVICE, self._clock.now_ms()), input_name, reason)
 
     def on_attempted(self, attempt: Attempt) -> None:
         at_ms = self._clock.now_ms()
@@ -93,7 +124,7 @@ class Gathering:
                 second = event.accepted_at_ms // 1000
                 level = self._sampling.level(attempt.connection_id, second)
                 if keeps(level, event.event_id) and self._take_room(left=_ROOM_FOR_FAILURES):
-                    self._sample(second, attempted_record(attempt, event, at_ms))
+                    self._sample(_Sampled(second, attempted_record(attempt, event, at_ms)))
 
     def on_settled(self, settled: Settled) -> None:
         at_ms = self._clock.now_ms()
@@ -116,7 +147,7 @@ class Gathering:
                 level = self._sampling.level(connection_id, second)
             if (not level or keeps(level, event.event_id)) and self._take_room(left=_ROOM_FOR_FAILURES):
                 record = settled_record(connection_id, event, settlement, settled.verdict, at_ms, delivered_together)
-                self._sample(second, record)
+                self._sample(_Sampled(second, record))
 
     def on_replayed(self, connection_id: str, count: int) -> None:
         add(self._figures_of(connection_id, self._clock.now_ms()), "replayed", count)
@@ -147,7 +178,7 @@ class Gathering:
         self._erased |= dict.fromkeys(subjects, self._clock.monotonic_seconds() + _ERASED_SECONDS)
         waiting = len(self._kept) + len(self._sampled)
         self._kept = [record for record in self._kept if not self._is_erased(record.subjects)]
-        self._sampled = [each for each in self._sampled if not self._is_erased(each[1].subjects)]
+        self._sampled = [each for each in self._sampled if not self._is_erased(each.record.subjects)]
         return waiting - len(self._kept) - len(self._sampled)
 
     def _ready(self, *, is_last: bool) -> list[Record]:
@@ -155,13 +186,14 @@ class Gathering:
         now_second = self._clock.now_ms() // 1000
         self._levels += self._sampling.close_before(now_second + is_last)
         records, waiting = self._kept, []
-        for second, record in self._sampled:
-            if second == now_second and not is_last:
-                waiting.append((second, record))
-            elif keeps(self._sampling.level(record.connection_id, second), record.event_id):
+        for each in self._sampled:
+            record = each.record
+            if each.second == now_second and not is_last:
+                waiting.append(each)
+            elif keeps(self._sampling.level(record.connection_id, each.second), record.event_id):
                 records.append(record)
-                if record.outcome == "accepted":
-                    add_match_keys(self._figures_of(record.connection_id, record.at_ms), record.payload)
+                if each.payload:
+                    self._count_match_keys(each)
         self._kept, self._sampled = [], waiting
         if self._erased:
             now = self._clock.monotonic_seconds()
@@ -169,9 +201,17 @@ class Gathering:
         records.sort(key=lambda record: record.at_ms)
         return records
 
+    def _count_match_keys(self, sampled: _Sampled) -> None:
+        record = sampled.record
+        figures = self._figures_of(record.connection_id, record.at_ms)
+        keys = match_keys_in(sampled.payload)
+        if record.outcome == "accepted":
+            add_match_keys(figures, keys)
+        add_input_match_keys(figures, sampled.input_name, keys)
+
     # --- keeping ---
 
-    def _admitted(self, connection_id: str, admitted: Sequence[AdmittedEvent], at_ms: int) -> None:
+    def _admitted(self, input_name: str, connection_id: str, admitted: Sequence[AdmittedEvent], at_ms: int) -> None:
         """Keep records of one connection's mapped events."""
         figures = self._figures_of(connection_id, at_ms)
         admissions = [each.admission for each in admitted]
@@ -179,10 +219,14 @@ class Gathering:
         if stored:
             figures["accepted"] = figures.get("accepted", 0) + stored
             figures["mapped"] = figures.get("mapped", 0) + stored
+            add_of_input(figures, "mapped", input_name, stored)
         if duplicates:
             add(figures, "duplicate", duplicates)
+            add_of_input(figures, "duplicate", input_name, duplicates)
         if full := len(admitted) - stored - duplicates:
-            self._count_dropped(figures, CONNECTION_FULL, full)
+            self._count_dropped(figures, input_name, CONNECTION_FULL, full)
+        if purchases := [each.event.event_name in PURCHASE_EVENTS for each in admitted].count(True):
+            add_of_input(figures, "purchases", input_name, purchases)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
         sample: list[AdmittedEvent] = []
@@ -196,11 +240,11 @@ class Gathering:
                 sample.append(each)
         if sample:
             for each in sample[: self._take_room(len(sample), _ROOM_FOR_FAILURES)]:
-                self._sample(second, admitted_record(each, at_ms))
+                self._sample(_Sampled(second, admitted_record(each, at_ms), input_name, each.event.payload))
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():
-            self._count_dropped(self._figures_of(connection_id, at_ms), reason, count)
+            self._count_dropped(self._figures_of(connection_id, at_ms), acceptance.input_name, reason, count)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
         batch: Batch | None = None
@@ -215,9 +259,12 @@ class Gathering:
             if not self._is_erased(subjects):
                 self._kept.append(dropped_record(drop, subjects, at_ms, values))
 
-    def _count_dropped(self, figures: Figures, reason: str, count: int) -> None:
+    def _count_dropped(self, figures: Figures, input_name: str, reason: str, count: int) -> None:
         add(figures, "accepted", count)
         add(figures, f"dropped.{reason}", count)
+        add_of_input(figures, "dropped", input_name, count)
+        if reason == "purchase_not_allowed":
+            add_of_input(figures, "purchases_not_allowed", input_name, count)
 
     def _figures_of(self, connection_id: str, at_ms: int) -> Figures:
         key = (at_ms // MINUTE_MS, connection_id)
@@ -230,9 +277,9 @@ class Gathering:
         if self._take_room() and not self._is_erased(record.subjects):
             self._kept.append(record)
 
-    def _sample(self, second: int, record: Record) -> None:
-        if not self._is_erased(record.subjects):
-            self._sampled.append((second, record))
+    def _sample(self, sampled: _Sampled) -> None:
+        if not self._is_erased(sampled.record.subjects):
+            self._sampled.append(sampled)
 
     def _is_erased(self, subjects: tuple[int, ...]) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(subjects)

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from tiktok_forwarder.activity.figures import FigureSet, figure_set
+from tiktok_forwarder.activity.figures import (
+    SERVICE,
+    FigureSet,
+    InputFigureSet,
+    Traffic,
+    figure_set,
+    traffic_by_input,
+)
 from tiktok_forwarder.activity.gathering import MINUTE_MS
 from tiktok_forwarder.activity.records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
 from tiktok_forwarder.api.endpoint import Call, Endpoint, PlainCall
@@ -119,6 +126,36 @@ class FiguresView(Struct, frozen=True):
     connections: list[ConnectionFigures]
 
 
+class InputFiguresQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The time range in whole minutes; by default the last hour. Without a name, all inputs."""
+
+    input: str | None = None
+    from_ms: Number | None = None
+    until_ms: Number | None = None
+
+
+class InputAtConnection(Struct, frozen=True):
+    """What came of one input's events at one connection."""
+
+    connection_id: str
+    connection: str
+    figures: InputFigureSet
+
+
+class InputFigures(Struct, frozen=True):
+    """One input's figures: what it received, and what came of that at each connection. Removed inputs are included."""
+
+    input: str
+    traffic: Traffic
+    connections: list[InputAtConnection]
+
+
+class InputFiguresView(Struct, frozen=True):
+    from_ms: int
+    until_ms: int
+    inputs: list[InputFigures]
+
+
 def _id_of(services: Services, name_or_id: str) -> str:
     """Return the connection's ID. A deleted connection is found by its ID."""
     found = services.connections.find(name_or_id)
@@ -181,22 +218,55 @@ async def _explanation(services: Services, kept: KeptRecord) -> list[Explanation
 
 async def _figures(call: Call[FiguresQuery, None]) -> FiguresView:
     query = call.query
-    until_ms = query.until_ms if query.until_ms is not None else call.services.activity.now_ms()
-    from_ms = query.from_ms if query.from_ms is not None else max(0, until_ms - _HOUR_MS)
+    from_ms, until_ms = _time_of(call.services, query)
     _check_time(from_ms, until_ms, query.step_minutes)
     connection_id = _id_of(call.services, query.connection) if query.connection is not None else None
     minutes = await call.services.activity.figures(from_ms, until_ms, connection_id)
     names = _names(call.services)
-    by_connection: dict[str, list[MinuteFigures]] = {}
-    for minute in minutes:
-        by_connection.setdefault(minute.connection_id, []).append(minute)
     connections = [
         ConnectionFigures(
             each, names.get(each, each), figure_set(m.figures for m in found), _steps(found, query.step_minutes)
         )
-        for each, found in sorted(by_connection.items())
+        for each, found in _by_connection(minutes)
+        if each != SERVICE
     ]
     return FiguresView(from_ms, until_ms, connections)
+
+
+async def _input_figures(call: Call[InputFiguresQuery, None]) -> InputFiguresView:
+    query = call.query
+    from_ms, until_ms = _time_of(call.services, query)
+    _check_time(from_ms, until_ms, 0)
+    traffic: dict[str, Traffic] = {}
+    connections: dict[str, list[InputAtConnection]] = {}
+    names = _names(call.services)
+    for connection_id, minutes in _by_connection(await call.services.activity.figures(from_ms, until_ms)):
+        figures = [each.figures for each in minutes]
+        if connection_id == SERVICE:
+            traffic = traffic_by_input(figures)
+            continue
+        for name, found in figure_set(figures).inputs.items():
+            at = InputAtConnection(connection_id, names.get(connection_id, connection_id), found)
+            connections.setdefault(name, []).append(at)
+    inputs = [
+        InputFigures(name, traffic.get(name, Traffic()), connections.get(name, []))
+        for name in sorted({*traffic, *connections})
+        if query.input is None or name.lower() == query.input.lower()
+    ]
+    return InputFiguresView(from_ms, until_ms, inputs)
+
+
+def _time_of(services: Services, query: FiguresQuery | InputFiguresQuery) -> tuple[int, int]:
+    until_ms = query.until_ms if query.until_ms is not None else services.activity.now_ms()
+    return query.from_ms if query.from_ms is not None else max(0, until_ms - _HOUR_MS), until_ms
+
+
+def _by_connection(minutes: Sequence[MinuteFigures]) -> list[tuple[str, list[MinuteFigures]]]:
+    """Return the minutes by connection ID, sorted."""
+    by_connection: dict[str, list[MinuteFigures]] = {}
+    for minute in minutes:
+        by_connection.setdefault(minute.connection_id, []).append(minute)
+    return sorted(by_connection.items())
 
 
 def _check_time(from_ms: int, until_ms: int, step_minutes: int) -> None:
@@ -285,10 +355,20 @@ SHOW_FIGURES: Final = Endpoint(
     _figures,
     can_refuse=True,
 )
+SHOW_INPUT_FIGURES: Final = Endpoint(
+    "GET",
+    "/api/figures/inputs",
+    "show_input_figures",
+    "Return figures per input for a period: events received, requests refused, purchases, match keys.",
+    "read",
+    _input_figures,
+    can_refuse=True,
+)
 
 ACTIVITY_ENDPOINTS: Final = (
     LIST_ACTIVITY,
     SHOW_RECORD,
     SHOW_WAY,
     SHOW_FIGURES,
+    SHOW_INPUT_FIGURES,
 )

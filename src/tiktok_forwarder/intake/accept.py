@@ -50,6 +50,7 @@ class AdmittedEvent(Struct, gc=False):
 class Acceptance(Struct, frozen=True):
     """The stored results of a request: mapped events by connection ID, and drops, counted as in `Arrivals`."""
 
+    input_name: str
     accepted_at_ms: int
     admitted: Mapping[str, Sequence[AdmittedEvent]]
     drops: Sequence[DroppedEvent]
@@ -259,7 +260,7 @@ class Acceptor:
             for admitted in request.admitted.values():
                 for each in admitted:
                     each.admission = next(admissions)
-            acceptance = Acceptance(request.at_ms, request.admitted, request.drops, drops)
+            acceptance = Acceptance(request.sender.name, request.at_ms, request.admitted, request.drops, drops)
             self._observer.on_accepted(acceptance)
             self._notify(acceptance)
             self._finish(request, acceptance)

@@ -39,6 +39,10 @@ class IngestObserver(FaultObserver, Protocol):
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None: ...
 
+    def on_refused(self, input_name: str, reason: str) -> None:
+        """A request whose sender is known is refused; `on_answered` counts it too."""
+        ...
+
     def left(self, route: str) -> None:
         """The sender closed the connection before its request was complete."""
         ...
@@ -90,6 +94,7 @@ class Ingest:
     def begin(self, exchange: Exchange) -> "SenderRequest | None":
         started = time.monotonic()
         route_name = _UNKNOWN_ROUTE
+        sender: Input | None = None
         try:
             route = self._route_of(exchange.path)
             route_name = route.name
@@ -101,14 +106,18 @@ class Ingest:
                 raise later("the service is stopping", "stopping")
             body = ArrivingBody(headers, self.limits)
         except Exception as error:
-            self.refuse(exchange, error, route_name, started)
+            self.refuse(exchange, error, route_name, started, sender)
             return None
         exchange.proceed()
         return SenderRequest(self, exchange, route, sender, body, started)
 
-    def refuse(self, exchange: Exchange, error: Exception, route_name: str, started: float) -> None:
-        """Answer with an error, which may be internal."""
+    def refuse(
+        self, exchange: Exchange, error: Exception, route_name: str, started: float, sender: Input | None = None
+    ) -> None:
+        """Answer with an error, which may be internal. `sender` is None while it is not authenticated."""
         refusal = refusal_of(error)
+        if sender is not None:
+            self.observer.on_refused(sender.name, refusal.reason if refusal is not None else "internal")
         if refusal is None:
             self.observer.on_internal_error(error)
             self.answer(exchange, 500, (JSON,), INTERNAL_ERROR, route_name, "internal", started)
@@ -219,7 +228,7 @@ class SenderRequest(BodyHandler):
         self._route.use(body, self._sender, self._done)
 
     def refuse(self, error: Exception) -> None:
-        self._ingest.refuse(self._exchange, error, self._route.name, self._started)
+        self._ingest.refuse(self._exchange, error, self._route.name, self._started, self._sender)
 
     def on_left(self) -> None:
         self._ingest.observer.left(self._route.name)

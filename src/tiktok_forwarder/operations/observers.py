@@ -12,12 +12,17 @@ _Report = ParamSpec("_Report")
 
 
 class Observers:
-    """The `AcceptObserver` and `DeliveryObserver`."""
+    """The `IngestObserver`, `BrowserObserver`, `AcceptObserver` and `DeliveryObserver`."""
 
     def __init__(
         self, telemetry: Telemetry, activity: Activity, seen_names: SeenNames, development_events: DevelopmentEvents
     ) -> None:
-        self._on_internal_error = telemetry.on_internal_error
+        self.on_internal_error = telemetry.on_internal_error
+        self.on_answered = telemetry.on_answered
+        self.left = telemetry.left
+        self.on_browser_left = telemetry.on_browser_left
+        self._on_browser_answered = telemetry.on_browser_answered
+        self.on_refused = self._all_of(telemetry.on_refused, activity.on_refused)
         self.on_received = telemetry.on_received
         self.on_historical = telemetry.on_historical
         self.on_stored = telemetry.on_stored
@@ -25,12 +30,17 @@ class Observers:
         self.on_connection_full = telemetry.on_connection_full
         self.on_noted = telemetry.on_noted
         self.on_failed = telemetry.on_failed
-        self.on_request = self._all_of(seen_names.on_request, development_events.on_request)
-        self.on_accepted = self._all_of(activity.on_accepted)
+        self.on_request = self._all_of(activity.on_request, seen_names.on_request, development_events.on_request)
+        self.on_accepted = self._all_of(telemetry.on_accepted, activity.on_accepted)
         self.on_attempted = self._all_of(telemetry.on_attempted, activity.on_attempted)
         self.on_settled = self._all_of(telemetry.on_settled, activity.on_settled)
         self.on_replayed = self._all_of(telemetry.on_replayed, activity.on_replayed)
         self.on_state_changed = self._all_of(telemetry.on_state_changed, activity.on_state_changed)
+
+    def on_browser_answered(self, route: str, input_name: str, status: int, reason: str, seconds: float) -> None:
+        self._on_browser_answered(route, input_name, status, reason, seconds)
+        if input_name and reason:
+            self.on_refused(input_name, reason)
 
     def _all_of(self, *observers: Callable[_Report, None]) -> Callable[_Report, None]:
         """Return a function that calls each of these. Their errors end there: no event may fail because of one."""
@@ -40,6 +50,6 @@ class Observers:
                 try:
                     observer(*values, **named)
                 except Exception as error:
-                    self._on_internal_error(error)
+                    self.on_internal_error(error)
 
         return report

@@ -21,8 +21,10 @@ from prometheus_client.registry import Collector
 from tiktok_forwarder import __version__
 from tiktok_forwarder.browser.rate_limit import INPUT_LIMIT
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
+from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
+from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 from tiktok_forwarder.web.http_limits import CloseReason
 
 _FRAMES_TOLD: Final = 4
@@ -160,6 +162,18 @@ class Telemetry:
         self._historical = PlainCounter(
             registry, "tiktok_forwarder_historical_events", "Historical events, which are not forwarded.", ("input",)
         )
+        self._refused = PlainCounter(
+            registry,
+            "tiktok_forwarder_refused_requests",
+            "Refused requests whose input is known.",
+            ("input", "reason"),
+        )
+        self._purchases = PlainCounter(
+            registry,
+            "tiktok_forwarder_purchases",
+            "Events that TikTok counts as purchases, repeats included, for each connection: mapped, or not_allowed.",
+            ("input", "outcome"),
+        )
         self._warnings = PlainCounter(
             registry, "tiktok_forwarder_warnings", "Warnings of mapped events.", ("connection", "warning")
         )
@@ -264,6 +278,17 @@ class Telemetry:
     def on_received(self, input_name: str, batches: int, events: int) -> None:
         self._batches.add(batches, input_name)
         self._received.add(events, input_name)
+
+    def on_refused(self, input_name: str, reason: str) -> None:
+        self._refused.add(1, input_name, reason)
+
+    def on_accepted(self, acceptance: Acceptance) -> None:
+        mapped = sum([each.event.event_name in PURCHASE_EVENTS for of in acceptance.admitted.values() for each in of])
+        if mapped:
+            self._purchases.add(mapped, acceptance.input_name, "mapped")
+        for (_, reason), count in acceptance.drop_counts.items():
+            if reason == "purchase_not_allowed":
+                self._purchases.add(count, acceptance.input_name, "not_allowed")
 
     def on_historical(self, input_name: str, events: int) -> None:
         self._historical.add(events, input_name)

@@ -99,7 +99,7 @@ async def test_health_explains_every_reason_and_warning(client: ConsoleClient) -
     event = NewEvent(own["id"], 1, "2.0", "Purchase", "every-warning", b"{}", ())
     mapped = Mapped(0, "Purchase", "every-warning", b'{"event":"Purchase"}', get_args(MappingWarning), (), {})
     counts: dict[tuple[str, str], int] = {(own["id"], drop.dropped.reason): 1 for drop in drops}
-    acceptance = Acceptance(now_ms, {own["id"]: [AdmittedEvent(event, mapped, None)]}, drops, counts)
+    acceptance = Acceptance("shop", now_ms, {own["id"]: [AdmittedEvent(event, mapped, None)]}, drops, counts)
     client.service.services.activity.on_accepted(acceptance)
 
     async def all_counted() -> bool:

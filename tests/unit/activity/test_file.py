@@ -166,7 +166,7 @@ async def test_minutes_are_bounded_too(path: Path) -> None:
     file = ActivityFile.open(path, max_bytes=4 * MEBIBYTE)
     found = await file.figures(0, 5000)
     await file.close()
-    assert 1000 < len(found) < 2000 and found[-1].minute == 4999
+    assert 800 < len(found) < 2000 and found[-1].minute == 4999
 
 
 async def test_sampling_is_remembered(path: Path) -> None:

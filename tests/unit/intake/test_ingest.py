@@ -76,6 +76,7 @@ class Rig:
 
     parts: Parts
     answered_with: list[tuple[str, int, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     is_read: bool = False
@@ -87,6 +88,9 @@ class Rig:
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
         assert 0 <= seconds < 5
         self.answered_with.append((route, status, reason))
+
+    def on_refused(self, input_name: str, reason: str) -> None:
+        self.refused.append((input_name, reason))
 
     def left(self, route: str) -> None:
         self.gone.append(route)
@@ -132,6 +136,8 @@ async def test_failed_authentications_count_for_whom_a_trusted_proxy_names(proxy
     rig = await rig_of()
     statuses = [await rig.guess(proxy, f"192.0.2.{number}", "198.51.100.1") for number in range(21)]
     assert statuses == [403] * 20 + [429]
+    # A guess at a known key is not its sender's.
+    assert rig.refused == []
     assert (await rig.guess(proxy, "198.51.100.2") == 429) == others_wait
 
 
@@ -145,6 +151,7 @@ async def test_request_is_put_off_unread_when_the_service_stops(path: str) -> No
     assert answer.error == {"code": "UNAVAILABLE", "message": "the service is stopping; retry later (see Retry-After)"}
     assert (rig.is_read, await rig.parts.store.totals()) == (False, [])
     assert [each[1:] for each in rig.answered_with] == [(503, "stopping")]
+    assert rig.refused == [("shop", "stopping")]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +171,7 @@ async def test_request_is_put_off_when_the_store_refuses_it(
     assert answer is not None and (answer.status, answer.headers[b"retry-after"]) == (503, b"5")
     assert answer.error == {"code": "UNAVAILABLE", "message": message}
     assert [each[1:] for each in rig.answered_with] == [(503, reason)]
+    assert rig.refused == [("shop", reason)]
     assert rig.parts.told.notified == {}
 
 
@@ -185,6 +193,7 @@ async def test_events_are_stored_before_the_answer(path: str) -> None:
     answer = await rig.post(path)
     assert answer is not None and answer.status == (200 if path.startswith("/firehose") else 202)
     assert rig.answered_with == [(path.replace("/shop", "/"), answer.status, "")]
+    assert rig.refused == []
     assert [(row.counter, row.count) for row in await rig.parts.store.totals()] == [("accepted", 1)]
 
 

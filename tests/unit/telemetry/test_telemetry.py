@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.unit.mapping.batches import batch_of, purchase
+from tests.unit.parts import Parts, sender
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
@@ -223,3 +225,25 @@ def test_the_books_are_exported_as_they_are(log: Log) -> None:
         'tiktok_forwarder_connection_condition{condition="healthy",connection="cn_1"} 0.0',
     ):
         assert line in exposition
+
+
+async def test_purchases_and_refused_requests_are_exported_by_input(log: Log) -> None:
+    """A flood of false purchases, or of requests that are refused, shows at the input that it comes through."""
+    parts = Parts()
+    await parts.add_connection("One")
+    await parts.add_connection("Two")
+    cart = purchase(source_message_id="m2", product_action={"action": "add_to_cart"})
+    body = json.dumps(batch_of(purchase(), cart)).encode()
+    for each in (sender("web"), sender("kiosk", allows_purchases=False)):
+        acceptance = await parts.acceptor.accept(body, each)
+        assert acceptance is not None
+        log.telemetry.on_accepted(acceptance)
+    log.telemetry.on_refused("web", "too_large")
+    exported = log.telemetry.exposition().decode()
+    for line in (
+        'tiktok_forwarder_purchases_total{input="web",outcome="mapped"} 2.0',
+        'tiktok_forwarder_purchases_total{input="kiosk",outcome="not_allowed"} 2.0',
+        'tiktok_forwarder_refused_requests_total{input="web",reason="too_large"} 1.0',
+    ):
+        assert f"\n{line}\n" in exported
+    assert 'input="kiosk",outcome="mapped"' not in exported
