@@ -38,7 +38,8 @@ def is_readable_by(answer: Answer, origin: str) -> bool:
     """Whether a browser lets a page of this origin read the answer; none depends on credentials."""
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert "Set-Cookie" not in answer.headers
-    return answer.headers.get("Access-Control-Allow-Origin") in (origin, "*") and answer.headers["Vary"] == "Origin"
+    allowed = [value for name, value in answer.headers.items() if name == "Access-Control-Allow-Origin"]
+    return allowed in ([origin], ["*"]) and answer.headers["Vary"] == "Origin"
 
 
 FOREIGN: Final = {**SDK, "Origin": "https://other.example.com"}

@@ -11,7 +11,6 @@ from tiktok_forwarder.web.exchange import Header
 _VARY: Final = (b"vary", b"Origin")
 ANY_ORIGIN: Final[tuple[Header, ...]] = ((b"access-control-allow-origin", b"*"), _VARY)
 PREFLIGHT: Final[tuple[Header, ...]] = (
-    *ANY_ORIGIN,
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"content-type, x-mp-key"),
     (b"access-control-max-age", b"7200"),
