@@ -362,12 +362,10 @@ class Application:
 
     def _front(self) -> Front:
         """Return the application on the service's port: API, script, health, metrics and console."""
-        services = self.services
+        services, console_url = self.services, self.base.settings.console_url
         keyed_api = build_api(services, caller_with_key(services.api_keys))
         console_api = build_api(services, console_caller)
-        console = build_console(
-            console_api, services.console_access, self.base.settings.console_url, self._proxies, self.live_views
-        )
+        console = build_console(console_api, services.console_access, console_url, self._proxies, self.live_views)
         return Front(keyed_api, console, services.site_script, self._not_ready, self._exposition)
 
     async def stop(self) -> None:

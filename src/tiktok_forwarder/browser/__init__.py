@@ -1,1 +1,1 @@
-"""The browsers' side: the routes that mParticle's Web SDK and other scripts in web pages use, and the script for sites."""
+"""The browsers' side: the routes of mParticle's Web SDK and of scripts in web pages, and the script for sites."""
