@@ -28,7 +28,7 @@ def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
     ) as demo:
         _wait_for(lambda: log.exists() and log.stat().st_size > 0)
         assert demo.stdout is not None
-        pid = re.search(r"kill -9 (\d+)", "".join(demo.stdout.readline() for _ in range(3)))
+        pid = re.search(r"kill -9 (\d+)", "".join(demo.stdout.readline() for _ in range(4)))
         assert pid is not None
         second = subprocess.run(DEMO, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
         os.kill(int(pid[1]), signal.SIGKILL)

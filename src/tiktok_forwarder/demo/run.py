@@ -1,4 +1,4 @@
-"""Runs the demo: service, sandbox and two senders, shown live until Ctrl-C, then a summary of every event."""
+"""Runs the demo: service, sandbox, two senders and a shop's page, live until Ctrl-C, then a summary of every event."""
 
 import json
 import signal
@@ -14,10 +14,12 @@ from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 
+from tiktok_forwarder.browser.site_script import DEFAULT_SCRIPT_PATH
 from tiktok_forwarder.demo.console_link import Ask, ConsoleLink
 from tiktok_forwarder.demo.processes import Process, free_port
 from tiktok_forwarder.demo.senders import Sender, Sent, sdk_poster, webhook_poster
 from tiktok_forwarder.demo.shop import Shop
+from tiktok_forwarder.demo.shop_site import LANDING_PATH, PageSettings, ShopSite
 from tiktok_forwarder.demo.table import Figures, render, waiting_events
 from tiktok_forwarder.domain.errors import ForwarderError
 from tiktok_forwarder.settings import load_settings
@@ -25,6 +27,7 @@ from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 SERVICE_PORT: Final = load_settings(None, {}).port
 SANDBOX_PORT: Final = SERVICE_PORT + 1
+SHOP_PORT: Final = SERVICE_PORT + 2
 _REFRESH_SECONDS: Final = 0.5
 _PLAIN_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 20.0
@@ -34,6 +37,7 @@ _INPUT: Final = {
     "secret": "demo-secret-for-loopback-only",
     "authorization": "Token demo-webhook-for-loopback-only",
 }
+_SHOP_KEY: Final = "demo-shop-key"
 _MAPPINGS: Final = [
     {
         "event": "Search",
@@ -82,6 +86,9 @@ class _Demo:
         service_port = free_port(SERVICE_PORT)
         self._sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         self._service_url = f"http://127.0.0.1:{service_port}"
+        self._shop_port = free_port(SHOP_PORT)
+        self._shop_url = f"http://127.0.0.1:{self._shop_port}"
+        self._shop_site: ShopSite | None = None
         log = plan.folder / "sandbox.jsonl"
         self._sandbox = Process(
             "sandbox", ["sandbox", "--port", str(sandbox_port), "--log", str(log)], plan.folder / "sandbox.log", {}
@@ -93,6 +100,8 @@ class _Demo:
             {
                 "TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox_url,
                 "TIKTOK_FORWARDER_DEVELOPMENT_EVENTS_KEPT": "100",
+                # More than the demo sends: no event of the shop's page is left out by sampling.
+                "TIKTOK_FORWARDER_ACTIVITY_EVENTS_PER_SECOND": "1000",
             },
         )
         self._senders = [
@@ -118,6 +127,8 @@ class _Demo:
         finally:
             for sender in self._senders:
                 sender.stop()
+            if self._shop_site is not None:
+                self._shop_site.stop()
             self._service.stop()
             self._sandbox.stop()
 
@@ -127,10 +138,23 @@ class _Demo:
         self._sandbox.wait_until_answering(f"{self._sandbox_url}/sandbox/counts")
         self._service.wait_until_answering(f"{self._service_url}/healthz")
         self._plan.ask("POST", "/api/inputs", _INPUT)
-        for connection in _CONNECTIONS:
+        connections = [
             self._plan.ask("POST", "/api/connections", {**connection, "access_token": "demo-token"})
+            for connection in _CONNECTIONS
+        ]
+        self._open_shop(connections[0]["id"])
         for sender in self._senders:
             sender.start()
+
+    def _open_shop(self, connection_id: str) -> None:
+        """Serve the shop's page, whose links lead to this connection's events."""
+        origins = [self._shop_url]
+        self._plan.ask(
+            "POST", "/api/inputs", {"name": "demo-shop", "kind": "browser", "key": _SHOP_KEY, "origins": origins}
+        )
+        settings = PageSettings(self._service_url, DEFAULT_SCRIPT_PATH, _SHOP_KEY, connection_id)
+        self._shop_site = ShopSite(self._shop_port, settings)
+        self._shop_site.start()
 
     # --- watching ---
 
@@ -161,6 +185,7 @@ class _Demo:
     def _where(self) -> list[str]:
         return [
             self._console_link.message(self._service.restarts),
+            f"Demo shop, for you to buy something: {self._shop_url}{LANDING_PATH}",
             f"Events sent to the simulated TikTok: {self._sandbox_url}/ · Metrics: {self._service_url}/metrics",
             f"Data and logs: {self._plan.folder}/ · To test recovery, kill the service: kill -9 {self._service.pid}",
         ]

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -18,13 +18,25 @@ _USER_AGENTS: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari",
 )
-_CATALOGUE: Final = (
-    ("SKU-1077218", "Trail Running Shoe", "footwear", "Northbank", 89.99),
-    ("SKU-2219", "Merino Sock 3-pack", "apparel", "Northbank", 24.5),
-    ("SKU-3310", "Rain Jacket", "apparel", "Fjellkind", 149.0),
-    ("SKU-4485", "Head Torch", "equipment", "Lumen", 39.95),
-    ("SKU-5120", "Energy Bar", "food", "Oatly & Sons", 2.4),
-    ("SKU-6001", "Water Bottle", "equipment", "Fjellkind", 18.0),
+
+
+class Product(NamedTuple):
+    """A product with mParticle's names for its members."""
+
+    id: str
+    name: str
+    category: str
+    brand: str
+    price: float
+
+
+PRODUCTS: Final = (
+    Product("SKU-1077218", "Trail Running Shoe", "footwear", "Northbank", 89.99),
+    Product("SKU-2219", "Merino Sock 3-pack", "apparel", "Northbank", 24.5),
+    Product("SKU-3310", "Rain Jacket", "apparel", "Fjellkind", 149.0),
+    Product("SKU-4485", "Head Torch", "equipment", "Lumen", 39.95),
+    Product("SKU-5120", "Energy Bar", "food", "Oatly & Sons", 2.4),
+    Product("SKU-6001", "Water Bottle", "equipment", "Fjellkind", 18.0),
 )
 _SEARCHES: Final = ("trail shoes", "rain jacket", "wool socks", "head torch", "gift card")
 
@@ -112,14 +124,13 @@ class Shop:
         return flags
 
     def _products(self, most: int) -> list[dict[str, Any]]:
-        chosen = self._random.sample(_CATALOGUE, self._random.randint(1, most))
-        return [self._product(*product) for product in chosen]
+        chosen = self._random.sample(PRODUCTS, self._random.randint(1, most))
+        return [self._bought(product) for product in chosen]
 
-    def _product(self, sku: str, name: str, category: str, brand: str, price: float) -> dict[str, Any]:
+    def _bought(self, product: Product) -> dict[str, Any]:
         quantity = self._random.choice((1, 1, 1, 2, 3))
-        total = round(price * quantity, 2)
-        members = {"id": sku, "name": name, "category": category, "brand": brand, "price": price}
-        return {**members, "quantity": quantity, "total_product_amount": total}
+        total = round(product.price * quantity, 2)
+        return {**product._asdict(), "quantity": quantity, "total_product_amount": total}
 
     def _commerce(self, action: str, most_products: int, **members: Any) -> Action:
         products = self._products(most_products)
