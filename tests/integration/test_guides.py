@@ -26,6 +26,13 @@ def statuses(reading: Reading) -> list[dict[str, Any]]:
     return [each["connections"][0]["totals"] for each in found if each["connections"]]
 
 
+def sandboxed(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The only event that the guide's own sandbox showed, and the user in it."""
+    (answer,) = (json.loads(line) for line in reading.output.splitlines() if line.startswith('{"events"'))
+    (event,) = answer["events"]
+    return event, event["payload"]["user"]
+
+
 @pytest.fixture
 def tiktok_log(tmp_path: Path) -> Path:
     return tmp_path / "tiktok.jsonl"
@@ -84,6 +91,37 @@ def test_the_python_sdk_sends(tmp_path: Path, tiktok_log: Path) -> None:
     (event,) = arrived(reading.room / "arrived.jsonl")
     assert (event["event"], event["event_id"], event["code"]) == ("PlaceAnOrder", "order-1001", 0)
     assert [each["delivered"] for each in statuses(reading)] == [1]
+
+
+def test_website_sends(tmp_path: Path, tiktok_log: Path) -> None:
+    """The script is served, and a request like the script's reaches TikTok with the visitor's address and click ID."""
+    reading = followed("send-from-a-website.md", tmp_path, tiktok_log)
+    assert "window.tiktokForwarder" in reading.output
+    event, user = sandboxed(reading)
+    assert (event["event"], event["event_id"], event["code"]) == ("PlaceAnOrder", "order-1001", 0)
+    assert (user["ip"], user["user_agent"]) == ("203.0.113.7", "Mozilla/5.0 (Macintosh)")
+    assert user["ttclid"] == "E.C.P.ExampleClickId0123456789"
+    assert [each["delivered"] for each in statuses(reading)] == [1]
+
+
+def test_web_sdk_sends(tmp_path: Path, tiktok_log: Path) -> None:
+    """The SDK's three requests are answered: configuration with its flags, an mParticle ID as text, the event."""
+    reading = followed("send-with-the-web-sdk.md", tmp_path, tiktok_log)
+    answers = [json.loads(line) for line in reading.output.splitlines() if line.startswith("{")]
+    assert [answer["flags"]["eventBatchingIntervalMillis"] for answer in answers if "flags" in answer] == ["5000"]
+    (mpid,) = (answer["mpid"] for answer in answers if "mpid" in answer)
+    assert isinstance(mpid, str) and mpid
+    event, user = sandboxed(reading)
+    assert (event["event"], event["code"], user["ip"]) == ("PlaceAnOrder", 0, "203.0.113.7")
+
+
+def test_copy_of_the_web_sdk_counts_once(tmp_path: Path, tiktok_log: Path) -> None:
+    """Of two copies of a batch one event is sent, in the very words that the guide promises."""
+    reading = followed("send-a-copy-from-the-web-sdk.md", tmp_path, tiktok_log)
+    (event,) = arrived(reading.room / "arrived.jsonl")
+    assert (event["event"], event["code"]) == ("PlaceAnOrder", 0)
+    (promised,) = re.findall(r"`(\"duplicate\":1)`", (GUIDES / "send-a-copy-from-the-web-sdk.md").read_text())
+    assert promised in reading.output.replace(" ", "")
 
 
 def test_test_events_are_seen(tmp_path: Path, tiktok_log: Path) -> None:
