@@ -165,7 +165,7 @@ def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
             LatencyBucket(int(label) if label != _BEYOND else None, latency.get(label, 0))
             for label in (*map(str, LATENCY_SECONDS), _BEYOND)
         ],
-        inputs={name: _input_figure_set(figures) for name, figures in _by_input(groups).items()},
+        inputs={name: _input_figure_set(figures) for name, figures in sorted(_by_input(groups).items())},
     )
 
 

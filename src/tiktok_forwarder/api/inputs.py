@@ -7,6 +7,9 @@ from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import (
     ImportQuery,
     ImportReceipt,
+    InputChange,
+    InputCredentials,
+    InputImportBody,
     InputView,
     NewInputBody,
     RemovedView,
@@ -14,32 +17,93 @@ from tiktok_forwarder.api.types import (
 )
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
+from tiktok_forwarder.inputs.importing import import_inputs
 from tiktok_forwarder.inputs.inputs import Input, NewInput
+from tiktok_forwarder.inputs.settings import InputDifference
 
 
 def _view(found: Input) -> InputView:
-    rotating = len(found.secret_digests) > 1
     return InputView(
-        found.id, found.revision, found.name, found.key, f"/webhook/{found.name}", rotating, found.unreadable
+        found.id,
+        found.revision,
+        found.name,
+        found.key,
+        f"/webhook/{found.name}" if found.kind == "server" else None,
+        found.is_rotating,
+        found.unreadable,
+        found.kind,
+        list(found.origins),
+        found.allows_purchases,
+        found.old_key,
     )
+
+
+def _credentials(made: NewInput | Input) -> InputCredentials:
+    if isinstance(made, NewInput):
+        return InputCredentials(made.id, made.name, made.key, made.secret, made.authorization)
+    return InputCredentials(made.id, made.name, made.key)
+
+
+def _check_without_secrets(given: NewInputBody | RotateBody) -> None:
+    fields = [field for field in ("secret", "authorization") if getattr(given, field) is not None]
+    if fields:
+        raise ConfigurationError([f"{field}: a browser input has none: its key is public" for field in fields])
 
 
 async def _list(call: PlainCall) -> list[InputView]:
     return [_view(each) for each in call.services.inputs.all()]
 
 
-async def _add(call: Call[Nothing, NewInputBody]) -> NewInput:
+async def _add(call: Call[Nothing, NewInputBody]) -> InputCredentials:
+    given, inputs = call.body, call.services.inputs
+    allows_purchases = given.allows_purchases
+    if given.kind == "browser":
+        _check_without_secrets(given)
+        browser = await inputs.add_browser_input(
+            given.name, key=given.key, origins=given.origins, allows_purchases=allows_purchases, changed_by=call.who
+        )
+        return _credentials(browser)
+    if given.origins:
+        raise ConfigurationError(["origins: only a browser input has some; its kind is browser"])
+    server = await inputs.add(
+        given.name,
+        key=given.key,
+        secret=given.secret,
+        authorization=given.authorization,
+        allows_purchases=allows_purchases,
+        changed_by=call.who,
+    )
+    return _credentials(server)
+
+
+async def _change(call: Call[Nothing, InputChange]) -> InputView:
     given = call.body
-    return await call.services.inputs.add(
-        given.name, key=given.key, secret=given.secret, authorization=given.authorization, changed_by=call.who
+    changed = await call.services.inputs.change(
+        call.path["name"],
+        origins=given.origins,
+        allows_purchases=given.allows_purchases,
+        expected_revision=given.expected_revision,
+        changed_by=call.who,
+    )
+    return _view(changed)
+
+
+async def _rotate(call: Call[Nothing, RotateBody]) -> InputCredentials:
+    given, inputs, name = call.body, call.services.inputs, call.path["name"]
+    found = inputs.find_by_name(name)
+    if found is not None and found.kind == "browser":
+        _check_without_secrets(given)
+        return _credentials(await inputs.rotate_key(name, key=given.key, changed_by=call.who))
+    if found is not None and given.key is not None:
+        raise ConfigurationError(["key: a server's input keeps its key"])
+    return _credentials(
+        await inputs.rotate(name, secret=given.secret, authorization=given.authorization, changed_by=call.who)
     )
 
 
-async def _rotate(call: Call[Nothing, RotateBody]) -> NewInput:
+async def _import_inputs(call: Call[Nothing, InputImportBody]) -> list[InputDifference]:
     given = call.body
-    return await call.services.inputs.rotate(
-        call.path["name"], secret=given.secret, authorization=given.authorization, changed_by=call.who
-    )
+    return await import_inputs(call.services.inputs, given.inputs, dry_run=given.dry_run, changed_by=call.who)
 
 
 async def _retire(call: PlainCall) -> InputView:
@@ -98,11 +162,30 @@ ADD_INPUT: Final = Endpoint(
     status=201,
     can_refuse=True,
 )
+IMPORT_INPUTS: Final = Endpoint(
+    "POST",
+    f"{_INPUTS}/import",
+    "import_inputs",
+    "Add or change inputs, matched by name: all of them or none. Secrets of new ones are not shown again.",
+    "admin",
+    _import_inputs,
+    can_refuse=True,
+)
+CHANGE_INPUT: Final = Endpoint(
+    "PATCH",
+    _ONE,
+    "change_input",
+    "Change a browser input's origins, and whether an input may send purchases.",
+    "admin",
+    _change,
+    can_miss=True,
+    can_refuse=True,
+)
 ROTATE_INPUT: Final = Endpoint(
     "POST",
     f"{_ONE}/rotate",
     "rotate_input",
-    "Rotate secrets: create new ones. The old ones stay valid until they are retired.",
+    "Rotate secrets, or a browser input's key: create new ones. The old ones stay valid until they are retired.",
     "admin",
     _rotate,
     can_miss=True,
@@ -112,7 +195,7 @@ RETIRE_SECRETS: Final = Endpoint(
     "POST",
     f"{_ONE}/retire",
     "retire_secrets",
-    "Retire old secrets: only the newest ones stay valid.",
+    "Retire old secrets, or a browser input's old key: only the newest ones stay valid.",
     "admin",
     _retire,
     can_miss=True,
@@ -141,6 +224,8 @@ REMOVE_INPUT: Final = Endpoint(
 INPUT_ENDPOINTS: Final = (
     LIST_INPUTS,
     ADD_INPUT,
+    IMPORT_INPUTS,
+    CHANGE_INPUT,
     ROTATE_INPUT,
     RETIRE_SECRETS,
     IMPORT_BATCHES,

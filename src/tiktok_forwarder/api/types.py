@@ -9,6 +9,7 @@ from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.settings_schema import needed
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.inputs.settings import InputKind, InputSettings
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explanation.explain import Explanation
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, QueueCounts
@@ -23,34 +24,71 @@ NewSettings = Annotated[dict[str, Any], Meta(extra_json_schema={**_REFERENCE, "r
 
 
 class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A new input. Key and secrets that are not given are generated."""
+    """A new input. Key and secrets that are not given are generated.
+
+    A browser input has no secrets, and at least one of `origins`, such as https://shop.example.com.
+    """
 
     name: str
     key: str | None = None
     secret: str | None = None
     authorization: str | None = None
+    kind: InputKind = "server"
+    origins: list[str] = []
+    allows_purchases: bool = True
 
 
 class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """New secrets; those that are not given are generated."""
+    """New secrets, or a browser input's new key; what is not given is generated."""
 
+    secret: str | None = None
+    authorization: str | None = None
+    key: str | None = None
+
+
+class InputChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to change of an input; null keeps what is stored. If a revision is given, it must be the stored one."""
+
+    origins: list[str] | None = None
+    allows_purchases: bool | None = None
+    expected_revision: Number | None = None
+
+
+class InputCredentials(Struct, frozen=True, omit_defaults=True):
+    """What an input's sender needs. Secrets are not shown again; a browser input has none, and its key is public."""
+
+    id: str
+    name: str
+    key: str
     secret: str | None = None
     authorization: str | None = None
 
 
 class InputView(Struct, frozen=True):
-    """An input without its secrets. `rotating`: an old secret is still valid beside the new one.
+    """An input without its secrets. `rotating`: an old secret, or `old_key`, is still valid beside the new one.
 
-    `unreadable`: a stored secret was changed on the disk and is rejected; rotating the secrets fixes it.
+    `unreadable`: a stored secret was changed on the disk and is rejected; rotating the secrets fixes it. A browser
+    input has `origins` and no `webhook_path`. Purchases are dropped unless the input `allows_purchases`.
     """
 
     id: str
     revision: int
     name: str
     key: str
-    webhook_path: str
+    webhook_path: str | None
     rotating: bool
     unreadable: bool
+    kind: InputKind
+    origins: list[str]
+    allows_purchases: bool
+    old_key: str | None
+
+
+class InputImportBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Inputs to add or change, by name. A dry run changes nothing."""
+
+    inputs: list[InputSettings]
+    dry_run: bool = False
 
 
 class ImportQuery(Struct, frozen=True, forbid_unknown_fields=True):

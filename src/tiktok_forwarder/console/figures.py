@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.activity.figures import FigureSet
-from tiktok_forwarder.api.activity import FiguresStep
+from tiktok_forwarder.activity.figures import FigureSet, InputFigureSet
+from tiktok_forwarder.api.activity import FiguresStep, InputFigures
 from tiktok_forwarder.console.rendering import span
 
 _MINUTE_MS: Final = 60_000
@@ -135,7 +135,7 @@ class Coverage(Struct, frozen=True):
     share: float
 
 
-def coverage(figures: FigureSet) -> list[Coverage]:
+def coverage(figures: FigureSet | InputFigureSet) -> list[Coverage]:
     """Count mapped events by match key; empty if no event was mapped."""
     total = figures.match_events
     return [
@@ -143,3 +143,41 @@ def coverage(figures: FigureSet) -> list[Coverage]:
         for key in _MATCH_KEYS
         if total
     ]
+
+
+class InputCoverage(Struct, frozen=True):
+    """The match keys of the events that one input brought a connection, duplicates included."""
+
+    input_name: str
+    figures: InputFigureSet
+    keys: list[Coverage]
+
+
+def coverage_by_input(figures: FigureSet) -> list[InputCoverage]:
+    """Return the inputs whose events were mapped, or were duplicates of mapped ones."""
+    return [InputCoverage(name, each, coverage(each)) for name, each in figures.inputs.items() if each.match_events]
+
+
+class InputSums(Struct, frozen=True):
+    """One input's figures over all connections: an event that two of them received counts twice, but for `received`."""
+
+    received: int = 0
+    refused: int = 0
+    mapped: int = 0
+    duplicate: int = 0
+    purchases: int = 0
+    purchases_not_allowed: int = 0
+
+
+def input_sums(found: InputFigures | None) -> InputSums:
+    if found is None:
+        return InputSums()
+    figures = [each.figures for each in found.connections]
+    return InputSums(
+        found.traffic.received,
+        sum(found.traffic.refused.values()),
+        sum(each.mapped for each in figures),
+        sum(each.duplicate for each in figures),
+        sum(each.purchases for each in figures),
+        sum(each.purchases_not_allowed for each in figures),
+    )

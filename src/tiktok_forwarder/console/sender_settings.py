@@ -1,13 +1,12 @@
 """What a sender needs, ready to copy into a terminal, an SDK, or mParticle's Webhook output."""
 
 import secrets
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from tiktok_forwarder.api.types import InputView
+from tiktok_forwarder.api.types import InputCredentials, InputView
 from tiktok_forwarder.console.sample_data import curl_command, sample_purchase
-from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
 
 _NO_SECRET: Final = "THE-SECRET-OF-THIS-INPUT"  # noqa: S105  # a placeholder
@@ -26,13 +25,15 @@ class SenderSettings(Struct, frozen=True):
     curl: str
     includes_secrets: bool
     is_local: bool
+    kind: Literal["server"] = "server"
 
 
-def sender_settings(base: str, found: InputView | NewInput, connection: Connection | None = None) -> SenderSettings:
-    """Return an input's settings: with secrets if just created. `base` is the service's URL."""
-    secret, authorization = _NO_SECRET, _NO_AUTHORIZATION
-    if isinstance(found, NewInput):
-        secret, authorization = found.secret, found.authorization
+def sender_settings(
+    base: str, found: InputView, made: InputCredentials | None = None, connection: Connection | None = None
+) -> SenderSettings:
+    """Return the settings of a server's input: with secrets if `made` just now. `base` is the service's URL."""
+    secret = (made.secret if made is not None else None) or _NO_SECRET
+    authorization = (made.authorization if made is not None else None) or _NO_AUTHORIZATION
     batch = sample_purchase(connection, f"test-{secrets.token_hex(4)}")
     return SenderSettings(
         found.name,
@@ -42,6 +43,6 @@ def sender_settings(base: str, found: InputView | NewInput, connection: Connecti
         f"{base}/v2",
         f"{base}/webhook/{found.name}",
         curl_command(base, found.key, secret, batch),
-        isinstance(found, NewInput),
+        made is not None,
         base.startswith("http://"),
     )

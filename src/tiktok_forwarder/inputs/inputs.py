@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import hmac
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec import Struct, structs
@@ -15,10 +14,16 @@ from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.checks import key_problems, name_problems, read_origins, secret_problems
-from tiktok_forwarder.store.documents import Document, DocumentStore
-
-InputKind = Literal["server", "browser"]
-"""What sends: a server with a secret, or web pages, whose key is public and whose origins are listed."""
+from tiktok_forwarder.inputs.credentials import (
+    NO_DIGEST,
+    digest_of,
+    is_one_of,
+    new_authorization,
+    new_key,
+    new_secret,
+)
+from tiktok_forwarder.inputs.settings import InputKind, InputSettings
+from tiktok_forwarder.store.documents import Document, DocumentChange, DocumentStore
 
 _MAX_HEADERS: Final = 1000
 
@@ -64,6 +69,10 @@ class Input(Struct, frozen=True):
         return len(self.secret_digests) > 1 or self.old_key is not None
 
     @property
+    def settings(self) -> InputSettings:
+        return InputSettings(self.name, self.kind, self.key, self.origins, self.allows_purchases)
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """Every key that identifies the input now."""
         return (self.key,) if self.old_key is None else (self.key, self.old_key)
@@ -95,6 +104,7 @@ class Inputs:
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
+        """Read the stored inputs, at the start and after documents were changed by other means."""
         self._index([self._opened(document) for document in await self._documents.list_documents("input")])
 
     def change_lock(self) -> asyncio.Lock:
@@ -123,14 +133,14 @@ class Inputs:
         found = self._by_key.get(key)
         # An unknown key, and a browser input's, costs the same comparison, so that the response time does not reveal
         # which keys exist.
-        digests = (found.secret_digests if found is not None else ()) or (_NO_DIGEST,)
-        return found if _is_one_of(secret, digests) else None
+        digests = (found.secret_digests if found is not None else ()) or (NO_DIGEST,)
+        return found if is_one_of(secret, digests) else None
 
     def find_by_authorization(self, name: str, authorization: str) -> Input | None:
         """Return the input of this name if the `Authorization` value is one of its values, else None."""
         found = self.find_by_name(name)
-        digests = (found.authorization_digests if found is not None else ()) or (_NO_DIGEST,)
-        return found if _is_one_of(authorization, digests) else None
+        digests = (found.authorization_digests if found is not None else ()) or (NO_DIGEST,)
+        return found if is_one_of(authorization, digests) else None
 
     def find_browser_input(self, key: str) -> Input | None:
         """Return the browser input with this key, which may be the old one of a rotation, or None."""
@@ -152,25 +162,19 @@ class Inputs:
         Raises `ConfigurationError` with every problem.
         """
         new = NewInput(
-            id=_new_id(),
+            id=new_id(),
             name=name.strip(),
-            key=key if key is not None else _new_key(),
-            secret=secret if secret is not None else _new_secret(),
-            authorization=authorization if authorization is not None else _new_authorization(),
+            key=key if key is not None else new_key(),
+            secret=secret if secret is not None else new_secret(),
+            authorization=authorization if authorization is not None else new_authorization(),
         )
         # Serialize additions: two of the same name could otherwise both find it free.
         async with self._changing:
-            problems = self._problems(new.name, new.key) + secret_problems(new.secret, new.authorization)
+            problems = self.addition_problems(new.name, new.key) + secret_problems(new.secret, new.authorization)
             if problems:
                 raise ConfigurationError(problems)
-            record = InputRecord(
-                new.name,
-                new.key,
-                (self._box.seal(new.secret, new.id),),
-                (self._box.seal(new.authorization, new.id),),
-                allows_purchases=allows_purchases,
-            )
-            await self._add(new.id, record, changed_by)
+            record = self.sealed_record(new, allows_purchases=allows_purchases)
+            await self.put_all([(new.id, record, 0)], changed_by)
         return new
 
     async def add_browser_input(
@@ -189,16 +193,17 @@ class Inputs:
         read, origin_problems = read_origins(origins)
         record = InputRecord(
             name.strip(),
-            key if key is not None else _new_key(),
+            key if key is not None else new_key(),
             kind="browser",
             origins=read,
             allows_purchases=allows_purchases,
         )
         async with self._changing:
-            problems = self._problems(record.name, record.key) + origin_problems
+            problems = self.addition_problems(record.name, record.key) + origin_problems
             if problems:
                 raise ConfigurationError(problems)
-            return await self._add(_new_id(), record, changed_by)
+            (added,) = await self.put_all([(new_id(), record, 0)], changed_by)
+        return added
 
     async def change(
         self,
@@ -221,7 +226,7 @@ class Inputs:
                 read, problems = read_origins(origins)
                 if problems:
                     raise ConfigurationError(problems)
-            record = await self._record(found.id)
+            record = await self.record_of(found)
             changed = structs.replace(
                 record,
                 origins=record.origins if origins is None else read,
@@ -247,13 +252,13 @@ class Inputs:
                 found.id,
                 found.name,
                 found.key,
-                secret if secret is not None else _new_secret(),
-                authorization if authorization is not None else _new_authorization(),
+                secret if secret is not None else new_secret(),
+                authorization if authorization is not None else new_authorization(),
             )
             problems = secret_problems(new.secret, new.authorization)
             if problems:
                 raise ConfigurationError(problems)
-            record = await self._record(found.id)
+            record = await self.record_of(found)
             changed = structs.replace(
                 record,
                 sealed_secrets=(self._box.seal(new.secret, new.id), *record.sealed_secrets),
@@ -274,18 +279,18 @@ class Inputs:
                 raise ConfigurationError([f"{found.name}: a server's input keeps its key; rotate its secrets"])
             if found.is_rotating:
                 raise ConfigurationError([f"{found.name}: two keys are already valid; finish the last rotation first"])
-            new_key = key if key is not None else _new_key()
-            problems = self._key_problems(new_key)
+            given = key if key is not None else new_key()
+            problems = self._key_problems(given)
             if problems:
                 raise ConfigurationError(problems)
-            record = await self._record(found.id)
-            return await self._replace(found, structs.replace(record, key=new_key, old_key=record.key), changed_by)
+            record = await self.record_of(found)
+            return await self._replace(found, structs.replace(record, key=given, old_key=record.key), changed_by)
 
     async def retire(self, name: str, changed_by: str) -> Input:
         """Invalidate all but the newest secrets, or a browser input's old key. Raises `UnknownName`."""
         async with self._changing:
             found = self._get_or_raise(name)
-            record = await self._record(found.id)
+            record = await self.record_of(found)
             changed = structs.replace(
                 record,
                 sealed_secrets=record.sealed_secrets[:1],
@@ -303,46 +308,55 @@ class Inputs:
             self._index([each for each in self._by_id.values() if each.id != found.id])
         return found
 
+    def addition_problems(self, name: str, key: str) -> list[str]:
+        """Return what prevents adding an input of this name and key."""
+        problems = name_problems(name)
+        if self.find_by_name(name) is not None:
+            problems.append(f'name: an input named "{name}" already exists')
+        return problems + self._key_problems(key)
+
     def _get_or_raise(self, name: str) -> Input:
         found = self.find_by_name(name) or self._by_id.get(name)
         if found is None:
             raise UnknownName(f'input "{name}" not found')
         return found
 
-    async def _record(self, input_id: str) -> InputRecord:
-        document = await self._documents.get_document("input", input_id)
+    async def record_of(self, found: Input) -> InputRecord:
+        """Return the input as stored. Raises `UnknownName` if it was removed by other means."""
+        document = await self._documents.get_document("input", found.id)
         if document is None:
-            raise UnknownName(f'input "{input_id}" not found')
+            raise UnknownName(f'input "{found.name}" not found')
         return msgspec.json.decode(document.body, type=InputRecord)
 
-    async def _add(self, input_id: str, record: InputRecord, changed_by: str) -> Input:
-        added = self._opened(await self._put(input_id, record, 0, changed_by))
-        self._index([*self._by_id.values(), added])
-        return added
+    def sealed_record(self, new: NewInput, *, allows_purchases: bool) -> InputRecord:
+        """Return a new server's input as it is stored."""
+        return InputRecord(
+            new.name,
+            new.key,
+            (self._box.seal(new.secret, new.id),),
+            (self._box.seal(new.authorization, new.id),),
+            allows_purchases=allows_purchases,
+        )
+
+    async def put_all(self, changes: Sequence[tuple[str, InputRecord, int]], changed_by: str) -> list[Input]:
+        """Store inputs by ID in one transaction, each if its stored revision is this one; 0 adds a new one.
+
+        The caller holds `change_lock`. Raises `RevisionConflict`.
+        """
+        rows: list[DocumentChange] = [
+            ("input", input_id, msgspec.json.encode(record), revision) for input_id, record, revision in changes
+        ]
+        documents = await self._documents.put_documents(rows, changed_by=changed_by, now_ms=self._clock.now_ms())
+        stored = [self._opened(document) for document in documents]
+        self._index(list({**self._by_id, **{each.id: each for each in stored}}.values()))
+        return stored
 
     async def _replace(
         self, found: Input, record: InputRecord, changed_by: str, expected_revision: int | None = None
     ) -> Input:
         revision = found.revision if expected_revision is None else expected_revision
-        changed = self._opened(await self._put(found.id, record, revision, changed_by))
-        self._index([changed if each.id == found.id else each for each in self._by_id.values()])
-        return changed
-
-    async def _put(self, input_id: str, record: InputRecord, expected_revision: int, changed_by: str) -> Document:
-        return await self._documents.put_document(
-            "input",
-            input_id,
-            msgspec.json.encode(record),
-            expected_revision=expected_revision,
-            changed_by=changed_by,
-            now_ms=self._clock.now_ms(),
-        )
-
-    def _problems(self, name: str, key: str) -> list[str]:
-        problems = name_problems(name)
-        if self.find_by_name(name) is not None:
-            problems.append(f'name: an input named "{name}" already exists')
-        return problems + self._key_problems(key)
+        (replaced,) = await self.put_all([(found.id, record, revision)], changed_by)
+        return replaced
 
     def _key_problems(self, key: str) -> list[str]:
         return key_problems(key) or (["key: another input already uses it"] if key in self._by_key else [])
@@ -371,7 +385,7 @@ class Inputs:
         digests: list[bytes] = []
         for sealed in sealed_texts:
             with contextlib.suppress(SecretUnreadable):
-                digests.append(_digest(self._box.open(sealed, input_id)))
+                digests.append(digest_of(self._box.open(sealed, input_id)))
         return tuple(digests)
 
     def _index(self, inputs: list[Input]) -> None:
@@ -381,31 +395,5 @@ class Inputs:
         self._by_header.clear()
 
 
-def _new_id() -> str:
+def new_id() -> str:
     return f"in_{secrets.token_hex(8)}"
-
-
-def _new_key() -> str:
-    return secrets.token_hex(12)
-
-
-def _new_secret() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _new_authorization() -> str:
-    return f"Token {secrets.token_urlsafe(32)}"
-
-
-def _digest(secret: str) -> bytes:
-    # Digests are of equal length, so comparing them reveals nothing about a secret's length.
-    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
-
-
-_NO_DIGEST: Final = bytes(32)
-
-
-def _is_one_of(given: str, digests: tuple[bytes, ...]) -> bool:
-    digest = _digest(given)
-    # Compare with all, whichever matches: `any` over a generator would stop early.
-    return any([hmac.compare_digest(digest, known) for known in digests])

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, running_console
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import basic, fresh_batch, wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning
@@ -162,3 +162,23 @@ async def test_clock_that_differs_from_tiktoks_is_shown(tmp_path: Path) -> None:
         metrics = await client.service.metrics()
         (difference,) = re.findall(r"^tiktok_forwarder_clock_difference_seconds (\S+)$", metrics, re.MULTILINE)
         assert -3 * 3600 - 60 < float(difference) < -3 * 3600 + 60
+
+
+async def test_match_keys_are_compared_by_input(client: ConsoleClient) -> None:
+    """A beacon and mParticle's own batches send the same events, and TikTok gets the beacon's, which arrive first."""
+    inputs = client.service.services.inputs
+    await inputs.add("mparticle", key="key-2", secret="secret-22", authorization=None, changed_by="test")
+    (own,) = await client.api("GET", "/api/connections")
+    path = f"/health/{own['id']}"
+    assert "Match keys by input" not in (await client.get(path)).text
+    identities = {"customer_id": "c1", "email": "ada@example.com", "mobile_number": "+14155550123"}
+    again = fresh_batch("e1", user_identities=identities)
+    await client.service.post("/v2/events", again, basic("key-2", "secret-22"))
+
+    async def has_both() -> bool:
+        return "Match keys by input" in (await client.get(path)).text
+
+    await wait_until(has_both)
+    text = (await client.get(path)).text.partition("Match keys by input")[2]
+    assert "Key mparticle shop Email 100% 100% Phone 100% 0% External ID 100% 0%" in text
+    assert "Events that arrived first 0 2 Duplicates ignored 1 0" in text

@@ -154,3 +154,119 @@ async def test_a_purchase_that_is_dropped_says_why(client: ConsoleClient) -> Non
     await wait_until(dropped)
     part = await client.get(sent.path, **{"HX-Request": "true"})
     assert "hx-trigger" not in part.html and "<h1>" not in part.html
+
+
+# --- browser inputs --------------------------------------------------------------------------------------------------
+
+SHOP = "https://shop.example.com"
+BROWSER = (("name", "web"), ("kind", "browser"))
+
+
+async def post_event(client: ConsoleClient, key: str, event_id: str) -> int:
+    """The status for a page of the shop that sends a purchase with this key."""
+    path = f"/v3/JS/{key}/events"
+    return (await client.service.post(path, fresh_batch(event_id), {"Origin": SHOP})).status
+
+
+async def test_settings_shown_for_a_browser_input_let_its_pages_send(client: ConsoleClient) -> None:
+    """The key, the beacon's URL and the script's tag; there is no secret, so nothing is shown only once."""
+    await client.service.add_connection()
+    made = await client.post("/inputs", *BROWSER, ("origins", f"{SHOP}\r\n\r\n https://m.example.com \r\n"))
+    assert made.status == 200 and "secret" not in made.text.lower().partition("sender settings")[2]
+    key = copied(made, "key")
+    assert copied(made, "events") == f"{client.service.url}/v3/JS/{key}/events"
+    assert f'navigator.sendBeacon("{client.service.url}/v3/JS/{key}/events"' in copied(made, "beacon")
+    script = re.search(r'src="([^"]+)"', copied(made, "script"))
+    assert script is not None
+    served = await client.service.request("GET", script[1].removeprefix(client.service.url))
+    assert served.status == 200 and b"tiktokForwarder" in served.body
+    assert "TikTok keeps the first to arrive" in made.text and "compare match keys by input" in made.text
+    assert await post_event(client, key, "one") == 202
+    (found,) = [each for each in await client.api("GET", "/api/inputs") if each["name"] == "web"]
+    assert (found["kind"], found["origins"], found["webhook_path"]) == (
+        "browser",
+        [SHOP, "https://m.example.com"],
+        None,
+    )
+    listed = (await client.get("/inputs")).text
+    assert f"web Browser {key} {SHOP}" in listed
+
+
+@pytest.mark.parametrize(("origins", "told"), [("", "needs at least one"), ("shop.example.com", "must be a scheme")])
+async def test_browser_input_needs_origins_that_browsers_send(client: ConsoleClient, origins: str, told: str) -> None:
+    """The form keeps what was typed."""
+    shown = await client.post("/inputs", *BROWSER, ("origins", origins), ("drops_purchases", "yes"))
+    assert shown.status == 422 and "Origins: " in shown.text and told in shown.text
+    form = shown.html.partition('class="new-input"')[2]
+    assert 'value="web"' in form and 'value="browser" checked' in form and 'value="yes" checked' in form
+    assert origins in form
+    assert len(await client.api("GET", "/api/inputs")) == 1
+
+
+async def test_origins_and_purchases_of_an_input_are_changed(client: ConsoleClient) -> None:
+    """A purchase is dropped from then on, and the input's figures show it."""
+    await client.service.add_connection()
+    made = await client.post("/inputs", *BROWSER, ("origins", SHOP))
+    revision = ("revision", "1")
+    saved = await client.post(
+        "/inputs/web/change", revision, ("origins", f"{SHOP}\nhttps://m.example.com"), ("drops_purchases", "yes")
+    )
+    assert "settings are saved" in saved.text and "Purchases from this input are dropped." in saved.text
+    assert await post_event(client, copied(made, "key"), "one") == 202
+
+    async def counted() -> bool:
+        return "Purchases not allowed 1" in (await client.get("/inputs/web?period=day")).text
+
+    await wait_until(counted)
+    assert "web Browser" in (await client.get("/inputs")).text and "no purchases" in (await client.get("/inputs")).text
+    late = await client.post("/inputs/web/change", revision, ("origins", SHOP))
+    assert late.status == 422 and (await client.api("GET", "/api/inputs"))[1]["allows_purchases"] is False
+    wrong = await client.post("/inputs/web/change", ("revision", "2"), ("origins", "https://shop.example.com/cart"))
+    assert wrong.status == 422 and "must end after the host or port" in wrong.text
+    assert "https://shop.example.com/cart</textarea>" in wrong.html
+
+
+async def test_purchases_of_a_server_are_switched_off(client: ConsoleClient) -> None:
+    """Its form has no origins."""
+    assert 'name="origins"' not in (await client.get("/inputs/shop")).html
+    await client.post("/inputs/shop/change", ("revision", "1"), ("drops_purchases", "yes"))
+    assert (await client.api("GET", "/api/inputs"))[0]["allows_purchases"] is False
+    await client.post("/inputs/shop/change", ("revision", "2"))
+    assert (await client.api("GET", "/api/inputs"))[0]["allows_purchases"] is True
+    assert (await client.post("/inputs/other/change", ("revision", "1"))).status == 404
+
+
+async def test_key_of_a_browser_input_is_rotated_without_refusing_a_page(client: ConsoleClient) -> None:
+    """Both keys are valid until the old one is retired."""
+    old = copied(await client.post("/inputs", *BROWSER, ("origins", SHOP)), "key")
+    rotated = await client.post("/inputs/web/rotate")
+    new = copied(rotated, "key")
+    assert new != old and f"The old key {old} is still valid." in rotated.text
+    assert [await post_event(client, key, key) for key in (old, new)] == [202, 202]
+    twice = await client.post("/inputs/web/rotate")
+    assert twice.status == 422 and "two keys are already valid" in twice.text
+    assert "Only the newest key is valid now." in (await client.post("/inputs/web/retire")).text
+    assert [await post_event(client, key, key) for key in (old, new)] == [403, 202]
+
+
+async def test_refused_requests_show_at_their_input(client: ConsoleClient) -> None:
+    """A page of a foreign origin that uses the key, and a server's broken body, each with the reason."""
+    key = copied(await client.post("/inputs", *BROWSER, ("origins", SHOP)), "key")
+    await client.service.post(f"/v3/JS/{key}/events", fresh_batch("one"), {"Origin": "https://evil.example"})
+    await client.service.post(body=b"{broken")
+
+    async def counted() -> bool:
+        shown = [(await client.get(f"/inputs/{name}")).text for name in ("web", "shop")]
+        return all("Requests refused 1" in text for text in shown) and "Unreadable 1" in shown[1]
+
+    await wait_until(counted)
+
+
+async def test_browser_input_made_for_a_connection_feeds_it(client: ConsoleClient) -> None:
+    """The step that adds senders offers it like a server."""
+    connection_id = await client.service.add_connection(inputs=["shop"])
+    made = await client.post(f"/connections/{connection_id}/senders", *BROWSER, ("origins", SHOP))
+    assert await post_event(client, copied(made, "key"), "one") == 202
+    assert await client.service.waiting() == 1
+    removal = await client.get("/inputs/web/remove")
+    assert "Pages do not retry rejected events" in removal.text and "/webhook/" not in removal.text

@@ -2,15 +2,16 @@
 
 import json
 import shlex
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.unit.mapping.batches import outcomes_of
-from tiktok_forwarder.api.types import InputView
+from tiktok_forwarder.api.types import InputCredentials, InputView
 from tiktok_forwarder.console.sample_data import curl_command, sample_purchase
 from tiktok_forwarder.console.sender_settings import sender_settings
 from tiktok_forwarder.domain.outcome import Mapped
-from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import read_connection
 
 BASE = "https://events.example.com"
@@ -44,10 +45,28 @@ def test_a_terminal_takes_the_command_as_it_is() -> None:
     assert json.loads(words[-1]) == batch
 
 
+def known_input(**members: Any) -> InputView:
+    """An input of a server as the API shows it; keyword arguments replace its members."""
+    view = InputView(
+        "in_1",
+        1,
+        "web",
+        "the-key",
+        "/webhook/web",
+        rotating=False,
+        unreadable=False,
+        kind="server",
+        origins=[],
+        allows_purchases=True,
+        old_key=None,
+    )
+    return structs.replace(view, **members)
+
+
 def test_what_is_made_just_now_is_shown_and_later_is_not() -> None:
     """The same places hold words that say what belongs there."""
-    known = InputView("in_1", 1, "web", "the-key", "/webhook/web", rotating=False, unreadable=False)
-    new = sender_settings(BASE, NewInput("in_1", "web", "the-key", "the-secret", "Token the-value"))
+    made = InputCredentials("in_1", "web", "the-key", "the-secret", "Token the-value")
+    new = sender_settings(BASE, known_input(), made)
     assert (new.secret, new.authorization, new.includes_secrets, new.is_local) == (
         "the-secret",
         "Token the-value",
@@ -55,6 +74,6 @@ def test_what_is_made_just_now_is_shown_and_later_is_not() -> None:
         False,
     )
     assert (new.sdk_base_url, new.webhook_url) == (f"{BASE}/v2", f"{BASE}/webhook/web")
-    later = sender_settings("http://127.0.0.1:8090", known)
+    later = sender_settings("http://127.0.0.1:8090", known_input())
     assert (later.includes_secrets, later.is_local) == (False, True)
     assert later.secret in later.curl and "the-secret" not in later.curl

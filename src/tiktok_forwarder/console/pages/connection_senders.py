@@ -11,14 +11,13 @@ from starlette.responses import Response
 from tiktok_forwarder.api.activity import LIST_ACTIVITY, ActivityQuery
 from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
-from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputView, NewInputBody
+from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputCredentials
 from tiktok_forwarder.console.activity.labels import outcome_word
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import ConnectionFacts, facts_of, page_of
+from tiktok_forwarder.console.input_forms import read_new_input, ready_settings
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.sample_data import sample_purchase
-from tiktok_forwarder.console.sender_settings import SenderSettings, sender_settings
-from tiktok_forwarder.inputs.inputs import NewInput
 from tiktok_forwarder.mapping.connection import Connection
 
 _REFUSED: Final = 422
@@ -39,23 +38,20 @@ async def _senders_page(
     facts: ConnectionFacts,
     problems: Sequence[str] = (),
     *,
-    made: NewInput | None = None,
+    made: InputCredentials | None = None,
 ) -> Response:
     """Show the page; `made` is an input created just now, with its secrets."""
-    values = {**structs.asdict(facts), "problems": problems, "made": made, "ready": _ready(request, facts, made)}
+    shown = [each for each in facts.inputs if made is None or each.id == made.id]
+    ready = await ready_settings(request, shown, made, facts.connection)
+    values = {**structs.asdict(facts), "problems": problems, "ready": ready}
     return request.page("connections/senders.html", values, _REFUSED if problems else 200)
-
-
-def _ready(request: PageRequest, facts: ConnectionFacts, made: NewInput | None) -> Sequence[SenderSettings]:
-    found: Sequence[InputView | NewInput] = [made] if made is not None else facts.inputs
-    return [sender_settings(request.origin.base, each, facts.connection) for each in found]
 
 
 async def _add_input(request: PageRequest) -> Response:
     connection_id = request.path("connection_id")
     facts = await facts_of(request.api, connection_id)
     try:
-        made = await request.api.call(ADD_INPUT, body=NewInputBody(request.form.text("name")))
+        made = await request.api.call(ADD_INPUT, body=read_new_input(request.form))
         await _feed(request, facts.connection, made.name)
     except ApiError as error:
         return await _senders_page(request, facts, error.problems)

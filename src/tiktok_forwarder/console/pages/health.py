@@ -10,7 +10,16 @@ from tiktok_forwarder.api.connections import SHOW_CONNECTION
 from tiktok_forwarder.api.previews import LIST_ADVICE
 from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.console.connection_facts import rows_of
-from tiktok_forwarder.console.figures import PERIODS, Period, chart, coverage, latencies, latency_of, period_of
+from tiktok_forwarder.console.figures import (
+    PERIODS,
+    Period,
+    chart,
+    coverage,
+    coverage_by_input,
+    latencies,
+    latency_of,
+    period_of,
+)
 from tiktok_forwarder.console.page import Page, PageRequest
 
 _MINUTE_MS: Final = 60_000
@@ -59,6 +68,7 @@ async def _one(request: PageRequest) -> Response:
             "median": latency_of(found[0].total, 0.5),
             "slowest": latency_of(found[0].total, 0.95),
             "coverage": coverage(found[0].total),
+            "by_input": coverage_by_input(found[0].total),
         }
     return request.page("health/connection.html", values)
 

@@ -1,4 +1,4 @@
-"""The inputs: their keys, connections and secrets."""
+"""The inputs: their keys, connections, secrets and figures."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,24 +7,35 @@ from msgspec import Struct, structs
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from tiktok_forwarder.api.activity import SHOW_INPUT_FIGURES, InputFigures, InputFiguresQuery
 from tiktok_forwarder.api.connections import LIST_CONNECTIONS
-from tiktok_forwarder.api.inputs import ADD_INPUT, LIST_INPUTS, REMOVE_INPUT, RETIRE_SECRETS, ROTATE_INPUT
-from tiktok_forwarder.api.types import ConnectionView, InputView, NewInputBody, RotateBody
+from tiktok_forwarder.api.inputs import (
+    ADD_INPUT,
+    CHANGE_INPUT,
+    LIST_INPUTS,
+    REMOVE_INPUT,
+    RETIRE_SECRETS,
+    ROTATE_INPUT,
+)
+from tiktok_forwarder.api.types import ConnectionView, InputCredentials, InputView, RotateBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import feeding
+from tiktok_forwarder.console.figures import PERIODS, InputSums, Period, input_sums, period_of
+from tiktok_forwarder.console.input_forms import read_input_change, read_new_input, ready_settings
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.rendering import part
-from tiktok_forwarder.console.sender_settings import sender_settings
-from tiktok_forwarder.inputs.inputs import NewInput
 
 _REFUSED: Final = 422
+_MINUTE_MS: Final = 60_000
 
 
 class InputRow(Struct, frozen=True):
-    """An input and the connections that receive from it."""
+    """An input, the connections that receive from it, and the sums of its figures in the period of the page."""
 
     input: InputView
     feeds: list[ConnectionView]
+    figures: InputFigures | None
+    sums: InputSums
 
 
 async def _list(request: PageRequest) -> Response:
@@ -33,25 +44,37 @@ async def _list(request: PageRequest) -> Response:
 
 async def _list_page(request: PageRequest, problems: Sequence[str] = ()) -> Response:
     values = {
-        "inputs": await _rows(request),
+        "inputs": await _rows(request, PERIODS[0]),
         "problems": problems,
-        "name": request.form.text("name"),
-        "base": request.origin.base,
     }
     return request.page("inputs/list.html", values, _REFUSED if problems else 200)
 
 
-async def _rows(request: PageRequest) -> list[InputRow]:
+async def _rows(request: PageRequest, period: Period) -> list[InputRow]:
     connections = [(each, each.connection()) for each in await request.api.call(LIST_CONNECTIONS)]
     inputs = await request.api.call(LIST_INPUTS)
+    figures = {each.input: each for each in await _figures(request, period)}
     return [
-        InputRow(found, [view for view, connection in connections if feeding(connection, [found])]) for found in inputs
+        InputRow(
+            found,
+            [view for view, connection in connections if feeding(connection, [found])],
+            figures.get(found.name),
+            input_sums(figures.get(found.name)),
+        )
+        for found in inputs
     ]
 
 
-async def _found(request: PageRequest, name: str) -> InputRow:
+async def _figures(request: PageRequest, period: Period) -> list[InputFigures]:
+    # The figures end now, by the API's own clock.
+    until_ms = (await request.api.call(SHOW_INPUT_FIGURES)).until_ms
+    asked = InputFiguresQuery(None, until_ms - period.minutes * _MINUTE_MS, until_ms)
+    return (await request.api.call(SHOW_INPUT_FIGURES, query=asked)).inputs
+
+
+async def _found(request: PageRequest, name: str, period: Period = PERIODS[0]) -> InputRow:
     """Return the input of this name. Raises `HTTPException` if there is none."""
-    found = next((each for each in await _rows(request) if each.input.name.lower() == name.lower()), None)
+    found = next((each for each in await _rows(request, period) if each.input.name.lower() == name.lower()), None)
     if found is None:
         raise HTTPException(404)
     return found
@@ -59,7 +82,7 @@ async def _found(request: PageRequest, name: str) -> InputRow:
 
 async def _add(request: PageRequest) -> Response:
     try:
-        made = await request.api.call(ADD_INPUT, body=NewInputBody(request.form.text("name")))
+        made = await request.api.call(ADD_INPUT, body=read_new_input(request.form))
     except ApiError as error:
         return await _list_page(request, error.problems)
     return await _input_page(request, made.name, made)
@@ -70,13 +93,31 @@ async def _show(request: PageRequest) -> Response:
 
 
 async def _input_page(
-    request: PageRequest, name: str, made: NewInput | None = None, problems: Sequence[str] = ()
+    request: PageRequest, name: str, made: InputCredentials | None = None, problems: Sequence[str] = ()
 ) -> Response:
     """Show an input; `made` has the secrets if they were created just now."""
-    found = await _found(request, name)
-    ready = sender_settings(request.origin.base, made or found.input)
-    values = {**structs.asdict(found), "ready": ready, "problems": problems}
+    period = period_of(request.query("period"))
+    found = await _found(request, name, period)
+    (ready,) = await ready_settings(request, [found.input], made)
+    values = {
+        **structs.asdict(found),
+        "ready": ready,
+        "problems": problems,
+        "period": period,
+        "periods": PERIODS,
+    }
     return request.page("inputs/show.html", values, _REFUSED if problems else 200)
+
+
+async def _change(request: PageRequest) -> Response:
+    name = request.path("input_name")
+    try:
+        await request.api.call(CHANGE_INPUT, name, body=read_input_change(request.form))
+    except ApiError as error:
+        if error.is_missing:
+            raise
+        return await _input_page(request, name, problems=error.problems)
+    return request.go(f"/inputs/{part(name)}", "The input's settings are saved.")
 
 
 async def _rotate(request: PageRequest) -> Response:
@@ -90,8 +131,9 @@ async def _rotate(request: PageRequest) -> Response:
 
 async def _retire(request: PageRequest) -> Response:
     name = request.path("input_name")
-    await request.api.call(RETIRE_SECRETS, name)
-    return request.go(f"/inputs/{part(name)}", "Only the newest secrets are valid now.")
+    retired = await request.api.call(RETIRE_SECRETS, name)
+    newest = "secrets are" if retired.kind == "server" else "key is"
+    return request.go(f"/inputs/{part(name)}", f"Only the newest {newest} valid now.")
 
 
 async def _ask_remove(request: PageRequest) -> Response:
@@ -108,6 +150,7 @@ INPUTS_PAGES: Final = (
     Page("GET", "/inputs", "viewer", _list),
     Page("POST", "/inputs", "admin", _add),
     Page("GET", "/inputs/{input_name}", "viewer", _show),
+    Page("POST", "/inputs/{input_name}/change", "admin", _change),
     Page("POST", "/inputs/{input_name}/rotate", "admin", _rotate),
     Page("POST", "/inputs/{input_name}/retire", "admin", _retire),
     Page("GET", "/inputs/{input_name}/remove", "admin", _ask_remove),
