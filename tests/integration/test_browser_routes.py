@@ -296,18 +296,20 @@ async def test_flood_from_one_address_costs_that_address_only(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Beyond its burst it gets 429 before its body is read; other visitors and servers are served meanwhile."""
-    async with running_service(tmp_path, store="memory") as service:
+    # At this rate a second address of the network is refused however slow the machine is.
+    async with running_service(tmp_path, store="memory", browser_requests_per_second_per_address=0.2) as service:
         await add_web(service)
         flood = [service.post(EVENTS, b'{"events":[]}', from_address("2001:db8:5::1")) for _ in range(300)]
         others = [service.post(EVENTS, fresh_batch("v1"), from_address("2001:db8:6::1"))]
         others += [service.post(body=fresh_batch(f"s{number}")) for number in range(20)]
-        answers = await asyncio.gather(*flood)
-        assert {answer.status for answer in await asyncio.gather(*others)} == {202}
-        same_network = await service.post(EVENTS, b" " * 262_145, from_address("2001:db8:5:0:1::2"))
+        flooding, undisturbed = await asyncio.gather(asyncio.gather(*flood), asyncio.gather(*others))
+        large = [service.post(EVENTS, b" " * 262_145, from_address(f"2001:db8:5::{number}")) for number in range(2, 6)]
+        same_network = await asyncio.gather(*large)
         metrics = await service.metrics()
-    refused = [answer for answer in answers if answer.status == 429]
-    assert len(refused) > 100 and {answer.status for answer in answers} == {202, 429}
-    assert same_network.status == 429
+    assert {answer.status for answer in undisturbed} == {202}
+    refused = [answer for answer in flooding if answer.status == 429]
+    assert len(refused) > 200 and {answer.status for answer in flooding} == {202, 429}
+    assert 429 in {answer.status for answer in same_network}
     assert all(is_readable_by(answer, ORIGIN) and int(answer.headers["Retry-After"]) >= 1 for answer in refused)
     assert 'reason="address_limit"' in metrics and "2001:db8" not in metrics
     assert capfd.readouterr().err == ""

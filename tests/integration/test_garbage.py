@@ -14,9 +14,12 @@ import pytest
 from tests.crash.load_samples import memory_mib
 from tests.crash.observed_service import ObservedService, wait_until
 from tests.integration.service_process import PROGRAM, ServiceProcess, environment, serving
-from tests.integration.service_rig import BASIC, TOKEN
+from tests.integration.service_rig import BASIC, TOKEN, running_service
+from tests.integration.test_browser_routes import KEY, PAGE, add_web
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.web.body_handler import BodyHandler
+from tiktok_forwarder.web.exchange import DirectExchange
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -83,6 +86,33 @@ def test_refused_requests_leave_nothing_in_memory(data_dir: Path, kind: str) -> 
         before = memory_mib(service.process.pid)
         send_refused(service, REFUSALS[kind], REFUSED)
         assert memory_mib(service.process.pid) - before < MAX_GROWTH_MIB
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v2/events", BASIC),
+        (f"/v3/JS/{KEY}/events", PAGE),
+        ("/identity/v1/identify", {**PAGE, "x-mp-key": KEY}),
+    ],
+)
+async def test_answered_requests_are_not_kept_by_a_reference_cycle(
+    tmp_path: Path, path: str, headers: dict[str, str]
+) -> None:
+    """Each request would otherwise stay in memory until garbage is searched for."""
+    body = b'{"events":[],"known_identities":{"email":"ann@example.com"}}'
+    async with running_service(tmp_path, store="memory") as service:
+        await add_web(service)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                assert (await service.post(path, body, headers)).status in (200, 202)
+            kept = [each for each in gc.get_objects() if isinstance(each, BodyHandler | DirectExchange)]
+        finally:
+            gc.enable()
+    # That of the last request, until the next one on its connection.
+    assert len(kept) <= 2
 
 
 async def add_connections(data_dir: Path) -> None:

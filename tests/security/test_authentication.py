@@ -126,6 +126,10 @@ async def test_what_answers_without_credentials(service: Service) -> None:
     for path in ("/v2/events", "/v2/bulkevents", "/v2/bulkevents/historical", "/webhook/shop", "/firehose/shop"):
         assert (await service.request("GET", path)).status == 405, path
         assert (await service.request("POST", path, b"{}")).status == 401, path
+    for path in ("/v3/JS/unknown/events", "/webevents/v1/identity/unknown/Alias"):
+        assert (await service.request("POST", path, b"{}")).status == 403, path
+    assert (await service.request("POST", "/identity/v1/identify", b"{}")).status == 401
+    assert (await service.request("GET", "/tags/JS/v2/unknown/config")).status == 404
     assert (await service.request("GET", "/api/openapi.json")).status == 401
     proxied = {"X-Forwarded-For": "198.51.100.1"}
     assert (await service.request("GET", "/metrics", headers=proxied)).status == 403

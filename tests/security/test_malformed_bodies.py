@@ -47,7 +47,7 @@ _NASTY: tuple[bytes, ...] = (
 )
 
 
-def _bodies(seed: int) -> Iterator[bytes]:
+def malformed_bodies(seed: int) -> Iterator[bytes]:
     """The nasty ones, then a good batch cut off, with bytes changed, and with members of the wrong type."""
     yield from _NASTY
     chance = random.Random(seed)
@@ -86,7 +86,7 @@ async def test_malformed_bodies_meet_no_fault_and_disturb_nobody(
     """No 5xx, no traceback, no growth; every refusal is counted; good requests are answered meanwhile."""
     async with running_service(tmp_path) as service:
         await service.add_connection()
-        bodies = _bodies(SEED)
+        bodies = malformed_bodies(SEED)
         waits: list[float] = []
         ended = asyncio.Event()
         beside = asyncio.create_task(_send_good(service, waits, ended))

@@ -138,6 +138,8 @@ class DirectExchange:
 
     def answer(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         self.response_complete = True
+        # The handler knows the exchange: a cycle would keep both until garbage is searched for.
+        self._handler = None
         if self.disconnected:
             return
         connection = self._connection
