@@ -1,0 +1,97 @@
+"""What a setting of the process is, and how its value is read from text, a file or the command line."""
+
+import math
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tiktok_forwarder.web.trusted_proxies import parse_networks
+
+# Larger numbers of seconds or events mean nothing, and no sum of times with them overflows.
+LARGEST_NUMBER: Final = 10**9
+
+# A host name or address and an optional port.
+_HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+
+# One part only: no other path of the service's has that form, so none is hidden.
+_SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
+
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks", "script_path"]
+
+
+class Setting(Struct, frozen=True):
+    """How a setting is read and explained. Numbers are bounded, both ends included and finite; `choices` are for text.
+
+    Name and kind are those of the member of `Settings` that it annotates, unless it names another kind.
+    """
+
+    default: str | int | float
+    help: str
+    minimum: float = 0
+    maximum: float = LARGEST_NUMBER
+    choices: tuple[str, ...] = ()
+    kind: SettingKind | None = None
+    name: str = ""
+
+
+def read_value(setting: Setting, given: object) -> str | int | float | None:
+    """Return the value in its type, None if it is not allowed.
+
+    Text may contain a number: the environment has only text.
+    """
+    if setting.kind in ("text", "path"):
+        text = str(given).strip() if isinstance(given, str | Path) else ""
+        return text if text or (given == "" and setting.default == "") else None
+    if setting.kind == "choice":
+        return str(given) if given in setting.choices else None
+    if setting.kind == "https_url":
+        return _https_url(given)
+    if setting.kind == "networks":
+        return _networks(given)
+    if setting.kind == "script_path":
+        return given if isinstance(given, str) and _SCRIPT_PATH.fullmatch(given) else None
+    return _number(setting, given)
+
+
+def _number(setting: Setting, given: object) -> float | None:
+    try:
+        number = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    if not setting.minimum <= number <= setting.maximum or not math.isfinite(number):
+        return None
+    if setting.kind == "integer":
+        return int(number) if number.is_integer() else None
+    return number
+
+
+def _https_url(given: object) -> str | None:
+    address = given.strip().lower().rstrip("/") if isinstance(given, str) else " "
+    return address if not address or _HTTPS_URL.fullmatch(address) else None
+
+
+def _networks(given: object) -> str | None:
+    """Return the networks as one text; a file may also have them as a list."""
+    if isinstance(given, list) and all(isinstance(part, str) for part in given):
+        given = ",".join(given)
+    try:
+        return ", ".join(map(str, parse_networks(given))) if isinstance(given, str) else None
+    except ValueError:
+        return None
+
+
+def allowed_values(setting: Setting) -> str:
+    if setting.kind == "https_url":
+        return "https:// and a host, without a path, or empty"
+    if setting.kind == "networks":
+        return f"networks in CIDR form, separated by commas, such as {setting.default}"
+    if setting.kind == "script_path":
+        return "a slash and a file name that ends in .js, such as /shop.js"
+    if setting.kind == "choice":
+        return f"one of {', '.join(setting.choices)}"
+    if setting.kind in ("text", "path"):
+        return "text" if setting.default == "" else "text that is not empty"
+    kind = "a whole number" if setting.kind == "integer" else "a number"
+    return f"{kind} from {setting.minimum:.15g} to {setting.maximum:.15g}"
