@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "serve": _Entry("serve_command", "serve", "Run the service."),
     "demo": _Entry("demo_command", "demo", "Run a local demo with sample traffic and a simulated TikTok."),
     "map": _Entry("map_command", "map_command", "Show the TikTok events that batches map to."),
-    "inputs": _Entry("inputs_command", "inputs", "Add, list, rotate and remove inputs."),
+    "inputs": _Entry("inputs_command", "inputs", "Add, list, change, rotate and remove inputs."),
     "connections": _Entry(
         "connections_command", "connections", "Add, change, check, pause, export and import connections."
     ),
