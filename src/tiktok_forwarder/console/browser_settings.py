@@ -74,7 +74,7 @@ def _script_tag(base: str, key: str, script: SiteScriptView) -> str:
     return (
         f'<script defer src="{source}"\n'
         f'  integrity="{integrity}" crossorigin="anonymous"\n'
-        f'  data-key="{escape(key)}"></script>'
+        f'  data-key="{escape(key)}" data-store="no"></script>'
     )
 
 

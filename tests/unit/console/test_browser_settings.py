@@ -46,7 +46,7 @@ def test_web_sdk_over_plain_http_has_its_flags_in_the_page() -> None:
 
 @pytest.mark.parametrize("base", ["https://events.example.com", "http://127.0.0.1:8090"])
 def test_script_tag_pins_the_present_version(base: str) -> None:
-    """A hash without `crossorigin` would make browsers refuse the script."""
+    """A hash without `crossorigin` would make browsers refuse the script; without consent, it sends nothing."""
     found: list[tuple[str, dict[str, str | None]]] = []
 
     class Parser(HTMLParser):
@@ -63,5 +63,6 @@ def test_script_tag_pins_the_present_version(base: str) -> None:
         "integrity": "sha384-abc+/=",
         "crossorigin": "anonymous",
         "data-key": "k-1~x",
+        "data-store": "no",
     }
     assert settings.newest_script_url == f"{base}/shop.js"
