@@ -48,6 +48,26 @@ def test_refusals_are_told_once_a_second(log: Log) -> None:
     assert b'{reason="bad_credentials",route="/v2/events",status="403"} 1000.0' in log.telemetry.exposition()
 
 
+def test_refusals_of_browsers_are_counted_and_logged_only_if_an_operator_can_act(log: Log) -> None:
+    """Any visitor can cause most of them; the service's own failures and an input's flood are reported."""
+    route = "/v3/JS/{key}/events"
+    for status, reason in ((403, "origin"), (429, "address_limit"), (202, "unreadable"), (413, "too_large")):
+        log.telemetry.on_browser_answered(route, "web", status, reason, 0.001)
+    assert log.lines == []
+    for _ in range(1000):
+        log.telemetry.on_browser_answered(route, "web", 429, "input_limit", 0.001)
+    log.telemetry.on_browser_answered(route, "web", 503, "store_full", 0.001)
+    log.telemetry.on_browser_left(route, "web")
+    flood, failure = log.lines
+    assert (flood["level"], flood["input"], flood["requests"]) == ("warning", "web", 1)
+    assert (failure["reason"], failure["requests"]) == ("store_full", 1)
+    counted = (
+        'tiktok_forwarder_browser_requests_total{input="web",reason="%s",route="/v3/JS/{key}/events",status="%d"} %d'
+    )
+    for reason, status, count in (("input_limit", 429, 1000), ("origin", 403, 1), ("sender_left", 499, 1)):
+        assert counted % (reason, status, count) in log.telemetry.exposition().decode()
+
+
 @pytest.mark.parametrize("problem", ["full", "disk", "locked", "damaged", "missing", "deleted"])
 def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) -> None:
     """And that it is over."""
