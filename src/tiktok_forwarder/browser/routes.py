@@ -77,6 +77,9 @@ class BrowserRoutes:
         if place is None:
             raise Refusal(404, "NOT_FOUND", "path not found", reason="route")
         call.place = place
+        if named := self._inputs.find_browser_input(place.key):
+            # What is refused by address counts for the input that the path names, so that its figures show a flood.
+            call.input_name = named.name
         visitor = self._visitor(exchange)
         self._limit(self._by_address, source_of_address(visitor), ADDRESS_LIMIT)
         if exchange.method == "OPTIONS":

@@ -14,7 +14,10 @@ _PLAIN_HTTP: Final = "http://"
 _LOCAL_MEMBERS: Final = """
   forceHttps: false,
   requestConfig: false,
-  flags: { "captureIntegrationSpecificIds.V2": "all", eventBatchingIntervalMillis: "5000" },"""
+  flags: {
+    "captureIntegrationSpecificIds.V2": "all",
+    eventBatchingIntervalMillis: "5000",
+  },"""
 
 
 class BrowserSettings(Struct, frozen=True):
@@ -63,10 +66,10 @@ mParticle.init({_quoted(key)}, {{
 
 
 def _beacon(events_url: str) -> str:
-    return f"""onCreateBatch: (batch) => {{
+    return f"""window.mParticle.config.onCreateBatch = (batch) => {{
   navigator.sendBeacon({_quoted(events_url)}, JSON.stringify(batch));
   return batch;
-}},"""
+}};"""
 
 
 def _script_tag(base: str, key: str, script: SiteScriptView) -> str:

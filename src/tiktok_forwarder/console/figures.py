@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.activity.figures import FigureSet, InputFigureSet
 from tiktok_forwarder.api.activity import FiguresStep, InputFigures
-from tiktok_forwarder.console.rendering import span
+from tiktok_forwarder.console.rendering import span, wire_label
 
 _MINUTE_MS: Final = 60_000
 
@@ -156,6 +156,26 @@ class InputCoverage(Struct, frozen=True):
 def coverage_by_input(figures: FigureSet) -> list[InputCoverage]:
     """Return the inputs whose events were mapped, or were duplicates of mapped ones."""
     return [InputCoverage(name, each, coverage(each)) for name, each in figures.inputs.items() if each.match_events]
+
+
+_REFUSALS: Final = {
+    "origin": "Page of another origin",
+    "address_limit": "Too many requests from one IP address",
+    "input_limit": "Too many requests to this input",
+    "too_large": "Body too large",
+    "unreadable": "Body unreadable",
+    "compression": "Compressed body unreadable",
+    "encoding": "Unknown content encoding",
+    "timeout": "Body too slow",
+    "overloaded": "Too many bodies at the same time",
+    "stopping": "Service stopping",
+    "internal": "Internal error",
+}
+
+
+def refusal_label(reason: str) -> str:
+    """Return why requests were refused, in words."""
+    return _REFUSALS.get(reason) or wire_label(reason)
 
 
 class InputSums(Struct, frozen=True):

@@ -257,7 +257,11 @@ async def test_refused_requests_show_at_their_input(client: ConsoleClient) -> No
 
     async def counted() -> bool:
         shown = [(await client.get(f"/inputs/{name}")).text for name in ("web", "shop")]
-        return all("Requests refused 1" in text for text in shown) and "Unreadable 1" in shown[1]
+        return (
+            all("Requests refused 1" in text for text in shown)
+            and "Page of another origin 1" in shown[0]
+            and "Body unreadable 1" in shown[1]
+        )
 
     await wait_until(counted)
 

@@ -18,14 +18,14 @@ def settings_at(base: str) -> BrowserSettings:
 
 
 def test_beacon_is_three_lines_that_send_the_batch_to_the_input() -> None:
-    """It is a member of the configuration that the page already has."""
+    """They set a member of the configuration that the page already has."""
     settings = settings_at("https://events.example.com")
     assert settings.events_url == "https://events.example.com/v3/JS/k-1~x/events"
     assert settings.beacon.splitlines() == [
-        "onCreateBatch: (batch) => {",
+        "window.mParticle.config.onCreateBatch = (batch) => {",
         '  navigator.sendBeacon("https://events.example.com/v3/JS/k-1~x/events", JSON.stringify(batch));',
         "  return batch;",
-        "},",
+        "};",
     ]
 
 

@@ -20,7 +20,7 @@ from tiktok_forwarder.api.inputs import (
 from tiktok_forwarder.api.types import ConnectionView, InputCredentials, InputView, RotateBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import feeding
-from tiktok_forwarder.console.figures import PERIODS, InputSums, Period, input_sums, period_of
+from tiktok_forwarder.console.figures import PERIODS, InputSums, Period, input_sums, period_of, refusal_label
 from tiktok_forwarder.console.input_forms import read_input_change, read_new_input, ready_settings
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.rendering import part
@@ -105,6 +105,7 @@ async def _input_page(
         "problems": problems,
         "period": period,
         "periods": PERIODS,
+        "refusal_label": refusal_label,
     }
     return request.page("inputs/show.html", values, _REFUSED if problems else 200)
 
