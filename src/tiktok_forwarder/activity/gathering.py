@@ -5,6 +5,7 @@ from typing import Final
 from zlib import crc32
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from tiktok_forwarder.activity.figures import (
     SERVICE,
@@ -61,6 +62,20 @@ class _Sampled(Struct, frozen=True, gc=False):
     payload: bytes = b""
 
 
+class _InputCounts(Struct, gc=False):
+    """What one input brought one connection in one minute, or the service as a whole.
+
+    Numbers until they are written: every request passes here, and the names of figures take longer than adding.
+    """
+
+    received: int = 0
+    mapped: int = 0
+    duplicate: int = 0
+    dropped: int = 0
+    purchases: int = 0
+    purchases_not_allowed: int = 0
+
+
 class Gathering:
     """Collects observed events; `take` returns them for writing.
 
@@ -75,6 +90,7 @@ class Gathering:
         self._subject_hash = subject_hash
         self._sampling = Sampling(most_per_second, earlier)
         self._figures: dict[tuple[int, str], Figures] = {}
+        self._input_counts: dict[tuple[int, str, str], _InputCounts] = {}
         self._kept: list[Record] = []
         self._sampled: list[_Sampled] = []
         self._levels: list[LevelChange] = []
@@ -90,7 +106,7 @@ class Gathering:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._figures or self._kept or self._sampled or self._levels)
+        return not (self._figures or self._input_counts or self._kept or self._sampled or self._levels)
 
     # --- observing ---
 
@@ -102,8 +118,10 @@ class Gathering:
             self._dropped(acceptance, at_ms)
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
-        events = sum([len(batch.events) for batch in batches if batch.events])
-        add_of_input(self._figures_of(SERVICE, at_ms), "received", input_name, events)
+        counts = self._counts_of(input_name, SERVICE, at_ms)
+        for batch in batches:
+            if batch.events:
+                counts.received += len(batch.events)
 
     def on_refused(self, input_name: str, reason: str) -> None:
         add_refused(self._figures_of(SERVICE, self._clock.now_ms()), input_name, reason)
@@ -160,6 +178,12 @@ class Gathering:
     def take(self, *, is_last: bool = False) -> ActivityWrite:
         """Return everything to be written now. Events of the current second wait for its end, unless it `is_last`."""
         records = self._ready(is_last=is_last)
+        for (minute, connection_id, input_name), counts in self._input_counts.items():
+            figures = self._figures.setdefault((minute, connection_id), {})
+            for name, count in asdict(counts).items():
+                if count:
+                    add_of_input(figures, name, input_name, count)
+        self._input_counts = {}
         write = ActivityWrite(records, self._figures, self._levels)
         self._figures, self._levels = {}, []
         return write
@@ -219,18 +243,19 @@ class Gathering:
         if stored:
             figures["accepted"] = figures.get("accepted", 0) + stored
             figures["mapped"] = figures.get("mapped", 0) + stored
-            add_of_input(figures, "mapped", input_name, stored)
         if duplicates:
             add(figures, "duplicate", duplicates)
-            add_of_input(figures, "duplicate", input_name, duplicates)
         if full := len(admitted) - stored - duplicates:
-            self._count_dropped(figures, input_name, CONNECTION_FULL, full)
-        if purchases := [each.event.event_name in PURCHASE_EVENTS for each in admitted].count(True):
-            add_of_input(figures, "purchases", input_name, purchases)
+            self._count_dropped(connection_id, input_name, CONNECTION_FULL, full, at_ms)
+        counts = self._counts_of(input_name, connection_id, at_ms)
+        counts.mapped += stored
+        counts.duplicate += duplicates
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
         sample: list[AdmittedEvent] = []
         for each in admitted:
+            if each.event.event_name in PURCHASE_EVENTS:
+                counts.purchases += 1
             if each.mapped.warnings and each.admission == "stored":
                 for warning in each.mapped.warnings:
                     add(figures, f"warning.{warning}")
@@ -244,7 +269,7 @@ class Gathering:
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():
-            self._count_dropped(self._figures_of(connection_id, at_ms), acceptance.input_name, reason, count)
+            self._count_dropped(connection_id, acceptance.input_name, reason, count, at_ms)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
         batch: Batch | None = None
@@ -259,12 +284,21 @@ class Gathering:
             if not self._is_erased(subjects):
                 self._kept.append(dropped_record(drop, subjects, at_ms, values))
 
-    def _count_dropped(self, figures: Figures, input_name: str, reason: str, count: int) -> None:
+    def _count_dropped(self, connection_id: str, input_name: str, reason: str, count: int, at_ms: int) -> None:
+        figures = self._figures_of(connection_id, at_ms)
         add(figures, "accepted", count)
         add(figures, f"dropped.{reason}", count)
-        add_of_input(figures, "dropped", input_name, count)
+        counts = self._counts_of(input_name, connection_id, at_ms)
+        counts.dropped += count
         if reason == "purchase_not_allowed":
-            add_of_input(figures, "purchases_not_allowed", input_name, count)
+            counts.purchases_not_allowed += count
+
+    def _counts_of(self, input_name: str, connection_id: str, at_ms: int) -> _InputCounts:
+        key = (at_ms // MINUTE_MS, connection_id, input_name)
+        counts = self._input_counts.get(key)
+        if counts is None:
+            counts = self._input_counts[key] = _InputCounts()
+        return counts
 
     def _figures_of(self, connection_id: str, at_ms: int) -> Figures:
         key = (at_ms // MINUTE_MS, connection_id)

@@ -283,7 +283,11 @@ class Telemetry:
         self._refused.add(1, input_name, reason)
 
     def on_accepted(self, acceptance: Acceptance) -> None:
-        mapped = sum([each.event.event_name in PURCHASE_EVENTS for of in acceptance.admitted.values() for each in of])
+        mapped = 0
+        for admitted in acceptance.admitted.values():
+            for each in admitted:
+                if each.event.event_name in PURCHASE_EVENTS:
+                    mapped += 1
         if mapped:
             self._purchases.add(mapped, acceptance.input_name, "mapped")
         for (_, reason), count in acceptance.drop_counts.items():
