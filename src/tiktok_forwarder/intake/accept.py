@@ -16,6 +16,7 @@ from tiktok_forwarder.inputs.inputs import Input
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.redaction.memory import forget_texts
+from tiktok_forwarder.mapping.visitor import note_request
 from tiktok_forwarder.mparticle.batch import Batch, DeviceInfo, Event, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
@@ -135,6 +136,7 @@ class _Request(Struct):
     batches: list[Batch]
     at_ms: int
     done: Done
+    visitor: Visitor | None
     admitted: dict[str, list[AdmittedEvent]] = {}
     drops: list[DroppedEvent] = []
 
@@ -197,7 +199,7 @@ class Acceptor:
         if visitor is not None:
             for batch in batches:
                 _set_visitor(batch, visitor)
-        request = _Request(sender, batches, at_ms, done)
+        request = _Request(sender, batches, at_ms, done, visitor)
         try:
             for mapper in self._connections.mappers_of(sender.name):
                 if only is not None and mapper.connection.id != only:
@@ -229,6 +231,8 @@ class Acceptor:
             if not isinstance(outcome, Mapped):
                 request.drops.append(DroppedEvent(connection.id, outcome, event, batch))
                 continue
+            if request.visitor is not None:
+                note_request(connection, outcome.sources)
             if subjects is None:
                 # A batch is one user's, so its events have the same subjects.
                 subjects = tuple([self._subject_hash.hash_of(subject) for subject in outcome.identifiers])

@@ -6,7 +6,7 @@ Words describe several paths, or none.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 ACTION: Final = "data.product_action"
 ACTION_NAME: Final = f"{ACTION}.action"
@@ -39,6 +39,12 @@ _FIELDS: Final[Mapping[str, str]] = {
     "currency_code": "data.currency_code",
 }
 """The paths of the fields that are no members of the product action."""
+
+REQUESTS: Final[Mapping[Literal["ip", "user_agent"], str]] = {
+    "ip": "IP address of the request",
+    "user_agent": "header User-Agent of the request",
+}
+"""What stands in for members of the batch that a browser sends itself."""
 
 ANY: Final = "[…]"
 PRODUCTS: Final = f"{ACTION}.products"

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.candidates import candidates
+from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.identity import digest_of, is_digest
-from tiktok_forwarder.mapping.places import path_of
+from tiktok_forwarder.mapping.places import ANY_TYPE, REQUESTS, path_of
 from tiktok_forwarder.mapping.sources import Occurrence, Source
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS, TEXT_CUT
 from tiktok_forwarder.mparticle.values import is_dummy, text_of, visible
@@ -35,6 +36,15 @@ def ip_of(given: Sequence[Source], occurrence: Occurrence, warnings: list[str], 
         candidate.note("ip", given, sources)
         return found.address
     return None
+
+
+def note_request(connection: Connection, sources: FieldSources) -> None:
+    """Note that the batch's IP address and user agent are the request's, if they are sent."""
+    for field, words in REQUESTS.items():
+        path = path_of("field", field, ANY_TYPE)
+        first = connection.sources_of(field)[0]
+        if sources.get(field, path_of(first.kind, str(first.value), ANY_TYPE)) == path:
+            sources[field] = words
 
 
 class Address(NamedTuple):

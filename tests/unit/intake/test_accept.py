@@ -238,10 +238,16 @@ async def test_visitor_replaces_what_a_batch_says_of_ip_address_and_user_agent(
         lambda acceptance, _error: accepted.set_result(acceptance),
         visitor=Visitor("203.0.113.7", "Mozilla/5.0 (real)"),
     )
-    await accepted
+    acceptance = await accepted
     (event,) = await waiting(parts, connection_id)
     user = json.loads(event.payload)["user"]
     assert (user["ip"], user["user_agent"]) == ("203.0.113.7", "Mozilla/5.0 (real)")
+    assert acceptance is not None
+    sources = acceptance.admitted[connection_id][0].mapped.sources
+    assert (sources["ip"], sources["user_agent"]) == (
+        "IP address of the request",
+        "header User-Agent of the request",
+    )
 
 
 async def test_unknown_address_of_a_visitor_is_not_replaced_by_a_stated_one(parts: Parts) -> None:

@@ -17,6 +17,7 @@ from tiktok_forwarder.mapping.connection import connection_document
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.explanation.explain import Explanation, explain
 from tiktok_forwarder.mapping.places import GIVEN_CURRENCIES, MADE_ID, RECEIPT, SUM
+from tiktok_forwarder.mapping.visitor import note_request
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -409,6 +410,23 @@ def test_hashed_identity_is_explained_as_given() -> None:
     done = {each.field: each.transformation for each in _mapped(SECOND_CHOICES)[0, 0][1]}
     assert done["user.email"] == "already hashed: lower case"
     assert done["user.external_id"] == "stripped, SHA-256"
+
+
+def test_members_that_a_request_stands_in_for_are_explained_as_its_own() -> None:
+    """A browser's address and user agent were in no batch; what another source gave stays that source's."""
+    batch = batch_of(purchase(custom_attributes={"address": "203.0.113.9"}))
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "IP address of the request"),
+        ({"sources": {"ip": [{"attribute": "address"}, {"field": "ip"}]}}, "data.custom_attributes.address"),
+        ({"sources": {"ip": [{"attribute": "missing"}, {"field": "ip"}]}}, "IP address of the request"),
+    )
+    for settings, source in cases:
+        connection = connection_of(settings)
+        (outcome,) = outcomes_of(batch, **settings)
+        assert isinstance(outcome, Mapped)
+        note_request(connection, outcome.sources)
+        told = {each.field: each.sources for each in explain(outcome.payload, connection, outcome.sources)}
+        assert (told["user.ip"], told["user.user_agent"]) == ((source,), ("header User-Agent of the request",))
 
 
 def test_unknown_sources_name_every_possible_mapping() -> None:
