@@ -179,12 +179,10 @@ def refusal_label(reason: str) -> str:
 
 
 class InputSums(Struct, frozen=True):
-    """One input's figures over all connections: an event that two of them received counts twice, but for `received`."""
+    """One input's figures. Of purchases, the most that one connection has: the same event may go to several."""
 
     received: int = 0
     refused: int = 0
-    mapped: int = 0
-    duplicate: int = 0
     purchases: int = 0
     purchases_not_allowed: int = 0
 
@@ -196,8 +194,6 @@ def input_sums(found: InputFigures | None) -> InputSums:
     return InputSums(
         found.traffic.received,
         sum(found.traffic.refused.values()),
-        sum(each.mapped for each in figures),
-        sum(each.duplicate for each in figures),
-        sum(each.purchases for each in figures),
-        sum(each.purchases_not_allowed for each in figures),
+        max((each.purchases for each in figures), default=0),
+        max((each.purchases_not_allowed for each in figures), default=0),
     )
