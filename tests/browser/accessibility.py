@@ -7,6 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.browser.screenshots import SCHEMES
+from tests.browser.watched_browser import NARROW, WIDE
+
 _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 _GRAVE = {"serious", "critical"}
 _QUESTION = "() => axe.run(document, {resultTypes: ['violations']})"
@@ -43,3 +46,14 @@ def axe(page: Page) -> None:
     """Fail if axe finds anything serious or critical in the page as it is now shown."""
     violations = grave_violations(page)
     assert violations == [], "\n".join(["axe found:", *violations])
+
+
+def check_looks(page: Page) -> None:
+    """In every width and color: axe finds nothing grave, and the page is no wider than the screen."""
+    for width in (NARROW, WIDE):
+        page.set_viewport_size({"width": width, "height": 800})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            axe(page)
+        beyond: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, f"{page.url} is {beyond} pixels wider than a screen of {width}"

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.accessibility import axe
+from tests.browser.accessibility import check_looks
 from tests.browser.console import Console
 from tests.browser.keyboard import choose, press, tab_to, type_into
 from tests.browser.reader import log_in_as_first_admin, reload_until_shown
 from tests.browser.screenshots import screenshot
-from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.unit.mapping.batches import batch_of, purchase
 
 pytestmark = pytest.mark.slow
@@ -67,15 +67,8 @@ def check_events(page: Page, console: Console, name: str) -> None:
         page.go_back()
 
 
-def check_accessibility(page: Page, name: str) -> None:
-    """Accessible in both colors, no wider than a phone, and pictured."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
-        axe(page)
-    page.set_viewport_size({"width": NARROW, "height": 800})
-    beyond: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert beyond <= 0, f"{beyond} pixels wider than the screen"
-    page.set_viewport_size({"width": WIDE, "height": 800})
+def look_at(page: Page, name: str) -> None:
+    check_looks(page)
     screenshot(page, f"connection-settings-{name}")
 
 
@@ -91,7 +84,7 @@ def test_a_connection_with_rules_is_made_with_the_mouse(browser: StrictBrowser, 
     problems = page.get_by_role("alert")
     expect(problems).to_contain_text("Purchase event: choose the event that your pixel fires for a purchase.")
     expect(problems).to_contain_text("GDPR consent purpose: choose whether users must have consented")
-    check_accessibility(page, "unanswered")
+    look_at(page, "unanswered")
     page.get_by_label("Access Token").fill(TOKEN)
     page.get_by_role("radio", name="Purchase for a new pixel").check()
     page.get_by_role("radio", name="None").check()
@@ -104,7 +97,7 @@ def test_a_connection_with_rules_is_made_with_the_mouse(browser: StrictBrowser, 
     page.get_by_label("Name of source 1 of Event ID").select_option("Transaction ID (order number)")
     page.get_by_role("button", name="Remove source 2 of Event ID").click()
     expect(page.get_by_label("Kind of source 2 of Event ID")).to_have_count(0)
-    check_accessibility(page, "filled")
+    look_at(page, "filled")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Mouse")).to_be_visible()
     expect(page.locator("#settings")).to_be_visible()

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.accessibility import axe
+from tests.browser.accessibility import check_looks
 from tests.browser.populated import Populated
 from tests.browser.screenshots import SCHEMES, screenshot
 from tests.browser.sessions import Reader, become, first_session
-from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import serving
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.console.page import Right
@@ -70,13 +70,7 @@ def title(path: str, reader: Reader) -> str:
 
 def look_at(page: Page, name: str) -> None:
     """It fits the screen and axe finds nothing grave, in all four forms; pictures of each are kept."""
-    for width in (WIDE, NARROW):
-        page.set_viewport_size({"width": width, "height": 800})
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
-            axe(page)
-        beyond: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0, f"{page.url} is {beyond} pixels wider than a screen of {width}"
+    check_looks(page)
     for scheme in SCHEMES:
         screenshot(page, name, scheme)
 

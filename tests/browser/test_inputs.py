@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.accessibility import axe
+from tests.browser.accessibility import check_looks
 from tests.browser.admin_api import ask
 from tests.browser.console import Console
 from tests.browser.reader import log_in_as_first_admin
-from tests.browser.screenshots import SCHEMES, screenshot
-from tests.browser.watched_browser import NARROW, WIDE, StrictBrowser
+from tests.browser.screenshots import screenshot
+from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
 from tests.integration.service_rig import fresh_batch
 
@@ -34,19 +34,6 @@ def console(tmp_path: Path) -> Iterator[Console]:
         yield Console(f"http://127.0.0.1:{service.port}", tmp_path / "data", sandbox, service)
 
 
-def look_at(page: Page, name: str) -> None:
-    """Accessible, and no wider than the screen; pictures are kept."""
-    for width in (WIDE, NARROW):
-        page.set_viewport_size({"width": width, "height": 800})
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
-            axe(page)
-        beyond: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0, f"{page.url} is {beyond} pixels wider than a screen of {width}"
-    page.set_viewport_size({"width": WIDE, "height": 800})
-    screenshot(page, f"inputs-{name}")
-
-
 def test_browser_input_is_added_used_and_kept_from_purchases(browser: StrictBrowser, console: Console) -> None:
     """The origins are asked for when the kind is chosen; the input's figures show what came of its events."""
     browser.tolerate("status of 422")
@@ -56,7 +43,8 @@ def test_browser_input_is_added_used_and_kept_from_purchases(browser: StrictBrow
     expect(page.get_by_label("Origins of the pages")).to_be_hidden()
     page.get_by_role("radio", name="Browser web pages").check()
     page.get_by_label("Origins of the pages").fill("shop.example.com")
-    look_at(page, "new")
+    check_looks(page)
+    screenshot(page, "inputs-new")
     page.get_by_role("button", name="Add input").click()
     expect(page.get_by_role("alert")).to_contain_text("Origins: must be a scheme and an ASCII host")
     expect(page.get_by_label("Origins of the pages")).to_have_value("shop.example.com")
@@ -79,7 +67,8 @@ def test_browser_input_is_added_used_and_kept_from_purchases(browser: StrictBrow
     )
     assert foreign.status == 403
     expect_figures(page, {"Events received": "1", "Purchases not allowed": "1", "Requests refused": "1"})
-    look_at(page, "browser")
+    check_looks(page)
+    screenshot(page, "inputs-browser")
 
 
 def expect_figures(page: Page, figures: dict[str, str]) -> None:
