@@ -103,6 +103,7 @@ def test_every_refusal(path: str, status: int, populated: Populated, browser: St
     look_at(page, f"refusal-{status}")
 
 
+@pytest.mark.timeout(240)  # more than twenty pages, each in four forms
 def test_every_page_before_anything_came_in(tmp_path: Path, browser: StrictBrowser) -> None:
     """A service that has nothing yet says so, in words that stand the same test."""
     plain = [page for page in SHOWN if page.right != "public" and "{" not in page.path and page.path not in QUESTIONS]
