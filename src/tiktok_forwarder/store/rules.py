@@ -9,12 +9,20 @@ from tiktok_forwarder.store.documents import DocumentKind
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
+# De-duplication keys are kept in tables that take turns, so that forgetting keys is emptying a table. All turns but the
+# current one make up the window, so that at least 48 hours are always kept.
+SEEN_SLOTS: Final = 6
+SEEN_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
+
 # The due time of an event that returns immediately. Fresh ones have 0; both are due whatever the clock says.
 AT_ONCE_MS: Final = 1
 
 # A retry further than this in the future was scheduled by a clock that was set back since. Smaller distances arise
 # between two callers who each read the clock before their turn at the store.
 CLOCK_TOLERANCE_MS: Final = 5_000
+
+# What an event takes besides its payload: keys, names, times, its share of half-empty pages, its de-duplication key.
+ROW_BYTES: Final = 400
 
 # How many groups must wait before the newest events may be sent before the oldest.
 _LARGE_BACKLOG_GROUPS: Final = 2

@@ -8,10 +8,10 @@ import apsw
 import pytest
 
 from tests.conformance.rig import T0, event
+from tiktok_forwarder.store.encoding import event_key, packed_subjects
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.file import open_writer, store_limits
-from tiktok_forwarder.store.sqlite.known_keys import event_key
-from tiktok_forwarder.store.sqlite.statements import migrations, packed_subjects
+from tiktok_forwarder.store.sqlite.statements import migrations
 
 BEFORE_KEY_LOG = 1
 BEFORE_FRESH_EVENTS = 2

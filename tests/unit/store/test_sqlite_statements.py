@@ -1,4 +1,4 @@
-"""Values and statements of the default store: packed, and run for many rows at once."""
+"""Statements of the default store: run for many rows at once."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,15 +6,8 @@ from contextlib import closing
 import apsw
 import pytest
 
-from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.store.sqlite import statements
-from tiktok_forwarder.store.sqlite.statements import (
-    decoded_answer,
-    encoded_answer,
-    packed_subjects,
-    run_wide,
-    unpacked_subjects,
-)
+from tiktok_forwarder.store.sqlite.statements import run_wide
 
 
 @pytest.fixture
@@ -25,22 +18,6 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[apsw.Connection]:
     with closing(apsw.Connection(":memory:")) as opened:
         opened.execute("CREATE TABLE numbers (n, name)")
         yield opened
-
-
-@pytest.mark.parametrize("count", range(20))
-def test_subjects_come_back_as_they_were_packed(count: int) -> None:
-    """Eight bytes each, the most significant first, so that a search can compare bytes."""
-    subjects = tuple(2**64 - 1 - number for number in range(count))
-    packed = packed_subjects(subjects)
-    assert packed == b"".join(subject.to_bytes(8, "big") for subject in subjects)
-    assert unpacked_subjects(packed) == subjects
-
-
-def test_answer_comes_back_as_it_was_encoded() -> None:
-    """No answer is no bytes, and not the answer without members."""
-    answer = Answer(200, 40002, "Invalid value", "r1")
-    assert decoded_answer(encoded_answer(answer)) == answer
-    assert encoded_answer(None) is None and decoded_answer(None) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 64, 65, 127, 200])

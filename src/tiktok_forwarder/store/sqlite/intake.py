@@ -6,11 +6,10 @@ from itertools import chain
 from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, WireFormName
+from tiktok_forwarder.store.encoding import event_key, packed_subjects
 from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
-from tiktok_forwarder.store.rules import check_quotas, is_repeat
-from tiktok_forwarder.store.sqlite.known_keys import event_key
-from tiktok_forwarder.store.sqlite.statements import packed_subjects
-from tiktok_forwarder.store.sqlite.transaction import ROW_BYTES, Transaction
+from tiktok_forwarder.store.rules import ROW_BYTES, check_quotas, is_repeat
+from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 
 class Append(Change):

@@ -7,32 +7,20 @@ in the order of keys: the keys of one page are then written together.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from struct import Struct
 from typing import Final
 
 import apsw
 
-from tiktok_forwarder.store.events import NewEvent
-from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
-from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, rows, run, run_wide
-
-# All turns but the current one make up the window, so that at least 48 hours are always kept.
-_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
-_KEY_BYTES: Final = 16
+from tiktok_forwarder.store.encoding import EVENT_KEY_BYTES
+from tiktok_forwarder.store.rules import SEEN_SLOTS, SEEN_TURN_MS
+from tiktok_forwarder.store.sqlite.statements import rows, run, run_wide
 
 # By the first 12 bits of a key. So few keys are in a slice that no commit has to write many more than it adds.
 _SLICES: Final = 4096
 # A key and the time when its event was last accepted.
-_ENTRY: Final = Struct(f">{_KEY_BYTES}sq")
+_ENTRY: Final = Struct(f">{EVENT_KEY_BYTES}sq")
 _PACKED_ENTRY: Final = Struct(f"{_ENTRY.size}s")
-
-
-def event_key(event: NewEvent) -> bytes:
-    """Return the event's key. Lengths separate its parts, since any character may occur in them."""
-    connection_id, event_name = event.connection_id, event.event_name
-    named = f"{len(connection_id)}:{connection_id}{len(event_name)}:{event_name}{event.event_id}"
-    return blake2b(named.encode(), digest_size=_KEY_BYTES).digest()
 
 
 class KeyTables:
@@ -47,7 +35,7 @@ class KeyTables:
         self._generations: list[tuple[int, int]] = rows(connection, "seen_generations")
 
     def turn_is_over(self, now_ms: int) -> bool:
-        return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
+        return not self._generations or abs(now_ms - self._generations[-1][1]) >= SEEN_TURN_MS
 
     def begin_turn(self, now_ms: int) -> Callable[[], None]:
         """Begin a turn inside a transaction; return a function that undoes it in memory, for a rollback."""
@@ -177,7 +165,7 @@ def _find_latest(entries: bytes, key: bytes) -> int | None:
     start = entries.rfind(key)
     # Bytes across the border of two entries may be those of the key.
     while start > 0 and start % _ENTRY.size:
-        start = entries.rfind(key, 0, start + _KEY_BYTES - 1)
+        start = entries.rfind(key, 0, start + EVENT_KEY_BYTES - 1)
     if start < 0:
         return None
     _, accepted_at_ms = _ENTRY.unpack_from(entries, start)

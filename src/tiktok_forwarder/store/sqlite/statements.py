@@ -1,23 +1,19 @@
-"""The store's SQL: migrations, named statements, run one by one or for many rows at once, and packed values."""
+"""The store's SQL: migrations, and named statements, run one by one or for many rows at once."""
 
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
-from struct import Struct
 from typing import Any, Final
 
 import apsw
-import msgspec
 
 from tiktok_forwarder.database.statements import load_migrations, load_statements
-from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.store.rules import SEEN_SLOTS
 
 _PACKAGE: Final = "tiktok_forwarder.store.sqlite"
-SEEN_SLOTS: Final = 6
 
 # A wider statement saves little more, and takes longer to prepare.
 _WIDEST: Final = 64
-_SUBJECT_BYTES: Final = 8
 
 
 def _load() -> dict[str, str]:
@@ -66,24 +62,3 @@ def run_wide(connection: apsw.Connection, name: str, values: Sequence[tuple[Any,
         bindings = tuple(chain.from_iterable(values[done : done + width]))
         connection.execute(_widened(name, width), bindings)
         done += width
-
-
-@cache
-def _subjects(count: int) -> Struct:
-    return Struct(f">{count}Q")
-
-
-def packed_subjects(subjects: Sequence[int]) -> bytes:
-    return _subjects(len(subjects)).pack(*subjects)
-
-
-def unpacked_subjects(packed: bytes) -> tuple[int, ...]:
-    return _subjects(len(packed) // _SUBJECT_BYTES).unpack(packed)
-
-
-def encoded_answer(answer: Answer | None) -> bytes | None:
-    return None if answer is None else msgspec.json.encode(answer)
-
-
-def decoded_answer(encoded: bytes | None) -> Answer | None:
-    return None if encoded is None else msgspec.json.decode(encoded, type=Answer)

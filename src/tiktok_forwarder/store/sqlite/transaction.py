@@ -15,15 +15,13 @@ from tiktok_forwarder.database.file import end_transaction, log_files
 from tiktok_forwarder.database.open_files import OpenFiles
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.leases import LeaseTable
+from tiktok_forwarder.store.rules import ROW_BYTES
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.file import StoreLimits
 from tiktok_forwarder.store.sqlite.known_keys import KnownKeys
 from tiktok_forwarder.store.sqlite.statements import STATEMENTS, rows, run, run_wide
 
 Item = TypeVar("Item")
-
-# What a row takes beside its payload: keys, names, times, its share of half-empty pages, its key among the seen ones.
-ROW_BYTES: Final = 400
 
 _START: Final = (0, 0)
 
