@@ -15,7 +15,14 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "set-up"
 TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "env", "grep", "mkdir", "touch")
-DEBIAN_TOOLS = ("chromium", "curl", "faketime", "strace")
+# Each with its package.
+DEBIAN_TOOLS = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "faketime": "faketime",
+    "pg_ctlcluster": "postgresql",
+    "strace": "strace",
+}
 
 # Makes a "virtual environment" whose pip only writes down what it was asked, and lacks ensurepip until it is installed.
 PYTHON = f"""#!/bin/sh
@@ -135,8 +142,9 @@ def test_the_tests_get_their_tools_from_debian(tool: str, scratch: Scratch) -> N
     assert not any("apt-get" in call for call in scratch.calls())
     run = scratch.set_up("dev")
     assert run.returncode == 0, run.stderr
-    assert f"installing the Debian package {tool}" in run.stderr
-    assert any(call.startswith("apt-get install") and call.endswith(tool) for call in scratch.calls())
+    package = DEBIAN_TOOLS[tool]
+    assert f"installing the Debian package {package}" in run.stderr
+    assert any(call.startswith("apt-get install") and call.endswith(package) for call in scratch.calls())
 
 
 def test_the_browser_tests_get_their_npm_packages(scratch: Scratch) -> None:

@@ -1,0 +1,170 @@
+"""A PostgreSQL server for the tests: a cluster of its own in a scratch directory, reached by a Unix socket.
+
+The processes of one test run share it. A keeper process starts it, and stops it and deletes the directory when the last
+of them is gone, however they ended: the kernel releases the lock of a process that was killed.
+"""
+
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+# PostgreSQL refuses to run as root.
+USER = "postgres"
+START_SECONDS = 60
+MEMORY_BYTES = 4 * 1024**3
+# These tests are not about a crash of the machine. What a crash of the server or of a process leaves does not depend on
+# syncs. A test that cuts the power needs a server of its own, with syncs.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "listen_addresses": "",
+    "timezone": "UTC",
+}
+
+
+def programs() -> Path:
+    """The newest PostgreSQL that is installed: Debian keeps its programs out of the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+    server = found[-1] if found else shutil.which("postgres")
+    assert server is not None, "PostgreSQL is missing: scripts/set-up dev installs it"
+    return Path(server).resolve().parent
+
+
+class PostgresServer:
+    """A running server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def address(self, database: str) -> str:
+        return f"postgresql:///{database}?host={self.folder}&user={USER}"
+
+    @asynccontextmanager
+    async def connection(self, database: str = "postgres") -> AsyncIterator[Any]:
+        opened = await asyncpg.connect(self.address(database))
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+    async def create_database(self) -> str:
+        """Create an empty database; return its name."""
+        name = f"t{uuid.uuid4().hex}"
+        async with self.connection() as connection:
+            await connection.execute(f"CREATE DATABASE {name}")
+        return name
+
+    async def drop_database(self, name: str) -> None:
+        async with self.connection() as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@cache
+def shared_server() -> PostgresServer:
+    """The server of this test run, started by the first that asks; it lasts as long as this process at least."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"pid{os.getpid()}"
+    folder = _scratch() / f"forwarder-postgres-{run[-12:]}"
+    with Path(f"{folder}.lock").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if not _joined(folder):
+            _start(folder)
+    return PostgresServer(folder)
+
+
+def _scratch() -> Path:
+    """A place in memory if there is one with enough space: a database is many files, which a disk creates slowly."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY_BYTES:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+# For as long as this process lasts.
+_kept: list[object] = []
+
+
+def _joined(folder: Path) -> bool:
+    """Keep the server from being stopped before this process ends; return whether there is one."""
+    if not (folder / "ready").exists():
+        return False
+    users = (folder / "users").open()
+    # Waits for a keeper that is stopping the server.
+    fcntl.flock(users, fcntl.LOCK_SH)
+    _kept.append(users)
+    return (folder / "ready").exists()
+
+
+def _start(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "users").touch()
+    users = (folder / "users").open()
+    fcntl.flock(users, fcntl.LOCK_SH)
+    _kept.append(users)
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam(USER)
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    with (folder / "log").open("w") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.postgres_server", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,
+        )
+    # It outlives this process, which must not wait for it.
+    _kept.append(keeper)
+    for _ in range(START_SECONDS * 20):
+        if (folder / "ready").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"PostgreSQL did not start: {(folder / 'log').read_text()}")
+
+
+def _as_owner(*command: str | Path) -> "subprocess.Popen[bytes]":
+    as_user: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.Popen([str(part) for part in command], cwd="/", **as_user)
+
+
+def keep(folder: Path) -> None:
+    """Run the server until no process of the test run is left."""
+    data = folder / "data"
+    initdb = _as_owner(
+        programs() / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
+    )
+    assert initdb.wait() == 0
+    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    server = _as_owner(programs() / "postgres", "-D", data, "-k", folder, *settings)
+    while server.poll() is None and subprocess.call(
+        [programs() / "pg_isready", "-q", "-h", folder, "-U", USER], stdout=subprocess.DEVNULL
+    ):
+        time.sleep(0.05)
+    if server.poll() is None:
+        (folder / "ready").touch()
+        with (folder / "users").open() as users:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            server.terminate()
+            # Sessions of a killed process must not keep it.
+            server.send_signal(2)
+            server.wait(30)
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(f"{folder}.lock").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))
