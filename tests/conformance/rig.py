@@ -4,11 +4,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from msgspec import structs
 
+from tests.postgres_server import shared_server
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import (
     Arrivals,
@@ -19,11 +20,14 @@ from tiktok_forwarder.store.events import (
     QueueCounts,
 )
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.postgres.store import PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import StoreState
 
 T0 = 1_735_689_600_000
 HOUR = 3_600_000
+KINDS = ("memory", "sqlite", "postgres")
+RESERVE_SHARE = 0.2
 LIMITS = GroupLimits()
 NOTHING = QueueCounts(0, 0, 0, None, 0)
 NO_DROPS: Mapping[tuple[str, str], int] = {}
@@ -46,23 +50,42 @@ class Rig:
         self.kind = kind
         self.clock = HandClock()
         self._file = folder / "events.db"
+        self._database = ""
         self._max_bytes, self._max_events = max_bytes, max_events
-        self.store: Any = self._open()
+        self.store: Any = None
 
-    def _open(self) -> Any:
+    async def open(self) -> Self:
+        self.store = await self.open_another()
+        return self
+
+    async def open_another(self) -> Any:
+        """Open a store with the same contents, if this kind can be opened twice."""
+        if self.kind == "postgres":
+            server = shared_server()
+            self._database = self._database or await server.create_database()
+            # The reserve, which an SQLite file has within its size, is none of this store's business.
+            max_bytes = int(self._max_bytes * (1 - RESERVE_SHARE))
+            return await PostgresStore.open(server.address(self._database), max_bytes=max_bytes, clock=self.clock)
         if self.kind == "sqlite":
-            return SqliteStore.open(self._file, max_bytes=self._max_bytes, monotonic=self.clock)
+            return SqliteStore.open(
+                self._file, max_bytes=self._max_bytes, reserve_share=RESERVE_SHARE, monotonic=self.clock
+            )
         return MemoryStore(self._max_events, monotonic=self.clock)
 
     @property
     def is_durable(self) -> bool:
-        return self.kind == "sqlite"
+        return self.kind != "memory"
 
     async def reopen(self) -> None:
         """As after a restart: what is in memory only is gone."""
         if self.is_durable:
             await self.store.close()
-            self.store = self._open()
+            await self.open()
+
+    async def close(self) -> None:
+        await self.store.close()
+        if self._database:
+            await shared_server().drop_database(self._database)
 
     async def append(self, *events: NewEvent, now_ms: int = T0, drops: dict[tuple[str, str], int] | None = None) -> Any:
         return await self.store.append(Arrivals(events, drops or {}, now_ms))
@@ -162,16 +185,16 @@ def event(
     return NewEvent(connection, 1, form, name, event_id, payload or f'{{"id":"{event_id}"}}'.encode(), subjects)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    made = Rig(request.param, tmp_path)
+    made = await Rig(request.param, tmp_path).open()
     yield made
-    await made.store.close()
+    await made.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def small_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A store of which one connection may hold 500 events, in SQLite such of 1,600 bytes each."""
-    made = Rig(request.param, tmp_path, max_bytes=2_500_000, max_events=1000)
+    """A store of which one connection may hold 500 events, in databases such of 1,600 bytes each."""
+    made = await Rig(request.param, tmp_path, max_bytes=2_500_000, max_events=1000).open()
     yield made
-    await made.store.close()
+    await made.close()

@@ -42,7 +42,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
-        self.rig = Rig(self.kind, Path(self.folder.name))
+        self.rig = self.run(Rig(self.kind, Path(self.folder.name)).open())
         self.now_ms = T0
         self.state: dict[str, str] = {}
         self.due_ms: dict[str, int] = {}
@@ -199,7 +199,7 @@ class StoreMachine(RuleBasedStateMachine):
             waiting, dead = self.run(self.rig.held())
             assert (sorted(waiting), sorted(dead)) == (self.ids("waiting"), self.ids("dead"))
         finally:
-            self.run(self.rig.store.close())
+            self.run(self.rig.close())
             self.loop.close()
             self.folder.cleanup()
 
@@ -210,6 +210,12 @@ class SqliteMachine(StoreMachine):
     kind = "sqlite"
 
 
+class PostgresMachine(StoreMachine):
+    """The same, over a server."""
+
+    kind = "postgres"
+
+
 SETTINGS = settings(
     max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -217,3 +223,5 @@ TestMemoryStore = StoreMachine.TestCase
 TestMemoryStore.settings = SETTINGS
 TestSqliteStore = SqliteMachine.TestCase
 TestSqliteStore.settings = SETTINGS
+TestPostgresStore = PostgresMachine.TestCase
+TestPostgresStore.settings = SETTINGS

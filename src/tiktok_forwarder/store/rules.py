@@ -41,7 +41,11 @@ def check_quotas(needed: Mapping[str, int], left: Mapping[str, int]) -> None:
     several connections takes is not refused: the others would keep events from it as long as they are full.
     """
     if needed and all(size > left[connection_id] for connection_id, size in needed.items()):
-        raise ConnectionsFull("the storage quota of every connection that the request is for is used up")
+        raise quotas_used_up()
+
+
+def quotas_used_up() -> ConnectionsFull:
+    return ConnectionsFull("the storage quota of every connection that the request is for is used up")
 
 
 def is_repeat(accepted_at_ms: int | None, now_ms: int) -> bool:

@@ -1,0 +1,221 @@
+"""The pool of connections: runs named statements and transactions, and translates every error of PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from msgspec import Struct
+
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS, AnswerLost, is_conflict, is_stale, meaning_of
+from tiktok_forwarder.store.postgres.statements import STATEMENTS
+
+_SCHEMES: Final = ("postgresql", "postgres")
+_MAX_CONFLICTS: Final = 5
+
+Result = TypeVar("Result")
+
+
+class PoolLimits(Struct, frozen=True):
+    """How a process uses the server.
+
+    `has_pooler`: a transaction pooler is in between. Then no statement is prepared, and the server's own timeouts must
+    be set for the role, since a pooler does not pass them on.
+    """
+
+    connections: int = 8
+    connect_seconds: float = 5.0
+    statement_seconds: float = 30.0
+    idle_in_transaction_seconds: float = 10.0
+    has_pooler: bool = False
+
+
+class Session:
+    """One connection in use."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def rows(self, name: str, *values: Any) -> list[Any]:
+        """Return every row; the statement determines the columns."""
+        found: list[Any] = await self._connection.fetch(STATEMENTS[name], *values)
+        return found
+
+    async def value(self, name: str, *values: Any) -> Any:
+        """Return the first column of the first row; None if there is no row."""
+        return await self._connection.fetchval(STATEMENTS[name], *values)
+
+    async def run(self, name: str, *values: Any) -> None:
+        await self._connection.execute(STATEMENTS[name], *values)
+
+    async def run_many(self, name: str, values: list[tuple[Any, ...]]) -> None:
+        await self._connection.executemany(STATEMENTS[name], values)
+
+    async def run_script(self, script: str) -> None:
+        await self._connection.execute(script)
+
+
+class Database:
+    """The connections of one process. Every method raises `StoreUnavailable`, without the password of the address.
+
+    `problem` names what made the last use fail, until a use succeeds; it is empty while there is none.
+    """
+
+    def __init__(self, pool: Any, password: str | None, limits: PoolLimits) -> None:
+        self.problem = ""
+        self._pool = pool
+        self._password = password
+        self._limits = limits
+
+    @classmethod
+    async def connect(cls, address: str, limits: PoolLimits) -> Self:
+        """Connect to the server, the one that can write if there are several. Raises `ConfigurationError`."""
+        password = _password_of(address)
+        pool: Any = None
+        try:
+            pool = asyncpg.create_pool(
+                address,
+                min_size=1,
+                max_size=limits.connections,
+                reset=_keep_session,
+                timeout=limits.connect_seconds,
+                command_timeout=limits.statement_seconds + limits.connect_seconds,
+                statement_cache_size=0 if limits.has_pooler else 200,
+                target_session_attrs="read-write",
+                server_settings=_server_settings(limits),
+            )
+            await pool
+        except (*FOREIGN_ERRORS, ValueError) as error:
+            reason = _one_line(error, password)
+            raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
+        return cls(pool, password, limits)
+
+    async def rows(self, name: str, *values: Any) -> list[Any]:
+        """Return every row; asks again if the connection was lost. So the statement may be run twice."""
+        return await self.read(lambda session: session.rows(name, *values))
+
+    async def value(self, name: str, *values: Any) -> Any:
+        """Return the first column of the first row, as `rows` does."""
+        return await self.read(lambda session: session.value(name, *values))
+
+    async def call(self, name: str, *values: Any) -> Any:
+        """Return what a function returns that changes something; it is called once."""
+        return await self.use(lambda session: session.value(name, *values))
+
+    async def run(self, name: str, *values: Any) -> None:
+        await self.use(lambda session: session.run(name, *values))
+
+    async def read(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Run `work` as `use` does; again if the connection was lost."""
+        return await self._again_when_lost(lambda: self.use(work))
+
+    async def use(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Run `work` on a connection, without a transaction of its own; again after a conflict with another."""
+        return await self._again_after_conflicts(lambda connection: work(Session(connection)))
+
+    async def change(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Run `work` as one transaction; again, from the start, after a conflict with another."""
+
+        async def run(connection: Any) -> Result:
+            async with connection.transaction():
+                return await work(Session(connection))
+
+        return await self._again_after_conflicts(run)
+
+    async def look(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Run reads that all see the same moment."""
+
+        async def run(connection: Any) -> Result:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await work(Session(connection))
+
+        return await self._again_when_lost(lambda: self._again_after_conflicts(run))
+
+    async def close(self) -> None:
+        """Close every connection; waits for those in use no longer than a statement may take."""
+        try:
+            await asyncio.wait_for(self._pool.close(), self._limits.statement_seconds)
+        except FOREIGN_ERRORS:
+            self._pool.terminate()
+
+    async def _again_when_lost(self, run: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await run()
+        except AnswerLost:
+            return await run()
+
+    async def _again_after_conflicts(self, run: Callable[[Any], Awaitable[Result]]) -> Result:
+        for _ in range(_MAX_CONFLICTS):
+            try:
+                return await self._translated(run)
+            except _Conflict:
+                continue
+        raise StoreUnavailable("the PostgreSQL store cannot be changed: other changes are in the way again and again")
+
+    async def _translated(self, run: Callable[[Any], Awaitable[Result]]) -> Result:
+        is_connected = False
+        try:
+            async with self._acquired() as connection:
+                is_connected = True
+                result = await run(connection)
+        except FOREIGN_ERRORS as error:
+            if is_conflict(error):
+                raise _Conflict from None
+            if is_stale(error):
+                await self._pool.expire_connections()
+            meaning = meaning_of(error, is_connected=is_connected)
+            self.problem = meaning.problem
+            reason = _one_line(error, self._password)
+            raise meaning.kind(f"the PostgreSQL store cannot be used: {reason}") from None
+        self.problem = ""
+        return result
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
+        connection = await self._pool.acquire(timeout=self._limits.connect_seconds)
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+
+class _Conflict(Exception):
+    """The server undid a change because of another one."""
+
+
+async def _keep_session(_: object) -> None:
+    """Leave a connection as it is: this program changes no state of a session, so nothing needs a round trip."""
+
+
+def _server_settings(limits: PoolLimits) -> Mapping[str, str]:
+    if limits.has_pooler:
+        return {"application_name": "tiktok-forwarder"}
+    return {
+        "application_name": "tiktok-forwarder",
+        "statement_timeout": f"{limits.statement_seconds:g}s",
+        # A node that stands still in a change must not stop the others.
+        "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_seconds:g}s",
+        # Compiling a statement takes longer than any of them.
+        "jit": "off",
+    }
+
+
+def _password_of(address: str) -> str | None:
+    """Return the address's password. Raises `ConfigurationError`, without the address: it may contain one."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise ConfigurationError(["store: is not a PostgreSQL URL"]) from None
+    if parts.scheme not in _SCHEMES:
+        raise ConfigurationError(["store: must be a PostgreSQL URL such as postgresql://user@host/database"])
+    _, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    return unquote(password) or None
+
+
+def _one_line(error: BaseException, password: str | None) -> str:
+    text = str(error).strip() or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+    line = text.splitlines()[0]
+    return line.replace(password, "…") if password else line

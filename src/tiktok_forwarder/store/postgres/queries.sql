@@ -1,0 +1,234 @@
+-- Every statement of the PostgreSQL store that is not a function of the migrations. `-- name:` begins one and its line
+-- says what it does. Functions, and why they are functions: migrations/002_append.sql.
+
+-- name: begin_migration: one node at a time brings the schema up to date
+SELECT pg_advisory_xact_lock(1414809175, 0);
+
+-- name: has_schema: whether the schema is there
+SELECT to_regclass('forwarder.versions') IS NOT NULL;
+
+-- name: create_schema: the schema, which the first node creates
+DO $$ BEGIN IF to_regnamespace('forwarder') IS NULL THEN CREATE SCHEMA forwarder; END IF; END $$;
+
+-- name: create_versions: the table of the migrations
+CREATE TABLE IF NOT EXISTS forwarder.versions (
+    version integer PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- name: version: how many migrations the schema has had
+SELECT coalesce(max(version), 0) FROM forwarder.versions;
+
+-- name: set_version: a migration was applied
+INSERT INTO forwarder.versions (version) VALUES ($1);
+
+-- name: server_version: the version of the server as a number, 150003 for 15.3
+SELECT current_setting('server_version_num')::integer;
+
+-- name: claim_node: the number of this process
+SELECT forwarder.claim_node($1);
+
+-- name: leave_node: another process may use the number at once
+UPDATE forwarder.nodes SET seen_at = '-infinity' WHERE process = $1;
+
+-- name: lanes: all lanes
+SELECT lane_no, connection_id, wire_form FROM forwarder.lanes;
+
+-- name: add_lanes: lanes that are not there yet
+INSERT INTO forwarder.lanes (connection_id, wire_form) SELECT * FROM unnest($1::text[], $2::text[])
+ON CONFLICT (connection_id, wire_form) DO NOTHING;
+
+-- name: append_group: a group of requests for which there is room
+SELECT state, admissions FROM forwarder.append_group(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22
+);
+
+-- name: begin_turn: new keys go to the next table
+SELECT forwarder.begin_turn($1, $2, $3);
+
+-- name: lock_space: one node at a time gives away the last space
+SELECT pg_advisory_xact_lock(1414809175, 3);
+
+-- name: find_group: the admissions of a group that is stored already
+SELECT forwarder.find_group($1, $2, $3);
+
+-- name: current_slot: the table of the new keys, held until the end of the transaction
+SELECT forwarder.current_slot($1, $2, $3);
+
+-- name: add_keys: the places of the events whose keys are new
+SELECT forwarder.add_keys($1, $2, $3, $4);
+
+-- name: forget_keys: keys of events that were not stored
+DELETE FROM forwarder.seen WHERE slot = $1 AND key = ANY ($2);
+
+-- name: held_bytes: how much the connections of some lanes take up, and all connections together
+SELECT connection_id, bytes FROM forwarder.held_bytes($1, $2);
+
+-- name: add_events: events are stored and counted
+SELECT forwarder.add_events($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: add_to_totals: counts of a share grow or shrink
+SELECT forwarder.add_to_totals($1, $2, $3, $4, $5);
+
+-- name: keep_group: the admissions of the group that was stored last
+SELECT forwarder.keep_group($1, $2, $3);
+
+-- name: lanes_of_connection: a connection's lanes with events that are not leased, and how many
+SELECT lane_no, wire_form, waiting - leased AS unleased
+FROM (
+    SELECT lane_no, wire_form,
+        (SELECT coalesce(sum(waiting), 0)::bigint FROM forwarder.lane_counts AS counted
+            WHERE counted.lane_no = lanes.lane_no) AS waiting,
+        forwarder.number_of(forwarder.leased_places(lane_no, forwarder.seconds_now($2))) AS leased
+    FROM forwarder.lanes WHERE connection_id = $1
+) AS lane
+WHERE waiting > leased;
+
+-- name: lease_events: the next group of a lane, leased
+SELECT * FROM forwarder.lease_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: next_due_ms: when the first event of some lanes is due that is not leased
+SELECT min(forwarder.next_due_ms(lane_no, $2, $3)) FROM unnest($1::integer[]) AS lane (lane_no);
+
+-- name: renew_lease: a lease that is held lasts longer
+UPDATE forwarder.leases SET expires_at = forwarder.seconds_now($3) + $2
+WHERE token = $1 AND expires_at > forwarder.seconds_now($3) RETURNING token;
+
+-- name: release_lease: a lease ends
+DELETE FROM forwarder.leases WHERE token = $1;
+
+-- name: release_all: the leases of a process end
+DELETE FROM forwarder.leases WHERE process = $1;
+
+-- name: settle_events: outcomes of a lease's events
+SELECT forwarder.settle_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: totals: the totals of all connections
+SELECT connection_id, counter, reason, sum(count)::bigint FROM forwarder.totals
+GROUP BY connection_id, counter, reason HAVING sum(count) > 0 ORDER BY connection_id, counter, reason;
+
+-- name: counts: what each lane holds, and when the oldest fresh and the oldest returned event were accepted
+SELECT connection_id, waiting, waiting_bytes, dead_letters, dead_letter_bytes,
+    forwarder.number_of(forwarder.leased_places(lane_no, forwarder.seconds_now($1))) AS leased,
+    least(
+        (SELECT accepted_at_ms FROM forwarder.fresh WHERE fresh.lane_no = lanes.lane_no ORDER BY event_no LIMIT 1),
+        (SELECT accepted_at_ms FROM forwarder.returned WHERE returned.lane_no = lanes.lane_no ORDER BY event_no LIMIT 1)
+    ) AS oldest_accepted_at_ms
+FROM forwarder.lanes
+JOIN (
+    SELECT lane_no, sum(waiting)::bigint AS waiting, sum(waiting_bytes)::bigint AS waiting_bytes,
+        sum(dead_letters)::bigint AS dead_letters, sum(dead_letter_bytes)::bigint AS dead_letter_bytes
+    FROM forwarder.lane_counts GROUP BY lane_no
+) AS counted USING (lane_no)
+WHERE waiting > 0 OR dead_letters > 0;
+
+-- name: used_bytes: how much all lanes take up; fails on a server that cannot write
+SELECT bytes FROM forwarder.held_bytes('{}', $1) WHERE connection_id IS NULL;
+
+-- name: touch_node: proof that the server can write
+UPDATE forwarder.nodes SET seen_at = clock_timestamp() WHERE process = $1;
+
+-- name: last_event_no: no stored event has a higher number
+SELECT last_value FROM forwarder.event_no;
+
+-- name: dead_letter_some: a step of moving a lane's events to the dead letters
+SELECT forwarder.dead_letter_some($1, $2, $3, $4, $5, $6);
+
+-- name: found_dead_letters: numbers of dead letters that meet every condition given
+SELECT event_no FROM forwarder.dead_letters
+WHERE event_no > $1 AND ($3::text IS NULL OR reason = $3) AND ($4::bigint IS NULL OR dead_lettered_at_ms >= $4)
+    AND ($5::bigint IS NULL OR dead_lettered_at_ms < $5)
+ORDER BY event_no LIMIT $2;
+
+-- name: found_dead_letters_of_connection: the same of one connection
+SELECT event_no FROM forwarder.dead_letters
+WHERE connection_id = $6 AND event_no > $1 AND ($3::text IS NULL OR reason = $3)
+    AND ($4::bigint IS NULL OR dead_lettered_at_ms >= $4) AND ($5::bigint IS NULL OR dead_lettered_at_ms < $5)
+ORDER BY event_no LIMIT $2;
+
+-- name: found_dead_letters_by_number: the same of chosen numbers
+SELECT event_no FROM forwarder.dead_letters
+WHERE event_no = ANY ($7::bigint[]) AND ($6::text IS NULL OR connection_id = $6)
+    AND event_no > $1 AND ($3::text IS NULL OR reason = $3)
+    AND ($4::bigint IS NULL OR dead_lettered_at_ms >= $4) AND ($5::bigint IS NULL OR dead_lettered_at_ms < $5)
+ORDER BY event_no LIMIT $2;
+
+-- name: dead_letters: whole dead letters of some numbers
+SELECT event_no, dead_letters.connection_id, connection_revision, wire_form, event_name, event_id, payload, reason, answer,
+    attempts, accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
+FROM forwarder.dead_letters JOIN forwarder.lanes USING (lane_no)
+WHERE event_no = ANY ($1::bigint[]) ORDER BY event_no;
+
+-- name: dead_letter_counts: how many there are by connection and reason, and since when
+SELECT connection_id, reason, count(*), min(dead_lettered_at_ms), max(dead_lettered_at_ms)
+FROM forwarder.dead_letters GROUP BY connection_id, reason ORDER BY connection_id, reason;
+
+-- name: count_by_state: how many of these replayed events of a connection wait, and how many are dead letters
+SELECT
+    (SELECT count(*) FROM forwarder.returned
+        WHERE lane_no IN (SELECT lane_no FROM forwarder.lanes WHERE connection_id = $1) AND event_no = ANY ($2::bigint[])),
+    (SELECT count(*) FROM forwarder.dead_letters WHERE event_no = ANY ($2::bigint[]));
+
+-- name: replay_events: dead letters wait again
+SELECT forwarder.replay_events($1, $2, $3);
+
+-- name: discard_events: dead letters are deleted
+SELECT forwarder.remove_dead_letters($1, 'discarded', $2);
+
+-- name: events_about: lane and number of all events about any of these subjects; reads every row
+SELECT lane_no, event_no FROM (
+    SELECT lane_no, event_no, subjects FROM forwarder.fresh
+    UNION ALL SELECT lane_no, event_no, subjects FROM forwarder.returned
+    UNION ALL SELECT lane_no, event_no, subjects FROM forwarder.dead_letters
+) AS event
+WHERE EXISTS (SELECT 1 FROM unnest($1::bytea[]) AS wanted (subject) WHERE position(subject IN subjects) > 0);
+
+-- name: erase_events: events are erased wherever they are by now
+SELECT forwarder.erase_events($1, $2, $3);
+
+-- name: vacuum_events: what was deleted leaves the tables too
+VACUUM forwarder.fresh, forwarder.returned, forwarder.dead_letters;
+
+-- name: vacuum_documents: what was replaced leaves the tables too
+VACUUM forwarder.documents, forwarder.document_history;
+
+-- name: lock_documents: one node at a time changes documents
+SELECT pg_advisory_xact_lock(1414809175, 4);
+
+-- name: documents: documents of a kind, in order of creation
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.documents WHERE kind = $1 ORDER BY document_no;
+
+-- name: document: one document
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.documents WHERE kind = $1 AND id = $2;
+
+-- name: revisions: the stored revision of each document (0: none), and the last one of its history
+SELECT
+    coalesce((SELECT revision FROM forwarder.documents WHERE documents.kind = wanted.kind AND documents.id = wanted.id), 0),
+    coalesce((SELECT max(revision) FROM forwarder.document_history AS past
+        WHERE past.kind = wanted.kind AND past.id = wanted.id), 0)
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (kind, id, place) ORDER BY place;
+
+-- name: put_document: a document is made or changed
+INSERT INTO forwarder.documents (kind, id, revision, body, changed_at_ms, changed_by) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, body = excluded.body,
+    changed_at_ms = excluded.changed_at_ms, changed_by = excluded.changed_by;
+
+-- name: remove_document: a document is gone
+DELETE FROM forwarder.documents WHERE kind = $1 AND id = $2 RETURNING revision;
+
+-- name: add_to_history: a revision is kept
+INSERT INTO forwarder.document_history (kind, id, revision, body, changed_at_ms, changed_by)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: document_history: every revision of a document
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.document_history
+WHERE kind = $1 AND id = $2 ORDER BY revision;
+
+-- name: history_of_kind: every revision of every document of a kind
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.document_history WHERE kind = $1;
+
+-- name: rewrite_document: a document says the same in other bytes
+UPDATE forwarder.documents SET body = $1 WHERE kind = $2 AND id = $3;
+
+-- name: rewrite_history: so does a revision of it
+UPDATE forwarder.document_history SET body = $1 WHERE kind = $2 AND id = $3 AND revision = $4;

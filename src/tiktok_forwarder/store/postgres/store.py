@@ -1,0 +1,190 @@
+"""A store that many processes share: one PostgreSQL database, which alone knows what is waiting and who holds it."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Self
+
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
+from tiktok_forwarder.store.events import (
+    Admission,
+    Arrivals,
+    DeadLetter,
+    DeadLetterCount,
+    DeadLetterFilter,
+    EventStateCounts,
+    GroupLimits,
+    Lease,
+    QueueCounts,
+    StoreSnapshot,
+    TotalsRow,
+)
+from tiktok_forwarder.store.postgres import schema
+from tiktok_forwarder.store.postgres.appending import Appender
+from tiktok_forwarder.store.postgres.database import Database, PoolLimits, Session
+from tiktok_forwarder.store.postgres.dead_letters import DeadLetters
+from tiktok_forwarder.store.postgres.documents import PostgresDocuments
+from tiktok_forwarder.store.postgres.leasing import Leasing
+from tiktok_forwarder.store.postgres.node import Node
+from tiktok_forwarder.store.postgres.room import Room
+from tiktok_forwarder.store.rules import ROW_BYTES
+
+DEFAULT_MAX_BYTES: Final = 64 * 1024**3
+
+Clock = Callable[[], float | None]
+"""Returns seconds for the expiry of leases, or None for the clock of the database, which is the same for every node."""
+
+
+def _database_clock() -> None:
+    return None
+
+
+class PostgresStore(PostgresDocuments):
+    """An `EventStore` and a `DocumentStore`. Any number of processes may open the same database."""
+
+    def __init__(self, database: Database, node: Node, room: Room, clock: Clock) -> None:
+        super().__init__(database)
+        self._node = node
+        self._room = room
+        self._clock = clock
+        self._appender = Appender(database, node, room)
+        self._leasing = Leasing(database, node, clock)
+        self._dead_letters = DeadLetters(database, node)
+        self._is_closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        address: str,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        limits: PoolLimits = PoolLimits(),  # noqa: B008
+        clock: Clock = _database_clock,
+    ) -> Self:
+        """Connect, and create the schema or bring it up to date.
+
+        Events and dead letters may take up `max_bytes`, as all processes count them. Raises `ConfigurationError` in
+        one sentence.
+        """
+        database = await Database.connect(address, limits)
+        try:
+            await schema.prepare(database)
+            node = Node(database)
+            await node.claim()
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, node, Room(max_bytes), clock)
+
+    def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
+        return self._appender.append(arrivals)
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    async def lease(self, connection_id: str, limits: GroupLimits, now_ms: int, lease_seconds: float) -> Lease | None:
+        return await self._leasing.lease(connection_id, limits, now_ms, lease_seconds)
+
+    async def renew(self, lease: Lease, lease_seconds: float) -> None:
+        await self._leasing.renew(lease, lease_seconds)
+
+    async def settle(self, lease: Lease, settlements: Settlements, now_ms: int) -> None:
+        await self._leasing.settle(lease, settlements, now_ms)
+
+    async def release(self, lease: Lease) -> None:
+        await self._leasing.release(lease)
+
+    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
+        return await self._leasing.next_due_ms(connection_id, now_ms)
+
+    # --- contents ----------------------------------------------------------------------------------------------------
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        return await self._database.read(self._read_counts)
+
+    async def totals(self) -> Sequence[TotalsRow]:
+        return await self._database.read(_read_totals)
+
+    async def snapshot(self) -> StoreSnapshot:
+        async def read(session: Session) -> StoreSnapshot:
+            return StoreSnapshot(await _read_totals(session), await self._read_counts(session))
+
+        return await self._database.look(read)
+
+    async def problems(self) -> Sequence[str]:
+        if self._is_closed:
+            return ["closed"]
+        try:
+            await self._database.run("touch_node", self._node.process)
+            used_bytes = await self._database.value("used_bytes", ROW_BYTES)
+        except StoreUnavailable:
+            return [self._database.problem]
+        return ["full"] if self._room.is_full(used_bytes) else []
+
+    # --- dead letters ------------------------------------------------------------------------------------------------
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
+    ) -> Sequence[DeadLetter]:
+        return await self._dead_letters.read(which, limit, after_event_no)
+
+    async def dead_letter_counts(self) -> Sequence[DeadLetterCount]:
+        return await self._dead_letters.counts()
+
+    async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
+        return await self._dead_letters.replay(which, now_ms)
+
+    async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
+        return await self._dead_letters.count_by_state(connection_id, event_nos)
+
+    async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
+        return await self._dead_letters.discard(which)
+
+    async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
+        return await self._dead_letters.add_all(connection_id, reason, now_ms)
+
+    async def erase(self, subjects: Collection[int], now_ms: int) -> int:
+        """Erase events. Their bytes leave the tables at once, and the server's WAL when it is recycled."""
+        erased = await self._dead_letters.erase(subjects)
+        if erased:
+            await self._database.run("vacuum_events")
+        return erased
+
+    async def close(self) -> None:
+        """Store what is waiting, and end this process's leases: their events are due at once for the others."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._appender.close()
+        with suppress(StoreUnavailable):
+            await self._node.leave()
+        await self._database.close()
+
+    async def _read_counts(self, session: Session) -> dict[str, QueueCounts]:
+        counts: dict[str, QueueCounts] = {}
+        for connection_id, *lane in await session.rows("counts", self._clock()):
+            counts[connection_id] = self._with_lane(counts.get(connection_id), *lane)
+        return counts
+
+    def _with_lane(
+        self,
+        others: QueueCounts | None,
+        *figures: Any,
+    ) -> QueueCounts:
+        """Return the counts of a connection with those of one more lane."""
+        waiting, waiting_bytes, dead_letters, dead_letter_bytes, leased, oldest_ms = figures
+        held_bytes = waiting_bytes + dead_letter_bytes + (waiting + dead_letters) * ROW_BYTES
+        before = others or QueueCounts(0, 0, 0, None, 0)
+        known = [each for each in (before.oldest_accepted_at_ms, oldest_ms) if each is not None]
+        return QueueCounts(
+            waiting=before.waiting + waiting,
+            leased=before.leased + leased,
+            dead_letters=before.dead_letters + dead_letters,
+            oldest_accepted_at_ms=min(known, default=None),
+            waiting_bytes=before.waiting_bytes + waiting_bytes,
+            quota_used=before.quota_used + held_bytes / self._room.connection_bytes,
+        )
+
+
+async def _read_totals(session: Session) -> list[TotalsRow]:
+    return [TotalsRow(*row) for row in await session.rows("totals")]
