@@ -136,10 +136,12 @@ class Appender:
         counts = Counts()
         for request in group.requests:
             request.count_drops(counts)
+        needed = group.needed_bytes
         ((state, admissions),) = await self._database.rows(
             "append_group",
             *(self._node.process, self._node.node_no, group.number, group.now_ms),
             *(*_TURN, DUPLICATE_WINDOW_MS, ROW_BYTES, self._room.ample_connection_bytes, self._room.ample_bytes),
+            *(list(needed), list(needed.values())),
             *(group.keys, *group.columns, *counts.columns()),
         )
         return state, admissions
@@ -154,7 +156,7 @@ class Appender:
         if slot is None:
             return _NEW_TURN, ""
         places = await session.value("add_keys", slot, group.keys, group.times_ms, DUPLICATE_WINDOW_MS)
-        held = dict(await session.rows("held_bytes", group.lane_nos, ROW_BYTES))
+        held = dict(await session.rows("held_bytes", list(group.needed_bytes), ROW_BYTES))
         admitted = self._room.admit(group, {group.keys[place - 1] for place in places}, held)
         share = self._node.append_share
         await session.run("forget_keys", slot, list(admitted.unused_keys))

@@ -40,7 +40,7 @@ ON CONFLICT (connection_id, wire_form) DO NOTHING;
 
 -- name: append_group: a group of requests for which there is room
 SELECT state, admissions FROM forwarder.append_group(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
 );
 
 -- name: begin_turn: new keys go to the next table
@@ -61,7 +61,7 @@ SELECT forwarder.add_keys($1, $2, $3, $4);
 -- name: forget_keys: keys of events that were not stored
 DELETE FROM forwarder.seen WHERE slot = $1 AND key = ANY ($2);
 
--- name: held_bytes: how much the connections of some lanes take up, and all connections together
+-- name: held_bytes: how much some connections take up, and all connections together
 SELECT connection_id, bytes FROM forwarder.held_bytes($1, $2);
 
 -- name: add_events: events are stored and counted

@@ -115,6 +115,14 @@ class Group:
             self._payloads,
         )
 
+    @property
+    def needed_bytes(self) -> dict[str, int]:
+        """Return what the events of each connection take up, if all of them are new."""
+        needed: dict[str, int] = {}
+        for event in self.events:
+            needed[event.connection_id] = needed.get(event.connection_id, 0) + len(event.payload) + ROW_BYTES
+        return needed
+
     async def find_lanes(self, node: Node) -> None:
         names = [name for request in self.requests for name in request.lanes]
         numbers = await node.lane_numbers(names) if names else {}

@@ -92,6 +92,7 @@ CREATE TABLE forwarder.leases (
     places int8multirange NOT NULL,
     unsettled int8multirange NOT NULL
 ) WITH (fillfactor = 50);
+ALTER TABLE forwarder.leases ALTER COLUMN places SET STORAGE EXTERNAL, ALTER COLUMN unsettled SET STORAGE EXTERNAL;
 CREATE INDEX leases_by_lane ON forwarder.leases (lane_no);
 
 CREATE TABLE forwarder.dead_letters (

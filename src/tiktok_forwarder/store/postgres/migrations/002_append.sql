@@ -91,7 +91,7 @@ $$;
 -- Adds the keys that are new within the window, and returns the places (from 1) of the events that were first with them.
 -- Waits for a node that is storing one of the keys. The keys are added in order: two nodes never wait for each other.
 CREATE FUNCTION forwarder.add_keys(_slot integer, _keys bytea[], _times_ms bigint[], _window_ms bigint) RETURNS bigint[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off AS $$
 DECLARE
     _places bigint[];
 BEGIN
@@ -102,9 +102,13 @@ BEGIN
     ), added AS (
         INSERT INTO forwarder.seen (slot, key, accepted_at_ms)
         SELECT _slot, key, accepted_at_ms FROM first
-        WHERE coalesce(
-            (SELECT max(seen.accepted_at_ms) FROM forwarder.seen WHERE seen.key = first.key AND seen.slot <> _slot), 0
-        ) <= first.accepted_at_ms - _window_ms
+        -- A subquery for each key: a join could read a table of millions from its beginning to its end.
+        WHERE (
+            SELECT true FROM forwarder.seen
+            WHERE seen.key = first.key AND seen.slot <> _slot
+                AND seen.accepted_at_ms > first.accepted_at_ms - _window_ms
+            LIMIT 1
+        ) IS NULL
         ORDER BY key
         ON CONFLICT (key, slot) DO NOTHING
         RETURNING key
@@ -156,17 +160,23 @@ LANGUAGE plpgsql SET enable_nestloop = off AS $$
 DECLARE
     _sums record;
 BEGIN
-    WITH chosen AS MATERIALIZED (
-        SELECT event.* FROM unnest(_lane_nos, _revisions, _names, _ids, _times_ms, _subjects, _payloads)
+    -- Seldom: only what is left out has a cost.
+    IF cardinality(_places) < cardinality(_lane_nos) THEN
+        SELECT array_agg(lane_no ORDER BY place), array_agg(revision ORDER BY place), array_agg(name ORDER BY place),
+            array_agg(id ORDER BY place), array_agg(accepted_at_ms ORDER BY place), array_agg(subjects ORDER BY place),
+            array_agg(payload ORDER BY place)
+        INTO _lane_nos, _revisions, _names, _ids, _times_ms, _subjects, _payloads
+        FROM unnest(_lane_nos, _revisions, _names, _ids, _times_ms, _subjects, _payloads)
             WITH ORDINALITY AS event (lane_no, revision, name, id, accepted_at_ms, subjects, payload, place)
-        JOIN unnest(_places) AS wanted (place) USING (place)
-        ORDER BY place
-    ), added AS (
+        JOIN unnest(_places) AS wanted (place) USING (place);
+    END IF;
+    WITH added AS (
         INSERT INTO forwarder.fresh (
             event_no, accepted_at_ms, lane_no, connection_revision, event_name, event_id, subjects, payload
         )
         SELECT nextval('forwarder.event_no'), accepted_at_ms, lane_no, revision, name, id, subjects, payload
-        FROM chosen
+        FROM unnest(_lane_nos, _revisions, _names, _ids, _times_ms, _subjects, _payloads)
+            AS event (lane_no, revision, name, id, accepted_at_ms, subjects, payload)
         RETURNING lane_no, octet_length(payload) AS size
     ), lane_sums AS (
         SELECT lane_no, count(*) AS events, sum(size) AS bytes FROM added GROUP BY lane_no
@@ -194,8 +204,8 @@ BEGIN
 END;
 $$;
 
--- How much the lanes of connections take up, and how much all lanes do (null as connection).
-CREATE FUNCTION forwarder.held_bytes(_lane_nos integer[], _row_bytes bigint)
+-- How much connections take up, and how much all connections do together (null as connection).
+CREATE FUNCTION forwarder.held_bytes(_connection_ids text[], _row_bytes bigint)
 RETURNS TABLE (connection_id text, bytes bigint)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -209,10 +219,26 @@ BEGIN
     UNION ALL
     SELECT held.connection_id, coalesce(sum(lane.bytes), 0)::bigint
     FROM forwarder.lanes AS held LEFT JOIN lane USING (lane_no)
-    WHERE held.connection_id IN (
-        SELECT lanes.connection_id FROM forwarder.lanes WHERE lane_no = ANY (_lane_nos)
-    )
+    WHERE held.connection_id = ANY (_connection_ids)
     GROUP BY held.connection_id;
+END;
+$$;
+
+-- Whether so many bytes more for each of these connections fit.
+CREATE FUNCTION forwarder.has_room(
+    _row_bytes bigint, _most_of_connection bigint, _most_of_all bigint, _connection_ids text[], _sizes bigint[]
+) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT bool_and(
+            CASE WHEN held.connection_id IS NULL
+                THEN held.bytes + (SELECT sum(size) FROM unnest(_sizes) AS needed (size)) <= _most_of_all
+                ELSE held.bytes + _sizes[array_position(_connection_ids, held.connection_id)] <= _most_of_connection
+            END
+        )
+        FROM forwarder.held_bytes(_connection_ids, _row_bytes) AS held
+    );
 END;
 $$;
 
@@ -221,6 +247,7 @@ $$;
 CREATE FUNCTION forwarder.append_group(
     _process uuid, _node_no integer, _group_no bigint, _now_ms bigint, _slots integer, _turn_ms bigint,
     _window_ms bigint, _row_bytes bigint, _most_of_connection bigint, _most_of_all bigint,
+    _connection_ids text[], _sizes bigint[],
     _keys bytea[], _lane_nos integer[], _revisions integer[], _names bytea[], _ids bytea[], _times_ms bigint[],
     _subjects bytea[], _payloads bytea[],
     _counted_connections text[], _counters text[], _reasons text[], _numbers bigint[]
@@ -244,7 +271,7 @@ BEGIN
             RETURN QUERY SELECT 'turn', '';
             RETURN;
         END IF;
-        IF NOT forwarder.has_room(_row_bytes, _most_of_connection, _most_of_all, _lane_nos, _payloads) THEN
+        IF NOT forwarder.has_room(_row_bytes, _most_of_connection, _most_of_all, _connection_ids, _sizes) THEN
             RETURN QUERY SELECT 'room', '';
             RETURN;
         END IF;
@@ -267,29 +294,5 @@ BEGIN
     PERFORM forwarder.add_to_totals(_share, _counted_connections, _counters, _reasons, _numbers);
     PERFORM forwarder.keep_group(_node_no, _group_no, _admissions);
     RETURN QUERY SELECT 'stored', _admissions;
-END;
-$$;
-
--- Whether the events fit, even if all of them are new.
-CREATE FUNCTION forwarder.has_room(
-    _row_bytes bigint, _most_of_connection bigint, _most_of_all bigint, _lane_nos integer[], _payloads bytea[]
-) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    _has_room boolean;
-BEGIN
-    WITH needed AS (
-        SELECT connection_id, sum(octet_length(payload) + _row_bytes) AS bytes
-        FROM unnest(_lane_nos, _payloads) AS event (lane_no, payload) JOIN forwarder.lanes USING (lane_no)
-        GROUP BY ROLLUP (connection_id)
-    )
-    SELECT bool_and(
-        held.bytes + needed.bytes
-            <= CASE WHEN held.connection_id IS NULL THEN _most_of_all ELSE _most_of_connection END
-    )
-    INTO _has_room
-    FROM forwarder.held_bytes(_lane_nos, _row_bytes) AS held
-    JOIN needed ON needed.connection_id IS NOT DISTINCT FROM held.connection_id;
-    RETURN _has_room;
 END;
 $$;

@@ -251,6 +251,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     _seconds double precision := forwarder.seconds_now(_now_seconds);
     _lease record;
+    _places int8multirange;
     _settled int8multirange;
     _delivered_sum record;
     _dead_sum record;
@@ -259,10 +260,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    -- With nothing added: a value in memory, since the column's would be unpacked for each event.
+    _places := _lease.places + '{}';
     _settled := forwarder.places_of(_delivered || _retried || _dead);
     SELECT count(*) AS events, coalesce(sum(size), 0)::bigint AS bytes INTO _delivered_sum
     FROM forwarder.remove_events(
-        _lease.lane_no, ARRAY(SELECT no FROM unnest(_delivered) AS event (no) WHERE _lease.places @> no)
+        _lease.lane_no, ARRAY(SELECT no FROM unnest(_delivered) AS event (no) WHERE _places @> no)
     );
     IF cardinality(_retried) > 0 THEN
         PERFORM forwarder.requeue(
@@ -271,14 +274,14 @@ BEGIN
         )
         FROM unnest(_retried, _dues_ms, _are_attempts, _are_unanswered, _retry_answers)
             AS retry (no, due_ms, is_attempt, is_unanswered, answer)
-        WHERE _lease.places @> no;
+        WHERE _places @> no;
     END IF;
     SELECT 0::bigint AS events, 0::bigint AS bytes INTO _dead_sum;
     IF cardinality(_dead) > 0 THEN
         SELECT count(*) AS events, coalesce(sum(moved.size), 0)::bigint AS bytes INTO _dead_sum
         FROM (
             SELECT array_agg(no) AS nos, array_agg(reason) AS reasons, array_agg(answer) AS answers
-            FROM unnest(_dead, _reasons, _dead_answers) AS verdict (no, reason, answer) WHERE _lease.places @> no
+            FROM unnest(_dead, _reasons, _dead_answers) AS verdict (no, reason, answer) WHERE _places @> no
         ) AS held,
         LATERAL forwarder.move_to_dead_letters(_lease.lane_no, held.nos, held.reasons, held.answers, _now_ms) AS moved;
     END IF;
