@@ -8,13 +8,14 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,15 @@ SETTINGS = {
     "listen_addresses": "",
     "timezone": "UTC",
 }
+OWN_SETTINGS = {"listen_addresses": "", "timezone": "UTC"}
 
 
-def programs() -> Path:
-    """The newest PostgreSQL that is installed: Debian keeps its programs out of the path."""
+def program(name: str) -> str:
+    """A program of the newest PostgreSQL that is installed: Debian keeps them out of the path."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     server = found[-1] if found else shutil.which("postgres")
     assert server is not None, "PostgreSQL is missing: scripts/set-up dev installs it"
-    return Path(server).resolve().parent
+    return str(Path(server).resolve().parent / name)
 
 
 class PostgresServer:
@@ -115,9 +117,6 @@ def _start(folder: Path) -> None:
     users = (folder / "users").open()
     fcntl.flock(users, fcntl.LOCK_SH)
     _kept.append(users)
-    if os.geteuid() == 0:
-        owner = pwd.getpwnam(USER)
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
     with (folder / "log").open("w") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "tests.postgres_server", str(folder)],
@@ -136,34 +135,91 @@ def _start(folder: Path) -> None:
     raise AssertionError(f"PostgreSQL did not start: {(folder / 'log').read_text()}")
 
 
-def _as_owner(*command: str | Path) -> "subprocess.Popen[bytes]":
-    as_user: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.Popen([str(part) for part in command], cwd="/", **as_user)
-
-
 def keep(folder: Path) -> None:
     """Run the server until no process of the test run is left."""
-    data = folder / "data"
-    initdb = _as_owner(
-        programs() / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
-    )
-    assert initdb.wait() == 0
-    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    server = _as_owner(programs() / "postgres", "-D", data, "-k", folder, *settings)
-    while server.poll() is None and subprocess.call(
-        [programs() / "pg_isready", "-q", "-h", folder, "-U", USER], stdout=subprocess.DEVNULL
-    ):
+    create_cluster(folder)
+    server = run_server(folder, SETTINGS)
+    (folder / "ready").touch()
+    with (folder / "users").open() as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        # At once, whoever is connected.
+        server.send_signal(signal.SIGINT)
+        server.wait(START_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(f"{folder}.lock").unlink(missing_ok=True)
+
+
+class OwnServer(PostgresServer):
+    """A server for one test, with syncs, which may be killed. It ends with this process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._process = run_server(folder, OWN_SETTINGS)
+
+    def restart(self) -> None:
+        """Start a new server, which recovers what was committed."""
+        self._process = run_server(self.folder, OWN_SETTINGS)
+
+    def kill(self) -> None:
+        """Kill every process of the server at the same time."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    async def run(self, statement: str) -> None:
+        async with self.connection() as connection:
+            await connection.execute(statement)
+
+
+@contextmanager
+def own_server(primary: OwnServer | None = None) -> Iterator[OwnServer]:
+    """A server of its own, or a standby that replicates another one."""
+    folder = Path(tempfile.mkdtemp(prefix="forwarder-postgres-"))
+    if primary is None:
+        create_cluster(folder)
+    else:
+        copy_cluster(primary.folder, folder)
+    server = OwnServer(folder)
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _give_to_owner(folder: Path) -> None:
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam(USER)
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+
+
+def create_cluster(folder: Path) -> None:
+    _give_to_owner(folder)
+    options = ("-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    assert _as_owner(program("initdb"), *options).wait() == 0
+
+
+def copy_cluster(primary: Path, folder: Path) -> None:
+    _give_to_owner(folder)
+    options = ("-h", primary, "-U", USER, "-D", folder / "data", "-R", "-X", "stream", "--checkpoint=fast")
+    assert _as_owner(program("pg_basebackup"), *options).wait() == 0
+
+
+def run_server(folder: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start the server, and wait until it accepts connections. It stops when the process that started it ends."""
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    ends_with_this = ["setpriv", "--pdeathsig", "QUIT"]
+    server = _as_owner(*ends_with_this, program("postgres"), "-D", folder / "data", "-k", folder, *options)
+    is_ready = (program("pg_isready"), "-q", "-h", str(folder), "-U", USER)
+    while subprocess.call(is_ready, stdout=subprocess.DEVNULL):
+        assert server.poll() is None, "PostgreSQL has ended"
         time.sleep(0.05)
-    if server.poll() is None:
-        (folder / "ready").touch()
-        with (folder / "users").open() as users:
-            fcntl.flock(users, fcntl.LOCK_EX)
-            server.terminate()
-            # Sessions of a killed process must not keep it.
-            server.send_signal(2)
-            server.wait(30)
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(f"{folder}.lock").unlink(missing_ok=True)
+    return server
+
+
+def _as_owner(*command: str | Path) -> "subprocess.Popen[bytes]":
+    as_user: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.Popen([str(part) for part in command], cwd="/", start_new_session=True, **as_user)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ class Database:
         try:
             pool = asyncpg.create_pool(
                 address,
-                min_size=1,
+                # A pool that keeps connections logs a traceback for each that it cannot replace.
+                min_size=0,
                 max_size=limits.connections,
                 reset=_keep_session,
                 timeout=limits.connect_seconds,
@@ -88,7 +89,11 @@ class Database:
                 server_settings=_server_settings(limits),
             )
             await pool
+            async with pool.acquire(timeout=limits.connect_seconds):
+                pass
         except (*FOREIGN_ERRORS, ValueError) as error:
+            if pool is not None:
+                pool.terminate()
             reason = _one_line(error, password)
             raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
         return cls(pool, password, limits)

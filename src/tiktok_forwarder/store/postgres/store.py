@@ -31,6 +31,7 @@ from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.rules import ROW_BYTES
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
+DEFAULT_LIMITS: Final = PoolLimits()
 
 Clock = Callable[[], float | None]
 """Returns seconds for the expiry of leases, or None for the clock of the database, which is the same for every node."""
@@ -59,7 +60,7 @@ class PostgresStore(PostgresDocuments):
         address: str,
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
-        limits: PoolLimits = PoolLimits(),  # noqa: B008
+        limits: PoolLimits = DEFAULT_LIMITS,
         clock: Clock = _database_clock,
     ) -> Self:
         """Connect, and create the schema or bring it up to date.
@@ -144,10 +145,13 @@ class PostgresStore(PostgresDocuments):
         return await self._dead_letters.add_all(connection_id, reason, now_ms)
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:
-        """Erase events. Their bytes leave the tables at once, and the server's WAL when it is recycled."""
+        """Erase events. Their bytes leave the tables immediately, and the server's WAL when it is recycled."""
         erased = await self._dead_letters.erase(subjects)
-        if erased:
+        try:
             await self._database.run("vacuum_events")
+        except StoreUnavailable as error:
+            reason = "the events are deleted, but their bytes stay in the tables until the next vacuum: erase again"
+            raise StoreUnavailable(f"{reason} ({error})") from None
         return erased
 
     async def close(self) -> None:
