@@ -64,11 +64,11 @@ class PostgresServer:
         finally:
             await opened.close()
 
-    async def create_database(self) -> str:
-        """Create an empty database; return its name."""
+    async def create_database(self, template: str = "template1") -> str:
+        """Create a database, empty or a copy of another; return its name."""
         name = f"t{uuid.uuid4().hex}"
         async with self.connection() as connection:
-            await connection.execute(f"CREATE DATABASE {name}")
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     async def drop_database(self, name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -223,5 +224,6 @@ TestMemoryStore = StoreMachine.TestCase
 TestMemoryStore.settings = SETTINGS
 TestSqliteStore = SqliteMachine.TestCase
 TestSqliteStore.settings = SETTINGS
-TestPostgresStore = PostgresMachine.TestCase
+# Each of its steps is several round trips to a server.
+TestPostgresStore = pytest.mark.slow(pytest.mark.timeout(300)(PostgresMachine.TestCase))
 TestPostgresStore.settings = SETTINGS

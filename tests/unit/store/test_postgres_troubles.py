@@ -10,7 +10,7 @@ from tests.conformance.rig import LIMITS, T0, event
 from tests.postgres_server import shared_server
 from tests.unit.store.postgres_rig import OneDatabase, Wire, one_database, wire
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
-from tiktok_forwarder.domain.outcome import DeadLettered, Delivered
+from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlement
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter
 from tiktok_forwarder.store.postgres.database import PoolLimits
 from tiktok_forwarder.store.postgres.store import PostgresStore
@@ -159,6 +159,34 @@ async def test_request_that_the_server_refuses_fails_alone(database: OneDatabase
     one, refused, two = await asyncio.gather(*appends, return_exceptions=True)
     assert (one, two) == (["stored"], ["stored"])
     assert isinstance(refused, StoreUnavailable)
+
+
+async def _fill_every_table(store: PostgresStore, payload: bytes, subjects: tuple[int, ...]) -> None:
+    """Add an event that waits, one that came back and a dead letter."""
+    outcomes: list[Settlement | None] = [Retry(T0 + 9), DeadLettered("refused"), None]
+    for outcome in outcomes:
+        event_id = f"{payload[:6]!r}-{outcome}"
+        await store.append(Arrivals([event(event_id, payload=payload, subjects=subjects)], {}, T0))
+        if outcome is not None:
+            lease = await store.lease("a", LIMITS, T0, 60)
+            assert lease is not None
+            await store.settle(lease, {each.event_no: outcome for each in lease.events}, T0)
+
+
+async def test_space_of_erased_events_is_overwritten_by_new_ones(database: OneDatabase) -> None:
+    """PostgreSQL leaves deleted bytes where they are; what it can do is to use their space for the next events."""
+    store = await database.open()
+    await _fill_every_table(store, b"SECRET" * 50, (7,))
+    tables = ("fresh", "returned", "dead_letters")
+    paths = [await database.value("SELECT pg_relation_filepath('forwarder.' || $1)", table) for table in tables]
+    files = [shared_server().folder / "data" / path for path in paths]
+    await database.value("CHECKPOINT")
+    assert [b"SECRET" in file.read_bytes() for file in files] == [True, True, True]
+    assert await store.erase([7], T0) == 3
+    assert await store.counts() == {}
+    await _fill_every_table(store, b"PUBLIC" * 50, ())
+    await database.value("CHECKPOINT")
+    assert [b"SECRET" in file.read_bytes() for file in files] == [False, False, False]
 
 
 async def test_closed_store_refuses_appends(database: OneDatabase) -> None:

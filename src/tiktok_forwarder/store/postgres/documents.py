@@ -40,7 +40,7 @@ class PostgresDocuments(SinglePut):
 
     async def rewrite_documents(self, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
         await self._database.change(lambda session: _rewrite(session, kinds, rewritten))
-        # The change is committed, even if what it replaced leaves the tables only with the next vacuum.
+        # The change is committed, even if the space of what it replaced is free only after the server's own vacuum.
         with suppress(StoreUnavailable):
             await self._database.run("vacuum_documents")
 

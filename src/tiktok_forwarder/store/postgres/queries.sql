@@ -186,10 +186,10 @@ WHERE EXISTS (SELECT 1 FROM unnest($1::bytea[]) AS wanted (subject) WHERE positi
 -- name: erase_events: events are erased wherever they are by now
 SELECT forwarder.erase_events($1, $2, $3);
 
--- name: vacuum_events: what was deleted leaves the tables too
+-- name: vacuum_events: the space of what was deleted is used again
 VACUUM forwarder.fresh, forwarder.returned, forwarder.dead_letters;
 
--- name: vacuum_documents: what was replaced leaves the tables too
+-- name: vacuum_documents: the space of what was replaced is used again
 VACUUM forwarder.documents, forwarder.document_history;
 
 -- name: lock_documents: one node at a time changes documents
