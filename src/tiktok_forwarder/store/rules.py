@@ -9,11 +9,6 @@ from tiktok_forwarder.store.documents import DocumentKind
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
-# De-duplication keys are kept in tables that take turns, so that forgetting keys is emptying a table. All turns but the
-# current one make up the window, so that at least 48 hours are always kept.
-SEEN_SLOTS: Final = 6
-SEEN_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
-
 # The due time of an event that returns immediately. Fresh ones have 0; both are due whatever the clock says.
 AT_ONCE_MS: Final = 1
 

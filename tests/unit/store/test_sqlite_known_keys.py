@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.conformance.rig import HOUR, T0, event
 from tiktok_forwarder.database.file import transaction
 from tiktok_forwarder.store.encoding import event_key
-from tiktok_forwarder.store.rules import SEEN_SLOTS, is_repeat
+from tiktok_forwarder.store.rules import is_repeat
 from tiktok_forwarder.store.sqlite.file import open_writer, store_limits
 from tiktok_forwarder.store.sqlite.known_keys import KeyTables, KnownKeys
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
 
 LIMITS = store_limits(10_000_000, 0.2)
 SLICES = 4096

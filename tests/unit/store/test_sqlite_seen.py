@@ -8,9 +8,9 @@ import pytest
 
 from tests.conformance.rig import HOUR, T0, event, together
 from tiktok_forwarder.store.events import Arrivals
-from tiktok_forwarder.store.rules import SEEN_SLOTS
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.file import open_reader
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 

@@ -13,7 +13,8 @@ from tiktok_forwarder.store.postgres.errors import AnswerLost, ChangeRefused, No
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.requests import Counts, Group, Request
 from tiktok_forwarder.store.postgres.room import Room
-from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, ROW_BYTES, SEEN_SLOTS, SEEN_TURN_MS
+from tiktok_forwarder.store.postgres.statements import SEEN_SLOTS, SEEN_TURN_MS
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, ROW_BYTES
 
 _MAX_GROUP_REQUESTS: Final = 2000
 _MAX_GROUP_BYTES: Final = 8 * 1024 * 1024

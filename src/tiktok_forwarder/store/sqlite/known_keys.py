@@ -13,8 +13,11 @@ from typing import Final
 import apsw
 
 from tiktok_forwarder.store.encoding import EVENT_KEY_BYTES
-from tiktok_forwarder.store.rules import SEEN_SLOTS, SEEN_TURN_MS
-from tiktok_forwarder.store.sqlite.statements import rows, run, run_wide
+from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
+from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS, rows, run, run_wide
+
+# All turns but the current one make up the window, so that at least 48 hours are always kept.
+_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 
 # By the first 12 bits of a key. So few keys are in a slice that no commit has to write many more than it adds.
 _SLICES: Final = 4096
@@ -35,7 +38,7 @@ class KeyTables:
         self._generations: list[tuple[int, int]] = rows(connection, "seen_generations")
 
     def turn_is_over(self, now_ms: int) -> bool:
-        return not self._generations or abs(now_ms - self._generations[-1][1]) >= SEEN_TURN_MS
+        return not self._generations or abs(now_ms - self._generations[-1][1]) >= _TURN_MS
 
     def begin_turn(self, now_ms: int) -> Callable[[], None]:
         """Begin a turn inside a transaction; return a function that undoes it in memory, for a rollback."""

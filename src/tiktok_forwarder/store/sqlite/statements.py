@@ -8,9 +8,9 @@ from typing import Any, Final
 import apsw
 
 from tiktok_forwarder.database.statements import load_migrations, load_statements
-from tiktok_forwarder.store.rules import SEEN_SLOTS
 
 _PACKAGE: Final = "tiktok_forwarder.store.sqlite"
+SEEN_SLOTS: Final = 6
 
 # A wider statement saves little more, and takes longer to prepare.
 _WIDEST: Final = 64

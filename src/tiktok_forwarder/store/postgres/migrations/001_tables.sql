@@ -114,8 +114,8 @@ CREATE TABLE forwarder.dead_letters (
 CREATE INDEX dead_letters_by_connection
     ON forwarder.dead_letters (connection_id, event_no, reason, dead_lettered_at_ms);
 
--- De-duplication keys. Six tables take turns, so that forgetting keys is emptying one as a whole; turn n is kept in
--- table n modulo 6.
+-- De-duplication keys. Three tables take turns, so that forgetting keys is emptying one as a whole; turn n is kept in
+-- table n modulo 3.
 CREATE TABLE forwarder.seen_turns (
     turn bigint PRIMARY KEY,
     started_at_ms bigint NOT NULL
@@ -129,9 +129,6 @@ CREATE TABLE forwarder.seen (
 CREATE TABLE forwarder.seen_0 PARTITION OF forwarder.seen FOR VALUES IN (0);
 CREATE TABLE forwarder.seen_1 PARTITION OF forwarder.seen FOR VALUES IN (1);
 CREATE TABLE forwarder.seen_2 PARTITION OF forwarder.seen FOR VALUES IN (2);
-CREATE TABLE forwarder.seen_3 PARTITION OF forwarder.seen FOR VALUES IN (3);
-CREATE TABLE forwarder.seen_4 PARTITION OF forwarder.seen FOR VALUES IN (4);
-CREATE TABLE forwarder.seen_5 PARTITION OF forwarder.seen FOR VALUES IN (5);
 
 -- Connections, inputs and others; document_no keeps the order of creation.
 CREATE TABLE forwarder.documents (
