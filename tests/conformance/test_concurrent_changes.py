@@ -81,14 +81,14 @@ async def test_books_balance_while_everything_changes(rig: Rig) -> None:
 
 
 async def test_deletion_of_a_connection_meets_a_settlement(rig: Rig) -> None:
-    """Each event is counted once, as delivered or as a dead letter."""
+    """Each event is counted once, as delivered or as a dead letter, whichever change comes first."""
     lease, delivered = await _half_leased(rig)
     _, buried = await asyncio.gather(
         rig.store.settle(lease, delivered, T0), rig.store.dead_letter_all("a", "connection_deleted", T0)
     )
     books = await rig.books()
-    assert (books["delivered"], books["dead_lettered"], books["waiting"]) == (1000 - buried, buried, 0)
-    assert len(await rig.store.dead_letters(ALL, limit=2000)) == buried == 500
+    assert (books.get("delivered", 0), books["dead_lettered"], books["waiting"]) == (1000 - buried, buried, 0)
+    assert len(await rig.store.dead_letters(ALL, limit=2000)) == buried >= 500
     assert (await rig.store.counts())["a"].dead_letters == buried
 
 
@@ -102,11 +102,11 @@ async def test_settlement_meets_an_erasure(rig: Rig) -> None:
 
 
 async def test_the_same_settlement_twice_at_once_counts_once(rig: Rig) -> None:
-    """The second finds the lease ended."""
+    """Whichever comes second finds the lease ended."""
     lease, delivered = await _half_leased(rig)
     twice = [rig.store.settle(lease, delivered, T0) for _ in range(2)]
     outcomes: list[BaseException | None] = await asyncio.gather(*twice, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [type(None), LeaseLost]
+    assert {type(outcome) for outcome in outcomes} == {type(None), LeaseLost}
     books = await rig.books()
     assert (books["delivered"], books["waiting"]) == (500, 500)
 

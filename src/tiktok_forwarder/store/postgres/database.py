@@ -22,8 +22,9 @@ Result = TypeVar("Result")
 class PoolLimits(Struct, frozen=True):
     """How a process uses the server.
 
-    `has_pooler`: a transaction pooler is in between. Then no statement is prepared, and the server's own timeouts must
-    be set for the role, since a pooler does not pass them on.
+    `has_pooler`: a transaction pooler is in between, such as PgBouncer. Then each use is a transaction, since a pooler
+    keeps to one session of the server only in it, and nothing is prepared for a later use. `statement_timeout` and
+    `idle_in_transaction_session_timeout` must be set for the role, since a pooler does not pass them on.
     """
 
     connections: int = 8
@@ -119,6 +120,8 @@ class Database:
 
     async def use(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
         """Run `work` on a connection, without a transaction of its own; again after a conflict with another."""
+        if self._limits.has_pooler:
+            return await self.change(work)
         return await self._again_after_conflicts(lambda connection: work(Session(connection)))
 
     async def change(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
