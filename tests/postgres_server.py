@@ -142,7 +142,7 @@ def keep(folder: Path) -> None:
     (folder / "ready").touch()
     with (folder / "users").open() as users:
         fcntl.flock(users, fcntl.LOCK_EX)
-        # At once, whoever is connected.
+        # A fast shutdown ends open connections.
         server.send_signal(signal.SIGINT)
         server.wait(START_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)

@@ -47,7 +47,7 @@ class Appender:
             if self._is_closed:
                 raise StoreUnavailable("the event store is closed")
             self._waiting.append(Request(arrivals, done))
-        except Exception as error:  # given to whoever waits
+        except Exception as error:  # given to the waiting caller
             done.set_exception(error)
             return done
         if self._task is None:
@@ -93,12 +93,12 @@ class Appender:
             for request in requests:
                 # A traceback of its own for each that raises it.
                 request.fail(type(error)(*error.args))
-        except Exception as error:  # given to whoever waits
+        except Exception as error:  # given to the waiting caller
             for request in requests:
                 request.fail(error)
 
     async def _ask_until_answered(self, group: Group) -> str:
-        """Ask again after an answer was lost: the database knows the last group that it stored for this process."""
+        """Repeat the call after an answer was lost: the database knows the last group that it stored for a process."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _ASK_AGAIN_SECONDS
         is_unsure = False

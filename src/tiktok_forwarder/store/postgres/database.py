@@ -100,7 +100,7 @@ class Database:
         return cls(pool, password, limits)
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
-        """Return every row; asks again if the connection was lost. So the statement may be run twice."""
+        """Return every row; repeated if the connection was lost, so the statement may run twice."""
         return await self.read(lambda session: session.rows(name, *values))
 
     async def value(self, name: str, *values: Any) -> Any:
@@ -204,7 +204,7 @@ def _server_settings(limits: PoolLimits) -> Mapping[str, str]:
     return {
         "application_name": "tiktok-forwarder",
         "statement_timeout": f"{limits.statement_seconds:g}s",
-        # A node that stands still in a change must not stop the others.
+        # A node that is suspended within a transaction must not block the others.
         "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_seconds:g}s",
         # Compiling a statement takes longer than any of them.
         "jit": "off",

@@ -61,7 +61,7 @@ class NodeLost(StoreUnavailable):
 
 
 class Meaning(NamedTuple):
-    """A problem's name, and the error class for whoever waits."""
+    """A problem's name, and the error class for the waiting caller."""
 
     problem: str
     kind: type[StoreUnavailable]
@@ -89,5 +89,5 @@ def is_stale(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether the same change may succeed when it is made again at once."""
+    """Return whether the same change may succeed when it is made again immediately."""
     return isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError)

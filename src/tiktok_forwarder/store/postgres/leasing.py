@@ -13,11 +13,14 @@ from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
+Clock = Callable[[], float | None]
+"""Returns seconds for the expiry of leases, or None for the clock of the database, which is the same for every node."""
+
 
 class Leasing:
     """Leases and their ends. Only whose turn it is among a connection's lanes is kept in memory."""
 
-    def __init__(self, database: Database, node: Node, clock: Callable[[], float | None]) -> None:
+    def __init__(self, database: Database, node: Node, clock: Clock) -> None:
         self._database = database
         self._node = node
         self._clock = clock

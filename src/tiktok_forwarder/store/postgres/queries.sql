@@ -1,5 +1,5 @@
 -- Every statement of the PostgreSQL store that is not a function of the migrations. `-- name:` begins one and its line
--- says what it does. Functions, and why they are functions: migrations/002_append.sql.
+-- describes it. Functions, and why they are functions: migrations/002_append.sql.
 
 -- name: begin_migration: one node at a time brings the schema up to date
 SELECT pg_advisory_xact_lock(1414809175, 0);
@@ -28,7 +28,7 @@ SELECT current_setting('server_version_num')::integer;
 -- name: claim_node: the number of this process
 SELECT forwarder.claim_node($1);
 
--- name: leave_node: another process may use the number at once
+-- name: leave_node: another process may use the number from now on
 UPDATE forwarder.nodes SET seen_at = '-infinity' WHERE process = $1;
 
 -- name: lanes: all lanes
@@ -46,7 +46,7 @@ SELECT state, admissions FROM forwarder.append_group(
 -- name: begin_turn: new keys go to the next table
 SELECT forwarder.begin_turn($1, $2, $3);
 
--- name: lock_space: one node at a time gives away the last space
+-- name: lock_space: one node at a time assigns the last space
 SELECT pg_advisory_xact_lock(1414809175, 3);
 
 -- name: find_group: the admissions of a group that is stored already
@@ -154,8 +154,8 @@ WHERE event_no = ANY ($7::bigint[]) AND ($6::text IS NULL OR connection_id = $6)
 ORDER BY event_no LIMIT $2;
 
 -- name: dead_letters: whole dead letters of some numbers
-SELECT event_no, dead_letters.connection_id, connection_revision, wire_form, event_name, event_id, payload, reason, answer,
-    attempts, accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
+SELECT event_no, dead_letters.connection_id, connection_revision, wire_form, event_name, event_id, payload, reason,
+    answer, attempts, accepted_at_ms, first_attempt_at_ms, dead_lettered_at_ms
 FROM forwarder.dead_letters JOIN forwarder.lanes USING (lane_no)
 WHERE event_no = ANY ($1::bigint[]) ORDER BY event_no;
 
@@ -166,7 +166,8 @@ FROM forwarder.dead_letters GROUP BY connection_id, reason ORDER BY connection_i
 -- name: count_by_state: how many of these replayed events of a connection wait, and how many are dead letters
 SELECT
     (SELECT count(*) FROM forwarder.returned
-        WHERE lane_no IN (SELECT lane_no FROM forwarder.lanes WHERE connection_id = $1) AND event_no = ANY ($2::bigint[])),
+        WHERE lane_no IN (SELECT lane_no FROM forwarder.lanes WHERE connection_id = $1)
+            AND event_no = ANY ($2::bigint[])),
     (SELECT count(*) FROM forwarder.dead_letters WHERE event_no = ANY ($2::bigint[]));
 
 -- name: replay_events: dead letters wait again
@@ -196,14 +197,16 @@ VACUUM forwarder.documents, forwarder.document_history;
 SELECT pg_advisory_xact_lock(1414809175, 4);
 
 -- name: documents: documents of a kind, in order of creation
-SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.documents WHERE kind = $1 ORDER BY document_no;
+SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.documents
+WHERE kind = $1 ORDER BY document_no;
 
 -- name: document: one document
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.documents WHERE kind = $1 AND id = $2;
 
 -- name: revisions: the stored revision of each document (0: none), and the last one of its history
 SELECT
-    coalesce((SELECT revision FROM forwarder.documents WHERE documents.kind = wanted.kind AND documents.id = wanted.id), 0),
+    coalesce((SELECT revision FROM forwarder.documents AS current
+        WHERE current.kind = wanted.kind AND current.id = wanted.id), 0),
     coalesce((SELECT max(revision) FROM forwarder.document_history AS past
         WHERE past.kind = wanted.kind AND past.id = wanted.id), 0)
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (kind, id, place) ORDER BY place;
@@ -227,7 +230,7 @@ WHERE kind = $1 AND id = $2 ORDER BY revision;
 -- name: history_of_kind: every revision of every document of a kind
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.document_history WHERE kind = $1;
 
--- name: rewrite_document: a document says the same in other bytes
+-- name: rewrite_document: a document is stored in other bytes
 UPDATE forwarder.documents SET body = $1 WHERE kind = $2 AND id = $3;
 
 -- name: rewrite_history: so does a revision of it

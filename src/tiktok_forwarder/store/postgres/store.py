@@ -1,11 +1,11 @@
 """A store that many processes share: one PostgreSQL database, which alone knows what is waiting and who holds it."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
-from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.store.events import (
     Admission,
@@ -25,16 +25,13 @@ from tiktok_forwarder.store.postgres.appending import Appender
 from tiktok_forwarder.store.postgres.database import Database, PoolLimits, Session
 from tiktok_forwarder.store.postgres.dead_letters import DeadLetters
 from tiktok_forwarder.store.postgres.documents import PostgresDocuments
-from tiktok_forwarder.store.postgres.leasing import Leasing
+from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.rules import ROW_BYTES
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
 DEFAULT_LIMITS: Final = PoolLimits()
-
-Clock = Callable[[], float | None]
-"""Returns seconds for the expiry of leases, or None for the clock of the database, which is the same for every node."""
 
 
 def _database_clock() -> None:
@@ -73,6 +70,9 @@ class PostgresStore(PostgresDocuments):
             await schema.prepare(database)
             node = Node(database)
             await node.claim()
+        except StoreUnavailable as error:
+            await database.close()
+            raise ConfigurationError([f"store: {error}"]) from None
         except BaseException:
             await database.close()
             raise
@@ -151,13 +151,13 @@ class PostgresStore(PostgresDocuments):
         their space, and in its WAL, archives and backups until these are recycled.
         """
         erased = await self._dead_letters.erase(subjects)
-        # The space is free for new events at once; without this, only after the server's own vacuum.
+        # The space becomes free for new events; without this, only after the server's own vacuum.
         with suppress(StoreUnavailable):
             await self._database.run("vacuum_events")
         return erased
 
     async def close(self) -> None:
-        """Store what is waiting, and end this process's leases: their events are due at once for the others."""
+        """Store what is waiting, and end this process's leases: their events are due immediately for the others."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -172,11 +172,7 @@ class PostgresStore(PostgresDocuments):
             counts[connection_id] = self._with_lane(counts.get(connection_id), *lane)
         return counts
 
-    def _with_lane(
-        self,
-        others: QueueCounts | None,
-        *figures: Any,
-    ) -> QueueCounts:
+    def _with_lane(self, others: QueueCounts | None, *figures: Any) -> QueueCounts:
         """Return the counts of a connection with those of one more lane."""
         waiting, waiting_bytes, dead_letters, dead_letter_bytes, leased, oldest_ms = figures
         held_bytes = waiting_bytes + dead_letter_bytes + (waiting + dead_letters) * ROW_BYTES

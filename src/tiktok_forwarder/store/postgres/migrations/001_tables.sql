@@ -5,7 +5,8 @@
 
 -- The processes that use the database. A process takes a number that no other has used for an hour, so that counts can
 -- be kept by number: else every process would wait for the commits of all others at the same rows. The last group of
--- requests that a process has stored is kept with its admissions, for a process that has lost the answer and asks again.
+-- requests that a process has stored is kept with its admissions, for the case that the answer is lost and the call
+-- repeated.
 CREATE TABLE forwarder.nodes (
     node_no integer PRIMARY KEY,
     process uuid NOT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE forwarder.fresh (
     PRIMARY KEY (lane_no, event_no)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
 
--- Events that came back: due_ms is the time from which they may be leased, 1 meaning at once.
+-- Events that came back: due_ms is the time from which they may be leased, 1 meaning immediately.
 CREATE TABLE forwarder.returned (
     event_no bigint NOT NULL,
     due_ms bigint NOT NULL,

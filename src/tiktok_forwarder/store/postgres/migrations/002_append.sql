@@ -1,8 +1,9 @@
 -- Functions that store new events. A function is one round trip and one transaction, which a node that stops in the
 -- middle of a change cannot leave open. Names of parameters and variables begin with an underscore.
 --
--- Advisory locks have two numbers. The first is 1414809175 ("TTFW") with 1 for the nodes, 2 for the turns of the keys, 3
--- for the space and 4 for the documents; 1414809176 with the number of a lane; 1414809177 with that of a node.
+-- Advisory locks have two numbers. The first is 1414809175 ("TTFW") with 0 for the schema, 1 for the nodes, 2 for the
+-- turns of the keys, 3 for the space and 4 for the documents; 1414809176 with the number of a lane; 1414809177 with that
+-- of a node.
 --
 -- PL/pgSQL keeps the plans of its statements as long as a session lasts, which SQL functions do not. So that no plan
 -- depends on how small a table once was, functions that read large tables set what the planner may use.
@@ -88,8 +89,9 @@ BEGIN
 END;
 $$;
 
--- Adds the keys that are new within the window, and returns the places (from 1) of the events that were first with them.
--- Waits for a node that is storing one of the keys. The keys are added in order: two nodes never wait for each other.
+-- Adds the keys that are new within the window, and returns the places (from 1) of the events that were first with
+-- them. Waits for a node that is storing one of the keys. The keys are added in order, so that two nodes never wait for
+-- each other.
 CREATE FUNCTION forwarder.add_keys(_slot integer, _keys bytea[], _times_ms bigint[], _window_ms bigint) RETURNS bigint[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off AS $$
 DECLARE
@@ -133,7 +135,8 @@ END;
 $$;
 
 CREATE FUNCTION forwarder.add_to_lane_counts(
-    _share integer, _lane_nos integer[], _waiting bigint[], _waiting_bytes bigint[], _dead bigint[], _dead_bytes bigint[]
+    _share integer, _lane_nos integer[], _waiting bigint[], _waiting_bytes bigint[], _dead bigint[],
+    _dead_bytes bigint[]
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -242,8 +245,9 @@ BEGIN
 END;
 $$;
 
--- Stores a group of requests for which there is room: the admission of each event in order, s (stored) or d (duplicate).
--- Changes nothing and returns a state when it needs more: `turn` a new turn of the keys, `room` a look at each request.
+-- Stores a group of requests for which there is space: the admission of each event in order, s (stored) or d
+-- (duplicate). Changes nothing and returns a state if more is needed: `turn` for a new turn of the keys, `room` for a
+-- decision about each request, since space is short.
 CREATE FUNCTION forwarder.append_group(
     _process uuid, _node_no integer, _group_no bigint, _now_ms bigint, _slots integer, _turn_ms bigint,
     _window_ms bigint, _row_bytes bigint, _most_of_connection bigint, _most_of_all bigint,

@@ -1,5 +1,5 @@
--- Functions that lease and settle events. Every function that adds a lease to a lane, or takes events out of leases that
--- it does not hold, has the lane's advisory lock; it is taken before any row.
+-- Functions that lease and settle events. Every function that adds a lease to a lane, or takes events out of leases of
+-- others, has the lane's advisory lock; it is taken before any row.
 
 -- The events of a lane that are leased now, and how many they are. `_now_seconds` is null unless a test sets the clock.
 CREATE FUNCTION forwarder.seconds_now(_now_seconds double precision) RETURNS double precision

@@ -13,9 +13,11 @@ BEGIN
     -- A settlement that is under way ends before the events are chosen.
     PERFORM FROM forwarder.leases WHERE lane_no = _lane_no ORDER BY token FOR UPDATE;
     _event_nos := ARRAY(
-        (SELECT event_no FROM forwarder.fresh WHERE lane_no = _lane_no AND event_no < _before_no ORDER BY event_no LIMIT _most)
+        (SELECT event_no FROM forwarder.fresh
+            WHERE lane_no = _lane_no AND event_no < _before_no ORDER BY event_no LIMIT _most)
         UNION ALL
-        (SELECT event_no FROM forwarder.returned WHERE lane_no = _lane_no AND event_no < _before_no ORDER BY event_no LIMIT _most)
+        (SELECT event_no FROM forwarder.returned
+            WHERE lane_no = _lane_no AND event_no < _before_no ORDER BY event_no LIMIT _most)
         LIMIT _most
     );
     PERFORM forwarder.drop_places(_lane_no, _event_nos);
@@ -34,7 +36,7 @@ BEGIN
 END;
 $$;
 
--- Makes dead letters wait again, due at once; returns how many of them there were.
+-- Makes dead letters wait again, due immediately; returns how many of them there were.
 CREATE FUNCTION forwarder.replay_events(_event_nos bigint[], _now_ms bigint, _share integer) RETURNS bigint
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -47,8 +49,8 @@ BEGIN
             event_no, due_ms, scheduled_at_ms, accepted_at_ms, lane_no, connection_revision, attempts, event_name,
             event_id, answer, subjects, payload
         )
-        SELECT event_no, 1, _now_ms, accepted_at_ms, lane_no, connection_revision, attempts, event_name, event_id, answer,
-            subjects, payload
+        SELECT event_no, 1, _now_ms, accepted_at_ms, lane_no, connection_revision, attempts, event_name, event_id,
+            answer, subjects, payload
         FROM gone
         RETURNING lane_no, octet_length(payload) AS size
     ), lane_sums AS (
