@@ -4,12 +4,12 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.conformance.rig import LIMITS, T0, event
+from tests.conformance.rig import LIMITS, NOTHING, T0, event
 from tests.crash.conftest import Soak
 from tests.postgres_server import USER, OwnServer, own_server
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
@@ -22,6 +22,8 @@ SOAK_KILLS = 20
 SENDERS = 8
 APPENDS_BETWEEN = 500
 LEASE_SECONDS = 2
+
+Opening = Callable[[str], Awaitable[PostgresStore]]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
@@ -60,9 +62,25 @@ def server() -> Iterator[OwnServer]:
         yield started
 
 
-async def test_killed_server_loses_no_event_and_stores_none_twice(server: OwnServer, soak: Soak) -> None:
+@pytest.fixture
+async def open_store(server: OwnServer) -> AsyncIterator[Opening]:
+    """Closes the stores that it has opened, however the test ends."""
+    stores: list[PostgresStore] = []
+
+    async def opening(address: str) -> PostgresStore:
+        stores.append(await PostgresStore.open(address))
+        return stores[-1]
+
+    yield opening
+    for store in stores:
+        await store.close()
+
+
+async def test_killed_server_loses_no_event_and_stores_none_twice(
+    server: OwnServer, open_store: Opening, soak: Soak
+) -> None:
     """Senders repeat what was not acknowledged, deliverers what was not settled; the totals agree with both."""
-    store = await PostgresStore.open(server.address(await server.create_database()))
+    store = await open_store(server.address(await server.create_database()))
     is_over = asyncio.Event()
     acknowledged = asyncio.Semaphore(0)
     appended: list[str] = []
@@ -105,7 +123,7 @@ async def test_killed_server_loses_no_event_and_stores_none_twice(server: OwnSer
         is_over.set()
 
     await asyncio.gather(kill(), *map(send, range(SENDERS)), deliver())
-    counts = (await store.counts())["a"]
+    counts = (await store.counts()).get("a", NOTHING)
     totals = {row.counter: row.count for row in await store.totals()}
     # A sender that was stopped between its event's commit and the acknowledgement has not counted it.
     assert len(appended) == len(set(appended)) <= totals["accepted"] <= len(appended) + SENDERS
@@ -116,17 +134,16 @@ async def test_killed_server_loses_no_event_and_stores_none_twice(server: OwnSer
     # What was settled though its answer was lost is known to the database alone.
     unknown = totals["delivered"] - len(settled)
     assert len(set(appended) - set(left) - set(settled.values())) <= unknown
-    await store.close()
 
 
-async def test_standby_takes_over_from_a_killed_server(server: OwnServer) -> None:
+async def test_standby_takes_over_from_a_killed_server(server: OwnServer, open_store: Opening) -> None:
     """Of several hosts in the address, the one that can write is used; a synchronous standby has every event."""
     name = await server.create_database()
     with own_server(server) as standby:
         await server.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
         await server.run("SELECT pg_reload_conf()")
         hosts = f"host={standby.folder},{server.folder}&port=5432,5432"
-        store = await PostgresStore.open(f"postgresql:///{name}?{hosts}&user={USER}")
+        store = await open_store(f"postgresql:///{name}?{hosts}&user={USER}")
         appended: list[str] = []
         is_over = asyncio.Event()
 
@@ -163,7 +180,9 @@ async def test_standby_takes_over_from_a_killed_server(server: OwnServer) -> Non
         await store.close()
 
 
-async def test_killed_process_leaves_its_events_to_the_others(server: OwnServer, soak: Soak) -> None:
+async def test_killed_process_leaves_its_events_to_the_others(
+    server: OwnServer, open_store: Opening, soak: Soak
+) -> None:
     """The leases of a process that was killed expire; accepted is delivered and waiting, whoever did it."""
     address = server.address(await server.create_database())
     nodes = [_start_node(address, f"start{number}") for number in range(2)]
@@ -177,7 +196,7 @@ async def test_killed_process_leaves_its_events_to_the_others(server: OwnServer,
         outputs += await asyncio.to_thread(_end, node)
     appended = _names(outputs, "appended")
     delivered = _names(outputs, "delivered")
-    store = await PostgresStore.open(address)
+    store = await open_store(address)
     begun = time.monotonic()
     left: list[str] = []
     while (await store.counts()).get("a") is not None and time.monotonic() < begun + 60:
@@ -191,7 +210,6 @@ async def test_killed_process_leaves_its_events_to_the_others(server: OwnServer,
     # At most one lease of each killed process was settled without its line.
     unknown = totals["delivered"] - len(delivered) - len(left)
     assert len(set(appended) - set(delivered) - set(left)) <= unknown
-    await store.close()
 
 
 async def _drain(store: PostgresStore) -> list[str]:
