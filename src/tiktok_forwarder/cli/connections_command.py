@@ -12,8 +12,8 @@ import click
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.connection_files import read_files
-from tiktok_forwarder.cli.options import config_options, settings_from
-from tiktok_forwarder.cli.output import print_lines, print_message
+from tiktok_forwarder.cli.options import config_options, output_option, settings_from
+from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -182,22 +182,13 @@ def history(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @connections.command()
 @config_options
 @click.argument("names", nargs=-1)
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output."
-)
+@output_option
 def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
     """Write connections NAMES, or all, as TOML. Access tokens become references to environment variables."""
     with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
         answers = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
     shown = read_as(list[ConnectionView], answers)
-    text = written_toml([each.settings for each in shown])
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        try:
-            output.write_text(text, "utf-8")
-        except OSError as error:
-            raise ConfigurationError([f"{output}: cannot write: {error.strerror}"]) from None
+    write_text(written_toml([each.settings for each in shown]), output)
     variables = ", ".join(token_variable(each.connection().name) for each in shown)
     print_message(f"access tokens are not exported; an import reads them from the environment: {variables or 'none'}")
 

@@ -12,8 +12,8 @@ import msgspec
 from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.input_files import inputs_toml, read_input_files
-from tiktok_forwarder.cli.options import config_options, settings_from
-from tiktok_forwarder.cli.output import print_lines, print_message
+from tiktok_forwarder.cli.options import config_options, output_option, settings_from
+from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.settings import InputDifference
 
@@ -138,23 +138,14 @@ def remove(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @inputs.command()
 @config_options
 @click.argument("names", nargs=-1)
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output."
-)
+@output_option
 def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
     """Write inputs NAMES, or all, as TOML. Secrets are not exported."""
     shown = read_as(list[InputView], call(settings_from(config_file, data_dir=data_dir), "GET", "/api/inputs"))
     by_name = {each.name.lower(): each for each in shown}
     if unknown := [name for name in names if name.lower() not in by_name]:
         raise ConfigurationError([f'input "{name}" not found' for name in unknown])
-    text = inputs_toml([by_name[name.lower()] for name in names] or shown)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise ConfigurationError([f"{output}: cannot write: {error.strerror}"]) from None
+    write_text(inputs_toml([by_name[name.lower()] for name in names] or shown), output)
 
 
 @inputs.command("import")

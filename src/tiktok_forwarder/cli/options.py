@@ -24,6 +24,12 @@ def config_options(command: _Command) -> _Command:
     return config(data_dir(command))
 
 
+def output_option(command: _Command) -> _Command:
+    """Add `--output`, which names the file to write instead of standard output."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--output", type=file, help="File to write; default: standard output.")(command)
+
+
 def settings_from(config_file: Path | None, **overrides: Any) -> Settings:
     """Return the settings. Raises `ConfigurationError` with every problem."""
     return load_settings(config_file, os.environ, **overrides)
