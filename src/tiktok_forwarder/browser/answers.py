@@ -12,7 +12,7 @@ from tiktok_forwarder.intake.refusals import Refusal
 # The flags are texts, as mParticle's are. TikTok's click ID and cookie are captured only if asked for. The SDK ignores
 # Retry-After: it waits for the interval before it repeats an upload. Without offline storage, batches with identities
 # are not kept in the browser, and no purchase is sent twice when a page is left.
-_FLAGS: Final = {
+FLAGS: Final = {
     "captureIntegrationSpecificIds.V2": "all",
     "eventBatchingIntervalMillis": "5000",
     "cacheIdentity": "True",
@@ -46,7 +46,7 @@ def config_answer(sender: Input) -> bytes:
             "kitConfigs": [],
             "pixelConfigs": [],
             "minWebviewBridgeVersion": 1,
-            "flags": _FLAGS,
+            "flags": FLAGS,
         }
     )
 

@@ -19,9 +19,10 @@ class Place(NamedTuple):
     mpid: str = ""
 
 
+_EVENTS: Final = "/v3/JS/{key}/events"
 # The first part of a path is that of the SDK's setting `domain`. `{key}` and `{mpid}` are the values in it.
 _ROUTES: Final[tuple[tuple[RouteKind, str, str], ...]] = (
-    ("events", "/webevents", "/v3/JS/{key}/events"),
+    ("events", "/webevents", _EVENTS),
     ("config", "/tags", "/JS/v2/{key}/config"),
     ("identity", "/identity", "/v1/identify"),
     ("identity", "/identity", "/v1/login"),
@@ -43,6 +44,11 @@ def _pattern(prefix: str, path: str) -> re.Pattern[str]:
 
 
 _PATTERNS: Final = tuple((kind, path, _pattern(prefix, path)) for kind, prefix, path in _ROUTES)
+
+
+def events_path(key: str) -> str:
+    """Return the path for the events of the browser input with this key, as short as it can be."""
+    return _EVENTS.replace("{key}", key)
 
 
 def is_browser_path(path: str) -> bool:

@@ -8,16 +8,18 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import InputView, SiteScriptView
+from tiktok_forwarder.browser.answers import FLAGS
+from tiktok_forwarder.browser.paths import events_path
 
 _PLAIN_HTTP: Final = "http://"
+_FLAG_LINES: Final = "\n".join([f"    {json.dumps(name)}: {json.dumps(value)}," for name, value in FLAGS.items()])
 # Over plain HTTP the SDK asks for no configuration, so the page has what the service would answer.
-_LOCAL_MEMBERS: Final = """
+_LOCAL_MEMBERS: Final = f"""
   forceHttps: false,
   requestConfig: false,
-  flags: {
-    "captureIntegrationSpecificIds.V2": "all",
-    eventBatchingIntervalMillis: "5000",
-  },"""
+  flags: {{
+{_FLAG_LINES}
+  }},"""
 
 
 class BrowserSettings(Struct, frozen=True):
@@ -39,7 +41,7 @@ class BrowserSettings(Struct, frozen=True):
 
 def browser_settings(base: str, found: InputView, script: SiteScriptView) -> BrowserSettings:
     """Return a browser input's settings. `base` is the service's URL."""
-    events_url = f"{base}/v3/JS/{found.key}/events"
+    events_url = base + events_path(found.key)
     return BrowserSettings(
         found.name,
         found.key,

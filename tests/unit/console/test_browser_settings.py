@@ -40,7 +40,7 @@ def test_web_sdk_over_plain_http_has_its_flags_in_the_page() -> None:
     """The SDK asks for its configuration over HTTPS only."""
     settings = settings_at("http://127.0.0.1:8090")
     assert settings.is_local
-    for member in ('domain: "127.0.0.1:8090"', "forceHttps: false", "requestConfig: false", "flags: {"):
+    for member in ('domain: "127.0.0.1:8090"', "forceHttps: false", "requestConfig: false", '"offlineStorage": "0"'):
         assert member in settings.web_sdk
 
 
