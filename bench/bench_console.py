@@ -156,7 +156,7 @@ def _print_pages(consoles: Mapping[Checkout, _Console]) -> None:
     rounds = ROUNDS_COMPARED if len(consoles) > 1 else 1
     measured = in_turn(rounds, lambda checkout, _: _pages(*consoles[checkout]))
     rate = statistics.mean(pages.rate for every_round in measured.values() for pages in every_round)
-    print(f"{'':>36} {'no senders':>17} {f'{rate:,.0f} events/s come in':>25}")
+    print(f"{'':>36} {'no senders':>17} {f'{rate:,.0f} events/s received':>25}")
     _PAGES_TABLE.print_head()
     for name in measured[THIS][0].times:
         figures = {checkout: [pages.times[name] for pages in every_round] for checkout, every_round in measured.items()}

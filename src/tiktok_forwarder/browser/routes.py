@@ -162,7 +162,7 @@ def _wrong_method(method: str) -> Refusal:
     return Refusal(405, "METHOD_NOT_ALLOWED", f"method not allowed; use {method}", reason="method", headers=headers)
 
 
-# The SDK gets by without a configuration, and drops what it cannot send for good.
+# The SDK gets by without a configuration, and permanently drops what it cannot send.
 _UNKNOWN_KEY_STATUS: Final = {"config": 404, "identity": 401, "modify": 401, "search": 401}
 
 

@@ -44,7 +44,7 @@ REQUESTS: Final[Mapping[Literal["ip", "user_agent"], str]] = {
     "ip": "IP address of the request",
     "user_agent": "header User-Agent of the request",
 }
-"""What stands in for members of the batch that a browser sends itself."""
+"""Sources that replace members of the batch if a browser sent the request."""
 
 ANY: Final = "[…]"
 PRODUCTS: Final = f"{ACTION}.products"

@@ -42,7 +42,7 @@ class BodyHandler(ABC):
 
     @abstractmethod
     def use(self, body: bytes) -> None:
-        """Do what the request asks for, and answer it, at once or later."""
+        """Do what the request asks for, and answer it, immediately or later."""
 
     @abstractmethod
     def refuse(self, error: Exception) -> None:

@@ -122,7 +122,7 @@ SELECT row_no FROM fresh WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE ins
 SELECT lane_no, event_no FROM waiting
 WHERE EXISTS (SELECT 1 FROM carray(:subjects) WHERE instr(waiting.subjects, value) > 0);
 
--- name: bury_fresh: a fresh event is given up on (its fresh row is deleted after)
+-- name: bury_fresh: a fresh event becomes a dead letter (its fresh row is deleted after)
 INSERT INTO dead_letters (
     event_no, connection_id, wire_form, reason, dead_lettered_at_ms, connection_revision, event_name, event_id,
     accepted_at_ms, attempts, first_attempt_at_ms, answer, subjects, payload
@@ -130,7 +130,7 @@ INSERT INTO dead_letters (
     accepted_at_ms, :is_attempt, iif(:is_attempt, :now_ms, NULL), :answer, subjects, payload
 FROM fresh WHERE row_no = :row_no;
 
--- name: bury_returned: an event that came back is given up on (its row is deleted after)
+-- name: bury_returned: an event that came back becomes a dead letter (its row is deleted after)
 INSERT INTO dead_letters (
     event_no, connection_id, wire_form, reason, dead_lettered_at_ms, connection_revision, event_name, event_id,
     accepted_at_ms, attempts, first_attempt_at_ms, answer, subjects, payload
