@@ -1,18 +1,14 @@
-"""The composition root: turns settings into a wired application. The only file that names the implementations in use.
+"""The composition root: turns settings into a wired application. It names the implementations in use, except the store.
 
-Read from the top: the data directory is locked and its store opened (`open_application`); on it, inputs and connections
-(`Configured`); beside them, what people can view afterwards (`Watched`); then delivery and intake, which notify the
-observers; and finally the services of API and console. `Application` starts and stops them.
+Read from the top: on the store and its keys (`Foundation`) are inputs and connections (`Configured`); beside them, what
+people can view afterwards (`Watched`); then delivery and intake, which notify the observers; and finally the services
+of API and console. `Application` starts and stops them.
 """
 
-import base64
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Final
 
 from tiktok_forwarder.access.api_keys import ApiKeys
 from tiktok_forwarder.access.audit import Audit
@@ -24,7 +20,6 @@ from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
-from tiktok_forwarder.browser.mpids import Mpids
 from tiktok_forwarder.browser.routes import BrowserRoutes
 from tiktok_forwarder.browser.site_script import SiteScript
 from tiktok_forwarder.connections.check import ConnectionCheck
@@ -33,16 +28,14 @@ from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
-from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
-from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import EventSender
-from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, StoreUnavailable
-from tiktok_forwarder.domain.secret_box import SecretBox
+from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.foundation import Foundation, Store, open_foundation
 from tiktok_forwarder.inputs.inputs import Inputs
-from tiktok_forwarder.intake.accept import Acceptor, SubjectHash
+from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
@@ -54,13 +47,7 @@ from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
-from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
-from tiktok_forwarder.settings import KEY_VARIABLE, Settings
-from tiktok_forwarder.store.documents import DocumentStore
-from tiktok_forwarder.store.memory.store import MemoryStore
-from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.system_clock import SystemClock
-from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
+from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.front import Front
@@ -69,28 +56,6 @@ from tiktok_forwarder.web.http_connections import HttpConnections
 from tiktok_forwarder.web.server import Servers
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
-_SUBJECT_KEY: Final = "subject_key"
-_BY_SERVICE: Final = "service"
-
-Store = SqliteStore | MemoryStore
-
-
-# --- foundation -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Foundation:
-    """The store with its keys, the clock, and the targets of metrics and log lines."""
-
-    settings: Settings
-    store: Store
-    key_ring: KeyRing
-    subject_hash: SubjectHash
-    mpids: Mpids
-    telemetry: Telemetry
-    clock: SystemClock
-    clock_comparison: ClockComparison
-
 
 @contextlib.asynccontextmanager
 async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator["Application"]:
@@ -98,38 +63,13 @@ async def open_application(settings: Settings, environment: Mapping[str, str]) -
 
     Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
     """
-    prepare_directory(settings.data_dir)
-    with DirectoryLock(settings.data_dir):
-        telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
-        _restrict_permissions(settings, environment, telemetry)
-        store = _open_store(settings)
-        try:
-            application = Application(await _foundation(settings, environment, store, telemetry))
-        except BaseException:
-            await store.close()
-            raise
+    async with open_foundation(settings, environment) as base:
+        application = Application(base)
         try:
             await application.load()
             yield application
         finally:
             await application.stop()
-
-
-def _restrict_permissions(settings: Settings, environment: Mapping[str, str], telemetry: Telemetry) -> None:
-    """Take the rights of other users from the data directory and the key files. Raises `ConfigurationError`."""
-    key_files = [] if KEY_VARIABLE in environment else key_files_of(settings.encryption_key_file)
-    for loose in chain(restrict_directory(settings.data_dir), *map(restrict_key_file, key_files)):
-        telemetry.on_loose_permissions(str(loose.path), loose.mode, is_fixed=loose.is_fixed)
-
-
-async def _foundation(
-    settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
-) -> Foundation:
-    key_ring = await _open_key(settings, environment, store)
-    key = await _subject_key(store, key_ring)
-    clock = SystemClock()
-    comparison = ClockComparison(clock, telemetry)
-    return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
 
 
 # --- the service, part by part ---------------------------------------------------------------------------------------
@@ -369,7 +309,7 @@ class Application:
         return Front(keyed_api, console, services.site_script, self._not_ready, self._exposition)
 
     async def stop(self) -> None:
-        """Refuse new events, let running requests end, release leases, close. Takes about `stop_seconds` at most."""
+        """Refuse new events, let running requests end, release leases. Takes about `stop_seconds` at most."""
         stop_seconds = self.base.settings.stop_seconds
         self._ingest.is_stopping = self._browsers.is_stopping = True
         self.live_views.stop()
@@ -382,7 +322,6 @@ class Application:
             await watch.stop()
         await self._sender.close()
         await self._watched.activity.close()
-        await self.base.store.close()
 
     async def _not_ready(self) -> Sequence[str]:
         if self._ingest.is_stopping:
@@ -408,42 +347,3 @@ def _http_connections(settings: Settings, telemetry: Telemetry) -> HttpConnectio
     telemetry.on_http_limit(limits.max_http_connections, settings.max_http_connections)
     proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
     return HttpConnections(limits, proxies.is_trusted, telemetry)
-
-
-# --- store and keys --------------------------------------------------------------------------------------------------
-
-
-def _open_store(settings: Settings) -> Store:
-    if settings.store == "memory":
-        return MemoryStore()
-    return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
-
-
-async def _open_key(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> KeyRing:
-    sealed = await documents.get_document("secret", _SUBJECT_KEY)
-    text = sealed.body.decode() if sealed is not None else None
-    return KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, text)
-
-
-async def _subject_key(documents: DocumentStore, box: SecretBox) -> bytes:
-    """Return the key of the subject hashes, created at first start.
-
-    Opening it proves that the encryption key is right.
-    """
-    sealed = await documents.get_document("secret", _SUBJECT_KEY)
-    if sealed is None:
-        key = secrets.token_bytes(32)
-        text = box.seal(base64.b64encode(key).decode(), _SUBJECT_KEY)
-        await documents.put_document(
-            "secret",
-            _SUBJECT_KEY,
-            text.encode(),
-            expected_revision=0,
-            changed_by=_BY_SERVICE,
-            now_ms=SystemClock().now_ms(),
-        )
-        return key
-    try:
-        return base64.b64decode(box.open(sealed.body.decode(), _SUBJECT_KEY))
-    except SecretUnreadable as error:
-        raise ConfigurationError([f"encryption key: {error}"]) from None

@@ -1,0 +1,113 @@
+"""The foundation of an application: its data directory, the store and the keys. The only file that names the stores."""
+
+import base64
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from tiktok_forwarder.browser.mpids import Mpids
+from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
+from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
+from tiktok_forwarder.delivery.clock_comparison import ClockComparison
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
+from tiktok_forwarder.domain.secret_box import SecretBox
+from tiktok_forwarder.intake.accept import SubjectHash
+from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
+from tiktok_forwarder.settings import KEY_VARIABLE, Settings
+from tiktok_forwarder.store.documents import DocumentStore
+from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.sqlite.store import SqliteStore
+from tiktok_forwarder.system_clock import SystemClock
+from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
+
+_SUBJECT_KEY: Final = "subject_key"
+_BY_SERVICE: Final = "service"
+
+Store = SqliteStore | MemoryStore
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """The store with its keys, the clock, and the targets of metrics and log lines."""
+
+    settings: Settings
+    store: Store
+    key_ring: KeyRing
+    subject_hash: SubjectHash
+    mpids: Mpids
+    telemetry: Telemetry
+    clock: SystemClock
+    clock_comparison: ClockComparison
+
+
+@contextlib.asynccontextmanager
+async def open_foundation(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Foundation]:
+    """Yield the foundation on its data directory, which no other process may use until the end; close the store then.
+
+    Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
+    """
+    prepare_directory(settings.data_dir)
+    with DirectoryLock(settings.data_dir):
+        telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
+        _restrict_permissions(settings, environment, telemetry)
+        store = _open_store(settings)
+        try:
+            yield await _foundation(settings, environment, store, telemetry)
+        finally:
+            await store.close()
+
+
+def _restrict_permissions(settings: Settings, environment: Mapping[str, str], telemetry: Telemetry) -> None:
+    """Take the rights of other users from the data directory and the key files. Raises `ConfigurationError`."""
+    key_files = [] if KEY_VARIABLE in environment else key_files_of(settings.encryption_key_file)
+    for loose in chain(restrict_directory(settings.data_dir), *map(restrict_key_file, key_files)):
+        telemetry.on_loose_permissions(str(loose.path), loose.mode, is_fixed=loose.is_fixed)
+
+
+async def _foundation(
+    settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
+) -> Foundation:
+    key_ring = await _open_key(settings, environment, store)
+    key = await _subject_key(store, key_ring)
+    clock = SystemClock()
+    comparison = ClockComparison(clock, telemetry)
+    return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
+
+
+def _open_store(settings: Settings) -> Store:
+    if settings.store == "memory":
+        return MemoryStore()
+    return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
+
+
+async def _open_key(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> KeyRing:
+    sealed = await documents.get_document("secret", _SUBJECT_KEY)
+    text = sealed.body.decode() if sealed is not None else None
+    return KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, text)
+
+
+async def _subject_key(documents: DocumentStore, box: SecretBox) -> bytes:
+    """Return the key of the subject hashes, created at first start.
+
+    Opening it proves that the encryption key is right.
+    """
+    sealed = await documents.get_document("secret", _SUBJECT_KEY)
+    if sealed is None:
+        key = secrets.token_bytes(32)
+        text = box.seal(base64.b64encode(key).decode(), _SUBJECT_KEY)
+        await documents.put_document(
+            "secret",
+            _SUBJECT_KEY,
+            text.encode(),
+            expected_revision=0,
+            changed_by=_BY_SERVICE,
+            now_ms=SystemClock().now_ms(),
+        )
+        return key
+    try:
+        return base64.b64decode(box.open(sealed.body.decode(), _SUBJECT_KEY))
+    except SecretUnreadable as error:
+        raise ConfigurationError([f"encryption key: {error}"]) from None
