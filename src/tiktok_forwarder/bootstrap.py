@@ -48,6 +48,7 @@ from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.front import Front
