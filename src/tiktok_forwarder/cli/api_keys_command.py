@@ -1,15 +1,15 @@
 """`api-keys`: keys with which programs use the API over the network."""
 
 import json
-from pathlib import Path
 from urllib.parse import quote
 
 import click
 
 from tiktok_forwarder.access.api_keys import SCOPES
 from tiktok_forwarder.cli.api_client import call
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.settings import Settings
 
 
 @click.group("api-keys", short_help="Create, list and revoke API keys.")
@@ -21,27 +21,25 @@ def api_keys() -> None:
 @config_options
 @click.argument("name")
 @click.option("--scope", type=click.Choice(SCOPES), default="read", show_default=True, help="Scope of the key.")
-def make(config_file: Path | None, data_dir: Path | None, name: str, scope: str) -> None:
+def make(settings: Settings, name: str, scope: str) -> None:
     """Create a key named NAME and print it. It is not shown again.
 
     Scopes: read allows viewing; operate also allows pause, resume, check, replay and discard; admin allows everything.
     """
     body = {"name": name, "scope": scope}
-    settings = settings_from(config_file, data_dir=data_dir)
     click.echo(json.dumps(call(settings, "POST", "/api/keys", body, may_create=True)))
 
 
 @api_keys.command("list")
 @config_options
-def list_keys(config_file: Path | None, data_dir: Path | None) -> None:
+def list_keys(settings: Settings) -> None:
     """Print the keys without their secrets, one JSON object per line."""
-    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", "/api/keys"))
+    print_lines(call(settings, "GET", "/api/keys"))
 
 
 @api_keys.command()
 @config_options
 @click.argument("name")
-def revoke(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def revoke(settings: Settings, name: str) -> None:
     """Revoke the key NAME (or its ID). Requests with it are refused from now on."""
-    settings = settings_from(config_file, data_dir=data_dir)
     click.echo(json.dumps(call(settings, "DELETE", f"/api/keys/{quote(name, safe='')}")))

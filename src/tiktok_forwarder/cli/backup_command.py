@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.operations.backup import back_up_to, restore_from
-from tiktok_forwarder.settings import KEY_VARIABLE
+from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -19,13 +19,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @config_options
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace FILE if it is a backup.")
-def backup(config_file: Path | None, data_dir: Path | None, file: Path, force: bool) -> None:
+def backup(settings: Settings, file: Path, force: bool) -> None:
     """Copy the database to FILE and check the copy: events, totals, connections and inputs.
 
     The backup does not contain the key file, so it alone reveals no secret: keep a copy of the key elsewhere. Erasing a
     person does not change backups: delete older backups, or erase the person again after a restore.
     """
-    settings = settings_from(config_file, data_dir=data_dir)
     if settings.store != "sqlite":
         raise ConfigurationError([f"store: {settings.store} keeps nothing on disk to back up"])
     made = back_up_to(file, settings.database_file, overwrite=force)
@@ -40,13 +39,12 @@ def backup(config_file: Path | None, data_dir: Path | None, file: Path, force: b
 @config_options
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace the existing database.")
-def restore(config_file: Path | None, data_dir: Path | None, file: Path, force: bool) -> None:
+def restore(settings: Settings, file: Path, force: bool) -> None:
     """Check FILE and restore the database from it. No service may run on the data directory.
 
     The encryption key that was in use when the backup was made is needed too. The backup's waiting events are delivered
     again: TikTok ignores repeats within 48 hours, and counts older ones twice.
     """
-    settings = settings_from(config_file, data_dir=data_dir)
     restored = restore_from(file, settings.database_file, settings.activity_file, overwrite=force)
     click.echo(json.dumps(structs.asdict(restored)))
     print_message("repeat each erasure that was made since the backup")

@@ -12,13 +12,14 @@ import click
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.connection_files import read_files
-from tiktok_forwarder.cli.options import config_options, output_option, settings_from
+from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
+from tiktok_forwarder.settings import Settings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -40,7 +41,7 @@ def _flat(answer: object) -> dict[str, Any]:
 @connections.command()
 @config_options
 @click.argument("file", type=_FILE)
-def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
+def add(settings: Settings, file: Path) -> None:
     """Add the connection in FILE (TOML) and print it without its access token.
 
     \b
@@ -53,9 +54,7 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
     if len(given) != 1:
         raise ConfigurationError([f"{file}: contains {len(given)} connections; use `connections import` for several"])
     try:
-        added = call(
-            settings_from(config_file, data_dir=data_dir), "POST", "/api/connections", given[0], may_create=True
-        )
+        added = call(settings, "POST", "/api/connections", given[0], may_create=True)
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
     click.echo(json.dumps(_flat(added)))
@@ -64,24 +63,24 @@ def add(config_file: Path | None, data_dir: Path | None, file: Path) -> None:
 
 @connections.command("list")
 @config_options
-def list_connections(config_file: Path | None, data_dir: Path | None) -> None:
+def list_connections(settings: Settings) -> None:
     """Print the connections, one JSON object per line."""
-    print_lines(_flat(each) for each in call(settings_from(config_file, data_dir=data_dir), "GET", "/api/connections"))
+    print_lines(_flat(each) for each in call(settings, "GET", "/api/connections"))
 
 
 @connections.command()
 @config_options
 @click.argument("name")
-def show(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def show(settings: Settings, name: str) -> None:
     """Print the connection NAME (or its ID) with all settings except the access token."""
-    click.echo(json.dumps(_flat(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name))), indent=2))
+    click.echo(json.dumps(_flat(call(settings, "GET", _path(name))), indent=2))
 
 
 @connections.command("set")
 @config_options
 @click.argument("name")
 @click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
-def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tuple[str, ...]) -> None:
+def set_(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
     """Change settings of connection NAME. Values are TOML or plain text; KEY= restores the default.
 
     \b
@@ -91,7 +90,7 @@ def set_(config_file: Path | None, data_dir: Path | None, name: str, changes: tu
       tiktok-forwarder connections set Shop 'inputs=["web"]'
     """
     body = {"settings": dict(_change(each) for each in changes)}
-    changed = call(settings_from(config_file, data_dir=data_dir), "PATCH", _path(name), body)
+    changed = call(settings, "PATCH", _path(name), body)
     click.echo(json.dumps(_flat(changed)))
     _advise(changed)
 
@@ -122,9 +121,9 @@ def _change(text: str) -> tuple[str, Any]:
 @config_options
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool) -> None:
+def remove(settings: Settings, name: str, yes: bool) -> None:
     """Remove connection NAME. Its waiting events become dead letters."""
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings) as session:
         found = read_as(ConnectionView, session.ask("GET", _path(name)))
         status = read_as(StatusView, session.ask("GET", "/api/status"))
         waiting = sum(each.queue.waiting for each in status.connections if each.id == found.id and each.queue)
@@ -139,12 +138,12 @@ def remove(config_file: Path | None, data_dir: Path | None, name: str, yes: bool
 @connections.command()
 @config_options
 @click.argument("name")
-def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def check(settings: Settings, name: str) -> None:
     """Check connection NAME's access token and pixel with TikTok. Exit status 1 if the check fails.
 
     If the connection has a test event code, one test event is sent; otherwise no event is sent.
     """
-    answer = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/check"))
+    answer = call(settings, "POST", _path(name, "/check"))
     click.echo(json.dumps(answer))
     result = read_as(CheckResult, answer)
     print_message(f"{name}: {result.message}")
@@ -156,36 +155,36 @@ def check(config_file: Path | None, data_dir: Path | None, name: str) -> None:
 @config_options
 @click.argument("name")
 @click.option("--reason", default="", help="Reason, shown in the connection's status.")
-def pause(config_file: Path | None, data_dir: Path | None, name: str, reason: str) -> None:
+def pause(settings: Settings, name: str, reason: str) -> None:
     """Pause delivery of connection NAME. Its events are kept until it is resumed."""
     body = {"reason": reason}
-    status = call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/pause"), body)
+    status = call(settings, "POST", _path(name, "/pause"), body)
     click.echo(json.dumps(status))
 
 
 @connections.command()
 @config_options
 @click.argument("name")
-def resume(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def resume(settings: Settings, name: str) -> None:
     """Resume delivery of connection NAME, whether an operator or the service paused it."""
-    click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", _path(name, "/resume"))))
+    click.echo(json.dumps(call(settings, "POST", _path(name, "/resume"))))
 
 
 @connections.command()
 @config_options
 @click.argument("name")
-def history(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def history(settings: Settings, name: str) -> None:
     """Print who changed which settings of connection NAME and when, oldest first."""
-    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", _path(name, "/history")))
+    print_lines(call(settings, "GET", _path(name, "/history")))
 
 
 @connections.command()
 @config_options
 @click.argument("names", nargs=-1)
 @output_option
-def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ...], output: Path | None) -> None:
+def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> None:
     """Write connections NAMES, or all, as TOML. Access tokens become references to environment variables."""
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings) as session:
         answers = [session.ask("GET", _path(name)) for name in names] or session.ask("GET", "/api/connections")
     shown = read_as(list[ConnectionView], answers)
     write_text(written_toml([each.settings for each in shown]), output)
@@ -198,13 +197,13 @@ def export(config_file: Path | None, data_dir: Path | None, names: tuple[str, ..
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--dry-run", is_flag=True, help="Show the differences without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def import_(config_file: Path | None, data_dir: Path | None, files: tuple[Path, ...], dry_run: bool, yes: bool) -> None:
+def import_(settings: Settings, files: tuple[Path, ...], dry_run: bool, yes: bool) -> None:
     """Add or change the connections in FILES (TOML), matched by name: all of them or none.
 
     The differences are shown first, and which purchase event each connection sends. An existing connection keeps its
     access token unless the file's variable is set.
     """
-    with ApiSession(settings_from(config_file, data_dir=data_dir), may_create=True) as session:
+    with ApiSession(settings, may_create=True) as session:
         known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
         given = read_files(files, [each.connection().name for each in known])
         answer = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -12,8 +11,9 @@ import click
 
 from tiktok_forwarder.api.types import DeadLetterView, TouchedView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_lines, print_message
+from tiktok_forwarder.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PAGE = 1000
@@ -65,11 +65,11 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @config_options
 @_selecting
-def list_letters(config_file: Path | None, data_dir: Path | None, **which: Any) -> None:
+def list_letters(settings: Settings, **which: Any) -> None:
     """Print dead letters, oldest first, one JSON object per line."""
     given = {name: value for name, value in which.items() if value is not None}
     after = 0
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings) as session:
         while True:
             query = urlencode({"limit": _PAGE, "after": after, **given})
             answer = session.ask("GET", f"/api/dead-letters?{query}")
@@ -83,32 +83,32 @@ def list_letters(config_file: Path | None, data_dir: Path | None, **which: Any) 
 @dead_letters.command()
 @config_options
 @click.argument("event_no", type=click.IntRange(1))
-def show(config_file: Path | None, data_dir: Path | None, event_no: int) -> None:
+def show(settings: Settings, event_no: int) -> None:
     """Print dead letter EVENT_NO with its payload and TikTok's last answer."""
-    letter = call(settings_from(config_file, data_dir=data_dir), "GET", f"/api/dead-letters/{event_no}")
+    letter = call(settings, "GET", f"/api/dead-letters/{event_no}")
     click.echo(json.dumps(letter, indent=2))
 
 
 @dead_letters.command()
 @config_options
 @_touching
-def replay(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
+def replay(settings: Settings, **given: Any) -> None:
     """Deliver dead letters again: those with the numbers given, those that match every option, or all."""
-    _touch(config_file, data_dir, "replay", given)
+    _touch(settings, "replay", given)
 
 
 @dead_letters.command()
 @config_options
 @_touching
-def discard(config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
+def discard(settings: Settings, **given: Any) -> None:
     """Delete dead letters permanently: those with the numbers given, those that match every option, or all."""
-    _touch(config_file, data_dir, "discard", given)
+    _touch(settings, "discard", given)
 
 
-def _touch(config_file: Path | None, data_dir: Path | None, verb: str, given: dict[str, Any]) -> None:
+def _touch(settings: Settings, verb: str, given: dict[str, Any]) -> None:
     dry_run, yes, numbers = given.pop("dry_run"), given.pop("yes"), given.pop("event_nos")
     selection = {**given, "event_nos": list(numbers) or None}
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings) as session:
         path = f"/api/dead-letters/{verb}"
         expected = session.ask("POST", path, {**selection, "dry_run": True})
         found = read_as(TouchedView, expected)

@@ -1,5 +1,6 @@
 """`demo`: senders, service and a TikTok simulator on one machine, with nothing to configure."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import click
 
 from tiktok_forwarder.cli.api_client import call_running
-from tiktok_forwarder.cli.options import settings_from
 from tiktok_forwarder.database.directory_lock import LOCK_FILE, DirectoryLock
 from tiktok_forwarder.demo.run import Plan, run_demo
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.settings import load_settings
 
 _MARK = ".tiktok-forwarder-demo"
 
@@ -33,7 +34,7 @@ def demo(seconds: float | None, folder: Path) -> None:
     """
     _claim(folder)
     service_dir = folder / "service"
-    settings = settings_from(None, data_dir=service_dir)
+    settings = load_settings(None, os.environ, data_dir=service_dir)
 
     def ask(method: str, path: str, body: object) -> Any:
         return call_running(settings, method, path, body)

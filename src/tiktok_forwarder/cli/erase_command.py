@@ -2,13 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tiktok_forwarder.cli.api_client import call
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
+from tiktok_forwarder.settings import Settings
 
 
 @click.command(short_help="Erase a person's events.")
@@ -19,7 +19,7 @@ from tiktok_forwarder.cli.options import config_options, settings_from
 @click.option("--mpid", help="mParticle's ID of the person.")
 @click.option("--stdin", is_flag=True, help="Read the identities from standard input, as one JSON object.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def erase(config_file: Path | None, data_dir: Path | None, stdin: bool, yes: bool, **given: str | None) -> None:
+def erase(settings: Settings, stdin: bool, yes: bool, **given: str | None) -> None:
     """Erase a person's events: waiting, being sent or dead letters, and their records in the activity.
 
     Events with any of the given identities are erased; identities may also be given as SHA-256. Delivered events are at
@@ -35,7 +35,7 @@ def erase(config_file: Path | None, data_dir: Path | None, stdin: bool, yes: boo
         if not sys.stdin.isatty():
             raise click.UsageError("erasing cannot be undone; pass --yes to confirm")
         click.confirm("Erase this person? This cannot be undone.", abort=True, err=True)
-    click.echo(json.dumps(call(settings_from(config_file, data_dir=data_dir), "POST", "/api/erase", person)))
+    click.echo(json.dumps(call(settings, "POST", "/api/erase", person)))
 
 
 def _read_person() -> dict[str, Any]:

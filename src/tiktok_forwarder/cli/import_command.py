@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tiktok_forwarder.api.types import ImportReceipt, InputView
 from tiktok_forwarder.cli.api_client import ApiSession, ApiUnavailable, read_as
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.cli.recorded import Piece, pieces
 from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
+from tiktok_forwarder.settings import Settings
 
 
 @click.command("import", short_help="Import recorded batches.")
@@ -25,15 +26,12 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
 @click.option("--input", "input_name", required=True, help="Input that the batches are imported for, by name.")
 @click.option("--from-start", is_flag=True, help="Start over, even if an earlier import of a file was interrupted.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def import_(
-    config_file: Path | None, data_dir: Path | None, input_name: str, from_start: bool, files: tuple[Path, ...]
-) -> None:
+def import_(settings: Settings, input_name: str, from_start: bool, files: tuple[Path, ...]) -> None:
     """Import the batches in FILES (JSON, one batch per line or one list; plain or gzip).
 
     Run an interrupted import again to continue it. Events that the service has accepted within the last 48 hours are
     counted as duplicates, not imported again. Prints counts of the events. Exit status 1 if a line could not be read.
     """
-    settings = settings_from(config_file, data_dir=data_dir)
     totals: Counter[str] = Counter()
     with ApiSession(settings) as session:
         inputs = read_as(list[InputView], session.ask("GET", "/api/inputs"))

@@ -1,13 +1,13 @@
 """`keys`: the encryption key of stored secrets."""
 
 import json
-from pathlib import Path
 
 import click
 
 from tiktok_forwarder.cli.api_client import call
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_message
+from tiktok_forwarder.settings import Settings
 
 
 @click.group(short_help="Rotate the encryption key of stored secrets.")
@@ -17,11 +17,11 @@ def keys() -> None:
 
 @keys.command()
 @config_options
-def rotate(config_file: Path | None, data_dir: Path | None) -> None:
+def rotate(settings: Settings) -> None:
     """Encrypt every stored secret with a new key and write it to the key file, even while the service runs.
 
     Older backups still need the old key: make a new backup afterwards.
     """
-    rotated = call(settings_from(config_file, data_dir=data_dir), "POST", "/api/encryption-key/rotate")
+    rotated = call(settings, "POST", "/api/encryption-key/rotate")
     click.echo(json.dumps(rotated))
     print_message("earlier backups need the old key; make a new backup")

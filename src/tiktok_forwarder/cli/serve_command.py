@@ -5,14 +5,13 @@ import gc
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Final
 
 import click
 import uvloop
 
 from tiktok_forwarder.bootstrap import Application, open_application
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import GivenSettings, given_options
 from tiktok_forwarder.settings import Settings
 
 # With the interpreter's usual 700, the objects of the requests of one moment would start a search every few
@@ -22,16 +21,15 @@ _OBJECTS_BETWEEN_SEARCHES: Final = 20_000
 
 
 @click.command(short_help="Run the service.")
-@config_options
+@given_options
 @click.option("--host", help="IP address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 picks a free port.")
-def serve(config_file: Path | None, data_dir: Path | None, host: str | None, port: int | None) -> None:
+def serve(given: GivenSettings, host: str | None, port: int | None) -> None:
     """Run the service: receive events and deliver them to TikTok, until SIGTERM or Ctrl-C.
 
     On stop, it accepts no new events, finishes running requests and exits with 0. Undelivered events stay on disk.
     """
-    settings = settings_from(config_file, data_dir=data_dir, host=host, port=port)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(given.settings(host=host, port=port)))
 
 
 async def _print_first_link(application: Application) -> None:

@@ -3,19 +3,18 @@
 import json
 import os
 import sys
-from pathlib import Path
 
 import click
 
-from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, read_settings
+from tiktok_forwarder.cli.options import GivenSettings, given_options
+from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE
 
 
 @click.command(short_help="Show every setting and the source of its value.")
-@config_options
-def settings(config_file: Path | None, data_dir: Path | None) -> None:
+@given_options
+def settings(given: GivenSettings) -> None:
     """Print the settings, as text on a terminal, otherwise one JSON object per line."""
-    for value in read_settings(config_file, os.environ, {"data_dir": data_dir}):
+    for value in given.values():
         setting = value.setting
         if sys.stdout.isatty():
             click.secho(f"{setting.name} = {json.dumps(str(value.value))}  ({value.source})", bold=True)
@@ -31,5 +30,5 @@ def settings(config_file: Path | None, data_dir: Path | None) -> None:
         }
         click.echo(json.dumps(line))
     if sys.stdout.isatty():
-        given = "set" if KEY_VARIABLE in os.environ else "not set: the key file is used"
-        click.echo(f"{KEY_VARIABLE} is {given}.")
+        state = "set" if KEY_VARIABLE in os.environ else "not set: the key file is used"
+        click.echo(f"{KEY_VARIABLE} is {state}.")

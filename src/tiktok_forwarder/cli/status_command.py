@@ -3,23 +3,23 @@
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tiktok_forwarder.api.types import StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
+from tiktok_forwarder.settings import Settings
 
 
 @click.command(short_help="Show totals, queues and delivery state per connection.")
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON even on a terminal.")
 @click.option("--once", is_flag=True, help="Print the table once instead of updating it on a terminal.")
-def status(config_file: Path | None, data_dir: Path | None, as_json: bool, once: bool) -> None:
+def status(settings: Settings, as_json: bool, once: bool) -> None:
     """Show totals, queues and delivery state per connection: a live table on a terminal, otherwise one JSON object."""
-    with ApiSession(settings_from(config_file, data_dir=data_dir)) as session:
+    with ApiSession(settings) as session:
         answer = session.ask("GET", "/api/status")
         found = read_as(StatusView, answer)
         if as_json or not sys.stdout.isatty():

@@ -1,7 +1,6 @@
 """`users`: the console's users."""
 
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,8 +9,9 @@ import click
 from tiktok_forwarder.access.users import ROLES
 from tiktok_forwarder.api.types import ConsoleLink
 from tiktok_forwarder.cli.api_client import call, call_running, read_as
-from tiktok_forwarder.cli.options import config_options, settings_from
+from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.settings import Settings
 
 _role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="Role of the user.")
 
@@ -23,21 +23,20 @@ def users() -> None:
 
 @users.command("list")
 @config_options
-def list_users(config_file: Path | None, data_dir: Path | None) -> None:
+def list_users(settings: Settings) -> None:
     """Print the users, one JSON object per line."""
-    print_lines(call(settings_from(config_file, data_dir=data_dir), "GET", "/api/users"))
+    print_lines(call(settings, "GET", "/api/users"))
 
 
 @users.command()
 @config_options
 @click.argument("name")
 @_role
-def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
+def add(settings: Settings, name: str, role: str) -> None:
     """Add the user NAME and print a link to set the password.
 
     The service must be running. The link works once, is valid for one day and ends with a restart of the service.
     """
-    settings = settings_from(config_file, data_dir=data_dir)
     link = read_as(ConsoleLink, call_running(settings, "POST", "/api/users", {"name": name, "role": role}))
     click.echo(f"{link.base}{link.path}")
 
@@ -46,17 +45,17 @@ def add(config_file: Path | None, data_dir: Path | None, name: str, role: str) -
 @config_options
 @click.argument("name")
 @click.argument("role", type=click.Choice(ROLES))
-def set_role(config_file: Path | None, data_dir: Path | None, name: str, role: str) -> None:
+def set_role(settings: Settings, name: str, role: str) -> None:
     """Change the role of the user NAME to viewer or admin."""
-    _print(call(settings_from(config_file, data_dir=data_dir), "PATCH", _one(name), {"role": role}))
+    _print(call(settings, "PATCH", _one(name), {"role": role}))
 
 
 @users.command()
 @config_options
 @click.argument("name")
-def remove(config_file: Path | None, data_dir: Path | None, name: str) -> None:
+def remove(settings: Settings, name: str) -> None:
     """Remove the user NAME and end their sessions."""
-    _print(call(settings_from(config_file, data_dir=data_dir), "DELETE", _one(name)))
+    _print(call(settings, "DELETE", _one(name)))
 
 
 def _one(name: str) -> str:
