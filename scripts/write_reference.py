@@ -69,9 +69,10 @@ def _code(value: object) -> str:
 _SETTINGS_INTRODUCTION: Final = f"""# Settings
 
 Settings of the process. The first of these that has a setting decides: the command line (`--host`, `--port`,
-`--data-dir`), the environment (`{ENVIRONMENT_PREFIX}` and the name in capitals, such as `{ENVIRONMENT_PREFIX}PORT`),
-the TOML file that `--config` names. If a name is unknown or a value is not allowed, the service does not start, and
-prints one line for each problem. `{_PROGRAM} settings` prints the values in use and the origin of each.
+`--data-dir`, `--store`), the environment (`{ENVIRONMENT_PREFIX}` and the name in capitals, such as
+`{ENVIRONMENT_PREFIX}PORT`), the TOML file that `--config` names. If a name is unknown or a value is not allowed, the
+service does not start, and prints one line for each problem. `{_PROGRAM} settings` prints the values in use, without
+the passwords of `store`, and the origin of each.
 
 """
 _SETTINGS_END: Final = f"""
@@ -89,12 +90,16 @@ def settings_page() -> str:
 
 
 def _allowed(setting: Setting) -> str:
-    if setting.kind == "choice":
-        return ", ".join(map(_code, setting.choices))
-    if setting.kind == "https_url":
-        return "`https://` and a host without a path, or empty"
-    if setting.kind == "networks":
-        return "networks in CIDR form, separated by commas"
+    choices = ", ".join(map(_code, setting.choices))
+    in_words: Mapping[str | None, str] = {
+        "choice": choices,
+        "store": f"{choices}, or a PostgreSQL URL",
+        "script_path": "a slash and a file name that ends in `.js`",
+        "https_url": "`https://` and a host without a path, or empty",
+        "networks": "networks in CIDR form, separated by commas",
+    }
+    if setting.kind in in_words:
+        return in_words[setting.kind]
     if setting.kind in ("text", "path"):
         return setting.kind
     return ("whole number, " if setting.kind == "integer" else "number, ") + _range(setting.minimum, setting.maximum)

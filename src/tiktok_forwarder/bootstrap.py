@@ -59,12 +59,14 @@ from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 
 
 @contextlib.asynccontextmanager
-async def open_application(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator["Application"]:
+async def open_application(
+    settings: Settings, environment: Mapping[str, str], *, may_create: bool = True
+) -> AsyncIterator["Application"]:
     """Yield an application on its data directory, which no other process may use until the end, and stop it at the end.
 
     Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
     """
-    async with open_foundation(settings, environment) as base:
+    async with open_foundation(settings, environment, may_create=may_create) as base:
         application = Application(base)
         try:
             await application.load()

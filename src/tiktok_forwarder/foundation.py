@@ -19,6 +19,7 @@ from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.postgres.store import DEFAULT_MAX_BYTES, PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
@@ -26,7 +27,7 @@ from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
 _SUBJECT_KEY: Final = "subject_key"
 _BY_SERVICE: Final = "service"
 
-Store = SqliteStore | MemoryStore
+Store = SqliteStore | MemoryStore | PostgresStore
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,19 @@ class Foundation:
 
 
 @contextlib.asynccontextmanager
-async def open_foundation(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Foundation]:
+async def open_foundation(
+    settings: Settings, environment: Mapping[str, str], *, may_create: bool
+) -> AsyncIterator[Foundation]:
     """Yield the foundation on its data directory, which no other process may use until the end; close the store then.
 
+    `may_create`: the tables of the store are created in an empty PostgreSQL database, which is refused otherwise.
     Raises `ConfigurationError` when the directory, key or database cannot be used, and changes nothing then.
     """
     prepare_directory(settings.data_dir)
     with DirectoryLock(settings.data_dir):
         telemetry = Telemetry(open_log(settings.log_level, settings.log_format))
         _restrict_permissions(settings, environment, telemetry)
-        store = _open_store(settings)
+        store = await _open_store(settings, may_create=may_create)
         try:
             yield await _foundation(settings, environment, store, telemetry)
         finally:
@@ -77,7 +81,14 @@ async def _foundation(
     return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
 
 
-def _open_store(settings: Settings) -> Store:
+async def _open_store(settings: Settings, *, may_create: bool) -> Store:
+    if settings.database_address is not None:
+        return await PostgresStore.open(
+            settings.database_address,
+            max_bytes=settings.max_store_bytes or DEFAULT_MAX_BYTES,
+            limits=settings.pool_limits(),
+            may_create=may_create,
+        )
     if settings.store == "memory":
         return MemoryStore()
     return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)

@@ -2,11 +2,13 @@
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from tiktok_forwarder.store.postgres.address import is_address, without_passwords
 from tiktok_forwarder.web.trusted_proxies import parse_networks
 
 # Larger numbers of seconds or events mean nothing, and no sum of times with them overflows.
@@ -18,11 +20,13 @@ _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{
 # One part only: no other path of the service's has that form, so none is hidden.
 _SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
 
-SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks", "script_path"]
+SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks", "script_path", "store"]
 
 
 class Setting(Struct, frozen=True):
     """How a setting is read and explained. Numbers are bounded, both ends included and finite; `choices` are for text.
+
+    A setting of kind `store` is one of its `choices` or a PostgreSQL URL.
 
     Name and kind are those of the member of `Settings` that it annotates, unless it names another kind.
     """
@@ -36,23 +40,24 @@ class Setting(Struct, frozen=True):
     name: str = ""
 
 
-def read_value(setting: Setting, given: object) -> str | int | float | None:
+Value = str | int | float
+
+
+def read_value(setting: Setting, given: object) -> Value | None:
     """Return the value in its type, None if it is not allowed.
 
     Text may contain a number: the environment has only text.
     """
-    if setting.kind in ("text", "path"):
-        text = str(given).strip() if isinstance(given, str | Path) else ""
-        return text if text or (given == "" and setting.default == "") else None
-    if setting.kind == "choice":
-        return str(given) if given in setting.choices else None
-    if setting.kind == "https_url":
-        return _https_url(given)
-    if setting.kind == "networks":
-        return _networks(given)
-    if setting.kind == "script_path":
-        return given if isinstance(given, str) and _SCRIPT_PATH.fullmatch(given) else None
-    return _number(setting, given)
+    return _READERS[setting.kind or "text"](setting, given)
+
+
+def _text(setting: Setting, given: object) -> str | None:
+    text = str(given).strip() if isinstance(given, str | Path) else ""
+    return text if text or (given == "" and setting.default == "") else None
+
+
+def _choice(setting: Setting, given: object) -> str | None:
+    return str(given) if given in setting.choices else None
 
 
 def _number(setting: Setting, given: object) -> float | None:
@@ -67,12 +72,12 @@ def _number(setting: Setting, given: object) -> float | None:
     return number
 
 
-def _https_url(given: object) -> str | None:
+def _https_url(_: Setting, given: object) -> str | None:
     address = given.strip().lower().rstrip("/") if isinstance(given, str) else " "
     return address if not address or _HTTPS_URL.fullmatch(address) else None
 
 
-def _networks(given: object) -> str | None:
+def _networks(_: Setting, given: object) -> str | None:
     """Return the networks as one text; a file may also have them as a list."""
     if isinstance(given, list) and all(isinstance(part, str) for part in given):
         given = ",".join(given)
@@ -82,15 +87,52 @@ def _networks(given: object) -> str | None:
         return None
 
 
+def _script_path(_: Setting, given: object) -> str | None:
+    return given if isinstance(given, str) and _SCRIPT_PATH.fullmatch(given) else None
+
+
+def _store(setting: Setting, given: object) -> str | None:
+    text = given.strip() if isinstance(given, str) else ""
+    return text if text in setting.choices or is_address(text) else None
+
+
+_READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]] = {
+    "text": _text,
+    "path": _text,
+    "integer": _number,
+    "number": _number,
+    "choice": _choice,
+    "https_url": _https_url,
+    "networks": _networks,
+    "script_path": _script_path,
+    "store": _store,
+}
+
+
+def shown_value(setting: Setting, value: Value) -> Value:
+    """Return the value without its passwords: what a person, a log or another program may see."""
+    return without_passwords(str(value)) if setting.kind == "store" else value
+
+
+def refused_value(setting: Setting, given: object) -> str:
+    """Return the end of a sentence that quotes a value that is not allowed; it may be a mistyped password."""
+    return "" if setting.kind == "store" else f", not {given!r}"
+
+
 def allowed_values(setting: Setting) -> str:
-    if setting.kind == "https_url":
-        return "https:// and a host, without a path, or empty"
-    if setting.kind == "networks":
-        return f"networks in CIDR form, separated by commas, such as {setting.default}"
-    if setting.kind == "script_path":
-        return "a slash and a file name that ends in .js, such as /shop.js"
-    if setting.kind == "choice":
-        return f"one of {', '.join(setting.choices)}"
+    choices = ", ".join(setting.choices)
+    in_words: Mapping[SettingKind | None, str] = {
+        "https_url": "https:// and a host, without a path, or empty",
+        "networks": f"networks in CIDR form, separated by commas, such as {setting.default}",
+        "script_path": "a slash and a file name that ends in .js, such as /shop.js",
+        "choice": f"one of {choices}",
+        "store": (
+            f"{choices} or a PostgreSQL URL such as postgresql://user@host/database, in which special characters of "
+            "user and password are percent-encoded"
+        ),
+    }
+    if setting.kind in in_words:
+        return in_words[setting.kind]
     if setting.kind in ("text", "path"):
         return "text" if setting.default == "" else "text that is not empty"
     kind = "a whole number" if setting.kind == "integer" else "a number"

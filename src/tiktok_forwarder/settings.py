@@ -14,7 +14,16 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mparticle.parse import Bounds
-from tiktok_forwarder.setting_values import Setting, SettingKind, allowed_values, read_value
+from tiktok_forwarder.setting_values import (
+    Setting,
+    SettingKind,
+    allowed_values,
+    read_value,
+    refused_value,
+    shown_value,
+)
+from tiktok_forwarder.store.postgres.address import is_address
+from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES
 
@@ -33,6 +42,7 @@ _RETRY: Final = RetryPolicy()
 _BOUNDS: Final = Bounds()
 _LIMITS: Final = HttpLimits()
 _BROWSERS: Final = BrowserLimits()
+_POOL: Final = PoolLimits()
 
 
 class Settings(Struct, frozen=True):
@@ -123,15 +133,34 @@ class Settings(Struct, frozen=True):
         str,
         Setting(
             "sqlite",
-            "Event store: sqlite, or memory (tests only; events are lost at exit).",
+            "Event store: sqlite, or the URL of a PostgreSQL database, which several services may share; memory is for "
+            "tests only (events are lost at exit).",
             choices=("sqlite", "memory"),
+            kind="store",
+        ),
+    ]
+    max_postgresql_connections: Annotated[
+        int,
+        Setting(_POOL.connections, "Maximum number of connections to PostgreSQL, of this process.", 2, 100),
+    ]
+    postgresql_timeout_seconds: Annotated[
+        float, Setting(_POOL.statement_seconds, "Time limit for a statement in PostgreSQL.", 1, 600)
+    ]
+    postgresql_pooler: Annotated[
+        str,
+        Setting(
+            "none",
+            "Pooler between the service and PostgreSQL: none (or one that pools sessions), or transaction, such as "
+            "PgBouncer with pool_mode = transaction.",
+            choices=("none", "transaction"),
         ),
     ]
     max_store_bytes: Annotated[
         int,
         Setting(
             0,
-            "Maximum size of the database in bytes; 0 derives it from the free disk space.",
+            "Maximum size of the database in bytes. 0 derives it from the free disk space for sqlite, and is 64 GiB of "
+            "events for PostgreSQL.",
             maximum=_LARGEST_STORE_BYTES,
         ),
     ]
@@ -249,6 +278,11 @@ class Settings(Struct, frozen=True):
         return self.data_dir / "events.db"
 
     @property
+    def database_address(self) -> str | None:
+        """Return the URL of the PostgreSQL database; None if the store is of this data directory only."""
+        return self.store if is_address(self.store) else None
+
+    @property
     def activity_file(self) -> Path | None:
         """Return the activity's path; None if nothing outlives the process, so that no file is needed."""
         return self.data_dir / "activity.db" if self.store != "memory" else None
@@ -264,6 +298,13 @@ class Settings(Struct, frozen=True):
 
     def browser_limits(self) -> BrowserLimits:
         return BrowserLimits(self.browser_requests_per_second_per_address, self.browser_requests_per_minute_per_input)
+
+    def pool_limits(self) -> PoolLimits:
+        return PoolLimits(
+            connections=self.max_postgresql_connections,
+            statement_seconds=self.postgresql_timeout_seconds,
+            has_pooler=self.postgresql_pooler == "transaction",
+        )
 
     def delivery_policy(self) -> DeliveryPolicy:
         retry = RetryPolicy(
@@ -304,6 +345,11 @@ class SettingValue(Struct, frozen=True):
     setting: Setting
     value: str | int | float
     source: str
+
+    @property
+    def shown(self) -> str | int | float:
+        """Return the value without its passwords."""
+        return shown_value(self.setting, self.value)
 
 
 def read_settings(
@@ -364,6 +410,6 @@ def _value(
         return SettingValue(setting, setting.default, "default")
     value = read_value(setting, given)
     if value is None:
-        problems.append(f"{source}: {setting.name} must be {allowed_values(setting)}, not {given!r}")
+        problems.append(f"{source}: {setting.name} must be {allowed_values(setting)}{refused_value(setting, given)}")
         value = setting.default
     return SettingValue(setting, value, source)

@@ -52,7 +52,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         (f"{file}: prot", "not a setting"),
         ("TIKTOK_FORWARDER_PROT", "not a setting"),
         (str(file), "port", "70000", "0 to 65535"),
-        ("store", "'redis'", "sqlite, memory"),
+        ("store", "sqlite, memory or a PostgreSQL URL"),
         ("max_events", "True", "whole number"),
         ("TIKTOK_FORWARDER_MAX_WAIT_SECONDS", "'soon'", "a number from 0 to 1000000000"),
     ):
@@ -179,3 +179,25 @@ def test_an_unreadable_file_is_named(content: bytes | None, tmp_path: Path) -> N
         file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"c\.toml"):
         load_settings(file, {})
+
+
+def test_store_may_be_a_postgresql_url(tmp_path: Path) -> None:
+    """From each source; then there is a database, and the limits of its use are those of the settings."""
+    address = "postgresql://user:secret@one,two:5433/db?sslmode=verify-full"
+    file = tmp_path / "c.toml"
+    file.write_text(f'store = "{address}"\npostgresql_pooler = "transaction"\n')
+    settings = load_settings(file, {"TIKTOK_FORWARDER_MAX_POSTGRESQL_CONNECTIONS": "3"})
+    assert settings.database_address == address
+    assert (settings.pool_limits().connections, settings.pool_limits().has_pooler) == (3, True)
+    assert load_settings(None, {"TIKTOK_FORWARDER_STORE": address}).database_address == address
+    assert load_settings(None, {}, store=address).database_address == address
+    for embedded in ("sqlite", "memory"):
+        assert load_settings(None, {}, store=embedded).database_address is None
+
+
+@pytest.mark.parametrize("text", ["postgres:/u:hunter2@h/db", "postgresql://u:hun@ter2@h/db", "hunter2"])
+def test_store_that_is_not_allowed_is_not_quoted(text: str) -> None:
+    """It may contain a password."""
+    with pytest.raises(ConfigurationError, match="store must be sqlite, memory or a PostgreSQL URL") as refused:
+        load_settings(None, {"TIKTOK_FORWARDER_STORE": text})
+    assert "hun" not in str(refused.value)

@@ -31,7 +31,8 @@ class ApiUnavailable(ConfigurationError):
 class ApiSession:
     """Several calls to one service. If none runs, the session locks the data directory until it ends.
 
-    `may_create`: a data directory that does not exist is created, with an empty database. Only for what adds something.
+    A PostgreSQL database is used at the same time as the services on other machines use it. `may_create`: a data
+    directory that does not exist is created, with an empty database. Only for what adds something.
     """
 
     def __init__(self, settings: Settings, *, running_only: bool = False, may_create: bool = False) -> None:
@@ -75,7 +76,7 @@ class ApiSession:
                 _require_data(self._settings)
             from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
 
-            application = open_application(self._settings, os.environ)
+            application = open_application(self._settings, os.environ, may_create=self._may_create)
             self._in_process = (await self._open.enter_async_context(application)).api
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -119,7 +120,9 @@ def call_running(settings: Settings, method: str, path: str, body: object = None
 
 
 def _require_data(settings: Settings) -> None:
-    """Raise `ConfigurationError` if there is no data directory, or nothing in it."""
+    """Raise `ConfigurationError` if there is no data directory, or nothing in it; PostgreSQL's data is elsewhere."""
+    if settings.database_address is not None:
+        return
     from tiktok_forwarder.store.sqlite.restore import current_database  # noqa: PLC0415  # heavy, and mostly a service runs
 
     found = settings.data_dir if settings.store == "memory" else current_database(settings.database_file)

@@ -25,8 +25,7 @@ def backup(settings: Settings, file: Path, force: bool) -> None:
     The backup does not contain the key file, so it alone reveals no secret: keep a copy of the key elsewhere. Erasing a
     person does not change backups: delete older backups, or erase the person again after a restore.
     """
-    if settings.store != "sqlite":
-        raise ConfigurationError([f"store: {settings.store} keeps nothing on disk to back up"])
+    _require_file(settings)
     made = back_up_to(file, settings.database_file, overwrite=force)
     click.echo(json.dumps(structs.asdict(made)))
     print_message(
@@ -45,6 +44,20 @@ def restore(settings: Settings, file: Path, force: bool) -> None:
     The encryption key that was in use when the backup was made is needed too. The backup's waiting events are delivered
     again: TikTok ignores repeats within 48 hours, and counts older ones twice.
     """
+    _require_file(settings)
     restored = restore_from(file, settings.database_file, settings.activity_file, overwrite=force)
     click.echo(json.dumps(structs.asdict(restored)))
     print_message("repeat each erasure that was made since the backup")
+
+
+def _require_file(settings: Settings) -> None:
+    """Raise `ConfigurationError` unless the store is a file."""
+    if settings.database_address is not None:
+        raise ConfigurationError(
+            [
+                "store: this command is for sqlite; back up and restore a PostgreSQL database with its own tools, such "
+                "as pg_dump or pgBackRest, and keep the encryption key elsewhere"
+            ]
+        )
+    if settings.store != "sqlite":
+        raise ConfigurationError([f"store: {settings.store} keeps nothing on disk"])

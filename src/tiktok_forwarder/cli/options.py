@@ -18,10 +18,13 @@ class GivenSettings(NamedTuple):
 
     config_file: Path | None
     data_dir: Path | None
+    store: str | None
 
     def values(self, **overrides: object) -> list[SettingValue]:
         """Return every setting with its source. Raises `ConfigurationError` with every problem."""
-        return read_settings(self.config_file, os.environ, {"data_dir": self.data_dir, **overrides})
+        return read_settings(
+            self.config_file, os.environ, {"data_dir": self.data_dir, "store": self.store, **overrides}
+        )
 
     def settings(self, **overrides: object) -> Settings:
         """Return the settings; `overrides` are other options of the command. Raises `ConfigurationError`."""
@@ -32,8 +35,8 @@ def given_options(command: _Command) -> _Command:
     """Add the options that select the service that a command works on; the command gets them as `given`."""
 
     @wraps(command)
-    def with_given(config_file: Path | None, data_dir: Path | None, **others: Any) -> Any:
-        return command(given=GivenSettings(config_file, data_dir), **others)
+    def with_given(config_file: Path | None, data_dir: Path | None, store: str | None, **others: Any) -> Any:
+        return command(given=GivenSettings(config_file, data_dir, store), **others)
 
     config = click.option(
         "--config",
@@ -42,7 +45,10 @@ def given_options(command: _Command) -> _Command:
         help="Settings, as TOML; TIKTOK_FORWARDER_… variables override them.",
     )
     directory = click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Data directory.")
-    return config(directory(with_given))
+    store = click.option(
+        "--store", metavar="STORE", help="Event store: sqlite, or a PostgreSQL URL (better without its password)."
+    )
+    return config(directory(store(with_given)))
 
 
 def config_options(command: _Command) -> _Command:

@@ -17,12 +17,12 @@ def settings(given: GivenSettings) -> None:
     for value in given.values():
         setting = value.setting
         if sys.stdout.isatty():
-            click.secho(f"{setting.name} = {json.dumps(str(value.value))}  ({value.source})", bold=True)
+            click.secho(f"{setting.name} = {json.dumps(str(value.shown))}  ({value.source})", bold=True)
             click.echo(f"    {setting.help} [{ENVIRONMENT_PREFIX}{setting.name.upper()}]")
             continue
         line = {
             "name": setting.name,
-            "value": value.value,
+            "value": value.shown,
             "source": value.source,
             "default": setting.default,
             "environment": ENVIRONMENT_PREFIX + setting.name.upper(),

@@ -95,7 +95,7 @@ class _Demo:
         )
         self._service = Process(
             "service",
-            ["serve", "--port", str(service_port), "--data-dir", str(plan.service_dir)],
+            ["serve", "--port", str(service_port), "--data-dir", str(plan.service_dir), "--store", "sqlite"],
             plan.folder / "service.log",
             {
                 "TIKTOK_FORWARDER_TIKTOK_BASE_URL": self._sandbox_url,

@@ -27,3 +27,10 @@ def test_the_key_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encryption key is no setting: the list does not have it."""
     monkeypatch.setenv("TIKTOK_FORWARDER_ENCRYPTION_KEY", "ab" * 32)
     assert "abab" not in CliRunner().invoke(settings, []).output
+
+
+def test_passwords_of_the_store_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the URL is."""
+    monkeypatch.setenv("TIKTOK_FORWARDER_STORE", "postgresql://user:hunter2@host/db?password=hunter2")
+    output = CliRunner().invoke(settings, []).output
+    assert "hunter2" not in output and "postgresql://user:***@host/db?password=***" in output

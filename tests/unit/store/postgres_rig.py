@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conformance.rig import HandClock
 from tests.postgres_server import USER, shared_server
-from tiktok_forwarder.store.postgres.database import PoolLimits
+from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.store import PostgresStore
 
 LIMITS = PoolLimits(connect_seconds=5, statement_seconds=20)

@@ -1,37 +1,21 @@
 """The pool of connections: runs named statements and transactions, and translates every error of PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from msgspec import Struct
 
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.store.postgres.address import is_address, missing_files, passwords_in
 from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS, AnswerLost, is_conflict, is_stale, meaning_of
+from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.statements import STATEMENTS
 
-_SCHEMES: Final = ("postgresql", "postgres")
 _MAX_CONFLICTS: Final = 5
 
 Result = TypeVar("Result")
-
-
-class PoolLimits(Struct, frozen=True):
-    """How a process uses the server.
-
-    `has_pooler`: a transaction pooler is in between, such as PgBouncer. Then each use is a transaction, since a pooler
-    keeps to one session of the server only in it, and nothing is prepared for a later use. `statement_timeout` and
-    `idle_in_transaction_session_timeout` must be set for the role, since a pooler does not pass them on.
-    """
-
-    connections: int = 8
-    connect_seconds: float = 5.0
-    statement_seconds: float = 30.0
-    idle_in_transaction_seconds: float = 10.0
-    has_pooler: bool = False
 
 
 class Session:
@@ -60,21 +44,25 @@ class Session:
 
 
 class Database:
-    """The connections of one process. Every method raises `StoreUnavailable`, without the password of the address.
+    """The connections of one process. Every method raises `StoreUnavailable`, without the passwords of the address.
 
     `problem` names what made the last use fail, until a use succeeds; it is empty while there is none.
     """
 
-    def __init__(self, pool: Any, password: str | None, limits: PoolLimits) -> None:
+    def __init__(self, pool: Any, passwords: Sequence[str], limits: PoolLimits) -> None:
         self.problem = ""
         self._pool = pool
-        self._password = password
+        self._passwords = passwords
         self._limits = limits
 
     @classmethod
     async def connect(cls, address: str, limits: PoolLimits) -> Self:
         """Connect to the server, the one that can write if there are several. Raises `ConfigurationError`."""
-        password = _password_of(address)
+        if not is_address(address):
+            raise ConfigurationError(["store: must be a PostgreSQL URL such as postgresql://user@host/database"])
+        if missing := missing_files(address):
+            raise ConfigurationError(missing)
+        passwords = passwords_in(address)
         pool: Any = None
         try:
             pool = asyncpg.create_pool(
@@ -95,9 +83,9 @@ class Database:
         except (*FOREIGN_ERRORS, ValueError) as error:
             if pool is not None:
                 pool.terminate()
-            reason = _one_line(error, password)
+            reason = _one_line(error, passwords)
             raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
-        return cls(pool, password, limits)
+        return cls(pool, passwords, limits)
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
         """Return every row; repeated if the connection was lost, so the statement may run twice."""
@@ -176,7 +164,7 @@ class Database:
                 await self._pool.expire_connections()
             meaning = meaning_of(error, is_connected=is_connected)
             self.problem = meaning.problem
-            reason = _one_line(error, self._password)
+            reason = _one_line(error, self._passwords)
             raise meaning.kind(f"the PostgreSQL store cannot be used: {reason}") from None
         self.problem = ""
         return result
@@ -211,19 +199,9 @@ def _server_settings(limits: PoolLimits) -> Mapping[str, str]:
     }
 
 
-def _password_of(address: str) -> str | None:
-    """Return the address's password. Raises `ConfigurationError`, without the address: it may contain one."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        raise ConfigurationError(["store: is not a PostgreSQL URL"]) from None
-    if parts.scheme not in _SCHEMES:
-        raise ConfigurationError(["store: must be a PostgreSQL URL such as postgresql://user@host/database"])
-    _, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    return unquote(password) or None
-
-
-def _one_line(error: BaseException, password: str | None) -> str:
+def _one_line(error: BaseException, passwords: Sequence[str]) -> str:
     text = str(error).strip() or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
     line = text.splitlines()[0]
-    return line.replace(password, "…") if password else line
+    for password in passwords:
+        line = line.replace(password, "…")
+    return line

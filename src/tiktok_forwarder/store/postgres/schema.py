@@ -9,11 +9,16 @@ from tiktok_forwarder.store.postgres.statements import migrations
 _OLDEST_SERVER: Final = 150_000
 
 
-async def prepare(database: Database) -> None:
-    """Create the schema or bring it up to date. Raises `ConfigurationError` before changing anything."""
+async def prepare(database: Database, *, may_create: bool) -> None:
+    """Create the schema, if `may_create`, or bring it up to date. Raises `ConfigurationError` before any change."""
     try:
         await _check_server(database)
-        if await database.use(_version) < len(migrations()):
+        version = await database.use(_version)
+        if version == 0 and not may_create:
+            raise ConfigurationError(
+                ["store: the database is empty; choose the service's, or run `tiktok-forwarder serve` to fill it"]
+            )
+        if version < len(migrations()):
             await database.change(_migrate)
         version = await database.use(_version)
     except StoreUnavailable as error:

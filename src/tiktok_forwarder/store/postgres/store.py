@@ -22,10 +22,11 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.postgres import schema
 from tiktok_forwarder.store.postgres.appending import Appender
-from tiktok_forwarder.store.postgres.database import Database, PoolLimits, Session
+from tiktok_forwarder.store.postgres.database import Database, Session
 from tiktok_forwarder.store.postgres.dead_letters import DeadLetters
 from tiktok_forwarder.store.postgres.documents import PostgresDocuments
 from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
+from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.rules import ROW_BYTES
@@ -58,16 +59,17 @@ class PostgresStore(PostgresDocuments):
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
         limits: PoolLimits = DEFAULT_LIMITS,
+        may_create: bool = True,
         clock: Clock = _database_clock,
     ) -> Self:
-        """Connect, and create the schema or bring it up to date.
+        """Connect, and create the schema, if `may_create`, or bring it up to date.
 
         Events and dead letters may take up `max_bytes`, as all processes count them. Raises `ConfigurationError` in
         one sentence.
         """
         database = await Database.connect(address, limits)
         try:
-            await schema.prepare(database)
+            await schema.prepare(database, may_create=may_create)
             node = Node(database)
             await node.claim()
         except StoreUnavailable as error:

@@ -1,0 +1,54 @@
+"""The address of a PostgreSQL database: a URL, checked before it is used and shown without its passwords."""
+
+import re
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
+
+_SCHEMES: Final = ("postgresql", "postgres")
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@,\[\]]*)(?::\d{1,5})?"
+_HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
+_USER_PASSWORD: Final = re.compile(r"(?<=://)([^:@/?#]*):([^@/?#]*)@")
+_QUERY_PASSWORD: Final = re.compile(r"((?:^|[?&])(?:ssl)?password=)([^&]*)")
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+
+
+def is_address(text: str) -> bool:
+    """Return whether the text is a PostgreSQL URL, with each part where it is expected.
+
+    So no part of a password whose special characters are not encoded is taken for a host or a database.
+    """
+    try:
+        parts = urlsplit(text)
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        return False
+    user, _, hosts = parts.netloc.rpartition("@")
+    is_complete = bool(parts.netloc or parts.path.strip("/") or query) and not parts.fragment
+    return (
+        parts.scheme in _SCHEMES
+        and text.startswith(f"{parts.scheme}://")
+        and is_complete
+        and not re.search(r"\s", text)
+        and "@" not in user + parts.path
+        and _HOSTS.fullmatch(hosts) is not None
+    )
+
+
+def without_passwords(address: str) -> str:
+    return _QUERY_PASSWORD.sub(r"\1***", _USER_PASSWORD.sub(r"\1:***@", address))
+
+
+def passwords_in(address: str) -> list[str]:
+    """Return the passwords in the address, as they are used and as they are written."""
+    in_query = [found[1] for found in _QUERY_PASSWORD.findall(address)]
+    written = [found[1] for found in _USER_PASSWORD.findall(address)] + in_query
+    used = [unquote(each) for each in written] + [unquote_plus(each) for each in in_query]
+    return [password for password in dict.fromkeys([*used, *written]) if password]
+
+
+def missing_files(address: str) -> list[str]:
+    """Return one sentence for each file of the address that cannot be found."""
+    query = parse_qs(urlsplit(address).query)
+    named = [(name, query[name][-1]) for name in _FILES if name in query]
+    return [f"store: {name}: there is no file {file}" for name, file in named if not Path(file).is_file()]
