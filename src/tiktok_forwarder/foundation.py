@@ -12,7 +12,7 @@ from tiktok_forwarder.browser.mpids import Mpids
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison
-from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
+from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict, SecretUnreadable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.intake.accept import SubjectHash
 from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
@@ -74,8 +74,7 @@ def _restrict_permissions(settings: Settings, environment: Mapping[str, str], te
 async def _foundation(
     settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
 ) -> Foundation:
-    key_ring = await _open_key(settings, environment, store)
-    key = await _subject_key(store, key_ring)
+    key_ring, key = await _open_keys(settings, environment, store)
     clock = SystemClock()
     comparison = ClockComparison(clock, telemetry)
     return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
@@ -94,31 +93,47 @@ async def _open_store(settings: Settings, *, may_create: bool) -> Store:
     return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
 
 
-async def _open_key(settings: Settings, environment: Mapping[str, str], documents: DocumentStore) -> KeyRing:
-    sealed = await documents.get_document("secret", _SUBJECT_KEY)
-    text = sealed.body.decode() if sealed is not None else None
-    return KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, text)
+async def _open_keys(
+    settings: Settings, environment: Mapping[str, str], documents: DocumentStore
+) -> tuple[KeyRing, bytes]:
+    """Return the encryption key and the key of the subject hashes, both created at the first start of a store.
 
-
-async def _subject_key(documents: DocumentStore, box: SecretBox) -> bytes:
-    """Return the key of the subject hashes, created at first start.
-
-    Opening it proves that the encryption key is right.
+    Opening the one with the other proves that the encryption key is the store's. Of nodes that start at the same time
+    on an empty store, the first that stores its sealed subject key determines the encryption key for all of them.
     """
-    sealed = await documents.get_document("secret", _SUBJECT_KEY)
+    sealed = await _sealed_subject_key(documents)
+    key_ring = KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, sealed)
     if sealed is None:
-        key = secrets.token_bytes(32)
-        text = box.seal(base64.b64encode(key).decode(), _SUBJECT_KEY)
+        sealed = await _store_subject_key(documents, key_ring)
+    try:
+        return key_ring, base64.b64decode(key_ring.open(sealed, _SUBJECT_KEY))
+    except SecretUnreadable as error:
+        problem = f"encryption key: {error}"
+        if key_ring.withdraw():
+            problem = (
+                f"{settings.encryption_key_file}: another node created the key of this store at the same time; "
+                f"copy its key file to here, or set {KEY_VARIABLE}, and start again"
+            )
+        raise ConfigurationError([problem]) from None
+
+
+async def _sealed_subject_key(documents: DocumentStore) -> str | None:
+    document = await documents.get_document("secret", _SUBJECT_KEY)
+    return document.body.decode() if document is not None else None
+
+
+async def _store_subject_key(documents: DocumentStore, box: SecretBox) -> str:
+    """Return the sealed subject key: a new one, or that of a node that was quicker."""
+    sealed = box.seal(base64.b64encode(secrets.token_bytes(32)).decode(), _SUBJECT_KEY)
+    try:
         await documents.put_document(
             "secret",
             _SUBJECT_KEY,
-            text.encode(),
+            sealed.encode(),
             expected_revision=0,
             changed_by=_BY_SERVICE,
             now_ms=SystemClock().now_ms(),
         )
-        return key
-    try:
-        return base64.b64decode(box.open(sealed.body.decode(), _SUBJECT_KEY))
-    except SecretUnreadable as error:
-        raise ConfigurationError([f"encryption key: {error}"]) from None
+    except RevisionConflict:
+        return await _sealed_subject_key(documents) or sealed
+    return sealed

@@ -14,8 +14,9 @@ class KeyRing:
     So the files contain a key that the store needs at every moment, and the store determines which.
     """
 
-    def __init__(self, key: bytes, key_file: Path | None) -> None:
+    def __init__(self, key: bytes, key_file: Path | None, *, is_new: bool = False) -> None:
         self._key_file = key_file
+        self._is_new = is_new
         self._current = AesGcmSecretBox(key)
         self._boxes = {self._current.key_id: self._current}
 
@@ -26,7 +27,7 @@ class KeyRing:
         `sealed` is a text that the key must open. A rotation that was interrupted after the store had been changed is
         completed. Without `sealed`, a missing key is created. Raises `ConfigurationError`.
         """
-        key = load_key(environment, variable, key_file, may_create=sealed is None)
+        key, is_new = load_key(environment, variable, key_file, may_create=sealed is None)
         if variable in environment:
             return cls(key, None)
         next_file = _next_to(key_file)
@@ -35,7 +36,13 @@ class KeyRing:
             if key_id_of(next_key) == key_id_of_sealed(sealed):
                 _put_in_place(key_file)
                 return cls(next_key, key_file)
-        return cls(key, key_file)
+        return cls(key, key_file, is_new=is_new)
+
+    def withdraw(self) -> bool:
+        """Remove the key file if `load` has created it, since the store needs another key; return whether it has."""
+        if self._is_new and self._key_file is not None:
+            self._key_file.unlink(missing_ok=True)
+        return self._is_new
 
     @property
     def key_id(self) -> str:

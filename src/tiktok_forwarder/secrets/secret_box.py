@@ -1,12 +1,14 @@
 """Secrets at rest: AES-256-GCM under a key from the environment or a file, bound to the record that contains them."""
 
 import base64
+import contextlib
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,6 +19,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # the size that GCM is specified for
 _FORM: Final = "v1"
+_WRITING_SECONDS: Final = 1.0
 
 
 class AesGcmSecretBox:
@@ -60,20 +63,37 @@ def key_id_of(key: bytes) -> str:
     return sha256(b"tiktok-forwarder key id" + key).hexdigest()[:12]
 
 
-def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, may_create: bool) -> bytes:
+class LoadedKey(NamedTuple):
+    """A key, and whether its file was created to have it."""
+
+    key: bytes
+    is_new: bool
+
+
+def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, may_create: bool) -> LoadedKey:
     """Return the key of the environment variable, or else of the file; created at first start if `may_create`.
 
     Raises `ConfigurationError`. A key that is missing although secrets exist is never replaced: the secrets would be
     lost.
     """
     if variable in environment:
-        return _decoded(environment[variable], variable)
-    if key_file.exists():
-        return read_key(key_file)
-    if not may_create:
+        return LoadedKey(_decoded(environment[variable], variable), is_new=False)
+    if may_create:
+        with contextlib.suppress(FileExistsError):
+            return LoadedKey(create_key(key_file), is_new=True)
+        _wait_until_written(key_file)
+    elif not key_file.exists():
         lost = f"{key_file}: the key file is missing, but there are secrets encrypted with it"
-        raise ConfigurationError([f"{lost}: restore it, or set {variable}"])
-    return create_key(key_file)
+        raise ConfigurationError([f"{lost}: restore it, copy it from another node, or set {variable}"])
+    return LoadedKey(read_key(key_file), is_new=False)
+
+
+def _wait_until_written(key_file: Path) -> None:
+    """Wait while the file is empty: another process may have created it a moment ago."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    with contextlib.suppress(OSError):
+        while key_file.stat().st_size == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def read_key(key_file: Path) -> bytes:
@@ -103,11 +123,13 @@ def _strict_base64(text: str) -> bytes:
 
 
 def create_key(key_file: Path) -> bytes:
-    """Return a new key in a new file, durable on return. Raises `ConfigurationError`."""
+    """Return a new key in a new file, durable on return. Raises `FileExistsError` and `ConfigurationError`."""
     key = secrets.token_bytes(KEY_BYTES)
     try:
         # O_EXCL: another process that starts at the same moment must not lose its key to this one.
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise _unwritable(key_file, error) from None
     try:

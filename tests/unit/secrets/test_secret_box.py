@@ -80,7 +80,8 @@ def test_the_box_does_not_show_its_key(box: AesGcmSecretBox) -> None:
 )
 def test_a_key_may_be_written_in_any_usual_form(text: str, tmp_path: Path) -> None:
     """Hexadecimal digits and either base64 alphabet, with or without padding, are read alike."""
-    assert load_key({VARIABLE: text}, VARIABLE, tmp_path / "key", may_create=False) in (KEY, bytes([251] * 32))
+    loaded = load_key({VARIABLE: text}, VARIABLE, tmp_path / "key", may_create=False)
+    assert loaded.key in (KEY, bytes([251] * 32)) and not loaded.is_new
 
 
 @pytest.mark.parametrize("text", ["", "short", KEY.hex()[:-2], KEY.hex() + "00", "z" * 64, "é" * 32, "not base64 ***"])
@@ -96,8 +97,9 @@ def test_a_key_file_is_made_once(tmp_path: Path) -> None:
     """The first start makes a file that only its owner can read; the next one takes the same key from it."""
     key_file = tmp_path / "encryption.key"
     made = load_key({}, VARIABLE, key_file, may_create=True)
-    assert key_file.stat().st_mode & 0o777 == 0o600
-    assert load_key({}, VARIABLE, key_file, may_create=False) == made
+    assert key_file.stat().st_mode & 0o777 == 0o600 and made.is_new
+    for may_create in (True, False):
+        assert load_key({}, VARIABLE, key_file, may_create=may_create) == (made.key, False)
 
 
 def test_a_missing_key_file_is_not_replaced(tmp_path: Path) -> None:
