@@ -11,6 +11,7 @@ from tests.browser.console import Console
 from tests.browser.populated import Populated, populated_service
 from tests.browser.watched_browser import StrictBrowser, fault_report, launched
 from tests.integration.service_process import SandboxThread, serving
+from tests.store_choice import STORES
 
 
 # Not for the whole session: as long as Playwright runs, its event loop counts as this thread's, and no other can start,
@@ -50,6 +51,8 @@ def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
 @pytest.fixture(scope="package")
 def populated(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     """For tests that only look: one for all of them."""
-    data_dir = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("populated") / "data"))
+    data_dir = tmp_path_factory.mktemp("populated") / "data"
+    STORES.copy(prepared, data_dir)
+    shutil.copytree(prepared, data_dir)
     with populated_service(data_dir) as made:
         yield made

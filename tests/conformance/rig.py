@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from tests.postgres_server import shared_server
+from tests.store_choice import prepared_database
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.store.events import (
     Arrivals,
@@ -24,7 +25,6 @@ from tiktok_forwarder.store.postgres.store import PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import StoreState
 
-_prepared: list[str] = []
 T0 = 1_735_689_600_000
 HOUR = 3_600_000
 KINDS = ("memory", "sqlite", "postgres")
@@ -63,7 +63,7 @@ class Rig:
         """Open a store with the same contents, if this kind can be opened twice."""
         if self.kind == "postgres":
             server = shared_server()
-            self._database = self._database or await server.create_database(await _prepared_database())
+            self._database = self._database or await server.create_database(await prepared_database())
             # The reserve, which an SQLite file has within its size, is none of this store's business.
             max_bytes = int(self._max_bytes * (1 - RESERVE_SHARE))
             return await PostgresStore.open(server.address(self._database), max_bytes=max_bytes, clock=self.clock)
@@ -148,15 +148,6 @@ class Rig:
         assert totals.get("accepted", 0) == sum(totals.get(part, 0) for part in parts)
         assert counts.dead_letters == totals.get("dead_lettered", 0) - totals.get("discarded", 0)
         return totals
-
-
-async def _prepared_database() -> str:
-    """A database with the schema, to be copied: creating it anew takes longer than most tests."""
-    if not _prepared:
-        name = await shared_server().create_database()
-        await (await PostgresStore.open(shared_server().address(name))).close()
-        _prepared.append(name)
-    return _prepared[0]
 
 
 async def together(store: Any, *works: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -1,7 +1,11 @@
 """Fixtures of the integration tests."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.postgres_server import shared_server
+from tests.store_choice import run_apart
 from tests.unit.cli.running import run
 
 __all__ = ["run"]
@@ -11,3 +15,11 @@ __all__ = ["run"]
 def is_direct(request: pytest.FixtureRequest) -> bool:
     """Whether requests are served without ASGI. What happens on a connection is the same."""
     return bool(request.param)
+
+
+@pytest.fixture
+def empty_database() -> Iterator[str]:
+    """The URL of a PostgreSQL database without tables."""
+    name = run_apart(shared_server().create_database())
+    yield shared_server().address(name)
+    run_apart(shared_server().drop_database(name))

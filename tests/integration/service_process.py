@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.integration.service_rig import BASIC
+from tests.store_choice import STORES
 from tiktok_sandbox import Sandbox
 from tiktok_sandbox.options import SandboxOptions
 
@@ -26,17 +27,22 @@ KEEPS_MUCH = SandboxOptions(keep_events=200_000, keep_payload_bytes=512 * 1024 *
 CONNECTION = 'name = "Shop"\npixel_id = "PIXELSHOP"\naccess_token = "env:SHOP_TOKEN"\n'
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """The environment without this project's variables, but for those given."""
+def environment(data_dir: Path | None = None, /, **variables: str) -> dict[str, str]:
+    """The environment without this project's variables, but for those given and the store of the data directory."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TIKTOK_FORWARDER_")}
-    return {**plain, **variables}
+    return {**plain, **STORES.variables(data_dir), **variables}
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    return subprocess.run(
-        [*PROGRAM, *arguments], env=environment(**variables), capture_output=True, text=True, timeout=30, check=False
-    )
+    given = environment(data_dir_in(arguments), **variables)
+    return subprocess.run([*PROGRAM, *arguments], env=given, capture_output=True, text=True, timeout=30, check=False)
+
+
+def data_dir_in(arguments: Sequence[object]) -> Path | None:
+    """The data directory that the command line names."""
+    names = list(map(str, arguments))
+    return Path(names[names.index("--data-dir") + 1]) if "--data-dir" in names else None
 
 
 def add_shop(data_dir: Path) -> None:
@@ -69,7 +75,10 @@ class ServiceProcess:
         }
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                [*under, *PROGRAM, "serve", "--port", "0"], env=environment(**variables), stderr=log, stdout=log
+                [*under, *PROGRAM, "serve", "--port", "0"],
+                env=environment(data_dir, **variables),
+                stderr=log,
+                stdout=log,
             )
         self.port = self._port()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.store_choice import STORES
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.bootstrap import Application, Services, open_application
 from tiktok_forwarder.settings import load_settings
@@ -123,6 +124,8 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """A service on a free port; without a sandbox's address TikTok is out of reach."""
     values = {**QUICK, "data_dir": data_dir, "port": 0, "tiktok_base_url": tiktok_url, **settings}
+    if "store" not in values:
+        values["store"] = STORES.store_of(data_dir)
     async with (
         open_application(load_settings(None, {}, **values), {}) as application,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as client,

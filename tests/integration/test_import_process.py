@@ -25,10 +25,12 @@ def test_import_killed_twice_delivers_each_event_once(tmp_path: Path) -> None:
     importing = [*PROGRAM, "import", "--data-dir", str(data_dir), "--input", "shop", str(file)]
     with SandboxThread(log) as sandbox, serving(data_dir, sandbox.url):
         for pieces in (2, 5):
-            with subprocess.Popen(importing, env=environment(), stderr=subprocess.DEVNULL) as killed:
+            with subprocess.Popen(importing, env=environment(data_dir), stderr=subprocess.DEVNULL) as killed:
                 _wait_for_note(data_dir, pieces * 200)
                 killed.send_signal(signal.SIGKILL)
-        last = subprocess.run(importing, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+        last = subprocess.run(
+            importing, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=True
+        )
         assert "continuing after batch" in last.stderr
         books = _drained(data_dir)
         assert (books["accepted"], books["delivered"]) == (EVENTS, EVENTS)

@@ -87,7 +87,7 @@ def test_a_terminal_is_shown_the_first_link(data_dir: Path) -> None:
     """Whoever starts the service by hand needs no second command."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0", "--data-dir", str(data_dir)], env=environment(), stderr=theirs
+        [*PROGRAM, "serve", "--port", "0", "--data-dir", str(data_dir)], env=environment(data_dir), stderr=theirs
     ) as child:
         os.close(theirs)
         told = b""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
+from tests.integration.service_process import data_dir_in
+from tests.store_choice import STORES
 from tiktok_forwarder.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
@@ -18,6 +20,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def running(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["tiktok-forwarder", *map(str, arguments)])
+        for name, value in STORES.variables(data_dir_in(arguments)).items():
+            monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
         output = capsys.readouterr()

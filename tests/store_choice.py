@@ -1,0 +1,77 @@
+"""The store that a test's services use: SQLite, or a PostgreSQL database for each of their data directories.
+
+`pytest --store=postgresql` chooses for all tests; a test that is marked `both_stores` runs on each.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.postgres_server import shared_server
+from tiktok_forwarder.store.postgres.store import PostgresStore
+
+StoreKind = Literal["sqlite", "postgresql"]
+STORE_VARIABLE = "TIKTOK_FORWARDER_STORE"
+_prepared: list[str] = []
+
+
+async def prepared_database() -> str:
+    """A database with the schema, to be copied: creating it anew takes longer than most tests."""
+    if not _prepared:
+        name = await shared_server().create_database()
+        await (await PostgresStore.open(shared_server().address(name))).close()
+        _prepared.append(name)
+    return _prepared[0]
+
+
+class StoreChoice:
+    """The kind of the stores of the test that runs, and the database of each data directory."""
+
+    def __init__(self) -> None:
+        self.kind: StoreKind = "sqlite"
+        self._databases: dict[Path, str] = {}
+
+    def variables(self, data_dir: Path | None) -> dict[str, str]:
+        """The environment of a process on this data directory."""
+        return {} if self.kind == "sqlite" or data_dir is None else {STORE_VARIABLE: self.store_of(data_dir)}
+
+    def store_of(self, data_dir: Path) -> str:
+        """The value of the setting `store`. A data directory keeps its database, like its file."""
+        if self.kind == "sqlite":
+            return "sqlite"
+        place = data_dir.absolute()
+        if place not in self._databases:
+            self._databases[place] = run_apart(_new_database())
+        return shared_server().address(self._databases[place])
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Give a copy of a data directory a copy of its database. Nothing may use that at the moment."""
+        if self.kind == "postgresql":
+            name = self._databases[source.absolute()]
+            self._databases[target.absolute()] = run_apart(shared_server().create_database(name))
+
+    def directories(self) -> set[Path]:
+        return set(self._databases)
+
+    def drop_others(self, kept: set[Path]) -> None:
+        """Drop the databases of all other data directories."""
+        for place in self.directories() - kept:
+            run_apart(shared_server().drop_database(self._databases.pop(place)))
+
+
+async def _new_database() -> str:
+    return await shared_server().create_database(await prepared_database())
+
+
+def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a thread of its own, since the test may be within an event loop; return what it returns."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(asyncio.run(work)))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+STORES = StoreChoice()
