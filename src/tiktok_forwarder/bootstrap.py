@@ -46,8 +46,10 @@ from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
+from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.store.risks import RiskSource
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
@@ -170,6 +172,7 @@ class Services:
     """The services that API and console work on."""
 
     store: Store
+    risks: RiskSource
     inputs: Inputs
     connections: Connections
     acceptor: Acceptor
@@ -207,6 +210,7 @@ def _services(
     store, clock, connections, audit = base.store, base.clock, configured.connections, configured.audit
     return Services(
         store=store,
+        risks=store,
         inputs=configured.inputs,
         connections=connections,
         acceptor=acceptor,
@@ -263,6 +267,7 @@ class Application:
         self._watches = (
             LoopWatch(base.clock, base.telemetry),
             StoreWatch(base.store, base.telemetry),
+            RiskWatch(base.store, base.telemetry),
             QuotaWatch(base.store, base.telemetry),
             ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
         )

@@ -32,12 +32,15 @@ async def _status(call: PlainCall) -> StatusView:
         for each in call.services.connections.all()
     ]
     difference_seconds = call.services.clock_comparison.difference_seconds
+    warnings = [risk.message for risk in await call.services.risks.risks()]
+    if warning := clock_warning(difference_seconds):
+        warnings.append(warning)
     return StatusView(
         call.services.deliverer.is_running,
         list(await call.services.store.problems()),
         connections,
         difference_seconds,
-        [warning] if (warning := clock_warning(difference_seconds)) else [],
+        warnings,
     )
 
 

@@ -21,6 +21,7 @@ from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.store.events import EventStore
+from tiktok_forwarder.store.risks import RiskSource
 
 
 class Services(Protocol):
@@ -28,6 +29,8 @@ class Services(Protocol):
 
     @property
     def store(self) -> EventStore: ...
+    @property
+    def risks(self) -> RiskSource: ...
     @property
     def inputs(self) -> Inputs: ...
     @property

@@ -24,6 +24,7 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settle
 from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
+from tiktok_forwarder.telemetry.store_reports import StoreReports
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 from tiktok_forwarder.web.http_limits import CloseReason
 
@@ -33,14 +34,6 @@ _FIRST_FAILURE: Final = 500  # HTTP's own limit between what the client and what
 _SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
-_REMEDIES: Final[Mapping[str, str]] = {
-    "full": "free space on the disk of data_dir, or raise max_store_bytes",
-    "disk": "check the disk of data_dir: system log, free space, write permission",
-    "locked": "stop the program that has events.db open for writing",
-    "damaged": "stop the service, keep a copy of data_dir, and restore a backup",
-    "missing": "put the files of data_dir back where they were, or restart the service to use what is there now",
-    "deleted": "do not stop the service before its waiting events are delivered; then start it again",
-}
 _CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
 
 
@@ -116,14 +109,14 @@ class _Unlogged(Struct):
     silent_until: float = 0.0
 
 
-class Telemetry:
+class Telemetry(StoreReports):
     """The observer of connections, ingest, accepting and delivery."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
-        self._log = log
+        self.registry = CollectorRegistry()
+        super().__init__(log, self.registry)
         self.figures = StoreFigures()
         self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
-        self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self.figures))
         info = Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
@@ -312,35 +305,9 @@ class Telemetry:
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was delayed", seconds=round(seconds, 3))
 
-    def on_store_problems(self, problems: Sequence[str]) -> None:
-        for problem in problems:
-            self._log.error("the event store accepts no new events", problem=problem, remedy=_REMEDIES.get(problem, ""))
-        if not problems:
-            self._log.warning("the event store accepts new events again")
-
-    def on_database_deleted(self, counts: Mapping[str, QueueCounts], *, is_final: bool) -> None:
-        what = "events were lost with the deleted database" if is_final else "events are in a deleted database only"
-        for connection_id, each in counts.items():
-            self._log.error(what, connection=connection_id, waiting=each.waiting, dead_letters=each.dead_letters)
-        if not counts:
-            self._log.warning("no event was in the deleted database")
-
     def on_loose_permissions(self, path: str, mode: int, *, is_fixed: bool) -> None:
         what = "other users could read this; they no longer can" if is_fixed else "other users can read this"
         self._log.warning(what, path=path, mode=f"{mode:03o}")
-
-    def on_quota_warning(self, connection_id: str, quota_used: float) -> None:
-        self._log.warning(
-            "most of the connection's storage quota is used",
-            connection=connection_id,
-            percent=int(quota_used * 100),
-            remedy="fix what prevents delivery, replay or discard dead letters, or raise max_store_bytes",
-        )
-
-    def on_quota_warning_over(self, connection_id: str, quota_used: float) -> None:
-        self._log.info(
-            "the connection's storage quota is available again", connection=connection_id, percent=int(quota_used * 100)
-        )
 
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity was restarted without its earlier records", reason=reason)

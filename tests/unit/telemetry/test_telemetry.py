@@ -14,6 +14,7 @@ from tests.unit.parts import Parts, sender
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.store.risks import RISK_NAMES, RiskName, StoreRisk
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
 
 
@@ -68,7 +69,10 @@ def test_refusals_of_browsers_are_counted_and_logged_only_if_an_operator_can_act
         assert counted % (reason, status, count) in log.telemetry.exposition().decode()
 
 
-@pytest.mark.parametrize("problem", ["full", "disk", "locked", "damaged", "missing", "deleted"])
+@pytest.mark.parametrize(
+    "problem",
+    ["full", "disk", "locked", "damaged", "missing", "deleted", "unreachable", "read_only", "database"],
+)
 def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) -> None:
     """And that it is over."""
     log.telemetry.on_store_problems([problem])
@@ -77,6 +81,18 @@ def test_a_problem_of_the_store_is_told_with_what_to_do(log: Log, problem: str) 
     assert (told["level"], told["problem"]) == ("error", problem)
     assert told["remedy"]
     assert over["event"] == "the event store accepts new events again"
+
+
+@pytest.mark.parametrize("name", RISK_NAMES)
+def test_risk_of_the_store_is_a_warning_and_a_metric(log: Log, name: RiskName) -> None:
+    """The line says what to set; when it is over, the metric is 0 again."""
+    log.telemetry.on_store_risk(StoreRisk(name))
+    assert f'tiktok_forwarder_store_risk{{risk="{name}"}} 1.0' in log.telemetry.exposition().decode()
+    log.telemetry.on_store_risk_over(name)
+    assert f'tiktok_forwarder_store_risk{{risk="{name}"}} 0.0' in log.telemetry.exposition().decode()
+    told, over = log.lines
+    assert (told["level"], told["risk"], over["level"]) == ("warning", name, "info")
+    assert "synchronous" in told["message"] or "fsync = on" in told["message"]
 
 
 @pytest.mark.parametrize(

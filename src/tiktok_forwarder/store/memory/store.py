@@ -34,6 +34,7 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
+from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, revision_conflict, storage_quota
 
 
@@ -158,6 +159,9 @@ class MemoryStore(MemoryDocuments):
 
     async def problems(self) -> Sequence[str]:
         return ["full"] if self._held() + self._wanted >= self._max_events else []
+
+    async def risks(self) -> Sequence[StoreRisk]:
+        return ()
 
     async def dead_letters(
         self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0

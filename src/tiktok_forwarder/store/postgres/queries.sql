@@ -235,3 +235,8 @@ UPDATE forwarder.documents SET body = $1 WHERE kind = $2 AND id = $3;
 
 -- name: rewrite_history: so does a revision of it
 UPDATE forwarder.document_history SET body = $1 WHERE kind = $2 AND id = $3 AND revision = $4;
+
+-- name: durability: what the server does before it confirms a change; the state of a standby is hidden from some roles
+SELECT current_setting('fsync'), current_setting('synchronous_commit'),
+    current_setting('synchronous_standby_names') <> '',
+    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum') OR sync_state IS NULL);

@@ -28,7 +28,9 @@ from tiktok_forwarder.store.postgres.documents import PostgresDocuments
 from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
+from tiktok_forwarder.store.postgres.risks import find_risks
 from tiktok_forwarder.store.postgres.room import Room
+from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.rules import ROW_BYTES
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
@@ -123,6 +125,9 @@ class PostgresStore(PostgresDocuments):
         except StoreUnavailable:
             return [self._database.problem]
         return ["full"] if self._room.is_full(used_bytes) else []
+
+    async def risks(self) -> Sequence[StoreRisk]:
+        return await find_risks(self._database)
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from tiktok_forwarder.store.events import (
     StoreSnapshot,
     TotalsRow,
 )
+from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
@@ -153,6 +154,9 @@ class SqliteStore(SqliteDocuments):
         except StoreUnavailable:
             return [self._writer.problem.name or "closed"]
         return ["full"] if is_full else []
+
+    async def risks(self) -> Sequence[StoreRisk]:
+        return ()
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 
