@@ -33,7 +33,7 @@ from tiktok_forwarder.mapping.sources import (
 )
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.setting_values import Setting
-from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, SETTINGS
+from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, NEXT_KEY_VARIABLE, SETTINGS
 from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS, FURTHER_PROPERTIES, MAX_OWN_NAME_LENGTH
@@ -77,7 +77,8 @@ the passwords of `store`, and the origin of each.
 """
 _SETTINGS_END: Final = f"""
 `{KEY_VARIABLE}` is not a setting, and is never shown: the key of the stored secrets (32
-bytes as base64 or hexadecimal digits), in place of the key file.
+bytes as base64 or hexadecimal digits), in place of the key file. During a rotation,
+`{NEXT_KEY_VARIABLE}` is the next one.
 
 Settings of one TikTok pixel, such as its access token, are [settings of a connection](connection.md).
 """

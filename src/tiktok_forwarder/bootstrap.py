@@ -43,6 +43,7 @@ from tiktok_forwarder.operations.clock_watch import ClockWatch
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
+from tiktok_forwarder.operations.key_watch import KeyWatch
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
@@ -225,7 +226,7 @@ def _services(
         person_erasure=PersonErasure(
             store, clock, connections, watched.activity, watched.development_events, base.subject_hash, audit
         ),
-        key_rotation=KeyRotation(store, base.key_ring, configured.inputs, connections),
+        key_rotation=KeyRotation(store, store, base.key_ring, configured.inputs, connections),
         api_keys=configured.api_keys,
         console_access=ConsoleAccess(configured.users, audit, clock),
         audit=audit,
@@ -268,6 +269,7 @@ class Application:
             LoopWatch(base.clock, base.telemetry),
             StoreWatch(base.store, base.telemetry),
             RiskWatch(base.store, base.telemetry),
+            KeyWatch(self.services.key_rotation, base.telemetry),
             QuotaWatch(base.store, base.telemetry),
             ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
         )

@@ -16,7 +16,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict,
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.intake.accept import SubjectHash
 from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
-from tiktok_forwarder.settings import KEY_VARIABLE, Settings
+from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.postgres.store import DEFAULT_MAX_BYTES, PostgresStore
@@ -75,6 +75,7 @@ async def _foundation(
     settings: Settings, environment: Mapping[str, str], store: Store, telemetry: Telemetry
 ) -> Foundation:
     key_ring, key = await _open_keys(settings, environment, store)
+    await store.announce_keys(key_ring.key_ids)
     clock = SystemClock()
     comparison = ClockComparison(clock, telemetry)
     return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
@@ -102,7 +103,7 @@ async def _open_keys(
     on an empty store, the first that stores its sealed subject key determines the encryption key for all of them.
     """
     sealed = await _sealed_subject_key(documents)
-    key_ring = KeyRing.load(environment, KEY_VARIABLE, settings.encryption_key_file, sealed)
+    key_ring = KeyRing.load(environment, KEY_VARIABLE, NEXT_KEY_VARIABLE, settings.encryption_key_file, sealed)
     if sealed is None:
         sealed = await _store_subject_key(documents, key_ring)
     try:

@@ -28,8 +28,9 @@ from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
-# Read where it is needed and shown nowhere: it is not a setting that could be printed.
+# Read where they are needed and shown nowhere: they are not settings that could be printed.
 KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
+NEXT_KEY_VARIABLE: Final = f"{KEY_VARIABLE}_NEXT"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
 _LARGEST_BYTES: Final = 2**40
@@ -358,7 +359,11 @@ def read_settings(
     """Return every setting's value. Raises `ConfigurationError` with every problem of file and environment."""
     from_file = _file_values(config_file)
     known = {setting.name for setting in SETTINGS}
-    variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {KEY_VARIABLE, DEBUG_VARIABLE}
+    variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {
+        KEY_VARIABLE,
+        NEXT_KEY_VARIABLE,
+        DEBUG_VARIABLE,
+    }
     strangers = [f"{config_file}: {name}" for name in from_file if name not in known]
     strangers += [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in variables]
     problems = [f"{stranger} is not a setting; see `tiktok-forwarder settings`" for stranger in strangers]

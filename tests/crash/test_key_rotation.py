@@ -32,7 +32,7 @@ owners = {
     "begin": (KeyRing, "begin"),
     "rewrite": (sqlite_documents, "_rewrite"),
     "use": (KeyRing, "use"),
-    "put in place": (key_ring, "_put_in_place"),
+    "put in place": (key_ring, "_replace"),
 }
 where, when = sys.argv.pop(1).split("-")
 owner, name = owners[where]

@@ -1,16 +1,23 @@
-"""Changes the key of the stored secrets: all of them together, while the service runs."""
+"""Changes the key of the stored secrets: all of them together, while the service runs, also on several nodes.
+
+Where several nodes use a store, each of them must have the next key before it seals anything: it is a key file or an
+environment variable of each node. After the rotation every node goes over to it by itself.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct, structs
 
 from tiktok_forwarder.connections.connections import ConnectionRecord, Connections
-from tiktok_forwarder.domain.errors import SecretUnreadable
+from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import InputRecord, Inputs
+from tiktok_forwarder.secrets.key_ring import key_id_of_sealed
 from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
+from tiktok_forwarder.store.key_holders import KeyHolders
 
 _KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "secret")
 
@@ -24,12 +31,33 @@ class KeyedBox(SecretBox, Protocol):
 class ChangeableKey(SecretBox, Protocol):
     """A `SecretBox` that knows two keys during a rotation: it opens what either has sealed."""
 
+    @property
+    def key_id(self) -> str:
+        """Return the ID of the key that seals."""
+        ...
+
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """Return the IDs of all keys that can open a text."""
+        ...
+
+    def find_next(self) -> None:
+        """Take up a next key that an operator has put in its place. Raises `ConfigurationError`."""
+        ...
+
+    def next_place(self) -> str:
+        """Return where this node has the next key."""
+        ...
+
     def begin(self) -> "KeyedBox":
-        """Create the next key and return its box. Raises `ConfigurationError` if the key cannot be changed here."""
+        """Return the box of the next key, created if there is none.
+
+        Raises `ConfigurationError` if the key cannot be changed here.
+        """
         ...
 
     def use(self, key_id: str) -> None:
-        """Seal with this key from now on."""
+        """Seal with this key from now on. Raises `SecretUnreadable` if it is not here."""
         ...
 
     def finish(self) -> None:
@@ -47,8 +75,16 @@ class Rotation(Struct, frozen=True):
 class KeyRotation:
     """Rotates the key of the secrets in inputs, connections and the service's own documents."""
 
-    def __init__(self, documents: DocumentStore, key: ChangeableKey, inputs: Inputs, connections: Connections) -> None:
+    def __init__(
+        self,
+        documents: DocumentStore,
+        holders: KeyHolders,
+        key: ChangeableKey,
+        inputs: Inputs,
+        connections: Connections,
+    ) -> None:
         self._documents = documents
+        self._holders = holders
         self._key = key
         self._inputs = inputs
         self._connections = connections
@@ -56,7 +92,8 @@ class KeyRotation:
     async def rotate(self) -> Rotation:
         """Seal every secret with a new key, those in the history too. A crash leaves it either complete or not started.
 
-        Raises `SecretUnreadable`, before changing anything, if a secret in use cannot be opened.
+        Raises, before changing anything, `SecretUnreadable` if a secret in use cannot be opened, and
+        `ConfigurationError` if another node does not have the new key yet.
         """
         # A running rotation is not cancelled with its caller: the store may have been changed already.
         return await asyncio.shield(self._rotate())
@@ -65,13 +102,43 @@ class KeyRotation:
         async with self._inputs.change_lock(), self._connections.change_lock():
             secrets = await self._check()
             fresh = self._key.begin()
+            await self._holders.announce_keys(self._key.key_ids)
+            if missing := await self._holders.count_nodes_without(fresh.key_id):
+                raise ConfigurationError([_missing_key(missing, self._key.next_place())])
             await self._documents.rewrite_documents(_KINDS, _Resealing(self._key, fresh).rewritten)
-            self._key.use(fresh.key_id)
-            # Secrets in memory are sealed with the old key, which opens nothing once the rotation is finished.
-            await self._inputs.load()
-            await self._connections.load()
-            self._key.finish()
+            await self._go_over_to(fresh.key_id)
         return Rotation(fresh.key_id, secrets)
+
+    async def follow(self) -> None:
+        """Take up the next key when it appears, and seal with it once a rotation on another node has.
+
+        Raises `SecretUnreadable` if this node does not have the store's key, `ConfigurationError` if a key cannot be
+        read or put in place, and `StoreUnavailable`.
+        """
+        before = self._key.key_ids
+        self._key.find_next()
+        if self._key.key_ids != before:
+            await self._holders.announce_keys(self._key.key_ids)
+        key_id = await self._store_key_id()
+        if key_id == self._key.key_id:
+            return
+        async with self._inputs.change_lock(), self._connections.change_lock():
+            # A rotation on this node may have been completed meanwhile.
+            if key_id == await self._store_key_id() != self._key.key_id:
+                await self._go_over_to(key_id)
+
+    async def _store_key_id(self) -> str:
+        """Return the ID of the key that seals the store's secrets: all of them have the same."""
+        (document,) = await self._documents.list_documents("secret")
+        return key_id_of_sealed(document.body.decode())
+
+    async def _go_over_to(self, key_id: str) -> None:
+        self._key.use(key_id)
+        # Secrets in memory are sealed with the old key, which opens nothing once the rotation is finished.
+        await self._inputs.load()
+        await self._connections.load()
+        self._key.finish()
+        await self._holders.announce_keys(self._key.key_ids)
 
     async def _check(self) -> int:
         """Return how many secrets there are. Raises `SecretUnreadable` unless all can be opened."""
@@ -130,3 +197,11 @@ def _sealed_in(document: Document) -> list[str]:
         return [msgspec.json.decode(document.body, type=ConnectionRecord).sealed_token]
     record = msgspec.json.decode(document.body, type=InputRecord)
     return [*record.sealed_secrets, *record.sealed_authorizations]
+
+
+def _missing_key(nodes: int, place: str) -> str:
+    others = "another node uses" if nodes == 1 else f"{nodes} other nodes use"
+    return (
+        f"{others} this store without the next key, which is in {place}: give it to each node, next to its key file or "
+        "in the same variable, and rotate again"
+    )

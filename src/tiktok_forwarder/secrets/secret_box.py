@@ -77,7 +77,7 @@ def load_key(environment: Mapping[str, str], variable: str, key_file: Path, *, m
     lost.
     """
     if variable in environment:
-        return LoadedKey(_decoded(environment[variable], variable), is_new=False)
+        return LoadedKey(parse_key(environment[variable], variable), is_new=False)
     if may_create:
         with contextlib.suppress(FileExistsError):
             return LoadedKey(create_key(key_file), is_new=True)
@@ -99,12 +99,13 @@ def _wait_until_written(key_file: Path) -> None:
 def read_key(key_file: Path) -> bytes:
     """Return the key in the file. Raises `ConfigurationError`."""
     try:
-        return _decoded(key_file.read_text("ascii"), str(key_file))
+        return parse_key(key_file.read_text("ascii"), str(key_file))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{key_file}: cannot read the key file: {error}"]) from None
 
 
-def _decoded(text: str, where: str) -> bytes:
+def parse_key(text: str, where: str) -> bytes:
+    """Return the key that a text is. Raises `ConfigurationError`, which names the place and not the text."""
     text = text.strip()
     padded = text + "=" * (-len(text) % 4)
     for decode, form in ((bytes.fromhex, text), (_strict_base64, padded)):

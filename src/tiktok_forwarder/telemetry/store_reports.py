@@ -50,6 +50,12 @@ class StoreReports:
         self._risks.labels(name).set(0)
         self._log.info("a risk of the event store is over", risk=name)
 
+    def on_store_key_problem(self, problem: str) -> None:
+        self._log.error("the encryption key of the store cannot be followed", problem=problem)
+
+    def on_store_key_problem_over(self) -> None:
+        self._log.warning("the encryption key of the store is in use here again")
+
     def on_database_deleted(self, counts: Mapping[str, QueueCounts], *, is_final: bool) -> None:
         what = "events were lost with the deleted database" if is_final else "events are in a deleted database only"
         for connection_id, each in counts.items():

@@ -34,8 +34,8 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
-from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, revision_conflict, storage_quota
+from tiktok_forwarder.store.single_process import SingleProcess
 
 
 class MemoryDocuments(SinglePut):
@@ -89,7 +89,7 @@ class MemoryDocuments(SinglePut):
         return history[-1]
 
 
-class MemoryStore(MemoryDocuments):
+class MemoryStore(MemoryDocuments, SingleProcess):
     """An `EventStore` and a `DocumentStore` that last as long as the process. Waiting and dead events count as held."""
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -159,9 +159,6 @@ class MemoryStore(MemoryDocuments):
 
     async def problems(self) -> Sequence[str]:
         return ["full"] if self._held() + self._wanted >= self._max_events else []
-
-    async def risks(self) -> Sequence[StoreRisk]:
-        return ()
 
     async def dead_letters(
         self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0

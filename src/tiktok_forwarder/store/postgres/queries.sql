@@ -125,8 +125,12 @@ WHERE waiting > 0 OR dead_letters > 0;
 -- name: used_bytes: how much all lanes take up; fails on a server that cannot write
 SELECT bytes FROM forwarder.held_bytes('{}', $1) WHERE connection_id IS NULL;
 
--- name: touch_node: proof that the server can write
-UPDATE forwarder.nodes SET seen_at = clock_timestamp() WHERE process = $1;
+-- name: touch_node: a process is there, with encryption keys of these IDs; proof that the server can write
+UPDATE forwarder.nodes SET seen_at = clock_timestamp(), key_ids = $2 WHERE process = $1;
+
+-- name: nodes_without_key: how many other processes do not have a key, of those that were seen in the last seconds
+SELECT count(*) FROM forwarder.nodes
+WHERE process <> $1 AND seen_at > clock_timestamp() - interval '10 seconds' AND NOT key_ids @> ARRAY[$2::text];
 
 -- name: last_event_no: no stored event has a higher number
 SELECT last_value FROM forwarder.event_no;

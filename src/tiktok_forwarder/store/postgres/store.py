@@ -44,6 +44,8 @@ def _database_clock() -> None:
 class PostgresStore(PostgresDocuments):
     """An `EventStore` and a `DocumentStore`. Any number of processes may open the same database."""
 
+    remains_after_erasure = "PostgreSQL's files until new events take the space, its WAL, archives and backups"
+
     def __init__(self, database: Database, node: Node, room: Room, clock: Clock) -> None:
         super().__init__(database)
         self._node = node
@@ -52,6 +54,7 @@ class PostgresStore(PostgresDocuments):
         self._appender = Appender(database, node, room)
         self._leasing = Leasing(database, node, clock)
         self._dead_letters = DeadLetters(database, node)
+        self._key_ids: list[str] = []
         self._is_closed = False
 
     @classmethod
@@ -120,7 +123,7 @@ class PostgresStore(PostgresDocuments):
         if self._is_closed:
             return ["closed"]
         try:
-            await self._database.run("touch_node", self._node.process)
+            await self._touch()
             used_bytes = await self._database.value("used_bytes", ROW_BYTES)
         except StoreUnavailable:
             return [self._database.problem]
@@ -128,6 +131,13 @@ class PostgresStore(PostgresDocuments):
 
     async def risks(self) -> Sequence[StoreRisk]:
         return await find_risks(self._database)
+
+    async def announce_keys(self, key_ids: Sequence[str]) -> None:
+        self._key_ids = list(key_ids)
+        await self._touch()
+
+    async def count_nodes_without(self, key_id: str) -> int:
+        return int(await self._database.value("nodes_without_key", self._node.process, key_id))
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 
@@ -172,6 +182,10 @@ class PostgresStore(PostgresDocuments):
         with suppress(StoreUnavailable):
             await self._node.leave()
         await self._database.close()
+
+    async def _touch(self) -> None:
+        """Let the others know that this node is there, which also proves that the server can write."""
+        await self._database.run("touch_node", self._node.process, self._key_ids)
 
     async def _read_counts(self, session: Session) -> dict[str, QueueCounts]:
         counts: dict[str, QueueCounts] = {}

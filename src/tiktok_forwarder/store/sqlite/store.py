@@ -26,7 +26,7 @@ from tiktok_forwarder.store.events import (
     StoreSnapshot,
     TotalsRow,
 )
-from tiktok_forwarder.store.risks import StoreRisk
+from tiktok_forwarder.store.single_process import SingleProcess
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
@@ -68,7 +68,7 @@ def _derived_limits(path: Path, reserve_share: float) -> StoreLimits:
     return store_limits(derived_max_bytes(path), reserve_share)
 
 
-class SqliteStore(SqliteDocuments):
+class SqliteStore(SqliteDocuments, SingleProcess):
     """An `EventStore` and a `DocumentStore`. One process owns the file; see `DirectoryLock`."""
 
     def __init__(self, path: Path, state: StoreState) -> None:
@@ -154,9 +154,6 @@ class SqliteStore(SqliteDocuments):
         except StoreUnavailable:
             return [self._writer.problem.name or "closed"]
         return ["full"] if is_full else []
-
-    async def risks(self) -> Sequence[StoreRisk]:
-        return ()
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ CREATE TABLE forwarder.nodes (
     process uuid NOT NULL,
     group_no bigint NOT NULL,
     admissions text NOT NULL,
-    seen_at timestamptz NOT NULL
+    seen_at timestamptz NOT NULL,
+    key_ids text[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 20);
 
 -- A lane is the queue of one connection and one wire form. Rows name it by its number.

@@ -27,7 +27,7 @@ BEGIN
     INSERT INTO forwarder.nodes (node_no, process, group_no, admissions, seen_at)
     VALUES (_node_no, _process, 0, '', clock_timestamp())
     ON CONFLICT (node_no) DO UPDATE SET process = excluded.process, group_no = 0, admissions = '',
-        seen_at = excluded.seen_at;
+        seen_at = excluded.seen_at, key_ids = '{}';
     RETURN _node_no;
 END;
 $$;
