@@ -24,7 +24,8 @@ def erase(settings: Settings, stdin: bool, yes: bool, **given: str | None) -> No
 
     Events with any of the given identities are erased; identities may also be given as SHA-256. Delivered events are at
     TikTok: request their erasure there. The audit log records who erased, not who was erased. Other users of this
-    machine can see a command's options, but not what --stdin reads: {"email": "…", "mpid": "…"}.
+    machine can see a command's options, but not what --stdin reads: {"email": "…", "mpid": "…"}. With PostgreSQL, no
+    query finds the events any more; "remains" names where the deleted bytes are kept for a time.
     """
     person: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if stdin:

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from typing import Final
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Struct
 
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.activity.activity import Activity
@@ -29,12 +30,16 @@ class Person(Struct, frozen=True):
         return "Person(…)"
 
 
-class Erasure(Struct, frozen=True):
-    """How many events were erased; of the person only the kinds of identity that were searched for."""
+class Erasure(Struct, frozen=True, omit_defaults=True):
+    """How many events were erased; of the person only the kinds of identity that were searched for.
+
+    `remains`: where the deleted bytes are kept for a time, although no query finds them; missing if none are kept.
+    """
 
     identities: list[str]
     events: int
     activity_records: int
+    remains: str = ""
 
 
 _KINDS: Final[tuple[IdentityKind, ...]] = ("email", "phone", "external_id")
@@ -78,8 +83,8 @@ class PersonErasure:
         records = await self._activity.erase(subjects)
         self._development_events.forget_all()
         events = await self._store.erase(subjects, self._clock.now_ms())
-        erasure = Erasure(identities, events, records)
-        await self._audit.record("erase", erased_by, structs.asdict(erasure))
+        erasure = Erasure(identities, events, records, self._store.remains_after_erasure)
+        await self._audit.record("erase", erased_by, msgspec.to_builtins(erasure))
         return erasure
 
     def _subjects(self, person: Person) -> tuple[list[str], Collection[int]]:

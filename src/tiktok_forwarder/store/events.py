@@ -243,7 +243,12 @@ class EventStore(Protocol):
         ...
 
     async def erase(self, subjects: Collection[int], now_ms: int) -> int:
-        """Delete every event, waiting or dead, of these keyed hashes, beyond recovery; return how many."""
+        """Delete every event, waiting or dead, of these keyed hashes, for every reader; return how many."""
+        ...
+
+    @property
+    def remains_after_erasure(self) -> str:
+        """Return where the deleted bytes are kept for a time; empty if they are overwritten."""
         ...
 
     async def close(self) -> None: ...
