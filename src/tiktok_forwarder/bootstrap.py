@@ -41,6 +41,7 @@ from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.operations.clock_watch import ClockWatch
 from tiktok_forwarder.operations.dead_letters import DeadLetters
+from tiktok_forwarder.operations.deletion_watch import DeletionWatch
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.key_watch import KeyWatch
@@ -51,6 +52,7 @@ from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.risks import RiskSource
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
@@ -85,6 +87,7 @@ async def open_application(
 class Configured:
     """What people have configured: inputs, connections, users and keys. Stored as documents."""
 
+    shared: SharedDocuments
     inputs: Inputs
     connections: Connections
     users: Users
@@ -93,19 +96,18 @@ class Configured:
 
     async def load(self) -> None:
         """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
-        await self.inputs.load()
-        await self.connections.load()
-        await self.api_keys.load()
-        await self.users.load()
+        await self.shared.load()
 
 
 def _configured(base: Foundation) -> Configured:
-    inputs = Inputs(base.store, base.key_ring, base.clock)
+    shared = SharedDocuments(base.store, base.clock, base.telemetry)
+    inputs = Inputs(shared, base.key_ring)
     return Configured(
+        shared,
         inputs,
-        Connections(base.store, base.key_ring, base.clock, inputs),
-        Users(base.store, base.clock, Argon2Hasher()),
-        ApiKeys(base.store, base.clock),
+        Connections(shared, base.key_ring, inputs),
+        Users(shared, base.clock, Argon2Hasher()),
+        ApiKeys(shared, base.clock),
         Audit(base.store, base.clock),
     )
 
@@ -226,7 +228,7 @@ def _services(
         person_erasure=PersonErasure(
             store, clock, connections, watched.activity, watched.development_events, base.subject_hash, audit
         ),
-        key_rotation=KeyRotation(store, store, base.key_ring, configured.inputs, connections),
+        key_rotation=KeyRotation(configured.shared, store, base.key_ring, configured.inputs, connections),
         api_keys=configured.api_keys,
         console_access=ConsoleAccess(configured.users, audit, clock),
         audit=audit,
@@ -272,6 +274,7 @@ class Application:
             KeyWatch(self.services.key_rotation, base.telemetry),
             QuotaWatch(base.store, base.telemetry),
             ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
+            DeletionWatch(self.services.deletion),
         )
         self._servers: Servers | None = None
 
@@ -302,7 +305,9 @@ class Application:
             http_connections=_http_connections(settings, telemetry),
         )
         self.services.connections.on_change(deliverer.reload)
+        self._configured.shared.keep("delivery_state", None, deliverer.follow_state)
         await deliverer.start()
+        self._configured.shared.start()
         for watch in self._watches:
             watch.start()
         for connection in self.services.connections.all():
@@ -326,6 +331,7 @@ class Application:
         deadline = time.monotonic() + stop_seconds
         if self._servers is not None:
             await self._servers.stop(stop_seconds / 2)
+        await self._configured.shared.stop()
         if self.services.deliverer.is_running:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))
         for watch in self._watches:

@@ -10,7 +10,9 @@ from tiktok_forwarder.intake.accept import Acceptance, Acceptor, SubjectHash
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.secrets.secret_box import AesGcmSecretBox
+from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 TOKEN = "token-of-the-shop-0123456789"
 
@@ -67,6 +69,20 @@ def sender(name: str, **members: Any) -> Input:
     return Input("in_1", 1, name, f"key-of-{name}", (), (), **members)
 
 
+class StrictObserver:
+    """Raises the errors that the service reports and survives."""
+
+    def on_document_not_followed(self, kind: str, document_id: str, error: Exception) -> None:
+        raise error
+
+    def on_internal_error(self, error: Exception) -> None:
+        raise error
+
+
+def shared_documents(store: DocumentStore) -> SharedDocuments:
+    return SharedDocuments(store, ManualClock(), StrictObserver())
+
+
 class Parts:
     """The service's parts around one store."""
 
@@ -74,8 +90,9 @@ class Parts:
         self.store = store if store is not None else MemoryStore()
         self.box = AesGcmSecretBox(bytes(32))
         self.clock = ManualClock()
-        self.inputs = Inputs(self.store, self.box, self.clock)
-        self.connections = Connections(self.store, self.box, self.clock, self.inputs)
+        self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
+        self.inputs = Inputs(self.shared, self.box)
+        self.connections = Connections(self.shared, self.box, self.inputs)
         self.told = Told()
         self.acceptor = Acceptor(
             self.store,
@@ -90,8 +107,7 @@ class Parts:
     async def reopened(self) -> "Parts":
         """The same store as another process would find it."""
         again = Parts(self.store)
-        await again.inputs.load()
-        await again.connections.load()
+        await again.shared.load()
         return again
 
     async def add_input(self, name: str, **given: str) -> NewInput:

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.store.documents import Document, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentPut
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 Scope = Literal["read", "operate", "admin"]
 """`read` allows viewing; `operate` also pause, resume, check, replay and discard; `admin` allows every change."""
@@ -45,16 +46,23 @@ class NewApiKey(Struct, frozen=True):
 
 
 class ApiKeys:
-    """The existing API keys. Call `load` before use."""
+    """The existing API keys: copies of the shared documents."""
 
-    def __init__(self, documents: DocumentStore, clock: Clock) -> None:
-        self._documents = documents
+    def __init__(self, shared: SharedDocuments, clock: Clock) -> None:
+        self._shared = shared
         self._clock = clock
         self._records: dict[str, KeyRecord] = {}
+        shared.keep("api_key", self._load, self._follow)
 
-    async def load(self) -> None:
-        documents = await self._documents.list_documents("api_key")
+    async def _load(self) -> None:
+        documents = await self._shared.store.list_documents("api_key")
         self._records = {each.id: _record(each) for each in documents}
+
+    def _follow(self, key_id: str, document: Document | None) -> None:
+        if document is None:
+            self._records.pop(key_id, None)
+        else:
+            self._records[key_id] = _record(document)
 
     def all(self) -> list[ApiKey]:
         return [ApiKey(key_id, each.name, each.scope, each.created_at_ms) for key_id, each in self._records.items()]
@@ -68,7 +76,9 @@ class ApiKeys:
 
     async def make(self, name: str, scope: Scope, changed_by: str) -> NewApiKey:
         """Create a key and return it with its secret. Raises `ConfigurationError`."""
-        name = name.strip()
+        return await self._shared.change(lambda: self._make(name.strip(), scope, changed_by))
+
+    async def _make(self, name: str, scope: Scope, changed_by: str) -> NewApiKey:
         problems: list[str] = []
         if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
             problems.append(f"name: must be 1 to {_MAX_NAME_LENGTH} printable characters")
@@ -78,25 +88,20 @@ class ApiKeys:
             raise ConfigurationError(problems)
         key_id = f"ak_{secrets.token_hex(8)}"
         key = PREFIX + secrets.token_urlsafe(32)
-        now_ms = self._clock.now_ms()
-        record = KeyRecord(name, scope, sha256(key.encode()).digest(), now_ms)
-        await self._documents.put_document(
-            "api_key",
-            key_id,
-            msgspec.json.encode(record),
-            expected_revision=0,
-            changed_by=changed_by,
-            now_ms=now_ms,
-        )
+        record = KeyRecord(name, scope, sha256(key.encode()).digest(), self._clock.now_ms())
+        await self._shared.put([DocumentPut("api_key", key_id, msgspec.json.encode(record), 0)], changed_by)
         self._records[key_id] = record
         return NewApiKey(key_id, name, scope, key)
 
     async def revoke(self, name_or_id: str, changed_by: str) -> ApiKey:
         """Revoke a key and return it. Raises `UnknownName`."""
+        return await self._shared.change(lambda: self._revoke(name_or_id, changed_by))
+
+    async def _revoke(self, name_or_id: str, changed_by: str) -> ApiKey:
         found = next((each for each in self.all() if name_or_id in (each.id, each.name)), None)
         if found is None:
             raise UnknownName(f'API key "{name_or_id}" not found')
-        await self._documents.remove_document("api_key", found.id, changed_by=changed_by, now_ms=self._clock.now_ms())
+        await self._shared.remove("api_key", found.id, changed_by)
         del self._records[found.id]
         return found
 

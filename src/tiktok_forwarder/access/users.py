@@ -1,6 +1,5 @@
 """The console's users: documents with a role and a password hash."""
 
-import asyncio
 import secrets
 from typing import Final, Literal
 
@@ -10,7 +9,8 @@ from msgspec import Struct, structs
 from tiktok_forwarder.access.passwords import PasswordHasher, PasswordHashes, password_problems
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.store.documents import Document, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentPut
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 Role = Literal["admin", "viewer"]
 """`viewer` can view everything; `admin` can also change everything."""
@@ -50,17 +50,24 @@ class _Held(Struct, frozen=True):
 
 
 class Users:
-    """The existing users. Call `load` before use."""
+    """The existing users: copies of the shared documents."""
 
-    def __init__(self, documents: DocumentStore, clock: Clock, hasher: PasswordHasher) -> None:
-        self._documents = documents
+    def __init__(self, shared: SharedDocuments, clock: Clock, hasher: PasswordHasher) -> None:
+        self._shared = shared
         self._clock = clock
         self._hashes = PasswordHashes(hasher)
         self._held: dict[str, _Held] = {}
-        self._changing = asyncio.Lock()
+        shared.keep("user", self._load, self._follow)
 
-    async def load(self) -> None:
-        self._held = {each.id: _opened(each) for each in await self._documents.list_documents("user")}
+    async def _load(self) -> None:
+        self._held = {each.id: _opened(each) for each in await self._shared.store.list_documents("user")}
+
+    def _follow(self, user_id: str, document: Document | None) -> None:
+        if document is None:
+            self._held.pop(user_id, None)
+        elif user_id not in self._held or self._held[user_id].document != document:
+            # What is unchanged stays the same object, by which a login sees that its user has not changed.
+            self._held[user_id] = _opened(document)
 
     def all(self) -> list[User]:
         """Return all users, in order of creation."""
@@ -74,15 +81,14 @@ class Users:
 
     async def add(self, name: str, role: Role, changed_by: str) -> User:
         """Add a user without a password, so that no one can log in as this user. Raises `ConfigurationError`."""
-        async with self._changing:
-            return (await self._added(name, role, "", changed_by)).user
+        return (await self._shared.change(lambda: self._added(name, role, "", changed_by))).user
 
     async def add_with_password(self, name: str, role: Role, password: str, changed_by: str) -> User:
         """Add a user with a password. Raises `ConfigurationError` with every problem of name and password."""
-        async with self._changing:
-            if problems := self.problems(name, password):
-                raise ConfigurationError(problems)
-            return (await self._added(name, role, await self._hashes.hash_of(password), changed_by)).user
+        if problems := self.problems(name, password):
+            raise ConfigurationError(problems)
+        password_hash = await self._hashes.hash_of(password)
+        return (await self._shared.change(lambda: self._added(name, role, password_hash, changed_by))).user
 
     def problems(self, name: str, password: str) -> list[str]:
         """Return why there cannot be a new user with this name and password; empty if there can."""
@@ -96,29 +102,37 @@ class Users:
 
     async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:
         """Change the role. Raises `UnknownName`, and `ConfigurationError` if no administrator would be left."""
-        async with self._changing:
+
+        async def set_role() -> _Held:
             held = self._get_or_raise(name_or_id)
             if role != "admin":
                 self._check_not_last(held)
-            return (await self._change(held, changed_by, role=role)).user
+            return await self._change(held, changed_by, role=role)
+
+        return (await self._shared.change(set_role)).user
 
     async def set_password(self, user_id: str, password: str, changed_by: str) -> User:
         """Set the password and return the user. Raises `UnknownName` and `ConfigurationError`."""
-        async with self._changing:
-            held = self._get_or_raise(user_id)
-            if problems := password_problems(password, held.record.name):
-                raise ConfigurationError(problems)
-            return (await self._change(held, changed_by, password_hash=await self._hashes.hash_of(password))).user
+        if problems := password_problems(password, self._get_or_raise(user_id).record.name):
+            raise ConfigurationError(problems)
+        password_hash = await self._hashes.hash_of(password)
+
+        async def set_password() -> _Held:
+            return await self._change(self._get_or_raise(user_id), changed_by, password_hash=password_hash)
+
+        return (await self._shared.change(set_password)).user
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
         """Remove the user. Raises `UnknownName`, and `ConfigurationError` if no administrator would be left."""
-        async with self._changing:
+
+        async def remove() -> User:
             held = self._get_or_raise(name_or_id)
             self._check_not_last(held)
-            now_ms = self._clock.now_ms()
-            await self._documents.remove_document("user", held.document.id, changed_by=changed_by, now_ms=now_ms)
+            await self._shared.remove("user", held.document.id, changed_by)
             del self._held[held.document.id]
             return held.user
+
+        return await self._shared.change(remove)
 
     async def verified(self, name: str, password: str) -> User | None:
         """Return the user of this name if the password is theirs, else None. An unknown user takes as long."""
@@ -136,10 +150,14 @@ class Users:
         return held.user
 
     async def _with_new_hash(self, held: _Held, password: str) -> _Held:
-        async with self._changing:
+        password_hash = await self._hashes.hash_of(password)
+
+        async def renew() -> _Held:
             if self._held.get(held.document.id) is not held:
                 return held
-            return await self._change(held, held.record.name, password_hash=await self._hashes.hash_of(password))
+            return await self._change(held, held.record.name, password_hash=password_hash)
+
+        return await self._shared.change(renew)
 
     def _name_problems(self, name: str) -> list[str]:
         name = name.strip()
@@ -164,14 +182,8 @@ class Users:
         return await self._put(held.document.id, record, held.document.revision, changed_by)
 
     async def _put(self, user_id: str, record: UserRecord, revision: int, changed_by: str) -> _Held:
-        document = await self._documents.put_document(
-            "user",
-            user_id,
-            msgspec.json.encode(record),
-            expected_revision=revision,
-            changed_by=changed_by,
-            now_ms=self._clock.now_ms(),
-        )
+        put = DocumentPut("user", user_id, msgspec.json.encode(record), revision)
+        (document,) = await self._shared.put([put], changed_by)
         self._held[user_id] = held = _Held(document, record)
         return held
 

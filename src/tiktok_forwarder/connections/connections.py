@@ -1,6 +1,5 @@
 """Connections: documents with sealed access tokens, kept in memory with a mapper each for the next request."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -10,13 +9,13 @@ import msgspec
 from msgspec import Struct, structs
 
 from tiktok_forwarder.delivery.interfaces import DeliveryTarget
-from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.mapping.connection import Connection, advice_on, connection_document, read_connection
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentPut
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 ConnectionChanged = Callable[[str], Awaitable[None]]
 
@@ -78,30 +77,50 @@ class _Change(Struct, frozen=True):
 
 
 class Connections:
-    """The existing connections, and the deliverer's `ConnectionSource`. Call `load` before use."""
+    """The existing connections: copies of the shared documents, and the deliverer's `ConnectionSource`."""
 
-    def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock, inputs: Inputs) -> None:
-        self._documents = documents
+    def __init__(self, shared: SharedDocuments, box: SecretBox, inputs: Inputs) -> None:
+        self._shared = shared
         self._box = box
-        self._clock = clock
         self._inputs = inputs
         self._held: dict[str, _Held] = {}
         self._mappers: dict[str, tuple[Mapper, ...]] = {}
         self._changed: list[ConnectionChanged] = []
-        self._changing = asyncio.Lock()
+        shared.keep("connection", self.load, self._follow)
 
     async def load(self) -> None:
-        """Read the stored connections. Raises `ConfigurationError` if one no longer fits this program."""
-        documents = await self._documents.list_documents("connection")
+        """Read the stored connections, at the start and after the encryption key or the server was changed.
+
+        Raises `ConfigurationError` if one no longer fits this program.
+        """
+        documents = await self._shared.store.list_documents("connection")
+        before = self._held
         self._hold({document.id: _opened(document) for document in documents})
+        for connection_id in before.keys() | self._held.keys():
+            self._notify_if_changed(connection_id, before.get(connection_id))
+
+    def _follow(self, connection_id: str, document: Document | None) -> None:
+        before = self._held.get(connection_id)
+        if document is None:
+            self._drop(connection_id)
+        else:
+            self._hold({**self._held, connection_id: _opened(document)})
+        self._notify_if_changed(connection_id, before)
+
+    def _notify_if_changed(self, connection_id: str, before: _Held | None) -> None:
+        """Begin to notify others of a connection that is not what it was before: they may take long for it."""
+        after = self._held.get(connection_id)
+        is_same = before is not None and after is not None and before.connection.revision == after.connection.revision
+        if self._changed and not is_same:
+            self._shared.run_later(lambda: self._notify([connection_id]))
+
+    async def catch_up(self) -> None:
+        """Let these copies follow what other processes have changed by now."""
+        await self._shared.catch_up()
 
     def on_change(self, changed: ConnectionChanged) -> None:
         """Register `changed`, which is awaited with the ID of each connection that is added, changed or removed."""
         self._changed.append(changed)
-
-    def change_lock(self) -> asyncio.Lock:
-        """Return the lock that serializes changes. Lookups work while it is held."""
-        return self._changing
 
     def all(self) -> list[Connection]:
         """Return all, in order of creation."""
@@ -126,22 +145,24 @@ class Connections:
 
     async def add(self, given: Mapping[str, object], changed_by: str) -> Connection:
         """Add a connection. Raises `ConfigurationError` with every problem of the given settings."""
-        # Serialize additions: two of the same name could otherwise both find it free.
-        async with self._changing:
-            (held,) = await self._put([self._addition(given)], changed_by)
-        await self._tell([held.connection.id])
+        (held,) = await self._shared.change(lambda: self._put([self._addition(given)], changed_by))
+        await self._notify([held.connection.id])
         return held.connection
 
     async def set(
         self, name_or_id: str, changes: Mapping[str, object], *, expected_revision: int | None, changed_by: str
     ) -> Connection:
         """Change some settings; None restores the default. Raises `ConfigurationError` and `RevisionConflict`."""
-        async with self._changing:
+
+        async def apply() -> _Held:
             change = self._change(self._get_or_raise(name_or_id), changes)
             if expected_revision is not None:
                 change = structs.replace(change, expected_revision=expected_revision)
             (held,) = await self._put([change], changed_by)
-        await self._tell([held.connection.id])
+            return held
+
+        held = await self._shared.change(apply)
+        await self._notify([held.connection.id])
         return held.connection
 
     def draft(self, name_or_id: str, changes: Mapping[str, object]) -> Connection:
@@ -153,7 +174,7 @@ class Connections:
 
     async def at_revision(self, connection_id: str, revision: int) -> Connection | None:
         """Return the connection as of this revision, or None if the revision is not (or no longer) known."""
-        for document in await self._documents.document_history("connection", connection_id):
+        for document in await self._shared.store.document_history("connection", connection_id):
             if document.revision == revision and document.body:
                 return _opened(document).connection
         return None
@@ -163,12 +184,15 @@ class Connections:
 
         Raises `ConfigurationError` if there is no such connection.
         """
-        async with self._changing:
+
+        async def remove() -> Connection:
             connection = self._get_or_raise(name_or_id).connection
-            now_ms = self._clock.now_ms()
-            await self._documents.remove_document("connection", connection.id, changed_by=changed_by, now_ms=now_ms)
-            self._hold({key: held for key, held in self._held.items() if key != connection.id})
-        await self._tell([connection.id])
+            await self._shared.remove("connection", connection.id, changed_by)
+            self._drop(connection.id)
+            return connection
+
+        connection = await self._shared.change(remove)
+        await self._notify([connection.id])
         return connection
 
     async def import_all(
@@ -178,15 +202,17 @@ class Connections:
 
         An existing connection keeps its token unless a token is given. Raises `ConfigurationError` with every problem.
         """
-        async with self._changing:
+
+        async def apply() -> tuple[list[Difference], list[_Held]]:
             changes = self._changes(given)
             differences = [self._difference(change) for change in changes]
-            held = (
-                []
-                if dry_run
-                else await self._put([c for c, d in zip(changes, differences, strict=True) if d.fields], changed_by)
-            )
-        await self._tell([each.connection.id for each in held])
+            if dry_run:
+                return differences, []
+            made = [change for change, difference in zip(changes, differences, strict=True) if difference.fields]
+            return differences, await self._put(made, changed_by)
+
+        differences, held = await self._shared.change(apply)
+        await self._notify([each.connection.id for each in held])
         return differences
 
     def _changes(self, given: Sequence[Mapping[str, object]]) -> list[_Change]:
@@ -252,15 +278,16 @@ class Connections:
             raise ConfigurationError(problems)
 
     async def _put(self, changes: Sequence[_Change], changed_by: str) -> list[_Held]:
-        rows: list[tuple[DocumentKind, str, bytes, int | None]] = [
-            ("connection", each.id, msgspec.json.encode(each.record()), each.expected_revision) for each in changes
+        puts = [
+            DocumentPut("connection", each.id, msgspec.json.encode(each.record()), each.expected_revision)
+            for each in changes
         ]
-        documents = await self._documents.put_documents(rows, changed_by=changed_by, now_ms=self._clock.now_ms())
+        documents = await self._shared.put(puts, changed_by)
         held = [_opened(document) for document in documents]
         self._hold({**self._held, **{each.connection.id: each for each in held}})
         return held
 
-    async def _tell(self, connection_ids: Sequence[str]) -> None:
+    async def _notify(self, connection_ids: Sequence[str]) -> None:
         for connection_id in connection_ids:
             for changed in self._changed:
                 await changed(connection_id)
@@ -289,7 +316,7 @@ class Connections:
         before: dict[str, Any] = {}
         token = ""
         found = self.find(name_or_id)
-        documents = await self._documents.document_history("connection", found.id if found else name_or_id)
+        documents = await self._shared.store.document_history("connection", found.id if found else name_or_id)
         if not documents:
             raise UnknownName(f'connection "{name_or_id}" not found')
         for document in documents:
@@ -303,6 +330,9 @@ class Connections:
             )
             before, token = record.settings, record.sealed_token
         return entries
+
+    def _drop(self, connection_id: str) -> None:
+        self._hold({key: held for key, held in self._held.items() if key != connection_id})
 
     def _hold(self, held: dict[str, _Held]) -> None:
         self._held = held

@@ -68,5 +68,9 @@ class RevisionConflict(ForwarderError):
     """The document was changed since it was read: read it again, then repeat the change."""
 
 
+class DocumentsChanged(RevisionConflict):
+    """The configuration was changed since the caller read it, perhaps by another process: check again, then repeat."""
+
+
 class SecretUnreadable(ForwarderError):
     """A stored secret cannot be decrypted with the current key: wrong key, or a record that was tampered with."""

@@ -28,12 +28,15 @@ async def import_inputs(
 
     Raises `ConfigurationError` with every problem.
     """
-    async with inputs.change_lock():
+
+    async def attempt() -> list[InputDifference]:
         planned = await _plan(inputs, [structs.replace(each, name=each.name.strip()) for each in given])
         changes = [each.change for each in planned if each.change is not None]
         if changes and not dry_run:
             await inputs.put_all(changes, changed_by)
-    differences = [each.difference for each in planned]
+        return [each.difference for each in planned]
+
+    differences = await inputs.change_all(attempt)
     if dry_run:
         # What is generated in a dry run is never stored.
         return [structs.replace(each, key=None, secret=None, authorization=None) for each in differences]

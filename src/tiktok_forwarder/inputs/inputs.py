@@ -1,16 +1,14 @@
 """Inputs: what identifies senders. Stored as documents with sealed secrets, looked up in memory on every request."""
 
-import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.checks import key_problems, name_problems, read_origins, secret_problems
@@ -23,9 +21,12 @@ from tiktok_forwarder.inputs.credentials import (
     new_secret,
 )
 from tiktok_forwarder.inputs.settings import InputKind, InputSettings
-from tiktok_forwarder.store.documents import Document, DocumentChange, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentPut
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 _MAX_HEADERS: Final = 1000
+
+Result = TypeVar("Result")
 
 
 class InputRecord(Struct, frozen=True):
@@ -89,27 +90,32 @@ class NewInput(Struct, frozen=True):
 
 
 class Inputs:
-    """The existing inputs. Call `load` before use; changes made here apply immediately."""
+    """The existing inputs: copies of the shared documents. Changes made here apply immediately."""
 
-    def __init__(self, documents: DocumentStore, box: SecretBox, clock: Clock) -> None:
-        self._documents = documents
+    def __init__(self, shared: SharedDocuments, box: SecretBox) -> None:
+        self._shared = shared
         self._box = box
-        self._clock = clock
         self._by_id: dict[str, Input] = {}
         self._by_key: dict[str, Input] = {}
         self._by_name: dict[str, Input] = {}
         # Senders repeat the same header with every request. It is cached by its digest, so that no secret stays in
         # memory.
         self._by_header: dict[bytes, Input] = {}
-        self._changing = asyncio.Lock()
+        shared.keep("input", self.load, self._follow)
 
     async def load(self) -> None:
-        """Read the stored inputs, at the start and after documents were changed by other means."""
-        self._index([self._opened(document) for document in await self._documents.list_documents("input")])
+        """Read the stored inputs, at the start and after the encryption key or the server was changed."""
+        self._index([self._opened(document) for document in await self._shared.store.list_documents("input")])
 
-    def change_lock(self) -> asyncio.Lock:
-        """Return the lock that serializes changes. Lookups work while it is held."""
-        return self._changing
+    def _follow(self, input_id: str, document: Document | None) -> None:
+        others = {key: each for key, each in self._by_id.items() if document is not None or key != input_id}
+        if document is not None:
+            others[input_id] = self._opened(document)
+        self._index(list(others.values()))
+
+    async def change_all(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """Run `attempt`, which checks on these inputs and calls `put_all`, as `SharedDocuments.change` does."""
+        return await self._shared.change(attempt)
 
     def all(self) -> list[Input]:
         """Return all inputs, in order of creation."""
@@ -168,14 +174,16 @@ class Inputs:
             secret=secret if secret is not None else new_secret(),
             authorization=authorization if authorization is not None else new_authorization(),
         )
-        # Serialize additions: two of the same name could otherwise both find it free.
-        async with self._changing:
+
+        async def add() -> NewInput:
             problems = self.addition_problems(new.name, new.key) + secret_problems(new.secret, new.authorization)
             if problems:
                 raise ConfigurationError(problems)
             record = self.sealed_record(new, allows_purchases=allows_purchases)
             await self.put_all([(new.id, record, 0)], changed_by)
-        return new
+            return new
+
+        return await self._shared.change(add)
 
     async def add_browser_input(
         self,
@@ -198,12 +206,15 @@ class Inputs:
             origins=read,
             allows_purchases=allows_purchases,
         )
-        async with self._changing:
+
+        async def add() -> Input:
             problems = self.addition_problems(record.name, record.key) + origin_problems
             if problems:
                 raise ConfigurationError(problems)
             (added,) = await self.put_all([(new_id(), record, 0)], changed_by)
-        return added
+            return added
+
+        return await self._shared.change(add)
 
     async def change(
         self,
@@ -218,7 +229,8 @@ class Inputs:
 
         Raises `UnknownName`, `ConfigurationError`, and `RevisionConflict` if another revision is stored.
         """
-        async with self._changing:
+
+        async def change() -> Input:
             found = self._get_or_raise(name)
             if origins is not None:
                 if found.kind != "browser":
@@ -234,13 +246,16 @@ class Inputs:
             )
             return await self._replace(found, changed, changed_by, expected_revision)
 
+        return await self._shared.change(change)
+
     async def rotate(self, name: str, *, secret: str | None, authorization: str | None, changed_by: str) -> NewInput:
         """Add new secrets beside the old ones, which stay valid until `retire`: senders change over in their own time.
 
         Raises `UnknownName`, and `ConfigurationError` for a browser input, and while an earlier rotation has not been
         finished.
         """
-        async with self._changing:
+
+        async def rotate() -> NewInput:
             found = self._get_or_raise(name)
             if found.kind == "browser":
                 raise ConfigurationError([f"{found.name}: a browser input has no secrets; rotate its key"])
@@ -265,7 +280,9 @@ class Inputs:
                 sealed_authorizations=(self._box.seal(new.authorization, new.id), *record.sealed_authorizations),
             )
             await self._replace(found, changed, changed_by)
-        return new
+            return new
+
+        return await self._shared.change(rotate)
 
     async def rotate_key(self, name: str, *, key: str | None, changed_by: str) -> Input:
         """Give a browser input a new key beside the old one, which stays valid until `retire`: pages are cached.
@@ -273,7 +290,8 @@ class Inputs:
         Raises `UnknownName`, and `ConfigurationError` for a server's input, and while an earlier rotation has not been
         finished.
         """
-        async with self._changing:
+
+        async def rotate() -> Input:
             found = self._get_or_raise(name)
             if found.kind != "browser":
                 raise ConfigurationError([f"{found.name}: a server's input keeps its key; rotate its secrets"])
@@ -286,9 +304,12 @@ class Inputs:
             record = await self.record_of(found)
             return await self._replace(found, structs.replace(record, key=given, old_key=record.key), changed_by)
 
+        return await self._shared.change(rotate)
+
     async def retire(self, name: str, changed_by: str) -> Input:
         """Invalidate all but the newest secrets, or a browser input's old key. Raises `UnknownName`."""
-        async with self._changing:
+
+        async def retire() -> Input:
             found = self._get_or_raise(name)
             record = await self.record_of(found)
             changed = structs.replace(
@@ -299,14 +320,18 @@ class Inputs:
             )
             return await self._replace(found, changed, changed_by)
 
+        return await self._shared.change(retire)
+
     async def remove(self, name: str, changed_by: str) -> Input:
         """Remove an input; its senders are refused from now on. Raises `UnknownName`."""
-        async with self._changing:
+
+        async def remove() -> Input:
             found = self._get_or_raise(name)
-            now_ms = self._clock.now_ms()
-            await self._documents.remove_document("input", found.id, changed_by=changed_by, now_ms=now_ms)
-            self._index([each for each in self._by_id.values() if each.id != found.id])
-        return found
+            await self._shared.remove("input", found.id, changed_by)
+            self._follow(found.id, None)
+            return found
+
+        return await self._shared.change(remove)
 
     def addition_problems(self, name: str, key: str) -> list[str]:
         """Return what prevents adding an input of this name and key."""
@@ -323,7 +348,7 @@ class Inputs:
 
     async def record_of(self, found: Input) -> InputRecord:
         """Return the input as stored. Raises `UnknownName` if it was removed by other means."""
-        document = await self._documents.get_document("input", found.id)
+        document = await self._shared.store.get_document("input", found.id)
         if document is None:
             raise UnknownName(f'input "{found.name}" not found')
         return msgspec.json.decode(document.body, type=InputRecord)
@@ -341,12 +366,13 @@ class Inputs:
     async def put_all(self, changes: Sequence[tuple[str, InputRecord, int]], changed_by: str) -> list[Input]:
         """Store inputs by ID in one transaction, each if its stored revision is this one; 0 adds a new one.
 
-        The caller holds `change_lock`. Raises `RevisionConflict`.
+        Only within an attempt of `change_all`. Raises `RevisionConflict`.
         """
-        rows: list[DocumentChange] = [
-            ("input", input_id, msgspec.json.encode(record), revision) for input_id, record, revision in changes
+        puts = [
+            DocumentPut("input", input_id, msgspec.json.encode(record), revision)
+            for input_id, record, revision in changes
         ]
-        documents = await self._documents.put_documents(rows, changed_by=changed_by, now_ms=self._clock.now_ms())
+        documents = await self._shared.put(puts, changed_by)
         stored = [self._opened(document) for document in documents]
         self._index(list({**self._by_id, **{each.id: each for each in stored}}.values()))
         return stored

@@ -16,8 +16,9 @@ from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import InputRecord, Inputs
 from tiktok_forwarder.secrets.key_ring import key_id_of_sealed
-from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentKind
 from tiktok_forwarder.store.key_holders import KeyHolders
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 _KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "secret")
 
@@ -77,13 +78,13 @@ class KeyRotation:
 
     def __init__(
         self,
-        documents: DocumentStore,
+        shared: SharedDocuments,
         holders: KeyHolders,
         key: ChangeableKey,
         inputs: Inputs,
         connections: Connections,
     ) -> None:
-        self._documents = documents
+        self._shared = shared
         self._holders = holders
         self._key = key
         self._inputs = inputs
@@ -96,17 +97,16 @@ class KeyRotation:
         `ConfigurationError` if another node does not have the new key yet.
         """
         # A running rotation is not cancelled with its caller: the store may have been changed already.
-        return await asyncio.shield(self._rotate())
+        return await asyncio.shield(self._shared.change(self._rotate))
 
     async def _rotate(self) -> Rotation:
-        async with self._inputs.change_lock(), self._connections.change_lock():
-            secrets = await self._check()
-            fresh = self._key.begin()
-            await self._holders.announce_keys(self._key.key_ids)
-            if missing := await self._holders.count_nodes_without(fresh.key_id):
-                raise ConfigurationError([_missing_key(missing, self._key.next_place())])
-            await self._documents.rewrite_documents(_KINDS, _Resealing(self._key, fresh).rewritten)
-            await self._go_over_to(fresh.key_id)
+        secrets = await self._check()
+        fresh = self._key.begin()
+        await self._holders.announce_keys(self._key.key_ids)
+        if missing := await self._holders.count_nodes_without(fresh.key_id):
+            raise ConfigurationError([_missing_key(missing, self._key.next_place())])
+        await self._shared.store.rewrite_documents(_KINDS, _Resealing(self._key, fresh).rewritten)
+        await self._go_over_to(fresh.key_id)
         return Rotation(fresh.key_id, secrets)
 
     async def follow(self) -> None:
@@ -119,17 +119,18 @@ class KeyRotation:
         self._key.find_next()
         if self._key.key_ids != before:
             await self._holders.announce_keys(self._key.key_ids)
+        if await self._store_key_id() != self._key.key_id:
+            # Not while a rotation on this node is under way.
+            await self._shared.change(self._follow_store)
+
+    async def _follow_store(self) -> None:
         key_id = await self._store_key_id()
-        if key_id == self._key.key_id:
-            return
-        async with self._inputs.change_lock(), self._connections.change_lock():
-            # A rotation on this node may have been completed meanwhile.
-            if key_id == await self._store_key_id() != self._key.key_id:
-                await self._go_over_to(key_id)
+        if key_id != self._key.key_id:
+            await self._go_over_to(key_id)
 
     async def _store_key_id(self) -> str:
         """Return the ID of the key that seals the store's secrets: all of them have the same."""
-        (document,) = await self._documents.list_documents("secret")
+        (document,) = await self._shared.store.list_documents("secret")
         return key_id_of_sealed(document.body.decode())
 
     async def _go_over_to(self, key_id: str) -> None:
@@ -145,7 +146,7 @@ class KeyRotation:
         found = [
             (sealed, document.id)
             for kind in _KINDS
-            for document in await self._documents.list_documents(kind)
+            for document in await self._shared.store.list_documents(kind)
             for sealed in _sealed_in(document)
         ]
         for sealed, record_id in found:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from tiktok_forwarder.domain.errors import ConnectionsFull, RevisionConflict
+from tiktok_forwarder.domain.errors import ConnectionsFull, DocumentsChanged, RevisionConflict
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
-from tiktok_forwarder.store.documents import DocumentKind
+from tiktok_forwarder.store.documents import DocumentPut
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
@@ -69,10 +69,14 @@ def group_shares(places: int, unleased: int, turn: int) -> Shares:
     return Shares(returned, (places - returned + turn // 2 % 2) // 2 if is_large else 0)
 
 
-def revision_conflict(kind: DocumentKind, document_id: str, expected: int, stored: int) -> RevisionConflict:
-    what = f"{kind} {document_id}"
-    if expected == 0:
+def revision_conflict(put: DocumentPut, stored: int) -> RevisionConflict:
+    what = f"{put.kind} {put.id}"
+    if put.expected_revision == 0:
         return RevisionConflict(f"{what} already exists (revision {stored})")
     if stored == 0:
         return RevisionConflict(f"{what} does not exist")
-    return RevisionConflict(f"{what} is at revision {stored}, not {expected}: it was changed elsewhere")
+    return RevisionConflict(f"{what} is at revision {stored}, not {put.expected_revision}: it was changed elsewhere")
+
+
+def documents_changed() -> DocumentsChanged:
+    return DocumentsChanged("the configuration was changed elsewhere in the meantime; retry")

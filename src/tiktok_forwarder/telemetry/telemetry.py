@@ -297,6 +297,10 @@ class Telemetry(StoreReports):
         self._faults.add(1)
         self._log.error("fault", error=type(error).__name__, where=_place_of(error))
 
+    def on_document_not_followed(self, kind: str, document_id: str, error: Exception) -> None:
+        what = "a change made elsewhere cannot be read; update this program if another node is newer"
+        self._log.error(what, kind=kind, document=document_id, error=type(error).__name__)
+
     def on_warnings(self, connection_id: str, warning: str) -> None:
         self._warnings.add(1, connection_id, warning)
 

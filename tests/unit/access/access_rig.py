@@ -3,12 +3,13 @@
 from hashlib import sha256
 from typing import Any
 
-from tests.unit.parts import ManualClock
+from tests.unit.parts import ManualClock, StrictObserver
 
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess, LoggedIn, Refused
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.shared_documents import SharedDocuments
 
 GOOD = "correct horse battery"
 OTHER = "another good one"
@@ -41,7 +42,8 @@ class Console:
         self.store = MemoryStore()
         self.hasher = hasher if hasher is not None else QuickHasher()
         self.audit = Audit(self.store, self.clock)
-        self.users = Users(self.store, self.clock, self.hasher)
+        self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
+        self.users = Users(self.shared, self.clock, self.hasher)
         self.access = ConsoleAccess(self.users, self.audit, self.clock)
 
     def wait(self, seconds: float) -> None:

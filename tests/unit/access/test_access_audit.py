@@ -158,7 +158,7 @@ async def test_history_tells_who_renewed_a_hash(console: Console) -> None:
 
 async def test_history_tells_who_made_and_revoked_an_api_key(console: Console) -> None:
     """A key that was used can be traced to who made it, also when it is gone."""
-    keys = ApiKeys(console.store, console.clock)
+    keys = ApiKeys(console.shared, console.clock)
     made = await keys.make("ops", "admin", "user Ada")
     await keys.revoke("ops", "command line")
     found = await console.store.document_history("api_key", made.id)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.unit.parts import ManualClock
+from tests.unit.parts import ManualClock, shared_documents
 
 from tiktok_forwarder.access.api_keys import SCOPES, ApiKeys
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
@@ -14,7 +14,7 @@ from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 @pytest.fixture
 def keys() -> ApiKeys:
-    return ApiKeys(MemoryStore(), ManualClock())
+    return ApiKeys(shared_documents(MemoryStore()), ManualClock())
 
 
 async def test_a_key_is_found_with_its_scope(keys: ApiKeys) -> None:
@@ -45,11 +45,12 @@ def everything_in(folder: Path) -> bytes:
 async def test_only_a_digest_is_on_disk(tmp_path: Path) -> None:
     """The key stands in no file of the store, revoked or not; another process knows it by its digest."""
     store = SqliteStore.open(tmp_path / "events.db")
-    keys = ApiKeys(store, ManualClock())
+    keys = ApiKeys(shared_documents(store), ManualClock())
     kept, revoked = await keys.make("kept", "read", "ann"), await keys.make("revoked", "read", "ann")
     await keys.revoke("revoked", "ann")
-    again = ApiKeys(store, ManualClock())
-    await again.load()
+    shared = shared_documents(store)
+    again = ApiKeys(shared, ManualClock())
+    await shared.load()
     found = again.find(kept.key)
     assert found is not None and found.name == "kept"
     assert again.find(revoked.key) is None

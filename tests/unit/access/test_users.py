@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.access.access_rig import GOOD, OTHER
-from tests.unit.parts import ManualClock
+from tests.unit.parts import ManualClock, shared_documents
 
 from tiktok_forwarder.access.passwords import Argon2Hasher
 from tiktok_forwarder.access.users import Users
@@ -32,12 +32,13 @@ class Held:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.hasher = CountingHasher()
-        self.users = Users(self.store, ManualClock(), self.hasher)
+        self.users = Users(shared_documents(self.store), ManualClock(), self.hasher)
 
     async def again(self) -> Users:
         """As after a restart."""
-        users = Users(self.store, ManualClock(), self.hasher)
-        await users.load()
+        shared = shared_documents(self.store)
+        users = Users(shared, ManualClock(), self.hasher)
+        await shared.load()
         return users
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.integration.raw_server import http, raw_server
-from tests.unit.parts import TOKEN, Parts
+from tests.unit.parts import TOKEN, Parts, shared_documents
 
 from tiktok_forwarder.connections.check import CheckResult, ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
@@ -177,7 +177,7 @@ async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -
     """With another encryption key the token cannot be read, which is neither TikTok's fault nor the network's."""
     parts = Parts()
     await parts.add_connection("Shop")
-    other = Connections(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock, parts.inputs)
+    other = Connections(shared_documents(parts.store), AesGcmSecretBox(bytes([1] * 32)), parts.inputs)
     await other.load()
     found = other.find("Shop")
     assert found is not None

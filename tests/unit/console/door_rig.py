@@ -117,7 +117,7 @@ class Door:
         services = SimpleNamespace(
             console_access=self.console.access,
             audit=self.console.audit,
-            api_keys=ApiKeys(self.console.store, self.console.clock),
+            api_keys=ApiKeys(self.console.shared, self.console.clock),
             console_base=console_url or BASE,
         )
         self.api = build_api(cast(Services, services), console_caller)

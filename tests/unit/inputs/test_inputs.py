@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from tests.unit.parts import Parts
+from tests.unit.parts import Parts, shared_documents
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.inputs import InputRecord, Inputs
 from tiktok_forwarder.secrets.secret_box import AesGcmSecretBox
@@ -151,7 +151,7 @@ async def test_secrets_are_stored_sealed(parts: Parts) -> None:
     (document,) = await parts.store.list_documents("input")
     assert b"shop" in document.body and new.key.encode() in document.body
     assert new.secret.encode() not in document.body and new.authorization.encode() not in document.body
-    other = Inputs(parts.store, AesGcmSecretBox(bytes([1] * 32)), parts.clock)
+    other = Inputs(shared_documents(parts.store), AesGcmSecretBox(bytes([1] * 32)))
     await other.load()
     assert other.find_by_credentials(new.key, new.secret) is None
     assert other.find_by_authorization("shop", new.authorization) is None

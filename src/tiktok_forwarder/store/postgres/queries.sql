@@ -224,8 +224,18 @@ ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, body = exclud
 DELETE FROM forwarder.documents WHERE kind = $1 AND id = $2 RETURNING revision;
 
 -- name: add_to_history: a revision is kept
-INSERT INTO forwarder.document_history (kind, id, revision, body, changed_at_ms, changed_by)
-VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO forwarder.document_history (kind, id, revision, body, changed_at_ms, changed_by, change_no)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: last_change: the number of the last change of documents, and what distinguishes this server from others
+SELECT coalesce(max(change_no), 0), pg_postmaster_start_time()::text FROM forwarder.document_history;
+
+-- name: changed_documents: what has changed after the change of a number, in the order of the changes
+SELECT kind, id, max(change_no) AS last FROM forwarder.document_history WHERE change_no > $1
+GROUP BY kind, id ORDER BY last;
+
+-- name: has_changed: whether a document of some kinds was changed after the change of a number
+SELECT EXISTS (SELECT FROM forwarder.document_history WHERE change_no > $1 AND kind = ANY ($2::text[]));
 
 -- name: document_history: every revision of a document
 SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.document_history
@@ -238,7 +248,7 @@ SELECT kind, id, revision, body, changed_at_ms, changed_by FROM forwarder.docume
 UPDATE forwarder.documents SET body = $1 WHERE kind = $2 AND id = $3;
 
 -- name: rewrite_history: so does a revision of it
-UPDATE forwarder.document_history SET body = $1 WHERE kind = $2 AND id = $3 AND revision = $4;
+UPDATE forwarder.document_history SET body = $1, change_no = $5 WHERE kind = $2 AND id = $3 AND revision = $4;
 
 -- name: durability: what the server does before it confirms a change; the state of a standby is hidden from some roles
 SELECT current_setting('fsync'), current_setting('synchronous_commit'),

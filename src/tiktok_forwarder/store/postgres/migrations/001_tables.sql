@@ -143,7 +143,12 @@ CREATE TABLE forwarder.documents (
     changed_by text COLLATE "C" NOT NULL,
     UNIQUE (kind, id)
 );
+
+-- change_no counts the changes in the order of their commits: one process at a time changes documents. Processes keep
+-- documents in memory, and read again what has a higher number than the last that they have seen. Audit entries, which
+-- no process keeps, have none.
 CREATE TABLE forwarder.document_history (
+    change_no bigint,
     kind text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
     revision integer NOT NULL,
@@ -152,3 +157,4 @@ CREATE TABLE forwarder.document_history (
     changed_by text COLLATE "C" NOT NULL,
     PRIMARY KEY (kind, id, revision)
 );
+CREATE INDEX document_history_by_change ON forwarder.document_history (change_no) WHERE change_no IS NOT NULL;
