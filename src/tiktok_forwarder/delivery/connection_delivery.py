@@ -15,12 +15,13 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     DeliveryTarget,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseControl
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
 from tiktok_forwarder.delivery.rate_limit import SendRate, TokenRates
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
+from tiktok_forwarder.store.documents import Document
 from tiktok_forwarder.store.events import GroupLimits, Lease
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
@@ -33,13 +34,13 @@ class ConnectionDelivery:
     """The tasks of one connection. Connections share nothing but the rate of a common access token."""
 
     def __init__(
-        self, parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, state: DeliveryState
+        self, parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, pauses: PauseControl
     ) -> None:
         self.target = target
+        self.pauses = pauses
         self._parts = parts
         self._policy = parts.policy
         self._limits = _limits(parts.policy.limits, target)
-        self._pauses = PauseControl(parts.documents, parts.clock, target.connection_id, state)
         self._sender = RequestSender(parts, target, _gate(parts, token_rates, target))
         self._watch = WorkWatch(parts.store, parts.clock, parts.policy, target.connection_id, self._limits)
         self._refusals = RefusalRun(parts.policy.refusals_before_pause)
@@ -56,15 +57,11 @@ class ConnectionDelivery:
         If settings have changed since the service paused the connection, delivery is tried again.
         """
         self._condition = self.status().condition
-        pause = self._pauses.current
+        pause = self.pauses.current
         if pause is not None and pause.cause != "by_hand" and pause.revision != self.target.revision:
             await self.resume(BY_SERVICE)
         if self.target.enabled:
             self._loop = asyncio.create_task(self._run(), name=f"deliver {self.target.connection_id}")
-
-    @property
-    def state(self) -> DeliveryState:
-        return self._pauses.state
 
     async def stop(self, grace_seconds: float) -> None:
         """Lease nothing more, let running requests end within the grace period, then cancel the rest."""
@@ -82,20 +79,28 @@ class ConnectionDelivery:
         self._watch.notify(new_events)
 
     async def pause(self, reason: str, by: str) -> None:
-        await self._pauses.pause_by_hand(reason, by, self.target.revision)
+        await self.pauses.pause_by_hand(reason, by, self.target.revision)
         self._watch.wake()
         self._report_change()
 
     async def resume(self, by: str) -> None:
         try:
-            await self._pauses.resume(by)
+            await self.pauses.resume(by)
         finally:
             self._refusals.end()
             self._watch.wake()
             self._report_change()
 
+    def follow(self, stored: Document | None) -> None:
+        """Apply a pause, or its end, that another process has stored."""
+        if self.pauses.follow(stored):
+            if self.pauses.current is None:
+                self._refusals.end()
+            self._watch.wake()
+            self._report_change()
+
     def status(self) -> DeliveryStatus:
-        gate, pause = self._sender.gate, self._pauses.current
+        gate, pause = self._sender.gate, self.pauses.current
         status = DeliveryStatus(
             self.target.connection_id,
             "healthy",
@@ -126,7 +131,7 @@ class ConnectionDelivery:
                 await asyncio.sleep(self._policy.trouble_wait_seconds)
 
     async def _turn(self) -> None:
-        if self._pauses.current is not None:
+        if self.pauses.current is not None:
             await self._paused_turn()
         elif await self._watch.group_is_ready():
             await self._begin(self._limits, self._deliver_group)
@@ -175,13 +180,13 @@ class ConnectionDelivery:
 
     async def _deliver(self, lease: Lease, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
         try:
-            await deliver(HeldLease(self._parts, lease, self._pauses))
+            await deliver(HeldLease(self._parts, lease, self.pauses))
         except Exception as error:  # the events are released; other groups and connections continue
             self._parts.observer.on_failed(self.target.connection_id, error)
         self._report_change()
 
     async def _deliver_group(self, held: HeldLease) -> None:
-        await GroupDelivery(self._parts, held, self._sender, self._pauses, self._refusals).deliver()
+        await GroupDelivery(self._parts, held, self._sender, self.pauses, self._refusals).deliver()
 
     def _end_group(self, group: asyncio.Task[None]) -> None:
         """Wake the loop: a retry may be due before anything else that the loop waits for."""
@@ -192,7 +197,7 @@ class ConnectionDelivery:
     # --- paused ------------------------------------------------------------------------------------------------------
 
     async def _paused_turn(self) -> None:
-        pause = self._pauses.current
+        pause = self.pauses.current
         if pause is None or pause.cause == "by_hand":
             await self._watch.woken_within(self._policy.recheck_seconds)
             return
@@ -205,7 +210,7 @@ class ConnectionDelivery:
             await self._begin(one, self._probe)
 
     async def _probe(self, held: HeldLease) -> None:
-        if await probe(self._parts, held, self._sender, self._pauses):
+        if await probe(self._parts, held, self._sender, self.pauses):
             await self.resume(BY_SERVICE)
 
     def _next_probe_at(self) -> float:

@@ -13,11 +13,11 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     EventSender,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, DeliveryState, PauseControl, read_state
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.store.documents import DocumentStore
+from tiktok_forwarder.store.documents import Document, DocumentStore
 from tiktok_forwarder.store.events import EventStore
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
@@ -68,16 +68,24 @@ class Deliverer:
                 return
             target = self._parts.connections.target(connection_id)
             old = self._deliveries.get(connection_id)
-            state = old.state if old is not None else await self._stored_state(connection_id)
+            pauses = old.pauses if old is not None else await self._stored_pauses(connection_id)
             if old is not None:
                 await old.stop(_RELOAD_GRACE_SECONDS)
                 del self._deliveries[connection_id]
             if target is None:
                 await self._forget(connection_id)
                 return
-            delivery = ConnectionDelivery(self._parts, self._token_rates, target, state)
+            delivery = ConnectionDelivery(self._parts, self._token_rates, target, pauses)
             self._deliveries[connection_id] = delivery
+            if old is None:
+                # What was stored after the state was read found no delivery to follow it.
+                delivery.follow(await self._stored_state(connection_id))
             await delivery.start()
+
+    def follow_state(self, connection_id: str, stored: Document | None) -> None:
+        """Apply a pause, or its end, that another process has stored."""
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            delivery.follow(stored)
 
     async def pause(self, connection_id: str, reason: str, by: str) -> DeliveryStatus:
         """Keep the connection's events until a person resumes it: it is not probed, and stays paused over a restart.
@@ -123,11 +131,11 @@ class Deliverer:
             raise ConfigurationError([f'connection "{connection_id}" not found']) from None
 
     async def _stored_pauses(self, connection_id: str) -> PauseControl:
-        state = await self._stored_state(connection_id)
-        return PauseControl(self._parts.documents, self._parts.clock, connection_id, state)
+        stored = await self._stored_state(connection_id)
+        return PauseControl(self._parts.documents, self._parts.clock, connection_id, stored)
 
-    async def _stored_state(self, connection_id: str) -> DeliveryState:
-        return read_state(await self._parts.documents.get_document("delivery_state", connection_id))
+    async def _stored_state(self, connection_id: str) -> Document | None:
+        return await self._parts.documents.get_document("delivery_state", connection_id)
 
     async def _forget(self, connection_id: str) -> None:
         await self._parts.documents.remove_document(

@@ -73,7 +73,7 @@ class Rig:
             self.store, None, None, self.clock, None, self.witness, replace(quick, **policy)
         )
         self.lease = Lease(1, "c", "2.0", events)
-        self.pauses = PauseControl(cast(Any, None), self.clock, "c", DeliveryState())
+        self.pauses = PauseControl(cast(Any, None), self.clock, "c", None)
         self.held = HeldLease(parts, self.lease, self.pauses)
         self.sender = Sender()
 
