@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from tiktok_forwarder.domain.errors import ConnectionsFull, DocumentsChanged, RevisionConflict
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.store.documents import DocumentPut
+from tiktok_forwarder.store.expiring import ExpiringPut
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
@@ -69,7 +70,7 @@ def group_shares(places: int, unleased: int, turn: int) -> Shares:
     return Shares(returned, (places - returned + turn // 2 % 2) // 2 if is_large else 0)
 
 
-def revision_conflict(put: DocumentPut, stored: int) -> RevisionConflict:
+def revision_conflict(put: DocumentPut | ExpiringPut, stored: int) -> RevisionConflict:
     what = f"{put.kind} {put.id}"
     if put.expected_revision == 0:
         return RevisionConflict(f"{what} already exists (revision {stored})")

@@ -15,6 +15,7 @@ from tiktok_forwarder.store.sqlite.statements import migrations
 
 BEFORE_KEY_LOG = 1
 BEFORE_FRESH_EVENTS = 2
+BEFORE_EXPIRING = 3
 
 
 def as_version(schema: int, context: pytest.MonkeyPatch) -> None:

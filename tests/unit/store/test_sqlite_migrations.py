@@ -5,14 +5,21 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.rig import HOUR, T0, event
-from tests.unit.store.earlier_version import BEFORE_FRESH_EVENTS, BEFORE_KEY_LOG, as_version, schema_of, write_version
+from tests.unit.store.earlier_version import (
+    BEFORE_EXPIRING,
+    BEFORE_FRESH_EVENTS,
+    BEFORE_KEY_LOG,
+    as_version,
+    schema_of,
+    write_version,
+)
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
-EARLIER = pytest.mark.parametrize("schema", [BEFORE_KEY_LOG, BEFORE_FRESH_EVENTS])
+EARLIER = pytest.mark.parametrize("schema", [BEFORE_KEY_LOG, BEFORE_FRESH_EVENTS, BEFORE_EXPIRING])
 
 
 @EARLIER

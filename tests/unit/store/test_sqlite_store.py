@@ -334,6 +334,8 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
         "dead_letters_about",
         "dead_letter_counts",
         "documents",
+        # Asked once, when a backup is restored.
+        "any_expiring",
     }
     for name in STATEMENTS.keys() - scanning:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", _bindings(name))]

@@ -31,16 +31,18 @@ from tiktok_forwarder.store.events import (
 )
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.documents import MemoryDocuments
+from tiktok_forwarder.store.memory.expiring import MemoryExpiring
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, storage_quota
 from tiktok_forwarder.store.single_process import SingleProcess
 
 
-class MemoryStore(MemoryDocuments, SingleProcess):
-    """An `EventStore` and a `DocumentStore` that last as long as the process. Waiting and dead events count as held."""
+class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
+    """The three interfaces of a store, as long as the process lasts. Waiting and dead events count as held."""
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        MemoryDocuments.__init__(self)
+        MemoryExpiring.__init__(self)
         self._max_events = max_events
         # How many events were last refused for lack of space; 0 once events were accepted again.
         self._wanted = 0

@@ -250,6 +250,40 @@ UPDATE forwarder.documents SET body = $1 WHERE kind = $2 AND id = $3;
 -- name: rewrite_history: so does a revision of it
 UPDATE forwarder.document_history SET body = $1, change_no = $5 WHERE kind = $2 AND id = $3 AND revision = $4;
 
+-- name: expiring_documents: documents of a kind that have not expired, next to expire first
+SELECT kind, id, revision, body, expires_at_ms FROM forwarder.expiring_documents
+WHERE kind = $1 AND expires_at_ms >= $2 ORDER BY expires_at_ms;
+
+-- name: expiring_document: one document, unless it has expired
+SELECT kind, id, revision, body, expires_at_ms FROM forwarder.expiring_documents
+WHERE kind = $1 AND id = $2 AND expires_at_ms >= $3;
+
+-- name: put_expiring: a document that expires is made or changed
+INSERT INTO forwarder.expiring_documents AS stored (kind, id, revision, body, expires_at_ms)
+VALUES ($1, $2, 1, $3, $4)
+ON CONFLICT (kind, id) DO UPDATE SET revision = stored.revision + 1, body = excluded.body,
+    expires_at_ms = excluded.expires_at_ms
+RETURNING revision;
+
+-- name: add_expiring: a document that expires is made, unless it is there
+INSERT INTO forwarder.expiring_documents (kind, id, revision, body, expires_at_ms) VALUES ($1, $2, 1, $3, $4)
+ON CONFLICT (kind, id) DO NOTHING RETURNING revision;
+
+-- name: change_expiring: a document that expires is changed, if it is of this revision
+UPDATE forwarder.expiring_documents SET revision = revision + 1, body = $3, expires_at_ms = $4
+WHERE kind = $1 AND id = $2 AND revision = $5 RETURNING revision;
+
+-- name: remove_expiring: documents that expire are gone
+DELETE FROM forwarder.expiring_documents WHERE kind = $1 AND id = ANY ($2::text[]) RETURNING id;
+
+-- name: delete_expired: documents of a kind that have expired are deleted
+DELETE FROM forwarder.expiring_documents WHERE kind = $1 AND expires_at_ms < $2;
+
+-- name: delete_surplus: of more documents of a kind than are kept, those that expire first are deleted
+DELETE FROM forwarder.expiring_documents WHERE kind = $1 AND id IN (
+    SELECT id FROM forwarder.expiring_documents WHERE kind = $1 ORDER BY expires_at_ms DESC OFFSET $2
+);
+
 -- name: durability: what the server does before it confirms a change; the state of a standby is hidden from some roles
 SELECT current_setting('fsync'), current_setting('synchronous_commit'),
     current_setting('synchronous_standby_names') <> '',

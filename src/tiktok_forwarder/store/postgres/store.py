@@ -25,6 +25,7 @@ from tiktok_forwarder.store.postgres.appending import Appender
 from tiktok_forwarder.store.postgres.database import Database, Session
 from tiktok_forwarder.store.postgres.dead_letters import DeadLetters
 from tiktok_forwarder.store.postgres.documents import PostgresDocuments
+from tiktok_forwarder.store.postgres.expiring import PostgresExpiring
 from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
@@ -41,8 +42,8 @@ def _database_clock() -> None:
     return None
 
 
-class PostgresStore(PostgresDocuments):
-    """An `EventStore` and a `DocumentStore`. Any number of processes may open the same database."""
+class PostgresStore(PostgresDocuments, PostgresExpiring):
+    """An `EventStore`, a `DocumentStore` and an `ExpiringStore`. Any number of processes may open the same database."""
 
     remains_after_erasure = "PostgreSQL's files until new events take the space, its WAL, archives and backups"
 

@@ -267,3 +267,33 @@ UPDATE documents SET body = ? WHERE kind = ? AND id = ?;
 
 -- name: rewrite_history: so does a revision of it
 UPDATE document_history SET body = ? WHERE kind = ? AND id = ? AND revision = ?;
+
+-- name: expiring_documents: documents of a kind that have not expired, next to expire first
+SELECT kind, id, revision, body, expires_at_ms FROM expiring_documents
+WHERE kind = ? AND expires_at_ms >= ? ORDER BY expires_at_ms;
+
+-- name: expiring_document: one document, unless it has expired
+SELECT kind, id, revision, body, expires_at_ms FROM expiring_documents
+WHERE kind = ? AND id = ? AND expires_at_ms >= ?;
+
+-- name: put_expiring: a document that expires is made or changed
+INSERT INTO expiring_documents (kind, id, revision, body, expires_at_ms) VALUES (?, ?, 1, ?, ?)
+ON CONFLICT (kind, id) DO UPDATE SET revision = revision + 1, body = excluded.body,
+    expires_at_ms = excluded.expires_at_ms;
+
+-- name: remove_expiring: a document that expires is gone
+DELETE FROM expiring_documents WHERE kind = ? AND id = ? RETURNING id;
+
+-- name: delete_expired: documents of a kind that have expired are deleted
+DELETE FROM expiring_documents WHERE kind = ? AND expires_at_ms < ?;
+
+-- name: delete_surplus: of more documents of a kind than are kept, those that expire first are deleted
+DELETE FROM expiring_documents WHERE kind = :kind AND id IN (
+    SELECT id FROM expiring_documents WHERE kind = :kind ORDER BY expires_at_ms DESC LIMIT -1 OFFSET :max
+);
+
+-- name: any_expiring: whether there is a document that expires
+SELECT 1 FROM expiring_documents LIMIT 1;
+
+-- name: delete_all_expiring: every document that expires is deleted
+DELETE FROM expiring_documents;

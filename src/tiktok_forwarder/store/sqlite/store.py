@@ -30,6 +30,7 @@ from tiktok_forwarder.store.single_process import SingleProcess
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
+from tiktok_forwarder.store.sqlite.expiring import SqliteExpiring
 from tiktok_forwarder.store.sqlite.file import (
     SMALLEST_STORE_BYTES,
     StoreLimits,
@@ -68,8 +69,8 @@ def _derived_limits(path: Path, reserve_share: float) -> StoreLimits:
     return store_limits(derived_max_bytes(path), reserve_share)
 
 
-class SqliteStore(SqliteDocuments, SingleProcess):
-    """An `EventStore` and a `DocumentStore`. One process owns the file; see `DirectoryLock`."""
+class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
+    """An `EventStore`, a `DocumentStore` and an `ExpiringStore`. One process owns the file; see `DirectoryLock`."""
 
     def __init__(self, path: Path, state: StoreState) -> None:
         super().__init__(SqliteWriter(state))

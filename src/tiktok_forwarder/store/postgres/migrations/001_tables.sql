@@ -158,3 +158,14 @@ CREATE TABLE forwarder.document_history (
     PRIMARY KEY (kind, id, revision)
 );
 CREATE INDEX document_history_by_change ON forwarder.document_history (change_no) WHERE change_no IS NOT NULL;
+
+-- Documents that expire: sessions, login links, failed logins, replays. Without history.
+CREATE TABLE forwarder.expiring_documents (
+    expires_at_ms bigint NOT NULL,
+    revision integer NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX expiring_documents_by_time ON forwarder.expiring_documents (kind, expires_at_ms);
