@@ -230,7 +230,7 @@ def _services(
         ),
         key_rotation=KeyRotation(configured.shared, store, base.key_ring, configured.inputs, connections),
         api_keys=configured.api_keys,
-        console_access=ConsoleAccess(configured.users, audit, clock),
+        console_access=ConsoleAccess(configured.users, audit, store, clock, base.login_throttle),
         audit=audit,
         clock_comparison=base.clock_comparison,
         site_script=SiteScript(base.settings.script_path),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.browser.mpids import Mpids
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
@@ -39,6 +40,7 @@ class Foundation:
     key_ring: KeyRing
     subject_hash: SubjectHash
     mpids: Mpids
+    login_throttle: LoginThrottle
     telemetry: Telemetry
     clock: SystemClock
     clock_comparison: ClockComparison
@@ -78,7 +80,17 @@ async def _foundation(
     await store.announce_keys(key_ring.key_ids)
     clock = SystemClock()
     comparison = ClockComparison(clock, telemetry)
-    return Foundation(settings, store, key_ring, SubjectHash(key), Mpids(key), telemetry, clock, comparison)
+    return Foundation(
+        settings,
+        store,
+        key_ring,
+        SubjectHash(key),
+        Mpids(key),
+        LoginThrottle(store, clock, key),
+        telemetry,
+        clock,
+        comparison,
+    )
 
 
 async def _open_store(settings: Settings, *, may_create: bool) -> Store:

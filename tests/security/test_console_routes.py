@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, Shown, running_console
@@ -15,6 +16,7 @@ from tests.unit.console.door_rig import GUARDED, POSTS, POSTS_OF_VIEWERS, PROXY,
 from tiktok_forwarder.console.app import PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
+from tiktok_forwarder.store.expiring import ExpiringPut
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +130,8 @@ async def test_no_form_without_its_sessions_token_is_taken(client: ConsoleClient
     """Also not with the token of somebody else's session."""
     if token == "of-another-session":
         access = client.service.services.console_access
-        token = access._sessions.open((access.users.find(NAME) or access.users.all()[0]).id)[1].csrf_token
+        _, session = await access._sessions.open((access.users.find(NAME) or access.users.all()[0]).id)
+        token = session.csrf_token
     before = await documents(client.service)
     for page in (page for page in POSTS if page.right != "public"):
         async with client._session.post(
@@ -231,15 +234,20 @@ async def test_a_session_is_new_at_login_and_ends_at_logout(client: ConsoleClien
 
 async def test_an_open_page_keeps_no_session_alive(client: ConsoleClient) -> None:
     """What it asks by itself, in parts or as a stream, is no use of the session; what a person opens is."""
-    access = client.service.services.console_access
-    (session,) = access._sessions._by_digest.values()
+    store = client.service.services.console_access._sessions._store
+    (session,) = await store.list_expiring("session", 0)
+    unused = msgspec.json.decode(session.body)
+    unused["used_ms"] -= 100_000
+    put = ExpiringPut("session", session.id, msgspec.json.encode(unused), session.expires_at_ms - 100_000)
+    await store.put_expiring([put], 0)
+    (before,) = await store.list_expiring("session", 0)
     for headers in ({"HX-Request": "true"}, {"Accept": "text/event-stream"}):
-        session.used_seconds = before = session.used_seconds - 100
         async with client._session.get(client.service.url + "/", headers=headers) as answer:
             assert answer.status == 200
-        assert session.used_seconds == before, headers
+        assert await store.list_expiring("session", 0) == [before], headers
     await client.get("/")
-    assert session.used_seconds > before + 90
+    (after,) = await store.list_expiring("session", 0)
+    assert after.expires_at_ms > before.expires_at_ms + 90_000
 
 
 def attributes(answer: aiohttp.ClientResponse) -> set[str]:

@@ -12,6 +12,7 @@ from tiktok_forwarder.access.sessions import Session, Sessions
 from tiktok_forwarder.access.users import Role, User, Users
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.store.expiring import ExpiringStore
 
 # This bounds both memory and the audit.
 _MAX_REFUSED: Final = 1000
@@ -41,12 +42,12 @@ class Refused(Struct, frozen=True):
 
 
 class ConsoleAccess:
-    def __init__(self, users: Users, audit: Audit, clock: Clock) -> None:
+    def __init__(self, users: Users, audit: Audit, store: ExpiringStore, clock: Clock, throttle: LoginThrottle) -> None:
         self.users = users
         self._audit = audit
-        self._sessions = Sessions(clock.monotonic_seconds)
-        self._throttle = LoginThrottle(clock.monotonic_seconds)
-        self._links = LoginLinks(clock.monotonic_seconds)
+        self._sessions = Sessions(store, clock)
+        self._throttle = throttle
+        self._links = LoginLinks(store, clock)
         # Throttled accounts and sources that have been notified: a series of refusals gets one entry.
         self._refused: set[tuple[str, str]] = set()
 
@@ -61,25 +62,25 @@ class ConsoleAccess:
         found = await self._verified(name, password, source, _WRONG)
         if isinstance(found, Refused):
             return found
+        password_hash = self.users.password_hash_of(found.id)
         await self._audit.record("login", _who(found), {})
-        return self._entered(found)
+        entry = await self._open_session(found, password_hash)
+        return entry if entry is not None else await self.log_in(name, password, source)
 
     async def _verified(self, name: str, password: str, source: str, wrong: str) -> User | Refused:
         """Check a password, throttled by account and source; `wrong` is the message if it is wrong."""
         known = self.users.find(name)
-        wait_seconds = self._throttle.wait_seconds(name, source)
+        wait_seconds = await self._throttle.try_login(name, source)
         if wait_seconds:
             await self._refusal(known, name, source)
             unit = "second" if wait_seconds == 1 else "seconds"
             return Refused(wait_seconds, f"Too many failed attempts. Retry in {wait_seconds} {unit}.")
         self._refused.discard((name.lower(), source))
-        # Count the attempt before checking the password: many simultaneous attempts must not all be checked.
-        self._throttle.failed(name, source)
         user = await self.users.verified(name, password)
         if user is None:
             await self._audit.record("login_failed", _who(known), {})
             return Refused(0, wrong)
-        self._throttle.succeeded(name, source)
+        await self._throttle.succeeded(name, source)
         return user
 
     async def _refusal(self, known: User | None, name: str, source: str) -> None:
@@ -88,21 +89,35 @@ class ConsoleAccess:
             self._refused.add(key)
             await self._audit.record("login_refused", _who(known), {})
 
-    def _entered(self, user: User) -> LoggedIn:
-        reference, session = self._sessions.open(user.id)
+    async def _open_session(self, user: User, password_hash: str) -> LoggedIn | None:
+        """Open a session; return None if the user's password is another by now.
+
+        A new password ends the sessions that it finds. So one that is opened at the same time, perhaps by another
+        process, must find the new password.
+        """
+        reference, session = await self._sessions.open(user.id)
+        await self.users.catch_up()
+        if self.users.password_hash_of(user.id) != password_hash:
+            await self._sessions.close(reference)
+            return None
         return LoggedIn(reference, session, user)
 
-    def log_out(self, reference: str) -> None:
-        self._sessions.close(reference)
+    async def log_out(self, reference: str) -> None:
+        await self._sessions.close(reference)
 
-    def who(self, reference: str, *, extends_session: bool = True) -> tuple[User, Session] | None:
+    async def who(self, reference: str, *, extends_session: bool = True) -> tuple[User, Session] | None:
         """Return user and session for a session reference, or None if it has ended or the user is gone.
 
         Removals and role changes apply immediately.
         """
-        session = self._sessions.find(reference, extends_session=extends_session)
-        user = self.users.find(session.user_id) if session is not None else None
-        return (user, session) if user is not None and session is not None else None
+        session = await self._sessions.find(reference, extends_session=extends_session)
+        if session is None:
+            return None
+        if self.users.find(session.user_id) is None:
+            # Another process may have added the user and opened the session a moment ago.
+            await self.users.catch_up()
+        user = self.users.find(session.user_id)
+        return (user, session) if user is not None else None
 
     # --- links ---
 
@@ -111,7 +126,7 @@ class ConsoleAccess:
         if not self.needs_first_user:
             raise ConfigurationError([_NOT_YET])
         await self._audit.record("console_link", made_by, {})
-        return self._links.make(None)
+        return await self._links.make(None)
 
     async def link_for(self, name_or_id: str, made_by: str) -> tuple[User, str]:
         """Return the user and a token to set this user's password with. Raises `UnknownName`."""
@@ -119,10 +134,10 @@ class ConsoleAccess:
         if user is None:
             raise UnknownName(f'user "{name_or_id}" not found')
         await self._audit.record("console_link", made_by, {"user": user.name})
-        return user, self._links.make(user.id)
+        return user, await self._links.make(user.id)
 
-    def link_of(self, token: str) -> LoginLink | None:
-        link = self._links.find(token)
+    async def link_of(self, token: str) -> LoginLink | None:
+        link = await self._links.find(token)
         if link is not None and link.user_id is None and not self.needs_first_user:
             return None
         return link if link is None or link.user_id is None or self.users.find(link.user_id) else None
@@ -133,7 +148,8 @@ class ConsoleAccess:
         Raises `UnknownName` for an invalid link, `ConfigurationError` for an invalid name or password: the link then
         stays valid.
         """
-        link = self.link_of(token)
+        await self.users.catch_up()
+        link = await self.link_of(token)
         if link is None:
             raise UnknownName(_VOID)
         if link.user_id is None:
@@ -142,16 +158,21 @@ class ConsoleAccess:
             problems = password_problems(password, self._name_of(link.user_id))
         if problems:
             raise ConfigurationError(problems)
-        # Use the link up before awaiting anything: of two simultaneous requests only one continues.
-        self._links.use(token)
+        # Of several simultaneous requests, in whichever process, only one continues.
+        if not await self._links.use(token):
+            raise UnknownName(_VOID)
         if link.user_id is None:
             user = await self.users.add_with_password(name, "admin", password, _BY_LINK)
         else:
             user = await self.users.set_password(link.user_id, password, _BY_LINK)
-        self._sessions.close_all_of(user.id)
-        self._throttle.succeeded(user.name, source)
+        password_hash = self.users.password_hash_of(user.id)
+        await self._sessions.close_all_of(user.id)
+        await self._throttle.succeeded(user.name, source)
         await self._audit.record("set_password", _who(user), {"by": _BY_LINK})
-        return self._entered(user)
+        entry = await self._open_session(user, password_hash)
+        if entry is None:
+            raise UnknownName(_VOID)
+        return entry
 
     def _name_of(self, user_id: str) -> str:
         user = self.users.find(user_id)
@@ -169,15 +190,15 @@ class ConsoleAccess:
         if isinstance(found, Refused):
             return found
         await self.users.set_password(user_id, new, _who(found))
-        self._sessions.close_all_of(user_id, but=keep_reference)
+        await self._sessions.close_all_of(user_id, but=keep_reference)
         await self._audit.record("set_password", _who(found), {})
         return None
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
         """Remove a user and end their sessions. Raises `UnknownName` and `ConfigurationError`."""
         user = await self.users.remove(name_or_id, changed_by)
-        self._sessions.close_all_of(user.id)
-        self._links.void(user.id)
+        await self._sessions.close_all_of(user.id)
+        await self._links.void(user.id)
         return user
 
     async def set_role(self, name_or_id: str, role: Role, changed_by: str) -> User:

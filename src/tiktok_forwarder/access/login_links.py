@@ -1,56 +1,57 @@
-"""Single-use links to set a password. Kept in memory: a restart invalidates them."""
+"""Single-use links to set a password. Kept in the store: every process knows them, and one of them uses a link."""
 
 import secrets
-from collections.abc import Callable
-from hashlib import sha256
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.access.digests import digest_of
+from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, ExpiringStore
+
 # The operator who started the service uses the first link immediately; an invitation waits to be read.
-FIRST_SECONDS: Final = 30 * 60.0
-INVITATION_SECONDS: Final = 24 * 3600.0
-_MAX_LINKS: Final = 1000
+FIRST_MS: Final = 30 * 60 * 1000
+INVITATION_MS: Final = 24 * 3600 * 1000
 
 
 class LoginLink(Struct, frozen=True):
     """A link that sets the password of one user; None creates the first administrator."""
 
     user_id: str | None
-    until_seconds: float
 
 
 class LoginLinks:
-    """Links by the digest of their token. `monotonic` returns seconds."""
+    """Links by the digest of their token."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._by_digest: dict[bytes, LoginLink] = {}
+    def __init__(self, store: ExpiringStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
 
-    def make(self, user_id: str | None) -> str:
+    async def make(self, user_id: str | None) -> str:
         """Return the token of a new link: 256 random bits. Invalidates older links for the same user."""
-        self.void(user_id)
-        while len(self._by_digest) >= _MAX_LINKS:
-            del self._by_digest[next(iter(self._by_digest))]
+        await self.void(user_id)
+        now_ms = self._clock.now_ms()
         token = secrets.token_urlsafe(32)
-        seconds = FIRST_SECONDS if user_id is None else INVITATION_SECONDS
-        self._by_digest[_digest(token)] = LoginLink(user_id, self._monotonic() + seconds)
+        expires_at_ms = now_ms + (FIRST_MS if user_id is None else INVITATION_MS)
+        body = msgspec.json.encode(LoginLink(user_id))
+        await self._store.put_expiring([ExpiringPut("login_link", digest_of(token), body, expires_at_ms, 0)], now_ms)
         return token
 
-    def find(self, token: str) -> LoginLink | None:
+    async def find(self, token: str) -> LoginLink | None:
         """Return the link, or None if it was used, was invalidated or has expired."""
-        link = self._by_digest.get(_digest(token))
-        return link if link is not None and self._monotonic() <= link.until_seconds else None
+        document = await self._store.get_expiring("login_link", digest_of(token), self._clock.now_ms())
+        return _link(document) if document is not None else None
 
-    def use(self, token: str) -> LoginLink | None:
-        """Return the link like `find`, and invalidate it."""
-        link = self.find(token)
-        self._by_digest.pop(_digest(token), None)
-        return link
+    async def use(self, token: str) -> bool:
+        """Invalidate the link; return whether it was valid. Of several callers, one uses a link."""
+        return await self._store.remove_expiring("login_link", [digest_of(token)]) == 1
 
-    def void(self, user_id: str | None) -> None:
-        self._by_digest = {digest: link for digest, link in self._by_digest.items() if link.user_id != user_id}
+    async def void(self, user_id: str | None) -> None:
+        documents = await self._store.list_expiring("login_link", self._clock.now_ms())
+        own = [document.id for document in documents if _link(document).user_id == user_id]
+        await self._store.remove_expiring("login_link", own)
 
 
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+def _link(document: ExpiringDocument) -> LoginLink:
+    return msgspec.json.decode(document.body, type=LoginLink)

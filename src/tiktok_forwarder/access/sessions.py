@@ -1,80 +1,108 @@
-"""Sessions of the console. Kept in memory: a restart ends all of them."""
+"""Sessions of the console. Kept in the store: they outlast a restart, and end in every process at the same time."""
 
 import secrets
-from collections.abc import Callable, Iterable
-from hashlib import sha256
+from contextlib import suppress
 from typing import Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
-IDLE_SECONDS: Final = 30 * 60.0
-LONGEST_SECONDS: Final = 12 * 3600.0
-_MAX_SESSIONS: Final = 1000
+from tiktok_forwarder.access.digests import digest_of
+from tiktok_forwarder.domain.clock import Clock
+from tiktok_forwarder.domain.errors import RevisionConflict, StoreUnavailable
+from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, ExpiringStore
+
+IDLE_MS: Final = 30 * 60 * 1000
+LONGEST_MS: Final = 12 * 3600 * 1000
 MAX_SESSIONS_OF_USER: Final = 50
+# Use is stored at most this often: each time is a write.
+_USE_MS: Final = 60 * 1000
 
 
-class Session(Struct):
-    """A session. `csrf_token` is in every form of the session. Times are monotonic seconds."""
+class Session(Struct, frozen=True):
+    """A session. `csrf_token` is in every form of the session."""
 
     user_id: str
     csrf_token: str
-    begun_seconds: float = 0.0
-    used_seconds: float = 0.0
+
+
+class _Record(Struct, frozen=True):
+    """A session as stored, by the digest of its reference."""
+
+    user_id: str
+    begun_ms: int
+    used_ms: int
+
+    @property
+    def expires_at_ms(self) -> int:
+        return min(self.used_ms + IDLE_MS, self.begun_ms + LONGEST_MS)
 
 
 class Sessions:
-    """Sessions by the digest of their reference, which only the browser has. `monotonic` returns seconds."""
+    """Sessions by their reference, which only the browser has."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._by_digest: dict[bytes, Session] = {}
+    def __init__(self, store: ExpiringStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
 
-    def open(self, user_id: str) -> tuple[str, Session]:
+    async def open(self, user_id: str) -> tuple[str, Session]:
         """Return a new session and its reference: 256 random bits.
 
-        Beyond fifty of the user, the user's session unused for longest ends; beyond a thousand, that of all users.
+        Beyond fifty of the user, the user's session unused for longest ends; beyond the bound of the store, that of
+        all users.
         """
-        now = self._monotonic()
-        own = [digest for digest, session in self._by_digest.items() if session.user_id == user_id]
+        now_ms = self._clock.now_ms()
+        own = await self._digests_of(user_id)
         if len(own) >= MAX_SESSIONS_OF_USER:
-            self._end_longest_unused(own)
-        elif len(self._by_digest) >= _MAX_SESSIONS:
-            self._end_longest_unused(self._by_digest)
+            await self._store.remove_expiring("session", own[: len(own) - MAX_SESSIONS_OF_USER + 1])
         reference = secrets.token_urlsafe(32)
-        session = Session(user_id, secrets.token_urlsafe(32), now, now)
-        self._by_digest[_digest(reference)] = session
-        return reference, session
+        await self._put(digest_of(reference), _Record(user_id, now_ms, now_ms), 0)
+        return reference, _session(user_id, reference)
 
-    def _end_longest_unused(self, digests: Iterable[bytes]) -> None:
-        del self._by_digest[min(digests, key=lambda digest: self._by_digest[digest].used_seconds)]
-
-    def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
+    async def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
         """Return the session, or None after 30 minutes without use or 12 hours in total.
 
-        A page that refreshes itself is not use.
+        A page that refreshes itself is not use. Use is noted to the minute: a session may end up to a minute early.
         """
-        digest = _digest(reference)
-        session = self._by_digest.get(digest)
-        if session is None:
+        digest = digest_of(reference)
+        now_ms = self._clock.now_ms()
+        document = await self._store.get_expiring("session", digest, now_ms)
+        if document is None:
             return None
-        now = self._monotonic()
-        if now - session.used_seconds > IDLE_SECONDS or now - session.begun_seconds > LONGEST_SECONDS:
-            del self._by_digest[digest]
-            return None
-        if extends_session:
-            session.used_seconds = now
-        return session
+        record = _record(document)
+        if extends_session and now_ms - record.used_ms >= _USE_MS:
+            try:
+                # On a full disk, a person can at least look.
+                with suppress(StoreUnavailable):
+                    await self._put(digest, structs.replace(record, used_ms=now_ms), document.revision)
+            except RevisionConflict:
+                # Another request has noted the use, or has ended the session.
+                return await self.find(reference, extends_session=False)
+        return _session(record.user_id, reference)
 
-    def close(self, reference: str) -> None:
-        self._by_digest.pop(_digest(reference), None)
+    async def close(self, reference: str) -> None:
+        await self._store.remove_expiring("session", [digest_of(reference)])
 
-    def close_all_of(self, user_id: str, but: str = "") -> None:
+    async def close_all_of(self, user_id: str, but: str = "") -> None:
         """End a user's sessions, except the one with this reference."""
-        kept = self._by_digest.get(_digest(but))
-        for digest, session in list(self._by_digest.items()):
-            if session.user_id == user_id and session is not kept:
-                del self._by_digest[digest]
+        kept = digest_of(but)
+        await self._store.remove_expiring("session", [each for each in await self._digests_of(user_id) if each != kept])
+
+    async def _digests_of(self, user_id: str) -> list[str]:
+        """Return the user's sessions; the one unused for longest comes first."""
+        documents = await self._store.list_expiring("session", self._clock.now_ms())
+        return [each.id for each in documents if _record(each).user_id == user_id]
+
+    async def _put(self, digest: str, record: _Record, expected_revision: int) -> None:
+        body = msgspec.json.encode(record)
+        put = ExpiringPut("session", digest, body, record.expires_at_ms, expected_revision)
+        await self._store.put_expiring([put], self._clock.now_ms())
 
 
-def _digest(reference: str) -> bytes:
-    return sha256(reference.encode("utf-8", "surrogateescape")).digest()
+def _record(document: ExpiringDocument) -> _Record:
+    return msgspec.json.decode(document.body, type=_Record)
+
+
+def _session(user_id: str, reference: str) -> Session:
+    # Derived, so that the store contains nothing with which another site could submit a form of the session.
+    return Session(user_id, digest_of(f"form token {reference}"))

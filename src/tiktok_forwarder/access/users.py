@@ -69,6 +69,10 @@ class Users:
             # What is unchanged stays the same object, by which a login sees that its user has not changed.
             self._held[user_id] = _opened(document)
 
+    async def catch_up(self) -> None:
+        """Let these copies follow what other processes have changed by now."""
+        await self._shared.catch_up()
+
     def all(self) -> list[User]:
         """Return all users, in order of creation."""
         return [held.user for held in self._held.values()]
@@ -78,6 +82,11 @@ class Users:
         wanted = name_or_id.strip().lower()
         found = (each for each in self.all() if name_or_id == each.id or each.name.lower() == wanted)
         return next(found, None)
+
+    def password_hash_of(self, user_id: str) -> str:
+        """Return the hash, which another password changes; empty without a password, or without such a user."""
+        held = self._held.get(user_id)
+        return held.record.password_hash if held is not None else ""
 
     async def add(self, name: str, role: Role, changed_by: str) -> User:
         """Add a user without a password, so that no one can log in as this user. Raises `ConfigurationError`."""

@@ -259,7 +259,7 @@ class NewKeyBody(Struct, frozen=True, forbid_unknown_fields=True):
 class ConsoleLink(Struct, frozen=True):
     """A page that sets a password, once. `base` is the console's address; `user` is None for the first administrator.
 
-    An invitation's link is valid for one day, the first administrator's for half an hour; a restart invalidates both.
+    An invitation's link is valid for one day, the first administrator's for half an hour.
     """
 
     path: str

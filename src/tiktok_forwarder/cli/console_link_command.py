@@ -16,7 +16,7 @@ from tiktok_forwarder.settings import Settings
 def console_link(settings: Settings, user: str | None) -> None:
     """Print a link to the running service's console, where its user sets a password. It works once.
 
-    A user's link is valid for one day, the first administrator's for half an hour. A restart of the service voids both.
+    A user's link is valid for one day, the first administrator's for half an hour.
     """
     path = f"/api/users/{quote(user, safe='')}/link" if user is not None else "/api/console-link"
     link = read_as(ConsoleLink, call_running(settings, "POST", path, {}))

@@ -35,7 +35,7 @@ def list_users(settings: Settings) -> None:
 def add(settings: Settings, name: str, role: str) -> None:
     """Add the user NAME and print a link to set the password.
 
-    The service must be running. The link works once, is valid for one day and ends with a restart of the service.
+    The service must be running. The link works once, and is valid for one day.
     """
     link = read_as(ConsoleLink, call_running(settings, "POST", "/api/users", {"name": name, "role": role}))
     click.echo(f"{link.base}{link.path}")

@@ -1,5 +1,6 @@
 """The console as an ASGI application: its pages behind one gateway."""
 
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -39,6 +40,7 @@ from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
+from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.web.asgi import AsgiApplication, Receive, Scope, Send
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
@@ -75,6 +77,7 @@ def build_console(
         exception_handlers={
             HTTPException: gateway.handle_http_exception,
             ApiError: gateway.handle_api_error,
+            StoreUnavailable: gateway.handle_unavailable_store,
             Exception: gateway.handle_internal_error,
         },
     )
@@ -116,7 +119,7 @@ class _Gateway:
         async def answer(request: Request) -> Response:
             page = of_method["POST" if request.method == "POST" else "GET"]
             origin = origin_of(request, self._console_url, self._proxies)
-            entry = self._entry(request, origin)
+            entry = await self._entry(request, origin)
             if page.right != "public" and entry is None:
                 return _to_login(request)
             if request.method == "POST":
@@ -133,9 +136,11 @@ class _Gateway:
 
         return answer
 
-    def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
+    async def _entry(self, request: Request, origin: Origin) -> tuple[User, Session, Api] | None:
         reference = request.cookies.get(origin.cookie)
-        found = self._services.access.who(reference, extends_session=_is_user_action(request)) if reference else None
+        if not reference:
+            return None
+        found = await self._services.access.who(reference, extends_session=_is_user_action(request))
         return (*found, Api(self._api, found[0])) if found is not None else None
 
     # --- error pages ---
@@ -144,21 +149,25 @@ class _Gateway:
         status, detail = 500, str(error)
         if isinstance(error, HTTPException):
             status, detail = error.status_code, error.detail
-        return self._error_page(request, status, ["no page has this address"] if status == 404 else [detail])
+        return await self._error_page(request, status, ["no page has this address"] if status == 404 else [detail])
 
     async def handle_api_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)  # noqa: S101  # by its registration
-        return self._error_page(request, error.status, error.problems)
+        return await self._error_page(request, error.status, error.problems)
+
+    async def handle_unavailable_store(self, request: Request, error: Exception) -> Response:
+        return await self._error_page(request, 503, [str(error)])
 
     async def handle_internal_error(self, request: Request, _error: Exception) -> Response:
         # Starlette raises the error again after the answer, so the server logs it.
-        return self._error_page(request, 500, ["internal error; the service log shows where"])
+        return await self._error_page(request, 500, ["internal error; the service log shows where"])
 
-    def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
+    async def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
         entry = None
         try:
             origin = origin_of(request, self._console_url, self._proxies)
-            entry = self._entry(request, origin)
+            with contextlib.suppress(StoreUnavailable):
+                entry = await self._entry(request, origin)
         except HTTPException:
             origin = Origin("", is_secure=False, source="")
         if "text/html" not in request.headers.get("accept", "") and "hx-request" not in request.headers:

@@ -18,20 +18,18 @@ class ConsoleLink:
         self._ask = ask
         self._service_url = service_url
         self._link = ""
-        self._made_at_restart = -1
         self._is_used = False
 
-    def message(self, restarts: int) -> str:
-        """Return one line. The service loses a link when it dies, so each restart creates another."""
+    def message(self) -> str:
+        """Return one line."""
         with contextlib.suppress(ForwarderError):
-            self._look(restarts)
+            self._look()
         if self._is_used or not self._link:
             return f"Console: {self._service_url}/"
         return f"Console (first visit): {self._link}"
 
-    def _look(self, restarts: int) -> None:
+    def _look(self) -> None:
         if not self._is_used:
             self._is_used = any(user["has_password"] for user in self._ask("GET", "/api/users", None))
-        if not self._is_used and self._made_at_restart != restarts:
+        if not self._is_used and not self._link:
             self._link = self._service_url + self._ask("POST", "/api/console-link", {})["path"]
-            self._made_at_restart = restarts

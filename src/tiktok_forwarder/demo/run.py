@@ -184,7 +184,7 @@ class _Demo:
 
     def _where(self) -> list[str]:
         return [
-            self._console_link.message(self._service.restarts),
+            self._console_link.message(),
             f"Demo shop, for you to buy something: {self._shop_url}{LANDING_PATH}",
             f"Events sent to the simulated TikTok: {self._sandbox_url}/ · Metrics: {self._service_url}/metrics",
             f"Data and logs: {self._plan.folder}/ · To test recovery, kill the service: kill -9 {self._service.pid}",

@@ -36,7 +36,7 @@ async def test_a_user_is_invited_promoted_and_removed(tmp_path: Path) -> None:
         shown = await client.post(f"/access/users/{ben}/remove")
         assert "Ben <b> is removed and logged out." in shown.text
         assert [each["name"] for each in await client.api("GET", "/api/users")] == [NAME]
-        assert client.service.services.console_access.who(found.reference) is None
+        assert await client.service.services.console_access.who(found.reference) is None
 
 
 async def test_what_cannot_be_is_said_and_kept(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from tests.unit.parts import ManualClock, StrictObserver
 
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess, LoggedIn, Refused
+from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.shared_documents import SharedDocuments
@@ -37,14 +38,22 @@ class QuickHasher:
 class Console:
     """Access without users yet."""
 
-    def __init__(self, hasher: QuickHasher | None = None) -> None:
+    def __init__(self, hasher: QuickHasher | None = None, store: MemoryStore | None = None) -> None:
         self.clock = ManualClock()
-        self.store = MemoryStore()
+        self.store = store if store is not None else MemoryStore()
         self.hasher = hasher if hasher is not None else QuickHasher()
         self.audit = Audit(self.store, self.clock)
         self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
         self.users = Users(self.shared, self.clock, self.hasher)
-        self.access = ConsoleAccess(self.users, self.audit, self.clock)
+        self.throttle = LoginThrottle(self.store, self.clock, b"k" * 32)
+        self.access = ConsoleAccess(self.users, self.audit, self.store, self.clock, self.throttle)
+
+    async def restarted(self) -> "Console":
+        """The same store, as another process finds it."""
+        again = Console(self.hasher, self.store)
+        again.clock.time_ms = self.clock.time_ms
+        await again.shared.load()
+        return again
 
     def wait(self, seconds: float) -> None:
         self.clock.time_ms += round(seconds * 1000)

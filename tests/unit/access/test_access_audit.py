@@ -109,7 +109,7 @@ async def test_audit_has_one_entry_for_a_series_of_refused_logins(console: Conso
 async def test_audit_has_a_thousand_refused_logins_at_most(console: Console) -> None:
     """Whoever has many addresses cannot fill the store with entries."""
     for number in range(21):
-        console.access._throttle.failed("Ada", f"guesser {number}")
+        await console.throttle.try_login("Ada", f"guesser {number}")
     for number in range(1002):
         assert isinstance(await console.log_in(source=f"source {number}"), Refused)
     assert await console.actions() == [("login_refused", "user Ada")] * 1000

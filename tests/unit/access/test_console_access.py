@@ -12,6 +12,7 @@ from tests.unit.parts import ManualClock
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
 from tiktok_forwarder.access.sessions import Sessions
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.store.memory.store import MemoryStore
 
 # --- sessions ---
 
@@ -20,27 +21,27 @@ async def test_a_session_is_of_whom_logged_in(console: Console) -> None:
     """With a reference of its own each time, and forms of its own."""
     first, second = await console.entered(), await console.entered()
     assert first.reference != second.reference and first.session.csrf_token != second.session.csrf_token
-    user, session = console.access.who(first.reference) or (None, None)
+    user, session = await console.access.who(first.reference) or (None, None)
     assert (user, session) == (first.user, first.session)
-    assert console.access.who("guessed") is None
-    console.access.log_out(first.reference)
-    assert console.access.who(first.reference) is None
-    assert console.access.who(second.reference) is not None
+    assert await console.access.who("guessed") is None
+    await console.access.log_out(first.reference)
+    assert await console.access.who(first.reference) is None
+    assert await console.access.who(second.reference) is not None
 
 
 async def test_a_session_ends_unused_or_at_last(console: Console) -> None:
     """After half an hour without use, and after half a day whatever the use."""
     entry = await console.entered()
     console.wait(1800)
-    assert console.access.who(entry.reference) is not None
+    assert await console.access.who(entry.reference) is not None
     console.wait(1801)
-    assert console.access.who(entry.reference) is None
+    assert await console.access.who(entry.reference) is None
     entry = await console.entered()
     for _ in range(24):
         console.wait(1800)
-        assert console.access.who(entry.reference) is not None
+        assert await console.access.who(entry.reference) is not None
     console.wait(1)
-    assert console.access.who(entry.reference) is None
+    assert await console.access.who(entry.reference) is None
 
 
 async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
@@ -48,9 +49,9 @@ async def test_a_page_that_asks_by_itself_is_no_use(console: Console) -> None:
     entry = await console.entered()
     for _ in range(1800):
         console.wait(1)
-        assert console.access.who(entry.reference, extends_session=False) is not None
+        assert await console.access.who(entry.reference, extends_session=False) is not None
     console.wait(1)
-    assert console.access.who(entry.reference, extends_session=False) is None
+    assert await console.access.who(entry.reference, extends_session=False) is None
 
 
 async def test_wrong_current_passwords_slow_the_next_attempt(console: Console) -> None:
@@ -67,30 +68,50 @@ async def test_wrong_current_passwords_slow_the_next_attempt(console: Console) -
     assert isinstance(await console.log_in(source="198.51.100.9"), LoggedIn)
 
 
-def _open_sessions(users: Sequence[str]) -> tuple[Sessions, list[str]]:
-    """Open one session a second, the first of which is used all the time."""
+async def _ended_sessions(users: Sequence[str]) -> list[int]:
+    """Open one session a second, the first of which is used all the time; return which have ended then."""
     clock = ManualClock()
-    sessions = Sessions(clock.monotonic_seconds)
+    sessions = Sessions(MemoryStore(), clock)
     references: list[str] = []
     for user in users:
         clock.time_ms += 1000
-        references.append(sessions.open(user)[0])
-        sessions.find(references[0])
-    return sessions, references
+        references.append((await sessions.open(user))[0])
+        await sessions.find(references[0])
+    found = [await sessions.find(reference, extends_session=False) for reference in references]
+    return [number for number, session in enumerate(found) if session is None]
 
 
-def test_sessions_are_bounded() -> None:
+async def test_sessions_are_bounded() -> None:
     """The one that was unused for longest makes room."""
-    sessions, references = _open_sessions([f"us_{number}" for number in range(1001)])
-    assert [number for number in range(1001) if sessions.find(references[number]) is None] == [1]
+    assert await _ended_sessions([f"us_{number}" for number in range(1001)]) == [1]
 
 
-def test_sessions_of_a_user_are_bounded() -> None:
+async def test_sessions_of_a_user_are_bounded() -> None:
     """The fifty-first login ends the user's own session that was unused for longest, and nobody else's."""
-    sessions, references = _open_sessions(["us_2", *["us_1"] * 50])
-    assert all(sessions.find(reference) for reference in references)
-    sessions, references = _open_sessions(["us_2", "us_2", *["us_1"] * 52])
-    assert [number for number in range(54) if sessions.find(references[number]) is None] == [2, 3]
+    assert await _ended_sessions(["us_2", *["us_1"] * 50]) == []
+    assert await _ended_sessions(["us_2", "us_2", *["us_1"] * 52]) == [2, 3]
+
+
+async def test_session_outlasts_a_restart(console: Console) -> None:
+    """What the browser has opens it, and the store contains neither that nor the forms' token."""
+    entry = await console.entered()
+    again = await console.restarted()
+    assert await again.access.who(entry.reference) == (entry.user, entry.session)
+    stored = [each.id + each.body.decode() for each in await console.store.list_expiring("session", 0)]
+    assert len(stored) == 1
+    assert entry.reference not in stored[0] and entry.session.csrf_token not in stored[0]
+
+
+async def test_use_of_a_session_is_stored_once_a_minute(console: Console) -> None:
+    """Each time is a write."""
+    entry = await console.entered()
+    revisions = []
+    for _ in range(130):
+        console.wait(1)
+        assert await console.access.who(entry.reference) is not None
+        (stored,) = await console.store.list_expiring("session", console.clock.now_ms())
+        revisions.append(stored.revision)
+    assert (revisions[58], revisions[59], revisions[-1]) == (1, 2, 3)
 
 
 async def test_what_an_administrator_changes_holds_at_once(console: Console) -> None:
@@ -98,10 +119,10 @@ async def test_what_an_administrator_changes_holds_at_once(console: Console) -> 
     await console.users.add_with_password("Ben", "admin", OTHER, "test")
     entry = await console.entered("Ben", OTHER)
     await console.access.set_role("Ben", "viewer", "test")
-    found = console.access.who(entry.reference)
+    found = await console.access.who(entry.reference)
     assert found is not None and found[0].role == "viewer"
     await console.access.remove("Ben", "test")
-    assert console.access.who(entry.reference) is None
+    assert await console.access.who(entry.reference) is None
 
 
 async def test_open_session_of_a_removed_user_is_nobodys(console: Console) -> None:
@@ -109,8 +130,8 @@ async def test_open_session_of_a_removed_user_is_nobodys(console: Console) -> No
     await console.users.add_with_password("Ben", "viewer", OTHER, "test")
     entry, ada = await console.entered("Ben", OTHER), await console.entered()
     await console.users.remove("Ben", "test")
-    assert console.access.who(entry.reference) is None
-    assert console.access.who(ada.reference) == (ada.user, ada.session)
+    assert await console.access.who(entry.reference) is None
+    assert await console.access.who(ada.reference) == (ada.user, ada.session)
 
 
 async def test_a_new_password_ends_the_other_sessions(console: Console) -> None:
@@ -121,10 +142,10 @@ async def test_a_new_password_ends_the_other_sessions(console: Console) -> None:
     console.wait(1)
     with pytest.raises(ConfigurationError):
         await console.access.change_password(mine.user.id, GOOD, "short", mine.reference, HERE)
-    assert console.access.who(other.reference) is not None
+    assert await console.access.who(other.reference) is not None
     assert await console.access.change_password(mine.user.id, GOOD, OTHER, mine.reference, HERE) is None
-    assert console.access.who(mine.reference) is not None
-    assert console.access.who(other.reference) is None
+    assert await console.access.who(mine.reference) is not None
+    assert await console.access.who(other.reference) is None
     assert isinstance(await console.log_in(password=GOOD), Refused)
 
 
@@ -142,7 +163,7 @@ async def test_the_first_link_makes_an_administrator_once() -> None:
         return_exceptions=True,
     )
     assert isinstance(entry, LoggedIn) and isinstance(refused, UnknownName)
-    assert console.access.who(entry.reference) == (entry.user, entry.session)
+    assert await console.access.who(entry.reference) == (entry.user, entry.session)
     assert [(each.name, each.role) for each in console.users.all()] == [("Ada", "admin")]
     assert [*needed, console.access.needs_first_user] == [True, False]
     with pytest.raises(ConfigurationError, match="an administrator already exists"):
@@ -164,13 +185,13 @@ async def test_an_invitation_sets_the_password_of_its_user_only(console: Console
     ben = await console.users.add("Ben", "viewer", "test")
     user, older = await console.access.link_for("ben", "test")
     _, token = await console.access.link_for("Ben", "test")
-    assert user == ben and console.access.link_of(older) is None
+    assert user == ben and await console.access.link_of(older) is None
     first = await console.access.accept_link(token, "Ada", OTHER, HERE)
     assert (first.user.name, first.user.role) == ("Ben", "viewer")
     _, again = await console.access.link_for("Ben", "test")
     second = await console.access.accept_link(again, "", "yet another one", HERE)
-    assert console.access.who(first.reference) is None
-    assert console.access.who(second.reference) is not None
+    assert await console.access.who(first.reference) is None
+    assert await console.access.who(second.reference) is not None
     assert isinstance(await console.log_in("Ada", GOOD), LoggedIn)
 
 
@@ -179,18 +200,18 @@ async def test_links_run_out(console: Console) -> None:
     await console.users.add("Ben", "viewer", "test")
     _, token = await console.access.link_for("Ben", "test")
     console.wait(24 * 3600)
-    assert console.access.link_of(token) is not None
+    assert await console.access.link_of(token) is not None
     console.wait(1)
-    assert console.access.link_of(token) is None
+    assert await console.access.link_of(token) is None
     _, token = await console.access.link_for("Ben", "test")
     await console.access.remove("Ben", "test")
-    assert console.access.link_of(token) is None
+    assert await console.access.link_of(token) is None
     empty = Console()
     first = await empty.access.first_link("test")
     empty.wait(30 * 60)
-    assert empty.access.link_of(first) is not None
+    assert await empty.access.link_of(first) is not None
     empty.wait(1)
-    assert empty.access.link_of(first) is None
+    assert await empty.access.link_of(first) is None
 
 
 async def test_a_link_for_nobody_is_refused(console: Console) -> None:

@@ -7,6 +7,7 @@ from tests.unit.parts import ManualClock
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
 from tiktok_forwarder.access.login_links import LoginLinks
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.store.memory.store import MemoryStore
 
 THIRD = "yet another good one"
 
@@ -16,7 +17,7 @@ async def is_void(console: Console, token: str) -> bool:
     before = await console.store.list_documents("user")
     with pytest.raises(UnknownName, match="this link was used, has expired, or was replaced by a newer one"):
         await console.access.accept_link(token, "Eve", THIRD, HERE)
-    return console.access.link_of(token) is None and await console.store.list_documents("user") == before
+    return await console.access.link_of(token) is None and await console.store.list_documents("user") == before
 
 
 # --- used once ---
@@ -75,7 +76,7 @@ async def test_unused_first_link_is_void_when_an_administrator_was_made_otherwis
     """A link that was printed and never opened must not make a second administrator later."""
     console = Console()
     token = await console.access.first_link("test")
-    assert console.access.link_of(token) is not None
+    assert await console.access.link_of(token) is not None
     await console.users.add_with_password("Ada", "admin", GOOD, "test")
     assert await is_void(console, token)
 
@@ -86,7 +87,7 @@ async def test_unused_first_link_is_void_when_an_invited_administrator_came_firs
     await console.users.add("Ada", "admin", "test")
     first = await console.access.first_link("test")
     _, invitation = await console.access.link_for("Ada", "test")
-    assert console.access.link_of(first) is not None
+    assert await console.access.link_of(first) is not None
     await console.access.accept_link(invitation, "", GOOD, HERE)
     assert await is_void(console, first)
 
@@ -164,19 +165,30 @@ async def test_accepted_link_ends_the_sessions_of_its_user_only(console: Console
     ben, ada = await console.entered("Ben", OTHER), await console.entered()
     _, token = await console.access.link_for("Ben", "test")
     entry = await console.access.accept_link(token, "", THIRD, HERE)
-    assert console.access.who(ben.reference) is None
-    assert console.access.who(entry.reference) == (entry.user, entry.session)
-    assert console.access.who(ada.reference) is not None
+    assert await console.access.who(ben.reference) is None
+    assert await console.access.who(entry.reference) == (entry.user, entry.session)
+    assert await console.access.who(ada.reference) is not None
 
 
 # --- how many are kept ---
 
 
-def test_thousand_links_are_kept() -> None:
+async def test_thousand_links_are_kept() -> None:
     """Beyond a thousand the oldest link is void; the others, and the newest, still work."""
-    links = LoginLinks(ManualClock().monotonic_seconds)
-    tokens = [links.make(f"us_{number}") for number in range(1000)]
-    assert links.find(tokens[0]) is not None
-    newest = links.make("us_newest")
-    assert links.find(tokens[0]) is None
-    assert all(links.find(each) is not None for each in (*tokens[1:], newest))
+    clock = ManualClock()
+    links = LoginLinks(MemoryStore(), clock)
+    tokens = []
+    for number in range(1001):
+        clock.time_ms += 1
+        tokens.append(await links.make(f"us_{number}"))
+    assert [number for number, token in enumerate(tokens) if await links.find(token) is None] == [0]
+
+
+async def test_link_outlasts_a_restart(console: Console) -> None:
+    """Only its digest is stored."""
+    _, token = await console.access.link_for("Ada", "test")
+    again = await console.restarted()
+    (stored,) = await console.store.list_expiring("login_link", console.clock.now_ms())
+    assert token not in stored.id and token.encode() not in stored.body
+    assert (await again.access.accept_link(token, "", OTHER, HERE)).user.name == "Ada"
+    assert await is_void(console, token)

@@ -74,7 +74,7 @@ async def test_login_with_the_old_password_is_refused_when_a_new_one_is_being_se
     hasher.go_on()
     await change
     assert isinstance(await login, Refused)
-    assert console.access.who(mine.reference) is not None
+    assert await console.access.who(mine.reference) is not None
     assert isinstance(await console.log_in("Ben", OTHER), LoggedIn)
 
 
@@ -89,7 +89,7 @@ async def test_login_with_the_old_password_is_refused_when_a_link_is_being_used(
     login = asyncio.create_task(console.log_in("Ben", GOOD))
     await under_way()
     hasher.go_on()
-    assert console.access.who((await accept).reference) is not None
+    assert await console.access.who((await accept).reference) is not None
     assert isinstance(await login, Refused)
 
 
@@ -107,7 +107,7 @@ async def test_login_with_the_old_password_is_refused_when_its_hash_was_to_be_re
     hasher.go_on()
     assert isinstance(await login, Refused)
     hasher.current = True
-    assert console.access.who((await accept).reference) is not None
+    assert await console.access.who((await accept).reference) is not None
     assert isinstance(await console.log_in("Ben", OTHER, ELSEWHERE), LoggedIn)
 
 

@@ -1,10 +1,13 @@
 """The throttle of logins by itself: how long the waits are, what ends them, and which of them are forgotten."""
 
+import asyncio
+
 import pytest
 from tests.unit.access.access_rig import HERE
 from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.login_throttle import LoginThrottle
+from tiktok_forwarder.store.memory.store import MemoryStore
 
 ELSEWHERE = "198.51.100.9"
 
@@ -14,14 +17,23 @@ class Throttled:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.throttle = LoginThrottle(self.clock.monotonic_seconds)
+        self.store = MemoryStore()
+        self.throttle = LoginThrottle(self.store, self.clock, b"k" * 32)
 
-    def fail(self, account: str, source: str, times: int = 1) -> None:
+    async def attempt(self, account: str = "ada", source: str = HERE) -> int:
+        """An attempt that fails; return how long it would have to wait first, 0 if it was made."""
+        return await self.throttle.try_login(account, source)
+
+    async def fail(self, account: str, source: str, times: int) -> None:
+        """Fail so often, each time as soon as that is possible."""
         for _ in range(times):
-            self.throttle.failed(account, source)
+            while wait_seconds := await self.attempt(account, source):
+                self.clock.time_ms += wait_seconds * 1000
 
-    def wait_of(self, account: str, source: str = HERE) -> int:
-        return self.throttle.wait_seconds(account, source)
+    async def fail_from_many(self, account: str, times: int, prefix: str = "source") -> None:
+        """Fail so often at the same time, each time from another source."""
+        for number in range(times):
+            assert await self.attempt(account, f"{prefix} {number}") == 0
 
 
 @pytest.fixture
@@ -29,109 +41,101 @@ def throttled() -> Throttled:
     return Throttled()
 
 
-def test_a_wait_doubles_up_to_a_quarter_of_an_hour(throttled: Throttled) -> None:
-    """Each failure of a source doubles its wait, from 1 second to 15 minutes."""
+async def test_a_wait_doubles_up_to_a_quarter_of_an_hour(throttled: Throttled) -> None:
+    """Each failure of a source doubles its wait, from 1 second to 15 minutes, however many there are."""
     waits = []
-    for _ in range(12):
-        throttled.fail("ada", HERE)
-        waits.append(throttled.wait_of("ada"))
-        throttled.clock.time_ms += waits[-1] * 1000
-    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
-
-
-def test_wait_stays_at_a_quarter_of_an_hour_however_many_failures(throttled: Throttled) -> None:
-    """A source that failed thousands of times waits 15 minutes and no longer."""
-    throttled.fail("ada", HERE, 5000)
-    assert throttled.wait_of("ada") == 900
-    throttled.clock.time_ms += 899_000
-    assert throttled.wait_of("ada") == 1
-    throttled.clock.time_ms += 1000
-    assert throttled.wait_of("ada") == 0
+    for _ in range(15):
+        assert await throttled.attempt() == 0
+        waits.append(await throttled.attempt())
+        throttled.clock.time_ms += waits[-1] * 1000 - 1
+        assert await throttled.attempt() == 1
+        throttled.clock.time_ms += 1
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]
 
 
 @pytest.mark.parametrize(("seconds", "wait_seconds"), [(3600, 8), (3601, 1)])
-def test_failures_are_forgotten_after_an_hour(throttled: Throttled, seconds: int, wait_seconds: int) -> None:
+async def test_failures_are_forgotten_after_an_hour(throttled: Throttled, seconds: int, wait_seconds: int) -> None:
     """An hour without a failure makes the next one the first again; a shorter pause does not."""
-    throttled.fail("ada", HERE, 3)
+    await throttled.fail("ada", HERE, 3)
     throttled.clock.time_ms += seconds * 1000
-    throttled.fail("ada", HERE)
-    assert throttled.wait_of("ada") == wait_seconds
+    assert await throttled.attempt() == 0
+    assert await throttled.attempt() == wait_seconds
 
 
-def test_account_is_slowed_from_its_twenty_first_failure(throttled: Throttled) -> None:
+async def test_account_is_slowed_from_its_twenty_first_failure(throttled: Throttled) -> None:
     """Twenty failures from anywhere cost other sources nothing; the next one makes every new source wait."""
-    for number in range(20):
-        throttled.fail("Ada", f"source {number}")
-    assert throttled.wait_of("ada") == 0
-    throttled.fail("ADA", "source 20")
-    assert throttled.wait_of("ada") == 1
-    assert throttled.wait_of("ben") == 0
+    await throttled.fail_from_many("Ada", 20)
+    assert await throttled.attempt("ADA", "source 20") == 0
+    assert await throttled.attempt("ada", "source 21") == 1
+    assert await throttled.attempt("ben", "source 21") == 0
 
 
-def test_known_source_waits_for_its_own_failures_only(throttled: Throttled) -> None:
+async def test_known_source_waits_for_its_own_failures_only(throttled: Throttled) -> None:
     """The source from which an account's user logged in is not slowed by others, nor for another account."""
-    throttled.throttle.succeeded("Ada", HERE)
-    throttled.fail("ada", ELSEWHERE, 25)
-    throttled.fail("ben", ELSEWHERE, 25)
-    assert throttled.wait_of("ADA") == 0
-    assert throttled.wait_of("ben") > 0
-    throttled.fail("ada", HERE)
-    assert throttled.wait_of("ada") == 1
+    await throttled.throttle.succeeded("Ada", HERE)
+    await throttled.fail_from_many("ada", 21)
+    await throttled.fail_from_many("ben", 21, "another")
+    assert await throttled.attempt("ben", HERE) == 1
+    assert await throttled.attempt("ADA", HERE) == 0
+    assert await throttled.attempt("ada", HERE) == 1
 
 
-def test_login_ends_the_wait_of_its_source_only(throttled: Throttled) -> None:
+async def test_login_ends_the_wait_of_its_source_only(throttled: Throttled) -> None:
     """A success clears what its source had to wait, and leaves the waits of other sources."""
-    throttled.fail("ada", HERE, 3)
-    throttled.fail("ada", ELSEWHERE, 3)
-    throttled.throttle.succeeded("ada", HERE)
-    assert throttled.wait_of("ada", HERE) == 0
-    assert throttled.wait_of("ada", ELSEWHERE) == 4
+    await throttled.fail("ada", HERE, 3)
+    await throttled.fail("ada", ELSEWHERE, 3)
+    await throttled.throttle.succeeded("ada", HERE)
+    assert await throttled.attempt("ada", ELSEWHERE) == 4
+    assert await throttled.attempt("ada", HERE) == 0
+
+
+async def test_simultaneous_attempts_of_a_source_are_checked_one_by_one(throttled: Throttled) -> None:
+    """Also those that other processes get: one is counted, and the others wait for it."""
+    others = [LoginThrottle(throttled.store, throttled.clock, b"k" * 32) for _ in range(5)]
+    waits = await asyncio.gather(*[each.try_login("ada", HERE) for each in others for _ in range(4)])
+    assert sorted(waits) == [0, *[1] * 19]
+
+
+async def test_clock_that_was_set_back_locks_no_one_out(throttled: Throttled) -> None:
+    """Failures of a time that has not come yet make no one wait for it."""
+    await throttled.fail("ada", HERE, 12)
+    throttled.clock.time_ms -= 24 * 3600 * 1000
+    assert await throttled.attempt() == 0
+
+
+async def test_neither_account_nor_source_is_stored(throttled: Throttled) -> None:
+    """An address is personal, and a name may be a password that was typed into the wrong field."""
+    await throttled.attempt("my secret", HERE)
+    await throttled.throttle.succeeded("my secret", HERE)
+    stored = [
+        each.id.encode() + each.body
+        for kind in ("failing_source", "failing_account", "known_source")
+        for each in await throttled.store.list_expiring(kind, 0)
+    ]
+    assert len(stored) == 2
+    assert not any(text in each for each in stored for text in (b"secret", HERE.encode()))
 
 
 # --- what is kept ---
 
 
-def test_full_throttle_forgets_the_oldest_source(throttled: Throttled) -> None:
+async def test_full_throttle_forgets_the_oldest_source(throttled: Throttled) -> None:
     """Ten thousand sources are kept: a new guesser always waits, and makes the one longest silent forgotten."""
-    for number in range(10_000):
-        throttled.fail("ada", f"source {number}")
-    assert throttled.wait_of("ben", "source 0") == 1
-    throttled.fail("ada", "source 0")
-    throttled.fail("ada", "newest")
-    assert throttled.wait_of("ben", "newest") == 1
-    assert throttled.wait_of("ben", "source 1") == 0
-    assert throttled.wait_of("ben", "source 0") == 2
-    assert throttled.wait_of("ben", "source 2") == 1
+    for number in range(10_001):
+        throttled.clock.time_ms += 1
+        assert await throttled.attempt(f"account {number}", f"source {number}") == 0
+    throttled.clock.time_ms -= 10_000
+    assert await throttled.attempt("ben", "source 0") == 0
+    assert await throttled.attempt("ben", "source 2") > 0
+    assert await throttled.attempt("ben", "source 10000") > 0
 
 
-def test_full_throttle_forgets_the_oldest_account(throttled: Throttled) -> None:
-    """Guessing at ten thousand accounts does not free the one that is guessed at last."""
-    throttled.fail("first", ELSEWHERE, 21)
-    throttled.fail("second", ELSEWHERE, 21)
-    for number in range(9998):
-        throttled.fail(f"account {number}", ELSEWHERE)
-    assert throttled.wait_of("first") == 1
-    throttled.fail("last", ELSEWHERE, 21)
-    assert throttled.wait_of("first") == 0
-    assert throttled.wait_of("second") == throttled.wait_of("last") == 1
-
-
-def test_full_throttle_forgets_the_oldest_known_source(throttled: Throttled) -> None:
+async def test_full_throttle_forgets_the_oldest_known_source(throttled: Throttled) -> None:
     """Ten thousand pairs of account and source are known; who logged in last stays known."""
-    throttled.fail("ada", ELSEWHERE, 21)
-    for number in range(10_000):
-        throttled.throttle.succeeded("ada", f"source {number}")
-    assert throttled.wait_of("ada", "source 0") == 0
-    throttled.throttle.succeeded("ada", "source 0")
-    throttled.throttle.succeeded("ada", "newest")
-    assert throttled.wait_of("ada", "source 0") == throttled.wait_of("ada", "newest") == 0
-    assert throttled.wait_of("ada", "source 1") == 1
-
-
-def test_what_the_throttle_keeps_is_bounded(throttled: Throttled) -> None:
-    """A million sources and accounts cost no more than ten thousand."""
-    for number in range(10_100):
-        throttled.fail(f"account {number}", f"source {number}")
-        throttled.throttle.succeeded(f"account {number}", f"other {number}")
-    kept = [throttled.throttle._by_source, throttled.throttle._by_account, throttled.throttle._known]
-    assert [len(each) for each in kept] == [10_000] * 3  # type: ignore[arg-type]  # dictionaries of several kinds
+    for number in range(10_001):
+        throttled.clock.time_ms += 1
+        await throttled.throttle.succeeded("ada", f"source {number}")
+    await throttled.fail_from_many("ada", 21, "guesser")
+    assert await throttled.attempt("ada", "source 0") == 1
+    assert await throttled.attempt("ada", "source 1") == 0
+    assert await throttled.attempt("ada", "source 10000") == 0

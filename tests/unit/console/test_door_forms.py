@@ -53,7 +53,7 @@ async def test_token_may_come_in_the_header(door: Door, behind: Behind) -> None:
 async def test_token_of_an_ended_session_is_worth_nothing(door: Door, behind: Behind) -> None:
     """After logging out, the form of a page that is still open leads to the login."""
     ada = await door.browser()
-    door.console.access.log_out(ada.cookies["session-8090"])
+    await door.console.access.log_out(ada.cookies["session-8090"])
     for page in GUARDED_POSTS:
         assert (await ada.post(address(page))).location == "/login"
     assert behind.reached == []

@@ -8,9 +8,11 @@ import apsw
 import pytest
 
 from tests.conformance.rig import T0, event
+from tests.unit.store.earlier_version import BEFORE_EXPIRING, BEFORE_KEY_LOG, write_version
 from tiktok_forwarder.database.directory_lock import DirectoryLock
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.expiring import ExpiringPut
 from tiktok_forwarder.store.sqlite import backup as sqlite_backup
 from tiktok_forwarder.store.sqlite import restore as sqlite_restore
 from tiktok_forwarder.store.sqlite.backup import back_up
@@ -61,6 +63,27 @@ def test_backup_can_be_made_right_after_a_restore(database: Path, backup: Path, 
     before = database.read_bytes()
     assert back_up(database, tmp_path / "second.db").waiting == 1
     assert database.read_bytes() == before
+
+
+async def test_restore_ends_every_session(tmp_path: Path) -> None:
+    """One that was ended after the backup would be valid again; so would a link that was used."""
+    store = SqliteStore.open(tmp_path / "events.db")
+    puts = [ExpiringPut("session", "s", b"{}", T0), ExpiringPut("login_link", "l", b"{}", T0)]
+    await store.put_expiring(puts, T0)
+    back_up(tmp_path / "events.db", tmp_path / "copy.db")
+    await store.close()
+    restore(tmp_path / "copy.db", tmp_path / "events.db")
+    store = SqliteStore.open(tmp_path / "events.db")
+    assert await store.list_expiring("session", T0) == await store.list_expiring("login_link", T0) == []
+    await store.close()
+
+
+@pytest.mark.parametrize("schema", [BEFORE_KEY_LOG, BEFORE_EXPIRING])
+async def test_backup_of_an_earlier_version_is_restored(tmp_path: Path, schema: int) -> None:
+    """It has no sessions to end."""
+    write_version(schema, tmp_path / "copy.db", ["e1"])
+    restore(tmp_path / "copy.db", tmp_path / "events.db")
+    assert await waiting(tmp_path / "events.db") == 1
 
 
 async def test_restored_file_is_the_database_before_it_is_in_place(

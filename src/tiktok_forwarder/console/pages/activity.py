@@ -12,6 +12,7 @@ from tiktok_forwarder.console.activity.rows import row_of
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import all_connections
 from tiktok_forwarder.console.page import Page, PageRequest
+from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.tiktok.events import EVENTS
 
 _PAGE: Final = 50
@@ -75,8 +76,11 @@ class _Watch:
         """Return new records as events, or None after the final message."""
         if self._has_ended:
             return None
-        if not self._may_watch():
-            self._final_message = _LOGGED_OUT
+        try:
+            if not await self._may_watch():
+                self._final_message = _LOGGED_OUT
+        except StoreUnavailable as error:
+            self._final_message = str(error)
         records = await self._new_records() if not self._final_message else ""
         if not self._final_message:
             return records
@@ -105,9 +109,11 @@ class _Watch:
         self._is_crowded = is_crowded
         return event("state", _CROWDED if is_crowded else _CALM)
 
-    def _may_watch(self) -> bool:
+    async def _may_watch(self) -> bool:
         reference = self._request.http.cookies.get(self._request.origin.cookie)
-        return reference is not None and self._request.services.access.who(reference, extends_session=False) is not None
+        if reference is None:
+            return False
+        return await self._request.services.access.who(reference, extends_session=False) is not None
 
 
 ACTIVITY_PAGES: Final = (

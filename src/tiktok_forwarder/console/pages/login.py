@@ -62,7 +62,7 @@ def _open_session(request: PageRequest, entry: LoggedIn, path: str) -> Response:
 async def _log_out(request: PageRequest) -> Response:
     reference = request.http.cookies.get(request.origin.cookie)
     if reference:
-        request.services.access.log_out(reference)
+        await request.services.access.log_out(reference)
     answer = request.go("/login")
     answer.delete_cookie(
         request.origin.cookie, path="/", secure=request.origin.is_secure, httponly=True, samesite="strict"
@@ -71,14 +71,14 @@ async def _log_out(request: PageRequest) -> Response:
 
 
 async def _welcome(request: PageRequest) -> Response:
-    if request.services.access.link_of(request.path("token")) is None:
+    if await request.services.access.link_of(request.path("token")) is None:
         raise HTTPException(401, _LINK_NOT_VALID)
-    return _welcome_form(request, [], 200)
+    return await _welcome_form(request, [], 200)
 
 
-def _welcome_form(request: PageRequest, problems: list[str], status: int) -> Response:
+async def _welcome_form(request: PageRequest, problems: list[str], status: int) -> Response:
     access = request.services.access
-    link = access.link_of(request.path("token"))
+    link = await access.link_of(request.path("token"))
     user = access.users.find(link.user_id) if link is not None and link.user_id is not None else None
     values = {"problems": problems, "link_name": user.name if user else None, "name": request.form.text("name")}
     return request.page("login/welcome.html", values, status)
@@ -87,13 +87,13 @@ def _welcome_form(request: PageRequest, problems: list[str], status: int) -> Res
 async def _accept(request: PageRequest) -> Response:
     form = request.form
     if form.secret("password") != form.secret("again"):
-        return _welcome_form(request, [_PASSWORDS_DIFFER], 422)
+        return await _welcome_form(request, [_PASSWORDS_DIFFER], 422)
     try:
         entry = await request.services.access.accept_link(
             request.path("token"), form.text("name"), form.secret("password"), request.origin.source
         )
     except ConfigurationError as error:
-        return _welcome_form(request, list(error.problems), 422)
+        return await _welcome_form(request, list(error.problems), 422)
     except UnknownName:
         raise HTTPException(401, _LINK_NOT_VALID) from None
     return _open_session(request, entry, "/")

@@ -6,14 +6,21 @@ program that opens the directory removes the old one's log and puts it in place.
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
+import apsw
 from msgspec import structs
 
 from tiktok_forwarder.database.file import log_files
 from tiktok_forwarder.database.sync import sync
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.sqlite.backup import Backup, check_backup, discard_partial, written
+from tiktok_forwarder.store.sqlite.statements import rows, run
+
+# Earlier versions kept sessions in memory.
+_SCHEMA_WITH_SESSIONS: Final = 4
 
 
 def current_database(database: Path) -> Path:
@@ -32,6 +39,8 @@ def restore(file: Path, database: Path, before_commit: Callable[[], None] = lamb
     with written(_restored(database)) as partial:
         shutil.copyfile(file, partial)
         backup = check_backup(partial)
+        if backup.schema >= _SCHEMA_WITH_SESSIONS:
+            _end_sessions(partial)
         before_commit()
     finish_restore(database)
     return structs.replace(backup, file=str(database))
@@ -78,6 +87,13 @@ def _require_backup(file: Path, database: Path) -> None:
         raise ConfigurationError(
             [f"{file}: cannot use the backup: {log.name} belongs to it; make a copy of both with `backup`"]
         )
+
+
+def _end_sessions(file: Path) -> None:
+    """Delete everything that expires: a session that was ended after the backup must not be valid again."""
+    with closing(apsw.Connection(str(file))) as connection:
+        if rows(connection, "any_expiring"):
+            run(connection, "delete_all_expiring")
 
 
 def _restored(database: Path) -> Path:
