@@ -48,6 +48,7 @@ from tiktok_forwarder.operations.key_watch import KeyWatch
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
+from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.settings import Settings
@@ -220,7 +221,7 @@ def _services(
         deliverer=deliverer,
         connection_check=ConnectionCheck(connections, sender, clock),
         deletion=ConnectionDeletion(connections, store, clock),
-        dead_letters=DeadLetters(store, clock, deliverer.notify, connections.connection_ids),
+        dead_letters=DeadLetters(store, Replays(store, clock), clock, deliverer.notify, connections.connection_ids),
         activity=watched.activity,
         seen_names=watched.seen_names,
         development_events=watched.development_events,

@@ -18,7 +18,8 @@ from tiktok_forwarder.api.types import (
     TouchedView,
 )
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.operations.dead_letters import ReplayProgress, Selection
+from tiktok_forwarder.operations.dead_letters import Selection
+from tiktok_forwarder.operations.replays import ReplayProgress
 from tiktok_forwarder.store.events import DeadLetterFilter
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)

@@ -2,8 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -11,6 +10,7 @@ from msgspec import Struct, structs
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
+from tiktok_forwarder.operations.replays import ReplayProgress, Replays
 from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
 
 _PAGE: Final = 1000
@@ -27,61 +27,6 @@ class Selection(Struct, frozen=True):
     by_reason: dict[str, int]
     beyond_48_hours: int
     orphaned: int
-
-
-# Eight bytes each.
-_MAX_EVENTS: Final = 1_000_000
-
-
-class ReplayProgress(Struct, frozen=True):
-    """How many of these events are still waiting and how many are dead letters again.
-
-    The others are `delivered`, except those erased or discarded in the meantime.
-    """
-
-    replay_no: int
-    at_ms: int
-    events: int
-    delivered: int
-    waiting: int
-    dead_letters: int
-
-
-class _Replay(Struct, frozen=True):
-    at_ms: int
-    event_nos: Mapping[str, Sequence[int]]
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.event_nos.values()))
-
-
-class Replays:
-    """The newest replays, by number; older ones are removed once all contain too many events together."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self._replays: dict[int, _Replay] = {}
-
-    def add(self, event_nos: Mapping[str, Sequence[int]], now_ms: int) -> int:
-        """Store these events by connection; return the replay's number, for requests of its progress."""
-        number = next(self._numbers)
-        self._replays[number] = _Replay(now_ms, event_nos)
-        while len(self._replays) > 1 and sum(each.size for each in self._replays.values()) > _MAX_EVENTS:
-            del self._replays[min(self._replays)]
-        return number
-
-    async def progress(self, replay_no: int, store: EventStore) -> ReplayProgress:
-        """Return the progress. Raises `UnknownName`."""
-        replay = self._replays.get(replay_no)
-        if replay is None:
-            raise UnknownName(f"replay {replay_no} not found: it is too old, or was made before the service started")
-        waiting = dead = 0
-        for connection_id, event_nos in replay.event_nos.items():
-            found = await store.count_by_state(connection_id, event_nos)
-            waiting, dead = waiting + found.waiting, dead + found.dead_letters
-        delivered = replay.size - waiting - dead
-        return ReplayProgress(replay_no, replay.at_ms, replay.size, delivered, waiting, dead)
 
 
 class Replayed(Struct, frozen=True):
@@ -120,15 +65,16 @@ class DeadLetters:
     def __init__(
         self,
         store: EventStore,
+        replays: Replays,
         clock: Clock,
         notify: Callable[[str, int], None],
         connection_ids: Callable[[], Collection[str]],
     ) -> None:
         self._store = store
+        self._replays = replays
         self._clock = clock
         self._notify = notify
         self._connection_ids = connection_ids
-        self._replays = Replays()
 
     async def page(self, which: DeadLetterFilter, *, limit: int, after: int) -> Sequence[DeadLetter]:
         return await self._store.dead_letters(which, limit=limit, after_event_no=after)
@@ -157,7 +103,7 @@ class DeadLetters:
         for connection_id in self._connection_ids():
             if which.connection_id in (None, connection_id):
                 count += await self._replay_of(structs.replace(which, connection_id=connection_id), connection_id)
-        replay_no = self._replays.add(tally.event_nos, self._clock.now_ms())
+        replay_no = await self._replays.add(tally.event_nos)
         return Replayed(structs.replace(tally.selection(), count=count), replay_no)
 
     async def _replay_of(self, which: DeadLetterFilter, connection_id: str) -> int:

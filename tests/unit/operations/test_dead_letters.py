@@ -9,7 +9,8 @@ import pytest
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Delivered, Retry, Settlements
-from tiktok_forwarder.operations.dead_letters import DeadLetters, ReplayProgress, Replays
+from tiktok_forwarder.operations.dead_letters import DeadLetters
+from tiktok_forwarder.operations.replays import ReplayProgress, Replays
 from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
@@ -25,7 +26,7 @@ class Kept:
         self.store = store
         self.clock = ManualClock()
         self.notified: list[tuple[str, int]] = []
-        self.letters = DeadLetters(store, self.clock, self._notify, lambda: ["a", "b"])
+        self.letters = DeadLetters(store, Replays(store, self.clock), self.clock, self._notify, lambda: ["a", "b"])
 
     def _notify(self, connection_id: str, events: int) -> None:
         self.notified.append((connection_id, events))
@@ -145,12 +146,27 @@ async def test_a_replay_tells_how_far_it_has_come(kept: Kept) -> None:
 
 async def test_old_replays_are_forgotten_for_new_ones() -> None:
     """Their events are remembered up to a bound; the newest replay is, whatever its size."""
-    store, replays = MemoryStore(), Replays()
+    store, clock = MemoryStore(), ManualClock()
+    replays = Replays(store, clock)
     large = {"a": array("q", range(700_000))}
-    first, second = replays.add(large, 0), replays.add(large, 0)
+    first, second = await replays.add(large), await replays.add(large)
     with pytest.raises(UnknownName, match=f"replay {first} not found"):
         await replays.progress(first, store)
     assert (await replays.progress(second, store)).events == 700_000
+    third = await replays.add({"a": array("q", [1])})
+    assert len({first, second, third}) == 3 and (await replays.progress(second, store)).events == 700_000
+
+
+async def test_progress_of_a_replay_outlasts_a_restart(kept: Kept) -> None:
+    """Another process answers the question too; a week later none does."""
+    await kept.bury("e1", "e2")
+    replay_no = (await kept.letters.replay(ALL)).replay_no
+    again = Replays(kept.store, kept.clock)
+    assert await again.progress(replay_no, kept.store) == await kept.letters.progress(replay_no)
+    assert (await again.progress(replay_no, kept.store)).waiting == 2
+    kept.clock.time_ms += 7 * 24 * HOUR_MS + 1
+    with pytest.raises(UnknownName, match=f"replay {replay_no} not found"):
+        await again.progress(replay_no, kept.store)
 
 
 async def test_letters_of_a_deleted_connection_are_not_replayed(kept: Kept) -> None:
