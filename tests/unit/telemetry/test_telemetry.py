@@ -151,6 +151,19 @@ def test_wrong_clock_is_told_with_what_to_do(log: Log) -> None:
     assert b"tiktok_forwarder_clock_difference_seconds 2.5920004e+06" in log.telemetry.exposition()
 
 
+def test_document_that_another_node_changed_and_this_one_cannot_read_is_logged(log: Log) -> None:
+    """With what to do; the error's text may quote a setting, and is left out."""
+    log.telemetry.on_document_not_followed("connection", "cn_1", ValueError("a secret"))
+    (line,) = log.lines
+    assert (line["level"], line["kind"], line["document"], line["error"]) == (
+        "error",
+        "connection",
+        "cn_1",
+        "ValueError",
+    )
+    assert "update this program" in line["event"] and "a secret" not in str(line)
+
+
 def test_activity_begun_anew_is_told_with_the_reason(log: Log) -> None:
     """Whoever misses the earlier records finds in the log where they went."""
     log.telemetry.on_activity_begun_anew("file is not a database")
