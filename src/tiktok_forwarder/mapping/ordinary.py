@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.places import FLAGS
-from tiktok_forwarder.mapping.redaction.identities import IdentityValues, may_reveal
+from tiktok_forwarder.mapping.redaction.identities import QUIET_ESCAPE, IdentityValues, may_reveal_quietly
 from tiktok_forwarder.mapping.sources import CLICK_ID_PARAMETER, DEFAULT_SOURCES, CommonField, Occurrence
 from tiktok_forwarder.mapping.texts import MAX_CHARACTERS
 from tiktok_forwarder.tiktok.events import CLICK_ID_PREFIX, MAX_CLICK_ID_CHARACTERS
@@ -21,7 +21,7 @@ _URL_PATH: Final = f"{FLAGS}.{_URL_FLAG}"
 # No placeholder has a digit but 0, at its beginning.
 _EVENT_ID: Final = "(?=[A-Za-z_.:-]*[0-9])[1-9A-Za-z][0-9A-Za-z_.:-]*+"
 _CLICK_ID: Final = rf"{re.escape(CLICK_ID_PREFIX)}[!-~]{{1,{MAX_CLICK_ID_CHARACTERS - len(CLICK_ID_PREFIX)}}}+"
-_URL: Final = "https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?:[/?#][!-~]*+)?"
+_URL: Final = f"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?:[/?#][!-$&-~]*+(?:{QUIET_ESCAPE}[!-$&-~]*+)*+)?"
 _is_ordinary: Final = re.compile(f"{_EVENT_ID}\n(?:{_CLICK_ID})?\n{_URL}\n(?:{_URL})?").fullmatch
 
 
@@ -55,7 +55,7 @@ class OrdinaryReader:
             len(texts) > MAX_CHARACTERS
             or _is_ordinary(texts) is None
             or CLICK_ID_PARAMETER in urls
-            or may_reveal(urls, identities)
+            or may_reveal_quietly(urls, identities)
             or (data.page_url is not None and CLICK_ID_PARAMETER in str(data.page_url))
             or (not click_id and _has_attribute(occurrence))
         ):

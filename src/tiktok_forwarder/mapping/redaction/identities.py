@@ -25,11 +25,12 @@ _DIVIDERS: Final = re.compile(r"[/?&;#]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
 _DIGIT: Final = re.compile(r"[0-9]")
 _LAST_DIGITS: Final = 3
-# Every escape but those of white space, of punctuation that no plain value has, and of letters that are not ASCII from
-# blocks without invisible characters: none of these can be, or hide, a character of a plain value or of an address.
-_TELLING_ESCAPE: Final = re.compile(
-    "%(?!2[0-247-9A-CF]|3[A-F]|5[B-E]|60|7[B-D]|C[3-9A-F]|D[01]|E[3-9]|[89AB][0-9A-F])", re.IGNORECASE
+QUIET_ESCAPE: Final = (
+    "%(?:2[0-247-9A-CFa-cf]|[Cc][3-9A-Fa-f]|[89ABab][0-9A-Fa-f]|3[A-Fa-f]|5[B-Eb-e]|60|7[B-Db-d]|[Dd][01]|[Ee][3-9])"
 )
+"""Escapes of white space, of punctuation that no plain value has, and of letters that are not ASCII from blocks without
+invisible characters: none of these can be, or hide, a character of a plain value or of an address."""
+_HAS_QUIET_ESCAPES: Final = re.compile(f"[^%]*+(?:{QUIET_ESCAPE}[^%]*+)*+").fullmatch
 _ESCAPE: Final = re.compile("%..")
 # Lines that a URL without an @ contains as they are, or does not contain: plain values, and addresses. Of phone numbers
 # it contains the digits at least.
@@ -93,9 +94,14 @@ def may_reveal(urls: str, values: IdentityValues) -> bool:
 
     Cheap, and never wrong when it says no.
     """
+    return ("%" in urls and _HAS_QUIET_ESCAPES(urls) is None) or may_reveal_quietly(urls, values)
+
+
+def may_reveal_quietly(urls: str, values: IdentityValues) -> bool:
+    """Return the same of URLs without escapes, or with quiet ones only."""
     if "@" in urls or ("&" in urls and ("&#" in urls or "&commat" in urls)):
         return True
-    if ("%" in urls or "+" in urls) and (_TELLING_ESCAPE.search(urls) is not None or not values.are_plain()):
+    if ("%" in urls or "+" in urls) and not values.are_plain():
         return True
     lowered = urls.lower()
     for line in values.lines:
