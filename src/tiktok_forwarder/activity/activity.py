@@ -25,7 +25,7 @@ class Activity:
     def __init__(self, store: ActivityStore, clock: Clock, subject_hash: SubjectHash, *, most_per_second: int) -> None:
         self._store = store
         self._clock = clock
-        self._gathering = Gathering(clock, subject_hash, most_per_second, store.levels)
+        self._gathering = Gathering(clock, subject_hash, most_per_second, store.level_delay_seconds)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -69,7 +69,7 @@ class Activity:
     # --- asking ---
 
     async def recent(self, which: RecordFilter) -> Sequence[KeptRecord]:
-        """Return records, newest first. The last two seconds may be missing."""
+        """Return records, newest first. The last two seconds may be missing; four, if several nodes share a store."""
         self._write()
         return await self._store.recent(which)
 
@@ -116,6 +116,7 @@ class Activity:
             self._write_soon()
 
     def _write(self, *, is_last: bool = False) -> None:
+        self._gathering.learn_levels(self._store.new_levels())
         write = self._gathering.take(is_last=is_last)
         if (write.records or write.figures or write.levels) and not self._store.write(write):
             self._gathering.give_back(write)

@@ -1,4 +1,7 @@
-"""Events of mParticle's development environment with their raw input, for site developers. Kept in memory only."""
+"""Events of mParticle's development environment with their raw input, for site developers. Kept in memory only.
+
+Each node keeps what it received, and asks the others for theirs.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,6 +14,7 @@ from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.values import text_of
+from tiktok_forwarder.store.nodes import Nodes
 
 _LARGEST_BYTES: Final = 64 * 1024
 
@@ -36,16 +40,20 @@ class KeptEvent(Struct, frozen=True):
 
 
 _BATCH: Final = msgspec.json.Decoder(Batch)
+_KEPT: Final = msgspec.json.Decoder(list[KeptEvent])
 
 
 class DevelopmentEvents:
     """The latest events of each connection. `limit` is how many; 0 keeps none. Production input is never kept."""
 
-    def __init__(self, connections: Connections, inputs: Inputs, limit: int) -> None:
+    def __init__(self, connections: Connections, inputs: Inputs, limit: int, nodes: Nodes) -> None:
         self._connections = connections
         self._inputs = inputs
         self._limit = limit
+        self._nodes = nodes
         self._by_connection: dict[str, deque[KeptEvent]] = {}
+        nodes.on_question("development_events", lambda question: msgspec.json.encode(self._own(question.decode())))
+        nodes.on_question("forget_development_events", self._forgotten)
 
     @property
     def limit(self) -> int:
@@ -62,15 +70,27 @@ class DevelopmentEvents:
         for mapper in self._connections.mappers_of(input_name) if kept else ():
             self._by_connection.setdefault(mapper.connection.id, deque(maxlen=self._limit)).extend(kept)
 
-    def get(self, connection_id: str) -> list[KeptEvent]:
+    async def get(self, connection_id: str) -> list[KeptEvent]:
         """Return the connection's events, the latest first. Events of deleted connections are dropped."""
+        kept = self._own(connection_id)
+        for answer in await self._nodes.ask("development_events", connection_id.encode()):
+            kept += _KEPT.decode(answer)
+        kept.sort(key=lambda each: -each.at_ms)
+        return kept[: self._limit]
+
+    def _own(self, connection_id: str) -> list[KeptEvent]:
         known = self._connections.connection_ids()
         self._by_connection = {key: kept for key, kept in self._by_connection.items() if key in known}
         return list(reversed(self._by_connection.get(connection_id, ())))
 
-    def forget_all(self) -> None:
+    async def forget_all(self) -> None:
         """Delete all events after an erasure: raw input may name a person anywhere. Keeping them is not guaranteed."""
         self._by_connection.clear()
+        await self._nodes.ask("forget_development_events")
+
+    def _forgotten(self, _: bytes) -> bytes:
+        self._by_connection.clear()
+        return b""
 
 
 def _is_of_development(batch: Batch) -> bool:

@@ -54,7 +54,7 @@ class ActivityFile:
         self._last_record_no = 0
         self._unwritten: dict[tuple[int, str], Figures] = {}
         self.lost_records = 0
-        self.levels: Sequence[LevelChange] = self._tidy_levels()
+        self._new_levels: Sequence[LevelChange] = self._tidy_levels()
         self._thread = DatabaseThread(
             "activity",
             commit=_commit_one_by_one,
@@ -73,6 +73,14 @@ class ActivityFile:
         activity is kept in memory.
         """
         return cls(ActivityDatabase(path, max_bytes, on_begun_anew))
+
+    @property
+    def level_delay_seconds(self) -> int:
+        return 0
+
+    def new_levels(self) -> Sequence[LevelChange]:
+        found, self._new_levels = self._new_levels, ()
+        return found
 
     def write(self, write: ActivityWrite) -> bool:
         if self._waiting_records > _MAX_WAITING_RECORDS:

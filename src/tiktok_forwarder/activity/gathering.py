@@ -84,11 +84,12 @@ class Gathering:
     """
 
     def __init__(
-        self, clock: Clock, subject_hash: SubjectHash, most_per_second: int, earlier: Iterable[LevelChange]
+        self, clock: Clock, subject_hash: SubjectHash, most_per_second: int, level_delay_seconds: int = 0
     ) -> None:
         self._clock = clock
         self._subject_hash = subject_hash
-        self._sampling = Sampling(most_per_second, earlier)
+        self._sampling = Sampling(most_per_second)
+        self._level_delay_seconds = level_delay_seconds
         self._figures: dict[tuple[int, str], Figures] = {}
         self._input_counts: dict[tuple[int, str, str], _InputCounts] = {}
         self._kept: list[Record] = []
@@ -175,8 +176,12 @@ class Gathering:
 
     # --- handing over ---
 
+    def learn_levels(self, changes: Iterable[LevelChange]) -> None:
+        """Take over levels of other nodes, or of this one before its last stop."""
+        self._sampling.learn(changes)
+
     def take(self, *, is_last: bool = False) -> ActivityWrite:
-        """Return everything to be written now. Events of the current second wait for its end, unless it `is_last`."""
+        """Return everything to be written now, unless it `is_last` without the events whose level may still change."""
         records = self._ready(is_last=is_last)
         for (minute, connection_id, input_name), counts in self._input_counts.items():
             figures = self._figures.setdefault((minute, connection_id), {})
@@ -212,7 +217,7 @@ class Gathering:
         records, waiting = self._kept, []
         for each in self._sampled:
             record = each.record
-            if each.second == now_second and not is_last:
+            if each.second >= now_second - self._level_delay_seconds and not is_last:
                 waiting.append(each)
             elif keeps(self._sampling.level(record.connection_id, each.second), record.event_id):
                 records.append(record)

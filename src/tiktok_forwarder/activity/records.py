@@ -88,11 +88,15 @@ class MinuteFigures(Struct, frozen=True):
 
 
 class LevelChange(Struct, frozen=True):
-    """A level from this second (since 1970) on: one in 2 to the power of `level` events of the connection is kept."""
+    """A level from this second (since 1970) on: one in 2 to the power of `level` events of the connection is kept.
+
+    `node` is empty for this process's own.
+    """
 
     connection_id: str
     second: int
     level: int
+    node: str = ""
 
 
 class ActivityWrite(Struct, frozen=True):
@@ -115,8 +119,15 @@ class ActivityStore(Protocol):
         ...
 
     @property
-    def levels(self) -> Sequence[LevelChange]:
-        """Return how events were sampled until the last stop, oldest first."""
+    def level_delay_seconds(self) -> int:
+        """Return for how many seconds the levels of a second may still change: until all nodes have stored theirs."""
+        ...
+
+    def new_levels(self) -> Sequence[LevelChange]:
+        """Return changes that were not returned before, oldest first.
+
+        At first those until the last stop, later those of other nodes.
+        """
         ...
 
     def write(self, write: ActivityWrite) -> bool:

@@ -1,10 +1,14 @@
-"""Names of events that the inputs received recently, as choices for custom mappings. Kept in memory."""
+"""Names of events that the inputs received recently, as choices for custom mappings. Kept in memory.
+
+Each node keeps what it received, and asks the others for theirs.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+import msgspec
 from msgspec import Struct, field
 
 from tiktok_forwarder.mapping.custom import EVENT_TYPES
@@ -13,6 +17,7 @@ from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mapping.sources import Occurrence
 from tiktok_forwarder.mparticle.batch import Batch, Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
+from tiktok_forwarder.store.nodes import Nodes
 
 _MAX_EVENTS: Final = 500
 _MAX_NAMES: Final = 100
@@ -34,6 +39,10 @@ class _Seen(Struct):
     product_attributes: Names = field(default_factory=dict)
 
 
+_QUESTION: Final = msgspec.json.Decoder(list[str])
+_ANSWER: Final = msgspec.json.Decoder(list[tuple[str, str, _Seen]])
+
+
 class SeenEvent(Struct, frozen=True):
     """An event in mParticle's words: type, and the name that a mapping matches. `count` is of the inspected events."""
 
@@ -50,7 +59,9 @@ class SeenEvent(Struct, frozen=True):
 class SeenNames:
     """Names of recent events, bounded by input, events and names; the one seen least recently is removed."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        nodes.on_question("seen_names", self._answer)
         self._by_input: dict[str, OrderedDict[tuple[str, str], _Seen]] = {}
         self._second: dict[str, tuple[int, int]] = {}
 
@@ -88,14 +99,22 @@ class SeenNames:
         for product in (action.products or ())[:_EVENTS_A_BATCH] if action is not None else ():
             _note(seen.product_attributes, product.custom_attributes or (), values)
 
-    def list_for_inputs(self, input_names: Iterable[str]) -> list[SeenEvent]:
+    async def list_for_inputs(self, input_names: Sequence[str]) -> list[SeenEvent]:
         """Return the events that these inputs received, the latest first; the same event of several inputs is one."""
         merged: dict[tuple[str, str], _Seen] = {}
-        for input_name in input_names:
-            for key, seen in self._by_input.get(input_name, {}).items():
-                _merge(merged.setdefault(key, _Seen()), seen)
+        found = self._of_inputs(input_names)
+        for answer in await self._nodes.ask("seen_names", msgspec.json.encode(input_names)):
+            found += _ANSWER.decode(answer)
+        for event_type, name, seen in found:
+            _merge(merged.setdefault((event_type, name), _Seen()), seen)
         newest_first = sorted(merged.items(), key=lambda each: -each[1].last_ms)
         return [_seen_event(event_type, name, seen) for (event_type, name), seen in newest_first]
+
+    def _of_inputs(self, input_names: Iterable[str]) -> list[tuple[str, str, _Seen]]:
+        return [(*key, seen) for input_name in input_names for key, seen in self._by_input.get(input_name, {}).items()]
+
+    def _answer(self, question: bytes) -> bytes:
+        return msgspec.json.encode(self._of_inputs(_QUESTION.decode(question)))
 
 
 def _type_of(event: Event) -> str:

@@ -82,7 +82,7 @@ async def _seen(call: Call[SeenQuery, None]) -> SeenView:
     if query.connection is not None:
         fed_by = [name.lower() for name in _get_connection(call.services, query.connection).inputs]
         names = [name for name in names if not fed_by or name.lower() in fed_by]
-    return SeenView(call.services.seen_names.list_for_inputs(names))
+    return SeenView(await call.services.seen_names.list_for_inputs(names))
 
 
 async def _preview(call: Call[Nothing, PreviewBody]) -> PreviewView:

@@ -81,7 +81,7 @@ class PersonErasure:
         # Erase the activity first: from then on it keeps nothing new about the person, such as the end of a running
         # request.
         records = await self._activity.erase(subjects)
-        self._development_events.forget_all()
+        await self._development_events.forget_all()
         events = await self._store.erase(subjects, self._clock.now_ms())
         erasure = Erasure(identities, events, records, self._store.remains_after_erasure)
         await self._audit.record("erase", erased_by, msgspec.to_builtins(erasure))

@@ -97,13 +97,13 @@ class Previews:
 
     async def kept(self, connection: Connection) -> list[KeptOutcome]:
         """Return the connection's development events, the latest first."""
-        return await _in_thread(_kept_outcomes, connection, self._development_events.get(connection.id))
+        return await _in_thread(_kept_outcomes, connection, await self._development_events.get(connection.id))
 
     async def comparison(self, connection: Connection, draft: Connection) -> Comparison:
         """Return what the draft would change for the kept events. Raises `ConfigurationError` if none can be kept."""
         if not self._development_events.limit:
             raise ConfigurationError(["development_events_kept is 0: the service keeps no development events"])
-        return await _in_thread(_compared, self._development_events.get(connection.id), connection, draft)
+        return await _in_thread(_compared, await self._development_events.get(connection.id), connection, draft)
 
 
 async def _in_thread(work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:

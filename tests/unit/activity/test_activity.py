@@ -359,9 +359,12 @@ class Stuck:
 
     def __init__(self) -> None:
         self.lost_records = 0
-        self.levels: Sequence[Any] = ()
+        self.level_delay_seconds = 0
         self.takes = False
         self.written: list[ActivityWrite] = []
+
+    def new_levels(self) -> Sequence[Any]:
+        return ()
 
     def write(self, write: ActivityWrite) -> bool:
         if self.takes:

@@ -177,7 +177,7 @@ async def test_sampling_is_remembered(path: Path) -> None:
     await file.close()
     file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
     await file.close()
-    assert list(file.levels) == changes[-(MAX_CHANGES - 1) :]
+    assert list(file.new_levels()) == changes[-(MAX_CHANGES - 1) :]
 
 
 async def test_erased_records_are_beyond_recovery(path: Path) -> None:
@@ -257,7 +257,7 @@ async def test_file_of_version_1_opens_with_what_it_holds(version_1: Path) -> No
     kept = Record(5, "c", "dead_letter", "PlaceAnOrder", "m1", "refused", facts, payload, subjects)
     assert (older.record_no, older.record) == (41, kept)
     assert [each.figures for each in await file.figures(7, 8)] == [{"accepted": 11}]
-    assert (file.levels, reasons) == ([LevelChange("c", 100, 2)], [])
+    assert (list(file.new_levels()), reasons) == ([LevelChange("c", 100, 2)], [])
     await file.close()
 
 

@@ -1,5 +1,7 @@
 """Sampling: few events are all kept, of many a fair share, and an event's fate stays the same for hours."""
 
+from msgspec import structs
+
 from tiktok_forwarder.activity.records import LevelChange
 from tiktok_forwarder.activity.sampling import MAX_CHANGES, Sampling, keeps
 
@@ -59,13 +61,35 @@ def test_levels_outlive_a_restart() -> None:
     before = Sampling(50)
     before.accepted("c", 10, 400)
     before.accepted("c", 12, 90)
-    after = Sampling(50, before.close_before(20))
+    after = Sampling(50)
+    after.learn(before.close_before(20))
     assert [after.level("c", second) for second in (9, 10, 11, 12)] == [0, 3, 3, 1]
 
 
 def test_memory_is_bounded() -> None:
     """Of changes beyond count the oldest known stands for all before."""
     changes = [LevelChange("c", second, 1 + second % 2) for second in range(1, 3 * MAX_CHANGES)]
-    sampling = Sampling(50, changes)
+    sampling = Sampling(50)
+    sampling.learn(changes)
     assert sampling.level("c", 1) == changes[-MAX_CHANGES].level
     assert sampling.level("c", changes[-1].second) == changes[-1].level
+
+
+def test_level_of_several_nodes_is_the_highest() -> None:
+    """A node that settles an event decides as the one that accepted it, whatever it accepted itself."""
+    busy, idle = Sampling(50), Sampling(50)
+    busy.accepted("c", 10, 400)
+    idle.accepted("c", 10, 5)
+    idle.learn([structs.replace(each, node="busy") for each in busy.close_before(11)])
+    assert idle.level("c", 10) == busy.level("c", 10) == 3
+    assert (idle.level("c", 9), idle.level("other", 10)) == (0, 0)
+
+
+def test_level_of_a_node_that_is_gone_ends() -> None:
+    """A node repeats its level while it accepts events; the others forget a level that is not repeated."""
+    busy, idle = Sampling(50), Sampling(50)
+    for second in range(10, 200):
+        busy.accepted("c", second, 400)
+        idle.learn([structs.replace(each, node="busy") for each in busy.close_before(second + 1)])
+    assert {idle.level("c", second) for second in range(10, 300)} == {3}
+    assert idle.level("c", 400) == 0

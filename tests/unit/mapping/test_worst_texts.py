@@ -20,6 +20,7 @@ from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mapping.redaction.identities import identity_values_of
 from tiktok_forwarder.mapping.redaction.memory import forget_texts
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
+from tiktok_forwarder.store.nodes import OnlyNode
 
 _Result = TypeVar("_Result")
 PIECES = ("%40", "a@a.1", ",")
@@ -97,7 +98,7 @@ def _longest_stop(batch: Members) -> float:
                 drop = DroppedEvent("c", outcome, event, parsed[0])
                 stop(partial(_record_of, drop))
     forget_texts()
-    stop(partial(SeenNames().on_request, "web", parsed, RECEIVED_AT_MS))
+    stop(partial(SeenNames(OnlyNode()).on_request, "web", parsed, RECEIVED_AT_MS))
     forget_texts()
     return max(stops)
 

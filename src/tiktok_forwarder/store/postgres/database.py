@@ -19,25 +19,26 @@ Result = TypeVar("Result")
 
 
 class Session:
-    """One connection in use."""
+    """One connection in use, which runs statements by name."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, statements: Mapping[str, str]) -> None:
         self._connection = connection
+        self._statements = statements
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
         """Return every row; the statement determines the columns."""
-        found: list[Any] = await self._connection.fetch(STATEMENTS[name], *values)
+        found: list[Any] = await self._connection.fetch(self._statements[name], *values)
         return found
 
     async def value(self, name: str, *values: Any) -> Any:
         """Return the first column of the first row; None if there is no row."""
-        return await self._connection.fetchval(STATEMENTS[name], *values)
+        return await self._connection.fetchval(self._statements[name], *values)
 
     async def run(self, name: str, *values: Any) -> None:
-        await self._connection.execute(STATEMENTS[name], *values)
+        await self._connection.execute(self._statements[name], *values)
 
     async def run_many(self, name: str, values: list[tuple[Any, ...]]) -> None:
-        await self._connection.executemany(STATEMENTS[name], values)
+        await self._connection.executemany(self._statements[name], values)
 
     async def run_script(self, script: str) -> None:
         await self._connection.execute(script)
@@ -49,14 +50,17 @@ class Database:
     `problem` names what made the last use fail, until a use succeeds; it is empty while there is none.
     """
 
-    def __init__(self, pool: Any, passwords: Sequence[str], limits: PoolLimits) -> None:
+    def __init__(
+        self, pool: Any, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]
+    ) -> None:
         self.problem = ""
         self._pool = pool
+        self._statements = statements
         self._passwords = passwords
         self._limits = limits
 
     @classmethod
-    async def connect(cls, address: str, limits: PoolLimits) -> Self:
+    async def connect(cls, address: str, limits: PoolLimits, statements: Mapping[str, str] = STATEMENTS) -> Self:
         """Connect to the server, the one that can write if there are several. Raises `ConfigurationError`."""
         if not is_address(address):
             raise ConfigurationError(["store: must be a PostgreSQL URL such as postgresql://user@host/database"])
@@ -85,7 +89,7 @@ class Database:
                 pool.terminate()
             reason = _one_line(error, passwords)
             raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
-        return cls(pool, passwords, limits)
+        return cls(pool, passwords, limits, statements)
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
         """Return every row; repeated if the connection was lost, so the statement may run twice."""
@@ -110,14 +114,14 @@ class Database:
         """Run `work` on a connection, without a transaction of its own; again after a conflict with another."""
         if self._limits.has_pooler:
             return await self.change(work)
-        return await self._again_after_conflicts(lambda connection: work(Session(connection)))
+        return await self._again_after_conflicts(lambda connection: work(Session(connection, self._statements)))
 
     async def change(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
         """Run `work` as one transaction; again, from the start, after a conflict with another."""
 
         async def run(connection: Any) -> Result:
             async with connection.transaction():
-                return await work(Session(connection))
+                return await work(Session(connection, self._statements))
 
         return await self._again_after_conflicts(run)
 
@@ -126,7 +130,7 @@ class Database:
 
         async def run(connection: Any) -> Result:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await work(Session(connection))
+                return await work(Session(connection, self._statements))
 
         return await self._again_when_lost(lambda: self._again_after_conflicts(run))
 

@@ -288,3 +288,46 @@ DELETE FROM forwarder.expiring_documents WHERE kind = $1 AND id IN (
 SELECT current_setting('fsync'), current_setting('synchronous_commit'),
     current_setting('synchronous_standby_names') <> '',
     EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum') OR sync_state IS NULL);
+
+-- name: listen_for_questions: a node answers questions for the next seconds
+INSERT INTO forwarder.listening_nodes (process, seen_at) VALUES ($1, clock_timestamp())
+ON CONFLICT (process) DO UPDATE SET seen_at = clock_timestamp();
+
+-- name: stop_listening: a node answers nothing any more
+DELETE FROM forwarder.listening_nodes WHERE process = $1;
+
+-- name: delete_old_questions: what nodes that have ended left behind
+WITH ended AS (
+    DELETE FROM forwarder.listening_nodes WHERE seen_at < clock_timestamp() - interval '1 minute'
+)
+DELETE FROM forwarder.questions WHERE asked_at < clock_timestamp() - interval '1 minute';
+
+-- name: delete_late_answers: those that came after the others were taken
+DELETE FROM forwarder.answers
+WHERE NOT EXISTS (SELECT FROM forwarder.questions WHERE questions.question_no = answers.question_no);
+
+-- name: other_listening_nodes: how many nodes may answer this one
+SELECT count(*) FROM forwarder.listening_nodes
+WHERE process <> $1 AND seen_at > clock_timestamp() - make_interval(secs => $2);
+
+-- name: ask: a question; its number
+INSERT INTO forwarder.questions (process, topic, body) VALUES ($1, $2, $3) RETURNING question_no;
+
+-- name: unanswered_questions: questions of other nodes that this one has not answered, and that somebody still waits for
+SELECT question_no, topic, body FROM forwarder.questions
+WHERE process <> $1 AND asked_at > clock_timestamp() - make_interval(secs => $2) AND NOT EXISTS (
+    SELECT FROM forwarder.answers WHERE answers.question_no = questions.question_no AND answers.process = $1
+)
+ORDER BY question_no;
+
+-- name: answer: an answer, unless nobody waits for it any more
+INSERT INTO forwarder.answers (question_no, process, body)
+SELECT question_no, $2, $3 FROM forwarder.questions WHERE question_no = $1 FOR KEY SHARE
+ON CONFLICT (question_no, process) DO NOTHING;
+
+-- name: count_answers: how many there are
+SELECT count(*) FROM forwarder.answers WHERE question_no = $1;
+
+-- name: take_answers: the answers to a question, which is gone with them
+WITH asked AS (DELETE FROM forwarder.questions WHERE question_no = $1)
+DELETE FROM forwarder.answers WHERE question_no = $1 RETURNING body;
