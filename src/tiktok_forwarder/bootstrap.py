@@ -17,7 +17,6 @@ from tiktok_forwarder.access.passwords import Argon2Hasher
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
-from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
 from tiktok_forwarder.browser.routes import BrowserRoutes
@@ -126,17 +125,15 @@ class Watched:
 def _watched(base: Foundation, configured: Configured) -> Watched:
     settings = base.settings
     activity = Activity(
-        ActivityFile.open(
-            settings.activity_file,
-            max_bytes=settings.activity_max_bytes,
-            on_begun_anew=base.telemetry.on_activity_begun_anew,
-        ),
+        base.activity_store,
         base.clock,
         base.subject_hash,
         most_per_second=settings.activity_events_per_second,
     )
-    seen_names = SeenNames()
-    development_events = DevelopmentEvents(configured.connections, configured.inputs, settings.development_events_kept)
+    seen_names = SeenNames(base.nodes)
+    development_events = DevelopmentEvents(
+        configured.connections, configured.inputs, settings.development_events_kept, base.nodes
+    )
     observers = Observers(base.telemetry, activity, seen_names, development_events)
     return Watched(activity, seen_names, development_events, observers)
 
@@ -309,6 +306,7 @@ class Application:
         self._configured.shared.keep("delivery_state", None, deliverer.follow_state)
         await deliverer.start()
         self._configured.shared.start()
+        self.base.nodes.start()
         for watch in self._watches:
             watch.start()
         for connection in self.services.connections.all():
@@ -337,6 +335,7 @@ class Application:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))
         for watch in self._watches:
             await watch.stop()
+        await self.base.nodes.close()
         await self._sender.close()
         await self._watched.activity.close()
 

@@ -9,6 +9,9 @@ from itertools import chain
 from typing import Final
 
 from tiktok_forwarder.access.login_throttle import LoginThrottle
+from tiktok_forwarder.activity.file import ActivityFile
+from tiktok_forwarder.activity.postgres import PostgresActivity
+from tiktok_forwarder.activity.records import ActivityStore
 from tiktok_forwarder.browser.mpids import Mpids
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
 from tiktok_forwarder.database.permissions import restrict_directory, restrict_key_file
@@ -20,6 +23,7 @@ from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
 from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.nodes import Nodes, OnlyNode
 from tiktok_forwarder.store.postgres.store import DEFAULT_MAX_BYTES, PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.system_clock import SystemClock
@@ -37,6 +41,8 @@ class Foundation:
 
     settings: Settings
     store: Store
+    nodes: Nodes
+    activity_store: ActivityStore
     key_ring: KeyRing
     subject_hash: SubjectHash
     mpids: Mpids
@@ -61,7 +67,11 @@ async def open_foundation(
         _restrict_permissions(settings, environment, telemetry)
         store = await _open_store(settings, may_create=may_create)
         try:
-            yield await _foundation(settings, environment, store, telemetry)
+            base = await _foundation(settings, environment, store, telemetry)
+            try:
+                yield base
+            finally:
+                await base.activity_store.close()
         finally:
             await store.close()
 
@@ -83,6 +93,8 @@ async def _foundation(
     return Foundation(
         settings,
         store,
+        store.nodes(key_ring) if isinstance(store, PostgresStore) else OnlyNode(),
+        await _open_activity(settings, clock, telemetry),
         key_ring,
         SubjectHash(key),
         Mpids(key),
@@ -90,6 +102,17 @@ async def _foundation(
         telemetry,
         clock,
         comparison,
+    )
+
+
+async def _open_activity(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> ActivityStore:
+    max_bytes = settings.activity_max_bytes
+    if settings.database_address is not None:
+        return await PostgresActivity.open(
+            settings.database_address, settings.pool_limits(), clock, max_bytes=max_bytes
+        )
+    return ActivityFile.open(
+        settings.activity_file, max_bytes=max_bytes, on_begun_anew=telemetry.on_activity_begun_anew
     )
 
 

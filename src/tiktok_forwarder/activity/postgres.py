@@ -22,8 +22,9 @@ from tiktok_forwarder.activity.records import (
 from tiktok_forwarder.database.statements import load_statements
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.store.postgres.database import Database, PoolLimits, Session
+from tiktok_forwarder.store.postgres.database import Database, Session
 from tiktok_forwarder.store.postgres.errors import AnswerLost
+from tiktok_forwarder.store.postgres.limits import PoolLimits
 
 STATEMENTS: Final = load_statements("tiktok_forwarder.activity", "postgres.sql")
 

@@ -23,6 +23,12 @@ class Nodes(Protocol):
         """
         ...
 
+    def start(self) -> None:
+        """Answer questions from now on."""
+        ...
+
+    async def close(self) -> None: ...
+
 
 class OnlyNode:
     """`Nodes` of a store that one process uses: there is nobody to ask."""
@@ -32,3 +38,9 @@ class OnlyNode:
 
     async def ask(self, topic: Topic, question: bytes = b"") -> Sequence[bytes]:
         return ()
+
+    def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-
 from tests.unit.activity.test_file import ALL, MEBIBYTE, SOURCES, record, write_of
 from tests.unit.store.postgres_rig import LIMITS, OneDatabase, Wire, one_database, wire
+
 from tiktok_forwarder.activity.postgres import PostgresActivity
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record
 from tiktok_forwarder.domain.outcome import Answer

@@ -35,6 +35,18 @@ class OneDatabase:
         async with shared_server().connection(self.name) as connection:
             return await connection.fetchval(query, *values)
 
+    async def until(self, query: str, value: Any) -> None:
+        """Wait until a query returns the value."""
+        for _ in range(500):
+            if await self.value(query) == value:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{query} does not return {value}")
+
+    async def run(self, script: str) -> None:
+        async with shared_server().connection(self.name) as connection:
+            await connection.execute(script)
+
     async def end_sessions(self) -> None:
         """End every session of the database, as a restart of the server does."""
         await self.value(

@@ -50,9 +50,7 @@ class Database:
     `problem` names what made the last use fail, until a use succeeds; it is empty while there is none.
     """
 
-    def __init__(
-        self, pool: Any, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]
-    ) -> None:
+    def __init__(self, pool: Any, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]) -> None:
         self.problem = ""
         self._pool = pool
         self._statements = statements

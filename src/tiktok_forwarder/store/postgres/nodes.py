@@ -64,10 +64,10 @@ class PostgresNodes:
         if not asked:
             return ()
         question_no = await self._database.call("ask", self._process, topic, self._sealed(question))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                while await self._database.value("count_answers", question_no) < asked:
-                    await asyncio.sleep(_ANSWER_POLL_SECONDS)
+        for _ in range(round(_ANSWER_SECONDS / _ANSWER_POLL_SECONDS)):
+            if await self._database.value("count_answers", question_no) >= asked:
+                break
+            await asyncio.sleep(_ANSWER_POLL_SECONDS)
         found = await self._database.use(lambda session: session.rows("take_answers", question_no))
         return [opened for (body,) in found if (opened := self._opened(body)) is not None]
 

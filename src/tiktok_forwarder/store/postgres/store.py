@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
+from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.store.events import (
     Admission,
     Arrivals,
@@ -29,6 +30,7 @@ from tiktok_forwarder.store.postgres.expiring import PostgresExpiring
 from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
+from tiktok_forwarder.store.postgres.nodes import PostgresNodes
 from tiktok_forwarder.store.postgres.risks import find_risks
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.risks import StoreRisk
@@ -85,6 +87,10 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
             await database.close()
             raise
         return cls(database, node, Room(max_bytes), clock)
+
+    def nodes(self, box: SecretBox) -> PostgresNodes:
+        """Return the way to the other nodes, whose questions `box` seals."""
+        return PostgresNodes(self._database, box)
 
     def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
         return self._appender.append(arrivals)
