@@ -89,6 +89,9 @@ class KeyRotation:
         self._key = key
         self._inputs = inputs
         self._connections = connections
+        # Whether this node seals with a key for which it still keeps the one before.
+        self._is_unfinished = False
+        shared.keep("secret", None, self._seal_with_key_of)
 
     async def rotate(self) -> Rotation:
         """Seal every secret with a new key, those in the history too. A crash leaves it either complete or not started.
@@ -119,14 +122,22 @@ class KeyRotation:
         self._key.find_next()
         if self._key.key_ids != before:
             await self._holders.announce_keys(self._key.key_ids)
-        if await self._store_key_id() != self._key.key_id:
-            # Not while a rotation on this node is under way.
-            await self._shared.change(self._follow_store)
+        if self._is_unfinished or await self._store_key_id() != self._key.key_id:
+            await self._shared.change(self._finish)
 
-    async def _follow_store(self) -> None:
+    async def _finish(self) -> None:
+        # A rotation on this node may have been completed meanwhile.
         key_id = await self._store_key_id()
-        if key_id != self._key.key_id:
+        if self._is_unfinished or key_id != self._key.key_id:
             await self._go_over_to(key_id)
+
+    def _seal_with_key_of(self, _document_id: str, document: Document | None) -> None:
+        """Seal with the store's key before anything is changed here: another node drops the one before."""
+        key_id = key_id_of_sealed(document.body.decode()) if document is not None else self._key.key_id
+        if key_id != self._key.key_id:
+            self._key.find_next()
+            self._key.use(key_id)
+            self._is_unfinished = True
 
     async def _store_key_id(self) -> str:
         """Return the ID of the key that seals the store's secrets: all of them have the same."""
@@ -139,6 +150,7 @@ class KeyRotation:
         await self._inputs.load()
         await self._connections.load()
         self._key.finish()
+        self._is_unfinished = False
         await self._holders.announce_keys(self._key.key_ids)
 
     async def _check(self) -> int:
