@@ -18,7 +18,7 @@ from tiktok_forwarder.domain.outcome import Delivered, Mapped
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.store.events import Arrivals, GroupLimits, NewEvent
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 # BENCH_EVENTS=100000 makes a quick run.

@@ -34,7 +34,7 @@ from tiktok_forwarder.mapping.sources import (
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.setting_values import Setting
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, NEXT_KEY_VARIABLE, SETTINGS
-from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS, FURTHER_PROPERTIES, MAX_OWN_NAME_LENGTH
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS

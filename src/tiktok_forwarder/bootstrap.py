@@ -30,7 +30,7 @@ from tiktok_forwarder.console.app import build_console
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.delivery.interfaces import EventSender
+from tiktok_forwarder.delivery.interfaces import DeliveryParts, EventSender
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.foundation import Foundation, Store, open_foundation
 from tiktok_forwarder.inputs.inputs import Inputs
@@ -143,14 +143,9 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
 
     The connections are its targets; `Application.start` notifies it of changes.
     """
+    store, policy = base.store, base.settings.delivery_policy()
     return Deliverer(
-        base.store,
-        base.store,
-        sender,
-        base.clock,
-        configured.connections,
-        observer=watched.observers,
-        policy=base.settings.delivery_policy(),
+        DeliveryParts(store, store, store, sender, base.clock, configured.connections, watched.observers, policy)
     )
 
 

@@ -12,18 +12,13 @@ from msgspec import structs
 from tests.postgres_server import shared_server
 from tests.store_choice import prepared_database
 from tiktok_forwarder.domain.outcome import WireFormName
-from tiktok_forwarder.store.events import (
-    Arrivals,
-    DeadLetterFilter,
-    GroupLimits,
-    Lease,
-    NewEvent,
-    QueueCounts,
-)
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.postgres.store import PostgresStore
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import StoreState
+from tiktok_forwarder.store.totals import QueueCounts
 
 T0 = 1_735_689_600_000
 HOUR = 3_600_000

@@ -7,7 +7,8 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import ConnectionsFull, LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 
 ALL = DeadLetterFilter()
 HALF = GroupLimits({"2.0": 500})

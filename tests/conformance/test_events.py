@@ -7,7 +7,8 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import ConnectionsFull, LeaseLost, StoreFull
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import DeadLetterCount, DeadLetterFilter, EventStateCounts, GroupLimits
+from tiktok_forwarder.store.dead_letters import DeadLetterCount, DeadLetterFilter, EventStateCounts
+from tiktok_forwarder.store.queue import GroupLimits
 
 ALL = DeadLetterFilter()
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))

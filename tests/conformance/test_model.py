@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.conformance.rig import NOTHING, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry, Settlement
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterFilter, GroupLimits, Lease
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterFilter
+from tiktok_forwarder.store.queue import GroupLimits, Lease
 
 ALL = DeadLetterFilter()
 MOST_LEASES = 3

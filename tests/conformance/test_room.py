@@ -7,7 +7,8 @@ import pytest
 from tests.conformance.rig import T0, Rig, event
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import GroupLimits, NewEvent
 
 SHARE = 500
 # With the 400 bytes that are reckoned for the rest of its row, an event takes up 2,000.

@@ -8,7 +8,8 @@ import pytest
 from tests.conformance.rig import HOUR, T0, Rig, event
 from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry, Settlement
-from tiktok_forwarder.store.events import DeadLetterFilter, GroupLimits, Lease
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import GroupLimits, Lease
 
 REFUSED = DeadLettered("refused", Answer(200, 40002, "Invalid value"))
 IDS = ("0", "1", "2", "3")

@@ -12,7 +12,7 @@ import apsw
 
 from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.store.events import Admission, Arrivals
+from tiktok_forwarder.store.queue import Admission, Arrivals
 from tiktok_forwarder.store.sqlite import (
     backup as sqlite_backup,
 )

@@ -12,7 +12,7 @@ import pytest
 from tests.conformance.rig import T0, event
 from tests.crash.conftest import Soak
 from tests.unit.store.earlier_version import BEFORE_FRESH_EVENTS, BEFORE_KEY_LOG, schema_of, write_version
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.store.sqlite.statements import migrations
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
@@ -31,7 +31,7 @@ from tests.conformance.rig import T0, event
 from tests.crash.fail_points import arm
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 
 async def main(file, prefix, max_recent, instant, passes):
     sqlite_file._MAX_RECENT_KEYS = int(max_recent)

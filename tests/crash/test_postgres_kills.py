@@ -14,8 +14,8 @@ from tests.crash.conftest import Soak
 from tests.postgres_server import USER, OwnServer, own_server
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.postgres.store import PostgresStore
+from tiktok_forwarder.store.queue import Arrivals
 
 KILLS = 3
 SOAK_KILLS = 20
@@ -32,7 +32,7 @@ _NODE = f"""
 import asyncio, sys
 from tests.conformance.rig import LIMITS, T0, event
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.store.postgres.store import PostgresStore
 
 async def main(address, prefix):

@@ -16,7 +16,7 @@ from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.integration.service_process import command, environment
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.operations.backup import back_up_to, restore_from
-from tiktok_forwarder.store.events import Arrivals, NewEvent
+from tiktok_forwarder.store.queue import Arrivals, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 OLD_EVENTS, BACKED_UP_EVENTS = 7, 3

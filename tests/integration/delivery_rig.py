@@ -16,6 +16,7 @@ from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import (
     Attempt,
+    DeliveryParts,
     DeliveryPolicy,
     DeliveryStatus,
     DeliveryTarget,
@@ -26,8 +27,9 @@ from tiktok_forwarder.delivery.interfaces import (
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.store.events import Arrivals, DeadLetter, DeadLetterFilter, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterFilter
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import Arrivals, NewEvent
 
 # Retries after 20, 40, 80 ms, so that tests need not wait.
 QUICK = DeliveryPolicy(
@@ -207,13 +209,16 @@ class Rig:
 
     def make_deliverer(self) -> Deliverer:
         return Deliverer(
-            self.store,
-            self.store,
-            self.sender,
-            self.clock,
-            self.connections,
-            observer=self.witness,
-            policy=self.policy,
+            DeliveryParts(
+                queue=self.store,
+                dead_letters=self.store,
+                documents=self.store,
+                sender=self.sender,
+                clock=self.clock,
+                connections=self.connections,
+                observer=self.witness,
+                policy=self.policy,
+            )
         )
 
     async def restart(self) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, break_store, delivery_rig, ids
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 
 SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 

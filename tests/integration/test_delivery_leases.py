@@ -20,7 +20,7 @@ from tests.integration.delivery_rig import (
     watch_calls,
 )
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 
 SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 

@@ -19,7 +19,7 @@ from tests.integration.delivery_rig import (
     watch_calls,
 )
 from tiktok_forwarder.domain.outcome import WireFormName
-from tiktok_forwarder.store.events import Lease
+from tiktok_forwarder.store.queue import Lease
 
 HOUR_SECONDS = 3600.0
 PROBE_SECONDS = 300.0

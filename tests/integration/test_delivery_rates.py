@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer, delivery_rig, ids, refuse, take_all
-from tiktok_forwarder.store.events import GroupLimits, Lease
+from tiktok_forwarder.store.queue import GroupLimits, Lease
 
 SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
 

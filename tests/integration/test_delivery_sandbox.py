@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.integration.delivery_rig import QUICK, delivery_rig, ids
 from tiktok_forwarder.domain.outcome import WireFormName
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 from tiktok_sandbox import Code, Http, Reset, Sandbox, SandboxOptions, Wire
 from tiktok_sandbox.steps import AnyStep
 

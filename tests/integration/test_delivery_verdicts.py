@@ -14,7 +14,7 @@ from tests.unit.mapping.batches import RECEIVED_AT_MS, URL, Members, batch_of, o
 from tiktok_forwarder.domain.outcome import Answer, Mapped, WireFormName
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 
 
 async def test_events_leave_as_one_group() -> None:

@@ -7,7 +7,7 @@ from tests.integration.delivery_rig import PATIENT, QUICK, Received, Rig, answer
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Settlements
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.store.events import Lease
+from tiktok_forwarder.store.queue import Lease
 
 HOUR_SECONDS = 3600.0
 REAL_SCHEDULE = replace(QUICK, retry=RetryPolicy(jitter=0.0))

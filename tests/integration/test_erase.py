@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
 from tests.unit.cli.running import Run
-from tiktok_forwarder.store.events import DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.sqlite import store as sqlite_store
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Code, Sandbox

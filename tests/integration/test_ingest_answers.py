@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET, basic, fresh_batch, running_service
-from tiktok_forwarder.store.events import DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 
 WEBHOOK = {"Authorization": AUTHORIZATION}
 

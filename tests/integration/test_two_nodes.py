@@ -13,7 +13,7 @@ from tests.integration.service_rig import Service, fresh_batch, running_service
 from tests.postgres_server import shared_server
 from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict
-from tiktok_forwarder.store.events import DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_sandbox import Sandbox
 
 ADA, BEN = "correct horse battery", "another good one"

@@ -13,7 +13,7 @@ import pytest
 
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason, MappingWarning
-from tiktok_forwarder.store.events import Admission
+from tiktok_forwarder.store.queue import Admission
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tiktok_forwarder"

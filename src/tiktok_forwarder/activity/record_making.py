@@ -17,7 +17,7 @@ from tiktok_forwarder.mapping.redaction.identities import IdentityValues
 from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.mparticle.batch import Event
 from tiktok_forwarder.mparticle.values import flag_text, text_of
-from tiktok_forwarder.store.events import LeasedEvent
+from tiktok_forwarder.store.queue import LeasedEvent
 
 _MAX_TEXT_LENGTH: Final = 200
 _FULL: Final = "The connection's storage quota is used up by waiting events."

@@ -20,7 +20,7 @@ from tiktok_forwarder.api.types import (
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.operations.dead_letters import Selection
 from tiktok_forwarder.operations.replays import ReplayProgress
-from tiktok_forwarder.store.events import DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 

@@ -4,7 +4,7 @@ from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.explanation.explain import Explanation, explain
-from tiktok_forwarder.store.events import DeadLetter
+from tiktok_forwarder.store.dead_letters import DeadLetter
 
 
 async def explained(

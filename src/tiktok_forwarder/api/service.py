@@ -21,7 +21,7 @@ from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
 from tiktok_forwarder.operations.quotas import quota_warnings
-from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 
 
 async def _status(call: PlainCall) -> StatusView:

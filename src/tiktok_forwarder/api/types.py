@@ -12,7 +12,8 @@ from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.inputs.settings import InputKind, InputSettings
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explanation.explain import Explanation
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, QueueCounts
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount
+from tiktok_forwarder.store.totals import QueueCounts
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -22,7 +22,7 @@ from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
 from tiktok_forwarder.store.documents import Document
-from tiktok_forwarder.store.events import GroupLimits, Lease
+from tiktok_forwarder.store.queue import GroupLimits, Lease
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 # If the store reports a due event and then leases none, wait before asking again.
@@ -42,7 +42,7 @@ class ConnectionDelivery:
         self._policy = parts.policy
         self._limits = _limits(parts.policy.limits, target)
         self._sender = RequestSender(parts, target, _gate(parts, token_rates, target))
-        self._watch = WorkWatch(parts.store, parts.clock, parts.policy, target.connection_id, self._limits)
+        self._watch = WorkWatch(parts.queue, parts.clock, parts.policy, target.connection_id, self._limits)
         self._refusals = RefusalRun(parts.policy.refusals_before_pause)
         self._slots = asyncio.Semaphore(parts.policy.max_requests_in_flight)
         self._groups: set[asyncio.Task[None]] = set()
@@ -158,7 +158,7 @@ class ConnectionDelivery:
         """Return a lease, or None. A lease that comes too late, after a stop or a rate limit refusal, is released."""
         self._watch.leasing()
         asking = asyncio.ensure_future(
-            self._parts.store.lease(
+            self._parts.queue.lease(
                 self.target.connection_id, limits, self._parts.clock.now_ms(), self._policy.lease_seconds
             )
         )
@@ -176,7 +176,7 @@ class ConnectionDelivery:
 
     async def _give_back(self, lease: Lease | None) -> None:
         if lease is not None:
-            await self._parts.store.release(lease)
+            await self._parts.queue.release(lease)
 
     async def _deliver(self, lease: Lease, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
         try:

@@ -6,19 +6,13 @@ from typing import Final
 
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.interfaces import (
-    ConnectionSource,
-    DeliveryObserver,
     DeliveryParts,
-    DeliveryPolicy,
     DeliveryStatus,
-    EventSender,
 )
 from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
 from tiktok_forwarder.delivery.rate_limit import TokenRates
-from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.store.documents import Document, DocumentStore
-from tiktok_forwarder.store.events import EventStore
+from tiktok_forwarder.store.documents import Document
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
 
@@ -29,19 +23,9 @@ class Deliverer:
     Events reach TikTok at least once. A repeat has the same event id and bytes: TikTok ignores it for 48 hours.
     """
 
-    def __init__(
-        self,
-        store: EventStore,
-        documents: DocumentStore,
-        sender: EventSender,
-        clock: Clock,
-        connections: ConnectionSource,
-        *,
-        observer: DeliveryObserver,
-        policy: DeliveryPolicy = DeliveryPolicy(),  # noqa: B008 - frozen
-    ) -> None:
-        self._parts = DeliveryParts(store, documents, sender, clock, connections, observer, policy)
-        self._token_rates = TokenRates(clock, policy.requests_per_second)
+    def __init__(self, parts: DeliveryParts) -> None:
+        self._parts = parts
+        self._token_rates = TokenRates(parts.clock, parts.policy.requests_per_second)
         self._deliveries: dict[str, ConnectionDelivery] = {}
         self._changing = asyncio.Lock()
         self._is_stopped = False

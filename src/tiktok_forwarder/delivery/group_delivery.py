@@ -20,7 +20,8 @@ from tiktok_forwarder.domain.outcome import (
     TryLater,
     Verdict,
 )
-from tiktok_forwarder.store.events import DeadLetterFilter, LeasedEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import LeasedEvent
 
 
 class RefusalRun:
@@ -163,7 +164,7 @@ class GroupDelivery:
             which = DeadLetterFilter(
                 connection_id=self._sender.target.connection_id, event_nos=tuple(self._refusals.dead_letters)
             )
-            replayed = await self._parts.store.replay(which, self._parts.clock.now_ms())
+            replayed = await self._parts.dead_letters.replay(which, self._parts.clock.now_ms())
             self._parts.observer.on_replayed(self._sender.target.connection_id, replayed)
         self._refusals.end()
 

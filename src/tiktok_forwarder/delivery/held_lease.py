@@ -21,7 +21,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.domain.retry import AttemptHistory, after_failure, would_count_twice
-from tiktok_forwarder.store.events import Lease, LeasedEvent
+from tiktok_forwarder.store.queue import Lease, LeasedEvent
 
 _OUTCOMES: Final[Mapping[type[Settlement], SettledAs]] = {
     Delivered: "delivered",
@@ -62,7 +62,7 @@ class HeldLease:
         finally:
             renewing.cancel()
             if self._unsettled:
-                await self._parts.store.release(self._lease)
+                await self._parts.queue.release(self._lease)
 
     async def send(self, sender: RequestSender, events: Sequence[LeasedEvent]) -> Verdict:
         self._on_the_way = events
@@ -104,7 +104,7 @@ class HeldLease:
             decided_at_ms = self._parts.clock.now_ms()
         for wait_seconds in (self._parts.policy.trouble_wait_seconds * 2**n for n in range(_SETTLE_TRIES)):
             try:
-                await self._parts.store.settle(self._lease, settlements, decided_at_ms)
+                await self._parts.queue.settle(self._lease, settlements, decided_at_ms)
             except StoreUnavailable as error:
                 self._parts.observer.on_failed(self._lease.connection_id, error)
                 await asyncio.sleep(wait_seconds)
@@ -129,7 +129,7 @@ class HeldLease:
         while True:
             await asyncio.sleep(self._parts.policy.lease_seconds / 3)
             try:
-                await self._parts.store.renew(self._lease, self._parts.policy.lease_seconds)
+                await self._parts.queue.renew(self._lease, self._parts.policy.lease_seconds)
             except LeaseLost:
                 return
             except StoreUnavailable as error:

@@ -20,8 +20,9 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.store.dead_letters import DeadLetterStore
 from tiktok_forwarder.store.documents import DocumentStore
-from tiktok_forwarder.store.events import EventStore, GroupLimits, LeasedEvent
+from tiktok_forwarder.store.queue import EventQueue, GroupLimits, LeasedEvent
 
 VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
 SettledAs = Literal["delivered", "retry", "dead_letter"]
@@ -196,11 +197,12 @@ class DeliveryObserver(Protocol):
 class DeliveryParts:
     """What every part of the deliverer works with."""
 
-    store: EventStore
+    queue: EventQueue
+    dead_letters: DeadLetterStore
     documents: DocumentStore
     sender: EventSender
     clock: Clock
     connections: ConnectionSource
     observer: DeliveryObserver
-    policy: DeliveryPolicy
+    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     chance: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311 - jitter is no secret

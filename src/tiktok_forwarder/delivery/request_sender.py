@@ -24,7 +24,7 @@ from tiktok_forwarder.domain.outcome import (
     WireFormName,
 )
 from tiktok_forwarder.mapping.redaction.kept import kept_text
-from tiktok_forwarder.store.events import LeasedEvent
+from tiktok_forwarder.store.queue import LeasedEvent
 from tiktok_forwarder.tiktok.answers import classify
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 

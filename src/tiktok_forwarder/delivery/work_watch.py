@@ -5,7 +5,7 @@ from typing import Final
 
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.clock import Clock
-from tiktok_forwarder.store.events import EventStore, GroupLimits, Lease
+from tiktok_forwarder.store.queue import EventQueue, GroupLimits, Lease
 
 # A lease limited by its bytes holds a little less than allowed; more events are then waiting.
 _FULL_SHARE: Final = 0.9
@@ -15,9 +15,9 @@ class WorkWatch:
     """Sleeps until there is something to lease; `notify` reports new events, `wake` anything else."""
 
     def __init__(
-        self, store: EventStore, clock: Clock, policy: DeliveryPolicy, connection_id: str, limits: GroupLimits
+        self, queue: EventQueue, clock: Clock, policy: DeliveryPolicy, connection_id: str, limits: GroupLimits
     ) -> None:
-        self._store = store
+        self._queue = queue
         self._clock = clock
         self._policy = policy
         self._connection_id = connection_id
@@ -51,7 +51,7 @@ class WorkWatch:
 
     async def event_is_due(self) -> bool:
         """Return whether an event is due; False after a wait, since things may have changed."""
-        due_ms = await self._store.next_due_ms(self._connection_id, self._clock.now_ms())
+        due_ms = await self._queue.next_due_ms(self._connection_id, self._clock.now_ms())
         if due_ms is None:
             await self.woken_within(self._policy.recheck_seconds)
             return False
@@ -64,7 +64,7 @@ class WorkWatch:
     async def group_is_ready(self) -> bool:
         """Like `event_is_due`, and the group is full or its oldest event has waited `max_wait_seconds`."""
         now_ms = self._clock.now_ms()
-        due_ms = await self._store.next_due_ms(self._connection_id, now_ms)
+        due_ms = await self._queue.next_due_ms(self._connection_id, now_ms)
         if due_ms is None or due_ms > now_ms:
             return await self.event_is_due()
         hold_seconds = self._policy.max_wait_seconds - self._waited_seconds(due_ms, now_ms)

@@ -19,7 +19,7 @@ from tiktok_forwarder.mapping.redaction.memory import forget_texts
 from tiktok_forwarder.mapping.visitor import note_request
 from tiktok_forwarder.mparticle.batch import Batch, DeviceInfo, Event, NotABatch
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.store.events import Admission, Arrivals, EventStore, NewEvent
+from tiktok_forwarder.store.queue import Admission, Arrivals, EventQueue, NewEvent
 
 SUBJECT_BYTES: Final = 8
 
@@ -146,7 +146,7 @@ class Acceptor:
 
     def __init__(
         self,
-        store: EventStore,
+        queue: EventQueue,
         connections: Connections,
         clock: Clock,
         subject_hash: SubjectHash,
@@ -155,7 +155,7 @@ class Acceptor:
         observer: AcceptObserver,
         delivery: DeliveryNotice,
     ) -> None:
-        self._store = store
+        self._queue = queue
         self._connections = connections
         self._clock = clock
         self._subject_hash = subject_hash
@@ -248,7 +248,7 @@ class Acceptor:
             drops[key] = drops.get(key, 0) + 1
         started = self._clock.monotonic_seconds()
         events = [each.event for admitted in request.admitted.values() for each in admitted]
-        storing = self._store.append(Arrivals(events, drops, request.at_ms))
+        storing = self._queue.append(Arrivals(events, drops, request.at_ms))
         storing.add_done_callback(partial(self._stored, request, drops, started))
 
     def _stored(

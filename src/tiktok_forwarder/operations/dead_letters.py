@@ -11,7 +11,7 @@ from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.operations.replays import ReplayProgress, Replays
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStore
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterStore
 
 _PAGE: Final = 1000
 
@@ -64,7 +64,7 @@ class DeadLetters:
 
     def __init__(
         self,
-        store: EventStore,
+        store: DeadLetterStore,
         replays: Replays,
         clock: Clock,
         notify: Callable[[str, int], None],

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.operations.watches import Watch
-from tiktok_forwarder.store.events import EventStore, QueueCounts
+from tiktok_forwarder.store.totals import QueueCounts, StoreTotals
 
 WARNING_SHARE: Final = 0.8
 # Below the warning's share, so that a queue that stays near it is reported once.
@@ -59,12 +59,12 @@ class QuotaLevels:
 class QuotaWatch(Watch):
     """Checks the quotas from `start` to `stop`."""
 
-    def __init__(self, store: EventStore, observer: QuotaObserver) -> None:
-        self._store = store
+    def __init__(self, totals: StoreTotals, observer: QuotaObserver) -> None:
+        self._totals = totals
         self._levels = QuotaLevels(observer)
 
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(StoreUnavailable):  # the watch over the store reports it
-                self._levels.update(await self._store.counts())
+                self._levels.update(await self._totals.counts())
             await asyncio.sleep(_QUOTA_SECONDS)

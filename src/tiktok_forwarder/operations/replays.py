@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import RevisionConflict, UnknownName
-from tiktok_forwarder.store.events import EventStore
+from tiktok_forwarder.store.dead_letters import DeadLetterStore
 from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, ExpiringStore
 
 _KEPT_MS: Final = 7 * 24 * 3600 * 1000
@@ -68,7 +68,7 @@ class Replays:
                 continue
         return replay_no
 
-    async def progress(self, replay_no: int, store: EventStore) -> ReplayProgress:
+    async def progress(self, replay_no: int, store: DeadLetterStore) -> ReplayProgress:
         """Return the progress. Raises `UnknownName`."""
         document = await self._store.get_expiring("replay", str(replay_no), self._clock.now_ms())
         if document is None:

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import StoreUnavailable
-from tiktok_forwarder.store.events import EventStore, QueueCounts
+from tiktok_forwarder.store.events import EventStore
+from tiktok_forwarder.store.totals import QueueCounts
 
 _LOOP_SECONDS: Final = 0.25
 _STORE_SECONDS: Final = 0.5

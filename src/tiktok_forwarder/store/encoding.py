@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.store.events import NewEvent
+from tiktok_forwarder.store.queue import NewEvent
 
 EVENT_KEY_BYTES: Final = 16
 _SUBJECT_BYTES: Final = 8

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from tiktok_forwarder.domain.errors import LeaseLost
-from tiktok_forwarder.store.events import Lease
+from tiktok_forwarder.store.queue import Lease
 
 Item = TypeVar("Item")
 """What a store needs to find a leased event again."""

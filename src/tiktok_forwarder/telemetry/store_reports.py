@@ -6,8 +6,8 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from tiktok_forwarder.store.events import QueueCounts
 from tiktok_forwarder.store.risks import RISK_NAMES, RiskName, StoreRisk
+from tiktok_forwarder.store.totals import QueueCounts
 
 _REMEDIES: Final[Mapping[str, str]] = {
     "full": "free space on the disk of data_dir if the database is there, or raise max_store_bytes",

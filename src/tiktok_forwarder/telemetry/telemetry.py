@@ -22,7 +22,7 @@ from tiktok_forwarder import __version__
 from tiktok_forwarder.browser.rate_limit import INPUT_LIMIT
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.intake.accept import Acceptance
-from tiktok_forwarder.store.events import QueueCounts, TotalsRow
+from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
 from tiktok_forwarder.telemetry.store_reports import StoreReports
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS

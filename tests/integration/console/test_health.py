@@ -18,7 +18,7 @@ from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, Mapping
 from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, DroppedEvent
 from tiktok_forwarder.mapping.explanation.advice import AdviceKind, all_advice
 from tiktok_forwarder.mparticle.batch import Batch
-from tiktok_forwarder.store.events import NewEvent
+from tiktok_forwarder.store.queue import NewEvent
 from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow

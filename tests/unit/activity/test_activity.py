@@ -27,7 +27,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.intake.accept import SubjectHash
-from tiktok_forwarder.store.events import GroupLimits, LeasedEvent
+from tiktok_forwarder.store.queue import GroupLimits, LeasedEvent
 
 HOUR_MS = 3_600_000
 OK = Answer(200, 0, "OK", "r-1")

@@ -8,7 +8,7 @@ from bench.checkouts import THIS
 from bench.processes import queue_depth, service
 from bench.stock import fill, make, new_events, open_store, remember, resume
 
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 
 KNOWN_FROM = 9 * 10**11
 EVENTS = 2_500

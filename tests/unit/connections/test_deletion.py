@@ -5,7 +5,8 @@ from tests.unit.parts import Parts
 
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.domain.errors import UnknownName
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.parts import Parts
 
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
-from tiktok_forwarder.store.events import Arrivals, NewEvent
+from tiktok_forwarder.store.queue import Arrivals, NewEvent
 
 
 class Followed:

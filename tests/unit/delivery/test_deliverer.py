@@ -22,7 +22,7 @@ from tests.integration.delivery_rig import (
 from tiktok_forwarder.delivery.pauses import read_state
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 
 
 async def test_stopped_deliverer_takes_no_connection_up_again() -> None:

@@ -1,7 +1,6 @@
 """The limits that people are promised for delivery, written out, and the way of each setting to the deliverer."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,10 +8,10 @@ from tests.integration.delivery_rig import delivery_rig
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.deliverer import Deliverer
-from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryPolicy
 from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.settings import load_settings
-from tiktok_forwarder.store.events import GroupLimits
+from tiktok_forwarder.store.queue import GroupLimits
 
 RETRY = RetryPolicy(
     first_delay_seconds=10.0,
@@ -44,9 +43,9 @@ async def policy_of_service(monkeypatch: pytest.MonkeyPatch, data_dir: Path, **s
     policies: list[DeliveryPolicy] = []
 
     class WatchedDeliverer(Deliverer):
-        def __init__(self, *parts: Any, policy: DeliveryPolicy, **others: Any) -> None:
-            policies.append(policy)
-            super().__init__(*parts, policy=policy, **others)
+        def __init__(self, parts: DeliveryParts) -> None:
+            policies.append(parts.policy)
+            super().__init__(parts)
 
     monkeypatch.setattr("tiktok_forwarder.bootstrap.Deliverer", WatchedDeliverer)
     async with open_application(load_settings(None, {}, data_dir=data_dir, store="memory", **settings), {}):

@@ -14,7 +14,7 @@ from tiktok_forwarder.delivery.pauses import DeliveryState, PauseControl
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry, Settlements, TryLater, Verdict
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.store.events import Lease, LeasedEvent
+from tiktok_forwarder.store.queue import Lease, LeasedEvent
 
 HOUR_MS = 3_600_000
 NOW_MS = ManualClock().now_ms()
@@ -70,7 +70,7 @@ class Rig:
         self.store, self.witness, self.clock = Store(), RecordingObserver(), ManualClock()
         quick = DeliveryPolicy(retry=RetryPolicy(jitter=0.0), trouble_wait_seconds=0.0)
         parts = cast(Any, DeliveryParts)(
-            self.store, None, None, self.clock, None, self.witness, replace(quick, **policy)
+            self.store, None, None, None, self.clock, None, self.witness, replace(quick, **policy)
         )
         self.lease = Lease(1, "c", "2.0", events)
         self.pauses = PauseControl(cast(Any, None), self.clock, "c", None)

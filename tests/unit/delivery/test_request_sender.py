@@ -17,7 +17,7 @@ from tiktok_forwarder.delivery.interfaces import (
 from tiktok_forwarder.delivery.request_sender import RequestSender, no_answer_verdict
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import Accepted, Answer, Misconfigured, Throttled, TryLater, Verdict
-from tiktok_forwarder.store.events import LeasedEvent
+from tiktok_forwarder.store.queue import LeasedEvent
 
 EVENT = LeasedEvent(7, 1, "Purchase", "e7", b'{"event":"Purchase"}', 0, 0, None, None, ())
 DONE = HttpAnswer(200, b'{"code":0,"message":"OK","request_id":"r1"}')
@@ -41,7 +41,7 @@ class Rig:
     told: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        parts = cast(Any, DeliveryParts)(self, self, self, self.clock, self, self, None)
+        parts = cast(Any, DeliveryParts)(self, self, self, self, self.clock, self, self, None)
         self.sender = RequestSender(parts, DeliveryTarget("c", 1, True, "pixel-1", "TEST1"), cast(Any, self))
 
     def access_token(self, _connection_id: str) -> str:

@@ -9,8 +9,8 @@ from tests.unit.parts import ManualClock
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.outcome import Retry
-from tiktok_forwarder.store.events import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.system_clock import SystemClock
 
 LIMITS = GroupLimits({"2.0": 10}, payload_bytes=1000)

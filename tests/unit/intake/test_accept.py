@@ -10,8 +10,8 @@ from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts, sender
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, UnreadableBody
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash, Visitor
-from tiktok_forwarder.store.events import GroupLimits, LeasedEvent
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import GroupLimits, LeasedEvent
 
 
 @pytest.fixture

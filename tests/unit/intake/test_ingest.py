@@ -15,8 +15,8 @@ from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
 from tiktok_forwarder.intake.ingest import Ingest
-from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import Admission, Arrivals
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 

@@ -11,8 +11,9 @@ from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Delivered, Retry, Settlements
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.replays import ReplayProgress, Replays
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 HOUR_MS = 3_600_000

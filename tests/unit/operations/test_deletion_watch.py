@@ -9,7 +9,8 @@ from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.operations import deletion_watch
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, NewEvent
 
 
 async def test_events_that_come_after_the_deletion_become_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:

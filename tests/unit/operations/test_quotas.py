@@ -3,7 +3,7 @@
 import pytest
 
 from tiktok_forwarder.operations.quotas import QuotaLevels, quota_warnings
-from tiktok_forwarder.store.events import QueueCounts
+from tiktok_forwarder.store.totals import QueueCounts
 
 
 class Reports:

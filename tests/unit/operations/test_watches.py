@@ -8,8 +8,9 @@ import pytest
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.operations import watches
 from tiktok_forwarder.operations.watches import StoreWatch
-from tiktok_forwarder.store.events import Arrivals, QueueCounts
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.queue import Arrivals
+from tiktok_forwarder.store.totals import QueueCounts
 
 
 class TroubledStore(MemoryStore):

@@ -11,9 +11,10 @@ from tests.conformance.rig import HOUR, LIMITS, T0, event
 from tests.unit.store.postgres_rig import OneDatabase, one_database
 from tiktok_forwarder.domain.errors import ConfigurationError, ConnectionsFull, LeaseLost, RevisionConflict
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlements
-from tiktok_forwarder.store.events import Admission, Arrivals, DeadLetterFilter, GroupLimits, Lease
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.postgres.statements import SEEN_SLOTS, SEEN_TURN_MS, migrations
 from tiktok_forwarder.store.postgres.store import PostgresStore
+from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS
 
 ALL = DeadLetterFilter()

@@ -11,9 +11,10 @@ from tests.postgres_server import shared_server
 from tests.unit.store.postgres_rig import OneDatabase, Wire, one_database, wire
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlement
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.store import PostgresStore
+from tiktok_forwarder.store.queue import Arrivals
 
 APPEND = b"forwarder.append_group"
 

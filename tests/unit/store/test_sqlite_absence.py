@@ -11,7 +11,8 @@ import pytest
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 

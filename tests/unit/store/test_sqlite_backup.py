@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.store.sqlite import backup as sqlite_backup
 from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup
 from tiktok_forwarder.store.sqlite.restore import remove_database, restore

@@ -15,7 +15,8 @@ from tests.unit.store.earlier_version import (
 )
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 

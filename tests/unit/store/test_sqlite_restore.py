@@ -11,8 +11,8 @@ from tests.conformance.rig import T0, event
 from tests.unit.store.earlier_version import BEFORE_EXPIRING, BEFORE_KEY_LOG, write_version
 from tiktok_forwarder.database.directory_lock import DirectoryLock
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.store.events import Arrivals
 from tiktok_forwarder.store.expiring import ExpiringPut
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.store.sqlite import backup as sqlite_backup
 from tiktok_forwarder.store.sqlite import restore as sqlite_restore
 from tiktok_forwarder.store.sqlite.backup import back_up

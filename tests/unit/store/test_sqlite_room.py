@@ -13,7 +13,8 @@ import pytest
 from tests.conformance.rig import HOUR, T0, append_to, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, ConnectionsFull, StoreFull, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling
 from tiktok_forwarder.store.sqlite.file import derived_max_bytes, store_limits

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.rig import HOUR, T0, event, together
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.file import open_reader
 from tiktok_forwarder.store.sqlite.statements import SEEN_SLOTS

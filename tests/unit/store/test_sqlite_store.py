@@ -15,7 +15,7 @@ import pytest
 from tests.conformance.rig import T0, append_to, event, together
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered, Retry, Settlements
-from tiktok_forwarder.store.events import Arrivals, GroupLimits
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import writer as sqlite_writer
 from tiktok_forwarder.store.sqlite.file import open_reader, open_writer, store_limits
@@ -364,7 +364,7 @@ import asyncio, sys
 from pathlib import Path
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.store.sqlite.store import SqliteStore
-from tiktok_forwarder.store.events import Arrivals
+from tiktok_forwarder.store.queue import Arrivals
 
 async def main(file, prefix):
     store = SqliteStore.open(Path(file))

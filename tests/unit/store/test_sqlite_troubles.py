@@ -13,7 +13,8 @@ import pytest
 from tests.conformance.rig import T0, event
 from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError, StoreFull, StoreUnavailable
-from tiktok_forwarder.store.events import Arrivals, DeadLetterFilter, GroupLimits
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite import settling as sqlite_settling

@@ -14,7 +14,7 @@ from tests.conformance.rig import T0, event, together
 from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered, Retry
-from tiktok_forwarder.store.events import Arrivals, GroupLimits
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import file as sqlite_file
 from tiktok_forwarder.store.sqlite.settling import dead_letter_some, settle
 from tiktok_forwarder.store.sqlite.store import SqliteStore

@@ -13,8 +13,8 @@ from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts, sender
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.store.events import QueueCounts, TotalsRow
 from tiktok_forwarder.store.risks import RISK_NAMES, RiskName, StoreRisk
+from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
 
 

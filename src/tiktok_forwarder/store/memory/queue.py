@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireFormName
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterFilter, LeasedEvent, NewEvent
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterFilter
+from tiktok_forwarder.store.queue import LeasedEvent, NewEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
 

@@ -15,26 +15,15 @@ from tiktok_forwarder.domain.outcome import (
     Settlement,
     Settlements,
 )
-from tiktok_forwarder.store.events import (
-    Admission,
-    Arrivals,
-    DeadLetter,
-    DeadLetterCount,
-    DeadLetterFilter,
-    EventStateCounts,
-    GroupLimits,
-    Lease,
-    NewEvent,
-    QueueCounts,
-    StoreSnapshot,
-    TotalsRow,
-)
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.documents import MemoryDocuments
 from tiktok_forwarder.store.memory.expiring import MemoryExpiring
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
+from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, storage_quota
 from tiktok_forwarder.store.single_process import SingleProcess
+from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
 
 
 class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tiktok_forwarder.domain.errors import ForwarderError, StoreUnavailable
-from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.postgres.database import Database, Session
 from tiktok_forwarder.store.postgres.errors import AnswerLost, ChangeRefused, NodeLost
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.requests import Counts, Group, Request
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.postgres.statements import SEEN_SLOTS, SEEN_TURN_MS
+from tiktok_forwarder.store.queue import Admission, Arrivals
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, ROW_BYTES
 
 _MAX_GROUP_REQUESTS: Final = 2000

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from tiktok_forwarder.domain.outcome import DeadLetterReason
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.encoding import decoded_answer, packed_subjects
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.node import Node
 

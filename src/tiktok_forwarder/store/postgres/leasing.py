@@ -8,9 +8,9 @@ from typing import Any
 from tiktok_forwarder.domain.errors import LeaseLost
 from tiktok_forwarder.domain.outcome import DeadLettered, Delivered, Retry, Settlements
 from tiktok_forwarder.store.encoding import encoded_answer, unpacked_subjects
-from tiktok_forwarder.store.events import GroupLimits, Lease, LeasedEvent
 from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.node import Node
+from tiktok_forwarder.store.queue import GroupLimits, Lease, LeasedEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
 Clock = Callable[[], float | None]

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.store.encoding import event_key, packed_subjects
-from tiktok_forwarder.store.events import Admission, Arrivals
 from tiktok_forwarder.store.postgres.node import LaneName, Node
+from tiktok_forwarder.store.queue import Admission, Arrivals
 from tiktok_forwarder.store.rules import ROW_BYTES, quotas_used_up
 
 STORED: Final = "s"

@@ -8,19 +8,7 @@ from typing import Any, Final, Self
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.domain.secret_box import SecretBox
-from tiktok_forwarder.store.events import (
-    Admission,
-    Arrivals,
-    DeadLetter,
-    DeadLetterCount,
-    DeadLetterFilter,
-    EventStateCounts,
-    GroupLimits,
-    Lease,
-    QueueCounts,
-    StoreSnapshot,
-    TotalsRow,
-)
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.postgres import schema
 from tiktok_forwarder.store.postgres.appending import Appender
 from tiktok_forwarder.store.postgres.database import Database, Session
@@ -33,8 +21,10 @@ from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
 from tiktok_forwarder.store.postgres.risks import find_risks
 from tiktok_forwarder.store.postgres.room import Room
+from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
 from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.rules import ROW_BYTES
+from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
 DEFAULT_LIMITS: Final = PoolLimits()

@@ -7,7 +7,7 @@ from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, WireFormName
 from tiktok_forwarder.store.encoding import event_key, packed_subjects
-from tiktok_forwarder.store.events import Admission, Arrivals, NewEvent
+from tiktok_forwarder.store.queue import Admission, Arrivals, NewEvent
 from tiktok_forwarder.store.rules import ROW_BYTES, check_quotas, is_repeat
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 

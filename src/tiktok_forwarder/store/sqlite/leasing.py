@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from tiktok_forwarder.store.encoding import unpacked_subjects
-from tiktok_forwarder.store.events import GroupLimits, Lease, LeasedEvent
+from tiktok_forwarder.store.queue import GroupLimits, Lease, LeasedEvent
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 from tiktok_forwarder.store.sqlite.statements import run
 from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState

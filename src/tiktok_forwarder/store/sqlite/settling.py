@@ -9,9 +9,10 @@ import apsw
 from tiktok_forwarder.database.file import truncate_log
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLettered, DeadLetterReason, Delivered, Retry, Settlements, WireFormName
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.encoding import decoded_answer, encoded_answer, packed_subjects
-from tiktok_forwarder.store.events import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts, Lease
 from tiktok_forwarder.store.leases import LeaseEntry
+from tiktok_forwarder.store.queue import Lease
 from tiktok_forwarder.store.rules import AT_ONCE_MS
 from tiktok_forwarder.store.sqlite.statements import rows
 from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, Transaction, split_row_no

@@ -13,19 +13,8 @@ import apsw
 from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
-from tiktok_forwarder.store.events import (
-    Admission,
-    Arrivals,
-    DeadLetter,
-    DeadLetterCount,
-    DeadLetterFilter,
-    EventStateCounts,
-    GroupLimits,
-    Lease,
-    QueueCounts,
-    StoreSnapshot,
-    TotalsRow,
-)
+from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
+from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
 from tiktok_forwarder.store.single_process import SingleProcess
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
@@ -59,6 +48,7 @@ from tiktok_forwarder.store.sqlite.settling import (
 )
 from tiktok_forwarder.store.sqlite.transaction import Lane, StoreState, Transaction
 from tiktok_forwarder.store.sqlite.writer import SqliteWriter
+from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
 
 _RESERVE_SHARE: Final = 0.2
 
