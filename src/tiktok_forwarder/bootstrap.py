@@ -149,8 +149,8 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
     )
 
 
-def _acceptor(base: Foundation, configured: Configured, watched: Watched, deliverer: Deliverer) -> Acceptor:
-    """Return the acceptor, from a sender's bytes into the store. It notifies the deliverer of new events."""
+def _acceptor(base: Foundation, configured: Configured, watched: Watched) -> Acceptor:
+    """Return the acceptor, from a sender's bytes into the store."""
     settings = base.settings
     return Acceptor(
         base.store,
@@ -159,7 +159,6 @@ def _acceptor(base: Foundation, configured: Configured, watched: Watched, delive
         base.subject_hash,
         Bounds(settings.max_body_bytes, settings.max_nesting, settings.max_events),
         observer=watched.observers,
-        delivery=deliverer,
     )
 
 
@@ -213,7 +212,7 @@ def _services(
         deliverer=deliverer,
         connection_check=ConnectionCheck(connections, sender, clock),
         deletion=ConnectionDeletion(connections, store, clock),
-        dead_letters=DeadLetters(store, Replays(store, clock), clock, deliverer.notify, connections.connection_ids),
+        dead_letters=DeadLetters(store, Replays(store, clock), clock, connections.connection_ids),
         activity=watched.activity,
         seen_names=watched.seen_names,
         development_events=watched.development_events,
@@ -242,7 +241,7 @@ class Application:
         http_sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
         self._sender = DatedSender(http_sender, base.clock_comparison)
         deliverer = _deliverer(base, configured, watched, self._sender)
-        acceptor = _acceptor(base, configured, watched, deliverer)
+        acceptor = _acceptor(base, configured, watched)
         self.services = _services(
             base, configured, watched, acceptor, deliverer, self._sender, lambda: self.console_base
         )

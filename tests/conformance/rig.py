@@ -90,6 +90,21 @@ class Rig:
         lease: Lease | None = await self.store.lease(connection, limits, now_ms, 60)
         return lease
 
+    async def is_ready(
+        self,
+        connection: str = "a",
+        now_ms: int = T0,
+        *,
+        fill_seconds: float = 0.0,
+        limits: GroupLimits = LIMITS,
+        wait_seconds: float = 0.0,
+    ) -> bool:
+        """Whether a group is ready; without `fill_seconds`, whether any event is due."""
+        found: bool = await self.store.ready(
+            connection, limits, fill_seconds=fill_seconds, now_ms=now_ms, wait_seconds=wait_seconds
+        )
+        return found
+
     async def must_lease(self, connection: str = "a", now_ms: int = T0, limits: GroupLimits = LIMITS) -> Lease:
         lease = await self.lease(connection, now_ms, limits)
         assert lease is not None

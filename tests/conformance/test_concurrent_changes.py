@@ -135,7 +135,7 @@ async def test_erased_event_is_gone_for_the_rest_of_its_lease(rig: Rig) -> None:
         await rig.store.settle(lease, {three: Delivered()}, T0)
     books = await rig.books()
     assert (books["delivered"], books["erased"], books.get("dead_lettered", 0)) == (1, 2, 0)
-    assert await rig.store.next_due_ms("a", T0) is None
+    assert not await rig.is_ready()
 
 
 async def test_replayed_event_is_not_leased_twice(rig: Rig) -> None:
@@ -198,14 +198,14 @@ async def test_an_event_larger_than_a_group_leaves_alone(rig: Rig) -> None:
 
 @pytest.mark.parametrize("back_ms", [HOUR, 30 * 24 * HOUR])
 async def test_retries_scheduled_before_the_clock_was_set_back_are_due(rig: Rig, back_ms: int) -> None:
-    """Also after a restart, and `next_due_ms` says so before anything is leased; a small step changes nothing."""
+    """Also after a restart, and `ready` says so before anything is leased; a small step changes nothing."""
     await rig.append(event("1"))
     lease = await rig.must_lease()
     await rig.store.settle(lease, {lease.events[0].event_no: Retry(T0 + 10_000)}, T0)
     await rig.reopen()
     assert await rig.lease(now_ms=T0 - 1000) is None
-    assert await rig.store.next_due_ms("a", T0 - 1000) == T0 + 10_000
-    assert await rig.store.next_due_ms("a", T0 - back_ms) == 0
+    assert not await rig.is_ready(now_ms=T0 - 1000)
+    assert await rig.is_ready(now_ms=T0 - back_ms, fill_seconds=60)
     assert await rig.ids(now_ms=T0 - back_ms) == ["1"]
 
 

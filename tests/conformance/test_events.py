@@ -62,7 +62,7 @@ async def test_oldest_leave_first_and_none_twice(rig: Rig) -> None:
     assert [each.event_id for each in first.events] == ["0", "1", "2"]
     assert [each.event_id for each in second.events] == ["3", "4"]
     assert await rig.lease() is None
-    assert await rig.store.next_due_ms("a", T0) is None
+    assert not await rig.is_ready()
 
 
 async def test_lease_is_of_one_wire_form_and_within_limits(rig: Rig) -> None:
@@ -78,7 +78,7 @@ async def test_expired_lease_is_lost_and_its_events_are_due(rig: Rig) -> None:
     await rig.append(event("1"))
     late = await rig.must_lease()
     rig.clock.seconds += 60
-    assert await rig.store.next_due_ms("a", T0) == 0
+    assert await rig.is_ready()
     again = await rig.must_lease()
     with pytest.raises(LeaseLost):
         await rig.store.settle(late, {late.events[0].event_no: Delivered()}, T0)
@@ -118,7 +118,7 @@ async def test_retry_waits_and_counts(rig: Rig) -> None:
     await rig.store.settle(lease, {lease.events[0].event_no: Retry(T0 + 100, may_have_arrived=True)}, T0 + 1)
     await rig.reopen()
     assert await rig.lease(now_ms=T0 + 99) is None
-    assert await rig.store.next_due_ms("a", T0) == T0 + 100
+    assert [await rig.is_ready(now_ms=T0 + 99), await rig.is_ready(now_ms=T0 + 100)] == [False, True]
     lease = await rig.must_lease(now_ms=T0 + 100)
     (leased,) = lease.events
     assert (leased.attempts, leased.first_attempt_at_ms, leased.unanswered_at_ms) == (1, T0 + 1, T0 + 1)

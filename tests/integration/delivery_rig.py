@@ -31,11 +31,12 @@ from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterFilter
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.queue import Arrivals, NewEvent
 
-# Retries after 20, 40, 80 ms, so that tests need not wait.
+# Retries after 20, 40, 80 ms, so that tests need not wait. A clock that a test moves is noticed as soon.
 QUICK = DeliveryPolicy(
     retry=RetryPolicy(first_delay_seconds=0.02, max_delay_seconds=0.1, jitter=0.0),
     max_wait_seconds=0.02,
     trouble_wait_seconds=0.05,
+    recheck_seconds=0.02,
 )
 # No retry within a test.
 PATIENT = replace(QUICK, retry=RetryPolicy(first_delay_seconds=60.0))
@@ -230,7 +231,7 @@ class Rig:
     async def accept(
         self, event_ids: Sequence[str], connection_id: str = "c", wire_form: WireFormName = "2.0"
     ) -> list[bytes]:
-        """Store events of these ids and tell the deliverer; return their payloads."""
+        """Store events of these ids; return their payloads."""
         payloads = {event_id: payload(event_id, wire_form) for event_id in event_ids}
         await self.accept_payloads(payloads, connection_id, wire_form)
         return list(payloads.values())
@@ -238,13 +239,12 @@ class Rig:
     async def accept_payloads(
         self, payloads: Mapping[str, bytes], connection_id: str = "c", wire_form: WireFormName = "2.0"
     ) -> None:
-        """Store events with these payloads by event ID, and notify the deliverer."""
+        """Store events with these payloads by event ID."""
         events = [
             NewEvent(connection_id, 1, wire_form, "AddToCart", event_id, content, ())
             for event_id, content in payloads.items()
         ]
         await self.store.append(Arrivals(events, {}, self.clock.now_ms()))
-        self.deliverer.notify(connection_id, len(events))
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
@@ -290,6 +290,10 @@ class Rig:
     async def leased(self, connection_id: str = "c") -> int:
         counts = (await self.store.counts()).get(connection_id)
         return counts.leased if counts else 0
+
+    async def is_due(self, at_ms: int) -> bool:
+        """Whether an event of connection `c` is due at that time."""
+        return await self.store.ready("c", self.policy.limits, fill_seconds=0, now_ms=at_ms, wait_seconds=0)
 
     async def total(self, counter: str, connection_id: str = "c") -> int:
         rows = await self.store.totals()
@@ -342,11 +346,11 @@ def watch_calls(rig: Rig, method: str, before: Callable[[], Awaitable[None]] | N
     """The times at which a store's method is called; `before` runs in each call, ahead of the method itself."""
     intact, calls = getattr(rig.store, method), list[float]()
 
-    async def watched(*args: Any) -> Any:
+    async def watched(*args: Any, **kwargs: Any) -> Any:
         calls.append(time.monotonic())
         if before is not None:
             await before()
-        return await intact(*args)
+        return await intact(*args, **kwargs)
 
     setattr(rig.store, method, watched)
     return calls

@@ -88,16 +88,13 @@ async def test_a_probe_resumes_the_connection() -> None:
         await rig.refuse_until_paused()
         for probes in (1, 2):
             rig.clock.advance(290)
-            rig.deliverer.notify("c")
             await rig.give_time()
             assert len(rig.tiktok.requests) == probes
             rig.clock.advance(11)
-            rig.deliverer.notify("c")
             await rig.until_requests(1 + probes)
         assert [len(group) for group in rig.tiktok.groups] == [3, 1, 1]
         rig.tiktok.judge = lambda _: answer(0)
         rig.clock.advance(301)
-        rig.deliverer.notify("c")
         await rig.until_empty()
         assert rig.deliverer.status("c").condition == "healthy"
     assert [len(group) for group in rig.tiktok.groups] == [3, 1, 1, 1, 2]
@@ -126,7 +123,6 @@ async def test_a_probe_that_fails_otherwise_uses_up_nothing() -> None:
         for number, reply in enumerate(replies, start=2):
             rig.tiktok.judge = partial(reply_with, reply)
             rig.clock.advance(700)
-            rig.deliverer.notify("c")
             await rig.until_requests(number)
         rig.clock.advance(700)
         lease = await rig.store.lease("c", rig.policy.limits, rig.clock.now_ms(), 60)
@@ -184,7 +180,6 @@ async def test_a_pause_by_hand_holds_until_it_is_ended_by_hand() -> None:
         await rig.deliverer.pause("c", "the shop moves house", "ann")
         await rig.accept(ids(3))
         rig.clock.advance(24 * HOUR_SECONDS)
-        rig.deliverer.notify("c")
         await rig.give_time(0.3)
         assert rig.tiktok.requests == []
         rig.connections.change("c", pixel_id="another")
@@ -209,7 +204,6 @@ async def test_a_pause_by_hand_replaces_one_of_the_service() -> None:
         since_ms = rig.deliverer.status("c").since_ms
         await rig.deliverer.pause("c", "asked the agency", "ann")
         rig.clock.advance(HOUR_SECONDS)
-        rig.deliverer.notify("c")
         await rig.give_time()
         status = rig.deliverer.status("c")
         assert (status.reason, status.by, status.since_ms) == ("asked the agency", "ann", since_ms)
@@ -246,7 +240,6 @@ async def test_a_pause_takes_nothing_from_the_retry_window() -> None:
         await rig.wait_until(lambda: len(rig.tiktok.requests) >= sent + 3)
         assert await rig.dead_letters() == []
         rig.clock.advance(24 * HOUR_SECONDS)
-        rig.deliverer.notify("c")
         await rig.until_empty()
         (dead,) = await rig.dead_letters()
     assert dead.reason == "retries_exhausted"

@@ -34,7 +34,6 @@ async def probe(rig: Rig, reply: web.Response) -> None:
     sent = len(rig.tiktok.requests)
     rig.tiktok.judge = partial(reply_with, reply)
     rig.clock.advance(PROBE_SECONDS + 1)
-    rig.deliverer.notify("c", 0)
     await rig.until_requests(sent + 1)
 
 
@@ -46,11 +45,9 @@ async def test_probe_waits_its_time_when_the_pause_begins_long_after_the_start()
         await rig.give_time()
         assert len(rig.tiktok.requests) == 1
         rig.clock.advance(PROBE_SECONDS - 10)
-        rig.deliverer.notify("c", 0)
         await rig.give_time()
         assert len(rig.tiktok.requests) == 1
         rig.clock.advance(11)
-        rig.deliverer.notify("c", 0)
         await rig.until_requests(2)
 
 
@@ -94,7 +91,6 @@ async def test_probe_with_nothing_left_to_send_leaves_the_connection_paused() ->
         await rig.refuse_until_paused(events=1)
         await probe(rig, web.Response(status=504))
         rig.clock.advance(49 * HOUR_SECONDS)
-        rig.deliverer.notify("c", 0)
         await rig.until_empty()
         (dead,) = await rig.dead_letters()
         assert dead.reason == "unconfirmed"
@@ -124,7 +120,6 @@ async def test_event_that_a_probe_was_answered_about_may_be_sent_after_48_hours(
         await probe(rig, reply)
         rig.tiktok.judge = take_all
         rig.clock.advance(49 * HOUR_SECONDS)
-        rig.deliverer.notify("c", 0)
         await rig.until_empty()
         assert await rig.dead_letters() == []
     assert await rig.total("delivered") == 1
@@ -137,7 +132,6 @@ async def test_event_that_a_probe_was_not_answered_about_is_not_sent_after_48_ho
         await probe(rig, web.Response(status=504))
         await rig.deliverer.resume("c", "ann")
         rig.clock.advance(49 * HOUR_SECONDS)
-        rig.deliverer.notify("c", 0)
         await rig.until_empty()
         (dead,) = await rig.dead_letters()
     assert (dead.reason, dead.event_id) == ("unconfirmed", "e0")
@@ -169,7 +163,6 @@ async def test_manual_pause_holds_when_a_probe_is_on_its_way() -> None:
 
         rig.tiktok.judge = pause_and_take
         rig.clock.advance(PROBE_SECONDS + 1)
-        rig.deliverer.notify("c", 0)
         await rig.wait_until(lambda: rig.witness.outcomes["c", "delivered"] >= 1)
         await rig.give_time()
         status = rig.deliverer.status("c")
@@ -189,7 +182,6 @@ async def test_manual_pause_holds_back_a_probe_that_is_not_sent_yet(monkeypatch:
 
         monkeypatch.setattr(rig.store, "lease", pause_and_lease)
         rig.clock.advance(PROBE_SECONDS + 1)
-        rig.deliverer.notify("c", 0)
         await rig.wait_until(lambda: rig.deliverer.status("c").by == "ann")
         await rig.give_time()
         assert len(rig.tiktok.requests) == 1

@@ -31,11 +31,10 @@ class ManualClock:
 
 
 class Told:
-    """Keeps what it is told: the observer of accepting, and the deliverer's place."""
+    """Keeps what it is told: the observer of accepting."""
 
     def __init__(self) -> None:
         self.counted: Counter[tuple[str, ...]] = Counter()
-        self.notified: Counter[str] = Counter()
         self.acceptances: list[Acceptance] = []
 
     def on_received(self, input_name: str, batches: int, events: int) -> None:
@@ -59,9 +58,6 @@ class Told:
 
     def on_stored(self, seconds: float) -> None:
         self.counted["stored",] += 1
-
-    def notify(self, connection_id: str, new_events: int = 1) -> None:
-        self.notified[connection_id] += new_events
 
 
 def sender(name: str, **members: Any) -> Input:
@@ -101,8 +97,11 @@ class Parts:
             SubjectHash(b"k" * 32),
             Bounds(),
             observer=self.told,
-            delivery=self.told,
         )
+
+    async def queued(self) -> dict[str, int]:
+        """How many events wait, by connection."""
+        return {each: counts.waiting for each, counts in (await self.store.counts()).items() if counts.waiting}
 
     async def reopened(self) -> "Parts":
         """The same store as another process would find it."""

@@ -75,9 +75,6 @@ class ConnectionDelivery:
         if self._groups:
             await asyncio.wait(self._groups, timeout=_ABANDON_SECONDS)
 
-    def notify(self, new_events: int) -> None:
-        self._watch.notify(new_events)
-
     async def pause(self, reason: str, by: str) -> None:
         await self.pauses.pause_by_hand(reason, by, self.target.revision)
         self._watch.wake()
@@ -156,7 +153,6 @@ class ConnectionDelivery:
 
     async def _lease(self, limits: GroupLimits) -> Lease | None:
         """Return a lease, or None. A lease that comes too late, after a stop or a rate limit refusal, is released."""
-        self._watch.leasing()
         asking = asyncio.ensure_future(
             self._parts.queue.lease(
                 self.target.connection_id, limits, self._parts.clock.now_ms(), self._policy.lease_seconds

@@ -37,11 +37,6 @@ class Deliverer:
         for connection_id in self._parts.connections.connection_ids():
             await self.reload(connection_id)
 
-    def notify(self, connection_id: str, new_events: int = 1) -> None:
-        """Report new events of the connection in the store; never blocks."""
-        if (delivery := self._deliveries.get(connection_id)) is not None:
-            delivery.notify(new_events)
-
     async def reload(self, connection_id: str) -> None:
         """Apply that the connection was added, changed or removed: continue with its current settings.
 

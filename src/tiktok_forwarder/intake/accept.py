@@ -24,12 +24,6 @@ from tiktok_forwarder.store.queue import Admission, Arrivals, EventQueue, NewEve
 SUBJECT_BYTES: Final = 8
 
 
-class DeliveryNotice(Protocol):
-    """Notifies the deliverer of new events; must not block."""
-
-    def notify(self, connection_id: str, new_events: int = 1) -> None: ...
-
-
 class DroppedEvent(Struct, frozen=True, gc=False):
     """An event of a request that does not go to this connection; None was not an object."""
 
@@ -153,7 +147,6 @@ class Acceptor:
         bounds: Bounds,
         *,
         observer: AcceptObserver,
-        delivery: DeliveryNotice,
     ) -> None:
         self._queue = queue
         self._connections = connections
@@ -161,7 +154,6 @@ class Acceptor:
         self._subject_hash = subject_hash
         self._bounds = bounds
         self._observer = observer
-        self._delivery = delivery
 
     async def accept(self, body: bytes, sender: Input, only: str | None = None) -> Acceptance | None:
         """Accept a request; return what was stored and dropped, durable now, or None if there was nothing to do.
@@ -266,7 +258,7 @@ class Acceptor:
                     each.admission = next(admissions)
             acceptance = Acceptance(request.sender.name, request.at_ms, request.admitted, request.drops, drops)
             self._observer.on_accepted(acceptance)
-            self._notify(acceptance)
+            self._report_full_connections(acceptance)
             self._finish(request, acceptance)
         except Exception as error:
             request.done(None, error)
@@ -276,12 +268,9 @@ class Acceptor:
         _check_for_batches(request.batches)
         request.done(acceptance, None)
 
-    def _notify(self, acceptance: Acceptance) -> None:
+    def _report_full_connections(self, acceptance: Acceptance) -> None:
         for connection_id, admitted in acceptance.admitted.items():
-            admissions = [each.admission for each in admitted]
-            if stored := admissions.count("stored"):
-                self._delivery.notify(connection_id, stored)
-            if refused := admissions.count(CONNECTION_FULL):
+            if refused := [each.admission for each in admitted].count(CONNECTION_FULL):
                 self._observer.on_connection_full(connection_id, refused)
 
 

@@ -60,20 +60,18 @@ class _Tally:
 
 
 class DeadLetters:
-    """Views, replays and discards dead letters. `notify` is called for connections whose events wait again."""
+    """Views, replays and discards dead letters."""
 
     def __init__(
         self,
         store: DeadLetterStore,
         replays: Replays,
         clock: Clock,
-        notify: Callable[[str, int], None],
         connection_ids: Callable[[], Collection[str]],
     ) -> None:
         self._store = store
         self._replays = replays
         self._clock = clock
-        self._notify = notify
         self._connection_ids = connection_ids
 
     async def page(self, which: DeadLetterFilter, *, limit: int, after: int) -> Sequence[DeadLetter]:
@@ -102,15 +100,10 @@ class DeadLetters:
         count = 0
         for connection_id in self._connection_ids():
             if which.connection_id in (None, connection_id):
-                count += await self._replay_of(structs.replace(which, connection_id=connection_id), connection_id)
+                of_connection = structs.replace(which, connection_id=connection_id)
+                count += await self._store.replay(of_connection, self._clock.now_ms())
         replay_no = await self._replays.add(tally.event_nos)
         return Replayed(structs.replace(tally.selection(), count=count), replay_no)
-
-    async def _replay_of(self, which: DeadLetterFilter, connection_id: str) -> int:
-        count = await self._store.replay(which, self._clock.now_ms())
-        if count:
-            self._notify(connection_id, count)
-        return count
 
     async def progress(self, replay_no: int) -> ReplayProgress:
         """Return the progress of a replay. Raises `UnknownName`."""

@@ -104,9 +104,14 @@ class EventQueue(Protocol):
         """Return unsettled events to the queue, due times unchanged. Does nothing if the lease is already lost."""
         ...
 
-    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        """Return when the connection's first unleased event is due (0: now); None if it has none.
+    async def ready(
+        self, connection_id: str, limits: GroupLimits, *, fill_seconds: float, now_ms: int, wait_seconds: float
+    ) -> bool:
+        """Wait up to `wait_seconds` until a group is ready to be leased; return whether one is.
 
-        Events scheduled by a clock that was set back since are due now.
+        It is ready when a full group is due, or when the first due event has waited `fill_seconds` for others: a fresh
+        one since it was accepted, any other since its due time. Events accepted or scheduled by a clock that was set
+        back since need not wait. The call leases nothing, since a deliverer then waits for its rate limit: a lease
+        would hold the events in the meantime.
         """
         ...

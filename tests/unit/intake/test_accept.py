@@ -37,7 +37,7 @@ async def test_events_are_stored_as_tiktok_will_get_them(parts: Parts) -> None:
     assert event.accepted_at_ms == parts.clock.now_ms()
     assert json.loads(event.payload)["properties"]["value"] == 12.5
     assert b"cust-829311" not in event.payload
-    assert parts.told.notified == {connection_id: 1}
+    assert await parts.queued() == {connection_id: 1}
 
 
 async def test_every_connection_gets_its_own(parts: Parts) -> None:
@@ -47,7 +47,7 @@ async def test_every_connection_gets_its_own(parts: Parts) -> None:
     await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     assert b"event_time" in (await waiting(parts, one))[0].payload
     assert b"timestamp" in (await waiting(parts, two))[0].payload
-    assert parts.told.notified == {one: 1, two: 1}
+    assert await parts.queued() == {one: 1, two: 1}
 
 
 async def test_dropped_events_are_counted_by_reason(parts: Parts) -> None:
@@ -65,13 +65,13 @@ async def test_dropped_events_are_counted_by_reason(parts: Parts) -> None:
 
 
 async def test_repeated_events_are_not_delivered_twice(parts: Parts) -> None:
-    """A sender's retry is accepted, counted as duplicate, and wakes nobody."""
+    """A sender's retry is accepted and counted as duplicate."""
     connection_id = await parts.add_connection()
     for _ in range(3):
         await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
     assert len(await waiting(parts, connection_id)) == 1
     assert await parts.total(connection_id, "duplicate") == {"": 2}
-    assert parts.told.notified == {connection_id: 1}
+    assert await parts.queued() == {connection_id: 1}
 
 
 async def test_many_batches_are_one_write(parts: Parts) -> None:
@@ -117,15 +117,15 @@ async def test_an_unreadable_body_leaves_nothing(parts: Parts) -> None:
 
 
 async def test_a_full_store_takes_nothing_of_a_request() -> None:
-    """When the store refuses, neither events nor drops are counted and nobody is woken: the sender will be back."""
+    """When the store refuses, neither events nor drops are counted: the sender will be back."""
     parts = Parts(MemoryStore(max_events=2))
     for name in ("One", "Two"):
         await parts.add_connection(name)
     await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
-    totals, notified = await parts.store.totals(), parts.told.notified.copy()
+    totals, queued = await parts.store.totals(), await parts.queued()
     with pytest.raises(StoreFull):
         await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"), 7)), sender("web"))
-    assert await parts.store.totals() == totals and parts.told.notified == notified
+    assert await parts.store.totals() == totals and await parts.queued() == queued
     assert (len(parts.told.acceptances), parts.told.counted["brought", "web"], parts.told.counted["stored",]) == (
         1,
         1,
@@ -160,16 +160,16 @@ async def test_events_are_taken_for_one_connection_when_it_is_named(parts: Parts
     assert acceptance is not None and list(acceptance.admitted) == [two]
     assert (len(await waiting(parts, one)), len(await waiting(parts, two))) == (0, 1)
     assert {row.connection_id for row in await parts.store.totals()} == {two}
-    assert parts.told.notified == {two: 1}
+    assert await parts.queued() == {two: 1}
 
 
 async def test_drops_are_stored_when_nothing_else_is(parts: Parts) -> None:
-    """A request of which every event is dropped is counted as durably as any other, and starts no delivery."""
+    """A request of which every event is dropped is counted as durably as any other."""
     connection_id = await parts.add_connection()
     acceptance = await parts.acceptor.accept(body(batch_of(7)), sender("web"))
     assert acceptance is not None and (acceptance.admitted, len(acceptance.drops)) == ({}, 1)
     assert await parts.total(connection_id, "dropped") == {"malformed_event": 1}
-    assert parts.told.notified == {}
+    assert await parts.queued() == {}
 
 
 async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> None:
@@ -183,12 +183,12 @@ async def test_a_connection_with_half_the_store_loses_its_new_events_alone() -> 
     await parts.acceptor.accept(body(batch_of(*events[:2])), sender("web"))
     await parts.acceptor.accept(body(batch_of(events[2])), sender("app"))
     assert await parts.total(full, "dropped") == {"connection_full": 1}
-    assert parts.told.notified == {full: 2, other: 1}
+    assert await parts.queued() == {full: 2, other: 1}
     assert parts.told.counted["connection_full", full] == 1
 
 
 async def test_request_for_a_full_connection_leaves_nothing() -> None:
-    """No part of it is counted, observed or notified: its sender is asked to repeat it."""
+    """No part of it is counted or observed: its sender is asked to repeat it."""
     parts = Parts(MemoryStore(max_events=4))
     full = await parts.add_connection("Full")
     events = [purchase(source_message_id=f"m{number}") for number in range(3)]
@@ -196,7 +196,7 @@ async def test_request_for_a_full_connection_leaves_nothing() -> None:
     with pytest.raises(ConnectionsFull):
         await parts.acceptor.accept(body(batch_of(events[2], 7)), sender("web"))
     assert await parts.total(full, "dropped") == {}
-    assert (parts.told.notified, len(parts.told.acceptances)) == ({full: 2}, 1)
+    assert (await parts.queued(), len(parts.told.acceptances)) == ({full: 2}, 1)
     assert parts.told.counted["connection_full", full] == 0
 
 

@@ -172,7 +172,6 @@ async def test_request_is_put_off_when_the_store_refuses_it(
     assert answer.error == {"code": "UNAVAILABLE", "message": message}
     assert [each[1:] for each in rig.answered_with] == [(503, reason)]
     assert rig.refused == [("shop", reason)]
-    assert rig.parts.told.notified == {}
 
 
 async def test_firehose_answer_has_the_time_of_now_in_milliseconds() -> None:

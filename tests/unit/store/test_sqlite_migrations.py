@@ -54,7 +54,7 @@ async def test_events_of_an_earlier_version_end_in_every_way(tmp_path: Path, sch
     write_version(schema, tmp_path / "events.db", [f"e{number}" for number in range(1, 7)])
     store = SqliteStore.open(tmp_path / "events.db")
     assert (await store.counts())["a"].oldest_accepted_at_ms == T0
-    assert await store.next_due_ms("a", T0) == 0
+    assert await store.ready("a", GroupLimits(), fill_seconds=0, now_ms=T0, wait_seconds=0)
     lease = await store.lease("a", GroupLimits({"2.0": 3}), T0, 60)
     assert lease is not None and [each.event_id for each in lease.events] == ["e1", "e2", "e3"]
     one, two, three = (each.event_no for each in lease.events)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Retry, WireFormName
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterFilter
 from tiktok_forwarder.store.queue import LeasedEvent, NewEvent
+from tiktok_forwarder.store.readiness import LaneWork
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
 
@@ -126,7 +127,7 @@ class MemoryLane:
         self._returned: list[tuple[int, int, int, WaitingEvent]] = []
         self._order = itertools.count()
         self._turn = 0
-        self._latest_ms = 0
+        self._last_scheduled_ms = 0
 
     def add(self, event: WaitingEvent) -> None:
         self._fresh.append(event)
@@ -147,17 +148,18 @@ class MemoryLane:
         group.fill(self._due(now_ms), self._put_back, places)
         return sorted(group.events, key=lambda event: event.event_no)
 
-    def next_due_ms(self, now_ms: int) -> int | None:
+    def find_work(self, now_ms: int) -> LaneWork:
         self._follow_clock(now_ms)
         self._skip_gone()
-        if self._fresh:
-            return 0
-        if not self._returned:
-            return None
-        due_ms = self._returned[0][0]
-        return 0 if due_ms <= AT_ONCE_MS else due_ms
+        next_ms = self._returned[0][0] if self._returned else None
+        waiting_since = [self._fresh[0].accepted_at_ms] if self._fresh else []
+        if next_ms is not None and next_ms <= now_ms:
+            waiting_since.append(next_ms)
+        due = len(self._fresh) + sum(entry[0] <= now_ms for entry in self._returned)
+        return LaneWork(self.wire_form, due, min(waiting_since, default=None), next_ms)
 
     def _put_back(self, event: WaitingEvent) -> None:
+        self._last_scheduled_ms = max(self._last_scheduled_ms, event.scheduled_at_ms)
         heapq.heappush(self._returned, self._entry(event))
 
     def _entry(self, event: WaitingEvent) -> tuple[int, int, int, WaitingEvent]:
@@ -189,13 +191,16 @@ class MemoryLane:
 
     def _follow_clock(self, now_ms: int) -> None:
         """Make retries due that were scheduled before the clock was set back."""
-        if now_ms < self._latest_ms - CLOCK_TOLERANCE_MS:
-            for *_, event in self._returned:
-                if event.scheduled_at_ms > now_ms + CLOCK_TOLERANCE_MS:
-                    event.due_ms = min(event.due_ms, AT_ONCE_MS)
-            self._returned = [self._entry(event) for *_, event in self._returned]
-            heapq.heapify(self._returned)
-        self._latest_ms = now_ms
+        if self._last_scheduled_ms <= now_ms + CLOCK_TOLERANCE_MS:
+            return
+        self._last_scheduled_ms = 0
+        for *_, event in self._returned:
+            if event.scheduled_at_ms > now_ms + CLOCK_TOLERANCE_MS:
+                event.due_ms = min(event.due_ms, AT_ONCE_MS)
+            else:
+                self._last_scheduled_ms = max(self._last_scheduled_ms, event.scheduled_at_ms)
+        self._returned = [self._entry(event) for *_, event in self._returned]
+        heapq.heapify(self._returned)
 
 
 class _MemoryGroup:

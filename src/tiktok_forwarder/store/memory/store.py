@@ -21,9 +21,11 @@ from tiktok_forwarder.store.memory.documents import MemoryDocuments
 from tiktok_forwarder.store.memory.expiring import MemoryExpiring
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease, NewEvent
+from tiktok_forwarder.store.readiness import Readiness, readiness_of
 from tiktok_forwarder.store.rules import DUPLICATE_WINDOW_MS, check_quotas, is_repeat, storage_quota
 from tiktok_forwarder.store.single_process import SingleProcess
 from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
+from tiktok_forwarder.store.work_signals import WorkSignals
 
 
 class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
@@ -42,6 +44,7 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
         self._leases: LeaseTable[WaitingEvent] = LeaseTable(monotonic)
         self._seen: dict[tuple[str, str, str], int] = {}
         self._totals: Counter[tuple[str, str, str]] = Counter()
+        self._work = WorkSignals()
 
     def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
         appended: asyncio.Future[Sequence[Admission]] = asyncio.get_running_loop().create_future()
@@ -78,10 +81,15 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
     async def release(self, lease: Lease) -> None:
         self._leases.release(lease)
 
-    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        self._leases.expire()
-        dues = (lane.next_due_ms(now_ms) for lane in self._lanes.get(connection_id, ()))
-        return min((due_ms for due_ms in dues if due_ms is not None), default=None)
+    async def ready(
+        self, connection_id: str, limits: GroupLimits, *, fill_seconds: float, now_ms: int, wait_seconds: float
+    ) -> bool:
+        async def look(at_ms: int) -> Readiness:
+            self._leases.expire()
+            work = [lane.find_work(at_ms) for lane in self._lanes.get(connection_id, ())]
+            return readiness_of(work, limits, fill_seconds, at_ms)
+
+        return await self._work.wait(connection_id, look, now_ms=now_ms, wait_seconds=wait_seconds)
 
     async def counts(self) -> Mapping[str, QueueCounts]:
         self._leases.expire()
@@ -117,6 +125,7 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
             self._count(event.new.connection_id, "dead_lettered", -1)
             self._waiting.setdefault(event.new.connection_id, {})[event.event_no] = event
             self._lane(event.new).give_back([event])
+            self._work.add(event.new.connection_id, 1)
         return len(found)
 
     async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
@@ -191,6 +200,7 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
         event = WaitingEvent(next(self._event_nos), new, now_ms)
         self._waiting.setdefault(new.connection_id, {})[event.event_no] = event
         self._lane(new).add(event)
+        self._work.add(new.connection_id, 1)
         self._count(new.connection_id, "accepted")
         return "stored"
 

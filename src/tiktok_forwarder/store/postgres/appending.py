@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tiktok_forwarder.domain.errors import ForwarderError, StoreUnavailable
@@ -29,9 +29,15 @@ _ROOM: Final = "room"
 
 
 class Appender:
-    """Stores the requests of one process, one group at a time."""
+    """Stores the requests of one process, one group at a time.
 
-    def __init__(self, database: Database, node: Node, room: Room) -> None:
+    `on_added` is called with the number of events by connection; repeats among them count too.
+    """
+
+    def __init__(
+        self, database: Database, node: Node, room: Room, on_added: Callable[[Mapping[str, int]], None]
+    ) -> None:
+        self._on_added = on_added
         self._room = room
         self._database = database
         self._node = node
@@ -83,6 +89,7 @@ class Appender:
         group = Group(next(self._numbers), requests)
         try:
             group.answer(await self._ask_until_answered(group))
+            self._on_added(Counter([event.connection_id for event in group.events]))
         except ChangeRefused as error:
             if len(requests) > 1:
                 for request in requests:

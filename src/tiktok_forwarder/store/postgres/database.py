@@ -50,9 +50,12 @@ class Database:
     `problem` names what made the last use fail, until a use succeeds; it is empty while there is none.
     """
 
-    def __init__(self, pool: Any, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]) -> None:
+    def __init__(
+        self, pool: Any, address: str, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]
+    ) -> None:
         self.problem = ""
         self._pool = pool
+        self._address = address
         self._statements = statements
         self._passwords = passwords
         self._limits = limits
@@ -73,11 +76,7 @@ class Database:
                 min_size=0,
                 max_size=limits.connections,
                 reset=_keep_session,
-                timeout=limits.connect_seconds,
-                command_timeout=limits.statement_seconds + limits.connect_seconds,
-                statement_cache_size=0 if limits.has_pooler else 200,
-                target_session_attrs="read-write",
-                server_settings=_server_settings(limits),
+                **_connection_options(limits),
             )
             await pool
             async with pool.acquire(timeout=limits.connect_seconds):
@@ -87,7 +86,15 @@ class Database:
                 pool.terminate()
             reason = _one_line(error, passwords)
             raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
-        return cls(pool, passwords, limits, statements)
+        return cls(pool, address, passwords, limits, statements)
+
+    @property
+    def has_pooler(self) -> bool:
+        return self._limits.has_pooler
+
+    async def connect_alone(self) -> Any:
+        """Return a new connection outside the pool; raises errors of the library."""
+        return await asyncpg.connect(self._address, **_connection_options(self._limits))
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
         """Return every row; repeated if the connection was lost, so the statement may run twice."""
@@ -186,6 +193,16 @@ class _Conflict(Exception):
 
 async def _keep_session(_: object) -> None:
     """Leave a connection as it is: this program changes no state of a session, so nothing needs a round trip."""
+
+
+def _connection_options(limits: PoolLimits) -> dict[str, Any]:
+    return {
+        "timeout": limits.connect_seconds,
+        "command_timeout": limits.statement_seconds + limits.connect_seconds,
+        "statement_cache_size": 0 if limits.has_pooler else 200,
+        "target_session_attrs": "read-write",
+        "server_settings": _server_settings(limits),
+    }
 
 
 def _server_settings(limits: PoolLimits) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from tiktok_forwarder.store.encoding import encoded_answer, unpacked_subjects
 from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.queue import GroupLimits, Lease, LeasedEvent
+from tiktok_forwarder.store.readiness import LaneWork
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 
 Clock = Callable[[], float | None]
@@ -45,15 +46,14 @@ class Leasing:
                 return Lease(rows[0][0], connection_id, form, tuple(events))
         return None
 
-    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        lanes = await self._database.rows("lanes_of_connection", connection_id, self._clock())
-        lane_nos = [lane_no for lane_no, _, _ in lanes]
-        if not lane_nos:
-            return None
-        due_ms: int | None = await self._database.value(
-            "next_due_ms", lane_nos, now_ms + CLOCK_TOLERANCE_MS, self._clock()
+    async def find_work(self, connection_id: str, limits: GroupLimits, now_ms: int) -> list[LaneWork]:
+        """Return what is due in each lane of the connection."""
+        rows = await self._database.rows(
+            "find_work",
+            *(connection_id, list(limits.max_events), list(limits.max_events.values())),
+            *(now_ms, now_ms + CLOCK_TOLERANCE_MS, self._clock()),
         )
-        return due_ms
+        return [LaneWork(*row) for row in rows]
 
     async def renew(self, lease: Lease, lease_seconds: float) -> None:
         if await self._database.call("renew_lease", lease.token, lease_seconds, self._clock()) is None:

@@ -73,6 +73,9 @@ SELECT forwarder.add_to_totals($1, $2, $3, $4, $5);
 -- name: keep_group: the admissions of the group that was stored last
 SELECT forwarder.keep_group($1, $2, $3);
 
+-- name: notify: other processes are woken; the change needs no sync, since it changes nothing that is kept
+SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
+
 -- name: lanes_of_connection: a connection's lanes with events that are not leased, and how many
 SELECT lane_no, wire_form, waiting - leased AS unleased
 FROM (
@@ -87,8 +90,12 @@ WHERE waiting > leased;
 -- name: lease_events: the next group of a lane, leased
 SELECT * FROM forwarder.lease_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
--- name: next_due_ms: when the first event of some lanes is due that is not leased
-SELECT min(forwarder.next_due_ms(lane_no, $2, $3)) FROM unnest($1::integer[]) AS lane (lane_no);
+-- name: find_work: what is due in the lanes of a connection
+SELECT wire_form, due, since_ms, next_ms
+FROM forwarder.lanes
+JOIN unnest($2::text[], $3::integer[]) AS most (wire_form, events) USING (wire_form),
+LATERAL forwarder.find_work(lane_no, events, $4, $5, $6)
+WHERE connection_id = $1;
 
 -- name: renew_lease: a lease that is held lasts longer
 UPDATE forwarder.leases SET expires_at = forwarder.seconds_now($3) + $2

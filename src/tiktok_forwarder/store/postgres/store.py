@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
+import msgspec
+
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.domain.secret_box import SecretBox
@@ -19,15 +21,20 @@ from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
+from tiktok_forwarder.store.postgres.notices import EVENTS, AddedEvents, EventNotices, Listener
 from tiktok_forwarder.store.postgres.risks import find_risks
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
+from tiktok_forwarder.store.readiness import Readiness, readiness_of
 from tiktok_forwarder.store.risks import StoreRisk
 from tiktok_forwarder.store.rules import ROW_BYTES
 from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
+from tiktok_forwarder.store.work_signals import WorkSignals
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
 DEFAULT_LIMITS: Final = PoolLimits()
+# How late events of another process are found whose notice did not arrive.
+_POLL_SECONDS: Final = 0.5
 
 
 def _database_clock() -> None:
@@ -44,7 +51,10 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         self._node = node
         self._room = room
         self._clock = clock
-        self._appender = Appender(database, node, room)
+        self._work = WorkSignals(poll_seconds=_POLL_SECONDS)
+        self._notices = EventNotices(database, str(node.process))
+        self._listener = None if database.has_pooler else Listener(database.connect_alone, {EVENTS: self._on_notice})
+        self._appender = Appender(database, node, room, self._on_added)
         self._leasing = Leasing(database, node, clock)
         self._dead_letters = DeadLetters(database, node)
         self._key_ids: list[str] = []
@@ -99,8 +109,27 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
     async def release(self, lease: Lease) -> None:
         await self._leasing.release(lease)
 
-    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        return await self._leasing.next_due_ms(connection_id, now_ms)
+    async def ready(
+        self, connection_id: str, limits: GroupLimits, *, fill_seconds: float, now_ms: int, wait_seconds: float
+    ) -> bool:
+        async def look(at_ms: int) -> Readiness:
+            work = await self._leasing.find_work(connection_id, limits, at_ms)
+            return readiness_of(work, limits, fill_seconds, at_ms)
+
+        return await self._work.wait(connection_id, look, now_ms=now_ms, wait_seconds=wait_seconds)
+
+    def _on_added(self, events: Mapping[str, int]) -> None:
+        for connection_id, number in events.items():
+            self._work.add(connection_id, number)
+            self._notices.add(connection_id, number)
+
+    def _on_notice(self, notice: str) -> None:
+        """Wake those who wait for what another process has added."""
+        with suppress(msgspec.DecodeError):
+            added = msgspec.json.decode(notice, type=AddedEvents)
+            if added.process != str(self._node.process):
+                for connection_id, number in added.events.items():
+                    self._work.add(connection_id, number)
 
     # --- contents ----------------------------------------------------------------------------------------------------
 
@@ -147,7 +176,10 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         return await self._dead_letters.counts()
 
     async def replay(self, which: DeadLetterFilter, now_ms: int) -> int:
-        return await self._dead_letters.replay(which, now_ms)
+        replayed = await self._dead_letters.replay(which, now_ms)
+        if replayed and which.connection_id is not None:
+            self._on_added({which.connection_id: replayed})
+        return replayed
 
     async def count_by_state(self, connection_id: str, event_nos: Collection[int]) -> EventStateCounts:
         return await self._dead_letters.count_by_state(connection_id, event_nos)
@@ -176,6 +208,9 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
             return
         self._is_closed = True
         await self._appender.close()
+        await self._notices.close()
+        if self._listener is not None:
+            await self._listener.close()
         with suppress(StoreUnavailable):
             await self._node.leave()
         await self._database.close()

@@ -141,6 +141,7 @@ class _Intake:
             payload_bytes = sum([len(event.payload) for event, _ in admitted])
             self._transaction.lane_for_update(lane).add_waiting(len(admitted), payload_bytes)
             self._transaction.count(lane.connection_id, "accepted", len(admitted))
+            self._transaction.add_work(lane.connection_id, len(admitted))
 
 
 def _row_bytes(event: NewEvent) -> int:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from itertools import chain, islice, takewhile
 from typing import Any
 
 import apsw
 
 from tiktok_forwarder.store.encoding import unpacked_subjects
 from tiktok_forwarder.store.queue import GroupLimits, Lease, LeasedEvent
+from tiktok_forwarder.store.readiness import LaneWork
 from tiktok_forwarder.store.rules import AT_ONCE_MS, CLOCK_TOLERANCE_MS, group_shares
 from tiktok_forwarder.store.sqlite.statements import run
 from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState
@@ -27,10 +29,11 @@ def lease(
     return None
 
 
-def next_due_ms(state: StoreState, connection_id: str, now_ms: int) -> int | None:
+def find_work(state: StoreState, connection_id: str, limits: GroupLimits, now_ms: int) -> list[LaneWork]:
+    """Return what is due in each lane of the connection."""
     state.leases.expire()
-    dues = (_next_due_ms(state, lane, now_ms) for lane in state.lanes.of_connection(connection_id) if lane.unleased)
-    return min((due_ms for due_ms in dues if due_ms is not None), default=None)
+    lanes = [lane for lane in state.lanes.of_connection(connection_id) if lane.unleased]
+    return [_find_work(state, lane, limits.max_events[lane.wire_form], now_ms) for lane in lanes]
 
 
 def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int) -> "_Group":
@@ -50,16 +53,29 @@ def _next_group(state: StoreState, lane: Lane, limits: GroupLimits, now_ms: int)
     return group
 
 
-def _next_due_ms(state: StoreState, lane: Lane, now_ms: int) -> int | None:
-    with closing(run(state.connection, "fresh_numbers", lane.fresh_rows(lane.fresh_from))) as numbers:
-        if any(event_no not in lane.leased for (event_no,) in numbers):
-            return 0
+def _find_work(state: StoreState, lane: Lane, most: int, now_ms: int) -> LaneWork:
+    with closing(run(state.connection, "fresh_times", lane.fresh_rows(lane.fresh_from))) as fresh:
+        waiting_since = [*islice((at_ms for event_no, at_ms in fresh if event_no not in lane.leased), 1)]
     with closing(run(state.connection, "due_by_clock_change", _clock_change(lane, now_ms))) as rows:
         if any(row[1] not in lane.leased for row in rows):
-            return 0
+            waiting_since.append(AT_ONCE_MS)
     with closing(run(state.connection, "returned_keys", _returned(lane))) as keys:
-        due_ms: int | None = next((due_ms for due_ms, event_no in keys if event_no not in lane.leased), None)
-    return 0 if due_ms == AT_ONCE_MS else due_ms
+        next_ms: int | None = next((due_ms for due_ms, event_no in keys if event_no not in lane.leased), None)
+    if next_ms is not None and next_ms <= now_ms:
+        waiting_since.append(next_ms)
+    due = lane.unleased if lane.unleased < most else _count_due(state, lane, most, now_ms)
+    return LaneWork(lane.wire_form, due, min(waiting_since, default=None), next_ms)
+
+
+def _count_due(state: StoreState, lane: Lane, most: int, now_ms: int) -> int:
+    """Count due events up to a full group. Those of a clock that was set back are left out: they need not wait."""
+    with (
+        closing(run(state.connection, "fresh_times", lane.fresh_rows(lane.fresh_from))) as fresh,
+        closing(run(state.connection, "returned_keys", _returned(lane))) as keys,
+    ):
+        returned = (event_no for _, event_no in takewhile(lambda key: key[0] <= now_ms, keys))
+        due = chain((event_no for event_no, _ in fresh), returned)
+        return sum(1 for _ in islice((event_no for event_no in due if event_no not in lane.leased), most))
 
 
 def _returned(lane: Lane) -> dict[str, int]:

@@ -60,8 +60,8 @@ SELECT due_ms, event_no, connection_revision, event_name, event_id, payload, acc
 FROM waiting INDEXED BY returned_by_schedule
 WHERE lane_no = :lane_no AND scheduled_at_ms > :latest_ms AND due_ms > 1 ORDER BY scheduled_at_ms;
 
--- name: fresh_numbers: numbers of fresh events, in order
-SELECT row_no - :lane_row FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no;
+-- name: fresh_times: numbers of fresh events, in order, and when they were accepted
+SELECT row_no - :lane_row, accepted_at_ms FROM fresh WHERE row_no BETWEEN :first_row AND :last_row ORDER BY row_no;
 
 -- name: returned_keys: keys of events that came back, from one on, next due first
 SELECT due_ms, event_no FROM waiting

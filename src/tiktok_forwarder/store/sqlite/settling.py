@@ -201,6 +201,7 @@ def replay_some(transaction: Transaction, which: DeadLetterFilter, after_no: int
         transaction.lane_for_update(lane).move_to_dead_letters(-1, -letter.payload_bytes)
         transaction.count(letter.connection_id, "dead_lettered", -1)
         transaction.count(letter.connection_id, "replayed")
+        transaction.add_work(letter.connection_id, 1)
         lane.mark_leasable(AT_ONCE_MS, letter.event_no)
     return _step(found, after_no)
 

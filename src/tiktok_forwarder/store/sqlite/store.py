@@ -15,6 +15,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
+from tiktok_forwarder.store.readiness import Readiness, readiness_of
 from tiktok_forwarder.store.single_process import SingleProcess
 from tiktok_forwarder.store.sqlite import leasing as sqlite_leasing
 from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
@@ -65,6 +66,7 @@ class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
     def __init__(self, path: Path, state: StoreState) -> None:
         super().__init__(SqliteWriter(state))
         self._path = path
+        self._work = state.work
 
     @classmethod
     def open(
@@ -122,8 +124,14 @@ class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
     async def release(self, lease: Lease) -> None:
         await self._writer.look(lambda state: state.leases.release(lease))
 
-    async def next_due_ms(self, connection_id: str, now_ms: int) -> int | None:
-        return await self._writer.look(lambda state: sqlite_leasing.next_due_ms(state, connection_id, now_ms))
+    async def ready(
+        self, connection_id: str, limits: GroupLimits, *, fill_seconds: float, now_ms: int, wait_seconds: float
+    ) -> bool:
+        async def look(at_ms: int) -> Readiness:
+            work = await self._writer.look(lambda state: sqlite_leasing.find_work(state, connection_id, limits, at_ms))
+            return readiness_of(work, limits, fill_seconds, at_ms)
+
+        return await self._work.wait(connection_id, look, now_ms=now_ms, wait_seconds=wait_seconds)
 
     # --- contents ----------------------------------------------------------------------------------------------------
 

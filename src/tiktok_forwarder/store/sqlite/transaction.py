@@ -20,6 +20,7 @@ from tiktok_forwarder.store.sqlite.disk_reserve import DiskReserve
 from tiktok_forwarder.store.sqlite.file import StoreLimits
 from tiktok_forwarder.store.sqlite.known_keys import KnownKeys
 from tiktok_forwarder.store.sqlite.statements import STATEMENTS, rows, run, run_wide
+from tiktok_forwarder.store.work_signals import WorkSignals
 
 Item = TypeVar("Item")
 
@@ -202,6 +203,7 @@ class StoreState:
             for lane in lanes:
                 lane.recount(connection)
         self.leases: LeaseTable[Place] = LeaseTable(monotonic)
+        self.work = WorkSignals()
         self.known_keys = KnownKeys(connection, limits.max_recent_keys)
         self.next_event_no: int = rows(connection, "next_event_no")[0][0]
         self.path = Path(connection.filename)
@@ -272,6 +274,7 @@ class Transaction:
     def __init__(self, state: StoreState) -> None:
         self.state = state
         self._totals: Counter[tuple[str, str, str]] = Counter()
+        self._added: Counter[str] = Counter()
         self._lanes_before: dict[Lane, LaneFigures] = {}
         self._event_no_before = state.next_event_no
         self._undo: list[Callable[[], object]] = []
@@ -299,6 +302,10 @@ class Transaction:
 
     def count(self, connection_id: str, counter: str, number: int = 1, reason: str = "") -> None:
         self._totals[connection_id, counter, reason] += number
+
+    def add_work(self, connection_id: str, events: int) -> None:
+        """Wake those who wait for events of the connection, once the transaction is committed."""
+        self._added[connection_id] += events
 
     def lane_for_update(self, lane: Lane) -> Lane:
         """Return the lane, whose figures may now be changed."""
@@ -335,6 +342,8 @@ class Transaction:
         if self.state.next_event_no != self._event_no_before:
             self.run("set_next_event_no", (self.state.next_event_no,))
         self.state.connection.execute("COMMIT")
+        for connection_id, events in self._added.items():
+            self.state.work.add(connection_id, events)
 
     def roll_back(self) -> None:
         """Restore the state before the transaction.

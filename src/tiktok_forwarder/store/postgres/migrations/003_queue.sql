@@ -113,27 +113,47 @@ BEGIN
 END;
 $$;
 
--- Returns when the first event of a lane is due that is not leased (0: now); null if there is none.
-CREATE FUNCTION forwarder.next_due_ms(
-    _lane_no integer, _latest_ms bigint, _now_seconds double precision
-) RETURNS bigint
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+-- What is due in a lane and not leased: how many events, counted up to `_most`; since when the first of them waits; and
+-- when the next returned event is due.
+CREATE FUNCTION forwarder.find_work(
+    _lane_no integer, _most integer, _now_ms bigint, _latest_ms bigint, _now_seconds double precision
+) RETURNS TABLE (due bigint, since_ms bigint, next_ms bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     _leased int8multirange := forwarder.leased_places(_lane_no, forwarder.seconds_now(_now_seconds));
 BEGIN
-    PERFORM FROM forwarder.fresh WHERE lane_no = _lane_no AND NOT _leased @> event_no ORDER BY event_no LIMIT 1;
-    IF FOUND THEN
-        RETURN 0;
+    due := (SELECT coalesce(sum(waiting), 0) FROM forwarder.lane_counts WHERE lane_no = _lane_no)
+        - forwarder.number_of(_leased);
+    IF due <= 0 THEN
+        RETURN;
     END IF;
-    PERFORM FROM forwarder.returned
-    WHERE lane_no = _lane_no AND scheduled_at_ms > _latest_ms AND due_ms > 1 AND NOT _leased @> event_no LIMIT 1;
-    IF FOUND THEN
-        RETURN 0;
-    END IF;
-    RETURN (
-        SELECT CASE WHEN due_ms = 1 THEN 0 ELSE due_ms END FROM forwarder.returned
+    next_ms := (
+        SELECT due_ms FROM forwarder.returned
         WHERE lane_no = _lane_no AND NOT _leased @> event_no ORDER BY due_ms, event_no LIMIT 1
     );
+    since_ms := least(
+        (SELECT accepted_at_ms FROM forwarder.fresh
+            WHERE lane_no = _lane_no AND NOT _leased @> event_no ORDER BY event_no LIMIT 1),
+        CASE WHEN next_ms <= _now_ms THEN next_ms END,
+        -- Scheduled by a clock that was set back since: due immediately.
+        (SELECT 1 FROM forwarder.returned
+            WHERE lane_no = _lane_no AND scheduled_at_ms > _latest_ms AND due_ms > 1 AND NOT _leased @> event_no
+            LIMIT 1)
+    );
+    -- Fewer than a group need not be counted exactly.
+    IF due >= _most THEN
+        due := (
+            SELECT count(*) FROM (
+                SELECT FROM forwarder.fresh WHERE lane_no = _lane_no AND NOT _leased @> event_no LIMIT _most
+            ) AS event
+        ) + (
+            SELECT count(*) FROM (
+                SELECT FROM forwarder.returned
+                WHERE lane_no = _lane_no AND due_ms <= _now_ms AND NOT _leased @> event_no LIMIT _most
+            ) AS event
+        );
+    END IF;
+    RETURN NEXT;
 END;
 $$;
 
