@@ -32,8 +32,9 @@ class Node:
         self.node_no = await self._database.call("claim_node", self.process)
 
     async def leave(self) -> None:
-        """End the leases of this process, and let another have its number."""
+        """End the leases and claims of this process, and let another have its number."""
         await self._database.run("release_all", self.process)
+        await self._database.run("leave_claims", self.process)
         await self._database.run("leave_node", self.process)
 
     async def lane_numbers(self, names: Iterable[LaneName]) -> Mapping[LaneName, int]:

@@ -107,6 +107,16 @@ DELETE FROM forwarder.leases WHERE token = $1;
 -- name: release_all: the leases of a process end
 DELETE FROM forwarder.leases WHERE process = $1;
 
+-- name: renew_claims: a process's claims last longer, and others that are free become its own
+SELECT names, surplus FROM forwarder.renew_claims($1, $2, $3, $4, $5);
+
+-- name: give_back_claims: other processes may take these claims
+DELETE FROM forwarder.claims WHERE topic = $1 AND process = $2 AND name = ANY ($3);
+
+-- name: leave_claims: a process has no claims, and does not count among those that share them
+WITH given_back AS (DELETE FROM forwarder.claims WHERE process = $1)
+DELETE FROM forwarder.claimers WHERE process = $1;
+
 -- name: settle_events: outcomes of a lease's events
 SELECT forwarder.settle_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 

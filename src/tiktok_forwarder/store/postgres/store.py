@@ -10,6 +10,7 @@ import msgspec
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
 from tiktok_forwarder.domain.secret_box import SecretBox
+from tiktok_forwarder.store.claims import CLAIM_SECONDS, HeldClaims
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.postgres import schema
 from tiktok_forwarder.store.postgres.appending import Appender
@@ -42,7 +43,7 @@ def _database_clock() -> None:
 
 
 class PostgresStore(PostgresDocuments, PostgresExpiring):
-    """An `EventStore`, a `DocumentStore` and an `ExpiringStore`. Any number of processes may open the same database."""
+    """All interfaces of a store. Any number of processes may open the same database."""
 
     remains_after_erasure = "PostgreSQL's files until new events take the space, its WAL, archives and backups"
 
@@ -130,6 +131,17 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
             if added.process != str(self._node.process):
                 for connection_id, number in added.events.items():
                     self._work.add(connection_id, number)
+
+    # --- claims ------------------------------------------------------------------------------------------------------
+
+    async def renew_claims(self, topic: str, wanted: Collection[str]) -> HeldClaims:
+        ((names, surplus),) = await self._database.rows(
+            "renew_claims", topic, self._node.process, list(wanted), CLAIM_SECONDS, self._clock()
+        )
+        return HeldClaims(frozenset(names), surplus, CLAIM_SECONDS)
+
+    async def give_back_claims(self, topic: str, names: Collection[str]) -> None:
+        await self._database.run("give_back_claims", topic, self._node.process, list(names))
 
     # --- contents ----------------------------------------------------------------------------------------------------
 

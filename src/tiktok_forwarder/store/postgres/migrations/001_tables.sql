@@ -116,6 +116,21 @@ CREATE TABLE forwarder.dead_letters (
 CREATE INDEX dead_letters_by_connection
     ON forwarder.dead_letters (connection_id, event_no, reason, dead_lettered_at_ms);
 
+-- Claims: what one process at a time does, by topic; and until when the claims of each process last. Rows with an end, not
+-- locks of sessions: behind a transaction pooler, a process has no session of its own.
+CREATE TABLE forwarder.claimers (
+    topic text COLLATE "C" NOT NULL,
+    process uuid NOT NULL,
+    ends_at double precision NOT NULL,
+    PRIMARY KEY (topic, process)
+) WITH (fillfactor = 20);
+CREATE TABLE forwarder.claims (
+    topic text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    process uuid NOT NULL,
+    PRIMARY KEY (topic, name)
+);
+
 -- De-duplication keys. Three tables take turns, so that forgetting keys is emptying one as a whole; turn n is kept in
 -- table n modulo 3.
 CREATE TABLE forwarder.seen_turns (

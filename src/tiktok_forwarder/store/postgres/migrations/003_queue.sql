@@ -321,3 +321,54 @@ BEGIN
     RETURN true;
 END;
 $$;
+
+-- Renews the claims of a process, gives back what it does not want, and takes what is free, up to its share. Returns what
+-- it holds, and how much of that is more than its share.
+CREATE FUNCTION forwarder.renew_claims(
+    _topic text, _process uuid, _wanted text[], _claim_seconds double precision, _now_seconds double precision
+) RETURNS TABLE (names text[], surplus integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    _seconds double precision;
+    _gone uuid[];
+    _share integer;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1414809175, 5);
+    -- A renewal that a crash of the server forgets is made again before the claim ends.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    _seconds := forwarder.seconds_now(_now_seconds);
+    -- A process that comes too late and finds its own claims has not been missed: no process could reach the server. The
+    -- others get the same chance to come back before their leases are lost.
+    PERFORM FROM forwarder.claimers WHERE topic = _topic AND process = _process AND ends_at <= _seconds;
+    IF FOUND THEN
+        UPDATE forwarder.claimers SET ends_at = _seconds + _claim_seconds WHERE topic = _topic;
+    END IF;
+    WITH gone AS (
+        DELETE FROM forwarder.claimers WHERE topic = _topic AND ends_at <= _seconds RETURNING process
+    )
+    SELECT coalesce(array_agg(process), '{}') INTO _gone FROM gone;
+    DELETE FROM forwarder.claims WHERE topic = _topic AND process = ANY (_gone);
+    IF _topic = 'delivery' THEN
+        DELETE FROM forwarder.leases WHERE process = ANY (_gone);
+    END IF;
+
+    DELETE FROM forwarder.claims WHERE topic = _topic AND process = _process AND NOT name = ANY (_wanted);
+    IF cardinality(_wanted) = 0 THEN
+        DELETE FROM forwarder.claimers WHERE topic = _topic AND process = _process;
+        RETURN QUERY SELECT '{}'::text[], 0;
+        RETURN;
+    END IF;
+    INSERT INTO forwarder.claimers (topic, process, ends_at) VALUES (_topic, _process, _seconds + _claim_seconds)
+    ON CONFLICT (topic, process) DO UPDATE SET ends_at = excluded.ends_at;
+    _share := ceil(cardinality(_wanted)::numeric / (SELECT count(*) FROM forwarder.claimers WHERE topic = _topic));
+    INSERT INTO forwarder.claims (topic, name, process)
+    SELECT _topic, free.name, _process
+    FROM unnest(_wanted) AS free (name)
+    WHERE NOT EXISTS (SELECT FROM forwarder.claims AS held WHERE held.topic = _topic AND held.name = free.name)
+    ORDER BY free.name
+    LIMIT greatest(0, _share - (SELECT count(*) FROM forwarder.claims WHERE topic = _topic AND process = _process));
+    names := ARRAY(SELECT name FROM forwarder.claims WHERE topic = _topic AND process = _process);
+    surplus := greatest(0, cardinality(names) - _share);
+    RETURN NEXT;
+END;
+$$;
