@@ -143,9 +143,20 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
 
     The connections are its targets; `Application.start` notifies it of changes.
     """
-    store, policy = base.store, base.settings.delivery_policy()
+    store = base.store
     return Deliverer(
-        DeliveryParts(store, store, store, sender, base.clock, configured.connections, watched.observers, policy)
+        DeliveryParts(
+            queue=store,
+            dead_letters=store,
+            documents=store,
+            claims=store,
+            sender=sender,
+            clock=base.clock,
+            connections=configured.connections,
+            token_hash=lambda token: f"{base.subject_hash.hash_of(f'access token {token}'):016x}",
+            observer=watched.observers,
+            policy=base.settings.delivery_policy(),
+        )
     )
 
 

@@ -214,9 +214,11 @@ class Rig:
                 queue=self.store,
                 dead_letters=self.store,
                 documents=self.store,
+                claims=self.store,
                 sender=self.sender,
                 clock=self.clock,
                 connections=self.connections,
+                token_hash=lambda token: f"hash of {token}",
                 observer=self.witness,
                 policy=self.policy,
             )

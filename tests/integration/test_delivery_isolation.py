@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import PATIENT, QUICK, Received, answer, break_store, delivery_rig, ids
-from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
+from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable, UnknownName
 from tiktok_forwarder.store.queue import GroupLimits
 
 SINGLES = GroupLimits({"1.0": 1, "2.0": 1})
@@ -127,9 +127,9 @@ async def test_a_new_connection_is_delivered_without_a_restart() -> None:
 async def test_an_unknown_connection_is_an_error_of_the_caller() -> None:
     """Asking for one says so."""
     async with delivery_rig() as rig:
-        with pytest.raises(ConfigurationError, match="nobody"):
+        with pytest.raises(UnknownName, match="nobody"):
             rig.deliverer.status("nobody")
-        with pytest.raises(ConfigurationError, match="nobody"):
+        with pytest.raises(UnknownName, match="nobody"):
             await rig.deliverer.pause("nobody", "why", "ann")
 
 

@@ -15,13 +15,12 @@ from tiktok_forwarder.delivery.interfaces import (
     DeliveryStatus,
     DeliveryTarget,
 )
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, stored_status
 from tiktok_forwarder.delivery.rate_limit import SendRate, TokenRates
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
 from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
-from tiktok_forwarder.store.documents import Document
 from tiktok_forwarder.store.queue import GroupLimits, Lease
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
@@ -34,14 +33,19 @@ class ConnectionDelivery:
     """The tasks of one connection. Connections share nothing but the rate of a common access token."""
 
     def __init__(
-        self, parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, pauses: PauseControl
+        self,
+        parts: DeliveryParts,
+        token_rates: TokenRates,
+        target: DeliveryTarget,
+        pauses: PauseControl,
+        holds_claim: Callable[[], bool],
     ) -> None:
         self.target = target
-        self.pauses = pauses
+        self._pauses = pauses
         self._parts = parts
         self._policy = parts.policy
         self._limits = _limits(parts.policy.limits, target)
-        self._sender = RequestSender(parts, target, _gate(parts, token_rates, target))
+        self._sender = RequestSender(parts, target, _gate(parts, token_rates, target, holds_claim))
         self._watch = WorkWatch(parts.queue, parts.clock, parts.policy, target.connection_id, self._limits)
         self._refusals = RefusalRun(parts.policy.refusals_before_pause)
         self._slots = asyncio.Semaphore(parts.policy.max_requests_in_flight)
@@ -57,7 +61,7 @@ class ConnectionDelivery:
         If settings have changed since the service paused the connection, delivery is tried again.
         """
         self._condition = self.status().condition
-        pause = self.pauses.current
+        pause = self._pauses.current
         if pause is not None and pause.cause != "by_hand" and pause.revision != self.target.revision:
             await self.resume(BY_SERVICE)
         if self.target.enabled:
@@ -76,43 +80,35 @@ class ConnectionDelivery:
             await asyncio.wait(self._groups, timeout=_ABANDON_SECONDS)
 
     async def pause(self, reason: str, by: str) -> None:
-        await self.pauses.pause_by_hand(reason, by, self.target.revision)
+        await self._pauses.pause_by_hand(reason, by, self.target.revision)
         self._watch.wake()
         self._report_change()
 
     async def resume(self, by: str) -> None:
         try:
-            await self.pauses.resume(by)
+            await self._pauses.resume(by)
         finally:
             self._refusals.end()
             self._watch.wake()
             self._report_change()
 
-    def follow(self, stored: Document | None) -> None:
+    def on_pause_followed(self) -> None:
         """Apply a pause, or its end, that another process has stored."""
-        if self.pauses.follow(stored):
-            if self.pauses.current is None:
-                self._refusals.end()
-            self._watch.wake()
-            self._report_change()
+        if self._pauses.current is None:
+            self._refusals.end()
+        self._watch.wake()
+        self._report_change()
 
     def status(self) -> DeliveryStatus:
-        gate, pause = self._sender.gate, self.pauses.current
-        status = DeliveryStatus(
-            self.target.connection_id,
-            "healthy",
+        gate = self._sender.gate
+        status = replace(
+            stored_status(self.target, self._pauses.current),
             last_answer=self._sender.last_answer,
             last_note=self._sender.last_note,
             requests_per_second=gate.per_second,
             requests_in_flight=self._sender.in_flight,
         )
-        if pause is not None:
-            return replace(
-                status, condition="paused", reason=pause.reason, code=pause.code, since_ms=pause.since_ms, by=pause.by
-            )
-        if not self.target.enabled:
-            return replace(status, condition="disabled")
-        if gate.is_slowed:
+        if status.condition == "healthy" and gate.is_slowed:
             reason = "TikTok is limiting the request rate. The rate recovers by itself."
             return replace(status, condition="throttled", reason=reason, since_ms=self._slowed_since_ms, by=BY_SERVICE)
         return status
@@ -128,7 +124,7 @@ class ConnectionDelivery:
                 await asyncio.sleep(self._policy.trouble_wait_seconds)
 
     async def _turn(self) -> None:
-        if self.pauses.current is not None:
+        if self._pauses.current is not None:
             await self._paused_turn()
         elif await self._watch.group_is_ready():
             await self._begin(self._limits, self._deliver_group)
@@ -176,13 +172,13 @@ class ConnectionDelivery:
 
     async def _deliver(self, lease: Lease, deliver: Callable[[HeldLease], Awaitable[None]]) -> None:
         try:
-            await deliver(HeldLease(self._parts, lease, self.pauses))
+            await deliver(HeldLease(self._parts, lease, self._pauses))
         except Exception as error:  # the events are released; other groups and connections continue
             self._parts.observer.on_failed(self.target.connection_id, error)
         self._report_change()
 
     async def _deliver_group(self, held: HeldLease) -> None:
-        await GroupDelivery(self._parts, held, self._sender, self.pauses, self._refusals).deliver()
+        await GroupDelivery(self._parts, held, self._sender, self._pauses, self._refusals).deliver()
 
     def _end_group(self, group: asyncio.Task[None]) -> None:
         """Wake the loop: a retry may be due before anything else that the loop waits for."""
@@ -193,7 +189,7 @@ class ConnectionDelivery:
     # --- paused ------------------------------------------------------------------------------------------------------
 
     async def _paused_turn(self) -> None:
-        pause = self.pauses.current
+        pause = self._pauses.current
         if pause is None or pause.cause == "by_hand":
             await self._watch.woken_within(self._policy.recheck_seconds)
             return
@@ -206,7 +202,7 @@ class ConnectionDelivery:
             await self._begin(one, self._probe)
 
     async def _probe(self, held: HeldLease) -> None:
-        if await probe(self._parts, held, self._sender, self.pauses):
+        if await probe(self._parts, held, self._sender, self._pauses):
             await self.resume(BY_SERVICE)
 
     def _next_probe_at(self) -> float:
@@ -232,10 +228,13 @@ def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:
     return replace(limits, max_events=sizes)
 
 
-def _gate(parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget) -> SendGate:
+def _gate(
+    parts: DeliveryParts, token_rates: TokenRates, target: DeliveryTarget, holds_claim: Callable[[], bool]
+) -> SendGate:
     own = SendRate(parts.clock, parts.policy.requests_per_second)
     try:
-        return SendGate(own, token_rates.get(parts.connections.access_token(target.connection_id)))
+        of_token = token_rates.get(parts.connections.access_token(target.connection_id))
+        return SendGate(own, of_token, holds_claim)
     except SecretUnreadable:
         # The first request detects this too, and pauses the connection with the reason.
-        return SendGate(own, own)
+        return SendGate(own, own, holds_claim)

@@ -1,24 +1,29 @@
 """The deliverer: sends stored events to TikTok, each connection independently."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
-from tiktok_forwarder.delivery.interfaces import (
-    DeliveryParts,
-    DeliveryStatus,
-)
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
+from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryStatus, DeliveryTarget
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, stored_status
 from tiktok_forwarder.delivery.rate_limit import TokenRates
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable, UnknownName
+from tiktok_forwarder.store.claim_keeper import ClaimKeeper
+from tiktok_forwarder.store.claims import DELIVERY
 from tiktok_forwarder.store.documents import Document
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
 
 
 class Deliverer:
-    """Runs the deliveries of all connections, from `start` to `stop`.
+    """Runs the deliveries of connections, from `start` to `stop`.
+
+    The connections of one access token are a group, which one node delivers at a time: the node that holds its claim.
 
     Events reach TikTok at least once. A repeat has the same event id and bytes: TikTok ignores it for 48 hours.
     """
@@ -26,16 +31,28 @@ class Deliverer:
     def __init__(self, parts: DeliveryParts) -> None:
         self._parts = parts
         self._token_rates = TokenRates(parts.clock, parts.policy.requests_per_second)
+        self._claims = ClaimKeeper(parts.claims, DELIVERY, self._wanted_groups, self._on_renewed)
+        self._renewed = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
+        # By connection: its group, its pause; the delivery, and the group for which it was started.
+        self._groups: dict[str, str] = {}
+        self._pauses: dict[str, PauseControl] = {}
         self._deliveries: dict[str, ConnectionDelivery] = {}
+        self._delivered_groups: dict[str, str] = {}
         self._changing = asyncio.Lock()
         self._is_stopped = False
         self.is_running = False
 
     async def start(self) -> None:
-        """Start delivery of every connection in its stored state: paused ones stay paused."""
+        """Start delivery of this node's connections in their stored state: paused ones stay paused."""
         self.is_running = True
-        for connection_id in self._parts.connections.connection_ids():
-            await self.reload(connection_id)
+        async with self._changing:
+            for connection_id in self._parts.connections.connection_ids():
+                self._groups[connection_id] = self._group_of(connection_id)
+            await self._claims.start()
+            for connection_id in self._groups:
+                await self._begin(connection_id)
+        self._following = asyncio.create_task(self._follow_claims(), name="follow claims")
 
     async def reload(self, connection_id: str) -> None:
         """Apply that the connection was added, changed or removed: continue with its current settings.
@@ -45,76 +62,154 @@ class Deliverer:
         async with self._changing:
             if self._is_stopped:
                 return
-            target = self._parts.connections.target(connection_id)
-            old = self._deliveries.get(connection_id)
-            pauses = old.pauses if old is not None else await self._stored_pauses(connection_id)
-            if old is not None:
-                await old.stop(_RELOAD_GRACE_SECONDS)
-                del self._deliveries[connection_id]
-            if target is None:
+            await self._end(connection_id)
+            if self._parts.connections.target(connection_id) is None:
+                self._groups.pop(connection_id, None)
+                self._pauses.pop(connection_id, None)
                 await self._forget(connection_id)
                 return
-            delivery = ConnectionDelivery(self._parts, self._token_rates, target, pauses)
-            self._deliveries[connection_id] = delivery
-            if old is None:
-                # What was stored after the state was read found no delivery to follow it.
-                delivery.follow(await self._stored_state(connection_id))
-            await delivery.start()
+            group = self._groups[connection_id] = self._group_of(connection_id)
+            if not self._claims.holds(group):
+                # Without the store, a later renewal starts the delivery.
+                with suppress(StoreUnavailable):
+                    await self._claims.renew()
+            await self._begin(connection_id)
 
     def follow_state(self, connection_id: str, stored: Document | None) -> None:
         """Apply a pause, or its end, that another process has stored."""
-        if (delivery := self._deliveries.get(connection_id)) is not None:
-            delivery.follow(stored)
+        pauses, delivery = self._pauses.get(connection_id), self._deliveries.get(connection_id)
+        if pauses is not None and pauses.follow(stored) and delivery is not None:
+            delivery.on_pause_followed()
 
     async def pause(self, connection_id: str, reason: str, by: str) -> DeliveryStatus:
         """Keep the connection's events until a person resumes it: it is not probed, and stays paused over a restart.
 
-        While nothing is delivered, the pause applies from the next start. Raises `UnknownName`.
+        While this node does not deliver it, the pause is stored for the node that does. Raises `UnknownName`.
         """
-        if self.is_running:
-            await self._delivery(connection_id).pause(reason, by)
-            return self.status(connection_id)
-        target = self._parts.connections.target(connection_id)
-        if target is None:
-            raise UnknownName(f'connection "{connection_id}" not found')
-        await (await self._stored_pauses(connection_id)).pause_by_hand(reason, by, target.revision)
-        return DeliveryStatus(connection_id, "paused", reason, since_ms=self._parts.clock.now_ms(), by=by)
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            await delivery.pause(reason, by)
+            return delivery.status()
+        target = self._target(connection_id)
+        await (await self._latest_pauses(connection_id)).pause_by_hand(reason, by, target.revision)
+        return self._stored_status(target)
 
     async def resume(self, connection_id: str, by: str) -> DeliveryStatus:
-        """End a pause, whether a person or the service made it."""
-        if self.is_running:
-            await self._delivery(connection_id).resume(by)
-            return self.status(connection_id)
-        await (await self._stored_pauses(connection_id)).resume(by)
-        return DeliveryStatus(connection_id, "healthy")
+        """End a pause, whether a person or the service made it. Raises `UnknownName`."""
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            await delivery.resume(by)
+            return delivery.status()
+        target = self._target(connection_id)
+        await (await self._latest_pauses(connection_id)).resume(by)
+        return self._stored_status(target)
 
     def status(self, connection_id: str) -> DeliveryStatus:
-        """Return the connection's status. Raises `ConfigurationError` for an unknown connection."""
-        return self._delivery(connection_id).status()
+        """Return the connection's status. Raises `UnknownName`."""
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            return delivery.status()
+        return self._stored_status(self._target(connection_id))
 
     def statuses(self) -> Mapping[str, DeliveryStatus]:
         """Return the status of each connection by ID; empty while nothing is delivered."""
-        return {connection_id: delivery.status() for connection_id, delivery in self._deliveries.items()}
+        known = [each for each in self._groups if self._parts.connections.target(each) is not None]
+        return {connection_id: self.status(connection_id) for connection_id in known}
 
     async def stop(self, grace_seconds: float) -> None:
-        """Lease nothing more, let running requests end within the grace period, and release everything else."""
+        """Lease nothing more, let running requests end within the grace period, and release everything else.
+
+        Another node can then take the groups.
+        """
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
         async with self._changing:
             self._is_stopped = True
-            stopping = [delivery.stop(grace_seconds) for delivery in self._deliveries.values()]
-            await asyncio.gather(*stopping)
+            await asyncio.gather(*[delivery.stop(grace_seconds) for delivery in self._deliveries.values()])
+            with suppress(StoreUnavailable):
+                await self._claims.stop()
 
-    def _delivery(self, connection_id: str) -> ConnectionDelivery:
+    # --- groups ------------------------------------------------------------------------------------------------------
+
+    def _group_of(self, connection_id: str) -> str:
         try:
-            return self._deliveries[connection_id]
-        except KeyError:
-            raise ConfigurationError([f'connection "{connection_id}" not found']) from None
+            return self._parts.token_hash(self._parts.connections.access_token(connection_id))
+        except SecretUnreadable:
+            # Nothing is sent for the connection until it has another token.
+            return connection_id
 
-    async def _stored_pauses(self, connection_id: str) -> PauseControl:
-        stored = await self._stored_state(connection_id)
-        return PauseControl(self._parts.documents, self._parts.clock, connection_id, stored)
+    def _wanted_groups(self) -> Collection[str]:
+        return {*self._groups.values(), *self._delivered_groups.values()}
 
-    async def _stored_state(self, connection_id: str) -> Document | None:
-        return await self._parts.documents.get_document("delivery_state", connection_id)
+    def _on_renewed(self) -> None:
+        self._renewed.set()
+
+    async def _follow_claims(self) -> None:
+        while True:
+            await self._renewed.wait()
+            self._renewed.clear()
+            async with self._changing:
+                await self._adjust()
+
+    async def _adjust(self) -> None:
+        """Deliver what this node holds and nothing else, and give back what is more than its share."""
+        lost = {group for group in self._delivered_groups.values() if group not in self._claims.names}
+        await self._end_groups(lost)
+        if surplus := self._claims.surplus:
+            given_back = sorted(self._claims.names)[:surplus]
+            await self._end_groups(given_back)
+            with suppress(StoreUnavailable):
+                await self._claims.give_back(given_back)
+        for connection_id in list(self._groups):
+            try:
+                await self._begin(connection_id)
+            except StoreUnavailable as error:
+                self._parts.observer.on_failed(connection_id, error)
+
+    async def _begin(self, connection_id: str) -> None:
+        """Start the delivery of a connection, if this node holds its claim."""
+        target, group = self._parts.connections.target(connection_id), self._groups[connection_id]
+        if target is None or connection_id in self._deliveries:
+            return
+        if not self._claims.holds(group):
+            if connection_id not in self._pauses:
+                await self._latest_pauses(connection_id)
+            return
+        pauses = await self._latest_pauses(connection_id)
+        holds_claim = partial(self._claims.holds, group)
+        delivery = ConnectionDelivery(self._parts, self._token_rates, target, pauses, holds_claim)
+        self._deliveries[connection_id], self._delivered_groups[connection_id] = delivery, group
+        await delivery.start()
+
+    async def _end(self, connection_id: str) -> None:
+        """Stop the delivery of a connection, if there is one; its claim can be given back then."""
+        delivery = self._deliveries.get(connection_id)
+        if delivery is not None:
+            await delivery.stop(_RELOAD_GRACE_SECONDS)
+            del self._deliveries[connection_id], self._delivered_groups[connection_id]
+
+    async def _end_groups(self, groups: Collection[str]) -> None:
+        ending = [connection_id for connection_id, group in self._delivered_groups.items() if group in groups]
+        await asyncio.gather(*[self._end(connection_id) for connection_id in ending])
+
+    # --- what is stored ----------------------------------------------------------------------------------------------
+
+    def _target(self, connection_id: str) -> DeliveryTarget:
+        target = self._parts.connections.target(connection_id)
+        if target is None:
+            raise UnknownName(f'connection "{connection_id}" not found')
+        return target
+
+    def _stored_status(self, target: DeliveryTarget) -> DeliveryStatus:
+        pauses = self._pauses.get(target.connection_id)
+        return replace(stored_status(target, pauses.current if pauses else None), is_elsewhere=self.is_running)
+
+    async def _latest_pauses(self, connection_id: str) -> PauseControl:
+        """Return the connection's pause as it is stored by now, or newer: one may apply that could not be stored."""
+        if connection_id not in self._pauses:
+            self._pauses[connection_id] = PauseControl(self._parts.documents, self._parts.clock, connection_id)
+        pauses = self._pauses[connection_id]
+        pauses.follow(await self._parts.documents.get_document("delivery_state", connection_id))
+        return pauses
 
     async def _forget(self, connection_id: str) -> None:
         await self._parts.documents.remove_document(

@@ -20,6 +20,7 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.domain.retry import RetryPolicy
+from tiktok_forwarder.store.claims import Claims
 from tiktok_forwarder.store.dead_letters import DeadLetterStore
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.queue import EventQueue, GroupLimits, LeasedEvent
@@ -126,7 +127,11 @@ class DeliveryPolicy(Struct, frozen=True):
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """The state of a connection's delivery. `reason` and `by` are for `paused` and `throttled`."""
+    """The state of a connection's delivery. `reason` and `by` are for `paused` and `throttled`.
+
+    `is_elsewhere`: another node delivers the connection. What only that node knows is missing then: whether TikTok
+    limits the rate, the last answer and note, the requests.
+    """
 
     connection_id: str
     condition: DeliveryCondition
@@ -138,6 +143,7 @@ class DeliveryStatus(Struct, frozen=True):
     last_note: str = ""
     requests_per_second: float = 0.0
     requests_in_flight: int = 0
+    is_elsewhere: bool = False
 
 
 class Attempt(Struct, frozen=True):
@@ -195,14 +201,19 @@ class DeliveryObserver(Protocol):
 
 @dataclass(frozen=True)
 class DeliveryParts:
-    """What every part of the deliverer works with."""
+    """What every part of the deliverer works with.
+
+    `token_hash` returns a keyed hash of an access token, the same on every node: other nodes see it.
+    """
 
     queue: EventQueue
     dead_letters: DeadLetterStore
     documents: DocumentStore
+    claims: Claims
     sender: EventSender
     clock: Clock
     connections: ConnectionSource
+    token_hash: Callable[[str], str]
     observer: DeliveryObserver
     policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     chance: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311 - jitter is no secret

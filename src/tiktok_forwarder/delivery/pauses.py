@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import RevisionConflict, StoreUnavailable
 from tiktok_forwarder.store.documents import Document, DocumentStore
@@ -54,13 +55,22 @@ def read_state(document: Document | None) -> DeliveryState:
         raise StoreUnavailable(f"cannot read the delivery state of connection {document.id}: {error}") from error
 
 
+def stored_status(target: DeliveryTarget, pause: Pause | None) -> DeliveryStatus:
+    """Return a connection's status as far as it is stored: paused, disabled, or else healthy."""
+    if pause is not None:
+        return DeliveryStatus(target.connection_id, "paused", pause.reason, pause.code, pause.since_ms, pause.by)
+    return DeliveryStatus(target.connection_id, "healthy" if target.enabled else "disabled")
+
+
 class PauseControl:
     """Pauses and resumes one connection. The service's pause never replaces a manual one, nor does it end one.
 
     Other processes pause and resume the connection too: `follow` takes over what they have stored.
     """
 
-    def __init__(self, documents: DocumentStore, clock: Clock, connection_id: str, stored: Document | None) -> None:
+    def __init__(
+        self, documents: DocumentStore, clock: Clock, connection_id: str, stored: Document | None = None
+    ) -> None:
         """Start with the stored state. Raises `StoreUnavailable` if it cannot be read."""
         self._documents = documents
         self._clock = clock

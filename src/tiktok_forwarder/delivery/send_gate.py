@@ -1,15 +1,25 @@
-"""Limits a connection's requests: by its own rate, and by the rate shared by its access token."""
+"""Limits a connection's requests: by its own rate, by the rate shared by its access token, and by the node's claim."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
 
 from tiktok_forwarder.delivery.rate_limit import SendRate
 from tiktok_forwarder.domain.outcome import Throttled
 
+_CLAIM_SECONDS: Final = 0.1
+
 
 class SendGate:
-    """Both rates must allow a request. `own` limits only after TikTok has limited the pixel itself."""
+    """Both rates must allow a request. `own` limits only after TikTok has limited the pixel itself.
 
-    def __init__(self, own: SendRate, of_token: SendRate) -> None:
+    `holds_claim` returns whether this node may send: only then do the rates contain every request of the access token.
+    """
+
+    def __init__(self, own: SendRate, of_token: SendRate, holds_claim: Callable[[], bool]) -> None:
         self._own = own
         self._of_token = of_token
+        self._holds_claim = holds_claim
 
     @property
     def per_second(self) -> float:
@@ -27,6 +37,8 @@ class SendGate:
         """Wait for a turn and use it up."""
         await self._own.take()
         await self._of_token.take()
+        while not self._holds_claim():  # noqa: ASYNC110 - it ends as time passes, and nothing signals that
+            await asyncio.sleep(_CLAIM_SECONDS)
 
     def give_back(self) -> None:
         """Return a turn that was not used."""

@@ -21,7 +21,7 @@ from tests.integration.delivery_rig import (
 )
 from tiktok_forwarder.delivery.pauses import read_state
 from tiktok_forwarder.delivery.send_gate import SendGate
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.store.queue import GroupLimits
 
 
@@ -37,7 +37,7 @@ async def test_stopped_deliverer_takes_no_connection_up_again() -> None:
 async def test_status_of_an_unknown_connection_is_refused() -> None:
     """The message names it."""
     async with delivery_rig() as rig:
-        with pytest.raises(ConfigurationError, match='connection "nobody" not found'):
+        with pytest.raises(UnknownName, match='connection "nobody" not found'):
             rig.deliverer.status("nobody")
 
 

@@ -70,7 +70,7 @@ class Rig:
         self.store, self.witness, self.clock = Store(), RecordingObserver(), ManualClock()
         quick = DeliveryPolicy(retry=RetryPolicy(jitter=0.0), trouble_wait_seconds=0.0)
         parts = cast(Any, DeliveryParts)(
-            self.store, None, None, None, self.clock, None, self.witness, replace(quick, **policy)
+            self.store, None, None, None, None, self.clock, None, None, self.witness, replace(quick, **policy)
         )
         self.lease = Lease(1, "c", "2.0", events)
         self.pauses = PauseControl(cast(Any, None), self.clock, "c", None)

@@ -5,7 +5,7 @@ import pytest
 from tests.integration.delivery_rig import Rig, delivery_rig
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.delivery.pauses import DeliveryState, read_state
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import UnknownName
 
 # All of its members, written out: people are shown no answer, no time and no rate while nothing is delivered.
 AT_REST = DeliveryStatus(
@@ -84,7 +84,7 @@ async def test_running_deliverer_pauses_immediately() -> None:
         await rig.accept(["e1"])
         await rig.give_time()
         assert await rig.waiting() == 1 and rig.tiktok.requests == []
-        with pytest.raises(ConfigurationError, match=r'^connection "nobody" not found$'):
+        with pytest.raises(UnknownName, match=r'^connection "nobody" not found$'):
             await rig.deliverer.pause("nobody", "", "ann")
 
 

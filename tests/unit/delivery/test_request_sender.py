@@ -41,7 +41,7 @@ class Rig:
     told: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        parts = cast(Any, DeliveryParts)(self, self, self, self, self.clock, self, self, None)
+        parts = cast(Any, DeliveryParts)(self, self, self, self, self, self.clock, self, None, self, None)
         self.sender = RequestSender(parts, DeliveryTarget("c", 1, True, "pixel-1", "TEST1"), cast(Any, self))
 
     def access_token(self, _connection_id: str) -> str:

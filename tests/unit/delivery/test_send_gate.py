@@ -18,7 +18,8 @@ class Gate:
         self.clock = ManualClock()
         self.own = SendRate(self.clock, 10.0)
         self.of_token = SendRate(self.clock, 10.0)
-        self.gate = SendGate(self.own, self.of_token)
+        self.holds_claim = True
+        self.gate = SendGate(self.own, self.of_token, lambda: self.holds_claim)
 
     def refuse(self, code: int, retry_after_seconds: float | None = 30.0) -> None:
         retry_after = None if retry_after_seconds is None else str(retry_after_seconds)

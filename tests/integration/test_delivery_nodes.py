@@ -1,0 +1,167 @@
+"""Several nodes over one database: who delivers what, and what happens when a node comes or goes."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import web
+from msgspec.structs import replace
+
+from tests.integration.delivery_node import CONNECTIONS, POLICY, DeliveryNode, delivery_node, every_connection
+from tests.integration.delivery_rig import Connections, Received, Rig, answer, delivery_rig, ids
+from tests.unit.store.postgres_rig import OneDatabase, one_database
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+
+pytestmark = pytest.mark.slow
+TAKEOVER_SECONDS = 5.0
+
+
+class Nodes:
+    """Nodes over one database, in front of one TikTok."""
+
+    def __init__(self, database: OneDatabase, rig: Rig, stack: AsyncExitStack) -> None:
+        self.address = database.address
+        self.tiktok = rig.tiktok
+        self.connections = every_connection()
+        self._stack = stack
+
+    async def start(self, policy: DeliveryPolicy = POLICY, connections: Connections | None = None) -> DeliveryNode:
+        node = delivery_node(self.address, self.tiktok.url, connections or self.connections, policy)
+        return await self._stack.enter_async_context(node)
+
+    async def start_program(self) -> asyncio.subprocess.Process:
+        """Start a node in a process of its own."""
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.integration.delivery_node", self.address, self.tiktok.url),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._stack.push_async_callback(_end, program)
+        return program
+
+
+async def _end(program: asyncio.subprocess.Process) -> None:
+    if program.returncode is None:
+        program.kill()
+    await program.communicate()
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[Nodes]:
+    async with one_database() as database, delivery_rig(start=False) as rig, AsyncExitStack() as stack:
+        yield Nodes(database, rig, stack)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait until the condition is met; return how long that took."""
+    began = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+async def until_shared(*nodes: DeliveryNode) -> None:
+    await until(lambda: all(len(node.delivers) == len(CONNECTIONS) / len(nodes) for node in nodes))
+
+
+async def test_nodes_share_the_connections(nodes: Nodes) -> None:
+    """One that joins gets its part within seconds; each event is sent once, whichever node has received it."""
+    one = await nodes.start()
+    assert one.delivers == set(CONNECTIONS)
+    two = await nodes.start()
+    await until_shared(one, two)
+    assert one.delivers | two.delivers == set(CONNECTIONS)
+    for connection_id in CONNECTIONS:
+        await one.accept(ids(25, f"{connection_id}-one-"), connection_id)
+        await two.accept(ids(25, f"{connection_id}-two-"), connection_id)
+    await until(lambda: len(nodes.tiktok.event_ids) >= 200)
+    await asyncio.sleep(0.2)
+    assert Counter(nodes.tiktok.event_ids).most_common(1)[0][1] == 1
+    assert len(nodes.tiktok.event_ids) == 200
+    assert (one.witness.failures, two.witness.failures) == ([], [])
+
+
+async def test_event_that_another_node_received_is_sent_without_delay(nodes: Nodes) -> None:
+    """Each node is told what the others have received."""
+    one, two = await nodes.start(), await nodes.start()
+    await until_shared(one, two)
+    for number in range(5):
+        for connection_id in sorted(two.delivers):
+            sent = len(nodes.tiktok.requests)
+            await asyncio.sleep(0.1)
+            await one.accept([f"{connection_id}{number}"], connection_id)
+            assert await until(lambda sent=sent: len(nodes.tiktok.requests) > sent) < 0.4  # type: ignore[misc]
+
+
+async def test_connections_of_a_node_that_stops_pass_to_the_other(nodes: Nodes) -> None:
+    """At the next renewal, with what it had not sent."""
+    one, two = await nodes.start(), await nodes.start()
+    await until_shared(one, two)
+    await one.deliverer.stop(1.0)
+    assert await until(lambda: two.delivers == set(CONNECTIONS)) < 2.5
+    await one.accept(["late"], "a")
+    await until(lambda: "late" in nodes.tiktok.event_ids)
+
+
+async def test_connections_of_a_killed_node_are_delivered_within_five_seconds(nodes: Nodes) -> None:
+    """What it was sending is sent again, as the same bytes; everything else is sent once."""
+    program = await nodes.start_program()
+    assert program.stdout is not None
+    assert await program.stdout.readline() == b"a b c d\n"
+    one = await nodes.start()
+    await until(lambda: len(one.delivers) == 2)
+    (theirs, _) = sorted(set(CONNECTIONS) - one.delivers)
+    answering = asyncio.Event()
+
+    async def hang(_: Received) -> web.StreamResponse:
+        await answering.wait()
+        return answer(0)
+
+    nodes.tiktok.judge = hang
+    await one.accept(ids(10, "sending"), theirs)
+    await until(lambda: len(nodes.tiktok.requests) == 1)
+    program.send_signal(signal.SIGKILL)
+    killed_at = time.monotonic()
+    nodes.tiktok.judge = lambda _: answer(0)
+    await one.accept(ids(10, "waiting"), theirs)
+    await until(lambda: len(nodes.tiktok.requests) == 3)
+    answering.set()
+    assert nodes.tiktok.requests[-1].at - killed_at < TAKEOVER_SECONDS
+    assert one.delivers == set(CONNECTIONS)
+    sent, *rest = nodes.tiktok.requests
+    assert sent.body in [request.body for request in rest]
+    counted = Counter(nodes.tiktok.event_ids)
+    assert counted == {**dict.fromkeys(ids(10, "sending"), 2), **dict.fromkeys(ids(10, "waiting"), 1)}
+
+
+async def test_connections_of_one_access_token_share_its_rate(nodes: Nodes) -> None:
+    """However many nodes there are: one of them sends all requests of the token."""
+    policy = replace(POLICY, requests_per_second=20.0, limits=replace(POLICY.limits, max_events={"2.0": 1}))
+    connections = every_connection("shared")
+    one, two = [await nodes.start(policy, connections) for _ in range(2)]
+    for connection_id in CONNECTIONS:
+        await two.accept(ids(20, connection_id), connection_id)
+    await until(lambda: len(nodes.tiktok.requests) == 80)
+    times = [request.at for request in nodes.tiktok.requests]
+    assert max(sum(at <= time < at + 1 for time in times) for at in times) <= 23
+    assert sorted([len(one.delivers), len(two.delivers)]) == [0, 4]
+
+
+async def test_connection_that_another_node_delivers_has_a_status(nodes: Nodes) -> None:
+    """Paused or not; a pause by hand may be made and ended on any node."""
+    one, two = await nodes.start(), await nodes.start()
+    await until_shared(one, two)
+    theirs = min(two.delivers)
+    status = one.deliverer.status(theirs)
+    assert (status.condition, status.is_elsewhere) == ("healthy", True)
+    status = await one.deliverer.pause(theirs, "why", "ann")
+    assert (status.condition, status.reason, status.by, status.is_elsewhere) == ("paused", "why", "ann", True)
+    await two.deliverer.stop(1.0)
+    await until(lambda: theirs in one.delivers)
+    assert one.deliverer.status(theirs).condition == "paused"
+    assert (await one.deliverer.resume(theirs, "ann")).condition == "healthy"
