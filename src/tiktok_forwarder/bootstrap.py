@@ -51,6 +51,8 @@ from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
 from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.store.claim_keeper import ClaimKeeper
+from tiktok_forwarder.store.claims import TOTALS
 from tiktok_forwarder.store.risks import RiskSource
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 from tiktok_forwarder.telemetry.telemetry import Telemetry
@@ -279,6 +281,8 @@ class Application:
             ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
             DeletionWatch(self.services.deletion),
         )
+        # One node at a time shows the store's figures, so that the metrics of all nodes add up.
+        self._totals_claim = ClaimKeeper(base.store, TOTALS, lambda: [TOTALS])
         self._servers: Servers | None = None
 
     @property
@@ -312,6 +316,7 @@ class Application:
         await deliverer.start()
         self._configured.shared.start()
         self.base.nodes.start()
+        await self._totals_claim.start()
         for watch in self._watches:
             watch.start()
         for connection in self.services.connections.all():
@@ -338,6 +343,8 @@ class Application:
         await self._configured.shared.stop()
         if self.services.deliverer.is_running:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))
+            with contextlib.suppress(StoreUnavailable):
+                await self._totals_claim.stop()
         for watch in self._watches:
             await watch.stop()
         await self.base.nodes.close()
@@ -350,15 +357,20 @@ class Application:
         return await self.base.store.problems()
 
     async def _exposition(self) -> bytes:
-        """Return all metrics; the store's figures are read now, all at one moment."""
-        figures = self.base.telemetry.figures
-        with contextlib.suppress(StoreUnavailable):
-            snapshot = await self.base.store.snapshot()
-            figures.totals, figures.counts = snapshot.totals, snapshot.counts
-        figures.statuses = self.services.deliverer.statuses()
+        """Return all metrics; the store's figures are read now, all at one moment, if this node shows them."""
+        figures, statuses = self.base.telemetry.figures, self.services.deliverer.statuses()
+        figures.statuses = {each: status for each, status in statuses.items() if not status.is_elsewhere}
         figures.testing = [
-            connection.id for connection in self.services.connections.all() if connection.test_event_code is not None
+            connection.id
+            for connection in self.services.connections.all()
+            if connection.test_event_code is not None and connection.id in figures.statuses
         ]
+        if not self._totals_claim.holds(TOTALS):
+            figures.totals, figures.counts = (), {}
+        else:
+            with contextlib.suppress(StoreUnavailable):
+                snapshot = await self.base.store.snapshot()
+                figures.totals, figures.counts = snapshot.totals, snapshot.counts
         figures.now_ms = self.base.clock.now_ms()
         return self.base.telemetry.exposition()
 

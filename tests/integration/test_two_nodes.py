@@ -213,7 +213,7 @@ async def test_pause_by_hand_is_not_undone_by_the_service_of_the_other_node(node
     connection_id = await one.add_connection("Shop")
     await within_a_second(lambda: connection_id in two.services.deliverer.statuses())
     for number in range(4):
-        service = two.services.deliverer._deliveries[connection_id]._pauses
+        service = two.services.deliverer._pauses[connection_id]
         await at_the_same_time(
             one.services.deliverer.pause(connection_id, f"by ann {number}", "ann"),
             service.pause_by_service("misconfigured", "wrong token", 40105, 1),
