@@ -20,8 +20,9 @@ from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS
 
 EVENTS: Final = "forwarder_events"
 
-# A notice takes a lock of the whole server at its commit. So it is not part of an append, and is sent seldom.
+# A notice takes a lock of the whole server at its commit. So it is not part of an append, and under load it is seldom.
 _GATHERING_SECONDS: Final = 0.01
+_PAUSE_SECONDS: Final = 0.1
 # A notice has less than 8,000 bytes.
 _MAX_CONNECTIONS: Final = 100
 _RECONNECT_SECONDS: Final = 1.0
@@ -51,18 +52,21 @@ class EventNotices:
             self._task = asyncio.create_task(self._send(), name="notices of events")
 
     async def close(self) -> None:
+        """Send nothing more: the other processes find what they have not been told."""
         if self._task is not None:
-            await self._task
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _send(self) -> None:
         try:
+            await asyncio.sleep(_GATHERING_SECONDS)
             while self._added:
-                await asyncio.sleep(_GATHERING_SECONDS)
                 added, self._added = iter(self._added.items()), Counter()
                 while some := dict(islice(added, _MAX_CONNECTIONS)):
                     notice = msgspec.json.encode(AddedEvents(self._process, some)).decode()
                     with suppress(StoreUnavailable):
                         await self._database.run("notify", EVENTS, notice)
+                await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             self._task = None
 
