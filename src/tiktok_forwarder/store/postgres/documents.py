@@ -16,6 +16,7 @@ from tiktok_forwarder.store.documents import (
     is_numbered,
 )
 from tiktok_forwarder.store.postgres.database import Database, Session
+from tiktok_forwarder.store.postgres.notices import DOCUMENTS
 from tiktok_forwarder.store.rules import documents_changed, revision_conflict
 
 # How often to look for the changes of other processes.
@@ -110,10 +111,12 @@ async def _add_to_history(session: Session, documents: Iterable[Document]) -> No
     next_no = await session.value("last_change") + 1
     rows = [(*_row(each), number if is_numbered(each.kind) else None) for number, each in enumerate(documents, next_no)]
     await session.run_many("add_to_history", rows)
+    await session.run("notify_with_change", DOCUMENTS)
 
 
 async def _rewrite(session: Session, kinds: Collection[DocumentKind], rewritten: Callable[[Document], bytes]) -> None:
     await session.run("lock_documents")
+    await session.run("notify_with_change", DOCUMENTS)
     next_no = await session.value("last_change") + 1
     for kind in kinds:
         current = [Document(*row) for row in await session.rows("documents", kind)]

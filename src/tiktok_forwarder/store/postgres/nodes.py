@@ -10,6 +10,7 @@ from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.store.nodes import Topic
 from tiktok_forwarder.store.postgres.database import Database
+from tiktok_forwarder.store.postgres.notices import QUESTIONS
 
 _POLL_SECONDS: Final = 0.25
 _ANSWER_POLL_SECONDS: Final = 0.03
@@ -64,6 +65,7 @@ class PostgresNodes:
         if not asked:
             return ()
         question_no = await self._database.call("ask", self._process, topic, self._sealed(question))
+        await self._database.run("notify", QUESTIONS, "")
         for _ in range(round(_ANSWER_SECONDS / _ANSWER_POLL_SECONDS)):
             if await self._database.value("count_answers", question_no) >= asked:
                 break

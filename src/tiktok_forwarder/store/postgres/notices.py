@@ -19,6 +19,8 @@ from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS
 
 EVENTS: Final = "forwarder_events"
+DOCUMENTS: Final = "forwarder_documents"
+QUESTIONS: Final = "forwarder_questions"
 
 # A notice takes a lock of the whole server at its commit. So it is not part of an append, and under load it is seldom.
 _GATHERING_SECONDS: Final = 0.01

@@ -76,6 +76,9 @@ SELECT forwarder.keep_group($1, $2, $3);
 -- name: notify: other processes are woken; the change needs no sync, since it changes nothing that is kept
 SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 
+-- name: notify_with_change: other processes are woken when the change is committed
+SELECT pg_notify($1, '');
+
 -- name: lanes_of_connection: a connection's lanes with events that are not leased, and how many
 SELECT lane_no, wire_form, waiting - leased AS unleased
 FROM (

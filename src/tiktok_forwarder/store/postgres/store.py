@@ -1,7 +1,7 @@
 """A store that many processes share: one PostgreSQL database, which alone knows what is waiting and who holds it."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
@@ -22,7 +22,14 @@ from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
-from tiktok_forwarder.store.postgres.notices import EVENTS, AddedEvents, EventNotices, Listener
+from tiktok_forwarder.store.postgres.notices import (
+    DOCUMENTS,
+    EVENTS,
+    QUESTIONS,
+    AddedEvents,
+    EventNotices,
+    Listener,
+)
 from tiktok_forwarder.store.postgres.risks import find_risks
 from tiktok_forwarder.store.postgres.room import Room
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
@@ -54,10 +61,11 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         self._clock = clock
         self._work = WorkSignals(poll_seconds=_POLL_SECONDS)
         self._notices = EventNotices(database, str(node.process))
-        self._listener = None if database.has_pooler else Listener(database.connect_alone, {EVENTS: self._on_notice})
+        self._listener = None if database.has_pooler else Listener(database.connect_alone, self._handlers())
         self._appender = Appender(database, node, room, self._on_added)
         self._leasing = Leasing(database, node, clock)
         self._dead_letters = DeadLetters(database, node)
+        self._nodes: PostgresNodes | None = None
         self._key_ids: list[str] = []
         self._is_closed = False
 
@@ -91,7 +99,8 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
 
     def nodes(self, box: SecretBox) -> PostgresNodes:
         """Return the way to the other nodes, whose questions `box` seals."""
-        return PostgresNodes(self._database, box)
+        self._nodes = PostgresNodes(self._database, box)
+        return self._nodes
 
     def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
         return self._appender.append(arrivals)
@@ -123,6 +132,13 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         for connection_id, number in events.items():
             self._work.add(connection_id, number)
             self._notices.add(connection_id, number)
+
+    def _handlers(self) -> Mapping[str, Callable[[str], None]]:
+        return {
+            EVENTS: self._on_notice,
+            DOCUMENTS: lambda _: self._signal.wake(),
+            QUESTIONS: lambda _: self._nodes.wake() if self._nodes is not None else None,
+        }
 
     def _on_notice(self, notice: str) -> None:
         """Wake those who wait for what another process has added."""
