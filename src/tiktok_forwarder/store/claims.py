@@ -1,10 +1,13 @@
 """The interface of claims: work that one process at a time does, of all that share a store."""
 
-import math
 from collections.abc import Collection
 from typing import Final, NamedTuple, Protocol
 
 CLAIM_SECONDS: Final = 3.5
+
+# Topics.
+DELIVERY: Final = "delivery"
+TOTALS: Final = "totals"
 
 
 class HeldClaims(NamedTuple):
@@ -36,17 +39,3 @@ class Claims(Protocol):
     async def give_back_claims(self, topic: str, names: Collection[str]) -> None:
         """Let other processes take these names immediately. Raises `StoreUnavailable`."""
         ...
-
-
-DELIVERY: Final = "delivery"
-TOTALS: Final = "totals"
-
-
-class SoleClaims:
-    """The `Claims` of a store that one process owns: whatever it wants is granted, and never ends."""
-
-    async def renew_claims(self, topic: str, wanted: Collection[str]) -> HeldClaims:
-        return HeldClaims(frozenset(wanted), seconds=math.inf)
-
-    async def give_back_claims(self, topic: str, names: Collection[str]) -> None:
-        """Do nothing: there is no other process."""

@@ -1,7 +1,9 @@
 """What a store of one process answers to questions about the nodes and the server that it does not have."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
+from tiktok_forwarder.store.claims import HeldClaims
 from tiktok_forwarder.store.risks import StoreRisk
 
 
@@ -18,3 +20,10 @@ class SingleProcess:
 
     async def count_nodes_without(self, key_id: str) -> int:
         return 0
+
+    async def renew_claims(self, topic: str, wanted: Collection[str]) -> HeldClaims:
+        """Grant everything, forever: no other process wants it."""
+        return HeldClaims(frozenset(wanted), seconds=math.inf)
+
+    async def give_back_claims(self, topic: str, names: Collection[str]) -> None:
+        """Do nothing: there is no other process that could take them."""

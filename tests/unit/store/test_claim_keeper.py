@@ -7,7 +7,7 @@ import pytest
 
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
-from tiktok_forwarder.store.claims import HeldClaims, SoleClaims
+from tiktok_forwarder.store.claims import HeldClaims
 
 
 class FailingClaims:
@@ -30,7 +30,7 @@ class FailingClaims:
 
 async def test_claim_is_held_from_the_start_to_the_stop() -> None:
     """And nothing that was not wanted."""
-    keeper = ClaimKeeper(SoleClaims(), "delivery", lambda: ["a"])
+    keeper = ClaimKeeper(SingleProcess(), "delivery", lambda: ["a"])
     assert not keeper.holds("a")
     await keeper.start()
     assert (keeper.holds("a"), keeper.holds("b"), set(keeper.names)) == (True, False, {"a"})
@@ -75,7 +75,7 @@ async def test_claims_are_renewed_though_a_renewal_fails() -> None:
 
 async def test_name_that_was_given_back_is_not_held() -> None:
     """Not even until the next renewal."""
-    keeper = ClaimKeeper(SoleClaims(), "delivery", lambda: ["a", "b"])
+    keeper = ClaimKeeper(SingleProcess(), "delivery", lambda: ["a", "b"])
     await keeper.renew()
     await keeper.give_back(["a"])
     assert (keeper.holds("a"), keeper.holds("b")) == (False, True)

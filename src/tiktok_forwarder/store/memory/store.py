@@ -15,7 +15,6 @@ from tiktok_forwarder.domain.outcome import (
     Settlement,
     Settlements,
 )
-from tiktok_forwarder.store.claims import SoleClaims
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.documents import MemoryDocuments
@@ -29,7 +28,7 @@ from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
 from tiktok_forwarder.store.work_signals import WorkSignals
 
 
-class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess, SoleClaims):
+class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
     """All interfaces of a store, as long as the process lasts. Waiting and dead events count as held."""
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:

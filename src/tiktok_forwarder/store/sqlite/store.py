@@ -13,7 +13,6 @@ import apsw
 from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.domain.outcome import DeadLetterReason, Settlements
-from tiktok_forwarder.store.claims import SoleClaims
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, EventStateCounts
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease
 from tiktok_forwarder.store.readiness import Readiness, readiness_of
@@ -61,7 +60,7 @@ def _derived_limits(path: Path, reserve_share: float) -> StoreLimits:
     return store_limits(derived_max_bytes(path), reserve_share)
 
 
-class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess, SoleClaims):
+class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
     """All interfaces of a store. One process owns the file; see `DirectoryLock`."""
 
     def __init__(self, path: Path, state: StoreState) -> None:
