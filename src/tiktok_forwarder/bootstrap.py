@@ -158,6 +158,7 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
             token_hash=lambda token: f"{base.subject_hash.hash_of(f'access token {token}'):016x}",
             observer=watched.observers,
             policy=base.settings.delivery_policy(),
+            nodes=base.nodes,
         )
     )
 

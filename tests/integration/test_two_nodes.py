@@ -211,7 +211,7 @@ async def test_pause_by_hand_is_not_undone_by_the_service_of_the_other_node(node
     """Whichever is stored first: the person's pause holds on both."""
     one, two = nodes
     connection_id = await one.add_connection("Shop")
-    await within_a_second(lambda: connection_id in two.services.deliverer.statuses())
+    await within_a_second(lambda: connection_id in two.services.deliverer._pauses)
     for number in range(4):
         service = two.services.deliverer._pauses[connection_id]
         await at_the_same_time(

@@ -26,7 +26,7 @@ from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 
 async def _status(call: PlainCall) -> StatusView:
     books = await call.services.store.snapshot()
-    statuses = call.services.deliverer.statuses()
+    statuses = await call.services.deliverer.statuses_of_nodes()
     connections = [
         _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
         for each in call.services.connections.all()
@@ -36,7 +36,7 @@ async def _status(call: PlainCall) -> StatusView:
     if warning := clock_warning(difference_seconds):
         warnings.append(warning)
     return StatusView(
-        call.services.deliverer.is_running,
+        call.services.deliverer.is_running or bool(statuses),
         list(await call.services.store.problems()),
         connections,
         difference_seconds,

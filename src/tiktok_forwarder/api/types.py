@@ -284,7 +284,8 @@ class ConnectionStatus(Struct, frozen=True):
 
 
 class StatusView(Struct, frozen=True):
-    """The service's state. `store_problems`: why no new event can be accepted now.
+    """The service's state. `running`: this node or another one delivers. `store_problems`: why no new event can be
+    accepted now.
 
     `clock_difference_seconds` is this machine's clock minus TikTok's, null before its first answer. `warnings` are
     about the service as a whole.

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
@@ -18,6 +19,7 @@ from tiktok_forwarder.store.claims import DELIVERY
 from tiktok_forwarder.store.documents import Document
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
+_STATUSES: Final = msgspec.json.Decoder(list[DeliveryStatus])
 
 
 class Deliverer:
@@ -42,6 +44,7 @@ class Deliverer:
         self._changing = asyncio.Lock()
         self._is_stopped = False
         self.is_running = False
+        parts.nodes.on_question("delivery_status", self._own_statuses)
 
     async def start(self) -> None:
         """Start delivery of this node's connections in their stored state: paused ones stay paused."""
@@ -112,6 +115,24 @@ class Deliverer:
         """Return the status of each connection by ID; empty while nothing is delivered."""
         known = [each for each in self._groups if self._parts.connections.target(each) is not None]
         return {connection_id: self.status(connection_id) for connection_id in known}
+
+    async def statuses_of_nodes(self) -> Mapping[str, DeliveryStatus]:
+        """Return the status of each connection by ID, as the node knows it that delivers the connection.
+
+        Of a node that does not answer, only what is stored is known; while nothing is delivered here, not even that.
+        """
+        statuses = dict(self.statuses())
+        if self.is_running and not any(each.is_elsewhere for each in statuses.values()):
+            return statuses
+        for answer in await self._parts.nodes.ask("delivery_status"):
+            for status in _STATUSES.decode(answer):
+                own = statuses.get(status.connection_id)
+                if own is None or own.is_elsewhere:
+                    statuses[status.connection_id] = replace(status, is_elsewhere=True)
+        return statuses
+
+    def _own_statuses(self, _: bytes) -> bytes:
+        return msgspec.json.encode([each for each in self.statuses().values() if not each.is_elsewhere])
 
     async def stop(self, grace_seconds: float) -> None:
         """Lease nothing more, let running requests end within the grace period, and release everything else.

@@ -23,6 +23,7 @@ from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.store.claims import Claims
 from tiktok_forwarder.store.dead_letters import DeadLetterStore
 from tiktok_forwarder.store.documents import DocumentStore
+from tiktok_forwarder.store.nodes import Nodes, OnlyNode
 from tiktok_forwarder.store.queue import EventQueue, GroupLimits, LeasedEvent
 
 VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
@@ -129,8 +130,8 @@ class DeliveryPolicy(Struct, frozen=True):
 class DeliveryStatus(Struct, frozen=True):
     """The state of a connection's delivery. `reason` and `by` are for `paused` and `throttled`.
 
-    `is_elsewhere`: another node delivers the connection. What only that node knows is missing then: whether TikTok
-    limits the rate, the last answer and note, the requests.
+    `is_elsewhere`: another node delivers the connection. What only that node knows is missing unless it was asked:
+    whether TikTok limits the rate, the last answer and note, the requests.
     """
 
     connection_id: str
@@ -216,4 +217,5 @@ class DeliveryParts:
     token_hash: Callable[[str], str]
     observer: DeliveryObserver
     policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    nodes: Nodes = field(default_factory=OnlyNode)
     chance: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311 - jitter is no secret

@@ -8,6 +8,7 @@ import pytest
 from tiktok_forwarder.domain.errors import StoreUnavailable
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import HeldClaims
+from tiktok_forwarder.store.single_process import SingleProcess
 
 
 class FailingClaims:
