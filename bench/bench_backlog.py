@@ -17,7 +17,7 @@ from bench.checkouts import THIS
 from bench.stock import MANY
 from bench.table import Column, Table
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.events import Arrivals, GroupLimits
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 
 # BENCH_BACKLOG_SECONDS=3600 runs for an hour.
 SECONDS: Final = int(os.environ.get("BENCH_BACKLOG_SECONDS", "300"))

@@ -21,8 +21,8 @@ from bench.checkouts import Checkout, Round, in_turn
 from bench.processes import STORE_BYTES
 from bench.table import Column, Table
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.events import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.postgres.store import PostgresStore
+from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 3

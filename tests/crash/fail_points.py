@@ -12,6 +12,8 @@ import apsw
 
 from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
+from tiktok_forwarder.store.postgres import database as postgres_database
+from tiktok_forwarder.store.postgres import moving as postgres_moving
 from tiktok_forwarder.store.queue import Admission, Arrivals
 from tiktok_forwarder.store.sqlite import (
     backup as sqlite_backup,
@@ -21,6 +23,9 @@ from tiktok_forwarder.store.sqlite import (
 )
 from tiktok_forwarder.store.sqlite import (
     known_keys as sqlite_known_keys,
+)
+from tiktok_forwarder.store.sqlite import (
+    moving as sqlite_moving,
 )
 from tiktok_forwarder.store.sqlite import (
     restore as sqlite_restore,
@@ -34,6 +39,7 @@ from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 Pass = Callable[[], None]
+MOVED_AT_ONCE: Final = 9
 LATER_ACTIVITY_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); DELETE FROM records;"
 LATER_MIGRATION: Final = "CREATE TABLE of_a_later_version (number INTEGER); UPDATE lanes SET waiting = waiting + 1;"
 
@@ -159,6 +165,29 @@ def _around(owner: Any, function: str, pass_by: Pass) -> None:
     setattr(owner, function, replacement)
 
 
+def _mid_move(pass_by: Pass) -> None:
+    """Before and after every step in either store, and between its rows and its commit; in small batches."""
+    for module in (sqlite_moving, postgres_moving):
+        setattr(module, "MAX_BATCH_ROWS", MOVED_AT_ONCE)  # noqa: B010 - a constant, for the program
+    for owner in (sqlite_moving.MovableFile, postgres_moving.MovableDatabase):
+        for function in ("record", "write", "finish"):
+            _around_awaiting(owner, function, pass_by)
+    _around(sqlite_moving, "run_many", pass_by)
+    _around_awaiting(postgres_database.Session, "copy", pass_by)
+
+
+def _around_awaiting(owner: Any, function: str, pass_by: Pass) -> None:
+    original = getattr(owner, function)
+
+    async def replacement(*arguments: Any, **named: Any) -> Any:
+        pass_by()
+        result = await original(*arguments, **named)
+        pass_by()
+        return result
+
+    setattr(owner, function, replacement)
+
+
 def _mid_migration(pass_by: Pass) -> None:
     _pass_after_statements(pass_by, migrations())
 
@@ -200,6 +229,7 @@ FAIL_POINTS: Final[Mapping[str, Callable[[Pass], None]]] = {
     "mid-replay": _mid_replay,
     "mid-erase": _mid_erase,
     "mid-restore": _mid_restore,
+    "mid-move": _mid_move,
     "mid-migration": _mid_migration,
     "mid-later-migration": _mid_later_migration,
     "mid-later-activity-migration": _mid_later_activity_migration,

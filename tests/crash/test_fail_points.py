@@ -16,7 +16,9 @@ SOAK_DEATHS = 20
 LONG_DEATHS = 100
 MOST_PASSES = 8
 UNDER_LOAD = [
-    name for name in FAIL_POINTS if not name.endswith(("migration", "replay", "erase", "restore", "merge", "is-cut"))
+    name
+    for name in FAIL_POINTS
+    if not name.endswith(("migration", "replay", "erase", "restore", "move", "merge", "is-cut"))
 ]
 # Whose events the senders send.
 CUSTOMER_ID = "cust-829311"

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "erase": _Entry("erase_command", "erase", "Erase a person's events."),
     "backup": _Entry("backup_command", "backup", "Back up the database, even while the service runs."),
     "restore": _Entry("backup_command", "restore", "Restore the database from a backup."),
+    "migrate": _Entry("migrate_command", "migrate_command", "Move all contents to another store."),
     "audit": _Entry("audit_command", "audit", "Show who erased, replayed and discarded events."),
     "keys": _Entry("keys_command", "keys", "Rotate the encryption key of stored secrets."),
     "console-link": _Entry("console_link_command", "console_link", "Print a login link for the console."),

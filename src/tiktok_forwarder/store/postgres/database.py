@@ -40,6 +40,10 @@ class Session:
     async def run_many(self, name: str, values: list[tuple[Any, ...]]) -> None:
         await self._connection.executemany(self._statements[name], values)
 
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows to a table, faster than by a statement for each."""
+        await self._connection.copy_records_to_table(table, schema_name="forwarder", columns=columns, records=rows)
+
     async def run_script(self, script: str) -> None:
         await self._connection.execute(script)
 

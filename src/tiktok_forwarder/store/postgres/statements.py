@@ -13,7 +13,7 @@ _PACKAGE: Final = "tiktok_forwarder.store.postgres"
 SEEN_SLOTS: Final = 3
 SEEN_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 
-STATEMENTS: Final = load_statements(_PACKAGE, "queries.sql")
+STATEMENTS: Final = load_statements(_PACKAGE, "queries.sql") | load_statements(_PACKAGE, "moving.sql")
 
 
 def migrations() -> list[str]:

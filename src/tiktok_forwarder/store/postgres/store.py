@@ -20,6 +20,7 @@ from tiktok_forwarder.store.postgres.documents import PostgresDocuments
 from tiktok_forwarder.store.postgres.expiring import PostgresExpiring
 from tiktok_forwarder.store.postgres.leasing import Clock, Leasing
 from tiktok_forwarder.store.postgres.limits import PoolLimits
+from tiktok_forwarder.store.postgres.moving import check_move
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
 from tiktok_forwarder.store.postgres.notices import (
@@ -87,6 +88,7 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         database = await Database.connect(address, limits)
         try:
             await schema.prepare(database, may_create=may_create)
+            await check_move(database)
             node = Node(database)
             await node.claim()
         except StoreUnavailable as error:

@@ -5,7 +5,7 @@ kept in memory, and on disk in one row a commit. When there are too many, they a
 in the order of keys: the keys of one page are then written together.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from struct import Struct
 from typing import Final
@@ -23,6 +23,7 @@ _TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 _SLICES: Final = 4096
 # A key and the time when its event was last accepted.
 _ENTRY: Final = Struct(f">{EVENT_KEY_BYTES}sq")
+ENTRY_BYTES: Final = _ENTRY.size
 _PACKED_ENTRY: Final = Struct(f"{_ENTRY.size}s")
 
 
@@ -153,6 +154,11 @@ class KnownKeys:
                 self._slices[index] = slice_before
 
         return undo
+
+
+def logged_keys(logged: bytes) -> Iterator[tuple[bytes, int]]:
+    """Return the keys of a row of the log, each with its time."""
+    return _ENTRY.iter_unpack(logged)
 
 
 def _slice_of(key: bytes) -> int:

@@ -19,7 +19,8 @@ _WIDEST: Final = 64
 def _load() -> dict[str, str]:
     """Return the statements. A statement with `{slot}` in its name exists once for each table of seen events."""
     found: dict[str, str] = {}
-    for name, statement in load_statements(_PACKAGE, "queries.sql").items():
+    statements = load_statements(_PACKAGE, "queries.sql") | load_statements(_PACKAGE, "moving.sql")
+    for name, statement in statements.items():
         for slot in range(SEEN_SLOTS if "{slot}" in name else 1):
             found[name.replace("{slot}", str(slot))] = statement.replace("{slot}", str(slot))
     return found

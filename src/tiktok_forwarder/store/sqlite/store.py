@@ -32,6 +32,7 @@ from tiktok_forwarder.store.sqlite.file import (
     store_limits,
 )
 from tiktok_forwarder.store.sqlite.intake import Append
+from tiktok_forwarder.store.sqlite.moving import check_move
 from tiktok_forwarder.store.sqlite.restore import finish_restore
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
@@ -94,7 +95,13 @@ class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
             )
         limits = store_limits(max_bytes, reserve_share)
         reserve = DiskReserve(reserve_path(path), max(limits.disk_reserve_bytes, earlier_bytes))
-        return cls(path, StoreState(open_writer(path, limits, reserve), limits, reserve, monotonic, derive_limits))
+        connection = open_writer(path, limits, reserve)
+        try:
+            check_move(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, StoreState(connection, limits, reserve, monotonic, derive_limits))
 
     def append(self, arrivals: Arrivals) -> asyncio.Future[Sequence[Admission]]:
         return self._writer.submit(Append(arrivals))

@@ -73,7 +73,7 @@ class Lane:
 
     def row_no(self, event_no: int) -> int:
         """Return the key of a fresh event's row."""
-        return (self.lane_no << _EVENT_NO_BITS) + event_no
+        return fresh_row_no(self.lane_no, event_no)
 
     def fresh_rows(self, from_no: int = 0, before_no: int = 1 << _EVENT_NO_BITS) -> dict[str, int]:
         """Return bindings for the rows of the lane's fresh events of these numbers."""
@@ -129,6 +129,11 @@ class Lane:
         """Count dead letters as permanently removed."""
         waiting, waiting_bytes, dead, dead_bytes = self.figures
         self.figures = LaneFigures(waiting, waiting_bytes, dead - events, dead_bytes - payload_bytes)
+
+
+def fresh_row_no(lane_no: int, event_no: int) -> int:
+    """Return the key of a fresh event's row."""
+    return (lane_no << _EVENT_NO_BITS) + event_no
 
 
 def split_row_no(row_no: int) -> tuple[int, int]:

@@ -184,3 +184,14 @@ CREATE TABLE forwarder.expiring_documents (
     PRIMARY KEY (kind, id)
 );
 CREATE INDEX expiring_documents_by_time ON forwarder.expiring_documents (kind, expires_at_ms);
+
+-- The move of this store's contents to another store or from one, if there was one: its only row. `state` and what it
+-- means: store/moving.py. While contents arrive, `part` and `position` are the place up to which they have.
+CREATE TABLE forwarder.move (
+    row_no integer PRIMARY KEY DEFAULT 1 CHECK (row_no = 1),
+    move_id text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    other_store text COLLATE "C" NOT NULL,
+    part text COLLATE "C" NOT NULL,
+    position bytea NOT NULL
+);

@@ -8,6 +8,14 @@
 -- PL/pgSQL keeps the plans of its statements as long as a session lasts, which SQL functions do not. So that no plan
 -- depends on how small a table once was, functions that read large tables set what the planner may use.
 
+-- Whether the contents are elsewhere, or not all here yet (store/moving.py).
+CREATE FUNCTION forwarder.is_moved() RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM forwarder.move WHERE state <> 'arrived');
+END;
+$$;
+
 -- Returns the node number of a process: its own, or else one that no process has used for an hour, or else a new one.
 CREATE FUNCTION forwarder.claim_node(_process uuid) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -15,6 +23,9 @@ DECLARE
     _node_no integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(1414809175, 1);
+    IF forwarder.is_moved() THEN
+        RAISE EXCEPTION 'the contents of the database were moved, or are being moved' USING ERRCODE = 'TF002';
+    END IF;
     SELECT node_no INTO _node_no FROM forwarder.nodes WHERE process = _process;
     IF FOUND THEN
         UPDATE forwarder.nodes SET seen_at = clock_timestamp() WHERE node_no = _node_no;

@@ -53,6 +53,10 @@ DECLARE
     _token bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1414809176, _lane_no);
+    -- A process that stood still while the contents were moved.
+    IF forwarder.is_moved() THEN
+        RETURN;
+    END IF;
     -- A lease that a crash of the server forgets is a lease that has ended.
     PERFORM set_config('synchronous_commit', 'off', true);
     _seconds := forwarder.seconds_now(_now_seconds);
