@@ -196,30 +196,37 @@ def _give_to_owner(folder: Path) -> None:
 def create_cluster(folder: Path) -> None:
     _give_to_owner(folder)
     options = ("-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-    assert _as_owner(program("initdb"), *options).wait() == 0
+    assert _as_owner(folder, program("initdb"), *options).wait() == 0, _log(folder)
 
 
 def copy_cluster(primary: Path, folder: Path) -> None:
     _give_to_owner(folder)
     options = ("-h", primary, "-U", USER, "-D", folder / "data", "-R", "-X", "stream", "--checkpoint=fast")
-    assert _as_owner(program("pg_basebackup"), *options).wait() == 0
+    assert _as_owner(folder, program("pg_basebackup"), *options).wait() == 0, _log(folder)
 
 
 def run_server(folder: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start the server, and wait until it accepts connections. It stops when the process that started it ends."""
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     ends_with_this = ["setpriv", "--pdeathsig", "QUIT"]
-    server = _as_owner(*ends_with_this, program("postgres"), "-D", folder / "data", "-k", folder, *options)
+    server = _as_owner(folder, *ends_with_this, program("postgres"), "-D", folder / "data", "-k", folder, *options)
     is_ready = (program("pg_isready"), "-q", "-h", str(folder), "-U", USER)
     while subprocess.call(is_ready, stdout=subprocess.DEVNULL):
-        assert server.poll() is None, "PostgreSQL has ended"
+        assert server.poll() is None, _log(folder)
         time.sleep(0.05)
     return server
 
 
-def _as_owner(*command: str | Path) -> "subprocess.Popen[bytes]":
+def _as_owner(folder: Path, *command: str | Path) -> "subprocess.Popen[bytes]":
     as_user: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.Popen([str(part) for part in command], cwd="/", start_new_session=True, **as_user)
+    with (folder / "server.log").open("a") as log:
+        return subprocess.Popen(
+            [str(part) for part in command], cwd="/", start_new_session=True, stdout=log, stderr=log, **as_user
+        )
+
+
+def _log(folder: Path) -> str:
+    return (folder / "server.log").read_text()
 
 
 if __name__ == "__main__":
