@@ -180,7 +180,7 @@ async def new_side(kind: str, folder: Path) -> AsyncIterator[Side]:
 async def fill(store: Any, events: int = 40) -> None:
     """Contents of every kind: fresh, retried, replayed, dead, delivered, dropped and erased events, and documents."""
     odd = NewEvent("a", 2**31 - 1, "1.0", "Name\0", "\U0001f600\0é", b"\0\xff" * 3, (0, 2**64 - 1))
-    large = [event(f"large{n}", "b", payload=b"x" * 1_000_000) for n in range(4)]
+    large = [event(f"large{n}", "b", payload=b"x" * 300_000) for n in range(4)]
     many = [event(f"e{n}", "ab"[n % 2], form=("2.0", "1.0")[n % 3 % 2], subjects=(n,)) for n in range(events)]
     await store.append(Arrivals([odd, *large], {("a", "no_consent"): 3, ("gone", "no_identity"): 2}, T0))
     await store.append(Arrivals([*many, odd], {}, T0 + 5))

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from tests.conformance.moving_rig import Side, all_leases, fill, new_side
+from tests.conformance.moving_rig import Side, SqliteSide, all_leases, fill, new_side
 from tests.conformance.rig import HOUR, T0, event
+from tests.conformance.test_model import SETTINGS, SqliteMachine
 from tests.postgres_server import shared_server
 from tests.unit.store.earlier_version import BEFORE_FRESH_EVENTS, write_version
 from tiktok_forwarder.database.directory_lock import DirectoryLock
@@ -20,16 +22,22 @@ from tiktok_forwarder.store.postgres import moving as postgres_moving
 from tiktok_forwarder.store.queue import Arrivals, GroupLimits
 from tiktok_forwarder.store.sqlite import moving as sqlite_moving
 
-WAYS = [("sqlite", "postgres"), ("postgres", "sqlite")]
-ALL_WAYS = [*WAYS, ("sqlite", "sqlite"), ("postgres", "postgres")]
+# Between two files, a test is quick.
+WAYS = [
+    pytest.param(("sqlite", "sqlite"), id="sqlite-to-sqlite"),
+    pytest.param(("sqlite", "postgres"), id="sqlite-to-postgres", marks=pytest.mark.slow),
+    pytest.param(("postgres", "sqlite"), id="postgres-to-sqlite", marks=pytest.mark.slow),
+]
+ALL_WAYS = [
+    *WAYS,
+    pytest.param(("postgres", "postgres"), id="postgres-to-postgres", marks=pytest.mark.slow),
+]
 DAYS_LATER = T0 + 24 * HOUR
 
 Pair = tuple[Side, Side]
 
-pytestmark = pytest.mark.slow
 
-
-@pytest.fixture(params=WAYS, ids="-to-".join)
+@pytest.fixture(params=WAYS)
 async def sides(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         kinds = zip(request.param, ("from", "to"), strict=True)
@@ -55,7 +63,7 @@ async def undone(source: Side, target: Side | None) -> None:
         await undo(left, arrived)
 
 
-@pytest.mark.parametrize("sides", ALL_WAYS, ids="-to-".join, indirect=True)
+@pytest.mark.parametrize("sides", ALL_WAYS, indirect=True)
 async def test_every_row_arrives_with_its_values(sides: Pair) -> None:
     """Events of every state, dead letters, totals, keys, documents and their history are the same, row by row."""
     source, target = sides
@@ -287,6 +295,7 @@ async def _running(side: Side) -> Any:
     return store
 
 
+@pytest.mark.slow
 async def test_node_that_stood_still_during_a_move_cannot_continue(tmp_path: Path) -> None:
     """It is not seen any more when the move begins, and finds that it may neither append, lease nor settle."""
     async with new_side("postgres", tmp_path) as source, new_side("sqlite", tmp_path / "to") as target:
@@ -312,13 +321,13 @@ async def test_batches_are_bounded_in_rows_and_bytes(sides: Pair, monkeypatch: p
     await filled(source)
     for module in (sqlite_moving, postgres_moving):
         monkeypatch.setattr(module, "MAX_BATCH_ROWS", 7)
-        monkeypatch.setattr(module, "MAX_BATCH_BYTES", 1_500_000)
+        monkeypatch.setattr(module, "MAX_BATCH_BYTES", 450_000)
     async with source.movable(is_source=True) as store:
         for part in PARTS:
             batches = await _batches(store, part)
             assert sum(len(batch.rows) for batch in batches) == (await store.contents()).rows[part]
             assert max(len(batch.rows) for batch in batches) <= 7 or part == "known_keys"
-            assert max(sum(len(row[-1]) for row in batch.rows) for batch in batches) < 2_500_000
+            assert max(sum(len(row[-1]) for row in batch.rows) for batch in batches) < 800_000
 
 
 async def _batches(store: Any, part: Part) -> list[Batch]:
@@ -330,6 +339,7 @@ async def _batches(store: Any, part: Part) -> list[Batch]:
     return batches
 
 
+@pytest.mark.slow
 async def test_events_of_an_earlier_version_move(tmp_path: Path) -> None:
     """Fresh ones may be in the table of those that came back."""
     names = [f"e{number}" for number in range(1, 30)]
@@ -352,3 +362,29 @@ async def _assert_refused(side: Side, reason: str) -> None:
 
 def _last_part(side: Side) -> str:
     return side.address.partition("?")[0].rpartition("/")[2]
+
+
+class MovingMachine(SqliteMachine):
+    """Whatever has happened to the events: their store moves to PostgreSQL and back, and nothing is different."""
+
+    def teardown(self) -> None:
+        try:
+            self.run(self._move_there_and_back())
+        finally:
+            super().teardown()
+
+    async def _move_there_and_back(self) -> None:
+        await self.rig.store.close()
+        folder = Path(self.folder.name)
+        async with new_side("postgres", folder) as database:
+            source, back = SqliteSide(folder), SqliteSide(folder / "back")
+            before = await source.contents()
+            await move(source, database)
+            await move(database, back)
+            assert await database.contents() == await back.contents() == before
+            await undone(source, None)
+        await self.rig.open()
+
+
+TestMovedStates = pytest.mark.slow(pytest.mark.timeout(300)(MovingMachine.TestCase))
+TestMovedStates.settings = settings(SETTINGS, max_examples=10)
