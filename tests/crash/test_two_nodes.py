@@ -21,7 +21,7 @@ from tests.integration.service_process import CONNECTION, STARTED, SandboxThread
 from tests.postgres_server import shared_server
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.settings import load_settings
-from tiktok_forwarder.store.events import DeadLetterFilter
+from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.postgres.store import PostgresStore
 from tiktok_sandbox.steps import Pass
 
