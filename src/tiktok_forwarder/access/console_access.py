@@ -41,6 +41,16 @@ class Refused(Struct, frozen=True):
     message: str
 
 
+class _Verified(Struct, frozen=True):
+    """A user whose password was checked, and the hash that it was compared with."""
+
+    user: User
+    password_hash: str
+
+    def __repr__(self) -> str:
+        return f"_Verified({self.user.name})"
+
+
 class ConsoleAccess:
     def __init__(self, users: Users, audit: Audit, store: ExpiringStore, clock: Clock, throttle: LoginThrottle) -> None:
         self.users = users
@@ -62,12 +72,11 @@ class ConsoleAccess:
         found = await self._verified(name, password, source, _WRONG)
         if isinstance(found, Refused):
             return found
-        password_hash = self.users.password_hash_of(found.id)
-        await self._audit.record("login", _who(found), {})
-        entry = await self._open_session(found, password_hash)
+        await self._audit.record("login", _who(found.user), {})
+        entry = await self._open_session(found)
         return entry if entry is not None else await self.log_in(name, password, source)
 
-    async def _verified(self, name: str, password: str, source: str, wrong: str) -> User | Refused:
+    async def _verified(self, name: str, password: str, source: str, wrong: str) -> _Verified | Refused:
         """Check a password, throttled by account and source; `wrong` is the message if it is wrong."""
         known = self.users.find(name)
         wait_seconds = await self._throttle.try_login(name, source)
@@ -80,8 +89,9 @@ class ConsoleAccess:
         if user is None:
             await self._audit.record("login_failed", _who(known), {})
             return Refused(0, wrong)
+        found = _Verified(user, self.users.password_hash_of(user.id))
         await self._throttle.succeeded(name, source)
-        return user
+        return found
 
     async def _refusal(self, known: User | None, name: str, source: str) -> None:
         key = (name.lower(), source)
@@ -89,18 +99,18 @@ class ConsoleAccess:
             self._refused.add(key)
             await self._audit.record("login_refused", _who(known), {})
 
-    async def _open_session(self, user: User, password_hash: str) -> LoggedIn | None:
+    async def _open_session(self, found: _Verified) -> LoggedIn | None:
         """Open a session; return None if the user's password is another by now.
 
         A new password ends the sessions that it finds. So one that is opened at the same time, perhaps by another
         process, must find the new password.
         """
-        reference, session = await self._sessions.open(user.id)
+        reference, session = await self._sessions.open(found.user.id)
         await self.users.catch_up()
-        if self.users.password_hash_of(user.id) != password_hash:
+        if self.users.password_hash_of(found.user.id) != found.password_hash:
             await self._sessions.close(reference)
             return None
-        return LoggedIn(reference, session, user)
+        return LoggedIn(reference, session, found.user)
 
     async def log_out(self, reference: str) -> None:
         await self._sessions.close(reference)
@@ -165,11 +175,11 @@ class ConsoleAccess:
             user = await self.users.add_with_password(name, "admin", password, _BY_LINK)
         else:
             user = await self.users.set_password(link.user_id, password, _BY_LINK)
-        password_hash = self.users.password_hash_of(user.id)
+        found = _Verified(user, self.users.password_hash_of(user.id))
         await self._sessions.close_all_of(user.id)
         await self._throttle.succeeded(user.name, source)
         await self._audit.record("set_password", _who(user), {"by": _BY_LINK})
-        entry = await self._open_session(user, password_hash)
+        entry = await self._open_session(found)
         if entry is None:
             raise UnknownName(_VOID)
         return entry
@@ -189,9 +199,9 @@ class ConsoleAccess:
         found = await self._verified(user.name, current, source, _WRONG_CURRENT) if user else Refused(0, _WRONG_CURRENT)
         if isinstance(found, Refused):
             return found
-        await self.users.set_password(user_id, new, _who(found))
+        await self.users.set_password(user_id, new, _who(found.user))
         await self._sessions.close_all_of(user_id, but=keep_reference)
-        await self._audit.record("set_password", _who(found), {})
+        await self._audit.record("set_password", _who(found.user), {})
         return None
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:

@@ -149,3 +149,24 @@ async def test_two_logins_at_the_same_time_are_taken_when_they_renew_a_hash(
     await under_way()
     hasher.go_on()
     assert all(isinstance(found, LoggedIn) for found in await asyncio.gather(*logins))
+
+
+@pytest.mark.parametrize("step", ["succeeded", "record"])
+async def test_login_is_refused_when_another_process_sets_a_password_before_the_session_is_opened(
+    console: Console, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What follows the comparison takes time, in which the old password may end: it opens no session afterwards."""
+    elsewhere = await console.restarted()
+    _, token = await elsewhere.access.link_for("Ben", "test")
+    part = console.throttle if step == "succeeded" else console.audit
+    original = getattr(part, step)
+
+    async def after_the_change(*arguments: object) -> None:
+        monkeypatch.undo()
+        await elsewhere.access.accept_link(token, "", OTHER, ELSEWHERE)
+        await console.users.catch_up()
+        await original(*arguments)
+
+    monkeypatch.setattr(part, step, after_the_change)
+    assert isinstance(await console.log_in("Ben", GOOD), Refused)
+    assert len(await console.store.list_expiring("session", console.clock.now_ms())) == 1
