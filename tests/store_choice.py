@@ -4,8 +4,9 @@
 """
 
 import asyncio
-import threading
+import io
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ class StoreChoice:
     def __init__(self) -> None:
         self.kind: StoreKind = "sqlite"
         self._databases: dict[Path, str] = {}
+        self._shared: set[Path] = set()
 
     def variables(self, data_dir: Path | None) -> dict[str, str]:
         """The environment of a process on this data directory."""
@@ -52,13 +54,33 @@ class StoreChoice:
             name = self._databases[source.absolute()]
             self._databases[target.absolute()] = run_apart(shared_server().create_database(name))
 
+    def tables(self, data_dir: Path) -> dict[str, bytes]:
+        """What can be queried of the directory's database, by table: each column's bytes as they are stored."""
+        name = self._databases.get(data_dir.absolute())
+        return run_apart(_tables(name)) if name is not None and self.kind == "postgresql" else {}
+
+    def share(self, data_dir: Path) -> None:
+        """Keep the directory's database for the tests to come."""
+        self._shared.add(data_dir.absolute())
+
     def directories(self) -> set[Path]:
         return set(self._databases)
 
     def drop_others(self, kept: set[Path]) -> None:
-        """Drop the databases of all other data directories."""
-        for place in self.directories() - kept:
+        """Drop the databases of all other data directories but the shared ones."""
+        for place in self.directories() - kept - self._shared:
             run_apart(shared_server().drop_database(self._databases.pop(place)))
+
+
+async def _tables(database: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    async with shared_server().connection(database) as connection:
+        for (table,) in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'forwarder'"):
+            rows = io.BytesIO()
+            query = f"SELECT * FROM forwarder.{table}"  # noqa: S608 - a name from the catalog
+            await connection.copy_from_query(query, output=rows, format="binary")
+            found[table] = rows.getvalue()
+    return found
 
 
 async def _new_database() -> str:
@@ -67,11 +89,16 @@ async def _new_database() -> str:
 
 def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
     """Run it in a thread of its own, since the test may be within an event loop; return what it returns."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(asyncio.run(work)))
-    thread.start()
-    thread.join()
-    return results[0]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 STORES = StoreChoice()
+
+
+def stored_contents(data_dir: Path) -> dict[str, bytes]:
+    """All that a service has stored: the files of its data directory, and the tables of its database."""
+    files = {file.name: file.read_bytes() for file in data_dir.iterdir() if file.is_file()}
+    tables = STORES.tables(data_dir)
+    assert tables or "events.db" in files
+    return {**files, **tables}

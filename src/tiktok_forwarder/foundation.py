@@ -24,6 +24,7 @@ from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.nodes import Nodes, OnlyNode
+from tiktok_forwarder.store.postgres.schema import EMPTY_DATABASE
 from tiktok_forwarder.store.postgres.store import DEFAULT_MAX_BYTES, PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_forwarder.system_clock import SystemClock
@@ -67,6 +68,8 @@ async def open_foundation(
         _restrict_permissions(settings, environment, telemetry)
         store = await _open_store(settings, may_create=may_create)
         try:
+            if not may_create:
+                await _require_contents(store)
             base = await _foundation(settings, environment, store, telemetry)
             try:
                 yield base
@@ -127,6 +130,12 @@ async def _open_store(settings: Settings, *, may_create: bool) -> Store:
     if settings.store == "memory":
         return MemoryStore()
     return SqliteStore.open(settings.database_file, max_bytes=settings.max_store_bytes or None)
+
+
+async def _require_contents(documents: DocumentStore) -> None:
+    """Raise `ConfigurationError` if no service has ever used the store."""
+    if await _sealed_subject_key(documents) is None:
+        raise ConfigurationError([EMPTY_DATABASE])
 
 
 async def _open_keys(

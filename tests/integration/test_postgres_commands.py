@@ -61,6 +61,7 @@ def test_command_on_another_machine_works_while_a_service_runs(empty_database: s
         refused = command("status", "--data-dir", str(there), **variables)
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
         assert "the key file is missing" in refused.stderr and not (there / "encryption.key").exists()
+        there.mkdir(mode=0o700)
         (there / "encryption.key").write_bytes((here / "encryption.key").read_bytes())
         for place, is_running in ((here, True), (there, False)):
             found = json.loads(command("status", "--data-dir", str(place), **variables).stdout)

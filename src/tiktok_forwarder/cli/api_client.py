@@ -7,11 +7,14 @@ import asyncio
 import contextlib
 import json
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import msgspec
+from msgspec import structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import Settings
@@ -31,8 +34,9 @@ class ApiUnavailable(ConfigurationError):
 class ApiSession:
     """Several calls to one service. If none runs, the session locks the data directory until it ends.
 
-    A PostgreSQL database is used at the same time as the services on other machines use it. `may_create`: a data
-    directory that does not exist is created, with an empty database. Only for what adds something.
+    A PostgreSQL database is used at the same time as the services on other machines use it, also without a data
+    directory. `may_create`: a data directory that does not exist is created, with an empty database. Only for what adds
+    something.
     """
 
     def __init__(self, settings: Settings, *, running_only: bool = False, may_create: bool = False) -> None:
@@ -72,12 +76,22 @@ class ApiSession:
         except (aiohttp.ClientError, TimeoutError):
             if self._running_only:
                 raise ForwarderError(f"no service is running on {self._settings.data_dir}") from None
-            if not self._may_create:
-                _require_data(self._settings)
-            from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
+            await self._open_in_process()
 
-            application = open_application(self._settings, os.environ, may_create=self._may_create)
-            self._in_process = (await self._open.enter_async_context(application)).api
+    async def _open_in_process(self) -> None:
+        settings = self._settings
+        if not self._may_create:
+            _require_data(settings)
+            activity = settings.activity_file
+            if settings.database_address is not None and activity is not None and not activity.exists():
+                # No service has run on the directory: it may be mistyped, or the service be on another machine.
+                elsewhere = self._open.enter_context(TemporaryDirectory(prefix="tiktok-forwarder-"))
+                settings = structs.replace(settings, data_dir=Path(elsewhere))
+        from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
+
+        may_create = self._may_create or settings.database_address is None
+        application = open_application(settings, os.environ, may_create=may_create)
+        self._in_process = (await self._open.enter_async_context(application)).api
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Make one call and return the decoded answer. Raises `ConfigurationError` with the API's error messages."""

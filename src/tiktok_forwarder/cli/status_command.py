@@ -25,18 +25,19 @@ def status(settings: Settings, as_json: bool, once: bool) -> None:
         if as_json or not sys.stdout.isatty():
             click.echo(json.dumps(answer))
         elif once or not found.running:
-            _print_once(found)
+            _print_once(found, has_other_nodes=settings.database_address is not None)
         else:
             _keep_up_to_date(session, found)
 
 
-def _print_once(found: StatusView) -> None:
+def _print_once(found: StatusView, *, has_other_nodes: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  # only for a terminal
 
     console = Console()
     console.print(status_table(found))
     if not found.running:
-        console.print("The service is not running on this data directory: no events are delivered.", style="yellow")
+        effect = "other nodes may deliver events" if has_other_nodes else "no events are delivered"
+        console.print(f"The service is not running on this data directory: {effect}.", style="yellow")
 
 
 def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:

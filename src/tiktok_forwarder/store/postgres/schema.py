@@ -6,6 +6,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.store.postgres.database import Database, Session
 from tiktok_forwarder.store.postgres.statements import migrations
 
+EMPTY_DATABASE: Final = "store: the database is empty; choose the service's, or run `tiktok-forwarder serve` to fill it"
 _OLDEST_SERVER: Final = 150_000
 
 
@@ -15,9 +16,7 @@ async def prepare(database: Database, *, may_create: bool) -> None:
         await _check_server(database)
         version = await database.use(_version)
         if version == 0 and not may_create:
-            raise ConfigurationError(
-                ["store: the database is empty; choose the service's, or run `tiktok-forwarder serve` to fill it"]
-            )
+            raise ConfigurationError([EMPTY_DATABASE])
         if version < len(migrations()):
             await database.change(_migrate)
         version = await database.use(_version)
