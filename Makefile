@@ -13,15 +13,17 @@ demo: ## run a local demo with sample traffic and a TikTok simulator; ARGS="..."
 	@$(BIN)/tiktok-forwarder demo $(ARGS)
 
 # Tests that must not run at the same time share a group: @pytest.mark.xdist_group.
-test: ## run every test; ARGS="-k name" selects tests
+test: STORE ?= sqlite
+test: ## run every test; ARGS="-k name" selects tests; STORE=postgresql runs those of services on that store
 	@scripts/set-up dev
-	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+	$(PYTEST) -n 2 --dist loadgroup --store=$(STORE) $(ARGS)
 
 # SOAK=long takes most of a day. The quarter of an hour at moderate load comes first.
 soak: SOAK ?= 1
-soak: ## run the long crash tests and 15 minutes at moderate load; prints the account of every event; SOAK=long for more
+soak: ## run 15 minutes at moderate load, the long crash tests, and the services' tests on PostgreSQL; SOAK=long for more
 	@scripts/set-up dev
 	SOAK=$(SOAK) SOAK_SAMPLES=build/soak.csv $(PYTEST) tests/crash/test_moderate_load.py tests/crash --durations=10 $(ARGS)
+	$(PYTEST) -n 2 --dist loadgroup --store=postgresql
 
 chart: ## draw the samples of the last soak as docs/images/soak.svg
 	@scripts/set-up dev

@@ -62,6 +62,7 @@ def store_kind(request: pytest.FixtureRequest) -> Iterator[StoreKind]:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with an input and a connection, made by the command line once; without its reserve of space."""
     directory = tmp_path_factory.mktemp("prepared") / "data"
+    STORES.share(directory)
     add_shop(directory)
     (directory / "events.reserve").unlink(missing_ok=True)
     return directory

@@ -52,6 +52,7 @@ def console(data_dir: Path, sandbox: SandboxThread) -> Iterator[Console]:
 def populated(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     """For tests that only look: one for all of them."""
     data_dir = tmp_path_factory.mktemp("populated") / "data"
+    STORES.share(data_dir)
     STORES.copy(prepared, data_dir)
     shutil.copytree(prepared, data_dir)
     with populated_service(data_dir) as made:

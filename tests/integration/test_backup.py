@@ -9,6 +9,8 @@ from tests.integration.service_process import command
 from tests.integration.service_rig import fresh_batch, running_service
 from tests.unit.cli.running import Run
 
+pytestmark = pytest.mark.sqlite_files("backup and restore are about the file")
+
 
 def test_a_backup_moves_to_another_directory_with_its_key(run: Run, tmp_path: Path) -> None:
     """Inputs come back; nothing is replaced without --force; the backup does not hold the key."""

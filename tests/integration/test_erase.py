@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
+from tests.store_choice import stored_contents
 from tests.unit.cli.running import Run
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.sqlite import store as sqlite_store
@@ -40,10 +41,10 @@ def traces() -> list[bytes]:
 
 
 def found_in(data_dir: Path) -> list[tuple[str, bytes]]:
-    """Which file of the data directory still holds what."""
-    files = [file for file in data_dir.iterdir() if file.is_file()]
-    assert {"events.db", "activity.db"} <= {file.name for file in files}
-    return [(file.name, trace) for file in files for trace in traces() if trace in file.read_bytes()]
+    """Which file of the data directory, or table of its database, still holds what."""
+    contents = stored_contents(data_dir)
+    assert "activity.db" in contents
+    return [(name, trace) for name, content in contents.items() for trace in traces() if trace in content]
 
 
 async def fill(service: Service, sandbox: Sandbox) -> None:
@@ -110,6 +111,7 @@ async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd:
     assert [trace for trace in traces() if trace in logged] == []
 
 
+@pytest.mark.sqlite_files("of the write-ahead log")
 async def test_a_kill_before_the_log_is_cut_leaves_no_trace_after_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from tests.crash.observed_service import ObservedService, wait_until
 from tests.integration.service_process import PROGRAM, ServiceProcess, environment, serving
 from tests.integration.service_rig import BASIC, TOKEN, running_service
 from tests.integration.test_browser_routes import KEY, PAGE, add_web
+from tests.store_choice import STORES
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.settings import load_settings
 from tiktok_forwarder.web.body_handler import BodyHandler
@@ -122,7 +123,9 @@ async def test_answered_requests_are_not_kept_by_a_reference_cycle(
 
 
 async def add_connections(data_dir: Path) -> None:
-    async with open_application(load_settings(None, {}, data_dir=data_dir), {}) as application:
+    async with open_application(
+        load_settings(None, {}, data_dir=data_dir, store=STORES.store_of(data_dir)), {}
+    ) as application:
         for number in range(CONNECTIONS):
             given = {"name": f"Shop {number}", "pixel_id": f"PIXEL{number}", "access_token": TOKEN}
             await application.services.connections.add(given, "test")

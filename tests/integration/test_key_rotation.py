@@ -1,23 +1,22 @@
 """Changing the encryption key of a service that is in use, and of one that is killed meanwhile."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.service_rig import BASIC, TOKEN, Service, basic, fresh_batch, running_service
+from tests.store_choice import stored_contents
 from tests.unit.cli.running import Run
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.secrets.key_ring import KeyRing
-from tiktok_forwarder.store.sqlite.documents import SqliteDocuments
 from tiktok_sandbox import Sandbox
 
 
 def key_ids_in(data_dir: Path) -> set[bytes]:
-    """Of the sealed texts in every file of the directory."""
-    contents = b"".join(file.read_bytes() for file in data_dir.iterdir() if file.is_file())
+    """Of the sealed texts in every file of the directory, and in its database."""
+    contents = b"".join(stored_contents(data_dir).values())
     return {part[:12] for part in contents.split(b"v1.")[1:] if part[12:13] == b"."}
 
 
@@ -71,9 +70,8 @@ class Killed(Exception):
     """Stands for the end of the process at this point."""
 
 
-async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, part: type, name: str, *, after: bool) -> None:
+async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, after: bool) -> None:
     """A rotation that ends before or after this step, and nothing of its clean-up."""
-    step: Callable[..., Any] = getattr(part, name)
 
     def killed(*arguments: Any) -> Any:
         if after:
@@ -88,6 +86,8 @@ async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, part: type,
     async with running_service(data_dir, log_level="error") as service:
         if service.services.connections.find("Shop") is None:
             await service.add_connection()
+        part = type(service.services.store) if name == "rewrite_documents" else KeyRing
+        step = getattr(part, name)
         with monkeypatch.context() as patched:
             patched.setattr(part, name, killed_later if asyncio.iscoroutinefunction(step) else killed)
             with pytest.raises(Killed):
@@ -95,21 +95,21 @@ async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, part: type,
 
 
 @pytest.mark.parametrize(
-    ("part", "name", "after"),
+    ("name", "after"),
     [
-        (KeyRing, "begin", True),
-        (SqliteDocuments, "rewrite_documents", False),
-        (SqliteDocuments, "rewrite_documents", True),
-        (KeyRing, "use", True),
-        (KeyRing, "finish", False),
-        (KeyRing, "finish", True),
+        ("begin", True),
+        ("rewrite_documents", False),
+        ("rewrite_documents", True),
+        ("use", True),
+        ("finish", False),
+        ("finish", True),
     ],
 )
 async def test_a_change_cut_short_is_done_or_not_begun(
-    part: type, name: str, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever came last, the next start opens every secret, and the key can be changed again."""
-    await killed_in(tmp_path, monkeypatch, part, name, after=after)
+    await killed_in(tmp_path, monkeypatch, name, after=after)
     async with running_service(tmp_path, log_level="error") as service:
         connection = service.services.connections.find("Shop")
         assert connection is not None

@@ -5,7 +5,9 @@ import json
 import socket
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,10 @@ def test_a_clock_that_was_ahead_keeps_no_event_back(tmp_path: Path) -> None:
         assert service.end() == 0
 
 
+def _clock_warnings(status: Mapping[str, Any]) -> list[str]:
+    return [warning for warning in status["warnings"] if "clock" in warning]
+
+
 @pytest.mark.slow
 def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path) -> None:
     """Though every event is dropped as too old, so that none is sent; and it is reported when the clock is right."""
@@ -97,7 +103,8 @@ def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path
         assert service.post(fresh_batch("dropped")) == 202
         _until_logged(service, "this machine's clock differs from TikTok's")
         status = json.loads(command("status", "--data-dir", str(data_dir)).stdout)
-        assert "clock is 30 days ahead of TikTok's" in status["warnings"][0] or "29 days" in status["warnings"][0]
+        (warning,) = _clock_warnings(status)
+        assert "clock is 30 days ahead of TikTok's" in warning or "29 days" in warning
         assert abs(status["clock_difference_seconds"] - 30 * 86_400) < 60
         assert status["connections"][0]["dropped"] == {"event_too_old": 1}
         clock.write_text("+0")
@@ -105,7 +112,7 @@ def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path
             assert service.post(fresh_batch(f"sent-{number}")) == 202
             _until_delivered(data_dir, number)
         _until_logged(service, "this machine's clock agrees with TikTok's again")
-        assert json.loads(command("status", "--data-dir", str(data_dir)).stdout)["warnings"] == []
+        assert _clock_warnings(json.loads(command("status", "--data-dir", str(data_dir)).stdout)) == []
         assert service.end() == 0
         assert service.log_file.read_text().count("clock differs") == 1
 

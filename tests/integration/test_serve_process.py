@@ -20,6 +20,7 @@ from tests.integration.service_process import (
     serving,
 )
 from tests.integration.service_rig import fresh_batch
+from tests.store_choice import STORES
 
 pytestmark = pytest.mark.slow
 
@@ -148,11 +149,11 @@ def test_a_second_service_is_refused_though_the_lock_file_is_deleted(data_dir: P
 
 def test_loose_permissions_are_fixed_or_refused(data_dir: Path) -> None:
     """What other users can read is closed to them, with a line in the log; where they can write, nothing starts."""
-    loose = [data_dir, data_dir / "encryption.key", data_dir / "events.db"]
+    loose = [data_dir, data_dir / "encryption.key", *data_dir.glob("*.db")]
     for path in loose:
         path.chmod(0o755)
     with serving(data_dir) as service:
-        assert [path.stat().st_mode & 0o077 for path in loose] == [0, 0, 0]
+        assert {path.stat().st_mode & 0o077 for path in loose} == {0}
         assert service.end() == 0
         lines = [json.loads(line) for line in service.log_file.read_text().splitlines() if line.startswith("{")]
     told = [(each["path"], each["mode"]) for each in lines if each["event"].startswith("other users could read this")]
@@ -197,6 +198,7 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         assert str(directory) in refused("serve", "--port", "0", "--data-dir", str(directory))
 
 
+@pytest.mark.sqlite_files("of a database that is none")
 def test_a_file_that_is_no_database_is_refused(data_dir: Path) -> None:
     """It is named, and left as it is."""
     database = data_dir / "events.db"
@@ -214,8 +216,9 @@ def test_settings_come_from_file_and_environment(data_dir: Path, tmp_path: Path)
     done = command("serve", "--config", str(file))
     assert done.returncode == 2 and done.stderr.count("\n") == 2 and "prot" in done.stderr
     file.write_text(f'data_dir = "{data_dir}"\n')
-    assert "Shop" in command("connections", "list", "--config", str(file)).stdout
-    elsewhere = {"TIKTOK_FORWARDER_DATA_DIR": str(tmp_path / "elsewhere")}
+    store = STORES.variables(data_dir)
+    assert "Shop" in command("connections", "list", "--config", str(file), **store).stdout
+    elsewhere = {**store, "TIKTOK_FORWARDER_DATA_DIR": str(tmp_path / "elsewhere")}
     assert command("connections", "list", "--config", str(file), **elsewhere).stdout == ""
 
 

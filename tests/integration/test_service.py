@@ -24,6 +24,7 @@ from tests.integration.service_rig import (
     running_service,
     wait_until,
 )
+from tests.store_choice import stored_contents
 from tests.unit.mapping.batches import URL, batch_of, purchase
 from tiktok_sandbox import Code, Sandbox
 
@@ -54,10 +55,6 @@ def sdk_batch(event_id: str, **identities: Any) -> Any:
     # Events passed to the constructor lose their type: the SDK wraps them here only.
     batch.events = [event]
     return batch
-
-
-def files_of(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 async def test_the_official_sdk_reaches_tiktok(tmp_path: Path) -> None:
@@ -271,10 +268,10 @@ async def test_no_secret_and_no_identity_is_left_anywhere(tmp_path: Path, capfd:
 
         await wait_until(settled)
         metrics = await service.metrics()
-        files = files_of(tmp_path)
+        files = stored_contents(tmp_path)
         log = "".join(capfd.readouterr())
-    files |= files_of(tmp_path)
-    assert {"events.db", "events.db-wal"} <= files.keys() and "attempt failed" in log and "request refused" in log
+    files |= stored_contents(tmp_path)
+    assert "activity.db" in files and "attempt failed" in log and "request refused" in log
     for canary in (*canaries.values(), "14155550142", "canary.person", TOKEN, SECRET, AUTHORIZATION):
         assert canary not in metrics and canary not in log, canary
         for name, content in files.items():
@@ -310,8 +307,8 @@ async def test_identities_in_urls_are_left_nowhere(tmp_path: Path, capfd: pytest
         sent = "".join(event.payload.decode() for event in sandbox.events())
         (connection,) = (await service.status())["connections"]
         log = await service.metrics() + "".join(capfd.readouterr())
-        files = files_of(tmp_path)
-    files |= files_of(tmp_path)
+        files = stored_contents(tmp_path)
+    files |= stored_contents(tmp_path)
     assert connection["id"] == connection_id and sent.count("redacted") >= 2 * len(parts)
     texts = {"sent": sent, "log": log, **{name: content.decode("latin-1") for name, content in files.items()}}
     for name, text in texts.items():

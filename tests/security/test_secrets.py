@@ -1,8 +1,6 @@
 """Access tokens and secrets at rest: unreadable in every file, and useless where they were moved or changed."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,30 +14,50 @@ from tests.integration.service_rig import (
     running_service,
     wait_until,
 )
+from tests.store_choice import STORES, stored_contents
+from tiktok_forwarder.store.documents import DocumentKind
 from tiktok_forwarder.store.sqlite.backup import back_up
 from tiktok_sandbox import Sandbox
 
-
-def files_with(folder: Path, text: str) -> list[str]:
-    return [each.name for each in folder.rglob("*") if each.is_file() and text.encode() in each.read_bytes()]
+REPLACED = "a-token-that-was-replaced"
 
 
-async def test_no_file_and_no_backup_holds_a_secret(tmp_path: Path) -> None:
-    """Neither what was given nor what was replaced, in the database, its log, the activity or a backup."""
-    replaced = "a-token-that-was-replaced"
-    data_dir = tmp_path / "data"
-    async with running_service(data_dir, log_level="error") as service:
-        await service.add_connection(access_token=replaced)
-        changed = {"access_token": TOKEN}
-        await service.services.connections.set("Shop", changed, expected_revision=None, changed_by="test")
-        new = await service.services.inputs.rotate("shop", secret=None, authorization=None, changed_by="test")
-        key = await service.services.api_keys.make("k", "admin", "test")
-        back_up(data_dir / "events.db", tmp_path / "copy.db")
-        for secret in (replaced, TOKEN, SECRET, AUTHORIZATION, new.secret, new.authorization, key.key):
-            assert files_with(tmp_path, secret) == []
-    assert files_with(tmp_path, TOKEN) == []
-    key_text = (data_dir / "encryption.key").read_text().strip()
-    assert files_with(tmp_path, key_text) == ["encryption.key"]
+def places_with(data_dir: Path, text: str) -> list[str]:
+    return [name for name, content in stored_contents(data_dir).items() if text.encode() in content]
+
+
+async def fill_with_secrets(service: Service) -> list[str]:
+    """Each kind of secret, also one that was replaced; return all of them."""
+    await service.add_connection(access_token=REPLACED)
+    changed = {"access_token": TOKEN}
+    await service.services.connections.set("Shop", changed, expected_revision=None, changed_by="test")
+    new = await service.services.inputs.rotate("shop", secret=None, authorization=None, changed_by="test")
+    key = await service.services.api_keys.make("k", "admin", "test")
+    given = [REPLACED, TOKEN, SECRET, AUTHORIZATION, key.key]
+    return [*given, *(secret for secret in (new.secret, new.authorization) if secret is not None)]
+
+
+async def test_no_file_and_no_table_holds_a_secret(tmp_path: Path) -> None:
+    """Neither what was given nor what was replaced, in the database, its log or the activity."""
+    async with running_service(tmp_path, log_level="error") as service:
+        secrets = await fill_with_secrets(service)
+        assert len(secrets) == 7
+        for secret in secrets:
+            assert places_with(tmp_path, secret) == []
+    assert places_with(tmp_path, TOKEN) == []
+    key_text = (tmp_path / "encryption.key").read_text().strip()
+    assert places_with(tmp_path, key_text) == ["encryption.key"]
+
+
+@pytest.mark.sqlite_files("only an SQLite file is backed up here")
+async def test_no_backup_holds_a_secret(tmp_path: Path) -> None:
+    """The key is not in it either."""
+    async with running_service(tmp_path / "data", log_level="error") as service:
+        secrets = await fill_with_secrets(service)
+        back_up(tmp_path / "data" / "events.db", tmp_path / "copy.db")
+    copy = (tmp_path / "copy.db").read_bytes()
+    key_text = (tmp_path / "data" / "encryption.key").read_text().strip()
+    assert [secret for secret in [*secrets, key_text] if secret.encode() in copy] == []
 
 
 async def test_only_the_owner_can_read_what_is_on_disk(tmp_path: Path) -> None:
@@ -47,7 +65,8 @@ async def test_only_the_owner_can_read_what_is_on_disk(tmp_path: Path) -> None:
     async with running_service(tmp_path / "data", log_level="error") as service:
         await service.add_connection()
         found = dict(_modes(tmp_path / "data"))
-    assert {"events.db", "events.db-wal", "activity.db", "encryption.key", "admin.sock", "forwarder.lock"} <= set(found)
+    assert {"activity.db", "encryption.key", "admin.sock", "forwarder.lock"} <= set(found)
+    assert {"events.db", "events.db-wal"} <= set(found) or STORES.tables(tmp_path / "data")
     assert {name: oct(mode) for name, mode in found.items() if mode & 0o077} == {}
 
 
@@ -57,14 +76,13 @@ def _modes(folder: Path) -> Iterator[tuple[str, int]]:
         yield each.name, each.stat().st_mode & 0o777
 
 
-def swap_bodies(database: Path) -> None:
-    """As somebody could who may write the file, but has not the key: each connection gets the other's token."""
-    with closing(sqlite3.connect(database)) as connection:
-        (one, first), (two, second) = connection.execute("SELECT id, body FROM documents WHERE kind = 'connection'")
-        tokens = [body[body.index(b"v1.") : body.rindex(b'"')] for body in (first, second)]
-        for document_id, body, old, new in ((one, first, *tokens), (two, second, *reversed(tokens))):
-            connection.execute("UPDATE documents SET body = ? WHERE id = ?", (body.replace(old, new), document_id))
-        connection.commit()
+async def swap_tokens(service: Service) -> None:
+    """As somebody could who may write the database, but has not the key: each connection gets the other's token."""
+    first, second = await service.services.store.list_documents("connection")
+    one, two = (each.body[each.body.index(b"v1.") : each.body.rindex(b'"')] for each in (first, second))
+    swapped = {first.id: first.body.replace(one, two), second.id: second.body.replace(two, one)}
+    kinds: tuple[DocumentKind, ...] = ("connection",)
+    await service.services.store.rewrite_documents(kinds, lambda document: swapped[document.id])
 
 
 async def is_paused(service: Service) -> bool:
@@ -78,7 +96,7 @@ async def test_swapped_tokens_open_nothing(tmp_path: Path) -> None:
     async with running_service(tmp_path, log_level="error") as service:
         await service.add_connection("First", access_token="token-of-the-first-1")
         await service.add_connection("Second", access_token="token-of-the-second")
-    swap_bodies(tmp_path / "events.db")
+        await swap_tokens(service)
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url, log_level="error") as service:
         assert (await service.post(body=fresh_batch("e1"))).status == 202
 
