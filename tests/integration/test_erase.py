@@ -79,6 +79,7 @@ async def api(service: Service, method: str, path: str, body: object = None) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.both_stores
 async def test_a_person_is_gone_from_every_state_and_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Waiting, being sent, to be retried, dead or delivered: no file and no log tells of her, nothing is sent again."""
     async with (

@@ -10,7 +10,11 @@ import pytest
 from tests.integration.guide_shell import GUIDES, Reading, blocks, follow
 from tests.integration.service_process import SandboxThread
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.sqlite_files("the guides are written for data directories"),
+]
 
 EVENT_ID = "70f1f6aa-8bec-40c7-b48c-1ca253db9fa3"
 

@@ -25,6 +25,7 @@ async def history(service: Service) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.both_stores
 async def test_keys_change_under_load_without_a_refused_request(tmp_path: Path) -> None:
     """Every request is answered 202 and delivered; then no file holds a text of an old key."""
     async with (
@@ -105,6 +106,7 @@ async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, 
         ("finish", True),
     ],
 )
+@pytest.mark.both_stores
 async def test_a_change_cut_short_is_done_or_not_begun(
     name: str, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

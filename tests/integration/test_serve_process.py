@@ -73,6 +73,7 @@ def until_delivered(sandbox_log: Path, ids: set[str], seconds: float = 15) -> li
         time.sleep(0.05)
 
 
+@pytest.mark.both_stores
 def test_sigterm_in_the_middle_of_traffic_loses_nothing(data_dir: Path, tmp_path: Path) -> None:
     """It exits with 0 in under 10 seconds; started again, the rest of what was accepted is delivered, once."""
     log = tmp_path / "sandbox.jsonl"
@@ -93,6 +94,7 @@ def test_sigterm_in_the_middle_of_traffic_loses_nothing(data_dir: Path, tmp_path
     assert len(received) == len(set(received))
 
 
+@pytest.mark.both_stores
 def test_sigkill_loses_nothing_that_was_accepted(data_dir: Path, tmp_path: Path) -> None:
     """Killed three times in the middle of traffic: every event that was answered 202 arrives."""
     log = tmp_path / "sandbox.jsonl"
@@ -111,6 +113,7 @@ def test_sigkill_loses_nothing_that_was_accepted(data_dir: Path, tmp_path: Path)
             assert service.end() == 0
 
 
+@pytest.mark.both_stores
 def test_commands_speak_to_a_running_service(data_dir: Path, tmp_path: Path) -> None:
     """While a service runs, what is added is in force at once, over its socket and without a restart."""
     with serving(data_dir) as service:
@@ -171,6 +174,7 @@ def test_a_port_in_use_is_refused(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["another key file", "no key file", "another key in the environment"])
+@pytest.mark.both_stores
 def test_a_wrong_key_is_refused_and_nothing_overwritten(data_dir: Path, how: str) -> None:
     """It does not start with a key that does not open what is stored, makes no new one, and changes no file."""
     key_file = data_dir / "encryption.key"
@@ -222,6 +226,7 @@ def test_settings_come_from_file_and_environment(data_dir: Path, tmp_path: Path)
     assert command("connections", "list", "--config", str(file), **elsewhere).stdout == ""
 
 
+@pytest.mark.both_stores
 def test_connections_are_added_from_a_file(data_dir: Path, tmp_path: Path) -> None:
     """The token comes from the environment and is never shown; every problem of a file is told with its name."""
     file = tmp_path / "two.toml"

@@ -57,6 +57,7 @@ def sdk_batch(event_id: str, **identities: Any) -> Any:
     return batch
 
 
+@pytest.mark.both_stores
 async def test_the_official_sdk_reaches_tiktok(tmp_path: Path) -> None:
     """A batch of mParticle's Python SDK becomes one event at TikTok, with everything that the SDK was told."""
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
@@ -162,6 +163,7 @@ async def test_a_webhook_feeds_the_connections_that_name_it(tmp_path: Path) -> N
     assert arrived == [("PIXELALL", "s1"), ("PIXELALL", "w1"), ("PIXELSHOP", "s1")]
 
 
+@pytest.mark.both_stores
 async def test_what_was_accepted_is_delivered_after_a_restart(tmp_path: Path) -> None:
     """Events taken while TikTok is out of reach wait on disk, and a service started later delivers them."""
     async with running_service(tmp_path) as service:
@@ -175,6 +177,7 @@ async def test_what_was_accepted_is_delivered_after_a_restart(tmp_path: Path) ->
         assert await service.waiting() == 0
 
 
+@pytest.mark.both_stores
 async def test_a_pause_is_shown_and_survives(tmp_path: Path) -> None:
     """A refused token pauses the connection: status and metrics say so, in people's words, also after a restart."""
 
@@ -198,6 +201,7 @@ async def test_a_pause_is_shown_and_survives(tmp_path: Path) -> None:
         assert delivery["reason"] and await service.waiting() == 1
 
 
+@pytest.mark.both_stores
 async def test_the_service_says_what_it_does(tmp_path: Path) -> None:
     """Readiness and metrics speak of the same books as the store."""
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
@@ -222,6 +226,7 @@ async def test_the_service_says_what_it_does(tmp_path: Path) -> None:
         assert line in metrics, line
 
 
+@pytest.mark.both_stores
 async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
     """A request whose body is still arriving when the service is told to stop is stored and answered."""
     body = json.dumps(fresh_batch("m1")).encode()
@@ -244,6 +249,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
         assert await service.waiting() == 1
 
 
+@pytest.mark.both_stores
 async def test_no_secret_and_no_identity_is_left_anywhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """After traffic with failures no raw identity, token or secret stands in a file, the log or the metrics."""
     canaries = {

@@ -58,6 +58,7 @@ async def test_users_by_the_api(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.both_stores
 def test_users_by_the_command_line(data_dir: Path) -> None:
     """A link needs a running service; the rest goes without. What is wrong is told in one line."""
     where = ("--data-dir", str(data_dir))

@@ -37,6 +37,7 @@ async def fill_with_secrets(service: Service) -> list[str]:
     return [*given, *(secret for secret in (new.secret, new.authorization) if secret is not None)]
 
 
+@pytest.mark.both_stores
 async def test_no_file_and_no_table_holds_a_secret(tmp_path: Path) -> None:
     """Neither what was given nor what was replaced, in the database, its log or the activity."""
     async with running_service(tmp_path, log_level="error") as service:
@@ -91,6 +92,7 @@ async def is_paused(service: Service) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.both_stores
 async def test_swapped_tokens_open_nothing(tmp_path: Path) -> None:
     """Both connections are paused with their events kept, and no request leaves; a new token resumes."""
     async with running_service(tmp_path, log_level="error") as service:
