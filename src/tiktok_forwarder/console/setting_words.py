@@ -10,6 +10,7 @@ from tiktok_forwarder.connections.check import NO_ANSWER, CheckKind, CheckResult
 from tiktok_forwarder.console.rendering import uncapitalized, wire_label
 from tiktok_forwarder.console.settings.rule_words import rule_sentence
 from tiktok_forwarder.console.settings.source_lists import FIELD_LABELS, order_words
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer, Culprit
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 from tiktok_forwarder.tiktok.codes import code_meaning
@@ -121,6 +122,13 @@ def blamed_setting(code: int | None) -> str | None:
     """Return the connection's setting that causes this TikTok code, if any."""
     meaning = None if code is None else code_meaning(code)
     return None if meaning is None else _SETTINGS_TO_CHANGE.get(meaning.culprit)
+
+
+def delivery_words(delivery: DeliveryStatus) -> str:
+    """Explain TikTok's last answer, which only the node that delivers the connection knows."""
+    if delivery.is_elsewhere:
+        return "Another node delivers this connection. The last answer is shown there."
+    return answer_words(delivery.last_answer)
 
 
 def answer_words(answer: Answer | None) -> str:

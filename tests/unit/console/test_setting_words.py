@@ -9,11 +9,12 @@ from tiktok_forwarder.console.setting_words import (
     answer_words,
     blamed_setting,
     check_words,
+    delivery_words,
     is_set,
     label_of,
     value_words,
 )
-from tiktok_forwarder.delivery.interfaces import NoAnswer
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus, NoAnswer
 from tiktok_forwarder.delivery.request_sender import no_answer_verdict
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.fields import FIELDS, STANDARD_EVENTS
@@ -112,3 +113,11 @@ def test_other_answers_are_told_too() -> None:
     assert answer_words(Answer(502)) == "The answer did not come from the TikTok Events API (HTTP status 502)."
     assert answer_words(Answer(message="no request was made")) == "No request could be made."
     assert answer_words(Answer(200, 7)) == "TikTok returned an unknown code (code 7)."
+
+
+def test_last_answer_to_another_node_is_not_told_as_none() -> None:
+    """This node does not know what the other one was answered."""
+    here = DeliveryStatus("c", "healthy", last_answer=Answer(502))
+    assert delivery_words(here) == answer_words(Answer(502))
+    elsewhere = DeliveryStatus("c", "healthy", is_elsewhere=True)
+    assert delivery_words(elsewhere) == "Another node delivers this connection. The last answer is shown there."

@@ -12,8 +12,8 @@ from tiktok_forwarder.console.connection_facts import ConnectionFacts, all_rows,
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import (
     CheckWords,
-    answer_words,
     blamed_setting,
+    delivery_words,
     is_set,
     label_of,
     value_words,
@@ -26,7 +26,7 @@ _TOTALS: Final = ("delivered", "dead_lettered", "dropped", "erased")
 
 
 async def _list(request: PageRequest) -> Response:
-    values = {"connections": await all_rows(request.api), "answer_words": answer_words}
+    values = {"connections": await all_rows(request.api), "delivery_words": delivery_words}
     return request.page("connections/rows.html" if request.is_htmx else "connections/list.html", values)
 
 
@@ -49,7 +49,7 @@ async def connection_page(
         "advice": [each for each in facts.view.advice if each not in facts.state.warnings],
         "history": list(reversed(history)),
         "checked": checked,
-        "answer_words": answer_words,
+        "delivery_words": delivery_words,
         "blamed_setting": blamed_setting,
         "label_of": label_of,
         "value_words": value_words,
