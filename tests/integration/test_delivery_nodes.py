@@ -7,14 +7,15 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
 from tests.integration.delivery_node import CONNECTIONS, POLICY, DeliveryNode, delivery_node, every_connection
-from tests.integration.delivery_rig import Connections, Received, Rig, answer, delivery_rig, ids
-from tests.unit.store.postgres_rig import OneDatabase, one_database
+from tests.integration.delivery_rig import Connections, Received, Rig, ScriptedTikTok, answer, delivery_rig, ids
+from tests.unit.store.postgres_rig import OneDatabase, one_database, wire
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 
 pytestmark = pytest.mark.slow
@@ -25,13 +26,22 @@ class Nodes:
     """Nodes over one database, in front of one TikTok."""
 
     def __init__(self, database: OneDatabase, rig: Rig, stack: AsyncExitStack) -> None:
+        self.database = database.name
         self.address = database.address
         self.tiktok = rig.tiktok
         self.connections = every_connection()
         self._stack = stack
 
-    async def start(self, policy: DeliveryPolicy = POLICY, connections: Connections | None = None) -> DeliveryNode:
-        node = delivery_node(self.address, self.tiktok.url, connections or self.connections, policy)
+    async def start(
+        self,
+        policy: DeliveryPolicy = POLICY,
+        connections: Connections | None = None,
+        *,
+        address: str = "",
+        tiktok: ScriptedTikTok | None = None,
+    ) -> DeliveryNode:
+        url = (tiktok or self.tiktok).url
+        node = delivery_node(address or self.address, url, connections or self.connections, policy)
         return await self._stack.enter_async_context(node)
 
     async def start_program(self) -> asyncio.subprocess.Process:
@@ -137,6 +147,30 @@ async def test_connections_of_a_killed_node_are_delivered_within_five_seconds(no
     assert sent.body in [request.body for request in rest]
     counted = Counter(nodes.tiktok.event_ids)
     assert counted == {**dict.fromkeys(ids(10, "sending"), 2), **dict.fromkeys(ids(10, "waiting"), 1)}
+
+
+async def test_node_that_is_cut_off_stops_sending_before_another_begins(nodes: Nodes, tmp_path: Path) -> None:
+    """Also in the middle of a group that it divides, for which it does not need the database."""
+    async with delivery_rig(start=False) as apart, wire(tmp_path) as to_database:
+
+        async def refuse(_: Received) -> web.StreamResponse:
+            await asyncio.sleep(0.25)
+            return answer(40002)
+
+        apart.tiktok.judge = refuse
+        one = await nodes.start(address=to_database.address(nodes.database), tiktok=apart.tiktok)
+        await one.accept(ids(10), "a")
+        await until(lambda: len(apart.tiktok.requests) == 1)
+        two = await nodes.start()
+        to_database.cut()
+        assert await until(lambda: two.delivers == set(CONNECTIONS)) < TAKEOVER_SECONDS
+        await until(lambda: sorted(nodes.tiktok.event_ids) == ids(10))
+        sent = len(apart.tiktok.requests)
+        await asyncio.sleep(0.6)
+        # A group of ten whose events are all refused is divided into 19 requests.
+        assert 5 < sent == len(apart.tiktok.requests) < 19
+        assert apart.tiktok.requests[-1].at < nodes.tiktok.requests[0].at
+        to_database.is_cut = False
 
 
 async def test_connections_of_one_access_token_share_its_rate(nodes: Nodes) -> None:
