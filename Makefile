@@ -20,10 +20,9 @@ test: ## run every test; ARGS="-k name" selects tests; STORE=postgresql runs tho
 
 # SOAK=long takes most of a day. The quarter of an hour at moderate load comes first.
 soak: SOAK ?= 1
-soak: ## run 15 minutes at moderate load, the long crash tests, and the services' tests on PostgreSQL; SOAK=long for more
+soak: ## run the long crash tests and 15 minutes at moderate load; prints the account of every event; SOAK=long for more
 	@scripts/set-up dev
 	SOAK=$(SOAK) SOAK_SAMPLES=build/soak.csv $(PYTEST) tests/crash/test_moderate_load.py tests/crash --durations=10 $(ARGS)
-	$(PYTEST) -n 2 --dist loadgroup --store=postgresql
 
 chart: ## draw the samples of the last soak as docs/images/soak.svg
 	@scripts/set-up dev
