@@ -66,6 +66,7 @@ async def _migrate(config_file: Path | None, source: str, target: str) -> None:
         f"the encryption key and the activity did not move: {migrated.store} needs the same encryption.key or "
         f"{KEY_VARIABLE}"
     )
+    print_message(f"erasing a person does not reach {from_store.name} any more: delete it once it is not needed")
 
 
 async def _undo(config_file: Path | None, source: str, target: str | None) -> None:

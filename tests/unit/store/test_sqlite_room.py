@@ -118,7 +118,7 @@ async def test_refused_request_takes_no_room_from_those_of_its_moment(tmp_path: 
     """A request that is too large for what is left of the store leaves that to smaller ones, also to later ones."""
     store = SqliteStore.open(tmp_path / "events.db", max_bytes=2_000_000)
     for connection in "bc":
-        await store.append(Arrivals([event("e", connection, payload=b"x" * 700_000)], {}, T0))
+        await store.append(Arrivals([event("e", connection, payload=b"x" * 680_000)], {}, T0))
     room_bytes = 1_600_000 - await _used_bytes(store)
     assert 10_000 < room_bytes < 100_000
     requests = [("first", 1000), ("too large", room_bytes), ("last", 1000)]
