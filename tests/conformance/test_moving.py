@@ -17,6 +17,7 @@ from tiktok_forwarder.database.directory_lock import DirectoryLock
 from tiktok_forwarder.domain.errors import ConfigurationError, LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Delivered
 from tiktok_forwarder.operations.migration import Migrated, migrate, undo
+from tiktok_forwarder.store.expiring import ExpiringPut
 from tiktok_forwarder.store.moving import PARTS, Batch, Part, Place
 from tiktok_forwarder.store.postgres import moving as postgres_moving
 from tiktok_forwarder.store.queue import Arrivals, GroupLimits
@@ -233,6 +234,22 @@ async def test_move_is_undone(sides: Pair) -> None:
         await move(source, target)
     with pytest.raises(ConfigurationError, match="was not migrated to another store"):
         await undone(source, target)
+
+
+async def test_what_expires_does_not_move(sides: Pair) -> None:
+    """Users log in again: to the target, and after an undone move to the source, since they may have logged out."""
+    source, target = sides
+    store = await source.open()
+    await store.put_expiring([ExpiringPut("session", "one", b"", T0 + HOUR)], T0)
+    await store.close()
+    await move(source, target)
+    store = await target.open()
+    assert await store.list_expiring("session", T0) == []
+    await store.close()
+    await undone(source, target)
+    store = await source.open()
+    assert await store.list_expiring("session", T0) == []
+    await store.close()
 
 
 async def test_move_whose_target_was_used_is_not_undone(sides: Pair) -> None:

@@ -113,7 +113,10 @@ class MovableStore(Protocol):
         ...
 
     async def stay(self) -> None:
-        """Forget a move that is undone: processes may use the store again."""
+        """Forget a move that is undone: processes may use the store again.
+
+        What expires is deleted, such as sessions: a user may have logged out of the other store since.
+        """
         ...
 
     async def read(self, place: Place) -> Batch:

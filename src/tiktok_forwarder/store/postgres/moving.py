@@ -117,7 +117,11 @@ class MovableDatabase:
             raise ConfigurationError([f"{self.name}: is in use by another process; {again}"])
 
     async def stay(self) -> None:
-        await self._database.run("forget_move")
+        async def stay(session: Session) -> None:
+            await session.run("forget_move")
+            await session.run("delete_all_expiring")
+
+        await self._database.change(stay)
 
     async def read(self, place: Place) -> Batch:
         statement, start = _READINGS[place.part]

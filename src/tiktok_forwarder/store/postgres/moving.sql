@@ -12,6 +12,9 @@ ON CONFLICT (row_no) DO UPDATE SET move_id = excluded.move_id, state = excluded.
 -- name: forget_move: a move is undone
 DELETE FROM forwarder.move;
 
+-- name: delete_all_expiring: every document that expires is deleted
+DELETE FROM forwarder.expiring_documents;
+
 -- name: advance_move: a batch arrives that follows the last one
 UPDATE forwarder.move SET part = $1, position = $2 WHERE state = 'arriving' AND part = $3 AND position = $4
 RETURNING true;

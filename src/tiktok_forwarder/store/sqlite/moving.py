@@ -102,6 +102,7 @@ class MovableFile:
     async def stay(self) -> None:
         with self._change():
             run(self._connection, "forget_move")
+            run(self._connection, "delete_all_expiring")
 
     async def read(self, place: Place) -> Batch:
         readings = _READINGS[place.part]
