@@ -190,3 +190,16 @@ async def test_a_fault_of_the_program_does_not_stop_the_connection() -> None:
         await rig.until_empty()
     assert isinstance(rig.witness.failures[0], KeyError)
     assert await rig.total("delivered") == 1
+
+
+async def test_delivery_that_cannot_be_started_is_started_later() -> None:
+    """Whoever changes the connection is told of the store's problem, and need not change it again."""
+    async with delivery_rig() as rig:
+        await rig.refuse_until_paused()
+        rig.tiktok.judge = lambda _: answer(0)
+        rig.connections.change("c")
+        break_store(rig, "put_document", [StoreUnavailable("disk full")])
+        with pytest.raises(StoreUnavailable):
+            await rig.deliverer.reload("c")
+        await rig.until_empty()
+        assert rig.deliverer.status("c").condition == "healthy"

@@ -183,7 +183,7 @@ class Deliverer:
         for connection_id in list(self._groups):
             try:
                 await self._begin(connection_id)
-            except StoreUnavailable as error:
+            except Exception as error:  # the other connections are delivered; the next renewal tries this one again
                 self._parts.observer.on_failed(connection_id, error)
 
     async def _begin(self, connection_id: str) -> None:
@@ -198,8 +198,8 @@ class Deliverer:
         pauses = await self._latest_pauses(connection_id)
         holds_claim = partial(self._claims.holds, group)
         delivery = ConnectionDelivery(self._parts, self._token_rates, target, pauses, holds_claim)
-        self._deliveries[connection_id], self._delivered_groups[connection_id] = delivery, group
         await delivery.start()
+        self._deliveries[connection_id], self._delivered_groups[connection_id] = delivery, group
 
     async def _end(self, connection_id: str) -> None:
         """Stop the delivery of a connection, if there is one; its claim can be given back then."""
