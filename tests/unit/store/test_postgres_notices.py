@@ -1,8 +1,8 @@
-"""How a process learns of events that another has added: by a notice, or a little later by looking again."""
+"""How a process learns of what another has added or changed: by a notice, or a little later by looking again."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ async def database() -> AsyncIterator[OneDatabase]:
 def never_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a notice wakes a store that is opened from now on."""
     monkeypatch.setattr("tiktok_forwarder.store.postgres.store._POLL_SECONDS", 60.0)
+    monkeypatch.setattr("tiktok_forwarder.store.postgres.documents._LOOK_AGAIN_SECONDS", 60.0)
 
 
 async def append(store: PostgresStore, *ids: str, connection: str = "a") -> None:
@@ -72,6 +73,33 @@ async def test_replay_wakes_another_process(database: OneDatabase) -> None:
     await asyncio.sleep(0.1)
     assert await one.replay(DeadLetterFilter("a"), T0) == 1
     assert await waiting < 5
+
+
+@pytest.mark.usefixtures("never_polls")
+async def test_changed_document_wakes_another_process(database: OneDatabase) -> None:
+    """Whether it is put, removed or stored in other bytes."""
+    one, two = await database.open(), await database.open()
+    await until_listening(database, 2)
+
+    def put() -> Awaitable[object]:
+        return one.put_document("connection", "1", b"x", expected_revision=None, changed_by="ann", now_ms=T0)
+
+    def rewrite() -> Awaitable[object]:
+        return one.rewrite_documents(["connection"], lambda _: b"y")
+
+    def remove() -> Awaitable[object]:
+        return one.remove_document("connection", "1", changed_by="ann", now_ms=T0)
+
+    seen = (await two.changes(None, 0)).last
+    for change in (put, rewrite, remove):
+        waiting = asyncio.create_task(two.changes(seen, 10))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await change()
+        changes = await waiting
+        assert time.monotonic() - began < 5
+        assert list(changes.changed) == [("connection", "1")]
+        seen = changes.last
 
 
 @pytest.mark.usefixtures("never_polls")
