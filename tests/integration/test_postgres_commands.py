@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.service_process import CONNECTION, command, serving
 from tests.integration.service_rig import fresh_batch
+from tests.postgres_server import USER, own_server
+from tests.store_choice import run_apart
 from tests.unit.cli.running import Run
 
 
@@ -45,6 +47,36 @@ def test_server_that_refuses_is_one_line(
     status, out, err = run("status", "--data-dir", tmp_path / "data", "--store", empty_database.replace(*change))
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err and "hunter2" not in err
+
+
+@pytest.mark.slow
+def test_password_may_be_in_the_url_the_environment_or_a_file(run: Run, tmp_path: Path) -> None:
+    """A wrong one is one line, which does not quote it; so is a file that other users can read."""
+    file = tmp_path / "pgpass"
+    file.write_text("*:*:*:guarded:right-one\n")
+    file.chmod(0o600)
+    with own_server() as server:
+        rules = server.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"local all guarded scram-sha-256\n{rules.read_text()}")
+        run_apart(server.run("CREATE ROLE guarded LOGIN PASSWORD 'right-one'"))
+        run_apart(server.run("SELECT pg_reload_conf()"))
+        store = server.address("postgres").replace(f"user={USER}", "user=guarded")
+
+        def refused(given: str, **variables: str) -> str:
+            with pytest.MonkeyPatch.context() as environment:
+                for name, value in variables.items():
+                    environment.setenv(name, value)
+                status, out, err = run("status", "--data-dir", tmp_path / "data", "--store", given)
+            assert (status, out, err.count("\n")) == (2, "", 1) and "-one" not in err
+            return err
+
+        assert 'password authentication failed for user "guarded"' in refused(f"{store}&password=wrong-one")
+        for given in (f"{store}&password=right-one", f"{store}&passfile={file}"):
+            assert "the database is empty" in refused(given)
+        for variables in ({"PGPASSWORD": "right-one"}, {"PGPASSFILE": str(file)}):
+            assert "the database is empty" in refused(store, **variables)
+        file.chmod(0o644)
+        assert "group or world access" in refused(f"{store}&passfile={file}")
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ def passwords_in(address: str) -> list[str]:
     return [password for password in dict.fromkeys([*used, *written]) if password]
 
 
+def hosts_in(address: str) -> str:
+    """Return the hosts of the address as they are written; empty if the environment or a service file names them."""
+    parts = urlsplit(address)
+    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[-1]
+
+
 def missing_files(address: str) -> list[str]:
     """Return one sentence for each file of the address that cannot be found."""
     query = parse_qs(urlsplit(address).query)

@@ -1,6 +1,7 @@
 """The pool of connections: runs named statements and transactions, and translates every error of PostgreSQL."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 import asyncpg
 
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
-from tiktok_forwarder.store.postgres.address import is_address, missing_files, passwords_in
+from tiktok_forwarder.store.postgres.address import hosts_in, is_address, missing_files, passwords_in
 from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS, AnswerLost, is_conflict, is_stale, meaning_of
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.statements import STATEMENTS
@@ -82,14 +83,17 @@ class Database:
                 reset=_keep_session,
                 **_connection_options(limits),
             )
-            await pool
-            async with pool.acquire(timeout=limits.connect_seconds):
-                pass
-        except (*FOREIGN_ERRORS, ValueError) as error:
+            # A password file that other users can read is ignored with a warning.
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                await pool
+                async with pool.acquire(timeout=limits.connect_seconds):
+                    pass
+        except (*FOREIGN_ERRORS, ValueError, UserWarning) as error:
             if pool is not None:
                 pool.terminate()
+            place = " at ".join(["PostgreSQL", *filter(None, [hosts_in(address)])])
             reason = _one_line(error, passwords)
-            raise ConfigurationError([f"store: cannot connect to PostgreSQL: {reason}"]) from None
+            raise ConfigurationError([f"store: cannot connect to {place}: {reason}"]) from None
         return cls(pool, address, passwords, limits, statements)
 
     @property
