@@ -60,6 +60,31 @@ async def test_rotation_waits_until_each_node_has_the_next_key(empty_database: s
             assert node.services.connections.access_token(added.id) == "another-token-0123"
 
 
+async def test_change_on_a_node_that_has_not_noticed_the_rotation_is_sealed_with_the_new_key(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other node has dropped the old key by then."""
+    async with two_nodes(empty_database, tmp_path) as (first, second):
+        for name in ("one", "two"):
+            (tmp_path / name / "encryption.key.next").write_text("11" * 32)
+        await wait_until(lambda: _has_announced_two_keys(second))
+        with monkeypatch.context() as patched:
+            patched.setattr(second.services.key_rotation, "follow", _learn_nothing)
+            patched.setattr(second.services.connections._shared, "catch_up", _learn_nothing)
+            rotation = await first.services.key_rotation.rotate()
+            added = await second.services.connections.add(
+                {"name": "Late", "pixel_id": "PIXELLATE", "access_token": "late-token-0123456"}, "test"
+            )
+        await wait_until(lambda: _has_only_key(second, rotation.key_id))
+    async with two_nodes(empty_database, tmp_path) as nodes:
+        for node in nodes:
+            assert node.services.connections.access_token(added.id) == "late-token-0123456"
+
+
+async def _learn_nothing() -> None:
+    return
+
+
 async def _has_announced_two_keys(node: Service) -> bool:
     base = node.application.base
     return len(base.key_ring.key_ids) == 2 and await base.store.count_nodes_without(base.key_ring.key_ids[1]) == 0
