@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import fresh_batch, wait_until
-from tests.integration.test_two_nodes import Nodes, two_nodes, within_a_second
+from tests.integration.test_two_nodes import Nodes, soon, two_nodes
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.operations.erasure import Person
 from tiktok_sandbox import Sandbox
@@ -31,7 +31,7 @@ async def delivered(nodes: Nodes, sandbox: Sandbox, **members: Any) -> str:
     """The connection of two events that each node has received one of, and one of them has delivered."""
     one, two = nodes
     connection_id = await one.add_connection("Shop")
-    await within_a_second(lambda: two.services.connections.find("Shop") is not None)
+    await soon(lambda: two.services.connections.find("Shop") is not None)
     for number, node in enumerate(nodes):
         assert (await node.post(body=fresh_batch(f"e{number}", **members))).status == 202
     await one.until_delivered(sandbox, 2)
