@@ -82,9 +82,8 @@ class ApiSession:
         settings = self._settings
         if not self._may_create:
             _require_data(settings)
-            activity = settings.activity_file
-            if settings.database_address is not None and activity is not None and not activity.exists():
-                # No service has run on the directory: it may be mistyped, or the service be on another machine.
+            if settings.database_address is not None:
+                # The directory may be mistyped, or the service be on another machine: nothing is created.
                 elsewhere = self._open.enter_context(TemporaryDirectory(prefix="tiktok-forwarder-"))
                 settings = structs.replace(settings, data_dir=Path(elsewhere))
         from tiktok_forwarder.bootstrap import open_application  # noqa: PLC0415  # heavy, and mostly a service runs
