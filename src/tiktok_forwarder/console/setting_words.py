@@ -125,10 +125,12 @@ def blamed_setting(code: int | None) -> str | None:
 
 
 def delivery_words(delivery: DeliveryStatus) -> str:
-    """Explain TikTok's last answer, which only the node that delivers the connection knows."""
-    if delivery.is_elsewhere:
-        return "Another node delivers this connection. The last answer is shown there."
-    return answer_words(delivery.last_answer)
+    """Explain TikTok's last answer to the node that delivers the connection."""
+    if not delivery.is_elsewhere:
+        return answer_words(delivery.last_answer)
+    if delivery.last_answer is None:
+        return "Another node delivers this connection. It has sent nothing since it started."
+    return f"{answer_words(delivery.last_answer)} Another node delivers this connection."
 
 
 def answer_words(answer: Answer | None) -> str:

@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 import pytest
+from msgspec import structs
 
 from tiktok_forwarder.connections.check import CheckKind, CheckResult
 from tiktok_forwarder.console.setting_words import (
@@ -120,4 +121,6 @@ def test_last_answer_to_another_node_is_not_told_as_none() -> None:
     here = DeliveryStatus("c", "healthy", last_answer=Answer(502))
     assert delivery_words(here) == answer_words(Answer(502))
     elsewhere = DeliveryStatus("c", "healthy", is_elsewhere=True)
-    assert delivery_words(elsewhere) == "Another node delivers this connection. The last answer is shown there."
+    assert delivery_words(elsewhere) == "Another node delivers this connection. It has sent nothing since it started."
+    answered = structs.replace(here, is_elsewhere=True)
+    assert delivery_words(answered) == f"{answer_words(Answer(502))} Another node delivers this connection."
