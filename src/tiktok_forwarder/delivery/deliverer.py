@@ -25,7 +25,7 @@ _STATUSES: Final = msgspec.json.Decoder(list[DeliveryStatus])
 class Deliverer:
     """Runs the deliveries of connections, from `start` to `stop`.
 
-    The connections of one access token are a group, which one node delivers at a time: the node that holds its claim.
+    The connections of one access token are delivered by one node at a time: the node that holds the token's claim.
 
     Events reach TikTok at least once. A repeat has the same event id and bytes: TikTok ignores it for 48 hours.
     """
@@ -33,14 +33,14 @@ class Deliverer:
     def __init__(self, parts: DeliveryParts) -> None:
         self._parts = parts
         self._token_rates = TokenRates(parts.clock, parts.policy.requests_per_second)
-        self._claims = ClaimKeeper(parts.claims, DELIVERY, self._wanted_groups, self._on_renewed)
+        self._claims = ClaimKeeper(parts.claims, DELIVERY, self._wanted_claims, self._on_renewed)
         self._renewed = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
-        # By connection: its group, its pause; the delivery, and the group for which it was started.
-        self._groups: dict[str, str] = {}
+        # By connection: the name of its claim, its pause; the delivery, and the claim for which it was started.
+        self._claim_names: dict[str, str] = {}
         self._pauses: dict[str, PauseControl] = {}
         self._deliveries: dict[str, ConnectionDelivery] = {}
-        self._delivered_groups: dict[str, str] = {}
+        self._delivered_claims: dict[str, str] = {}
         self._changing = asyncio.Lock()
         self._is_stopped = False
         self.is_running = False
@@ -51,9 +51,9 @@ class Deliverer:
         self.is_running = True
         async with self._changing:
             for connection_id in self._parts.connections.connection_ids():
-                self._groups[connection_id] = self._group_of(connection_id)
+                self._claim_names[connection_id] = self._claim_of(connection_id)
             await self._claims.start()
-            for connection_id in self._groups:
+            for connection_id in self._claim_names:
                 await self._begin(connection_id)
         self._following = asyncio.create_task(self._follow_claims(), name="follow claims")
 
@@ -67,12 +67,12 @@ class Deliverer:
                 return
             await self._end(connection_id)
             if self._parts.connections.target(connection_id) is None:
-                self._groups.pop(connection_id, None)
+                self._claim_names.pop(connection_id, None)
                 self._pauses.pop(connection_id, None)
                 await self._forget(connection_id)
                 return
-            group = self._groups[connection_id] = self._group_of(connection_id)
-            if not self._claims.holds(group):
+            name = self._claim_names[connection_id] = self._claim_of(connection_id)
+            if not self._claims.holds(name):
                 # Without the store, a later renewal starts the delivery.
                 with suppress(StoreUnavailable):
                     await self._claims.renew()
@@ -113,7 +113,7 @@ class Deliverer:
 
     def statuses(self) -> Mapping[str, DeliveryStatus]:
         """Return the status of each connection by ID; empty while nothing is delivered."""
-        known = [each for each in self._groups if self._parts.connections.target(each) is not None]
+        known = [each for each in self._claim_names if self._parts.connections.target(each) is not None]
         return {connection_id: self.status(connection_id) for connection_id in known}
 
     async def statuses_of_nodes(self) -> Mapping[str, DeliveryStatus]:
@@ -137,7 +137,7 @@ class Deliverer:
     async def stop(self, grace_seconds: float) -> None:
         """Lease nothing more, let running requests end within the grace period, and release everything else.
 
-        Another node can then take the groups.
+        Another node can then deliver the connections.
         """
         if self._following is not None:
             self._following.cancel()
@@ -149,17 +149,17 @@ class Deliverer:
             with suppress(StoreUnavailable):
                 await self._claims.stop()
 
-    # --- groups ------------------------------------------------------------------------------------------------------
+    # --- claims ------------------------------------------------------------------------------------------------------
 
-    def _group_of(self, connection_id: str) -> str:
+    def _claim_of(self, connection_id: str) -> str:
         try:
             return self._parts.token_hash(self._parts.connections.access_token(connection_id))
         except SecretUnreadable:
             # Nothing is sent for the connection until it has another token.
             return connection_id
 
-    def _wanted_groups(self) -> Collection[str]:
-        return {*self._groups.values(), *self._delivered_groups.values()}
+    def _wanted_claims(self) -> Collection[str]:
+        return {*self._claim_names.values(), *self._delivered_claims.values()}
 
     def _on_renewed(self) -> None:
         self._renewed.set()
@@ -173,14 +173,14 @@ class Deliverer:
 
     async def _adjust(self) -> None:
         """Deliver what this node holds and nothing else, and give back what is more than its share."""
-        lost = {group for group in self._delivered_groups.values() if group not in self._claims.names}
-        await self._end_groups(lost)
+        lost = {name for name in self._delivered_claims.values() if name not in self._claims.names}
+        await self._end_claims(lost)
         if surplus := self._claims.surplus:
             given_back = sorted(self._claims.names)[:surplus]
-            await self._end_groups(given_back)
+            await self._end_claims(given_back)
             with suppress(StoreUnavailable):
                 await self._claims.give_back(given_back)
-        for connection_id in list(self._groups):
+        for connection_id in list(self._claim_names):
             try:
                 await self._begin(connection_id)
             except Exception as error:  # the other connections are delivered; the next renewal tries this one again
@@ -188,28 +188,28 @@ class Deliverer:
 
     async def _begin(self, connection_id: str) -> None:
         """Start the delivery of a connection, if this node holds its claim."""
-        target, group = self._parts.connections.target(connection_id), self._groups[connection_id]
+        target, name = self._parts.connections.target(connection_id), self._claim_names[connection_id]
         if target is None or connection_id in self._deliveries:
             return
-        if not self._claims.holds(group):
+        if not self._claims.holds(name):
             if connection_id not in self._pauses:
                 await self._latest_pauses(connection_id)
             return
         pauses = await self._latest_pauses(connection_id)
-        holds_claim = partial(self._claims.holds, group)
+        holds_claim = partial(self._claims.holds, name)
         delivery = ConnectionDelivery(self._parts, self._token_rates, target, pauses, holds_claim)
         await delivery.start()
-        self._deliveries[connection_id], self._delivered_groups[connection_id] = delivery, group
+        self._deliveries[connection_id], self._delivered_claims[connection_id] = delivery, name
 
     async def _end(self, connection_id: str) -> None:
         """Stop the delivery of a connection, if there is one; its claim can be given back then."""
         delivery = self._deliveries.get(connection_id)
         if delivery is not None:
             await delivery.stop(_RELOAD_GRACE_SECONDS)
-            del self._deliveries[connection_id], self._delivered_groups[connection_id]
+            del self._deliveries[connection_id], self._delivered_claims[connection_id]
 
-    async def _end_groups(self, groups: Collection[str]) -> None:
-        ending = [connection_id for connection_id, group in self._delivered_groups.items() if group in groups]
+    async def _end_claims(self, names: Collection[str]) -> None:
+        ending = [connection_id for connection_id, name in self._delivered_claims.items() if name in names]
         await asyncio.gather(*[self._end(connection_id) for connection_id in ending])
 
     # --- what is stored ----------------------------------------------------------------------------------------------
