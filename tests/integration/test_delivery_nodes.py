@@ -17,6 +17,7 @@ from tests.integration.delivery_node import CONNECTIONS, POLICY, DeliveryNode, d
 from tests.integration.delivery_rig import Connections, Received, Rig, ScriptedTikTok, answer, delivery_rig, ids
 from tests.unit.store.postgres_rig import OneDatabase, one_database, wire
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+from tiktok_forwarder.store.claims import CLAIM_SECONDS
 
 pytestmark = pytest.mark.slow
 TAKEOVER_SECONDS = 5.0
@@ -171,6 +172,35 @@ async def test_node_that_is_cut_off_stops_sending_before_another_begins(nodes: N
         assert 5 < sent == len(apart.tiktok.requests) < 19
         assert apart.tiktok.requests[-1].at < nodes.tiktok.requests[0].at
         to_database.is_cut = False
+
+
+async def test_time_without_the_database_repeats_no_request(nodes: Nodes, tmp_path: Path) -> None:
+    """Though every claim has ended: each node keeps its connections, and stores what TikTok has answered."""
+    policy = replace(POLICY, trouble_wait_seconds=1.0)
+    async with wire(tmp_path) as to_database:
+        address = to_database.address(nodes.database)
+        one, two = [await nodes.start(policy, address=address) for _ in range(2)]
+        await until_shared(one, two)
+        before = one.delivers, two.delivers
+        answering = asyncio.Event()
+
+        async def hang(_: Received) -> web.StreamResponse:
+            await answering.wait()
+            return answer(0)
+
+        nodes.tiktok.judge = hang
+        for connection_id in CONNECTIONS:
+            await one.accept(ids(10, connection_id), connection_id)
+        await until(lambda: len(nodes.tiktok.requests) == len(CONNECTIONS))
+        to_database.cut()
+        answering.set()
+        await asyncio.sleep(CLAIM_SECONDS + 1)
+        to_database.is_cut = False
+        delivered = [node.witness.outcomes for node in (one, two)]
+        await until(lambda: sum(counts.total() for counts in delivered) == 40)
+        await asyncio.sleep(1.5)
+        assert (one.delivers, two.delivers) == before
+        assert len(nodes.tiktok.requests) == len(CONNECTIONS)
 
 
 async def test_connections_of_one_access_token_share_its_rate(nodes: Nodes) -> None:
