@@ -31,11 +31,12 @@ from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSen
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import DeliveryParts, EventSender
-from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.foundation import Foundation, Store, open_foundation
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.ingest import Ingest
+from tiktok_forwarder.intake.misrouted import MisroutedRequests
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.operations.clock_watch import ClockWatch
@@ -49,7 +50,7 @@ from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.risk_watch import RiskWatch
-from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch
+from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
@@ -58,6 +59,7 @@ from tiktok_forwarder.store.shared_documents import SharedDocuments
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
+from tiktok_forwarder.web.exchange import DirectRoutes
 from tiktok_forwarder.web.front import Front
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.http_connections import HttpConnections
@@ -273,15 +275,19 @@ class Application:
         )
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()
-        self._watches = (
+        self._watches: list[Watch] = [
             LoopWatch(base.clock, base.telemetry),
             StoreWatch(base.store, base.telemetry),
             RiskWatch(base.store, base.telemetry),
             KeyWatch(self.services.key_rotation, base.telemetry),
-            QuotaWatch(base.store, base.telemetry),
-            ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
-            DeletionWatch(self.services.deletion),
-        )
+        ]
+        if settings.has_role("ingest"):
+            self._watches.append(QuotaWatch(base.store, base.telemetry))
+        if settings.has_role("deliver"):
+            self._watches += [
+                ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
+                DeletionWatch(self.services.deletion),
+            ]
         # One node at a time shows the store's figures, so that the metrics of all nodes add up.
         self._totals_claim = ClaimKeeper(base.store, TOTALS, lambda: [TOTALS])
         self._servers: Servers | None = None
@@ -292,8 +298,19 @@ class Application:
 
     @property
     def console_base(self) -> str:
-        """Return the console's address as a browser on this machine, or behind the declared proxy, sees it."""
-        return self.base.settings.console_url or f"http://127.0.0.1:{self.port}"
+        """Return the console's address as a browser on this machine, or behind the declared proxy, sees it.
+
+        Raises `ConfigurationError` if only other nodes have a console, and none is declared.
+        """
+        settings = self.base.settings
+        if not settings.console_url and not settings.has_role("console"):
+            raise ConfigurationError(
+                [
+                    f"role: this node has no console, since its role is {settings.role}; set console_url, or run the "
+                    "command on the data directory of a node with the role console or all"
+                ]
+            )
+        return settings.console_url or f"http://127.0.0.1:{self.port}"
 
     async def load(self) -> None:
         """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
@@ -301,20 +318,21 @@ class Application:
         await self.services.deletion.sweep()
 
     async def start(self) -> None:
-        """Listen and deliver. Raises `ConfigurationError` if the port is taken."""
+        """Listen and deliver, as far as the role includes it. Raises `ConfigurationError` if the port is taken."""
         settings, telemetry, deliverer = self.base.settings, self.base.telemetry, self.services.deliverer
         self._servers = Servers(
             guarded(self._front(), telemetry),
             guarded(self.api, telemetry),
-            (self._ingest, self._browsers),
+            self._senders_routes(),
             host=settings.host,
             port=settings.port,
             admin_socket=settings.admin_socket,
             http_connections=_http_connections(settings, telemetry),
         )
-        self.services.connections.on_change(deliverer.reload)
         self._configured.shared.keep("delivery_state", None, deliverer.follow_state)
-        await deliverer.start()
+        if settings.has_role("deliver"):
+            self.services.connections.on_change(deliverer.reload)
+            await deliverer.start()
         self._configured.shared.start()
         self.base.nodes.start()
         await self._totals_claim.start()
@@ -325,13 +343,24 @@ class Application:
                 telemetry.on_settings_warning(connection.id, warning)
         await self._servers.start()
 
+    def _senders_routes(self) -> Sequence[DirectRoutes]:
+        routes = self._ingest, self._browsers
+        if self.base.settings.has_role("ingest"):
+            return routes
+        return (MisroutedRequests(routes, self._watched.observers),)
+
     def _front(self) -> Front:
-        """Return the application on the service's port: API, script, health, metrics and console."""
-        services, console_url = self.services, self.base.settings.console_url
-        keyed_api = build_api(services, caller_with_key(services.api_keys))
-        console_api = build_api(services, console_caller)
-        console = build_console(console_api, services.console_access, console_url, self._proxies, self.live_views)
-        return Front(keyed_api, console, services.site_script, self._not_ready, self._exposition)
+        """Return the application on the service's port: health and metrics; API, script and console by role."""
+        services, settings = self.services, self.base.settings
+        keyed_api = console = None
+        if settings.has_role("console"):
+            keyed_api = build_api(services, caller_with_key(services.api_keys))
+            console_api = build_api(services, console_caller)
+            console = build_console(
+                console_api, services.console_access, settings.console_url, self._proxies, self.live_views
+            )
+        script = services.site_script if settings.has_role("ingest") else None
+        return Front(self._not_ready, self._exposition, api=keyed_api, console=console, public_files=script)
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases. Takes about `stop_seconds` at most."""
@@ -344,6 +373,7 @@ class Application:
         await self._configured.shared.stop()
         if self.services.deliverer.is_running:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))
+        if self._servers is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._totals_claim.stop()
         for watch in self._watches:

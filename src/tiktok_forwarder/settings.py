@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +26,11 @@ from tiktok_forwarder.store.postgres.address import is_address
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.web.http_limits import HttpLimits
 from tiktok_forwarder.web.trusted_proxies import DEFAULT_TRUSTED_PROXIES
+
+Role = Literal["ingest", "deliver", "console"]
+"""A part of the work that a service can be restricted to, if others over the same store do the rest."""
+ALL: Final = "all"
+ROLES: Final = (ALL, *get_args(Role))
 
 ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 # Read where they are needed and shown nowhere: they are not settings that could be printed.
@@ -138,6 +143,15 @@ class Settings(Struct, frozen=True):
             "tests only (events are lost at exit).",
             choices=("sqlite", "memory"),
             kind="store",
+        ),
+    ]
+    role: Annotated[
+        str,
+        Setting(
+            ALL,
+            "What this service does: ingest receives events, deliver sends them to TikTok, console serves console and "
+            "API; all does everything. Other than all, the store must be a PostgreSQL database.",
+            choices=ROLES,
         ),
     ]
     max_postgresql_connections: Annotated[
@@ -283,6 +297,10 @@ class Settings(Struct, frozen=True):
         """Return the URL of the PostgreSQL database; None if the store is of this data directory only."""
         return self.store if is_address(self.store) else None
 
+    def has_role(self, role: Role) -> bool:
+        """Return whether the service does this part of the work."""
+        return self.role in (ALL, role)
+
     @property
     def activity_file(self) -> Path | None:
         """Return the activity's path; None if nothing outlives the process, so that no file is needed."""
@@ -368,9 +386,21 @@ def read_settings(
     strangers += [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in variables]
     problems = [f"{stranger} is not a setting; see `tiktok-forwarder settings`" for stranger in strangers]
     values = [_value(setting, config_file, from_file, environment, overrides, problems) for setting in SETTINGS]
-    if problems:
+    if problems := problems or _problems_together(values):
         raise ConfigurationError(problems)
     return values
+
+
+def _problems_together(values: list[SettingValue]) -> list[str]:
+    """Return what is wrong with values that are each allowed."""
+    by_name = {each.setting.name: each for each in values}
+    role, store = by_name["role"], str(by_name["store"].value)
+    if role.value == ALL or is_address(store):
+        return []
+    return [
+        f"{role.source}: role must be {ALL} with the store {store}, not {role.value!r}: only a PostgreSQL database can "
+        "be shared with the services that do the rest"
+    ]
 
 
 def settings_of(values: list[SettingValue]) -> Settings:

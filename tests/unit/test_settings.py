@@ -195,6 +195,31 @@ def test_store_may_be_a_postgresql_url(tmp_path: Path) -> None:
         assert load_settings(None, {}, store=embedded).database_address is None
 
 
+def test_role_includes_itself_and_all_includes_each(tmp_path: Path) -> None:
+    """From file, environment and command line; the default does everything."""
+    file = tmp_path / "c.toml"
+    file.write_text('role = "ingest"\nstore = "postgresql://h/db"\n')
+    settings = load_settings(file, {})
+    assert [settings.has_role(role) for role in ("ingest", "deliver", "console")] == [True, False, False]
+    assert load_settings(file, {"TIKTOK_FORWARDER_ROLE": "deliver"}).has_role("deliver")
+    assert load_settings(file, {"TIKTOK_FORWARDER_ROLE": "deliver"}, role="console").has_role("console")
+    assert all(load_settings(None, {}).has_role(role) for role in ("ingest", "deliver", "console"))
+    with pytest.raises(ConfigurationError, match="role must be one of all, ingest, deliver, console"):
+        load_settings(file, {"TIKTOK_FORWARDER_ROLE": "sender"})
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+def test_role_needs_a_store_that_others_can_use(store: str) -> None:
+    """One line, with the source of the role. A store that is refused is the only problem then."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None, {"TIKTOK_FORWARDER_ROLE": "ingest"}, store=store)
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"TIKTOK_FORWARDER_ROLE: role must be all with the store {store}, not 'ingest'")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None, {"TIKTOK_FORWARDER_ROLE": "ingest"}, store="redis")
+    assert len(refused.value.problems) == 1
+
+
 @pytest.mark.parametrize("text", ["postgres:/u:hunter2@h/db", "postgresql://u:hun@ter2@h/db", "hunter2"])
 def test_store_that_is_not_allowed_is_not_quoted(text: str) -> None:
     """It may contain a password."""

@@ -23,9 +23,9 @@ async def _list(call: PlainCall) -> list[User]:
 
 
 async def _add(call: Call[Nothing, NewUserBody]) -> ConsoleLink:
-    given = call.body
+    given, base = call.body, call.services.console_base
     await call.services.console_access.users.add(given.name, given.role, call.who)
-    return await _link(call, given.name)
+    return await _link(call, given.name, base)
 
 
 async def _change(call: Call[Nothing, UserChange]) -> User:
@@ -39,17 +39,19 @@ async def _remove(call: PlainCall) -> RemovedView:
 
 
 async def _new_link(call: PlainCall) -> ConsoleLink:
-    return await _link(call, call.path["name"])
+    return await _link(call, call.path["name"], call.services.console_base)
 
 
-async def _link(call: AnyCall, name: str) -> ConsoleLink:
+# The base is read first: it is refused where no console is known, and then nothing has changed.
+async def _link(call: AnyCall, name: str, base: str) -> ConsoleLink:
     user, token = await call.services.console_access.link_for(name, call.who)
-    return ConsoleLink(f"/welcome/{token}", call.services.console_base, user)
+    return ConsoleLink(f"/welcome/{token}", base, user)
 
 
 async def _first_link(call: Call[Nothing, Nothing]) -> ConsoleLink:
+    base = call.services.console_base
     token = await call.services.console_access.first_link(call.who)
-    return ConsoleLink(f"/welcome/{token}", call.services.console_base, None)
+    return ConsoleLink(f"/welcome/{token}", base, None)
 
 
 _USERS: Final = "/api/users"
@@ -95,6 +97,7 @@ LINK_USER: Final = Endpoint(
     "admin",
     _new_link,
     can_miss=True,
+    can_refuse=True,
 )
 CONSOLE_LINK: Final = Endpoint(
     "POST",

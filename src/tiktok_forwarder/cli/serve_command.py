@@ -1,4 +1,4 @@
-"""`serve`: intake, API, console and delivery in one process."""
+"""`serve`: intake, API, console and delivery, all in one process or some of them by role."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ import uvloop
 
 from tiktok_forwarder.bootstrap import Application, open_application
 from tiktok_forwarder.cli.options import GivenSettings, given_options
-from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.settings import ALL, ROLES, Settings
 
 # With the interpreter's usual 700, the objects of the requests of one moment would start a search every few
 # milliseconds, always in vain: neither requests nor deliveries leave reference cycles behind. Those of other work are
@@ -24,12 +24,13 @@ _OBJECTS_BETWEEN_SEARCHES: Final = 20_000
 @given_options
 @click.option("--host", help="IP address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 picks a free port.")
-def serve(given: GivenSettings, host: str | None, port: int | None) -> None:
+@click.option("--role", type=click.Choice(ROLES), help="Part of the work that this service does; default: all of it.")
+def serve(given: GivenSettings, host: str | None, port: int | None, role: str | None) -> None:
     """Run the service: receive events and deliver them to TikTok, until SIGTERM or Ctrl-C.
 
     On stop, it accepts no new events, finishes running requests and exits with 0. Undelivered events stay on disk.
     """
-    uvloop.run(_serve(given.settings(host=host, port=port)))
+    uvloop.run(_serve(given.settings(host=host, port=port, role=role)))
 
 
 async def _print_first_link(application: Application) -> None:
@@ -66,7 +67,9 @@ async def _serve(settings: Settings) -> None:
         # Before the first request, which would have to wait for it.
         _search_for_garbage_seldom()
         await application.start()
-        click.echo(f"tiktok-forwarder: serving on http://{settings.host}:{application.port}", err=True)
-        await _print_first_link(application)
+        role = "" if settings.role == ALL else f" with the role {settings.role}"
+        click.echo(f"tiktok-forwarder: serving on http://{settings.host}:{application.port}{role}", err=True)
+        if settings.has_role("console"):
+            await _print_first_link(application)
         await stopping.wait()
         click.echo("tiktok-forwarder: stopping", err=True)

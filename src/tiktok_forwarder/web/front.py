@@ -1,4 +1,7 @@
-"""The service's public side but the senders' routes: API, script, health, metrics, else the console."""
+"""The service's public side but the senders' routes: API, script, health, metrics, else the console.
+
+API, console and script may be missing: other nodes over the same store have them.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
@@ -33,14 +36,15 @@ class Front:
 
     def __init__(
         self,
-        api: AsgiApplication,
-        console: AsgiApplication,
-        public_files: PublicFiles,
         readiness: Readiness,
         exposition: Exposition,
+        *,
+        api: AsgiApplication | None = None,
+        console: AsgiApplication | None = None,
+        public_files: PublicFiles | None = None,
     ) -> None:
-        self._api = api
-        self._console = console
+        self._api = api or _refuse_api
+        self._console = console or _refuse_page
         self._public_files = public_files
         self._readiness = readiness
         self._exposition = exposition
@@ -59,7 +63,7 @@ class Front:
             await _answer(send, 503 if reasons else 200, body, _JSON)
         elif path == "/metrics":
             await self._metrics(scope, send)
-        elif self._public_files.handles(path):
+        elif self._public_files is not None and self._public_files.handles(path):
             await self._public_files(scope, receive, send)
         else:
             await self._console(scope, receive, send)
@@ -73,6 +77,17 @@ class Front:
             await _answer(send, 403, body, _JSON)
             return
         await _answer(send, 200, await self._exposition(), _METRICS)
+
+
+async def _refuse_api(_scope: Scope, _receive: Receive, send: Send) -> None:
+    # Not 404: a program would take that for a connection that was deleted.
+    message = "this node does not serve the API; call a node with the role console or all"
+    body = msgspec.json.encode({"errors": [{"code": "UNAVAILABLE", "message": message}]})
+    await _answer(send, 503, body, _JSON)
+
+
+async def _refuse_page(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await _answer(send, 404, b"not found; the console is on nodes with the role console or all\n", _TEXT)
 
 
 async def _answer(send: Send, status: int, body: bytes, content_type: tuple[bytes, bytes]) -> None:
