@@ -36,8 +36,8 @@ def _print_once(found: StatusView, *, has_other_nodes: bool) -> None:
     console = Console()
     console.print(status_table(found))
     if not found.running:
-        effect = "other nodes may deliver events" if has_other_nodes else "no events are delivered"
-        console.print(f"The service is not running on this data directory: {effect}.", style="yellow")
+        of_directory = "The service is not running on this data directory: no events are delivered."
+        console.print("No node reports that it delivers events." if has_other_nodes else of_directory, style="yellow")
 
 
 def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
