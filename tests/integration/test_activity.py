@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.service_process import add_shop, serving
 from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, wait_until
+from tests.store_choice import stored_contents
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
@@ -122,15 +123,16 @@ async def test_a_way_leads_over_restart_and_retry(tmp_path: Path) -> None:
     assert way[-1].facts.answer is not None and way[-1].facts.answer.request_id
 
 
-async def test_no_raw_identity_reaches_the_file(tmp_path: Path) -> None:
-    """The file holds digests, IP address and user agent of events sent, and nothing of those dropped for consent."""
+@pytest.mark.both_stores
+async def test_no_raw_identity_reaches_the_activity(tmp_path: Path) -> None:
+    """The activity holds digests, IP address and user agent of events sent, nothing of those dropped for consent."""
     identities = {"email": "jane.roe@example.com", "mobile_number": "+14155550123", "customer_id": "cust-829311"}
     async with Sandbox() as sandbox, running_service(tmp_path, sandbox.url) as service:
         await service.add_connection("Shop")
         await service.add_connection("Strict", consent_purpose="Marketing")
         await service.post(body=fresh_batch("m1", "m2", user_identities=identities, mpid="mpid-4711"))
         await service.until_delivered(sandbox, 2)
-    kept = b"".join(content for name, content in files_of(tmp_path).items() if name.startswith("activity.db"))
+    kept = b"".join(content for name, content in stored_contents(tmp_path).items() if name.startswith("activity"))
     assert b"203.0.113." in kept and b"consent_not_given" in kept
     for raw in (b"jane.roe", b"4155550123", b"cust-829311", b"mpid-4711"):
         assert raw not in kept
@@ -309,6 +311,7 @@ async def test_internal_errors_of_the_activity_cost_no_event(tmp_path: Path, mon
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite_files("of the activity's file")
 async def test_a_crash_costs_about_a_second(tmp_path: Path) -> None:
     """After SIGKILL the file is sound, and lacks no more than what happened in the last second or so."""
     data_dir = tmp_path / "data"

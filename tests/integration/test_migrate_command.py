@@ -13,7 +13,11 @@ from tests.integration.service_process import command, serving
 from tests.integration.service_rig import fresh_batch
 from tests.postgres_server import USER, shared_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.sqlite_files("each test begins with an SQLite file"),
+]
 
 
 @pytest.fixture

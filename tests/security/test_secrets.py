@@ -66,8 +66,8 @@ async def test_only_the_owner_can_read_what_is_on_disk(tmp_path: Path) -> None:
     async with running_service(tmp_path / "data", log_level="error") as service:
         await service.add_connection()
         found = dict(_modes(tmp_path / "data"))
-    assert {"activity.db", "encryption.key", "admin.sock", "forwarder.lock"} <= set(found)
-    assert {"events.db", "events.db-wal"} <= set(found) or STORES.tables(tmp_path / "data")
+    assert {"encryption.key", "admin.sock", "forwarder.lock"} <= set(found)
+    assert {"activity.db", "events.db", "events.db-wal"} <= set(found) or STORES.tables(tmp_path / "data")
     assert {name: oct(mode) for name, mode in found.items() if mode & 0o077} == {}
 
 
