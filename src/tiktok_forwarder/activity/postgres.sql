@@ -2,7 +2,7 @@
 -- store/postgres/migrations/005_activity.sql.
 
 -- name: begin_write: one node at a time writes, so that a higher record number is never visible before a lower one
-SELECT pg_advisory_xact_lock(1414809175, 5);
+SELECT pg_advisory_xact_lock(1414809175, 6);
 
 -- name: last_write: the number of a node's last write
 SELECT write_no FROM forwarder.activity_nodes WHERE node = $1;

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from tests.conformance.rig import T0, event
+from tests.postgres_server import shared_server
 from tests.unit.activity.test_file import ALL, MEBIBYTE, SOURCES, record, write_of
 from tests.unit.store.postgres_rig import LIMITS, OneDatabase, Wire, one_database, wire
 
-from tiktok_forwarder.activity.postgres import PostgresActivity
+from tiktok_forwarder.activity.postgres import STATEMENTS, PostgresActivity
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, LevelChange, Record
 from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.store.documents import DocumentPut
+from tiktok_forwarder.store.queue import Arrivals
 from tiktok_forwarder.system_clock import SystemClock
 
 WHOLE = Record(
@@ -215,6 +219,18 @@ async def test_more_than_can_wait_is_not_taken(nodes: Nodes, way: Wire) -> None:
     assert node.write(write_of(*many)) and node.write(write_of(*many))
     assert not node.write(write_of(record(1)))
     assert len(await node.recent(ALL)) == 30_000
+
+
+async def test_a_write_delays_nothing_of_the_store(nodes: Nodes) -> None:
+    """However long it takes: claims are renewed, events appended, documents put."""
+    store = await nodes.database.open()
+    async with shared_server().connection(nodes.database.name) as writing, writing.transaction():
+        await writing.execute(STATEMENTS["begin_write"])
+        async with asyncio.timeout(10):
+            assert (await store.renew_claims("delivery", ["a"])).names == {"a"}
+            assert await store.append(Arrivals([event("e1")], {}, T0)) == ["stored"]
+            put = DocumentPut("connection", "c", b"{}", expected_revision=0)
+            assert await store.put_documents([put], changed_by="test", now_ms=T0)
 
 
 async def test_what_waits_is_written_at_the_end(nodes: Nodes) -> None:

@@ -2,8 +2,8 @@
 -- middle of a change cannot leave open. Names of parameters and variables begin with an underscore.
 --
 -- Advisory locks have two numbers. The first is 1414809175 ("TTFW") with 0 for the schema, 1 for the nodes, 2 for the
--- turns of the keys, 3 for the space, 4 for the documents and 5 for the claims; 1414809176 with the number of a lane; 1414809177 with that
--- of a node.
+-- turns of the keys, 3 for the space, 4 for the documents, 5 for the claims and 6 for the activity; 1414809176 with the
+-- number of a lane; 1414809177 with that of a node.
 --
 -- PL/pgSQL keeps the plans of its statements as long as a session lasts, which SQL functions do not. So that no plan
 -- depends on how small a table once was, functions that read large tables set what the planner may use.
