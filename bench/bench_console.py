@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from bench.checkouts import THIS, Checkout, Measured, Round, for_each, in_turn
 from bench.console_reader import Reader
 from bench.processes import Process, load, measured_load, service
+from bench.queue_types import Arrivals
 from bench.stock import MANY, new_events, open_store, payload, stocked
 from bench.table import Column, Table
 from tiktok_forwarder.activity.file import ActivityFile
@@ -25,7 +26,6 @@ from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 from tiktok_forwarder.settings import load_settings
-from tiktok_forwarder.store.queue import Arrivals
 
 ROUNDS: Final = 9
 # Of the pages, when two checkouts are compared; each round is many looks.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from bench.checkouts import Checkout, Round, for_each, in_turn
+from bench.queue_types import Arrivals, GroupLimits, NewEvent
 from bench.stock import KNOWN, knowing, new_events, open_store
 from bench.table import Column, Table
 from tiktok_forwarder.domain.outcome import Delivered
-from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 ROUNDS: Final = 3

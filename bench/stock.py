@@ -13,12 +13,12 @@ from typing import Final
 
 from bench.checkouts import THIS, Checkout
 from bench.processes import CONNECTION, PIXEL, STORE_BYTES, operate, set_up
+from bench.queue_types import Arrivals, GroupLimits, NewEvent
 from bench.traffic import batch_bytes
 from tiktok_forwarder.domain.outcome import Delivered, Mapped
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
-from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 # BENCH_EVENTS=100000 makes a quick run.
