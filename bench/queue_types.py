@@ -1,4 +1,4 @@
-"""The types of the queue, which earlier versions of the program have in another module: `AGAINST` measures these too."""
+"""The types of the queue, which earlier versions have in another module: `AGAINST` measures these too."""
 
 from typing import TYPE_CHECKING
 
