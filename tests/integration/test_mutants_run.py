@@ -177,7 +177,11 @@ def test_interrupted_run_leaves_nothing_behind(number: int, tmp_path: Path, temp
     before = contents(checkout)
     from_tests = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     kept_open = os.open(pipe, os.O_WRONLY)
-    program = "import sys; from pathlib import Path; from scripts.mutants.__main__ import main; "
+    # What a shell starts in the background ignores Ctrl-C, and so does what this starts.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from pathlib import Path; from scripts.mutants.__main__ import main; "
+    )
     run = subprocess.Popen(
         [sys.executable, "-c", program + "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))", str(checkout)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
