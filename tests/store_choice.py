@@ -102,3 +102,8 @@ def stored_contents(data_dir: Path) -> dict[str, bytes]:
     tables = STORES.tables(data_dir)
     assert tables or "events.db" in files
     return {**files, **tables}
+
+
+def without_risks(log: str) -> str:
+    """A service's log without its warnings about the test server, which does not sync."""
+    return "".join(line for line in log.splitlines(keepends=True) if not line.startswith('{"risk"'))
