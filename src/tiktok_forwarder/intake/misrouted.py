@@ -14,7 +14,7 @@ _ROUTE: Final = "unknown"
 
 
 class MisroutedRequests:
-    """Takes the place of these routes, and authenticates no one: whoever sends has to send elsewhere."""
+    """Refuses all requests of these routes before authentication: the sender has to use another node."""
 
     def __init__(self, routes: Sequence[DirectRoutes], observer: IngestObserver) -> None:
         self._routes = routes

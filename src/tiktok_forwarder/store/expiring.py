@@ -22,7 +22,7 @@ MAX_OF_KIND: Final[Mapping[ExpiringKind, int]] = {
 
 
 class ExpiringDocument(Struct, frozen=True):
-    """A document that is there until `expires_at_ms`, inclusive, by the clock of whoever asks."""
+    """A document that is there until `expires_at_ms`, inclusive, by the clock of the process that reads it."""
 
     kind: ExpiringKind
     id: str

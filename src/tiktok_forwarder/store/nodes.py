@@ -31,7 +31,7 @@ class Nodes(Protocol):
 
 
 class OnlyNode:
-    """`Nodes` of a store that one process uses: there is nobody to ask."""
+    """`Nodes` of a store that one process uses: there are no others to ask."""
 
     def on_question(self, topic: Topic, answer: Callable[[bytes], bytes]) -> None:
         pass

@@ -333,14 +333,14 @@ WHERE process <> $1 AND seen_at > clock_timestamp() - make_interval(secs => $2);
 -- name: ask: a question; its number
 INSERT INTO forwarder.questions (process, topic, body) VALUES ($1, $2, $3) RETURNING question_no;
 
--- name: unanswered_questions: questions of other nodes that this one has not answered, and that somebody still waits for
+-- name: unanswered_questions: recent questions of other nodes that this one has not answered
 SELECT question_no, topic, body FROM forwarder.questions
 WHERE process <> $1 AND asked_at > clock_timestamp() - make_interval(secs => $2) AND NOT EXISTS (
     SELECT FROM forwarder.answers WHERE answers.question_no = questions.question_no AND answers.process = $1
 )
 ORDER BY question_no;
 
--- name: answer: an answer, unless nobody waits for it any more
+-- name: answer: an answer, unless the question was deleted
 INSERT INTO forwarder.answers (question_no, process, body)
 SELECT question_no, $2, $3 FROM forwarder.questions WHERE question_no = $1 FOR KEY SHARE
 ON CONFLICT (question_no, process) DO NOTHING;
