@@ -162,6 +162,7 @@ async def test_state_of_delivery_outdates_no_view(rig: Rig) -> None:
     seen = (await rig.store.changes(None, 0)).last
     await rig.store.put_document("delivery_state", "1", b"", expected_revision=0, changed_by="service", now_ms=T0)
     await _put_as_of(rig, seen)
+    assert [each.body for each in await rig.store.list_documents("connection")] == [b"mine"]
 
 
 async def test_one_of_two_changes_on_the_same_view_is_made(rig: Rig) -> None:

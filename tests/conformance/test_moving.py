@@ -127,6 +127,7 @@ async def test_empty_store_moves(sides: Pair) -> None:
     source, target = sides
     await (await source.open()).close()
     await move(source, target)
+    assert await target.contents() == await source.contents()
     await (await target.open()).close()
     await _assert_refused(source, "was moved to")
 

@@ -134,6 +134,7 @@ async def test_lease_of_a_process_without_claims_lasts_its_time(database: OneDat
     database.clock.seconds += 30
     await renew(two)
     await deliver(one, lease)
+    assert await two.counts() == {}
 
 
 async def test_topics_are_shared_independently(database: OneDatabase) -> None:

@@ -231,6 +231,7 @@ async def test_what_is_run_later_is_run_again_until_it_is_done(copies: Copies, m
 
     copies.shared.run_later(work)
     await until(lambda: bool(done))
+    assert outcomes == []
     copies.shared.run_later(lambda: asyncio.sleep(60))
     await asyncio.sleep(0)
     async with asyncio.timeout(1):
