@@ -23,7 +23,7 @@ from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
 from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
-from tiktok_forwarder.store.nodes import Nodes, OnlyNode
+from tiktok_forwarder.store.nodes import Nodes
 from tiktok_forwarder.store.postgres.schema import EMPTY_DATABASE
 from tiktok_forwarder.store.postgres.store import DEFAULT_MAX_BYTES, PostgresStore
 from tiktok_forwarder.store.sqlite.store import SqliteStore
@@ -96,7 +96,7 @@ async def _foundation(
     return Foundation(
         settings,
         store,
-        store.nodes(key_ring) if isinstance(store, PostgresStore) else OnlyNode(),
+        store.nodes(key_ring),
         await _open_activity(settings, clock, telemetry),
         key_ring,
         SubjectHash(key),

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Collection, Sequence
 
+from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.store.claims import HeldClaims
+from tiktok_forwarder.store.nodes import Nodes, OnlyNode
 from tiktok_forwarder.store.risks import StoreRisk
 
 
@@ -11,6 +13,9 @@ class SingleProcess:
     """The part of the stores that only one process uses."""
 
     remains_after_erasure = ""
+
+    def nodes(self, _box: SecretBox) -> Nodes:
+        return OnlyNode()
 
     async def risks(self) -> Sequence[StoreRisk]:
         return ()
