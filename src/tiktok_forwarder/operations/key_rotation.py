@@ -89,8 +89,8 @@ class KeyRotation:
         self._key = key
         self._inputs = inputs
         self._connections = connections
-        # Whether this node seals with a key for which it still keeps the one before.
-        self._is_unfinished = False
+        # Whether another node has rotated the key, and this one has not gone over to it completely.
+        self._is_behind = False
         shared.keep("secret", None, self._seal_with_key_of)
 
     async def rotate(self) -> Rotation:
@@ -122,22 +122,21 @@ class KeyRotation:
         self._key.find_next()
         if self._key.key_ids != before:
             await self._holders.announce_keys(self._key.key_ids)
-        if self._is_unfinished or await self._store_key_id() != self._key.key_id:
-            await self._shared.change(self._finish)
+        if self._is_behind:
+            await self._shared.change(self._catch_up)
 
-    async def _finish(self) -> None:
+    async def _catch_up(self) -> None:
         # A rotation on this node may have been completed meanwhile.
-        key_id = await self._store_key_id()
-        if self._is_unfinished or key_id != self._key.key_id:
-            await self._go_over_to(key_id)
+        if self._is_behind:
+            await self._go_over_to(await self._store_key_id())
 
     def _seal_with_key_of(self, _document_id: str, document: Document | None) -> None:
         """Seal with the store's key before anything is changed here: another node drops the one before."""
         key_id = key_id_of_sealed(document.body.decode()) if document is not None else self._key.key_id
         if key_id != self._key.key_id:
+            self._is_behind = True
             self._key.find_next()
             self._key.use(key_id)
-            self._is_unfinished = True
 
     async def _store_key_id(self) -> str:
         """Return the ID of the key that seals the store's secrets: all of them have the same."""
@@ -150,7 +149,7 @@ class KeyRotation:
         await self._inputs.load()
         await self._connections.load()
         self._key.finish()
-        self._is_unfinished = False
+        self._is_behind = False
         await self._holders.announce_keys(self._key.key_ids)
 
     async def _check(self) -> int:
