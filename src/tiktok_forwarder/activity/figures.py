@@ -98,6 +98,12 @@ def add_all(figures: Figures, more: Mapping[str, int]) -> None:
         add(figures, name, count)
 
 
+def add_minutes(into: dict[tuple[int, str], Figures], more: Mapping[tuple[int, str], Figures]) -> None:
+    """Add figures by (minute, connection ID)."""
+    for key, figures in more.items():
+        add_all(into.setdefault(key, {}), figures)
+
+
 def match_keys_in(payload: bytes) -> list[str]:
     """Return which keys an event has that TikTok can match to a person."""
     found: list[str] = [name for name, keys in _MATCH_KEYS.items() if any(key in payload for key in keys)]

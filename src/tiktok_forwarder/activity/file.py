@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from tiktok_forwarder.activity.database import OF_A_FULL_DISK, ActivityDatabase
-from tiktok_forwarder.activity.figures import add_all
+from tiktok_forwarder.activity.figures import add_all, add_minutes
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
@@ -133,8 +133,7 @@ class ActivityFile:
 
     def _save(self, write: ActivityWrite) -> None:
         # Figures add up: those that could not be written are added to the next write.
-        for key, figures in write.figures.items():
-            add_all(self._unwritten.setdefault(key, {}), figures)
+        add_minutes(self._unwritten, write.figures)
         self._database.require_space()
         try:
             self._insert_or_trim(write)

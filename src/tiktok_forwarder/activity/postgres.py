@@ -2,13 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
 import msgspec
 
-from tiktok_forwarder.activity.figures import add_all
+from tiktok_forwarder.activity.figures import add_minutes
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
@@ -117,7 +117,7 @@ class PostgresActivity:
                 write = self._waiting.pop(0)
                 records += write.records
                 levels += write.levels
-                _add(self._unwritten, write.figures)
+                add_minutes(self._unwritten, write.figures)
             if not self._waiting:
                 self._has_waiting.clear()
             self._waiting_records -= len(records)
@@ -140,7 +140,7 @@ class PostgresActivity:
         await session.run("begin_write")
         if self._in_doubt:
             if await session.value("last_write", self._node) != self._in_doubt_no:
-                _add(self._unwritten, self._in_doubt)
+                add_minutes(self._unwritten, self._in_doubt)
             self._in_doubt = {}
         await session.run("begin_write_of_node", self._node, self._write_no)
         erased = {subject for (subject,) in await session.rows("erased_subjects", now_ms)}
@@ -257,11 +257,6 @@ class PostgresActivity:
         self._has_waiting.set()
         await asyncio.wait([self._writer])
         await self._database.close()
-
-
-def _add(into: dict[tuple[int, str], Figures], more: Mapping[tuple[int, str], Figures]) -> None:
-    for key, figures in more.items():
-        add_all(into.setdefault(key, {}), figures)
 
 
 def _row(record: Record) -> tuple[Any, ...]:
