@@ -166,6 +166,11 @@ class OwnServer(PostgresServer):
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def freeze(self) -> None:
+        """Stop every process of the server where it is: connections stay open, unanswered."""
+        for process in processes_of(self._process.pid):
+            os.kill(process, signal.SIGSTOP)
+
     async def run(self, statement: str) -> None:
         async with self.connection() as connection:
             await connection.execute(statement)
@@ -215,6 +220,17 @@ def run_server(folder: Path, settings: Mapping[str, str]) -> "subprocess.Popen[b
         assert server.poll() is None, _log(folder)
         time.sleep(0.05)
     return server
+
+
+def processes_of(postmaster: int) -> list[int]:
+    """The processes of the server whose first process this is: none if that is gone."""
+    place = Path(f"/proc/{postmaster}")
+    try:
+        is_server = (place / "comm").read_text().startswith("postgres")
+        children = (place / "task" / str(postmaster) / "children").read_text()
+    except OSError:
+        return []
+    return [postmaster, *map(int, children.split())] if is_server else []
 
 
 def _as_owner(folder: Path, *command: str | Path) -> "subprocess.Popen[bytes]":

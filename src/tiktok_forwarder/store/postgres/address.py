@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 _SCHEMES: Final = ("postgresql", "postgres")
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@,\[\]]*)(?::\d{1,5})?"
@@ -51,6 +51,25 @@ def hosts_in(address: str) -> str:
     """Return the hosts of the address as they are written; empty if the environment or a service file names them."""
     parts = urlsplit(address)
     return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[-1]
+
+
+def addresses_of_servers(address: str) -> list[str]:
+    """Return the address of each server, in the order of the hosts; the address itself if it names none or one."""
+    parts = urlsplit(address)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if hosts:
+        return [urlunsplit(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    named = query.get("host", "").split(",")
+    ports = query.get("port", "").split(",")
+    if len(named) == 1 or len(ports) not in (1, len(named)):
+        return [address]
+    ports = ports if len(ports) == len(named) else ports * len(named)
+    start = address.partition("?")[0]
+    return [
+        f"{start}?{urlencode(query | {'host': host} | ({'port': port} if port else {}))}"
+        for host, port in zip(named, ports, strict=True)
+    ]
 
 
 def missing_files(address: str) -> list[str]:

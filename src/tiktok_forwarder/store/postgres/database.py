@@ -12,6 +12,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.store.postgres.address import hosts_in, is_address, missing_files, passwords_in
 from tiktok_forwarder.store.postgres.errors import FOREIGN_ERRORS, AnswerLost, is_conflict, is_stale, meaning_of
 from tiktok_forwarder.store.postgres.limits import PoolLimits
+from tiktok_forwarder.store.postgres.servers import ConnectionsInUse, ServerConnection, Servers
 from tiktok_forwarder.store.postgres.statements import STATEMENTS
 
 _MAX_CONFLICTS: Final = 5
@@ -56,14 +57,15 @@ class Database:
     """
 
     def __init__(
-        self, pool: Any, address: str, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]
+        self, pool: Any, servers: Servers, passwords: Sequence[str], limits: PoolLimits, statements: Mapping[str, str]
     ) -> None:
         self.problem = ""
         self._pool = pool
-        self._address = address
+        self._servers = servers
         self._statements = statements
         self._passwords = passwords
         self._limits = limits
+        self._in_use = ConnectionsInUse(self.connect_alone, pool.expire_connections)
 
     @classmethod
     async def connect(cls, address: str, limits: PoolLimits, statements: Mapping[str, str] = STATEMENTS) -> Self:
@@ -73,6 +75,7 @@ class Database:
         if missing := missing_files(address):
             raise ConfigurationError(missing)
         passwords = passwords_in(address)
+        servers = Servers(address, has_pooler=limits.has_pooler)
         pool: Any = None
         try:
             pool = asyncpg.create_pool(
@@ -81,6 +84,8 @@ class Database:
                 min_size=0,
                 max_size=limits.connections,
                 reset=_keep_session,
+                connect=servers.connect,
+                connection_class=ServerConnection,
                 **_connection_options(limits),
             )
             # A password file that other users can read is ignored with a warning.
@@ -94,15 +99,16 @@ class Database:
             place = " at ".join(["PostgreSQL", *filter(None, [hosts_in(address)])])
             reason = _one_line(error, passwords)
             raise ConfigurationError([f"store: cannot connect to {place}: {reason}"]) from None
-        return cls(pool, address, passwords, limits, statements)
+        return cls(pool, servers, passwords, limits, statements)
 
     @property
     def has_pooler(self) -> bool:
         return self._limits.has_pooler
 
-    async def connect_alone(self) -> Any:
+    async def connect_alone(self) -> ServerConnection:
         """Return a new connection outside the pool; raises errors of the library."""
-        return await asyncpg.connect(self._address, **_connection_options(self._limits))
+        async with asyncio.timeout(self._limits.connect_seconds):
+            return await self._servers.connect(**_connection_options(self._limits))
 
     async def rows(self, name: str, *values: Any) -> list[Any]:
         """Return every row; repeated if the connection was lost, so the statement may run twice."""
@@ -149,6 +155,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; waits for those in use no longer than a statement may take."""
+        await self._in_use.close()
         try:
             await asyncio.wait_for(self._pool.close(), self._limits.statement_seconds)
         except FOREIGN_ERRORS:
@@ -190,7 +197,8 @@ class Database:
     async def _acquired(self) -> AsyncIterator[Any]:
         connection = await self._pool.acquire(timeout=self._limits.connect_seconds)
         try:
-            yield connection
+            with self._in_use.using(connection):
+                yield connection
         finally:
             await self._pool.release(connection)
 
