@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from tests.integration.service_rig import BASIC, fresh_batch
@@ -59,8 +59,6 @@ class Senders:
     About half of the requests that an earlier life left unanswered are sent again, as a sender would.
     """
 
-    _serials = itertools.count()
-
     def __init__(self, ledger: Ledger, port: int, seed: int, poison: Callable[[str], None], threads: int = 3) -> None:
         self.first_202 = threading.Event()
         self._ledger = ledger
@@ -85,7 +83,7 @@ class Senders:
     def _send(self, chance: random.Random, again: Iterable[list[str]]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         batches = ({event_id: self._ledger.kinds[event_id] for event_id in request} for request in again)
-        for kinds in itertools.chain(batches, self._new_batches(chance)):
+        for kinds in itertools.chain(batches, new_batches(chance, self._poison)):
             if self._stopping.is_set():
                 break
             self._ledger.sending(kinds)
@@ -97,15 +95,20 @@ class Senders:
                 break
         connection.close()
 
-    def _new_batches(self, chance: random.Random) -> Iterable[dict[str, Kind]]:
-        while True:
-            size = chance.randint(1, MOST_IN_A_BATCH)
-            kinds: list[Kind] = chance.choices(list(SHARES), list(SHARES.values()), k=size)
-            batch = {f"event-{next(self._serials)}": kind for kind in kinds}
-            for event_id, kind in batch.items():
-                if kind == "poisoned":
-                    self._poison(event_id)
-            yield batch
+
+_serials = itertools.count()
+
+
+def new_batches(chance: random.Random, poison: Callable[[str], None]) -> Iterator[dict[str, Kind]]:
+    """Batches without an end, whose events no other batch has."""
+    while True:
+        size = chance.randint(1, MOST_IN_A_BATCH)
+        kinds: list[Kind] = chance.choices(list(SHARES), list(SHARES.values()), k=size)
+        batch = {f"event-{next(_serials)}": kind for kind in kinds}
+        for event_id, kind in batch.items():
+            if kind == "poisoned":
+                poison(event_id)
+        yield batch
 
 
 def post_batch(connection: http.client.HTTPConnection, kinds: Mapping[str, Kind]) -> int | None:

@@ -19,6 +19,7 @@ TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "env", "grep", "mkdir", "
 DEBIAN_TOOLS = {
     "chromium": "chromium",
     "curl": "curl",
+    "etcd": "etcd-server",
     "faketime": "faketime",
     "pg_ctlcluster": "postgresql",
     "strace": "strace",
