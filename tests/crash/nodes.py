@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,10 +45,7 @@ class Node:
         assert self._spawner.ended() == -signal.SIGKILL, self.log()
 
     def status(self) -> dict[str, Any]:
-        """How the service accounts for its one connection."""
-        settings = load_settings(None, {}, data_dir=self._data_dir)
-        (books,) = call_running(settings, "GET", "/api/status", None)["connections"]
-        return dict(books)
+        return status_of(self._data_dir)
 
     def end(self) -> None:
         self._spawner.signal(signal.SIGTERM)
@@ -61,12 +58,19 @@ class Node:
         self._spawner.close()
 
 
-def make_directories(address: str, first: Path, *others: Path) -> None:
+def status_of(data_dir: Path) -> dict[str, Any]:
+    """How the service on this directory accounts for its one connection."""
+    settings = load_settings(None, {}, data_dir=data_dir)
+    (books,) = call_running(settings, "GET", "/api/status", None)["connections"]
+    return dict(books)
+
+
+def make_directories(address: str, first: Path, *others: Path, **variables: str) -> None:
     """Make data directories with one key; the database gets an input and a connection."""
     file = first.parent / "shop.toml"
     file.write_text(CONNECTION)
     shop = ("--name", "shop", "--key", "key-of-the-shop", "--secret", "secret-of-the-shop")
-    variables = {"TIKTOK_FORWARDER_STORE": address, "SHOP_TOKEN": "access-token-0123456789"}
+    variables |= {"TIKTOK_FORWARDER_STORE": address, "SHOP_TOKEN": "access-token-0123456789"}
     for arguments in (("inputs", "add", *shop), ("connections", "add", str(file))):
         done = command(*arguments, "--data-dir", str(first), **variables)
         assert done.returncode == 0, done.stderr
@@ -75,10 +79,12 @@ def make_directories(address: str, first: Path, *others: Path) -> None:
         shutil.copy2(first / "encryption.key", other)
 
 
-def drained(node: Node, payloads: Payloads, sandbox: SandboxThread, seconds: float) -> dict[str, Any]:
+def drained(
+    status: Callable[[], dict[str, Any]], payloads: Payloads, sandbox: SandboxThread, seconds: float
+) -> dict[str, Any]:
     """How the service accounts for its connection once no event is waiting."""
     deadline = time.monotonic() + seconds
-    while (books := node.status())["queue"] and books["queue"]["waiting"]:
+    while (books := status())["queue"] and books["queue"]["waiting"]:
         assert time.monotonic() < deadline, books
         time.sleep(0.05)
         payloads.look_at(sandbox.ask(lambda sandbox: sandbox.events()))

@@ -151,7 +151,7 @@ def test_failovers_lose_nothing(
             happened.append(Happened(kind, gap))
             payloads.look_at(sandbox.ask(lambda sandbox: sandbox.events()))
         senders.stop()
-        books = drained(nodes[-1], payloads, sandbox, DRAIN_SECONDS)
+        books = drained(nodes[-1].status, payloads, sandbox, DRAIN_SECONDS)
         for node in nodes:
             node.end()
         payloads.look_at(sandbox.ask(lambda sandbox: sandbox.events()))

@@ -93,7 +93,7 @@ def test_two_nodes_killed_in_turn_lose_nothing(address: str, tmp_path: Path, see
             nodes[number % 2].start(chance.randrange(2**32), sandbox)
         for node in nodes:
             node.stop_sending()
-        books = drained(nodes[0].node, payloads, sandbox, DRAIN_SECONDS)
+        books = drained(nodes[0].node.status, payloads, sandbox, DRAIN_SECONDS)
         assert books["totals"] == nodes[1].node.status()["totals"]
         for node in nodes:
             node.node.end()

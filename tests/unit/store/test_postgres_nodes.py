@@ -1,6 +1,7 @@
 """Two stores over one database behave as one, whichever of them is asked."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -59,6 +60,27 @@ async def test_database_of_a_newer_version_is_refused(database: OneDatabase) -> 
     await database.value("INSERT INTO forwarder.versions (version) VALUES ($1)", len(migrations()) + 1)
     with pytest.raises(ConfigurationError, match="newer version of this program"):
         await database.open()
+
+
+async def test_database_of_a_newer_version_that_only_added_to_it_opens(database: OneDatabase) -> None:
+    """In the middle of an update, a node of the version before may have to start again."""
+    known = len(migrations())
+    await (await database.open()).close()
+    for number, oldest in ((known + 1, known), (known + 2, 7)):
+        await database.value("INSERT INTO forwarder.versions (version, oldest_program) VALUES ($1, $2)", number, oldest)
+        await (await database.open()).close()
+    await database.value(
+        "INSERT INTO forwarder.versions (version, oldest_program) VALUES ($1, $2)", known + 3, known + 1
+    )
+    with pytest.raises(ConfigurationError, match="newer version of this program"):
+        await database.open()
+
+
+def test_migration_names_the_oldest_program_that_may_go_on() -> None:
+    """Nodes are updated one after another: whether the version before may run meanwhile is decided, not forgotten."""
+    for number, script in enumerate(migrations()[6:], 7):
+        found = re.match(r"-- oldest program: (\d+)\n", script)
+        assert found is not None and 6 < int(found[1]) <= number, script.splitlines()[0]
 
 
 async def test_role_that_may_not_create_the_schema_is_told_so(database: OneDatabase) -> None:

@@ -13,7 +13,8 @@ DO $$ BEGIN IF to_regnamespace('forwarder') IS NULL THEN CREATE SCHEMA forwarder
 -- name: create_versions: the table of the migrations
 CREATE TABLE IF NOT EXISTS forwarder.versions (
     version integer PRIMARY KEY,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    oldest_program integer
 );
 
 -- name: version: how many migrations the schema has had
@@ -21,6 +22,12 @@ SELECT coalesce(max(version), 0) FROM forwarder.versions;
 
 -- name: set_version: a migration was applied
 INSERT INTO forwarder.versions (version) VALUES ($1);
+
+-- name: set_oldest_program: the oldest program that may use the database after a migration
+UPDATE forwarder.versions SET oldest_program = $2 WHERE version = $1;
+
+-- name: oldest_program: the oldest that may use the database after the migrations beyond a number
+SELECT max(coalesce(oldest_program, version)) FROM forwarder.versions WHERE version > $1;
 
 -- name: server_version: the version of the server as a number, 150003 for 15.3
 SELECT current_setting('server_version_num')::integer;
