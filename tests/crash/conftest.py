@@ -4,7 +4,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 import pytest
@@ -14,8 +14,10 @@ from tests.crash.accounting import Account
 
 Amount = TypeVar("Amount", int, float)
 Show = Callable[[str, Account], None]
+PrintAtEnd = Callable[[str], None]
 SOAK_VARIABLE = "SOAK"
 SEED_VARIABLE = "CRASH_SEED"
+_PRINTED: Final = "printed at the end"
 
 
 class Soak(Struct, frozen=True):
@@ -46,11 +48,24 @@ def seed() -> int:
 
 
 @pytest.fixture
-def show(seed: int, capsys: pytest.CaptureFixture[str]) -> Show:
-    """Prints an account, also where the output of tests is kept back."""
+def print_at_end(seed: int, record_property: Callable[[str, object], None]) -> PrintAtEnd:
+    """Has a text printed at the end of the run, also by a test that ran in a process of its own."""
 
-    def shown(what: str, account: Account) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{what}, {SEED_VARIABLE}={seed}\n{account.table()}\n")
+    def kept(text: str) -> None:
+        record_property(_PRINTED, f"{text}\n{SEED_VARIABLE}={seed}")
 
-    return shown
+    return kept
+
+
+@pytest.fixture
+def show(print_at_end: PrintAtEnd) -> Show:
+    return lambda what, account: print_at_end(f"{what}\n{account.table()}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests found, each with the seed that repeats it."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    texts = [text for report in reports for name, text in report.user_properties if name == _PRINTED]
+    if texts:
+        terminalreporter.section("account of every event")
+        terminalreporter.write_line("\n\n".join(texts))

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from msgspec import Struct
 
 from tests.crash.accounting import Received, account, assert_books
 from tests.crash.balanced_senders import BalancedSenders
-from tests.crash.conftest import Show, Soak
+from tests.crash.conftest import PrintAtEnd, Show, Soak
 from tests.crash.ledger import Ledger
 from tests.crash.nodes import Node, dead_letters, drained, make_directories
 from tests.crash.payloads import Payloads
@@ -109,7 +108,7 @@ def test_failovers_lose_nothing(
     seed: int,
     soak: Soak,
     show: Show,
-    capsys: pytest.CaptureFixture[str],
+    print_at_end: PrintAtEnd,
 ) -> None:
     """Whatever is killed, the rest goes on: accepted is delivered, dead-lettered and dropped, and heals by itself."""
     chance = random.Random(seed)
@@ -159,8 +158,7 @@ def test_failovers_lose_nothing(
     dead = dead_letters(address)
     found = account(ledger, received, dead)
     show(f"{len(happened)} faults of a cluster with five nodes", found)
-    with capsys.disabled():
-        sys.stdout.write("\n" + "\n".join(map(_row, happened)) + "\n")
+    print_at_end("\n".join(map(_row, happened)))
     assert_books(ledger, received, dead, books)
     assert (found.lost, found.unexpected) == (0, 0)
     assert found.duplicated <= len(happened) * REQUESTS_IN_FLIGHT * payloads.largest_request

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conformance.moving_rig import Side, SqliteSide, fill, new_side
 from tests.conformance.rig import T0, event
-from tests.crash.conftest import Soak
+from tests.crash.conftest import PrintAtEnd, Soak
 from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.integration.service_process import environment
 from tests.postgres_server import OwnServer, own_server
@@ -77,7 +77,7 @@ def server() -> Iterator[OwnServer]:
 
 
 async def test_many_events_migrate_there_and_back_over_kills(
-    server: OwnServer, tmp_path: Path, soak: Soak, seed: int, capsys: pytest.CaptureFixture[str]
+    server: OwnServer, tmp_path: Path, soak: Soak, seed: int, print_at_end: PrintAtEnd
 ) -> None:
     """Number, order, sizes and totals are those of the beginning, whenever the command was killed."""
     events = soak.choose(EVENTS, SOAK_EVENTS, SOAK_EVENTS)
@@ -94,8 +94,7 @@ async def test_many_events_migrate_there_and_back_over_kills(
             f"{time.monotonic() - began:.0f} s; the last life took {lasting:.1f} s"
         )
     assert _sums(tmp_path / "back") == before
-    with capsys.disabled():
-        sys.stdout.write("\n" + "\n".join(lines) + "\n")
+    print_at_end("\n".join(lines))
 
 
 async def _append(folder: Path, events: int) -> None:
