@@ -1,7 +1,7 @@
 """The servers of an address: connects to the one that can write, and notices when another one has taken its place."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
@@ -116,22 +116,27 @@ class ConnectionsInUse:
             await asyncio.wait([self._watch])
 
     async def _end_replaced(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._since:
                 await asyncio.sleep(_CHECK_SECONDS)
-                stalled = [used for used, since in self._since.items() if loop.time() - since > _STALLED_SECONDS]
-                if stalled:
+                if self._stalled():
                     with suppress(*FOREIGN_ERRORS):
-                        await self._compare(stalled)
+                        await self._compare()
         finally:
             self._watch = None
 
-    async def _compare(self, stalled: Sequence[Any]) -> None:
+    def _stalled(self) -> list[Any]:
+        now = asyncio.get_running_loop().time()
+        return [used for used, since in self._since.items() if now - since > _STALLED_SECONDS]
+
+    async def _compare(self) -> None:
         connection = await self._connect()
         connection.terminate()
-        replaced = [used for used in stalled if used.server_started_at not in (None, connection.server_started_at)]
+        writer = connection.server_started_at
+        # Some may have had their answer in the meantime.
+        replaced = [used for used in self._stalled() if used.server_started_at not in (None, writer)]
         if replaced:
             await self._on_replaced()
-            for used in replaced:
+        for used in replaced:
+            if used in self._since:
                 used.terminate()
