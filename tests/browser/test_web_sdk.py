@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.web_sdk_rig import CLICK_ID, COOKIE, VISITOR, Shop, shop_of
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import Service
-from tests.store_choice import without_risks
+from tests.store_choice import without_machine_warnings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -187,7 +187,7 @@ def test_page_with_an_unknown_key_stays_as_it_is(
         page.wait_for_timeout(6_000)
         assert (shop.statuses("/identify"), shop.statuses("/events")) == ([401], [])
         assert shop.statuses("/config", "GET") == [404]
-    assert without_risks(capfd.readouterr().err) == ""
+    assert without_machine_warnings(capfd.readouterr().err) == ""
 
 
 def test_page_of_a_foreign_origin_is_refused_and_does_not_repeat(
@@ -208,4 +208,4 @@ def test_page_of_a_foreign_origin_is_refused_and_does_not_repeat(
         assert shop.statuses("/events") == [403]
         metrics = metrics_of(shop)
     assert 'input="web",reason="origin",route="/v3/JS/{key}/events",status="403"' in metrics
-    assert without_risks(capfd.readouterr().err) == ""
+    assert without_machine_warnings(capfd.readouterr().err) == ""
