@@ -18,9 +18,9 @@ from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.endpoint import refusal
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api, ApiError
+from tiktok_forwarder.console.flash_messages import FlashMessages
 from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 from tiktok_forwarder.console.headers import with_headers
-from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin, check_same_site, origin_of
 from tiktok_forwarder.console.page import ConsoleServices, Page, PageRequest
 from tiktok_forwarder.console.pages.access import ACCESS_PAGES
@@ -69,7 +69,7 @@ def build_console(
 ) -> AsgiApplication:
     """`api` is the service's API behind `console_caller`. Stop the live views before the service stops."""
     static = StaticFiles()
-    services = ConsoleServices(access, Rendering(static), Notices(), live_views)
+    services = ConsoleServices(access, Rendering(static), FlashMessages(), live_views)
     gateway = _Gateway(api, services, console_url, proxies)
     pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
     console = Starlette(

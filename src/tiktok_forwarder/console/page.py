@@ -13,8 +13,8 @@ from tiktok_forwarder.access.sessions import Session
 from tiktok_forwarder.access.users import User
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.flash_messages import FlashMessages
 from tiktok_forwarder.console.forms import Form
-from tiktok_forwarder.console.notices import Notices
 from tiktok_forwarder.console.origin import Origin
 from tiktok_forwarder.console.rendering import Rendering
 
@@ -27,7 +27,7 @@ class ConsoleServices(Struct, frozen=True):
 
     access: ConsoleAccess
     rendering: Rendering
-    notices: Notices
+    flash_messages: FlashMessages
     live_views: LiveViews
 
 
@@ -89,14 +89,15 @@ class PageRequest:
 
     def page(self, template: str, values: Mapping[str, Any] | None = None, status: int = 200) -> Response:
         """Render the template with the values and `request`."""
-        notices = self.services.notices.take(self.session) if self.is_logged_in and not self.is_htmx else []
-        text = self.services.rendering.render(template, {"request": self, "notices": notices, **(values or {})})
+        is_whole = self.is_logged_in and not self.is_htmx
+        messages = self.services.flash_messages.take(self.session) if is_whole else []
+        text = self.services.rendering.render(template, {"request": self, "flash_messages": messages, **(values or {})})
         return Response(text, status, media_type="text/html")
 
-    def go(self, path: str, notice: str = "") -> Response:
-        """Send the browser to this page of the console after a change; it shows the notice once."""
-        if notice and self.is_logged_in:
-            self.services.notices.add(self.session, notice)
+    def go(self, path: str, message: str = "") -> Response:
+        """Send the browser to this page of the console after a change; it shows the flash message once."""
+        if message and self.is_logged_in:
+            self.services.flash_messages.add(self.session, message)
         if self.is_htmx:
             return Response(status_code=204, headers={"hx-redirect": path})
         return RedirectResponse(path, 303)

@@ -25,7 +25,7 @@ HOSTILE = "</script><script>alert(1)</script>\"'"
 def test_what_an_event_holds_is_shown_as_text() -> None:
     """In a template, in an address and as JSON."""
     rendered = Rendering(StaticFiles()).render(
-        "error_part.html", {"problems": [HOSTILE], "status": 422, "notices": [], "request": None}
+        "error_part.html", {"problems": [HOSTILE], "status": 422, "flash_messages": [], "request": None}
     )
     assert "<script" not in rendered
     assert "<script" not in pretty({HOSTILE: [HOSTILE]})
