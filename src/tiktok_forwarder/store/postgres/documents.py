@@ -16,7 +16,7 @@ from tiktok_forwarder.store.documents import (
     is_numbered,
 )
 from tiktok_forwarder.store.postgres.database import Database, Session
-from tiktok_forwarder.store.postgres.notices import DOCUMENTS
+from tiktok_forwarder.store.postgres.notifications import DOCUMENTS
 from tiktok_forwarder.store.rules import documents_changed, revision_conflict
 
 # How often to look for the changes of other processes.

@@ -10,7 +10,7 @@ from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.store.nodes import Topic
 from tiktok_forwarder.store.postgres.database import Database
-from tiktok_forwarder.store.postgres.notices import QUESTIONS
+from tiktok_forwarder.store.postgres.notifications import QUESTIONS
 
 _POLL_SECONDS: Final = 0.25
 _ANSWER_POLL_SECONDS: Final = 0.03

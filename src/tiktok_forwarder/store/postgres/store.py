@@ -23,12 +23,12 @@ from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.moving import check_move
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
-from tiktok_forwarder.store.postgres.notices import (
+from tiktok_forwarder.store.postgres.notifications import (
     DOCUMENTS,
     EVENTS,
     QUESTIONS,
     AddedEvents,
-    EventNotices,
+    EventNotifications,
     Listener,
 )
 from tiktok_forwarder.store.postgres.risks import find_risks
@@ -42,7 +42,7 @@ from tiktok_forwarder.store.work_signals import WorkSignals
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024**3
 DEFAULT_LIMITS: Final = PoolLimits()
-# How late events of another process are found whose notice did not arrive.
+# How late events of another process are found whose notification did not arrive.
 _POLL_SECONDS: Final = 0.5
 
 
@@ -61,7 +61,7 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
         self._room = room
         self._clock = clock
         self._work = WorkSignals(poll_seconds=_POLL_SECONDS)
-        self._notices = EventNotices(database, str(node.process))
+        self._notifications = EventNotifications(database, str(node.process))
         self._listener = None if database.has_pooler else Listener(database.connect_alone, self._handlers())
         self._appender = Appender(database, node, room, self._on_added)
         self._leasing = Leasing(database, node, clock)
@@ -133,19 +133,19 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
     def _on_added(self, events: Mapping[str, int]) -> None:
         for connection_id, number in events.items():
             self._work.add(connection_id, number)
-            self._notices.add(connection_id, number)
+            self._notifications.add(connection_id, number)
 
     def _handlers(self) -> Mapping[str, Callable[[str], None]]:
         return {
-            EVENTS: self._on_notice,
+            EVENTS: self._on_notification,
             DOCUMENTS: lambda _: self._signal.wake(),
             QUESTIONS: lambda _: self._nodes.wake() if self._nodes is not None else None,
         }
 
-    def _on_notice(self, notice: str) -> None:
+    def _on_notification(self, notification: str) -> None:
         """Wake those who wait for what another process has added."""
         with suppress(msgspec.DecodeError):
-            added = msgspec.json.decode(notice, type=AddedEvents)
+            added = msgspec.json.decode(notification, type=AddedEvents)
             if added.process != str(self._node.process):
                 for connection_id, number in added.events.items():
                     self._work.add(connection_id, number)
@@ -238,7 +238,7 @@ class PostgresStore(PostgresDocuments, PostgresExpiring):
             return
         self._is_closed = True
         await self._appender.close()
-        await self._notices.close()
+        await self._notifications.close()
         if self._listener is not None:
             await self._listener.close()
         with suppress(StoreUnavailable):

@@ -1,7 +1,7 @@
 """Wakes the other processes that use the database, and is woken by them.
 
-A notice only shortens a wait: polling finds the same a little later. So nothing depends on notices, which do not pass a
-transaction pooler and are lost with their connection.
+A notification only shortens a wait: polling finds the same a little later. So nothing depends on notifications, which
+do not pass a transaction pooler and are lost with their connection.
 """
 
 import asyncio
@@ -22,10 +22,11 @@ EVENTS: Final = "forwarder_events"
 DOCUMENTS: Final = "forwarder_documents"
 QUESTIONS: Final = "forwarder_questions"
 
-# A notice takes a lock of the whole server at its commit. So it is not part of an append, and under load it is seldom.
+# A notification takes a lock of the whole server at its commit. So it is not part of an append, and is seldom under
+# load.
 _GATHERING_SECONDS: Final = 0.01
 _PAUSE_SECONDS: Final = 0.1
-# A notice has less than 8,000 bytes.
+# A notification has less than 8,000 bytes.
 _MAX_CONNECTIONS: Final = 100
 _RECONNECT_SECONDS: Final = 1.0
 # A connection that a firewall has dropped delivers nothing and reports nothing.
@@ -33,13 +34,13 @@ _CHECK_SECONDS: Final = 10.0
 
 
 class AddedEvents(Struct, frozen=True):
-    """A notice on the channel `EVENTS`: how many events a process has added, by connection."""
+    """A notification on the channel `EVENTS`: how many events a process has added, by connection."""
 
     process: str
     events: dict[str, int]
 
 
-class EventNotices:
+class EventNotifications:
     """Reports added events to the other processes."""
 
     def __init__(self, database: Database, process: str) -> None:
@@ -51,7 +52,7 @@ class EventNotices:
     def add(self, connection_id: str, events: int) -> None:
         self._added[connection_id] += events
         if self._task is None:
-            self._task = asyncio.create_task(self._send(), name="notices of events")
+            self._task = asyncio.create_task(self._send(), name="notifications of events")
 
     async def close(self) -> None:
         """Send nothing more: the other processes find what they have not been told."""
@@ -65,16 +66,16 @@ class EventNotices:
             while self._added:
                 added, self._added = iter(self._added.items()), Counter()
                 while some := dict(islice(added, _MAX_CONNECTIONS)):
-                    notice = msgspec.json.encode(AddedEvents(self._process, some)).decode()
+                    notification = msgspec.json.encode(AddedEvents(self._process, some)).decode()
                     with suppress(StoreUnavailable):
-                        await self._database.run("notify", EVENTS, notice)
+                        await self._database.run("notify", EVENTS, notification)
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             self._task = None
 
 
 class Listener:
-    """Listens on a connection outside the pool until it is closed. `handlers` are called with a channel's notices."""
+    """Listens on a connection outside the pool until it is closed. `handlers` get a channel's notifications."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], handlers: Mapping[str, Callable[[str], None]]) -> None:
         self._connect = connect
@@ -107,5 +108,5 @@ class Listener:
         finally:
             connection.terminate()
 
-    def _handle(self, _connection: object, _process_no: int, channel: str, notice: str) -> None:
-        self._handlers[channel](notice)
+    def _handle(self, _connection: object, _process_no: int, channel: str, notification: str) -> None:
+        self._handlers[channel](notification)

@@ -1,4 +1,4 @@
-"""How a process learns of what another has added or changed: by a notice, or a little later by looking again."""
+"""How a process learns of what another has added or changed: by a notification, or a little later by looking again."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ async def database() -> AsyncIterator[OneDatabase]:
 
 @pytest.fixture
 def never_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a notice wakes a store that is opened from now on."""
+    """Only a notification wakes a store that is opened from now on."""
     monkeypatch.setattr("tiktok_forwarder.store.postgres.store._POLL_SECONDS", 60.0)
     monkeypatch.setattr("tiktok_forwarder.store.postgres.documents._LOOK_AGAIN_SECONDS", 60.0)
 
@@ -51,7 +51,7 @@ async def until_listening(database: OneDatabase, number: int) -> None:
 
 
 @pytest.mark.usefixtures("never_polls")
-async def test_notice_wakes_another_process(database: OneDatabase) -> None:
+async def test_notification_wakes_another_process(database: OneDatabase) -> None:
     """Soon after the commit; for each connection of a request, however many there are."""
     one, two = await database.open(), await database.open()
     await until_listening(database, 2)
@@ -116,19 +116,19 @@ async def test_lost_connection_of_notices_is_replaced(database: OneDatabase) -> 
 
 
 @pytest.mark.usefixtures("never_polls")
-async def test_notice_of_another_program_is_ignored(database: OneDatabase) -> None:
+async def test_notification_of_another_program_is_ignored(database: OneDatabase) -> None:
     """Anyone who may use the database may send one."""
     one, two = await database.open(), await database.open()
     await until_listening(database, 2)
     waiting = asyncio.create_task(wait(two))
     await asyncio.sleep(0.1)
-    for notice in ("", "{}", '{"process":"x","events":{"a":"many"}}'):
-        await database.value("SELECT 1 FROM pg_notify('forwarder_events', $1)", notice)
+    for notification in ("", "{}", '{"process":"x","events":{"a":"many"}}'):
+        await database.value("SELECT 1 FROM pg_notify('forwarder_events', $1)", notification)
     await append(one, "1")
     assert await waiting < 5
 
 
-async def test_events_are_found_without_notices(database: OneDatabase) -> None:
+async def test_events_are_found_without_notifications(database: OneDatabase) -> None:
     """A transaction pooler passes none on: then nothing listens."""
     one, two = [await database.open(limits=replace(LIMITS, has_pooler=True)) for _ in range(2)]
     waiting = asyncio.create_task(wait(two))
