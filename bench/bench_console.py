@@ -25,7 +25,7 @@ from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 ROUNDS: Final = 9
 # Of the pages, when two checkouts are compared; each round is many looks.

@@ -1,8 +1,7 @@
-"""Process settings: declared once, read from a TOML file and then the environment, and self-documenting."""
+"""Process settings: each is declared once, with its default, bounds and help, which the reference is written from."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,18 +9,9 @@ from msgspec.structs import replace
 from tiktok_forwarder.browser.rate_limit import BrowserLimits
 from tiktok_forwarder.browser.site_script import DEFAULT_SCRIPT_PATH
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
-from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
-from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mparticle.parse import Bounds
-from tiktok_forwarder.setting_values import (
-    Setting,
-    SettingKind,
-    allowed_values,
-    read_value,
-    refused_value,
-    shown_value,
-)
+from tiktok_forwarder.setting_values import Setting, SettingKind
 from tiktok_forwarder.store.postgres.address import is_address
 from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.web.http_limits import HttpLimits
@@ -356,95 +346,3 @@ def _declared() -> tuple[Setting, ...]:
 
 
 SETTINGS: Final = _declared()
-
-
-class SettingValue(Struct, frozen=True):
-    """A setting's value and its source: the default, the file, the environment or the command line."""
-
-    setting: Setting
-    value: str | int | float
-    source: str
-
-    @property
-    def shown(self) -> str | int | float:
-        """Return the value without its passwords."""
-        return shown_value(self.setting, self.value)
-
-
-def read_settings(
-    config_file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
-) -> list[SettingValue]:
-    """Return every setting's value. Raises `ConfigurationError` with every problem of file and environment."""
-    from_file = _file_values(config_file)
-    known = {setting.name for setting in SETTINGS}
-    variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {
-        KEY_VARIABLE,
-        NEXT_KEY_VARIABLE,
-        DEBUG_VARIABLE,
-    }
-    strangers = [f"{config_file}: {name}" for name in from_file if name not in known]
-    strangers += [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in variables]
-    problems = [f"{stranger} is not a setting; see `tiktok-forwarder settings`" for stranger in strangers]
-    values = [_value(setting, config_file, from_file, environment, overrides, problems) for setting in SETTINGS]
-    if problems := problems or _problems_together(values):
-        raise ConfigurationError(problems)
-    return values
-
-
-def _problems_together(values: list[SettingValue]) -> list[str]:
-    """Return what is wrong with values that are each allowed."""
-    by_name = {each.setting.name: each for each in values}
-    role, store = by_name["role"], str(by_name["store"].value)
-    if role.value == ALL or is_address(store):
-        return []
-    return [
-        f"{role.source}: role must be {ALL} with the store {store}, not {role.value!r}: only a PostgreSQL database can "
-        "be shared with the services that do the rest"
-    ]
-
-
-def settings_of(values: list[SettingValue]) -> Settings:
-    """Return the settings as the program uses them: paths as paths, derived defaults filled in."""
-    plain: dict[str, Any] = {value.setting.name: value.value for value in values}
-    plain["data_dir"] = data_dir = Path(str(plain["data_dir"])).expanduser()
-    key_file = str(plain["encryption_key_file"])
-    plain["encryption_key_file"] = Path(key_file).expanduser() if key_file else data_dir / "encryption.key"
-    return Settings(**plain)
-
-
-def load_settings(config_file: Path | None, environment: Mapping[str, str], **overrides: object) -> Settings:
-    return settings_of(read_settings(config_file, environment, overrides))
-
-
-def _file_values(config_file: Path | None) -> dict[str, object]:
-    if config_file is None:
-        return {}
-    try:
-        return parse_toml(config_file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
-        raise ConfigurationError([f"{config_file}: {error}"]) from None
-
-
-def _value(
-    setting: Setting,
-    config_file: Path | None,
-    from_file: Mapping[str, object],
-    environment: Mapping[str, str],
-    overrides: Mapping[str, object],
-    problems: list[str],
-) -> SettingValue:
-    variable = ENVIRONMENT_PREFIX + setting.name.upper()
-    given: object
-    if overrides.get(setting.name) is not None:
-        given, source = overrides[setting.name], "the command line"
-    elif variable in environment:
-        given, source = environment[variable], variable
-    elif setting.name in from_file:
-        given, source = from_file[setting.name], str(config_file)
-    else:
-        return SettingValue(setting, setting.default, "default")
-    value = read_value(setting, given)
-    if value is None:
-        problems.append(f"{source}: {setting.name} must be {allowed_values(setting)}{refused_value(setting, given)}")
-        value = setting.default
-    return SettingValue(setting, value, source)

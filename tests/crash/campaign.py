@@ -18,7 +18,7 @@ from tests.crash.payloads import Payloads
 from tests.integration.service_process import STARTED, SandboxThread, environment
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.sqlite.store import SqliteStore
 from tiktok_sandbox.steps import AnyStep, Pass

@@ -21,7 +21,7 @@ from tests.crash.load_samples import LoadSample, descriptors, memory_mib
 from tests.integration.service_process import PROGRAM, ServiceProcess, environment
 from tests.integration.service_rig import BASIC
 from tiktok_forwarder.cli.api_client import call_running
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_sandbox.steps import AnyStep, Code, Drip, Endless, Http, Pass, Reset, Silence, Wire
 
 SEND_TIMEOUT_SECONDS: Final = 3

@@ -12,7 +12,7 @@ from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.crash.payloads import Payloads
 from tests.integration.service_process import CONNECTION, STARTED, SandboxThread, command, environment
 from tiktok_forwarder.cli.api_client import call_running
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.postgres.store import PostgresStore
 

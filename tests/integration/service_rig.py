@@ -16,7 +16,7 @@ import aiohttp
 from tests.store_choice import STORES
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.bootstrap import Application, Services, open_application
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 

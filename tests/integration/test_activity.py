@@ -21,7 +21,7 @@ from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.figures import SERVICE, FigureSet, figure_set
 from tiktok_forwarder.activity.records import Record, RecordFilter
 from tiktok_forwarder.activity.seen_names import SeenNames
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_sandbox import Code, Sandbox
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.service_process import PROGRAM, STARTED, command, environment
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.foundation import Foundation, open_foundation
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 pytestmark = [pytest.mark.slow]
 KEY = "TIKTOK_FORWARDER_ENCRYPTION_KEY"

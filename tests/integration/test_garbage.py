@@ -18,7 +18,7 @@ from tests.integration.service_rig import BASIC, TOKEN, running_service
 from tests.integration.test_browser_routes import KEY, PAGE, add_web
 from tests.store_choice import STORES
 from tiktok_forwarder.bootstrap import open_application
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.web.body_handler import BodyHandler
 from tiktok_forwarder.web.exchange import DirectExchange
 

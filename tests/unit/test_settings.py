@@ -6,8 +6,9 @@ import pytest
 from msgspec import structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.setting_reading import load_settings, read_settings
 from tiktok_forwarder.setting_values import Setting
-from tiktok_forwarder.settings import SETTINGS, Settings, load_settings, read_settings
+from tiktok_forwarder.settings import SETTINGS, Settings
 
 
 def test_settings_declares_each_setting_in_the_order_of_the_documentation() -> None:

@@ -11,7 +11,7 @@ from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.database.directory_lock import LOCK_FILE, DirectoryLock
 from tiktok_forwarder.demo.run import Plan, run_demo
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 _MARK = ".tiktok-forwarder-demo"
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from tiktok_forwarder.settings import Settings, SettingValue, read_settings, settings_of
+from tiktok_forwarder.setting_reading import SettingValue, read_settings, settings_of
+from tiktok_forwarder.settings import Settings
 
 _Command = Callable[..., Any]
 

@@ -22,7 +22,7 @@ from tiktok_forwarder.demo.shop import Shop
 from tiktok_forwarder.demo.shop_site import LANDING_PATH, PageSettings, ShopSite
 from tiktok_forwarder.demo.table import Figures, render, waiting_events
 from tiktok_forwarder.domain.errors import ForwarderError
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 SERVICE_PORT: Final = load_settings(None, {}).port

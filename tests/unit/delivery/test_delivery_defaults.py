@@ -10,7 +10,7 @@ from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryPolicy
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.store.queue import GroupLimits
 
 RETRY = RetryPolicy(
