@@ -38,6 +38,8 @@ def follow(guide: str, room: Path, tiktok_url: str, after: str = "") -> Reading:
     """Run the guide to its end, then `after`, in `room`. `tiktok_url` is what the guide's TikTok really is."""
     ports = {port: _free_port() for port in _PORTS}
     script = "set -euo pipefail\n" + "\n".join([*blocks(guide), after])
+    # What a reader puts in its place: the text itself is refused.
+    script = script.replace("YOUR-ACCESS-TOKEN", "token-of-the-reader-0123456789")
     for port, free in ports.items():
         script = script.replace(port, str(free))
     own_programs = str(Path(sys.executable).parent)

@@ -97,7 +97,8 @@ class Service:
         return (await self.request("GET", "/metrics")).body.decode()
 
     async def add_connection(self, name: str = "Shop", **settings: Any) -> str:
-        given = {"name": name, "pixel_id": f"PIXEL{name.upper()}", "access_token": TOKEN, **settings}
+        pixel_id = f"PIXEL{''.join(filter(str.isalnum, name)).upper()}"
+        given = {"name": name, "pixel_id": pixel_id, "access_token": TOKEN, **settings}
         return (await self.services.connections.add(given, "test")).id
 
     async def status(self) -> dict[str, Any]:

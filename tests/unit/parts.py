@@ -124,7 +124,7 @@ class Parts:
         return await self.inputs.add_browser_input(name, key=key, origins=listed, changed_by="test")
 
     async def add_connection(self, name: str = "Shop", **settings: Any) -> str:
-        given = {"name": name, "pixel_id": f"pixel-{name}", "access_token": TOKEN, **settings}
+        given = {"name": name, "pixel_id": f"pixel-{name.replace(' ', '-')}", "access_token": TOKEN, **settings}
         return (await self.connections.add(given, "test")).id
 
     async def total(self, connection_id: str, counter: str) -> dict[str, int]:

@@ -28,7 +28,7 @@ EXAMPLES = list(examples())
 @pytest.mark.parametrize(("page", "example"), EXAMPLES, ids=[page for page, _ in EXAMPLES])
 def test_an_example_is_accepted_as_settings(page: str, example: str) -> None:
     """A reader may copy each example into a connection, and every key of it is stored."""
-    given = tomllib.loads(example)
+    given = tomllib.loads(example.replace("YOUR PIXEL ID", "C9EXAMPLEPIXELID"))
     connection = read_connection({**_REQUIRED, **given}, needs_token=False).connection
     assert set(given) - {"access_token"} <= set(connection_document(connection)), page
 

@@ -124,7 +124,9 @@ class ConnectionView(Struct, frozen=True):
 
     def connection(self) -> Connection:
         """Return the connection with settings that are read by name."""
-        draft = read_connection(self.settings, connection_id=self.id, revision=self.revision, needs_token=False)
+        draft = read_connection(
+            self.settings, connection_id=self.id, revision=self.revision, needs_token=False, may_be_placeholder=True
+        )
         return draft.connection
 
 

@@ -90,7 +90,7 @@ def load_connection(file: Path) -> Connection:
     """Return the connection in a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
     try:
         given = parse_toml(file.read_text("utf-8"))
-        return read_connection(given, needs_token=False).connection
+        return read_connection(given, needs_token=False, may_be_placeholder=True).connection
     except (OSError, UnicodeDecodeError, UnreadableToml) as error:
         raise ConfigurationError([f"{file}: {error}"]) from None
     except ConfigurationError as error:

@@ -367,7 +367,11 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Fiel
 def _opened(document: Document) -> _Held:
     record = msgspec.json.decode(document.body, type=ConnectionRecord)
     connection = read_connection(
-        record.settings, connection_id=document.id, revision=document.revision, needs_token=False
+        record.settings,
+        connection_id=document.id,
+        revision=document.revision,
+        needs_token=False,
+        may_be_placeholder=True,
     ).connection
     return _Held(connection, Mapper(connection), record.sealed_token)
 

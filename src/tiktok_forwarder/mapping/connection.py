@@ -12,6 +12,7 @@ from tiktok_forwarder.mapping.conditions import Condition, Rule
 from tiktok_forwarder.mapping.custom import CustomMapping, MappingDocument, PropertySource
 from tiktok_forwarder.mapping.custom_reading import read_custom_mappings
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS
+from tiktok_forwarder.mapping.placeholders import refuse_placeholders
 from tiktok_forwarder.mapping.reading import Problems, read_field
 from tiktok_forwarder.mapping.source_reading import FIRST, read_sources
 from tiktok_forwarder.mapping.sources import DEFAULT_SOURCES, CommonField, Source
@@ -90,9 +91,18 @@ class ConnectionDraft(Struct, frozen=True):
 
 
 def read_connection(
-    given: Mapping[str, object], *, connection_id: str = "", revision: int = 0, needs_token: bool = True
+    given: Mapping[str, object],
+    *,
+    connection_id: str = "",
+    revision: int = 0,
+    needs_token: bool = True,
+    may_be_placeholder: bool = False,
 ) -> ConnectionDraft:
-    """Read a connection from plain keys and values. Raises `ConfigurationError` with all problems."""
+    """Read a connection from plain keys and values. Raises `ConfigurationError` with all problems.
+
+    Placeholders are refused where a connection is saved. A stored one may be older than this rule, and events may be
+    previewed before there is a pixel.
+    """
     problems = Problems()
     problems.unknown_keys(given, [field.name for field in FIELDS])
     values: dict[str, Any] = {}
@@ -107,6 +117,8 @@ def read_connection(
     _check_purchase_event(values["purchase_event"], form, problems)
     _check_identities(values, form, problems)
     _check_omitted(values, problems)
+    if not may_be_placeholder:
+        refuse_placeholders(values, problems)
     if problems.found:
         raise ConfigurationError(problems.found)
     token = values.pop(TOKEN, None)

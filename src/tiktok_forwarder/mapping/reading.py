@@ -23,6 +23,9 @@ class Problems:
     def add(self, key: str, message: str) -> None:
         self.found.append(f"{key}: {message}")
 
+    def has(self, key: str) -> bool:
+        return any(problem.startswith(f"{key}: ") for problem in self.found)
+
     def unknown_keys(self, given: Iterable[object], known: Iterable[str], prefix: str = "") -> None:
         known = list(known)
         for key in given:

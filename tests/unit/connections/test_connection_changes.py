@@ -19,7 +19,7 @@ def parts() -> Parts:
 
 
 def named(name: str, **settings: Any) -> dict[str, object]:
-    return {"name": name, "pixel_id": f"pixel-{name}", "access_token": TOKEN, **settings}
+    return {"name": name, "pixel_id": f"pixel-{name.replace(' ', '-')}", "access_token": TOKEN, **settings}
 
 
 def documents(parts: Parts) -> dict[str, dict[str, object]]:
