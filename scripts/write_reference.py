@@ -467,7 +467,7 @@ def _sampled_telemetry() -> Telemetry:
     telemetry.figures.totals = (TotalsRow(_ANY, "dropped", _ANY, 1),)
     telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1, 0)}
     telemetry.figures.testing = (_ANY,)
-    telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "healthy")}
+    telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "live")}
     telemetry.on_http_closed("max_http_connections")
     telemetry.on_answered(_ANY, 202, "", 0)
     telemetry.on_browser_answered(_ANY, _ANY, 202, "", 0)

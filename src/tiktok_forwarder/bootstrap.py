@@ -21,16 +21,20 @@ from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
 from tiktok_forwarder.browser.routes import BrowserRoutes
 from tiktok_forwarder.browser.site_script import SiteScript
+from tiktok_forwarder.connections.background_checks import BackgroundChecks
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
+from tiktok_forwarder.connections.earlier_deliveries import keep_earlier_deliveries
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
+from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, EventSender
+from tiktok_forwarder.delivery.interfaces import EventSender
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
 from tiktok_forwarder.foundation import Foundation, Store, open_foundation
 from tiktok_forwarder.inputs.inputs import Inputs
@@ -89,11 +93,15 @@ async def open_application(
 
 @dataclass(frozen=True)
 class Configured:
-    """What people have configured: inputs, connections, users and keys. Stored as documents."""
+    """What people have configured: inputs, connections, users and keys; and what TikTok has answered about connections.
+
+    Stored as documents.
+    """
 
     shared: SharedDocuments
     inputs: Inputs
     connections: Connections
+    check_records: CheckRecords
     users: Users
     api_keys: ApiKeys
     audit: Audit
@@ -106,10 +114,14 @@ class Configured:
 def _configured(base: Foundation) -> Configured:
     shared = SharedDocuments(base.store, base.clock, base.telemetry)
     inputs = Inputs(shared, base.key_ring)
+    connections = Connections(shared, base.key_ring, inputs)
+    check_records = CheckRecords(base.store, base.clock, connections, base.keyed_hash)
+    shared.keep("connection_check", check_records.load, check_records.follow)
     return Configured(
         shared,
         inputs,
-        Connections(shared, base.key_ring, inputs),
+        connections,
+        check_records,
         Users(shared, base.clock, Argon2Hasher()),
         ApiKeys(shared, base.clock),
         Audit(base.store, base.clock),
@@ -157,7 +169,8 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
             sender=sender,
             clock=base.clock,
             connections=configured.connections,
-            token_hash=lambda token: f"{base.subject_hash.hash_of(f'access token {token}'):016x}",
+            checks=configured.check_records,
+            token_hash=lambda token: base.keyed_hash(f"access token {token}"),
             observer=watched.observers,
             policy=base.settings.delivery_policy(),
             nodes=base.nodes,
@@ -189,6 +202,7 @@ class Services:
     acceptor: Acceptor
     deliverer: Deliverer
     connection_check: ConnectionCheck
+    background_checks: BackgroundChecks
     deletion: ConnectionDeletion
     dead_letters: DeadLetters
     activity: Activity
@@ -219,6 +233,7 @@ def _services(
     console_address: Callable[[], str],
 ) -> Services:
     store, clock, connections, audit = base.store, base.clock, configured.connections, configured.audit
+    check = ConnectionCheck(connections, sender, clock, configured.check_records)
     return Services(
         store=store,
         risks=store,
@@ -226,7 +241,8 @@ def _services(
         connections=connections,
         acceptor=acceptor,
         deliverer=deliverer,
-        connection_check=ConnectionCheck(connections, sender, clock),
+        connection_check=check,
+        background_checks=BackgroundChecks(connections, check, base.telemetry),
         deletion=ConnectionDeletion(connections, store, clock),
         dead_letters=DeadLetters(store, Replays(store, clock), clock, connections.connection_ids),
         activity=watched.activity,
@@ -332,6 +348,8 @@ class Application:
         self._configured.shared.keep("delivery_state", None, deliverer.follow_state)
         if settings.has_role("deliver"):
             self.services.connections.on_change(deliverer.reload)
+            store, records = self.base.store, self._configured.check_records
+            await keep_earlier_deliveries(self.services.connections, records, store, store)
             await deliverer.start()
         self._configured.shared.start()
         self.base.nodes.start()
@@ -370,6 +388,7 @@ class Application:
         deadline = time.monotonic() + stop_seconds
         if self._servers is not None:
             await self._servers.stop(stop_seconds / 2)
+        await self.services.background_checks.stop()
         await self._configured.shared.stop()
         if self.services.deliverer.is_running:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))

@@ -52,6 +52,10 @@ class Foundation:
     clock: SystemClock
     clock_comparison: ClockComparison
 
+    def keyed_hash(self, text: str) -> str:
+        """Return a keyed hash of a text, the same on every node."""
+        return f"{self.subject_hash.hash_of(text):016x}"
+
 
 @contextlib.asynccontextmanager
 async def open_foundation(

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from tests.integration.delivery_rig import QUICK, Connections, RecordingObserver, payload
+from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryPolicy
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.store.postgres.store import PostgresStore
 from tiktok_forwarder.store.queue import Arrivals, GroupLimits, NewEvent
 from tiktok_forwarder.system_clock import SystemClock
@@ -30,6 +32,7 @@ class DeliveryNode:
         self.store = store
         self.witness = RecordingObserver()
         self.sender = TikTokHttpSender(url)
+        self.checks = CheckRecords(store, SystemClock(), connections, lambda text: f"hash of {text}")
         self.deliverer = Deliverer(
             DeliveryParts(
                 queue=store,
@@ -39,6 +42,7 @@ class DeliveryNode:
                 sender=self.sender,
                 clock=SystemClock(),
                 connections=connections,
+                checks=self.checks,
                 token_hash=lambda token: f"hash of {token}",
                 observer=self.witness,
                 policy=policy,

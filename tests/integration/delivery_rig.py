@@ -12,11 +12,11 @@ from typing import Any
 from aiohttp import web
 from msgspec.structs import replace
 
+from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import (
     Attempt,
-    DeliveryParts,
     DeliveryPolicy,
     DeliveryStatus,
     DeliveryTarget,
@@ -24,6 +24,7 @@ from tiktok_forwarder.delivery.interfaces import (
     SettledAs,
     VerdictKind,
 )
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.domain.retry import RetryPolicy
@@ -206,7 +207,11 @@ class Rig:
         self.witness = RecordingObserver()
         self.sender = TikTokHttpSender(tiktok.url)
         self.policy = policy
+        self.checks = self.make_checks()
         self.deliverer = self.make_deliverer()
+
+    def make_checks(self) -> CheckRecords:
+        return CheckRecords(self.store, self.clock, self.connections, lambda text: f"hash of {text}")
 
     def make_deliverer(self) -> Deliverer:
         return Deliverer(
@@ -218,6 +223,7 @@ class Rig:
                 sender=self.sender,
                 clock=self.clock,
                 connections=self.connections,
+                checks=self.checks,
                 token_hash=lambda token: f"hash of {token}",
                 observer=self.witness,
                 policy=self.policy,
@@ -227,6 +233,8 @@ class Rig:
     async def restart(self) -> None:
         """A new deliverer on the same store."""
         await self.deliverer.stop(1.0)
+        self.checks = self.make_checks()
+        await self.checks.load()
         self.deliverer = self.make_deliverer()
         await self.deliverer.start()
 
@@ -270,7 +278,7 @@ class Rig:
 
     async def until_paused(self) -> DeliveryStatus:
         """Until connection `c` is paused and what had been leased is settled or given back."""
-        await self.wait_until(lambda: ("c", "paused") in self.witness.changes)
+        await self.wait_until(lambda: not {("c", "paused"), ("c", "refused")}.isdisjoint(self.witness.changes))
         return self.deliverer.status("c")
 
     async def refuse_until_paused(self, events: int = 3) -> None:

@@ -222,10 +222,10 @@ async def test_connection_that_another_node_delivers_has_a_status(nodes: Nodes) 
     await until_shared(one, two)
     theirs = min(two.delivers)
     status = one.deliverer.status(theirs)
-    assert (status.condition, status.is_elsewhere) == ("healthy", True)
+    assert (status.condition, status.is_elsewhere) == ("not_checked", True)
     status = await one.deliverer.pause(theirs, "why", "ann")
     assert (status.condition, status.reason, status.by, status.is_elsewhere) == ("paused", "why", "ann", True)
     await two.deliverer.stop(1.0)
     await until(lambda: theirs in one.delivers)
     assert one.deliverer.status(theirs).condition == "paused"
-    assert (await one.deliverer.resume(theirs, "ann")).condition == "healthy"
+    assert (await one.deliverer.resume(theirs, "ann")).condition == "not_checked"

@@ -68,7 +68,7 @@ async def test_probe_takes_another_event_when_one_was_no_help() -> None:
         await rig.refuse_until_paused(events=2)
         await probe(rig, answer(40002, "A parameter is wrong."))
         await probe(rig, answer(0))
-        await rig.until_condition("healthy")
+        await rig.until_condition("live")
     _, first, second, *_ = rig.tiktok.groups
     assert sorted([*first, *second]) == ids(2)
 
@@ -80,9 +80,9 @@ async def test_probe_that_is_refused_for_another_reason_renews_the_reason_of_the
         before = rig.deliverer.status("c")
         await probe(rig, answer(40001, status=400))
         after = rig.deliverer.status("c")
-    assert (after.condition, after.code, after.since_ms) == ("paused", 40001, before.since_ms)
+    assert (after.condition, after.code, after.since_ms) == ("refused", 40001, before.since_ms)
     assert "permission" in after.reason
-    assert rig.witness.changes == [("c", "paused")]
+    assert rig.witness.changes == [("c", "refused")]
 
 
 async def test_probe_with_nothing_left_to_send_leaves_the_connection_paused() -> None:
@@ -95,7 +95,7 @@ async def test_probe_with_nothing_left_to_send_leaves_the_connection_paused() ->
         (dead,) = await rig.dead_letters()
         assert dead.reason == "unconfirmed"
         await rig.give_time()
-        assert rig.deliverer.status("c").condition == "paused"
+        assert rig.deliverer.status("c").is_paused
         assert len(rig.tiktok.requests) == 2
         rig.tiktok.judge = take_all
         await rig.deliverer.resume("c", "ann")

@@ -70,7 +70,7 @@ async def test_several_named_events_cost_one_request_each() -> None:
         await deliver(rig, ids(60))
     assert len(rig.tiktok.requests) == 31
     assert (await rig.total("delivered"), await rig.total("dead_lettered")) == (30, 30)
-    assert rig.deliverer.status("c").condition == "healthy"
+    assert not rig.deliverer.status("c").is_paused
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_divided_group_stops_when_a_person_pauses_the_connection(answers: 
 
         rig.tiktok.judge = judge
         await rig.accept(ids(8))
-        await rig.wait_until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.wait_until(lambda: rig.deliverer.status("c").is_paused)
         await rig.give_time()
         assert len(rig.tiktok.requests) == answers
         assert (await rig.waiting(), await rig.leased(), await rig.dead_letters()) == (8, 0, [])
@@ -158,7 +158,7 @@ async def test_divided_group_keeps_what_was_taken_when_a_person_pauses_the_conne
 
         rig.tiktok.judge = judge
         await rig.accept(ids(8))
-        await rig.wait_until(lambda: rig.deliverer.status("c").condition == "paused")
+        await rig.wait_until(lambda: rig.deliverer.status("c").is_paused)
         await rig.give_time()
         dead = await rig.dead_letters()
         assert [letter.event_id for letter in dead] == ["e0"]
@@ -231,7 +231,7 @@ async def test_run_of_refusals_ends_when_a_person_resumes_the_connection() -> No
         await rig.deliverer.resume("c", "ann")
         for event_id in ids(2, "after"):
             await deliver(rig, [event_id])
-        assert rig.deliverer.status("c").condition == "healthy"
+        assert not rig.deliverer.status("c").is_paused
         assert len(await rig.dead_letters()) == 4
     assert rig.witness.taken_back == 0
 
@@ -242,7 +242,7 @@ async def test_fewer_refusals_than_twenty_are_dead_letters(size: int) -> None:
     async with delivery_rig() as rig:
         rig.tiktok.judge = lambda _: answer(40002, "A parameter is wrong.")
         await deliver(rig, ids(size))
-        assert rig.deliverer.status("c").condition == "healthy"
+        assert not rig.deliverer.status("c").is_paused
         assert len(await rig.dead_letters()) == size
 
 
@@ -255,7 +255,7 @@ async def test_a_success_between_ends_the_run_of_refusals() -> None:
             if number % 2:
                 await deliver(rig, [f"good{number}"])
     assert (await rig.total("delivered"), await rig.total("dead_lettered")) == (4, 9)
-    assert rig.deliverer.status("c").condition == "healthy"
+    assert not rig.deliverer.status("c").is_paused
 
 
 @pytest.mark.parametrize("bad", [range(30), range(34, 64), range(10, 50)])
@@ -264,7 +264,7 @@ async def test_many_bad_events_together_do_not_look_like_an_envelope_fault(bad: 
     async with delivery_rig() as rig:
         rig.tiktok.judge = refuse(*(f"e{index}" for index in bad))
         await deliver(rig, ids(64))
-        assert rig.deliverer.status("c").condition == "healthy"
+        assert not rig.deliverer.status("c").is_paused
     assert (await rig.total("delivered"), await rig.total("dead_lettered")) == (64 - len(bad), len(bad))
 
 

@@ -35,7 +35,7 @@ async def test_figures_of_the_store_are_shown_by_one_node(empty_database: str, t
             for node in (first, second):
                 (shown,) = (await node.status())["connections"]
                 assert (shown["totals"]["accepted"], shown["queue"]["waiting"]) == (2, 2)
-                assert shown["delivery"]["condition"] == "healthy"
+                assert shown["delivery"]["condition"] == "not_checked"
                 assert shown["delivery"]["is_elsewhere"] == (node is second)
             await first.application.stop()
 
@@ -43,7 +43,7 @@ async def test_figures_of_the_store_are_shown_by_one_node(empty_database: str, t
                 return (await samples(second, "tiktok_forwarder_events_total")).get(accepted) == 2
 
             await wait_until(is_shown, seconds=5)
-            condition = f'condition="healthy",connection="{connection_id}"'
+            condition = f'condition="not_checked",connection="{connection_id}"'
 
             async def is_delivered() -> bool:
                 return (await samples(second, "tiktok_forwarder_connection_condition")).get(condition) == 1

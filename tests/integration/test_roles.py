@@ -96,7 +96,7 @@ async def test_event_is_received_delivered_and_shown_by_a_node_each(nodes: Nodes
     shown = await console.status()
     (connection,) = shown["connections"]
     assert shown["running"] and connection["totals"]["delivered"] == 1
-    assert connection["delivery"]["condition"] == "healthy" and connection["delivery"]["is_elsewhere"]
+    assert connection["delivery"]["condition"] == "live" and connection["delivery"]["is_elsewhere"]
     await ask(console, "POST", f"/api/connections/{connection_id}/pause", {"reason": "stocktaking"})
 
     async def is_paused() -> bool:

@@ -191,13 +191,13 @@ async def test_a_pause_is_shown_and_survives(tmp_path: Path) -> None:
         await service.post(body=fresh_batch("m1"))
 
         async def is_paused() -> bool:
-            return bool((await delivery_of(service))["condition"] == "paused")
+            return bool((await delivery_of(service))["condition"] == "refused")
 
         await wait_until(is_paused)
-        assert f'condition="paused",connection="{connection_id}"}} 1.0' in await service.metrics()
+        assert f'condition="refused",connection="{connection_id}"}} 1.0' in await service.metrics()
     async with running_service(tmp_path) as service:
         delivery = await delivery_of(service)
-        assert (delivery["condition"], delivery["code"], delivery["by"]) == ("paused", 40104, "service")
+        assert (delivery["condition"], delivery["code"], delivery["by"]) == ("refused", 40104, "service")
         assert delivery["reason"] and await service.waiting() == 1
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.inputs.inputs import Input, Inputs, NewInput
 from tiktok_forwarder.intake.accept import Acceptance, Acceptor, SubjectHash
 from tiktok_forwarder.mparticle.batch import Batch
@@ -89,6 +90,8 @@ class Parts:
         self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
         self.inputs = Inputs(self.shared, self.box)
         self.connections = Connections(self.shared, self.box, self.inputs)
+        self.check_records = CheckRecords(self.store, self.clock, self.connections, lambda text: f"hash of {text}")
+        self.shared.keep("connection_check", self.check_records.load, self.check_records.follow)
         self.told = Told()
         self.acceptor = Acceptor(
             self.store,

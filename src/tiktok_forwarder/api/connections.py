@@ -1,5 +1,6 @@
 """The API's endpoints of connections."""
 
+from collections.abc import Collection
 from typing import Final
 
 from tiktok_forwarder.api.endpoint import AnyCall, Call, Endpoint, Nothing, PlainCall
@@ -10,6 +11,7 @@ from tiktok_forwarder.api.types import (
     NewSettings,
     PauseBody,
     RemovedView,
+    SaveQuery,
 )
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference, HistoryEntry
@@ -34,19 +36,27 @@ async def _list(call: PlainCall) -> list[ConnectionView]:
     return [_view(each) for each in call.services.connections.all()]
 
 
-async def _add(call: Call[Nothing, NewSettings]) -> ConnectionView:
-    return _view(await call.services.connections.add(call.body, call.who))
+async def _add(call: Call[SaveQuery, NewSettings]) -> ConnectionView:
+    connection = await call.services.connections.add(call.body, call.who)
+    _check_later(call, [connection.id])
+    return _view(connection)
+
+
+def _check_later(call: Call[SaveQuery, object], saved: Collection[str]) -> None:
+    if call.query.check:
+        call.services.background_checks.begin(saved)
 
 
 async def _show(call: PlainCall) -> ConnectionView:
     return _view(_found(call))
 
 
-async def _set(call: Call[Nothing, ConnectionChange]) -> ConnectionView:
+async def _set(call: Call[SaveQuery, ConnectionChange]) -> ConnectionView:
     change = call.body
     connection = await call.services.connections.set(
         call.path["name"], change.settings, expected_revision=change.expected_revision, changed_by=call.who
     )
+    _check_later(call, [connection.id])
     return _view(connection)
 
 
@@ -60,9 +70,12 @@ async def _history(call: PlainCall) -> list[HistoryEntry]:
     return await call.services.connections.history(call.path["name"])
 
 
-async def _import(call: Call[Nothing, ImportBody]) -> list[Difference]:
-    given = call.body
-    return await call.services.connections.import_all(given.connections, dry_run=given.dry_run, changed_by=call.who)
+async def _import(call: Call[SaveQuery, ImportBody]) -> list[Difference]:
+    given, connections = call.body, call.services.connections
+    differences = await connections.import_all(given.connections, dry_run=given.dry_run, changed_by=call.who)
+    if not given.dry_run:
+        _check_later(call, [each.name for each in differences if each.change != "none"])
+    return differences
 
 
 async def _check(call: PlainCall) -> CheckResult:

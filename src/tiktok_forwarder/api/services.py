@@ -9,6 +9,7 @@ from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.browser.site_script import SiteScript
+from tiktok_forwarder.connections.background_checks import BackgroundChecks
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
@@ -41,6 +42,8 @@ class Services(Protocol):
     def deliverer(self) -> Deliverer: ...
     @property
     def connection_check(self) -> ConnectionCheck: ...
+    @property
+    def background_checks(self) -> BackgroundChecks: ...
     @property
     def deletion(self) -> ConnectionDeletion: ...
     @property

@@ -107,6 +107,14 @@ class ImportReceipt(Struct, frozen=True):
     dropped: int
 
 
+class SaveQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """With `check`, TikTok is asked about pixel and access token once they are saved. The answer is not waited for: the
+    status shows it.
+    """
+
+    check: bool = False
+
+
 class ConnectionChange(Struct, frozen=True, forbid_unknown_fields=True):
     """Settings to change; null restores the default. If a revision is given, it must be the stored one."""
 

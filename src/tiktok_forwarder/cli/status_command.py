@@ -10,6 +10,7 @@ import click
 from tiktok_forwarder.api.types import StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.settings import Settings
 
 
@@ -49,6 +50,13 @@ def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
             live.update(status_table(read_as(StatusView, session.ask("GET", "/api/status"))), refresh=True)
 
 
+def _state_words(delivery: DeliveryStatus | None) -> str:
+    if delivery is None:
+        return "not running"
+    words = delivery.condition.replace("_", " ")
+    return f"{words}, paused" if delivery.is_paused and delivery.condition != "paused" else words
+
+
 def status_table(found: StatusView) -> Any:
     """Return the connections as a table of `rich`."""
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
@@ -61,7 +69,7 @@ def status_table(found: StatusView) -> Any:
         table.add_column(column, justify="left" if column in ("connection", "state") else "right")
     for each in found.connections:
         totals, queue, delivery = each.totals, each.queue, each.delivery
-        state = delivery.condition if delivery is not None else "not running"
+        state = _state_words(delivery)
         figures = (
             totals.get("accepted", 0),
             totals.get("delivered", 0),

@@ -345,16 +345,23 @@ class Connections:
 
     def target(self, connection_id: str) -> DeliveryTarget | None:
         held = self._held.get(connection_id)
-        if held is None:
-            return None
-        connection = held.connection
-        return DeliveryTarget(
-            connection.id, connection.revision, connection.enabled, connection.pixel_id, connection.test_event_code
-        )
+        return target_of(held.connection) if held is not None else None
 
     def access_token(self, connection_id: str) -> str:
         """Return the decrypted access token. Raises `SecretUnreadable`."""
         return self._box.open(self._held[connection_id].sealed_token, connection_id)
+
+
+def target_of(connection: Connection) -> DeliveryTarget:
+    """Return the connection as the destination of requests."""
+    return DeliveryTarget(
+        connection.id,
+        connection.revision,
+        connection.enabled,
+        connection.pixel_id,
+        connection.test_event_code,
+        connection.events_api,
+    )
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:

@@ -28,6 +28,7 @@ _CHECK_TITLES: Final[Mapping[CheckKind, str]] = {
     "network": "Network problem.",
     "forwarder": "There is a problem with this version of tiktok-forwarder.",
     "busy": "TikTok is busy.",
+    "unknown_code": "TikTok's answer is unknown to this version.",
 }
 # mParticle's word.
 _MPARTICLE_LABELS: Final = {"standard_events": "Event filter"}

@@ -7,20 +7,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tiktok_forwarder.delivery.condition import status_of
 from tiktok_forwarder.delivery.group_delivery import GroupDelivery, RefusalRun, probe
 from tiktok_forwarder.delivery.held_lease import HeldLease
-from tiktok_forwarder.delivery.interfaces import (
-    DeliveryCondition,
-    DeliveryParts,
-    DeliveryStatus,
-    DeliveryTarget,
-)
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, stored_status
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
+from tiktok_forwarder.delivery.parts import DeliveryParts
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, Pause, PauseControl
 from tiktok_forwarder.delivery.rate_limit import SendRate, TokenRates
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.delivery.work_watch import WorkWatch
-from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable
+from tiktok_forwarder.domain.errors import ForwarderError, SecretUnreadable, StoreUnavailable
 from tiktok_forwarder.store.queue import GroupLimits, Lease
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
@@ -52,7 +49,7 @@ class ConnectionDelivery:
         self._groups: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._probe_at = self._next_probe_at()
-        self._condition: DeliveryCondition = "healthy"
+        self._reported: DeliveryStatus | None = None
         self._slowed_since_ms: int | None = None
 
     async def start(self) -> None:
@@ -60,7 +57,7 @@ class ConnectionDelivery:
 
         If settings have changed since the service paused the connection, delivery is tried again.
         """
-        self._condition = self.status().condition
+        self._reported = self.status()
         pause = self._pauses.current
         if pause is not None and pause.cause != "by_hand" and pause.revision != self.target.revision:
             await self.resume(BY_SERVICE)
@@ -99,19 +96,27 @@ class ConnectionDelivery:
         self._watch.wake()
         self._report_change()
 
+    def on_check(self) -> None:
+        """Apply a newer answer of TikTok about pixel and access token."""
+        self._watch.wake()
+        self._report_change()
+
     def status(self) -> DeliveryStatus:
         gate = self._sender.gate
-        status = replace(
-            stored_status(self.target, self._pauses.current),
+        status = status_of(
+            self.target,
+            self._pauses.current,
+            self._parts.checks.find(self.target),
+            is_slowed=gate.is_slowed,
+            slowed_since_ms=self._slowed_since_ms,
+        )
+        return replace(
+            status,
             last_answer=self._sender.last_answer,
             last_note=self._sender.last_note,
             requests_per_second=gate.per_second,
             requests_in_flight=self._sender.in_flight,
         )
-        if status.condition == "healthy" and gate.is_slowed:
-            reason = "TikTok is limiting the request rate. The rate recovers by itself."
-            return replace(status, condition="throttled", reason=reason, since_ms=self._slowed_since_ms, by=BY_SERVICE)
-        return status
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +181,11 @@ class ConnectionDelivery:
         except Exception as error:  # the events are released; other groups and connections continue
             self._parts.observer.on_failed(self.target.connection_id, error)
         self._report_change()
+        await self._keep_latest_answer()
+
+    async def _keep_latest_answer(self) -> None:
+        with suppress(StoreUnavailable):  # the next request brings such an answer again
+            await self._sender.keep_latest_answer()
 
     async def _deliver_group(self, held: HeldLease) -> None:
         await GroupDelivery(self._parts, held, self._sender, self._pauses, self._refusals).deliver()
@@ -193,6 +203,9 @@ class ConnectionDelivery:
         if pause is None or pause.cause == "by_hand":
             await self._watch.woken_within(self._policy.recheck_seconds)
             return
+        if self._is_disproved(pause):
+            await self.resume(BY_SERVICE)
+            return
         now = self._parts.clock.monotonic_seconds()
         if now < self._probe_at:
             await self._watch.woken_within(self._probe_at - now)
@@ -201,23 +214,33 @@ class ConnectionDelivery:
             one = replace(self._limits, max_events=dict.fromkeys(self._limits.max_events, 1))
             await self._begin(one, self._probe)
 
+    def _is_disproved(self, pause: Pause) -> bool:
+        """Return whether TikTok has accepted, in a later check, the very settings for which the service has paused."""
+        check = self._parts.checks.find(self.target)
+        if check is None or check.answer.outcome != "good" or check.source != "check":
+            return False
+        return pause.cause == "misconfigured" and pause.is_refusal and check.at_ms > pause.since_ms
+
     async def _probe(self, held: HeldLease) -> None:
         if await probe(self._parts, held, self._sender, self._pauses):
+            # First: without the pause, the refusal that it was made for would be the latest answer.
+            await self._keep_latest_answer()
             await self.resume(BY_SERVICE)
 
     def _next_probe_at(self) -> float:
         return self._parts.clock.monotonic_seconds() + self._policy.probe_seconds
 
     def _report_change(self) -> None:
-        condition = self.status().condition
-        if condition == "throttled" and self._slowed_since_ms is None:
-            self._slowed_since_ms = self._parts.clock.now_ms()
-        elif condition != "throttled":
+        if not self._sender.gate.is_slowed:
             self._slowed_since_ms = None
-        if condition != self._condition:
-            self._condition = condition
-            self._probe_at = self._next_probe_at()
-            self._parts.observer.on_state_changed(self.status())
+        elif self._slowed_since_ms is None:
+            self._slowed_since_ms = self._parts.clock.now_ms()
+        status, reported = self.status(), self._reported
+        if reported is not None and (status.condition, status.is_paused) == (reported.condition, reported.is_paused):
+            return
+        self._reported = status
+        self._probe_at = self._next_probe_at()
+        self._parts.observer.on_state_changed(status)
 
 
 def _limits(limits: GroupLimits, target: DeliveryTarget) -> GroupLimits:

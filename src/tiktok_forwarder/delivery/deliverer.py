@@ -6,12 +6,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
+from tiktok_forwarder.delivery.condition import status_of
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryStatus, DeliveryTarget
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, stored_status
+from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
+from tiktok_forwarder.delivery.node_answers import decode_statuses, encode_statuses
+from tiktok_forwarder.delivery.parts import DeliveryParts
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable, UnknownName
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
@@ -19,7 +21,6 @@ from tiktok_forwarder.store.claims import DELIVERY
 from tiktok_forwarder.store.documents import Document
 
 _RELOAD_GRACE_SECONDS: Final = 5.0
-_STATUSES: Final = msgspec.json.Decoder(list[DeliveryStatus])
 
 
 class Deliverer:
@@ -45,6 +46,7 @@ class Deliverer:
         self._is_stopped = False
         self.is_running = False
         parts.nodes.on_question("delivery_status", self._own_statuses)
+        parts.checks.on_change(self._on_check)
 
     async def start(self) -> None:
         """Start delivery of this node's connections in their stored state: paused ones stay paused."""
@@ -83,6 +85,10 @@ class Deliverer:
         pauses, delivery = self._pauses.get(connection_id), self._deliveries.get(connection_id)
         if pauses is not None and pauses.follow(stored) and delivery is not None:
             delivery.on_pause_followed()
+
+    def _on_check(self, connection_id: str) -> None:
+        if (delivery := self._deliveries.get(connection_id)) is not None:
+            delivery.on_check()
 
     async def pause(self, connection_id: str, reason: str, by: str) -> DeliveryStatus:
         """Keep the connection's events until a person resumes it: it is not probed, and stays paused over a restart.
@@ -125,14 +131,14 @@ class Deliverer:
         if self.is_running and not any(each.is_elsewhere for each in statuses.values()):
             return statuses
         for answer in await self._parts.nodes.ask("delivery_status"):
-            for status in _STATUSES.decode(answer):
+            for status in decode_statuses(answer):
                 own = statuses.get(status.connection_id)
                 if own is None or own.is_elsewhere:
                     statuses[status.connection_id] = replace(status, is_elsewhere=True)
         return statuses
 
     def _own_statuses(self, _: bytes) -> bytes:
-        return msgspec.json.encode([each for each in self.statuses().values() if not each.is_elsewhere])
+        return encode_statuses(each for each in self.statuses().values() if not each.is_elsewhere)
 
     async def stop(self, grace_seconds: float) -> None:
         """Lease nothing more, let running requests end within the grace period, and release everything else.
@@ -222,7 +228,8 @@ class Deliverer:
 
     def _stored_status(self, target: DeliveryTarget) -> DeliveryStatus:
         pauses = self._pauses.get(target.connection_id)
-        return replace(stored_status(target, pauses.current if pauses else None), is_elsewhere=self.is_running)
+        status = status_of(target, pauses.current if pauses else None, self._parts.checks.find(target))
+        return replace(status, is_elsewhere=self.is_running)
 
     async def _latest_pauses(self, connection_id: str) -> PauseControl:
         """Return the connection's pause as it is stored by now, or newer: one may apply that could not be stored."""
@@ -236,3 +243,4 @@ class Deliverer:
         await self._parts.documents.remove_document(
             "delivery_state", connection_id, changed_by=BY_SERVICE, now_ms=self._parts.clock.now_ms()
         )
+        await self._parts.checks.remove(connection_id, BY_SERVICE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tiktok_forwarder.delivery.held_lease import HeldLease
-from tiktok_forwarder.delivery.interfaces import DeliveryParts
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.delivery.pauses import PauseControl
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.domain.outcome import (

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, Settled, SettledAs
+from tiktok_forwarder.delivery.interfaces import Settled, SettledAs
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.delivery.pauses import PauseControl
 from tiktok_forwarder.delivery.request_sender import RequestSender
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable

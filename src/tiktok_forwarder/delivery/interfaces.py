@@ -1,13 +1,10 @@
 """The interfaces around the deliverer: connections, settings, the HTTP client and the observers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import (
     Accepted,
     Answer,
@@ -18,13 +15,11 @@ from tiktok_forwarder.domain.outcome import (
     TooLarge,
     TryLater,
     Verdict,
+    WireFormName,
 )
 from tiktok_forwarder.domain.retry import RetryPolicy
-from tiktok_forwarder.store.claims import Claims
-from tiktok_forwarder.store.dead_letters import DeadLetterStore
-from tiktok_forwarder.store.documents import DocumentStore
-from tiktok_forwarder.store.nodes import Nodes, OnlyNode
-from tiktok_forwarder.store.queue import EventQueue, GroupLimits, LeasedEvent
+from tiktok_forwarder.store.queue import GroupLimits, LeasedEvent
+from tiktok_forwarder.tiktok.wire_forms import DEFAULT_WIRE_FORM
 
 VerdictKind = Literal["accepted", "bad_event", "too_large", "throttled", "try_later", "misconfigured"]
 SettledAs = Literal["delivered", "retry", "dead_letter"]
@@ -36,7 +31,11 @@ VERDICT_KINDS: Final[Mapping[type[Verdict], VerdictKind]] = {
     TryLater: "try_later",
     Misconfigured: "misconfigured",
 }
-DeliveryCondition = Literal["healthy", "throttled", "paused", "disabled"]
+DeliveryCondition = Literal["not_checked", "test", "live", "refused", "paused", "throttled", "disabled"]
+"""What people see first of a connection. `condition.py` decides which one applies."""
+
+CheckOutcome = Literal["good", "refused", "unknown"]
+"""TikTok accepted pixel and access token, or refused something; `unknown`: it could not be asked."""
 
 
 class OutboundRequest(Struct, frozen=True):
@@ -88,6 +87,7 @@ class DeliveryTarget(Struct, frozen=True):
     enabled: bool
     pixel_id: str
     test_event_code: str | None = None
+    events_api: WireFormName = DEFAULT_WIRE_FORM.name
 
 
 class ConnectionSource(Protocol):
@@ -128,7 +128,11 @@ class DeliveryPolicy(Struct, frozen=True):
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """The state of a connection's delivery. `reason` and `by` are for `paused` and `throttled`.
+    """The state of a connection's delivery, with the reason of its condition, since when, and by whom.
+
+    `code` and `tiktok_message` are of TikTok's refusal. `is_paused`: nothing is sent, whatever the condition is; a
+    pause because of a refusal is `refused`. `check` is TikTok's latest answer about pixel and access token as they are
+    now, or the attempt to get one, and `checked_at_ms` its time; both are absent if there was none.
 
     `is_elsewhere`: another node delivers the connection. What only that node knows is missing unless it was asked:
     whether TikTok limits the rate, the last answer and note, the requests.
@@ -145,6 +149,10 @@ class DeliveryStatus(Struct, frozen=True):
     requests_per_second: float = 0.0
     requests_in_flight: int = 0
     is_elsewhere: bool = False
+    is_paused: bool = False
+    tiktok_message: str = ""
+    check: CheckOutcome | None = None
+    checked_at_ms: int | None = None
 
 
 class Attempt(Struct, frozen=True):
@@ -192,30 +200,9 @@ class DeliveryObserver(Protocol):
         ...
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
-        """The connection was paused, resumed, slowed down or is at full speed again."""
+        """The connection has another condition, or was paused or resumed."""
         ...
 
     def on_failed(self, connection_id: str, error: Exception) -> None:
         """An error occurred on our side: in the store, or an internal error. Delivery continues after a while."""
         ...
-
-
-@dataclass(frozen=True)
-class DeliveryParts:
-    """What every part of the deliverer works with.
-
-    `token_hash` returns a keyed hash of an access token, the same on every node: other nodes see it.
-    """
-
-    queue: EventQueue
-    dead_letters: DeadLetterStore
-    documents: DocumentStore
-    claims: Claims
-    sender: EventSender
-    clock: Clock
-    connections: ConnectionSource
-    token_hash: Callable[[str], str]
-    observer: DeliveryObserver
-    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
-    nodes: Nodes = field(default_factory=OnlyNode)
-    chance: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311 - jitter is no secret

@@ -6,7 +6,6 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import RevisionConflict, StoreUnavailable
 from tiktok_forwarder.store.documents import Document, DocumentStore
@@ -26,6 +25,11 @@ class Pause(Struct, frozen=True):
     by: str
     revision: int
     code: int | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether the service paused because of an answer of TikTok."""
+        return self.cause != "by_hand" and self.code is not None
 
 
 class DeliveryState(Struct, frozen=True):
@@ -53,13 +57,6 @@ def read_state(document: Document | None) -> DeliveryState:
         return msgspec.json.decode(document.body, type=DeliveryState)
     except msgspec.DecodeError as error:
         raise StoreUnavailable(f"cannot read the delivery state of connection {document.id}: {error}") from error
-
-
-def stored_status(target: DeliveryTarget, pause: Pause | None) -> DeliveryStatus:
-    """Return a connection's status as far as it is stored: paused, disabled, or else healthy."""
-    if pause is not None:
-        return DeliveryStatus(target.connection_id, "paused", pause.reason, pause.code, pause.since_ms, pause.by)
-    return DeliveryStatus(target.connection_id, "healthy" if target.enabled else "disabled")
 
 
 class PauseControl:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
+from tiktok_forwarder.delivery.check_records import CheckAnswer, CheckedSettings
 from tiktok_forwarder.delivery.interfaces import (
     VERDICT_KINDS,
     Attempt,
-    DeliveryParts,
     DeliveryTarget,
     HttpAnswer,
     NoAnswer,
     OutboundRequest,
 )
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.delivery.send_gate import SendGate
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import (
@@ -48,6 +49,7 @@ class RequestSender:
         self.in_flight = 0
         self.last_answer: Answer | None = None
         self.last_note = ""
+        self._latest_answer: tuple[CheckedSettings, CheckAnswer] | None = None
 
     async def send(self, wire_form: WireFormName, events: Sequence[LeasedEvent]) -> Verdict:
         try:
@@ -59,7 +61,16 @@ class RequestSender:
         payloads = [event.payload for event in events]
         build_request = WIRE_FORMS[wire_form].build_request
         path, body = build_request(self.target.pixel_id, payloads, self.target.test_event_code)
-        return await self._send(OutboundRequest(path, access_token, body), events)
+        verdict = await self._send(OutboundRequest(path, access_token, body), events)
+        if (about_settings := _answer_about_settings(verdict)) is not None:
+            self._latest_answer = self._parts.checks.settings_for(self.target, access_token), about_settings
+        return verdict
+
+    async def keep_latest_answer(self) -> None:
+        """Keep what the latest requests have shown of pixel and access token. Raises `StoreUnavailable`."""
+        latest, self._latest_answer = self._latest_answer, None
+        if latest is not None:
+            await self._parts.checks.keep(self.target.connection_id, *latest, "delivery")
 
     async def _send(self, request: OutboundRequest, events: Sequence[LeasedEvent]) -> Verdict:
         sent_at = self._parts.clock.monotonic_seconds()
@@ -94,6 +105,15 @@ class RequestSender:
         if note:
             self.last_note = note
             self._parts.observer.on_noted(connection_id, note)
+
+
+def _answer_about_settings(verdict: Verdict) -> CheckAnswer | None:
+    """Return what the verdict on a request shows of the connection's settings, if anything."""
+    if isinstance(verdict, Accepted):
+        return CheckAnswer("good", code=verdict.answer.code)
+    if isinstance(verdict, Misconfigured) and verdict.answer.code is not None:
+        return CheckAnswer("refused", verdict.explanation, verdict.answer.code, verdict.answer.message)
+    return None
 
 
 def no_answer_verdict(no_answer: NoAnswer) -> Verdict:

@@ -9,7 +9,9 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-DocumentKind = Literal["connection", "input", "delivery_state", "secret", "user", "api_key", "audit"]
+DocumentKind = Literal[
+    "connection", "input", "delivery_state", "connection_check", "first_steps", "secret", "user", "api_key", "audit"
+]
 
 DocumentKey = tuple[DocumentKind, str]
 """Kind and ID."""

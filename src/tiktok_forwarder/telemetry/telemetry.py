@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, get_args
 
 import structlog
 from msgspec import Struct
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.browser.rate_limit import INPUT_LIMIT
-from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
+from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryCondition, DeliveryStatus, Settled
 from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
@@ -34,7 +34,7 @@ _FIRST_FAILURE: Final = 500  # HTTP's own limit between what the client and what
 _SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
-_CONDITIONS: Final = ("healthy", "throttled", "paused", "disabled")
+_CONDITIONS: Final[tuple[DeliveryCondition, ...]] = get_args(DeliveryCondition)
 
 
 class StoreFigures:

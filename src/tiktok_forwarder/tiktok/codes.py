@@ -114,6 +114,11 @@ CODES: Final[Mapping[int, CodeMeaning]] = {
 }
 
 
+def is_listed(code: int) -> bool:
+    """Return whether the code's meaning is known, and not only derived from its range."""
+    return code in CODES
+
+
 def code_meaning(code: int) -> CodeMeaning | None:
     """Return a code's meaning, an unlisted one's by its range; None for a number that is not a verdict at all."""
     if code in CODES:

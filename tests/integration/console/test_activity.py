@@ -219,9 +219,9 @@ async def test_pauses_and_their_end_stand_in_the_list(tmp_path: Path) -> None:
         await reader.service.post(body=fresh_batch("m1"))
         await happened(reader, 1, outcome="condition")
         [row] = rows_of(await reader.get("/activity?outcome=condition"))
-        assert "Delivery state" in row and "paused" in row and "revoked" in row
+        assert "Delivery state" in row and "refused" in row and "revoked" in row
         told = await reader.get(links_in(row)[0])
-        assert "Delivery state: paused" in told.text
+        assert "Delivery state: refused" in told.text
 
 
 async def test_an_event_that_is_not_kept_gets_a_kind_sentence(reader: Reader) -> None:

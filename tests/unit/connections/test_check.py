@@ -27,7 +27,7 @@ async def check(url: str, *, deadline_seconds: float = 5.0, **settings: Any) -> 
     assert connection is not None
     sender = TikTokHttpSender(url, deadline_seconds=deadline_seconds)
     try:
-        result = await ConnectionCheck(parts.connections, sender, SystemClock()).check(connection)
+        result = await ConnectionCheck(parts.connections, sender, SystemClock(), parts.check_records).check(connection)
     finally:
         await sender.close()
     assert TOKEN not in repr(result)
@@ -183,7 +183,7 @@ async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -
     assert found is not None
     async with Sandbox() as sandbox:
         sender = TikTokHttpSender(sandbox.url)
-        result = await ConnectionCheck(other, sender, SystemClock()).check(found)
+        result = await ConnectionCheck(other, sender, SystemClock(), parts.check_records).check(found)
         await sender.close()
         assert sandbox.requests() == []
     assert result.kind == "unreadable_token" and "cannot be read" in result.message

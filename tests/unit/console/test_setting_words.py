@@ -118,9 +118,9 @@ def test_other_answers_are_told_too() -> None:
 
 def test_last_answer_to_another_node_is_not_told_as_none() -> None:
     """This node does not know what the other one was answered."""
-    here = DeliveryStatus("c", "healthy", last_answer=Answer(502))
+    here = DeliveryStatus("c", "live", last_answer=Answer(502))
     assert delivery_words(here) == answer_words(Answer(502))
-    elsewhere = DeliveryStatus("c", "healthy", is_elsewhere=True)
+    elsewhere = DeliveryStatus("c", "live", is_elsewhere=True)
     assert delivery_words(elsewhere) == "Another node delivers this connection. It has sent nothing since it started."
     answered = structs.replace(here, is_elsewhere=True)
     assert delivery_words(answered) == f"{answer_words(Answer(502))} Another node delivers this connection."

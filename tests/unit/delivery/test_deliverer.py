@@ -146,7 +146,7 @@ async def test_paused_connection_is_probed_on_time() -> None:
         await rig.refuse_until_paused(1)
         rig.tiktok.judge = take_all
         await rig.until_empty(seconds=3.0)
-        assert rig.deliverer.status("c").condition == "healthy"
+        await rig.until_condition("live")
 
 
 async def test_stop_waits_2_seconds_for_requests_that_it_has_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

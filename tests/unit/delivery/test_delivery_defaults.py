@@ -8,7 +8,8 @@ from tests.integration.delivery_rig import delivery_rig
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.deliverer import Deliverer
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryPolicy
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.domain.retry import RetryPolicy
 from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.store.queue import GroupLimits

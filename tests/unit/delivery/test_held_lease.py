@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from tests.integration.delivery_rig import RecordingObserver
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.delivery.held_lease import HeldLease
-from tiktok_forwarder.delivery.interfaces import DeliveryParts, DeliveryPolicy
+from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.delivery.pauses import DeliveryState, PauseControl
 from tiktok_forwarder.domain.errors import LeaseLost, StoreUnavailable
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, Delivered, Retry, Settlements, TryLater, Verdict
@@ -70,7 +71,7 @@ class Rig:
         self.store, self.witness, self.clock = Store(), RecordingObserver(), ManualClock()
         quick = DeliveryPolicy(retry=RetryPolicy(jitter=0.0), trouble_wait_seconds=0.0)
         parts = cast(Any, DeliveryParts)(
-            self.store, None, None, None, None, self.clock, None, None, self.witness, replace(quick, **policy)
+            self.store, None, None, None, None, self.clock, None, None, None, self.witness, replace(quick, **policy)
         )
         self.lease = Lease(1, "c", "2.0", events)
         self.pauses = PauseControl(cast(Any, None), self.clock, "c", None)

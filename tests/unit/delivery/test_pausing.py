@@ -10,7 +10,7 @@ from tiktok_forwarder.domain.errors import UnknownName
 # All of its members, written out: people are shown no answer, no time and no rate while nothing is delivered.
 AT_REST = DeliveryStatus(
     "c",
-    "healthy",
+    "not_checked",
     reason="",
     code=None,
     since_ms=None,
@@ -19,6 +19,11 @@ AT_REST = DeliveryStatus(
     last_note="",
     requests_per_second=0.0,
     requests_in_flight=0,
+    is_elsewhere=False,
+    is_paused=False,
+    tiktok_message="",
+    check=None,
+    checked_at_ms=None,
 )
 
 
@@ -47,7 +52,7 @@ async def test_pause_before_the_start_is_stored() -> None:
 async def test_resuming_a_connection_that_is_not_paused_changes_nothing() -> None:
     """No state is written for it."""
     async with delivery_rig(start=False) as rig:
-        assert (await rig.deliverer.resume("c", "ann")).condition == "healthy"
+        assert (await rig.deliverer.resume("c", "ann")).condition == "not_checked"
         assert await rig.store.get_document("delivery_state", "c") is None
 
 
@@ -69,7 +74,7 @@ async def test_pause_made_before_the_start_holds_after_it() -> None:
         assert rig.deliverer.status("c").condition == "paused"
         assert rig.tiktok.requests == []
 
-        assert (await rig.deliverer.resume("c", "bob")).condition == "healthy"
+        assert (await rig.deliverer.resume("c", "bob")).condition == "not_checked"
         await rig.until_empty()
         assert rig.tiktok.event_ids == ["e1"]
 
@@ -104,5 +109,5 @@ async def test_pause_of_the_service_outlasts_a_restart_without_a_probe() -> None
         requests = len(rig.tiktok.requests)
         await rig.restart()
         await rig.give_time()
-        assert rig.deliverer.status("c").condition == "paused"
+        assert rig.deliverer.status("c").condition == "refused"
         assert (len(rig.tiktok.requests), rig.witness.failures) == (requests, [])

@@ -6,17 +6,19 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.parts import ManualClock
+from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.interfaces import (
     Attempt,
-    DeliveryParts,
     DeliveryTarget,
     HttpAnswer,
     NoAnswer,
     OutboundRequest,
 )
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.delivery.request_sender import RequestSender, no_answer_verdict
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.domain.outcome import Accepted, Answer, Misconfigured, Throttled, TryLater, Verdict
+from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.queue import LeasedEvent
 
 EVENT = LeasedEvent(7, 1, "Purchase", "e7", b'{"event":"Purchase"}', 0, 0, None, None, ())
@@ -41,7 +43,8 @@ class Rig:
     told: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        parts = cast(Any, DeliveryParts)(self, self, self, self, self, self.clock, self, None, self, None)
+        self.checks = CheckRecords(MemoryStore(), self.clock, cast(Any, self), str)
+        parts = cast(Any, DeliveryParts)(self, self, self, self, self, self.clock, self, self.checks, None, self, None)
         self.sender = RequestSender(parts, DeliveryTarget("c", 1, True, "pixel-1", "TEST1"), cast(Any, self))
 
     def access_token(self, _connection_id: str) -> str:

@@ -271,7 +271,7 @@ def test_the_books_are_exported_as_they_are(log: Log) -> None:
         'tiktok_forwarder_dead_letters{connection="cn_1"} 4.0',
         'tiktok_forwarder_oldest_event_age_seconds{connection="cn_1"} 2.5',
         'tiktok_forwarder_connection_condition{condition="throttled",connection="cn_1"} 1.0',
-        'tiktok_forwarder_connection_condition{condition="healthy",connection="cn_1"} 0.0',
+        'tiktok_forwarder_connection_condition{condition="live",connection="cn_1"} 0.0',
     ):
         assert line in exposition
 

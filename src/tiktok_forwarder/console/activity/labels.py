@@ -31,7 +31,10 @@ VERDICTS: Final = {
     ),
 }
 CONDITIONS: Final = {
-    "healthy": ("healthy", "Events are delivered at the connection's own speed."),
+    "not_checked": ("not checked", "TikTok has not accepted the pixel and the access token yet."),
+    "test": ("test", "TikTok accepts the events and counts them as tests."),
+    "live": ("live", "TikTok accepts the events and counts them."),
+    "refused": ("refused", "TikTok refuses the connection's settings. Events are kept."),
     "throttled": ("throttled", "Events are delivered more slowly, as TikTok asked."),
     "paused": ("paused", "Nothing is delivered. Events are kept."),
     "disabled": ("disabled", "The connection is disabled. New events are dropped; waiting events are kept."),
@@ -43,6 +46,11 @@ def source_words(source: str) -> str:
     kind, _, name = source.partition(" ")
     kind = kind.replace("_", " ")
     return f"{name} ({kind})" if name else kind
+
+
+def condition_word(condition: str) -> str:
+    """Name a condition; one from before an update may have no name here any more."""
+    return CONDITIONS.get(condition, (condition, ""))[0]
 
 
 def outcome_word(outcome: str) -> str:

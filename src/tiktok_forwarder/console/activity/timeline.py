@@ -11,6 +11,7 @@ from tiktok_forwarder.console.activity.labels import (
     OUTCOMES,
     VERDICTS,
     answer_meaning,
+    condition_word,
     events,
     source_words,
 )
@@ -96,7 +97,7 @@ def _dead_letter(record: RecordView) -> tuple[str, list[str]]:
 
 
 def _condition(record: RecordView) -> tuple[str, list[str]]:
-    return f"Delivery state: {record.reason}", [sentence(record.detail)] if record.detail else []
+    return f"Delivery state: {condition_word(record.reason)}", [sentence(record.detail)] if record.detail else []
 
 
 def _with_verdict(record: RecordView, title: str, sentences: list[str]) -> tuple[str, list[str]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from tiktok_forwarder.api.connections import IMPORT_CONNECTIONS
-from tiktok_forwarder.api.types import ImportBody
+from tiktok_forwarder.api.types import ImportBody, SaveQuery
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import all_connections
@@ -85,7 +85,8 @@ async def _apply(request: PageRequest, pasted: Pasted) -> Response:
 
 
 async def _call_import(request: PageRequest, connections: list[dict[str, Any]], *, dry_run: bool) -> list[Difference]:
-    return await request.api.call(IMPORT_CONNECTIONS, body=ImportBody(connections, dry_run))
+    query = SaveQuery(check=not dry_run)
+    return await request.api.call(IMPORT_CONNECTIONS, query=query, body=ImportBody(connections, dry_run))
 
 
 CONNECTION_IMPORT_PAGES: Final = (

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from tiktok_forwarder.api.connections import ADD_CONNECTION, SET_CONNECTION, SHOW_CONNECTION
 from tiktok_forwarder.api.inputs import LIST_INPUTS
 from tiktok_forwarder.api.previews import LIST_SEEN, PREVIEW, PreviewBody, SeenQuery
-from tiktok_forwarder.api.types import ConnectionChange, ConnectionView
+from tiktok_forwarder.api.types import ConnectionChange, ConnectionView, SaveQuery
 from tiktok_forwarder.console import conditions
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
@@ -32,6 +32,7 @@ from tiktok_forwarder.mapping.fields import STANDARD_EVENTS
 _NOT_COPIED: Final = ("name",)
 _CONFLICT: Final = 409
 _REFUSED: Final = 422
+_CHECK: Final = SaveQuery(check=True)
 _MAX_NUMBER_LENGTH: Final = 19
 _NOTHING: Final[Mapping[str, Any]] = {"events": []}
 """A batch to preview for the sake of the settings."""
@@ -131,7 +132,7 @@ async def _create(request: PageRequest) -> Response:
     problems = await _problems_of_form(request, settings, None)
     try:
         if not problems:
-            made = await request.api.call(ADD_CONNECTION, body={**settings, **mappings})
+            made = await request.api.call(ADD_CONNECTION, query=_CHECK, body={**settings, **mappings})
             return request.go(
                 page_of(made.id), f"{made.connection().name} is saved. Its access token is kept encrypted."
             )
@@ -182,7 +183,8 @@ async def _save(request: PageRequest) -> Response:
         return request.go(page_of(view.id), "Nothing changed.")
     try:
         if not problems:
-            changed = await request.api.call(SET_CONNECTION, view.id, body=ConnectionChange(typed, revision))
+            change = ConnectionChange(typed, revision)
+            changed = await request.api.call(SET_CONNECTION, view.id, query=_CHECK, body=change)
             return request.go(page_of(view.id), f"{changed.connection().name} is saved.")
     except ApiError as error:
         if error.status == _CONFLICT:

@@ -143,10 +143,14 @@ async def _names(request: PageRequest) -> dict[str, str]:
 
 
 async def _paused(request: PageRequest, connection: str) -> list[ConnectionStatus]:
-    """Return the affected connections that are paused or disabled."""
+    """Return the affected connections that deliver nothing."""
     status = await request.api.call(STATUS)
     concerned = [each for each in status.connections if connection in ("", each.id, each.name)]
-    return [each for each in concerned if each.delivery and each.delivery.condition in ("paused", "disabled")]
+    return [
+        each
+        for each in concerned
+        if each.delivery and (each.delivery.is_paused or each.delivery.condition == "disabled")
+    ]
 
 
 DEAD_LETTER_PAGES: Final = (
