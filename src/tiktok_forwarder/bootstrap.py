@@ -26,6 +26,7 @@ from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.connections.earlier_deliveries import keep_earlier_deliveries
+from tiktok_forwarder.connections.first_steps import FirstSteps
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
@@ -102,6 +103,7 @@ class Configured:
     inputs: Inputs
     connections: Connections
     check_records: CheckRecords
+    first_steps: FirstSteps
     users: Users
     api_keys: ApiKeys
     audit: Audit
@@ -122,6 +124,7 @@ def _configured(base: Foundation) -> Configured:
         inputs,
         connections,
         check_records,
+        FirstSteps(shared, connections),
         Users(shared, base.clock, Argon2Hasher()),
         ApiKeys(shared, base.clock),
         Audit(base.store, base.clock),
@@ -203,6 +206,7 @@ class Services:
     deliverer: Deliverer
     connection_check: ConnectionCheck
     background_checks: BackgroundChecks
+    first_steps: FirstSteps
     deletion: ConnectionDeletion
     dead_letters: DeadLetters
     activity: Activity
@@ -243,6 +247,7 @@ def _services(
         deliverer=deliverer,
         connection_check=check,
         background_checks=BackgroundChecks(connections, check, base.telemetry),
+        first_steps=configured.first_steps,
         deletion=ConnectionDeletion(connections, store, clock),
         dead_letters=DeadLetters(store, Replays(store, clock), clock, connections.connection_ids),
         activity=watched.activity,
@@ -346,6 +351,7 @@ class Application:
             http_connections=_http_connections(settings, telemetry),
         )
         self._configured.shared.keep("delivery_state", None, deliverer.follow_state)
+        self.services.connections.on_change(self.services.first_steps.forget_removed)
         if settings.has_role("deliver"):
             self.services.connections.on_change(deliverer.reload)
             store, records = self.base.store, self._configured.check_records

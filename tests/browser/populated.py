@@ -125,7 +125,7 @@ def _wait_for_dead_letters(data_dir: Path, shop: str) -> list[Any]:
 def _is_settled(data_dir: Path, shop: str) -> bool:
     status = {each["id"] == shop: each for each in ask(data_dir, "GET", "/api/status")["connections"]}
     queue = status[True]["queue"]
-    is_paused = status[False]["delivery"]["condition"] == "paused"
+    is_paused = status[False]["delivery"]["is_paused"]
     return is_paused and (queue["waiting"], queue["dead_letters"]) == (0, 2)
 
 

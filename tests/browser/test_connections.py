@@ -87,7 +87,7 @@ def test_from_the_first_start_to_the_first_delivered_event(browser: StrictBrowse
     page.go_back()
     connect(page, GOOD_TOKEN)
     check_accessibility(page, "made")
-    page.get_by_role("button", name="Check").click()
+    page.get_by_role("button", name="Check", exact=True).click()
     expect(page.locator("#checked")).to_contain_text("Access token and pixel are valid.")
     check_accessibility(page, "checked")
     make_input(page)
@@ -104,20 +104,20 @@ def test_a_wrong_token_is_diagnosed_and_mended(browser: StrictBrowser, console: 
     """The check and the pause each say what is wrong and what to do; a new token, and what waited is delivered."""
     page = log_in_as_first_admin(browser, console)
     connect(page, WRONG_TOKEN)
-    page.get_by_role("button", name="Check").click()
+    page.get_by_role("button", name="Check", exact=True).click()
     expect(page.locator("#checked")).to_contain_text("TikTok rejected the access token.")
     make_input(page)
     send(page, "waits-for-a-good-token")
     back_to_connection(page)
     expect(page.locator("#state")).to_contain_text("The access token is incorrect or has been revoked.", timeout=20_000)
-    expect(page.locator("#state .state")).to_have_text("paused")
+    expect(page.locator("#state .state")).to_have_text("refused")
     expect(page.locator("#switch")).to_contain_text("Resume")
     check_accessibility(page, "paused")
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Access Token").fill(GOOD_TOKEN)
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#totals")).to_contain_text("1 delivered", timeout=20_000)
-    expect(page.locator("#state .state")).to_have_text("healthy")
+    expect(page.locator("#state .state")).to_have_text("live")
     assert console.sandbox.ask(lambda sandbox: sandbox.counts().delivered) == 1
 
 

@@ -235,6 +235,78 @@ async def test_pause_by_hand_is_not_undone_by_the_service_of_the_other_node(node
         await soon(lambda: not one.services.deliverer.status(connection_id).is_paused)
 
 
+# --- TikTok's answers, and the steps to the first event ---
+
+
+async def conditions_on(nodes: Nodes, connection_id: str) -> list[tuple[str, str, str]]:
+    """Condition, reason and TikTok's message, as the status of each node shows them."""
+    shown = [(await node.status())["connections"] for node in nodes]
+    deliveries = [each["delivery"] for found in shown for each in found if each["id"] == connection_id]
+    return [(each["condition"], each["reason"], each["tiktok_message"]) for each in deliveries]
+
+
+async def same_soon(nodes: Nodes, connection_id: str, condition: str) -> tuple[str, str, str]:
+    async def is_same() -> bool:
+        found = await conditions_on(nodes, connection_id)
+        return len(found) == len(nodes) and set(found) == {found[0]} and found[0][0] == condition
+
+    await soon(is_same)
+    return (await conditions_on(nodes, connection_id))[0]
+
+
+async def test_condition_is_the_same_on_both_nodes(tmp_path: Path) -> None:
+    """Whichever node asks TikTok, and whichever delivers; a changed token makes the answer void on both."""
+    good = "token-of-the-pixel-0123"
+    async with (
+        Sandbox(grants={good: None}) as sandbox,
+        two_nodes(tmp_path, tiktok_base_url=sandbox.url) as nodes,
+    ):
+        one, two = nodes
+        connection_id = await one.add_connection("Shop", access_token="token-of-nobody-0123")
+        await same_soon(nodes, connection_id, "not_checked")
+        for node in nodes:
+            connection = node.services.connections.find(connection_id)
+            assert connection is not None
+            await node.services.connection_check.check(connection)
+            _, reason, message = await same_soon(nodes, connection_id, "refused")
+            assert reason.startswith("The access token is incorrect")
+            assert message.startswith("Access token is incorrect")
+        await two.services.connections.set(
+            connection_id, {"access_token": good}, expected_revision=None, changed_by="test"
+        )
+        await same_soon(nodes, connection_id, "not_checked")
+        await one.post(body=fresh_batch("e1"))
+        await same_soon(nodes, connection_id, "live")
+        await two.services.connections.set(
+            connection_id, {"test_event_code": "TEST42"}, expected_revision=None, changed_by="test"
+        )
+        await same_soon(nodes, connection_id, "test")
+        await one.services.deletion.delete(connection_id, "test")
+
+        async def is_forgotten() -> bool:
+            return not await two.services.store.list_documents("connection_check")
+
+        await soon(is_forgotten)
+
+
+async def test_steps_are_put_away_on_both_nodes(nodes: Nodes) -> None:
+    """And shown again on both; a deleted connection leaves nothing behind."""
+    one, two = nodes
+    connection_id = await one.add_connection("Shop")
+    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await two.services.first_steps.put_away("Shop", "test", is_put_away=True)
+    await soon(lambda: one.services.first_steps.is_put_away(connection_id))
+    await one.services.first_steps.put_away("Shop", "test", is_put_away=False)
+    await soon(lambda: not two.services.first_steps.is_put_away(connection_id))
+    await one.services.first_steps.put_away("Shop", "test", is_put_away=True)
+    await one.services.deletion.delete("Shop", "test")
+
+    async def is_forgotten() -> bool:
+        return not await two.services.store.list_documents("first_steps")
+
+    await soon(is_forgotten)
+
+
 # --- access ---
 
 

@@ -7,6 +7,7 @@ from tiktok_forwarder.api.endpoint import AnyCall, Call, Endpoint, Nothing, Plai
 from tiktok_forwarder.api.types import (
     ConnectionChange,
     ConnectionView,
+    FirstStepsView,
     ImportBody,
     NewSettings,
     PauseBody,
@@ -80,6 +81,12 @@ async def _import(call: Call[SaveQuery, ImportBody]) -> list[Difference]:
 
 async def _check(call: PlainCall) -> CheckResult:
     return await call.services.connection_check.check(_found(call))
+
+
+async def _set_first_steps(call: Call[Nothing, FirstStepsView]) -> FirstStepsView:
+    found = _found(call)
+    await call.services.first_steps.put_away(found.id, call.who, is_put_away=call.body.put_away)
+    return call.body
 
 
 async def _pause(call: Call[Nothing, PauseBody]) -> DeliveryStatus:
@@ -161,6 +168,15 @@ CHECK_CONNECTION: Final = Endpoint(
     _check,
     can_miss=True,
 )
+SET_FIRST_STEPS: Final = Endpoint(
+    "PUT",
+    f"{_ONE}/first-steps",
+    "set_first_steps",
+    "Put away the steps to the connection's first event, or show them again, in the console.",
+    "operate",
+    _set_first_steps,
+    can_miss=True,
+)
 PAUSE_CONNECTION: Final = Endpoint(
     "POST",
     f"{_ONE}/pause",
@@ -191,6 +207,7 @@ CONNECTION_ENDPOINTS: Final = (
     REMOVE_CONNECTION,
     CONNECTION_HISTORY,
     CHECK_CONNECTION,
+    SET_FIRST_STEPS,
     PAUSE_CONNECTION,
     RESUME_CONNECTION,
 )

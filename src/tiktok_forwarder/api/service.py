@@ -28,7 +28,10 @@ async def _status(call: PlainCall) -> StatusView:
     books = await call.services.store.snapshot()
     statuses = await call.services.deliverer.statuses_of_nodes()
     connections = [
-        _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id))
+        structs.replace(
+            _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id)),
+            first_steps_put_away=call.services.first_steps.is_put_away(each.id),
+        )
         for each in call.services.connections.all()
     ]
     difference_seconds = call.services.clock_comparison.difference_seconds

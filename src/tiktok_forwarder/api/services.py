@@ -13,6 +13,7 @@ from tiktok_forwarder.connections.background_checks import BackgroundChecks
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
+from tiktok_forwarder.connections.first_steps import FirstSteps
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.inputs.inputs import Inputs
@@ -44,6 +45,8 @@ class Services(Protocol):
     def connection_check(self) -> ConnectionCheck: ...
     @property
     def background_checks(self) -> BackgroundChecks: ...
+    @property
+    def first_steps(self) -> FirstSteps: ...
     @property
     def deletion(self) -> ConnectionDeletion: ...
     @property

@@ -145,6 +145,12 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
+class FirstStepsView(Struct, frozen=True, forbid_unknown_fields=True):
+    """`put_away`: the console does not show the steps to the connection's first event."""
+
+    put_away: bool
+
+
 class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
@@ -282,6 +288,7 @@ class ConnectionStatus(Struct, frozen=True):
     """A connection's totals and delivery.
 
     `totals` are by counter, dropped events by reason in a separate member; `delivery` is present while a service runs.
+    `first_steps_put_away`: the console does not show the steps to its first event.
     """
 
     id: str
@@ -291,6 +298,7 @@ class ConnectionStatus(Struct, frozen=True):
     queue: QueueCounts | None
     delivery: DeliveryStatus | None
     warnings: list[str]
+    first_steps_put_away: bool = False
 
 
 class StatusView(Struct, frozen=True):

@@ -33,6 +33,7 @@ from tiktok_forwarder.console.pages.connections import CONNECTIONS_PAGES
 from tiktok_forwarder.console.pages.dead_letters import DEAD_LETTER_PAGES
 from tiktok_forwarder.console.pages.development import DEVELOPMENT_PAGES
 from tiktok_forwarder.console.pages.event import EVENT_PAGES
+from tiktok_forwarder.console.pages.first_steps import FIRST_STEPS_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
@@ -54,6 +55,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *CONNECTION_ACTIONS_PAGES,
     *CONNECTION_SENDERS_PAGES,
     *CONNECTION_IMPORT_PAGES,
+    *FIRST_STEPS_PAGES,
     *INPUTS_PAGES,
     *ACTIVITY_PAGES,
     *EVENT_PAGES,

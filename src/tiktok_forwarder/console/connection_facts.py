@@ -11,6 +11,7 @@ from tiktok_forwarder.api.inputs import LIST_INPUTS
 from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.api.types import ConnectionStatus, ConnectionView, InputView
 from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.first_steps import Step, is_complete, steps_of
 from tiktok_forwarder.console.rendering import part
 from tiktok_forwarder.mapping.connection import Connection
 
@@ -58,6 +59,12 @@ class ConnectionFacts(Struct, frozen=True):
     state: ConnectionStatus
     hour: FigureSet | None
     inputs: list[InputView]
+
+    def steps(self) -> list[Step]:
+        """Return the steps to the first event, unless all are done."""
+        if is_complete(self.connection, self.state):
+            return []
+        return steps_of(self.connection, self.state, self.inputs)
 
 
 async def facts_of(api: Api, connection_id: str) -> ConnectionFacts:

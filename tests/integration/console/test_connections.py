@@ -38,7 +38,7 @@ async def test_a_connection_is_made_with_three_fields_and_two_answers(client: Co
     )
     [connection] = await client.api("GET", "/api/connections")
     assert made.path == f"/connections/{connection['id']}"
-    assert "Shop/50 % is saved" in made.text and "Send your first event" in made.text
+    assert "Shop/50 % is saved" in made.text and "To the first event" in made.text
     settings = connection["settings"]
     assert read_connection(settings, needs_token=False) == read_connection(
         {"name": "Shop/50 %", "pixel_id": "C9"}, needs_token=False

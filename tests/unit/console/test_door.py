@@ -18,6 +18,7 @@ LOOKED_AT_BY_ADMINISTRATORS_ONLY = {
     "GET /connections/new",
     "GET /connections/{connection_id}/delete",
     "GET /connections/{connection_id}/edit",
+    "GET /connections/{connection_id}/go-live",
     "GET /connections/{connection_id}/pause",
     "GET /dead-letters/discard",
     "GET /dead-letters/replay",

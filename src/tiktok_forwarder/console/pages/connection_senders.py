@@ -9,7 +9,7 @@ from msgspec import structs
 from starlette.responses import Response
 
 from tiktok_forwarder.api.activity import LIST_ACTIVITY, ActivityQuery
-from tiktok_forwarder.api.connections import SET_CONNECTION, SHOW_CONNECTION
+from tiktok_forwarder.api.connections import SET_CONNECTION
 from tiktok_forwarder.api.inputs import ADD_INPUT, IMPORT_BATCHES
 from tiktok_forwarder.api.types import ConnectionChange, ImportQuery, InputCredentials
 from tiktok_forwarder.console.activity.labels import outcome_word
@@ -43,7 +43,7 @@ async def _senders_page(
     """Show the page; `made` is an input created just now, with its secrets."""
     shown = [each for each in facts.inputs if made is None or each.id == made.id]
     ready = await ready_settings(request, shown, made, facts.connection)
-    values = {**structs.asdict(facts), "problems": problems, "ready": ready}
+    values = {**structs.asdict(facts), "problems": problems, "ready": ready, "steps": facts.steps()}
     return request.page("connections/senders.html", values, _REFUSED if problems else 200)
 
 
@@ -81,13 +81,14 @@ async def _send_purchase(request: PageRequest) -> Response:
 
 
 async def _purchase(request: PageRequest) -> Response:
-    view = await request.api.call(SHOW_CONNECTION, request.path("connection_id"))
-    event_id = request.path("event_id")
+    facts = await facts_of(request.api, request.path("connection_id"))
+    view, event_id = facts.view, request.path("event_id")
     latest = ActivityQuery(connection=view.id, limit=_SEARCHED_RECORDS)
     activity = await request.api.call(LIST_ACTIVITY, query=latest)
     way = [each for each in reversed(activity.records) if each.event_id == event_id]
     values = {
         "view": view,
+        "steps": facts.steps(),
         "event_id": event_id,
         "way": way,
         "outcome_word": outcome_word,

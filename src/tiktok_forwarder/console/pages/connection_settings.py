@@ -13,6 +13,7 @@ from tiktok_forwarder.api.types import ConnectionChange, ConnectionView, SaveQue
 from tiktok_forwarder.console import conditions
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
+from tiktok_forwarder.console.first_steps import NEW_STEPS
 from tiktok_forwarder.console.mappings.draft import mappings_of
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.console.setting_words import choice_words, label_of, value_words
@@ -119,6 +120,7 @@ async def _new_form(request: PageRequest, shown: _Shown) -> Response:
         "source": source,
         "source_name": copied.connection().name if copied is not None else "",
         "mappings": len(mappings_of(copied)) if copied is not None else 0,
+        "steps": NEW_STEPS,
         "is_new": True,
     }
     template = "connections/groups.html" if request.is_htmx else "connections/new.html"

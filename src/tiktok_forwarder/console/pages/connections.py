@@ -18,7 +18,7 @@ from tiktok_forwarder.console.setting_words import (
     label_of,
     value_words,
 )
-from tiktok_forwarder.mapping.connection import TOKEN
+from tiktok_forwarder.mapping.connection import TOKEN, warnings_on
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.mapping.fields import FIELDS
 
@@ -40,6 +40,9 @@ async def connection_page(
 ) -> Response:
     """Show the connection's page; `checked` is the result of a check just made."""
     history = await request.api.call(CONNECTION_HISTORY, facts.view.id)
+    steps = facts.steps() if not facts.state.first_steps_put_away else []
+    # The last step says the same, with its button.
+    said = warnings_on(facts.connection) if steps else []
     values = {
         **structs.asdict(facts),
         "accepted": facts.state.totals.get("accepted", 0),
@@ -48,6 +51,9 @@ async def connection_page(
         "settings": _settings(facts.view.settings),
         "advice": [each for each in facts.view.advice if each not in facts.state.warnings],
         "history": list(reversed(history)),
+        "steps": steps,
+        "warnings": [each for each in facts.state.warnings if each not in said],
+        "is_complete": not facts.steps(),
         "checked": checked,
         "delivery_words": delivery_words,
         "blamed_setting": blamed_setting,
