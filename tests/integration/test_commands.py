@@ -225,6 +225,27 @@ def test_pause_holds_without_a_running_service(commands: Commands) -> None:
     assert status["condition"] == "not_checked"
 
 
+def test_check_without_a_running_service_is_kept(commands: Commands, sandbox: Sandbox) -> None:
+    """The connection's state shows TikTok's answer from then on; adding it has asked TikTok nothing."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    assert sandbox.requests() == []
+    commands("connections", "check", "Shop")
+    (status,), _ = commands("connections", "resume", "Shop")
+    assert (status["condition"], status["check"]) == ("live", "good")
+
+
+def test_placeholder_is_refused_by_the_command_line(commands: Commands) -> None:
+    """In one line that names file and setting, whether it is added, imported or set."""
+    wrong = commands.file("shop.toml", SHOP.replace("PIX1", "YOUR PIXEL ID"))
+    message = "pixel_id: must be the ID that TikTok Events Manager shows for your pixel, not 'YOUR PIXEL ID'"
+    for command in ("add", "import"):
+        printed, told = commands("connections", command, wrong, expect=2)
+        assert printed == [] and told.count(message) == 1
+    commands("connections", "add", commands.file("right.toml", SHOP))
+    _, told = commands("connections", "set", "Shop", "access_token=YOUR_ACCESS_TOKEN", expect=2)
+    assert "access_token: must be the token that TikTok Events Manager generated, not a placeholder" in told
+
+
 def test_api_keys_are_shown_once(commands: Commands) -> None:
     """Listed without their secret, revoked by name."""
     (made,), _ = commands("api-keys", "make", "grafana", "--scope", "read")

@@ -127,6 +127,35 @@ async def test_a_throttled_token_is_busy(step: Any) -> None:
     assert result.kind == "busy" and "Retry later." in result.message
 
 
+async def test_unknown_code_is_no_yes() -> None:
+    """TikTok may refuse the pixel with a code that is new: a connection must not be called live because of it."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(Code(code=40999, message="The pixel is archived."))
+        result = await check(sandbox.url)
+    assert (result.kind, result.code, result.outcome) == ("unknown_code", 40999, "unknown")
+    assert "code 40999" in result.message and result.tiktok_message == "The pixel is archived."
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome"),
+    [
+        (Code(code=40105), "refused"),
+        (Code(code=41000), "refused"),
+        (Code(code=40100), "unknown"),
+        (Code(code=50000), "unknown"),
+        (Silence(), "unknown"),
+        (Http(status=502), "unknown"),
+        (Code(code=40002), "good"),
+    ],
+)
+async def test_only_an_answer_of_tiktok_is_a_yes_or_a_no(step: Any, outcome: str) -> None:
+    """The condition of the connection follows from it, so a bad network must not look like a refusal."""
+    async with Sandbox() as sandbox:
+        sandbox.script.for_requests(step)
+        result = await check(sandbox.url, deadline_seconds=0.3)
+    assert result.outcome == outcome
+
+
 async def test_nobody_listening_is_a_network_fault() -> None:
     """A refused connection."""
     async with Sandbox() as sandbox:
