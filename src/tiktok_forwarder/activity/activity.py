@@ -4,8 +4,16 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS
 from tiktok_forwarder.activity.gathering import MINUTE_MS, Gathering
-from tiktok_forwarder.activity.records import ActivityStore, KeptRecord, MinuteFigures, RecordFilter
+from tiktok_forwarder.activity.records import (
+    ActivityStore,
+    HourFigures,
+    KeptRecord,
+    MinuteFigures,
+    NameRow,
+    RecordFilter,
+)
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.intake.accept import Acceptance, SubjectHash
@@ -90,6 +98,16 @@ class Activity:
         self._write()
         return await self._store.figures(from_ms // MINUTE_MS, -(-until_ms // MINUTE_MS), connection_id)
 
+    async def hours(self, from_ms: int, until_ms: int, connection_id: str | None = None) -> Sequence[HourFigures]:
+        """Return figures by TikTok event of the hours that begin in a period."""
+        self._write()
+        return await self._store.hours(-(-from_ms // HOUR_MS), -(-until_ms // HOUR_MS), connection_id)
+
+    async def names(self, connection_id: str | None = None) -> Sequence[NameRow]:
+        """Return the events that connections received within 15 days, by mParticle's type and name."""
+        self._write()
+        return await self._store.names(self._clock.now_ms() - KEPT_HOURS * HOUR_MS, connection_id)
+
     async def erase(self, subjects: Collection[int]) -> int:
         """Delete the records of these keyed hashes, and keep none for a while; return how many there were."""
         return self._gathering.forget(subjects) + await self._store.erase(subjects)
@@ -118,5 +136,6 @@ class Activity:
     def _write(self, *, is_last: bool = False) -> None:
         self._gathering.learn_levels(self._store.new_levels())
         write = self._gathering.take(is_last=is_last)
-        if (write.records or write.figures or write.levels) and not self._store.write(write):
+        has_counts = write.figures or write.hours or write.names
+        if (write.records or has_counts or write.levels) and not self._store.write(write):
             self._gathering.give_back(write)

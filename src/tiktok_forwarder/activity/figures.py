@@ -23,12 +23,12 @@ _MATCH_KEYS: Final[Mapping[MatchKey, Sequence[bytes]]] = {
     for key in get_args(MatchKey)
 }
 _IP_AND_USER_AGENT: Final = "ip_and_user_agent"
-_ALL_MATCH_KEYS: Final = (*_MATCH_KEYS, _IP_AND_USER_AGENT)
-_COVERED: Final = "match_events"
+ALL_MATCH_KEYS: Final = (*_MATCH_KEYS, _IP_AND_USER_AGENT)
+COVERED: Final = "match_events"
 # Figures of inputs: of a connection, what each input brought it; of the service, what each input received.
 _OF_INPUT: Final = "input_"
 _REFUSED: Final = "refused_"
-_PLAIN_OF_INPUT: Final = ("mapped", "duplicate", "dropped", "purchases", "purchases_not_allowed", _COVERED)
+_PLAIN_OF_INPUT: Final = ("mapped", "duplicate", "dropped", "purchases", "purchases_not_allowed", COVERED)
 # Stands for a connection's ID where figures are of the service as a whole.
 SERVICE: Final = ""
 
@@ -98,12 +98,6 @@ def add_all(figures: Figures, more: Mapping[str, int]) -> None:
         add(figures, name, count)
 
 
-def add_minutes(into: dict[tuple[int, str], Figures], more: Mapping[tuple[int, str], Figures]) -> None:
-    """Add figures by (minute, connection ID)."""
-    for key, figures in more.items():
-        add_all(into.setdefault(key, {}), figures)
-
-
 def match_keys_in(payload: bytes) -> list[str]:
     """Return which keys an event has that TikTok can match to a person."""
     found: list[str] = [name for name, keys in _MATCH_KEYS.items() if any(key in payload for key in keys)]
@@ -114,14 +108,14 @@ def match_keys_in(payload: bytes) -> list[str]:
 
 def add_match_keys(figures: Figures, keys: Iterable[str]) -> None:
     """Count an event with these keys."""
-    add(figures, _COVERED)
+    add(figures, COVERED)
     for key in keys:
         add(figures, f"match.{key}")
 
 
 def add_input_match_keys(figures: Figures, input_name: str, keys: Iterable[str]) -> None:
     """Count an event with these keys that came through this input, duplicate or not."""
-    add_of_input(figures, _COVERED, input_name)
+    add_of_input(figures, COVERED, input_name)
     for key in keys:
         add_of_input(figures, f"match_{key}", input_name)
 
@@ -139,7 +133,7 @@ def add_refused(figures: Figures, input_name: str, reason: str) -> None:
 def traffic_by_input(all_figures: Iterable[Mapping[str, int]]) -> dict[str, Traffic]:
     """Return the sum of several figures of `SERVICE` by the inputs' names."""
     traffic: dict[str, Traffic] = {}
-    for name, figures in _by_input(_groups(all_figures)).items():
+    for name, figures in _by_input(grouped(all_figures)).items():
         refused = {key.removeprefix(_REFUSED): count for key, count in figures.items() if key.startswith(_REFUSED)}
         traffic[name] = Traffic(figures.get("received", 0), refused)
     return traffic
@@ -158,7 +152,7 @@ def add_latencies(figures: Figures, accepted_at_ms: Collection[int], now_ms: int
 
 def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
     """Return the sum of several figures of a connection as a structure."""
-    groups = _groups(all_figures)
+    groups = grouped(all_figures)
     latency = groups.pop("latency", {})
     return FigureSet(
         **{name: groups.get(name, {}).get("", 0) for name in _PLAIN},
@@ -166,7 +160,7 @@ def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
         dead_letters=groups.get("dead_letter", {}),
         attempts=groups.get("attempt", {}),
         warnings=groups.get("warning", {}),
-        match_keys={name: groups.get("match", {}).get(name, 0) for name in _ALL_MATCH_KEYS},
+        match_keys={name: groups.get("match", {}).get(name, 0) for name in ALL_MATCH_KEYS},
         latency=[
             LatencyBucket(int(label) if label != _BEYOND else None, latency.get(label, 0))
             for label in (*map(str, LATENCY_SECONDS), _BEYOND)
@@ -175,7 +169,7 @@ def figure_set(all_figures: Iterable[Mapping[str, int]]) -> FigureSet:
     )
 
 
-def _groups(all_figures: Iterable[Mapping[str, int]]) -> dict[str, dict[str, int]]:
+def grouped(all_figures: Iterable[Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """Return the sum of several figures, by the first part of their names, then by the rest."""
     total: Figures = {}
     for each in all_figures:
@@ -200,7 +194,7 @@ def _by_input(groups: Mapping[str, Mapping[str, int]]) -> dict[str, Figures]:
 def _input_figure_set(figures: Mapping[str, int]) -> InputFigureSet:
     return InputFigureSet(
         **{name: figures.get(name, 0) for name in _PLAIN_OF_INPUT},
-        match_keys={name: figures.get(f"match_{name}", 0) for name in _ALL_MATCH_KEYS},
+        match_keys={name: figures.get(f"match_{name}", 0) for name in ALL_MATCH_KEYS},
     )
 
 
@@ -212,5 +206,5 @@ _PLAIN: Final = (
     "retried",
     "dead_lettered",
     "replayed",
-    _COVERED,
+    COVERED,
 )

@@ -12,18 +12,24 @@ import apsw
 import msgspec
 
 from tiktok_forwarder.activity.database import OF_A_FULL_DISK, ActivityDatabase
-from tiktok_forwarder.activity.figures import add_all, add_minutes
+from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS, bounded_figures
+from tiktok_forwarder.activity.event_names import MAX_NAMES
+from tiktok_forwarder.activity.figures import add_all
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
     Figures,
+    HourFigures,
     KeptRecord,
     LevelChange,
     MinuteFigures,
+    NameCounts,
+    NameRow,
     Record,
     RecordFilter,
 )
 from tiktok_forwarder.activity.sampling import MAX_CHANGES
+from tiktok_forwarder.activity.sums import Sums
 from tiktok_forwarder.database.problem import is_corruption
 from tiktok_forwarder.database.thread import Change, DatabaseThread
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -36,6 +42,9 @@ _TRIM_RECORDS: Final = 250
 # Minutes take at most about a quarter of the file; their number is checked once in this many writes.
 _MINUTE_BYTES: Final = 1200
 _MINUTES_SHARE: Final = 0.25
+# Hours take at most about an eighth: 15 days of 200 events, if all happen in every hour.
+_HOUR_BYTES: Final = 450
+_HOURS_SHARE: Final = 0.125
 _TIDY_EVERY: Final = 300
 
 _FACTS: Final = msgspec.json.Decoder(Facts)
@@ -52,7 +61,8 @@ class ActivityFile:
         self._writes = 0
         # The newest record may be erased: if its number were reused, a query for later records would miss the next one.
         self._last_record_no = 0
-        self._unwritten: dict[tuple[int, str], Figures] = {}
+        self._max_hours = max(1000, int(database.max_bytes * _HOURS_SHARE) // _HOUR_BYTES)
+        self._unwritten = Sums()
         self.lost_records = 0
         self._new_levels: Sequence[LevelChange] = self._tidy_levels()
         self._thread = DatabaseThread(
@@ -115,6 +125,14 @@ class ActivityFile:
         named = {"from_minute": from_minute, "until_minute": until_minute, "connection_id": connection_id}
         return await self._thread.look(lambda: self._minutes(named))
 
+    async def hours(self, from_hour: int, until_hour: int, connection_id: str | None = None) -> Sequence[HourFigures]:
+        named = {"from_hour": from_hour, "until_hour": until_hour, "connection_id": connection_id}
+        return await self._thread.look(lambda: self._hours(named))
+
+    async def names(self, since_ms: int, connection_id: str | None = None) -> Sequence[NameRow]:
+        named = {"since_ms": since_ms, "connection_id": connection_id}
+        return await self._thread.look(lambda: self._names(named))
+
     async def erase(self, subjects: Collection[int]) -> int:
         wanted = {struct.pack(">Q", subject) for subject in subjects}
         erased: int = await self._thread.put(Change(lambda: self._erase(wanted)))
@@ -133,7 +151,7 @@ class ActivityFile:
 
     def _save(self, write: ActivityWrite) -> None:
         # Figures add up: those that could not be written are added to the next write.
-        add_minutes(self._unwritten, write.figures)
+        self._unwritten.add_write(write)
         self._database.require_space()
         try:
             self._insert_or_trim(write)
@@ -142,7 +160,7 @@ class ActivityFile:
                 raise
             self._database.begin_anew(str(error))
             self._insert_or_trim(write)
-        self._unwritten.clear()
+        self._unwritten = Sums()
         while self._database.is_nearly_full and self._trim():
             pass
         self._writes += 1
@@ -174,12 +192,32 @@ class ActivityFile:
         self._database.execute_many(
             "add_level", [(each.connection_id, each.second, each.level) for each in write.levels]
         )
-        for (minute, connection_id), figures in self._unwritten.items():
+        self._add_sums(self._unwritten)
+
+    def _add_sums(self, sums: Sums) -> None:
+        for (minute, connection_id), figures in sums.minutes.items():
             key = {"minute": minute, "connection_id": connection_id}
-            stored = self._database.execute("minute", key).fetchone()
-            total: Figures = _FIGURES.decode(stored[0]) if stored is not None else {}
-            add_all(total, figures)
+            total = self._with_stored("minute", key, figures)
             self._database.execute("set_minute", {**key, "figures": msgspec.json.encode(total)})
+        for (hour, connection_id, event_name), figures in sums.hours.items():
+            key = {"hour": hour, "connection_id": connection_id, "event_name": event_name}
+            total = bounded_figures(self._with_stored("hour", key, figures))
+            self._database.execute("set_hour", {**key, "figures": msgspec.json.encode(total)})
+        grown: set[str] = set()
+        for (connection_id, event_type, event_name), counts in sums.names.items():
+            key = {"connection_id": connection_id, "event_type": event_type, "event_name": event_name}
+            if self._database.execute("name", key).fetchone() is None:
+                grown.add(connection_id)
+            self._database.execute("count_name", {**key, **msgspec.structs.asdict(counts)})
+        for connection_id in grown:
+            self._database.execute("delete_names", {"connection_id": connection_id, "keep": MAX_NAMES})
+
+    def _with_stored(self, name: str, key: dict[str, Any], figures: Figures) -> Figures:
+        """Return the figures added to those that the statement finds."""
+        stored = self._database.execute(name, key).fetchone()
+        total: Figures = _FIGURES.decode(stored[0]) if stored is not None else {}
+        add_all(total, figures)
+        return total
 
     def _trim(self) -> bool:
         """Delete the oldest records; return False if there are none."""
@@ -195,6 +233,8 @@ class ActivityFile:
 
     def _tidy(self) -> None:
         self._database.execute("delete_minutes", {"keep": self._max_minutes})
+        self._database.execute("delete_hours", {"kept_hours": KEPT_HOURS, "keep": self._max_hours})
+        self._database.execute("delete_old_names", {"kept_ms": KEPT_HOURS * HOUR_MS})
         self._database.execute("delete_levels", {"keep": MAX_CHANGES - 1})
 
     def _tidy_levels(self) -> Sequence[LevelChange]:
@@ -213,6 +253,19 @@ class ActivityFile:
     def _minutes(self, named: dict[str, Any]) -> list[MinuteFigures]:
         rows = self._database.execute("minutes", named)
         return [MinuteFigures(minute, connection_id, _FIGURES.decode(raw)) for minute, connection_id, raw in rows]
+
+    def _hours(self, named: dict[str, Any]) -> list[HourFigures]:
+        return [
+            HourFigures(hour, connection_id, event_name, _FIGURES.decode(raw))
+            for hour, connection_id, event_name, raw in self._database.execute("hours", named)
+        ]
+
+    def _names(self, named: dict[str, Any]) -> list[NameRow]:
+        rows = self._database.execute("names", named)
+        return [
+            NameRow(connection_id, event_type, event_name, NameCounts(*counts))
+            for connection_id, event_type, event_name, *counts in rows
+        ]
 
     def _erase(self, wanted: set[bytes]) -> int:
         about = [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
@@ -236,6 +289,8 @@ def _search(which: RecordFilter) -> str:
     """Return the statement whose index leads to the fewest records."""
     if which.event_id is not None:
         return "recent_of_event"
+    if which.order_id is not None:
+        return "recent_of_order"
     return "recent" if which.connection_id is None else "recent_of_connection"
 
 
@@ -260,15 +315,16 @@ def _row(record_no: int, record: Record) -> tuple[Any, ...]:
         record.reason,
         msgspec.json.encode(record.facts),
         struct.pack(f">{len(record.subjects)}Q", *record.subjects),
+        record.source_name,
+        record.order_id,
     )
 
 
 def _kept(row: Any) -> KeptRecord:
-    record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, packed, payload = row
+    record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, packed, *keys, payload = row
     subjects = struct.unpack(f">{len(packed) // 8}Q", packed)
-    record = Record(
-        at_ms, connection_id, outcome, event_name, event_id, reason, _FACTS.decode(facts), payload or b"", subjects
-    )
+    facts = _FACTS.decode(facts)
+    record = Record(at_ms, connection_id, outcome, event_name, event_id, reason, facts, payload or b"", subjects, *keys)
     return KeptRecord(record_no, record)
 
 

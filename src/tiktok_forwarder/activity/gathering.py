@@ -7,6 +7,8 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from tiktok_forwarder.activity.event_figures import EventCounter
+from tiktok_forwarder.activity.event_names import NameCounter
 from tiktok_forwarder.activity.figures import (
     SERVICE,
     add,
@@ -18,6 +20,7 @@ from tiktok_forwarder.activity.figures import (
     match_keys_in,
 )
 from tiktok_forwarder.activity.record_making import (
+    DroppedBatch,
     admitted_record,
     attempted_record,
     condition_record,
@@ -31,7 +34,6 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settle
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
 from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, SubjectHash
-from tiktok_forwarder.mapping.redaction.identities import identity_values_of
 from tiktok_forwarder.mparticle.batch import Batch
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 
@@ -92,6 +94,8 @@ class Gathering:
         self._level_delay_seconds = level_delay_seconds
         self._figures: dict[tuple[int, str], Figures] = {}
         self._input_counts: dict[tuple[int, str, str], _InputCounts] = {}
+        self._events = EventCounter()
+        self._names = NameCounter()
         self._kept: list[Record] = []
         self._sampled: list[_Sampled] = []
         self._levels: list[LevelChange] = []
@@ -107,7 +111,8 @@ class Gathering:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._figures or self._input_counts or self._kept or self._sampled or self._levels)
+        counted = self._figures or self._input_counts or not (self._events.is_empty and self._names.is_empty)
+        return not (counted or self._kept or self._sampled or self._levels)
 
     # --- observing ---
 
@@ -115,8 +120,11 @@ class Gathering:
         at_ms = acceptance.accepted_at_ms
         for connection_id, admitted in acceptance.admitted.items():
             self._admitted(acceptance.input_name, connection_id, admitted, at_ms)
+            self._events.count_admitted(connection_id, admitted, at_ms)
+            self._names.count_admitted(connection_id, admitted, at_ms)
         if acceptance.drops:
             self._dropped(acceptance, at_ms)
+            self._names.count_dropped(acceptance.drops, at_ms)
 
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         counts = self._counts_of(input_name, SERVICE, at_ms)
@@ -154,6 +162,7 @@ class Gathering:
         if settled.counts.get("delivered"):
             delivered = [event.accepted_at_ms for event, outcome in settled.outcomes if type(outcome) is Delivered]
             add_latencies(figures, delivered, at_ms)
+            self._events.count_settled(settled)
         second, level = -1, 0
         delivered_together = settled.counts.get("delivered", 0)
         for event, settlement in settled.outcomes:
@@ -189,7 +198,7 @@ class Gathering:
                 if count:
                     add_of_input(figures, name, input_name, count)
         self._input_counts = {}
-        write = ActivityWrite(records, self._figures, self._levels)
+        write = ActivityWrite(records, self._figures, self._levels, self._events.take(), self._names.take())
         self._figures, self._levels = {}, []
         return write
 
@@ -197,6 +206,8 @@ class Gathering:
         """Take back what could not be written. Figures add up and can wait; records would fill the memory."""
         self.lost_records += len(write.records)
         self._figures, self._levels = dict(write.figures), list(write.levels)
+        self._events.give_back(write.hours)
+        self._names.give_back(write.names)
 
     def forget(self, subjects: Collection[int]) -> int:
         """Drop the records of these keyed hashes; return how many there were.
@@ -236,6 +247,7 @@ class Gathering:
         keys = match_keys_in(sampled.payload)
         if record.outcome == "accepted":
             add_match_keys(figures, keys)
+            self._events.count_match_keys(record, keys)
         add_input_match_keys(figures, sampled.input_name, keys)
 
     # --- keeping ---
@@ -277,17 +289,15 @@ class Gathering:
             self._count_dropped(connection_id, acceptance.input_name, reason, count, at_ms)
         raw: tuple[str, ...] = ()
         subjects: tuple[int, ...] = ()
-        batch: Batch | None = None
-        values = identity_values_of(Batch())
+        sender = DroppedBatch(Batch())
         for drop in acceptance.drops[: self._take_room(len(acceptance.drops))]:
             if drop.dropped.identifiers is not raw:
                 raw = drop.dropped.identifiers
                 subjects = tuple(map(self._subject_hash.hash_of, raw))
-            if drop.batch is not batch:
-                batch = drop.batch
-                values = identity_values_of(batch)
+            if drop.batch is not sender.batch:
+                sender = DroppedBatch(drop.batch)
             if not self._is_erased(subjects):
-                self._kept.append(dropped_record(drop, subjects, at_ms, values))
+                self._kept.append(dropped_record(drop, subjects, at_ms, sender))
 
     def _count_dropped(self, connection_id: str, input_name: str, reason: str, count: int, at_ms: int) -> None:
         figures = self._figures_of(connection_id, at_ms)

@@ -8,17 +8,21 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from tiktok_forwarder.activity.figures import add_minutes
+from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS, bounded_figures
+from tiktok_forwarder.activity.event_names import MAX_NAMES
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
-    Figures,
+    HourFigures,
     KeptRecord,
     LevelChange,
     MinuteFigures,
+    NameCounts,
+    NameRow,
     Record,
     RecordFilter,
 )
+from tiktok_forwarder.activity.sums import Sums
 from tiktok_forwarder.database.statements import load_statements
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -35,6 +39,8 @@ _TRIM_RECORDS: Final = 250
 _RECORD_BYTES: Final = 400
 _FIGURE_BYTES: Final = 120
 _FIGURES_SHARE: Final = 0.25
+# Beyond the records and the figures by minute.
+_HOURS_SHARE: Final = 0.125
 _TIDY_EVERY: Final = 300
 # Another node may have an erased person's record still to write: at most a minute's, if the database was away.
 _ERASED_MS: Final = 10 * 60_000
@@ -63,9 +69,10 @@ class PostgresActivity:
         self._has_waiting = asyncio.Event()
         # Held while there is anything that is neither waiting nor written.
         self._writing = asyncio.Lock()
-        self._unwritten: dict[tuple[int, str], Figures] = {}
-        # Figures of a write whose answer was lost: the next one finds out whether they were stored.
-        self._in_doubt: dict[tuple[int, str], Figures] = {}
+        self._max_hours = max(10_000, int(max_bytes * _HOURS_SHARE) // _FIGURE_BYTES)
+        self._unwritten = Sums()
+        # Those of a write whose answer was lost: the next one finds out whether they were stored.
+        self._in_doubt = Sums()
         self._in_doubt_no = 0
         self._write_no = 0
         self._last_level_no = 0
@@ -117,7 +124,7 @@ class PostgresActivity:
                 write = self._waiting.pop(0)
                 records += write.records
                 levels += write.levels
-                add_minutes(self._unwritten, write.figures)
+                self._unwritten.add_write(write)
             if not self._waiting:
                 self._has_waiting.clear()
             self._waiting_records -= len(records)
@@ -128,20 +135,20 @@ class PostgresActivity:
                 self.lost_records += len(records)
                 # Those in doubt are cleared before anything is stored.
                 if not self._in_doubt:
-                    self._in_doubt, self._unwritten = self._unwritten, {}
+                    self._in_doubt, self._unwritten = self._unwritten, Sums()
                     self._in_doubt_no = self._write_no
             except Exception:  # whatever happens, the next records are written; figures add up and can wait
                 self.lost_records += len(records)
             else:
-                self._in_doubt, self._unwritten = {}, {}
+                self._in_doubt, self._unwritten = Sums(), Sums()
 
     async def _save(self, session: Session, records: Sequence[Record], levels: Sequence[LevelChange]) -> None:
         now_ms = self._clock.now_ms()
         await session.run("begin_write")
         if self._in_doubt:
             if await session.value("last_write", self._node) != self._in_doubt_no:
-                add_minutes(self._unwritten, self._in_doubt)
-            self._in_doubt = {}
+                self._unwritten.add(self._in_doubt)
+            self._in_doubt = Sums()
         await session.run("begin_write_of_node", self._node, self._write_no)
         erased = {subject for (subject,) in await session.rows("erased_subjects", now_ms)}
         rows = [_row(each) for each in records if not erased.intersection(map(_signed, each.subjects))]
@@ -151,13 +158,7 @@ class PostgresActivity:
             while used_bytes > self._max_record_bytes:
                 deleted_bytes = await session.value("delete_oldest", _TRIM_RECORDS)
                 used_bytes = await session.value("grow", -deleted_bytes)
-        figures = [
-            (minute, connection_id.encode(), name.encode(), count)
-            for (minute, connection_id), counts in self._unwritten.items()
-            for name, count in counts.items()
-        ]
-        if figures:
-            await session.run("add_figures", *map(list, zip(*figures, strict=True)))
+        await _add_sums(session, self._unwritten)
         if levels:
             await session.run(
                 "add_levels",
@@ -169,6 +170,8 @@ class PostgresActivity:
         self._writes += 1
         if self._writes % _TIDY_EVERY == 0:
             await session.run("delete_figures", self._max_figures)
+            await session.run("delete_hours", KEPT_HOURS, self._max_hours)
+            await session.run("delete_old_names", KEPT_HOURS * HOUR_MS)
             await session.run("delete_levels", now_ms // 1000 - _LEVELS_KEPT_SECONDS)
             await session.run("delete_erasures", now_ms)
         await self._read_levels(session)
@@ -193,10 +196,13 @@ class PostgresActivity:
             _encoded(which.reason),
             which.since_ms,
             which.limit,
+            _encoded(which.source_name),
         )
-        if which.event_id is None:
-            return await self._records("recent", *values)
-        return await self._records("recent_of_event", *values, which.event_id.encode())
+        if which.event_id is not None:
+            return await self._records("recent_of_event", *values, which.event_id.encode(), _encoded(which.order_id))
+        if which.order_id is not None:
+            return await self._records("recent_of_order", *values, which.order_id.encode())
+        return await self._records("recent", *values)
 
     async def newest(self) -> int:
         return int(await self._database.value("newest"))
@@ -218,6 +224,29 @@ class PostgresActivity:
         return [
             MinuteFigures(minute, owner.decode(), dict(zip((name.decode() for name in names), counts, strict=True)))
             for minute, owner, names, counts in rows
+        ]
+
+    async def hours(self, from_hour: int, until_hour: int, connection_id: str | None = None) -> Sequence[HourFigures]:
+        await self._written()
+        rows = await self._database.rows("hours", from_hour, until_hour, _encoded(connection_id))
+        return [
+            HourFigures(
+                hour, owner.decode(), event.decode(), {name.decode(): each for name, each in zip(*found, strict=True)}
+            )
+            for hour, owner, event, *found in rows
+        ]
+
+    async def names(self, since_ms: int, connection_id: str | None = None) -> Sequence[NameRow]:
+        await self._written()
+        rows = await self._database.rows("names", since_ms, _encoded(connection_id))
+        return [
+            NameRow(
+                owner.decode(),
+                kind.decode(),
+                name.decode(),
+                NameCounts(first_ms, last_ms, mapped, unmapped, dropped, reason.decode()),
+            )
+            for owner, kind, name, first_ms, last_ms, mapped, unmapped, dropped, reason in rows
         ]
 
     async def _records(self, statement: str, *values: Any) -> list[KeptRecord]:
@@ -259,6 +288,38 @@ class PostgresActivity:
         await self._database.close()
 
 
+async def _add_sums(session: Session, sums: Sums) -> None:
+    minutes = [
+        (minute, connection_id.encode(), name.encode(), count)
+        for (minute, connection_id), figures in sums.minutes.items()
+        for name, count in figures.items()
+    ]
+    hours = [
+        (hour, connection_id.encode(), event_name.encode(), name.encode(), amount)
+        for (hour, connection_id, event_name), figures in sums.hours.items()
+        for name, amount in bounded_figures(figures).items()
+    ]
+    names = [
+        (
+            *(part.encode() for part in key),
+            each.first_ms,
+            each.last_ms,
+            each.mapped,
+            each.unmapped,
+            each.dropped,
+            each.last_reason.encode(),
+        )
+        for key, each in sums.names.items()
+    ]
+    if minutes:
+        await session.run("add_figures", *map(list, zip(*minutes, strict=True)))
+    if hours:
+        await session.run("add_hours", *map(list, zip(*hours, strict=True)))
+    # A name that is new may be one too many.
+    if names and await session.value("count_names", *map(list, zip(*names, strict=True))):
+        await session.run("delete_names", MAX_NAMES)
+
+
 def _row(record: Record) -> tuple[Any, ...]:
     facts = msgspec.json.encode(record.facts)
     subjects = ",".join(str(_signed(subject)) for subject in record.subjects)
@@ -272,12 +333,14 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.reason.encode(),
         facts,
         f"{{{subjects}}}",
+        record.source_name.encode(),
+        record.order_id.encode(),
         record.payload,
     )
 
 
 def _kept(row: Any) -> KeptRecord:
-    record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, payload = row
+    record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, *keys, payload = row
     record = Record(
         at_ms,
         connection_id.decode(),
@@ -288,6 +351,7 @@ def _kept(row: Any) -> KeptRecord:
         _FACTS.decode(facts),
         payload,
         tuple(subject % 2**64 for subject in subjects),
+        *(key.decode() for key in keys),
     )
     return KeptRecord(record_no, record)
 

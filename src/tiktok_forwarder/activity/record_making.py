@@ -2,7 +2,11 @@
 
 from typing import Final
 
-from tiktok_forwarder.activity.records import Facts, Record
+import msgspec
+from msgspec import Struct
+
+from tiktok_forwarder.activity.event_names import kept_name
+from tiktok_forwarder.activity.records import Facts, ReceivedEvent, Record
 from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import (
     CONNECTION_FULL,
@@ -13,44 +17,84 @@ from tiktok_forwarder.domain.outcome import (
     Verdict,
 )
 from tiktok_forwarder.intake.accept import AdmittedEvent, DroppedEvent
-from tiktok_forwarder.mapping.redaction.identities import IdentityValues
+from tiktok_forwarder.mapping.redaction.identities import IdentityValues, identity_values_of
 from tiktok_forwarder.mapping.redaction.kept import kept_text
-from tiktok_forwarder.mparticle.batch import Event
+from tiktok_forwarder.mparticle.batch import Batch, Event
+from tiktok_forwarder.mparticle.identities import identities_by_type
 from tiktok_forwarder.mparticle.values import flag_text, text_of
 from tiktok_forwarder.store.queue import LeasedEvent
 
 _MAX_TEXT_LENGTH: Final = 200
+_MAX_PLATFORM_LENGTH: Final = 40
 _FULL: Final = "The connection's storage quota is used up by waiting events."
+
+
+class _OrderId(Struct):
+    order_id: str
+
+
+class _Ordered(Struct):
+    """The part of an event object that has an order number."""
+
+    properties: _OrderId
+
+
+_ORDERED: Final = msgspec.json.Decoder(_Ordered)
 
 
 def admitted_record(admitted: AdmittedEvent, at_ms: int) -> Record:
     """Return the record of a mapped event. The payload is kept if the store accepted the event."""
     event, mapped, connection_id = admitted.event, admitted.mapped, admitted.event.connection_id
-    name, event_id = event.event_name, event.event_id
+    name, event_id, subjects = event.event_name, event.event_id, event.subjects
+    source = _source_of(admitted.original, None)
+    found_by = source.name.lower()
     if admitted.admission == "stored":
         facts = Facts(
-            source=_source(admitted.original, None)[0],
+            source=source.words,
             warnings=mapped.warnings,
             connection_revision=event.connection_revision,
             field_sources=mapped.sources,
         )
-        return Record(at_ms, connection_id, "accepted", name, event_id, "", facts, event.payload, event.subjects)
+        payload = event.payload
+        order_id = order_id_in(payload)
+        return Record(
+            at_ms, connection_id, "accepted", name, event_id, "", facts, payload, subjects, found_by, order_id
+        )
     if admitted.admission == "duplicate":
-        return Record(at_ms, connection_id, "duplicate", name, event_id, subjects=event.subjects)
+        return Record(at_ms, connection_id, "duplicate", name, event_id, subjects=subjects, source_name=found_by)
     facts = Facts(detail=_FULL, warnings=mapped.warnings)
     event_id = kept_text(event_id, _MAX_TEXT_LENGTH)
-    return Record(at_ms, connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", event.subjects)
+    return Record(at_ms, connection_id, "dropped", name, event_id, CONNECTION_FULL, facts, b"", subjects, found_by)
 
 
-def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int, values: IdentityValues) -> Record:
-    """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words.
+class DroppedBatch:
+    """What the records of a batch's dropped events share: the identities, which are not kept, and what is known."""
 
-    `values` are the user's identities, which are not kept.
-    """
-    source, event_id = _source(drop.event, values)
-    event_id = kept_text(drop.dropped.event_id, _MAX_TEXT_LENGTH, values) or event_id
-    facts = Facts(detail=drop.dropped.detail, source=source)
-    return Record(at_ms, drop.connection_id, "dropped", "", event_id, drop.dropped.reason, facts, b"", subjects)
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.values = identity_values_of(batch)
+        self.identities = tuple(sorted(identities_by_type(batch.user_identities, [])))
+        platform = text_of(batch.device_info.platform) if batch.device_info is not None else None
+        self.platform = kept_text(platform or "", _MAX_PLATFORM_LENGTH, self.values)
+
+
+def dropped_record(drop: DroppedEvent, subjects: tuple[int, ...], at_ms: int, sender: DroppedBatch) -> Record:
+    """Return the record of a dropped event. It has no name at TikTok: `source` names it in mParticle's words."""
+    dropped, values = drop.dropped, sender.values
+    source = _source_of(drop.event, values)
+    event_id = kept_text(dropped.event_id, _MAX_TEXT_LENGTH, values) or source.event_id
+    received = None
+    if drop.event is not None and (known := kept_name(drop.event, values)) is not None:
+        received = ReceivedEvent(*known, sender.platform, sender.identities)
+    facts = Facts(detail=dropped.detail, source=source.words, received=received)
+    found_by = source.name.lower()
+    return Record(at_ms, drop.connection_id, "dropped", "", event_id, dropped.reason, facts, b"", subjects, found_by)
+
+
+def order_id_in(payload: bytes) -> str:
+    """Return the order number that an event object sends to TikTok, empty without one."""
+    # JSON text escapes quotes, so these bytes cannot occur anywhere else.
+    return _ORDERED.decode(payload).properties.order_id if b'"order_id":' in payload else ""
 
 
 def request_record(attempt: Attempt, at_ms: int) -> Record:
@@ -98,6 +142,7 @@ def settled_record(
         )
         return Record(at_ms, connection_id, "delivered", name, event_id, "", facts, b"", event.subjects)
     if isinstance(settlement, DeadLettered):
+        order_id = order_id_in(event.payload)
         attempts = event.attempts + (settlement.answer is not None)
         facts = Facts(verdict=kind, answer=settlement.answer, attempts=attempts, accepted_at_ms=accepted_at_ms)
         return Record(
@@ -110,6 +155,7 @@ def settled_record(
             facts,
             event.payload,
             event.subjects,
+            order_id=order_id,
         )
     facts = Facts(
         verdict=kind,
@@ -140,17 +186,24 @@ def _attempt_facts(attempt: Attempt) -> Facts:
     )
 
 
-def _source(event: Event | None, values: IdentityValues | None) -> tuple[str, str]:
-    """Return what a dropped event was, such as `commerce_event refund`, and the sender's ID of it."""
+class _Source(Struct, frozen=True):
+    """An event in mParticle's words, such as `commerce_event refund`; its name alone, and the sender's ID of it."""
+
+    words: str = ""
+    name: str = ""
+    event_id: str = ""
+
+
+def _source_of(event: Event | None, values: IdentityValues | None) -> _Source:
     if event is None:
-        return "", ""
-    kind = flag_text(event.event_type) or ""
+        return _Source()
+    kind = kept_text(flag_text(event.event_type) or "", _MAX_TEXT_LENGTH, values)
     data = event.data
     if data is None:
-        return kept_text(kind, _MAX_TEXT_LENGTH, values), ""
+        return _Source(kind)
     action = text_of(data.product_action.action) if data.product_action is not None else None
-    name = action or text_of(data.event_name) or text_of(data.screen_name) or ""
+    given = action or text_of(data.event_name) or text_of(data.screen_name) or ""
     event_id = text_of(data.source_message_id) or text_of(data.event_id) or ""
     # Each alone: a long kind must not cost the name.
-    source = f"{kept_text(kind, _MAX_TEXT_LENGTH, values)} {kept_text(name, _MAX_TEXT_LENGTH, values)}".strip()
-    return source[:_MAX_TEXT_LENGTH], kept_text(event_id, _MAX_TEXT_LENGTH, values)
+    name = kept_text(given, _MAX_TEXT_LENGTH, values)
+    return _Source(f"{kind} {name}".strip()[:_MAX_TEXT_LENGTH], name, kept_text(event_id, _MAX_TEXT_LENGTH, values))

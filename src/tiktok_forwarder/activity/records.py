@@ -1,4 +1,4 @@
-"""The activity's types: records of what happened to recent events, figures by the minute, and their store."""
+"""The activity's types: records of what happened to recent events, figures by time, names, and their store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
@@ -17,6 +17,44 @@ RecordOutcome = Literal[
 Figures = dict[str, int]
 """Counts by name; a name with parts contains a dot, such as `dropped.missing_ip`."""
 
+HourKey = tuple[int, str, str]
+"""Hour since 1970, connection ID, and an event's name at TikTok."""
+
+NameKey = tuple[str, str, str]
+"""Connection ID, and an event's type and name in mParticle's words."""
+
+
+class NameCounts(Struct, gc=False):
+    """What became of the events of one name: mapped, dropped for want of a mapping, or dropped for `last_reason`."""
+
+    first_ms: int
+    last_ms: int
+    mapped: int = 0
+    unmapped: int = 0
+    dropped: int = 0
+    last_reason: str = ""
+
+    def add(self, later: "NameCounts") -> None:
+        """Add what was counted later, or at the same time on another node."""
+        self.first_ms = min(self.first_ms, later.first_ms)
+        self.last_ms = max(self.last_ms, later.last_ms)
+        self.mapped += later.mapped
+        self.unmapped += later.unmapped
+        self.dropped += later.dropped
+        self.last_reason = later.last_reason or self.last_reason
+
+
+class ReceivedEvent(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is known of an event that was not sent, without any value of its user.
+
+    `identities` are the kinds of identity that its batch had.
+    """
+
+    event_type: str
+    event_name: str = ""
+    platform: str = ""
+    identities: tuple[str, ...] = ()
+
 
 class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     """The contents of a record that it cannot be found by.
@@ -24,7 +62,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     `verdict` and `answer` are from the request that led to the outcome, `group_events` is how many events the request
     held, `seconds` how long TikTok took. `due_ms` is the time of the next attempt. `source` names an accepted or
     dropped event in mParticle's words; `connection_revision` is the revision that mapped an accepted event,
-    `field_sources` are the sources that the mapping chose.
+    `field_sources` are the sources that the mapping chose. `received` is known of dropped events.
     """
 
     detail: str = ""
@@ -39,12 +77,15 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
     due_ms: int | None = None
     connection_revision: int = 0
     field_sources: FieldSources | None = None
+    received: ReceivedEvent | None = None
 
 
 class Record(Struct, frozen=True, gc=False):
     """One thing that happened. `payload` (accepted events and dead letters) contains digests, IP and user agent.
 
     `subjects` are keyed hashes of the event's identities, for erasure; records of whole requests have none.
+    `source_name` is mParticle's name of an accepted or dropped event in lower case, `order_id` the order number in the
+    payload.
     """
 
     at_ms: int
@@ -56,6 +97,8 @@ class Record(Struct, frozen=True, gc=False):
     facts: Facts = Facts()
     payload: bytes = b""
     subjects: tuple[int, ...] = ()
+    source_name: str = ""
+    order_id: str = ""
 
 
 class KeptRecord(Struct, frozen=True):
@@ -66,7 +109,10 @@ class KeptRecord(Struct, frozen=True):
 
 
 class RecordFilter(Struct, frozen=True):
-    """Which records: every condition given must be met. Newest first, between the two numbers, both excluded."""
+    """Which records: every condition given must be met. Newest first, between the two numbers, both excluded.
+
+    `source_name` is in lower case. `order_id` is an order number in the payload, or an event ID.
+    """
 
     connection_id: str | None = None
     event_name: str | None = None
@@ -77,6 +123,8 @@ class RecordFilter(Struct, frozen=True):
     limit: int = 100
     event_id: str | None = None
     after_record_no: int | None = None
+    source_name: str | None = None
+    order_id: str | None = None
 
 
 class MinuteFigures(Struct, frozen=True):
@@ -85,6 +133,24 @@ class MinuteFigures(Struct, frozen=True):
     minute: int
     connection_id: str
     figures: Figures
+
+
+class HourFigures(Struct, frozen=True):
+    """The figures of one TikTok event of a connection in one hour. `hour` counts from 1970."""
+
+    hour: int
+    connection_id: str
+    event_name: str
+    figures: Figures
+
+
+class NameRow(Struct, frozen=True):
+    """The counts of one name of a connection."""
+
+    connection_id: str
+    event_type: str
+    event_name: str
+    counts: NameCounts
 
 
 class LevelChange(Struct, frozen=True):
@@ -100,11 +166,16 @@ class LevelChange(Struct, frozen=True):
 
 
 class ActivityWrite(Struct, frozen=True):
-    """About one second of activity. Figures are by (minute, connection ID) and are added to the stored ones."""
+    """About one second of activity. Figures are by (minute, connection ID).
+
+    All figures and counts are added to the stored ones.
+    """
 
     records: Sequence[Record]
     figures: Mapping[tuple[int, str], Figures]
     levels: Sequence[LevelChange]
+    hours: Mapping[HourKey, Figures] = {}
+    names: Mapping[NameKey, NameCounts] = {}
 
 
 class ActivityStore(Protocol):
@@ -150,6 +221,14 @@ class ActivityStore(Protocol):
         self, from_minute: int, until_minute: int, connection_id: str | None = None
     ) -> Sequence[MinuteFigures]:
         """Return figures by minute; the end is excluded."""
+        ...
+
+    async def hours(self, from_hour: int, until_hour: int, connection_id: str | None = None) -> Sequence[HourFigures]:
+        """Return figures by hour and event; the end is excluded. Hours are kept for 15 days."""
+        ...
+
+    async def names(self, since_ms: int, connection_id: str | None = None) -> Sequence[NameRow]:
+        """Return the names that were seen since, of at most 15 days and at most `MAX_NAMES` of each connection."""
         ...
 
     async def erase(self, subjects: Collection[int]) -> int:

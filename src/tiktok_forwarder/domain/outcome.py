@@ -73,7 +73,7 @@ class Mapped(Struct, frozen=True, gc=False):
     """An mParticle event as TikTok will get it. `payload` is the event object's JSON, final from here on.
 
     `warnings` are of `MappingWarning`. `identifiers` are the SHA-256 digests of the identities sent and the mpid's
-    text: the values an erasure request can name.
+    text: the values an erasure request can name. `value` and `currency` are those of its properties.
     """
 
     event_index: int
@@ -83,6 +83,8 @@ class Mapped(Struct, frozen=True, gc=False):
     warnings: tuple[str, ...]
     identifiers: tuple[str, ...]
     sources: FieldSources
+    value: int | float | None = None
+    currency: str | None = None
 
 
 class Dropped(Struct, frozen=True, gc=False):

@@ -253,7 +253,8 @@ class Mapper:
             sent = properties if properties != _NO_PROPERTIES else None
             payload = encode(self._build_event(name, timestamp_ms, event_id, visitor, ttclid, page, sent))
         noted = tuple(dict.fromkeys(warnings)) if warnings else ()
-        return Mapped(index, name, event_id, payload, noted, shared.identifiers, sources)
+        value, currency = properties.value, properties.currency
+        return Mapped(index, name, event_id, payload, noted, shared.identifiers, sources, value, currency)
 
     def _texts(self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources) -> Texts:
         event_id = event_id_of(self._event_ids, occurrence, shared.mpid, warnings, sources)

@@ -117,11 +117,15 @@ class Occurrence(Struct, gc=False):
 
     @property
     def name(self) -> str | None:
-        """Return the name that a mapping matches: the event's, the screen's, or the product action."""
-        if self.event_type == "commerce_event":
-            action = self.data.product_action
-            return text_of(action.action) if action is not None else None
-        return text_of(self.data.screen_name if self.event_type == "screen_view" else self.data.event_name)
+        return name_of(self.event_type, self.data)
+
+
+def name_of(event_type: str, data: EventData) -> str | None:
+    """Return the name that a mapping matches: the event's, the screen's, or the product action."""
+    if event_type == "commerce_event":
+        action = data.product_action
+        return text_of(action.action) if action is not None else None
+    return text_of(data.screen_name if event_type == "screen_view" else data.event_name)
 
 
 def value_of(source: Source, occurrence: Occurrence, product: Product | None, sources: FieldSources) -> object:

@@ -386,6 +386,12 @@ class Stuck:
     async def figures(self, from_minute: int, until_minute: int, connection_id: str | None = None) -> Sequence[Any]:
         return ()
 
+    async def hours(self, from_hour: int, until_hour: int, connection_id: str | None = None) -> Sequence[Any]:
+        return ()
+
+    async def names(self, since_ms: int, connection_id: str | None = None) -> Sequence[Any]:
+        return ()
+
     async def erase(self, subjects: object) -> int:
         return 0
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import apsw
 import msgspec
 import pytest
+from msgspec import structs
 
 from tiktok_forwarder.activity import database as activity_database
 from tiktok_forwarder.activity.database import ACTIVITY_STATEMENTS, ActivityDatabase, migrations
@@ -28,6 +29,7 @@ from tiktok_forwarder.domain.sources import FieldSources
 
 MEBIBYTE = 1024 * 1024
 VERSION_1 = Path(__file__).with_name("version_1.sql")
+PRESENT_VERSION = len(migrations())
 ALL = RecordFilter(limit=1_000_000)
 
 
@@ -257,6 +259,7 @@ async def test_file_of_version_1_opens_with_what_it_holds(version_1: Path) -> No
     kept = Record(5, "c", "dead_letter", "PlaceAnOrder", "m1", "refused", facts, payload, subjects)
     assert (older.record_no, older.record) == (41, kept)
     assert [each.figures for each in await file.figures(7, 8)] == [{"accepted": 11}]
+    assert not await file.recent(structs.replace(ALL, source_name="x")) and not await file.names(0)
     assert (list(file.new_levels()), reasons) == ([LevelChange("c", 100, 2)], [])
     await file.close()
 
@@ -266,8 +269,9 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[py
     """A program that knows one migration more; the end of the context makes it the present one again."""
     folder = tmp_path / "next_activity" / "migrations"
     folder.mkdir(parents=True)
-    (folder / "001_initial.sql").write_text(migrations()[0])
-    (folder / "002_made_up.sql").write_text(
+    for number, script in enumerate(migrations(), 1):
+        (folder / f"{number:03}.sql").write_text(script)
+    (folder / "999_made_up.sql").write_text(
         "ALTER TABLE levels ADD COLUMN made_up INTEGER NOT NULL DEFAULT 3;"
         "CREATE TABLE runs (number INTEGER); INSERT INTO runs VALUES (7);"
     )
@@ -293,7 +297,7 @@ async def test_file_is_migrated_once(version_1: Path) -> None:
         file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE)
         file.write(write_of(record(number)))
         await file.close()
-    assert version_of(version_1) == (2, [7])
+    assert version_of(version_1) == (PRESENT_VERSION + 1, [7])
     file = ActivityFile.open(version_1, max_bytes=16 * MEBIBYTE)
     assert await event_ids(file) == ["m1", "m2", "m3"]
     await file.close()
@@ -309,8 +313,9 @@ async def test_file_of_a_newer_version_is_begun_anew(version_1: Path, next_versi
     file.write(write_of(record(1)))
     assert await event_ids(file) == ["m1"] and await file.newest() == 1
     await file.close()
-    assert reasons == ["from a newer version of tiktok-forwarder (schema 2; this version knows 1)"]
-    assert version_of(version_1) == (1, [])
+    newer = f"schema {PRESENT_VERSION + 1}; this version knows {PRESENT_VERSION}"
+    assert reasons == [f"from a newer version of tiktok-forwarder ({newer})"]
+    assert version_of(version_1) == (PRESENT_VERSION, [])
 
 
 @pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError, apsw.CantOpenError])
