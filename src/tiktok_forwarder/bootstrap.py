@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from tiktok_forwarder.access.api_keys import ApiKeys
 from tiktok_forwarder.access.audit import Audit
@@ -56,6 +57,7 @@ from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
+from tiktok_forwarder.setting_values import time_zone_named
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
@@ -220,6 +222,7 @@ class Services:
     audit: Audit
     clock_comparison: ClockComparison
     site_script: SiteScript
+    time_zone: tzinfo
     console_address: Callable[[], str]
 
     @property
@@ -263,6 +266,7 @@ def _services(
         audit=audit,
         clock_comparison=base.clock_comparison,
         site_script=SiteScript(base.settings.script_path),
+        time_zone=time_zone_named(base.settings.time_zone),
         console_address=console_address,
     )
 

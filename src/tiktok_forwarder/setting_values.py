@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -20,7 +22,9 @@ _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{
 # One part only: no other path of the service's has that form, so none is hidden.
 _SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
 
-SettingKind = Literal["text", "path", "integer", "number", "choice", "https_url", "networks", "script_path", "store"]
+SettingKind = Literal[
+    "text", "path", "integer", "number", "choice", "https_url", "networks", "script_path", "store", "time_zone"
+]
 
 
 class Setting(Struct, frozen=True):
@@ -96,6 +100,21 @@ def _store(setting: Setting, given: object) -> str | None:
     return text if text in setting.choices or is_address(text) else None
 
 
+def _time_zone(_: Setting, given: object) -> str | None:
+    try:
+        return str(time_zone_named(given)) if isinstance(given, str) else None
+    except (ValueError, LookupError, OSError):
+        return None
+
+
+def time_zone_named(name: str) -> tzinfo:
+    """Return a time zone by its IANA name. Raises `LookupError`, `ValueError` and `OSError` if there is none.
+
+    UTC needs no database of time zones.
+    """
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
 _READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]] = {
     "text": _text,
     "path": _text,
@@ -106,6 +125,7 @@ _READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]]
     "networks": _networks,
     "script_path": _script_path,
     "store": _store,
+    "time_zone": _time_zone,
 }
 
 
@@ -126,6 +146,7 @@ def allowed_values(setting: Setting) -> str:
         "networks": f"networks in CIDR form, separated by commas, such as {setting.default}",
         "script_path": "a slash and a file name that ends in .js, such as /shop.js",
         "choice": f"one of {choices}",
+        "time_zone": "the IANA name of a time zone that this system knows, such as UTC or Europe/Berlin",
         "store": (
             f"{choices} or a PostgreSQL URL such as postgresql://user@host/database, in which special characters of "
             "user and password are percent-encoded"

@@ -103,8 +103,7 @@ class Settings(Struct, frozen=True):
         float, Setting(_LIMITS.header_timeout_seconds, "Time limit for receiving the headers of a request.", 0.1)
     ]
     keep_alive_seconds: Annotated[
-        float,
-        Setting(_LIMITS.keep_alive_seconds, "Time after which an idle HTTP connection is closed.", 0.1),
+        float, Setting(_LIMITS.keep_alive_seconds, "Time after which an idle HTTP connection is closed.", 0.1)
     ]
     browser_requests_per_second_per_address: Annotated[
         float,
@@ -145,8 +144,7 @@ class Settings(Struct, frozen=True):
         ),
     ]
     max_postgresql_connections: Annotated[
-        int,
-        Setting(_POOL.connections, "Maximum number of connections to PostgreSQL, of this process.", 2, 100),
+        int, Setting(_POOL.connections, "Maximum number of connections to PostgreSQL, of this process.", 2, 100)
     ]
     postgresql_timeout_seconds: Annotated[
         float, Setting(_POOL.statement_seconds, "Time limit for a statement in PostgreSQL.", 1, 600)
@@ -254,6 +252,9 @@ class Settings(Struct, frozen=True):
             1,
             1000,
         ),
+    ]
+    time_zone: Annotated[
+        str, Setting("UTC", "IANA time zone of the days in results, such as Europe/Berlin.", kind="time_zone")
     ]
     development_events_kept: Annotated[
         int,

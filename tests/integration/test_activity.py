@@ -265,9 +265,69 @@ async def test_the_api_sums_figures_by_input(asked: Asked) -> None:
     assert (await asked.json("/api/figures/inputs?from_ms=0&until_ms=60000"))["inputs"] == []
 
 
+async def test_the_api_shows_results_by_event(asked: Asked) -> None:
+    """Today, the same day last week and by day; sums are in millionths, and a delivery counts when it has happened."""
+    view = await asked.json("/api/results?days=15")
+    assert view["time_zone"] == "UTC" and view["today_ms"] - view["last_week_ms"] == 7 * 24 * 3_600_000
+    (shop,) = view["connections"]
+    assert (shop["connection_id"], shop["connection"]) == (asked.connection_id, "Shop")
+    (event,) = shop["events"]
+    today = event["today"]
+    assert (event["event"], event["is_purchase"]) == ("PlaceAnOrder", True)
+    assert (today["mapped"], today["delivered"], today["match_keys"]["external_id"]) == (2, 1, 2)
+    assert today["values"] == [{"currency": "USD", "events": 2, "millionths": 25_000_000}]
+    assert sum(event["today_by_hour"]) == 2 and event["last_week_by_hour"] == [0] * 24
+    assert event["last_week"] == event["last_week_so_far"] != today
+    assert [day["figures"]["mapped"] for day in event["days"]] == [2] + [0] * 14
+    (plain,) = (await asked.json("/api/results"))["connections"]
+    assert plain["events"][0] == {**event, "days": []}
+    assert (await asked.json("/api/results?connection=Shop"))["connections"] == [plain]
+    assert (await asked.json("/api/results?connection=Nobody"))["connections"] == []
+    three = await asked.json("/api/results?days=3")
+    assert three["connections"][0]["events"] == [{**event, "days": event["days"][:3]}]
+
+
+async def test_the_api_lists_received_events(asked: Asked) -> None:
+    """By mParticle's name, with what becomes of each; a connection that does not exist is named."""
+    found = {each["event_name"]: each for each in (await asked.json("/api/received-events"))["events"]}
+    assert found.keys() == {"purchase", "refund"}
+    purchases, refund = found["purchase"], found["refund"]
+    assert (purchases["mapped"], purchases["unmapped"], purchases["tiktok_events"]) == (2, 0, ["PlaceAnOrder"])
+    assert (refund["mapped"], refund["unmapped"], refund["dropped"], refund["tiktok_events"]) == (0, 1, 0, [])
+    assert refund["can_be_mapped"] and refund["connection"] == "Shop" and refund["event_type"] == "commerce_event"
+    assert (await asked.json("/api/received-events?connection=shop"))["events"][0][
+        "connection_id"
+    ] == asked.connection_id
+    status, message = await asked.refused("/api/received-events?connection=Nobody")
+    assert status == 404 and "Nobody" in message
+
+
+async def test_the_api_finds_events_by_name_and_order_number(asked: Asked) -> None:
+    """The name in any case; what was dropped is described, and can be mapped if a mapping was missing."""
+    (drop,) = (await asked.json("/api/activity?source_name=%20Refund"))["records"]
+    assert drop["received"] == {
+        "event_type": "commerce_event",
+        "event_name": "refund",
+        "platform": "web",
+        "identities": ["customer_id"],
+    }
+    assert drop["can_be_mapped"] is True
+    accepted = (await asked.json("/api/activity?order_id=o1"))["records"]
+    assert {each["outcome"] for each in accepted} >= {"accepted"} and len(accepted) >= 2
+    assert not any(each["can_be_mapped"] or each["received"] for each in accepted)
+    assert (await asked.json("/api/activity?order_id=o1&source_name=refund"))["records"] == []
+    assert (await asked.json("/api/activity?order_id=o"))["records"] == []
+
+
+async def test_the_api_counts_what_needs_attention(asked: Asked) -> None:
+    """Paused connections and dead letters, from the store."""
+    assert await asked.json("/api/attention") == {"paused_connections": 0, "dead_letters": 1}
+
+
 @pytest.mark.parametrize(
     ("query", "status", "told"),
     [
+        ("/api/results?days=16", 400, "days"),
         ("/api/activity?outcome=lost", 400, "outcome"),
         ("/api/activity?limit=0", 400, "limit"),
         ("/api/activity?colour=red", 400, "colour"),

@@ -1,15 +1,17 @@
 """What one node received or delivered is shown by the other node."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import Service, fresh_batch, wait_until
 from tests.integration.test_two_nodes import Nodes, soon, two_nodes
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.operations.erasure import Person
+from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -64,6 +66,37 @@ async def test_activity_of_an_event_is_complete_on_both_nodes(nodes: Nodes, sand
     await wait_until(is_complete)
     records = [await node.services.activity.recent(RecordFilter()) for node in nodes]
     assert [each.record_no for each in records[0]] == [each.record_no for each in records[1]] != []
+
+
+async def test_results_and_names_of_both_nodes_add_up(nodes: Nodes, sandbox: Sandbox) -> None:
+    """Whichever node received or delivered an event, both show the same figures, names and counts of the menu."""
+    connection_id = await delivered(nodes, sandbox)
+    one, two = nodes
+    for node in nodes:
+        signup = {"event_type": "custom_event", "data": {"event_name": "Signup"}}
+        assert (await node.post(body={**fresh_batch(), "events": [signup]})).status == 202
+    await two.services.deliverer.pause(connection_id, "stocktaking", "test")
+
+    async def shown(node: Service) -> list[Any]:
+        paths = ("/api/results", "/api/received-events", "/api/attention")
+        views = [json.loads((await asgi_call(node.application.api, "GET", path, b""))[1]) for path in paths]
+        views[0].pop("now_ms")
+        return views
+
+    async def is_complete() -> bool:
+        results, names, attention = await shown(one)
+        ((event,),) = [each["events"] for each in results["connections"]] or [[{"today": {}}]]
+        counts = (event["today"].get("mapped"), event["today"].get("delivered"))
+        return counts == (2, 2) and len(names["events"]) == 2 and attention["paused_connections"] == 1
+
+    await wait_until(is_complete)
+    assert await shown(one) == await shown(two)
+    results, names, _ = await shown(one)
+    assert results["connections"][0]["events"][0]["today"]["values"][0]["millionths"] == 25_000_000
+    assert {each["event_name"]: (each["mapped"], each["unmapped"]) for each in names["events"]} == {
+        "purchase": (2, 0),
+        "Signup": (0, 2),
+    }
 
 
 async def test_development_events_of_both_nodes_are_shown_and_forgotten(nodes: Nodes, sandbox: Sandbox) -> None:

@@ -140,6 +140,20 @@ def test_the_consoles_address_is_written_in_one_way() -> None:
     assert settings.console_url == "https://forwarder.example.com:8443"
 
 
+@pytest.mark.parametrize("text", ["UTC", "Europe/Berlin", "Asia/Kolkata"])
+def test_time_zone_is_one_of_the_iana_database(text: str) -> None:
+    """The days of results begin at its midnight."""
+    assert load_settings(None, {"TIKTOK_FORWARDER_TIME_ZONE": text}).time_zone == text
+    assert load_settings(None, {}).time_zone == "UTC"
+
+
+@pytest.mark.parametrize("text", ["", "Berlin", "Europe", "+02:00", "../../etc/passwd", "/etc/localtime", "a\0b", "é"])
+def test_time_zone_that_the_system_does_not_know_is_refused(text: str) -> None:
+    """The line shows the form of such a name."""
+    with pytest.raises(ConfigurationError, match=r"time_zone must be the IANA name of .* Europe/Berlin, not "):
+        load_settings(None, {"TIKTOK_FORWARDER_TIME_ZONE": text})
+
+
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy.example.com", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/8,,::1"])
 def test_trusted_proxies_must_be_networks(text: str) -> None:
     """The line shows the form that is expected."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from tiktok_forwarder.activity.event_names import MAX_NAME_LENGTH, UNMAPPED_REASONS
 from tiktok_forwarder.activity.figures import (
     SERVICE,
     FigureSet,
@@ -17,7 +18,14 @@ from tiktok_forwarder.activity.figures import (
     traffic_by_input,
 )
 from tiktok_forwarder.activity.gathering import MINUTE_MS
-from tiktok_forwarder.activity.records import KeptRecord, MinuteFigures, Record, RecordFilter, RecordOutcome
+from tiktok_forwarder.activity.records import (
+    KeptRecord,
+    MinuteFigures,
+    ReceivedEvent,
+    Record,
+    RecordFilter,
+    RecordOutcome,
+)
 from tiktok_forwarder.api.endpoint import Call, Endpoint, PlainCall
 from tiktok_forwarder.api.explained import explained
 from tiktok_forwarder.api.services import Services
@@ -26,6 +34,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explanation.advice import Advice, AdviceKind, advice_on
 from tiktok_forwarder.mapping.explanation.explain import Explanation
+from tiktok_forwarder.mapping.explanation.targets import can_be_mapped
 
 _HOUR_MS: Final = 3_600_000
 _MAX_STEPS: Final = 2000
@@ -37,7 +46,9 @@ _RECORD_NO: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Every condition given must be met.
 
-    `before` is the last `record_no` of the previous page; `after` the newest one already known.
+    `before` is the last `record_no` of the previous page; `after` the newest one already known. `source_name` is
+    mParticle's name of accepted and dropped events, in any case, `order_id` an order number sent to TikTok, as a
+    property or as the event ID.
     """
 
     connection: str | None = None
@@ -48,15 +59,19 @@ class ActivityQuery(Struct, frozen=True, forbid_unknown_fields=True):
     before: Number | None = None
     after: Number | None = None
     event_id: str | None = None
+    source_name: str | None = None
+    order_id: str | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class RecordView(Struct, frozen=True):
     """One thing that happened. `event` is TikTok's name, empty for events dropped before they had one.
 
-    `source` names accepted and dropped events in mParticle's words. `verdict` and `answer` are from the request that
-    led to it. `payload` is the event object with digests, IP address and user agent. If one event's records are
-    requested, `explanation` shows where each field came from, by the connection's settings of `connection_revision`.
+    `source` names accepted and dropped events in mParticle's words. `received` is what else is known of a dropped
+    event, and `can_be_mapped` whether it lacked a mapping that one can make. `verdict` and `answer` are from the
+    request that led to it. `payload` is the event object with digests, IP address and user agent. If one event's
+    records are requested, `explanation` shows where each field came from, by the connection's settings of
+    `connection_revision`.
     """
 
     record_no: int
@@ -81,6 +96,8 @@ class RecordView(Struct, frozen=True):
     connection_revision: int
     explanation: list[Explanation]
     advice: Advice | None
+    received: ReceivedEvent | None
+    can_be_mapped: bool
 
 
 class ActivityView(Struct, frozen=True):
@@ -179,6 +196,8 @@ async def _recent(call: Call[ActivityQuery, None]) -> ActivityView:
         query.limit,
         query.event_id,
         query.after,
+        query.source_name.strip().lower() if query.source_name is not None else None,
+        query.order_id,
     )
     newest = await call.services.activity.newest()
     kept = await call.services.activity.recent(which)
@@ -317,7 +336,17 @@ def _view(kept: KeptRecord, names: Mapping[str, str], explanation: Sequence[Expl
         connection_revision=facts.connection_revision,
         explanation=list(explanation),
         advice=_advice(record),
+        received=facts.received,
+        can_be_mapped=_can_be_mapped(record),
     )
+
+
+def _can_be_mapped(record: Record) -> bool:
+    received = record.facts.received
+    is_unmapped = record.outcome == "dropped" and record.reason in UNMAPPED_REASONS
+    if received is None or not is_unmapped:
+        return False
+    return can_be_mapped(received.event_type, received.event_name, MAX_NAME_LENGTH)
 
 
 LIST_ACTIVITY: Final = Endpoint(

@@ -24,6 +24,8 @@ from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.api.openapi import document_of
 from tiktok_forwarder.api.previews import PREVIEW_ENDPOINTS
+from tiktok_forwarder.api.received_events import LIST_RECEIVED_EVENTS
+from tiktok_forwarder.api.results import SHOW_RESULTS
 from tiktok_forwarder.api.service import SERVICE_ENDPOINTS
 from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.users import USER_ENDPOINTS
@@ -45,6 +47,8 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *CONNECTION_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
     *ACTIVITY_ENDPOINTS,
+    LIST_RECEIVED_EVENTS,
+    SHOW_RESULTS,
     *PREVIEW_ENDPOINTS,
     *ERASURE_ENDPOINTS,
     *SERVICE_ENDPOINTS,

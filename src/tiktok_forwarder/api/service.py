@@ -9,6 +9,7 @@ from tiktok_forwarder.access.api_keys import ApiKey, NewApiKey
 from tiktok_forwarder.access.audit import AuditEntry
 from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.types import (
+    AttentionView,
     AuditQuery,
     ConnectionStatus,
     NewKeyBody,
@@ -64,6 +65,14 @@ def _status_of(
     )
 
 
+async def _attention(call: PlainCall) -> AttentionView:
+    connection_ids = call.services.connections.connection_ids()
+    paused = await call.services.deliverer.paused_connections()
+    counts = await call.services.store.counts()
+    dead_letters = sum(each.dead_letters for key, each in counts.items() if key in connection_ids)
+    return AttentionView(len(paused.intersection(connection_ids)), dead_letters)
+
+
 async def _site_script(call: PlainCall) -> SiteScriptView:
     script = call.services.site_script
     return SiteScriptView(script.path, script.pinned_path, script.integrity)
@@ -100,6 +109,14 @@ STATUS: Final = Endpoint(
     "Show totals, queues and delivery state per connection.",
     "read",
     _status,
+)
+ATTENTION: Final = Endpoint(
+    "GET",
+    "/api/attention",
+    "attention",
+    "Count what may need an operator: paused connections and dead letters.",
+    "read",
+    _attention,
 )
 SHOW_SITE_SCRIPT: Final = Endpoint(
     "GET",
@@ -149,6 +166,7 @@ REVOKE_API_KEY: Final = Endpoint(
 
 SERVICE_ENDPOINTS: Final = (
     STATUS,
+    ATTENTION,
     SHOW_SITE_SCRIPT,
     LIST_API_KEYS,
     MAKE_API_KEY,

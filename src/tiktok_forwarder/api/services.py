@@ -1,5 +1,6 @@
 """What the endpoints work on. The composition root builds it; it does not depend on implementations."""
 
+from datetime import tzinfo
 from typing import Protocol
 
 from tiktok_forwarder.access.api_keys import ApiKeys
@@ -73,6 +74,11 @@ class Services(Protocol):
     def clock_comparison(self) -> ClockComparison: ...
     @property
     def site_script(self) -> SiteScript: ...
+    @property
+    def time_zone(self) -> tzinfo:
+        """Return the time zone whose days results are by."""
+        ...
+
     @property
     def console_base(self) -> str:
         """Return the console's address, as a browser sees it."""

@@ -301,6 +301,13 @@ class ConnectionStatus(Struct, frozen=True):
     first_steps_put_away: bool = False
 
 
+class AttentionView(Struct, frozen=True):
+    """How many connections are paused, by an operator or the service, and how many dead letters there are."""
+
+    paused_connections: int
+    dead_letters: int
+
+
 class StatusView(Struct, frozen=True):
     """The service's state. `running`: this node or another one delivers. `store_problems`: why no new event can be
     accepted now.
