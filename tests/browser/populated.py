@@ -75,6 +75,7 @@ def _send(service: ServiceProcess, sandbox: SandboxThread) -> None:
         fresh_batch("refused-1", "refused-2"),
         batch_of(nowhere, doubtful, user_identities={"customer_id": "cust-2", "email": "no address"}),
         batch_of(_telephone_order(now_ms), environment="development", **known),
+        batch_of(_unmapped("Newsletter Signup"), _unmapped("Video Played, with a name of many words <b>"), **known),
     ):
         assert service.post(batch) == 202
 
@@ -89,6 +90,11 @@ def _telephone_order(now_ms: int) -> dict[str, Any]:
         "timestamp_unixtime_ms": now_ms,
     }
     return {"event_type": "custom_event", "data": members}
+
+
+def _unmapped(name: str) -> dict[str, Any]:
+    """An event that no mapping is for, with an ID by which the activity finds it."""
+    return {"event_type": "custom_event", "data": {"event_name": name, "source_message_id": f"unmapped {name}"}}
 
 
 def _values(data_dir: Path, shop: str) -> Mapping[str, str]:

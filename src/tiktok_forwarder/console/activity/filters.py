@@ -26,7 +26,9 @@ class Filters(Struct, frozen=True):
 
     connection: str = ""
     event: str = ""
+    source_name: str = ""
     event_id: str = ""
+    order_id: str = ""
     outcome: str = ""
     reason: str = ""
     since: str = ""
@@ -46,7 +48,9 @@ class Filters(Struct, frozen=True):
         return ActivityQuery(
             connection=self.connection,
             event=self.event,
+            source_name=self.source_name,
             event_id=self.event_id,
+            order_id=self.order_id,
             outcome=unchecked(self.outcome),
             reason=self.reason,
             since_ms=since_ms,

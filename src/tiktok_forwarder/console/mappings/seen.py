@@ -25,6 +25,15 @@ class SeenNames:
         """Return names for a source of kind attribute, user_attribute or product_attribute."""
         return _distinct(name for each in self._of(event_type, event_name) for name in _attributes(each, kind))
 
+    def attributes_of(self, event_type: str, event_name: str) -> list[str]:
+        """Return the attributes of the events of this name only."""
+        named = [
+            each
+            for each in self._events
+            if (each.event_type, each.event_name.lower()) == (event_type, event_name.lower())
+        ]
+        return _distinct(name for each in named for name in each.attributes)
+
     def _of(self, event_type: str, event_name: str) -> list[SeenEvent]:
         """Return the events of this name, or all of the kind if there are none."""
         of_kind = [each for each in self._events if each.event_type == event_type]

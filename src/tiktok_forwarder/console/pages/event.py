@@ -8,10 +8,13 @@ from starlette.responses import Response
 from tiktok_forwarder.api.activity import LIST_ACTIVITY, NO_NAME, SHOW_RECORD, SHOW_WAY, ActivityQuery, RecordView
 from tiktok_forwarder.console.activity.advice import advice_catalog
 from tiktok_forwarder.console.activity.fields import field_rows
+from tiktok_forwarder.console.activity.known import known_fields
 from tiktok_forwarder.console.activity.places import way_path
 from tiktok_forwarder.console.activity.rows import about
 from tiktok_forwarder.console.activity.timeline import is_pending, steps
 from tiktok_forwarder.console.api import ApiError
+from tiktok_forwarder.console.connection_facts import page_of
+from tiktok_forwarder.console.mappings.wanted import WantedEvent
 from tiktok_forwarder.console.page import Page, PageRequest
 
 _MAX_ELSEWHERE: Final = 200
@@ -51,8 +54,18 @@ async def _event_page(
         "payload": mapped.payload if mapped else None,
         "fields": field_rows(mapped.payload, mapped.explanation) if mapped else [],
         "elsewhere": elsewhere,
+        "known": known_fields(records[0].received) if records[0].received else [],
+        "map_page": _map_page(records[0]) if request.is_admin else "",
     }
     return request.page("activity/event.html", values)
+
+
+def _map_page(record: RecordView) -> str:
+    """Return the page that opens a mapping for a dropped event, empty if none would have sent it."""
+    if record.received is None or not record.can_be_mapped:
+        return ""
+    wanted = WantedEvent(record.received.event_type, record.received.event_name)
+    return wanted.address(page_of(record.connection_id, "/mappings"))
 
 
 async def _elsewhere(

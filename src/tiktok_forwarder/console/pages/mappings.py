@@ -16,7 +16,7 @@ from tiktok_forwarder.console.conditions import document_sentence
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.buttons import changed, focus_after
 from tiktok_forwarder.console.mappings.cards import cards_of
-from tiktok_forwarder.console.mappings.choices import EVENT_TYPE_LABELS, PROPERTY_LABELS
+from tiktok_forwarder.console.mappings.choices import EVENT_NAME_LABELS, EVENT_TYPE_LABELS, PROPERTY_LABELS
 from tiktok_forwarder.console.mappings.draft import DraftMapping, draft_of, mappings_of, without_unsupported_sources
 from tiktok_forwarder.console.mappings.editing import Editing
 from tiktok_forwarder.console.mappings.form import pressed_button, read_drafts
@@ -26,6 +26,7 @@ from tiktok_forwarder.console.mappings.preview import run_preview
 from tiktok_forwarder.console.mappings.samples import Samples, samples_of
 from tiktok_forwarder.console.mappings.seen import SeenNames
 from tiktok_forwarder.console.mappings.target import OWN_NAME_RULE, TargetEvent, target_meant, target_named
+from tiktok_forwarder.console.mappings.wanted import Filled, WantedEvent, with_wanted
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.mapping.custom import MappingDocument
 from tiktok_forwarder.mapping.event import standard_events
@@ -75,12 +76,20 @@ def _by_title(names: Iterable[str]) -> list[str]:
 
 async def _overview(request: PageRequest) -> Response:
     view = await _connection(request)
-    typed = request.query("event").strip()
+    typed, wanted = request.query("event").strip(), WantedEvent.of(request)
     target = target_meant(typed, view.connection()) if typed else None
     if target is not None:
-        return request.go(page_of(view.id, f"/mappings/{target.name}"))
+        page = page_of(view.id, f"/mappings/{target.name}")
+        return request.go(wanted.address(page) if wanted is not None else page)
     mappings = [(mapping, _sentences(mapping)) for mapping in mappings_of(view)]
-    values = {**_common(view), "mappings": mappings, "properties": PROPERTY_LABELS, "typed": typed}
+    values = {
+        **_common(view),
+        "mappings": mappings,
+        "properties": PROPERTY_LABELS,
+        "typed": typed,
+        "wanted": wanted if request.is_admin else None,
+        "name_labels": EVENT_NAME_LABELS,
+    }
     return request.page("mappings/mappings.html", values, _INVALID if typed else 200)
 
 
@@ -106,7 +115,10 @@ async def _event(request: PageRequest) -> Response:
         cards = cards_of(drafts, target, SeenNames([]), NO_PROBLEMS)
         values = {**_common(view, target.name), "event": target.name, "cards": cards}
         return request.page("mappings/reading.html", values)
-    return await _editor(request, Editing(view, target, drafts))
+    wanted = WantedEvent.of(request)
+    seen = await _seen(request, view.id)
+    filled = with_wanted(drafts, wanted, target, seen) if wanted is not None else None
+    return await _editor(request, Editing(view, target, filled.drafts if filled else drafts), filled=filled)
 
 
 async def _editor(
@@ -116,6 +128,7 @@ async def _editor(
     status: int = 200,
     *,
     is_newest: bool = False,
+    filled: Filled | None = None,
 ) -> Response:
     """Show the form. A part of it has no preview, which htmx requests separately.
 
@@ -131,7 +144,8 @@ async def _editor(
         "problems": problems.general,
         "samples": samples,
         "preview": preview,
-        "focus": focus_after(editing.drafts, pressed_button(request.form)),
+        "filled": filled,
+        "focus": f"{filled.key}-event_type" if filled else focus_after(editing.drafts, pressed_button(request.form)),
         "revision": (not is_newest and request.form.text("revision")) or editing.view.revision,
     }
     return request.page("mappings/editor.html" if request.is_htmx else "mappings/event.html", values, status)

@@ -39,6 +39,8 @@ def record(outcome: RecordOutcome, **members: Any) -> RecordView:
         "payload": None,
         "explanation": [],
         "advice": None,
+        "received": None,
+        "can_be_mapped": False,
         **members,
     }
     return RecordView(**given)
