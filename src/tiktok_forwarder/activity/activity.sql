@@ -18,7 +18,7 @@ SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, f
 FROM records LEFT JOIN payloads USING (record_no)
 WHERE (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_name IS NULL OR event_name = :event_name)
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
-    AND (:since_ms IS NULL OR at_ms >= :since_ms) AND (:source_name IS NULL OR source_name = :source_name)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
     AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
 ORDER BY record_no DESC LIMIT :limit;
 
@@ -27,7 +27,7 @@ SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, f
 FROM records INDEXED BY records_by_connection LEFT JOIN payloads USING (record_no)
 WHERE connection_id = :connection_id AND (:event_name IS NULL OR event_name = :event_name)
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
-    AND (:since_ms IS NULL OR at_ms >= :since_ms) AND (:source_name IS NULL OR source_name = :source_name)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
     AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
 ORDER BY record_no DESC LIMIT :limit;
 
@@ -39,6 +39,16 @@ WHERE event_id = :event_id AND event_id <> ''
     AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
     AND (:since_ms IS NULL OR at_ms >= :since_ms) AND (:source_name IS NULL OR source_name = :source_name)
     AND (:order_id IS NULL OR order_id = :order_id OR event_id = :order_id)
+    AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
+ORDER BY record_no DESC LIMIT :limit;
+
+-- name: recent_of_name: as recent, of one name in mParticle's words
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, source_name, order_id, payload
+FROM records INDEXED BY records_by_name LEFT JOIN payloads USING (record_no)
+WHERE source_name = :source_name AND source_name <> ''
+    AND (:connection_id IS NULL OR connection_id = :connection_id) AND (:event_name IS NULL OR event_name = :event_name)
+    AND (:outcome IS NULL OR outcome = :outcome) AND (:reason IS NULL OR reason = :reason)
+    AND (:since_ms IS NULL OR at_ms >= :since_ms)
     AND record_no > coalesce(:after_record_no, -1) AND record_no < coalesce(:before_record_no, 9223372036854775807)
 ORDER BY record_no DESC LIMIT :limit;
 

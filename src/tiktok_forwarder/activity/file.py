@@ -291,6 +291,8 @@ def _search(which: RecordFilter) -> str:
         return "recent_of_event"
     if which.order_id is not None:
         return "recent_of_order"
+    if which.source_name is not None:
+        return "recent_of_name"
     return "recent" if which.connection_id is None else "recent_of_connection"
 
 

@@ -196,12 +196,14 @@ class PostgresActivity:
             _encoded(which.reason),
             which.since_ms,
             which.limit,
-            _encoded(which.source_name),
         )
+        name, order_id = _encoded(which.source_name), _encoded(which.order_id)
         if which.event_id is not None:
-            return await self._records("recent_of_event", *values, which.event_id.encode(), _encoded(which.order_id))
-        if which.order_id is not None:
-            return await self._records("recent_of_order", *values, which.order_id.encode())
+            return await self._records("recent_of_event", *values, name, which.event_id.encode(), order_id)
+        if order_id is not None:
+            return await self._records("recent_of_order", *values, name, order_id)
+        if name is not None:
+            return await self._records("recent_of_name", *values, name)
         return await self._records("recent", *values)
 
     async def newest(self) -> int:

@@ -74,7 +74,6 @@ FROM forwarder.activity_records
 WHERE record_no > $1 AND record_no < $2 AND ($3::bytea IS NULL OR connection_id = $3)
     AND ($4::bytea IS NULL OR event_name = $4) AND ($5::bytea IS NULL OR outcome = $5)
     AND ($6::bytea IS NULL OR reason = $6) AND ($7::bigint IS NULL OR at_ms >= $7)
-    AND ($9::bytea IS NULL OR source_name = $9)
 ORDER BY record_no DESC LIMIT $8;
 
 -- name: recent_of_event: the same of one event ID
@@ -85,6 +84,16 @@ WHERE event_id = $10 AND event_id <> '' AND ($11::bytea IS NULL OR order_id = $1
     AND ($3::bytea IS NULL OR connection_id = $3) AND ($4::bytea IS NULL OR event_name = $4)
     AND ($5::bytea IS NULL OR outcome = $5) AND ($6::bytea IS NULL OR reason = $6)
     AND ($7::bigint IS NULL OR at_ms >= $7) AND ($9::bytea IS NULL OR source_name = $9)
+ORDER BY record_no DESC LIMIT $8;
+
+-- name: recent_of_name: the same of one name in mParticle's words
+SELECT record_no, at_ms, connection_id, outcome, event_name, event_id, reason, facts, subjects, source_name, order_id, payload
+FROM forwarder.activity_records
+WHERE source_name = $9 AND source_name <> ''
+    AND record_no > $1 AND record_no < $2
+    AND ($3::bytea IS NULL OR connection_id = $3) AND ($4::bytea IS NULL OR event_name = $4)
+    AND ($5::bytea IS NULL OR outcome = $5) AND ($6::bytea IS NULL OR reason = $6)
+    AND ($7::bigint IS NULL OR at_ms >= $7)
 ORDER BY record_no DESC LIMIT $8;
 
 -- name: recent_of_order: the same of one order number, which some connections send as event ID

@@ -94,6 +94,19 @@ async def test_records_come_back_as_they_were(path: Path) -> None:
     await file.close()
 
 
+async def test_order_number_of_an_erased_person_is_in_no_file(path: Path) -> None:
+    """It is in an index too, which keeps nothing of a deleted record."""
+    file = ActivityFile.open(path, max_bytes=16 * MEBIBYTE)
+    kept = structs.replace(record(1), order_id="order-of-another")
+    erased = structs.replace(record(2, (7,)), order_id="order-of-the-person", source_name="purchase")
+    file.write(write_of(kept, erased))
+    assert await file.erase([7]) == 1
+    assert not await file.recent(structs.replace(ALL, order_id="order-of-the-person"))
+    contents = b"".join(each.read_bytes() for each in path.parent.glob("activity.db*"))
+    await file.close()
+    assert b"order-of-the-person" not in contents and b"order-of-another" in contents
+
+
 @pytest.fixture
 def open_to_all(path: Path) -> Path:
     path.touch(0o644)

@@ -87,6 +87,17 @@ async def test_each_condition_of_a_search_counts(nodes: Nodes) -> None:
     assert not await node.recent(structs.replace(ALL, reason="\0"))
 
 
+async def test_record_of_a_node_of_the_version_before_is_read(nodes: Nodes) -> None:
+    """Nodes are updated one after the other: until then one writes records without the newer columns."""
+    node = await nodes.open()
+    await nodes.database.run(
+        "INSERT INTO forwarder.activity_records (at_ms, bytes, connection_id, outcome, event_name, event_id, reason, "
+        "facts, subjects, payload) VALUES (5, 400, 'c', 'accepted', 'PlaceAnOrder', 'm5', '', '{}', '{}', '')"
+    )
+    assert [each.record for each in await node.recent(ALL)] == [record(5)]
+    assert not await node.recent(structs.replace(ALL, source_name="")) and not await node.names(0)
+
+
 async def test_figures_of_nodes_add_up(nodes: Nodes) -> None:
     """Writes of one minute are summed, whichever node they are of, and a time selects minutes."""
     for node in (await nodes.open(), await nodes.open()):

@@ -3,6 +3,7 @@
 -- In lower case.
 ALTER TABLE records ADD COLUMN source_name TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN order_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX records_by_name ON records (source_name) WHERE source_name <> '';
 CREATE INDEX records_by_order ON records (order_id) WHERE order_id <> '';
 -- Counts and sums by name, as JSON.
 CREATE TABLE hours (

@@ -5,6 +5,7 @@
 -- In lower case.
 ALTER TABLE forwarder.activity_records ADD COLUMN source_name bytea NOT NULL DEFAULT '';
 ALTER TABLE forwarder.activity_records ADD COLUMN order_id bytea NOT NULL DEFAULT '';
+CREATE INDEX activity_records_by_name ON forwarder.activity_records (source_name, record_no) WHERE source_name <> '';
 CREATE INDEX activity_records_by_order ON forwarder.activity_records (order_id) WHERE order_id <> '';
 
 CREATE TABLE forwarder.activity_hours (
