@@ -97,6 +97,7 @@ def _allowed(setting: Setting) -> str:
         "store": f"{choices}, or a PostgreSQL URL",
         "script_path": "a slash and a file name that ends in `.js`",
         "https_url": "`https://` and a host without a path, or empty",
+        "time_zone": "IANA name of a time zone",
         "networks": "networks in CIDR form, separated by commas",
     }
     if setting.kind in in_words:

@@ -62,14 +62,17 @@ class ConnectionResults(Struct, frozen=True):
 class ResultsView(Struct, frozen=True):
     """Results by connection; connections without events in these days are omitted.
 
-    `today_ms` and `last_week_ms` are when the days begin. An hour belongs to the day in which it begins, by UTC's
-    hours: in a time zone with half hours, a day's figures begin up to an hour after it.
+    `today` is a date such as 2026-11-30, `today_ms` and `last_week_ms` are when the days begin, and `hours` the times
+    at which today's hours begin, such as 14:00. An hour belongs to the day in which it begins, by UTC's hours: in a
+    time zone with half hours, a day's figures begin up to an hour after it.
     """
 
     time_zone: str
+    today: str
     now_ms: int
     today_ms: int
     last_week_ms: int
+    hours: list[str]
     connections: list[ConnectionResults]
 
 
@@ -128,7 +131,16 @@ async def _results(call: Call[ResultsQuery, None]) -> ResultsView:
         )
         for key, events in sorted(by_event.items(), key=lambda item: (names.get(item[0], ""), item[0]))
     ]
-    return ResultsView(str(services.time_zone), now_ms, today.from_ms, last_week.from_ms, connections)
+    times = [datetime.fromtimestamp(hour * HOUR_MS / 1000, services.time_zone) for hour in today.hours]
+    return ResultsView(
+        time_zone=str(services.time_zone),
+        today=today.date,
+        now_ms=now_ms,
+        today_ms=today.from_ms,
+        last_week_ms=last_week.from_ms,
+        hours=[f"{each:%H:%M}" for each in times],
+        connections=connections,
+    )
 
 
 async def _hours_of(services: Services, days: Sequence[Day], connection_id: str | None) -> list[HourFigures]:

@@ -40,6 +40,7 @@ from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.pages.received_events import RECEIVED_EVENTS_PAGES
+from tiktok_forwarder.console.pages.results import RESULTS_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -64,6 +65,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *DEAD_LETTER_PAGES,
     *MAPPINGS_PAGES,
     *RECEIVED_EVENTS_PAGES,
+    *RESULTS_PAGES,
 )
 _FORGED: Final = "this form has expired; reload the page and submit it again"
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from tiktok_forwarder.activity.event_figures import EventFigureSet
 from tiktok_forwarder.activity.figures import FigureSet, InputFigureSet
 from tiktok_forwarder.api.activity import FiguresStep, InputFigures
 from tiktok_forwarder.console.rendering import span, wire_label
@@ -33,11 +34,11 @@ def period_of(name: str) -> Period:
 
 
 class Chart(Struct, frozen=True):
-    """Series over time. `at_seconds` are since 1970, `labels` in the order of `values`."""
+    """Series over time. `at_seconds` are since 1970, `labels` in the order of `values`; None is not known yet."""
 
     at_seconds: Sequence[int]
     labels: Sequence[str]
-    values: Sequence[Sequence[int]]
+    values: Sequence[Sequence[int | None]]
 
 
 def chart(steps: Sequence[FiguresStep], period: Period, from_ms: int, until_ms: int) -> Chart:
@@ -135,7 +136,7 @@ class Coverage(Struct, frozen=True):
     share: float
 
 
-def coverage(figures: FigureSet | InputFigureSet) -> list[Coverage]:
+def coverage(figures: FigureSet | InputFigureSet | EventFigureSet) -> list[Coverage]:
     """Count mapped events by match key; empty if no event was mapped."""
     total = figures.match_events
     return [
