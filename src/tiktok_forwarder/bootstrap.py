@@ -61,6 +61,7 @@ from tiktok_forwarder.setting_values import time_zone_named
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
+from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.risks import RiskSource
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 from tiktok_forwarder.telemetry.telemetry import Telemetry
@@ -201,6 +202,7 @@ class Services:
     """The services that API and console work on."""
 
     store: Store
+    documents: DocumentStore
     risks: RiskSource
     inputs: Inputs
     connections: Connections
@@ -243,6 +245,7 @@ def _services(
     check = ConnectionCheck(connections, sender, clock, configured.check_records)
     return Services(
         store=store,
+        documents=store,
         risks=store,
         inputs=configured.inputs,
         connections=connections,

@@ -19,6 +19,7 @@ from tiktok_forwarder.api.types import (
 )
 from tiktok_forwarder.delivery.clock_comparison import clock_warning
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
+from tiktok_forwarder.delivery.pauses import paused_connections
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.key_rotation import Rotation
 from tiktok_forwarder.operations.quotas import quota_warnings
@@ -67,7 +68,7 @@ def _status_of(
 
 async def _attention(call: PlainCall) -> AttentionView:
     connection_ids = call.services.connections.connection_ids()
-    paused = await call.services.deliverer.paused_connections()
+    paused = await paused_connections(call.services.documents)
     counts = await call.services.store.counts()
     dead_letters = sum(each.dead_letters for key, each in counts.items() if key in connection_ids)
     return AttentionView(len(paused.intersection(connection_ids)), dead_letters)

@@ -23,6 +23,7 @@ from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.previews import Previews
+from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.events import EventStore
 from tiktok_forwarder.store.risks import RiskSource
 
@@ -32,6 +33,8 @@ class Services(Protocol):
 
     @property
     def store(self) -> EventStore: ...
+    @property
+    def documents(self) -> DocumentStore: ...
     @property
     def risks(self) -> RiskSource: ...
     @property

@@ -16,8 +16,10 @@ from tiktok_forwarder.access.console_access import ConsoleAccess
 from tiktok_forwarder.access.sessions import Session
 from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.endpoint import refusal
+from tiktok_forwarder.api.service import ATTENTION
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api, ApiError
+from tiktok_forwarder.console.attention import menu_counts
 from tiktok_forwarder.console.flash_messages import FlashMessages
 from tiktok_forwarder.console.forms import MAX_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, Form, read_form
 from tiktok_forwarder.console.headers import with_headers
@@ -138,6 +140,10 @@ class _Gateway:
             page_request = PageRequest(request, self._services, origin, form, entry)
             if page.right == "admin" and not page_request.is_admin:
                 raise HTTPException(403, "this page is for administrators")
+            if entry is not None and not page_request.is_htmx:
+                # The page is more important than the counts in its menu.
+                with contextlib.suppress(ApiError, StoreUnavailable):
+                    page_request.menu_counts = menu_counts(await entry[2].call(ATTENTION))
             return await page.run(page_request)
 
         return answer

@@ -13,6 +13,7 @@ from tiktok_forwarder.access.sessions import Session
 from tiktok_forwarder.access.users import User
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import Api
+from tiktok_forwarder.console.attention import MenuCount
 from tiktok_forwarder.console.flash_messages import FlashMessages
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.origin import Origin
@@ -33,7 +34,7 @@ class ConsoleServices(Struct, frozen=True):
 
 class PageRequest:
     """One request to a page. `http` is Starlette's; `user`, `session` and `api` are those of the user who is logged in,
-    on all but public pages.
+    on all but public pages. `menu_counts` are beside the menu's pages, by path.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class PageRequest:
         self.origin = origin
         self.form = form
         self._entry = entry
+        self.menu_counts: Mapping[str, MenuCount] = {}
 
     @property
     def user(self) -> User:

@@ -13,7 +13,7 @@ from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.delivery.node_answers import decode_statuses, encode_statuses
 from tiktok_forwarder.delivery.parts import DeliveryParts
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, read_state
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable, UnknownName
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
@@ -121,11 +121,6 @@ class Deliverer:
         """Return the status of each connection by ID; empty while nothing is delivered."""
         known = [each for each in self._claim_names if self._parts.connections.target(each) is not None]
         return {connection_id: self.status(connection_id) for connection_id in known}
-
-    async def paused_connections(self) -> set[str]:
-        """Return the IDs of connections whose pause is stored, whichever node delivers them."""
-        documents = await self._parts.documents.list_documents("delivery_state")
-        return {document.id for document in documents if read_state(document).pause is not None}
 
     async def statuses_of_nodes(self) -> Mapping[str, DeliveryStatus]:
         """Return the status of each connection by ID, as the node knows it that delivers the connection.

@@ -59,6 +59,12 @@ def read_state(document: Document | None) -> DeliveryState:
         raise StoreUnavailable(f"cannot read the delivery state of connection {document.id}: {error}") from error
 
 
+async def paused_connections(documents: DocumentStore) -> set[str]:
+    """Return the IDs of connections whose pause is stored, whichever node delivers them."""
+    states = await documents.list_documents("delivery_state")
+    return {document.id for document in states if read_state(document).pause is not None}
+
+
 class PauseControl:
     """Pauses and resumes one connection. The service's pause never replaces a manual one, nor does it end one.
 

@@ -11,6 +11,7 @@ from msgspec import structs
 from starlette.responses import Response
 
 from tests.unit.access.access_rig import GOOD, Console
+from tests.unit.parts import Parts
 from tiktok_forwarder.access.api_keys import ApiKeys
 from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.access.users import Role
@@ -109,12 +110,19 @@ class Behind:
 
 
 class Door:
-    """The application with its real access and API of users, keys and audit; other endpoints find no services."""
+    """The application with its real access and API of users, keys and audit, and what the menu asks for.
+
+    Other endpoints find no services.
+    """
 
     def __init__(self, console_url: str = "") -> None:
         self.console = Console()
         self.faults: list[Exception] = []
+        self.parts = Parts(self.console.store)
         services = SimpleNamespace(
+            store=self.console.store,
+            documents=self.console.store,
+            connections=self.parts.connections,
             console_access=self.console.access,
             audit=self.console.audit,
             api_keys=ApiKeys(self.console.shared, self.console.clock),

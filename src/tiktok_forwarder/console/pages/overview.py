@@ -5,10 +5,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from tiktok_forwarder.api.activity import SHOW_FIGURES
+from tiktok_forwarder.api.activity import SHOW_FIGURES, SHOW_INPUT_FIGURES
+from tiktok_forwarder.api.results import SHOW_RESULTS
 from tiktok_forwarder.api.service import STATUS
+from tiktok_forwarder.console.attention import attention_of
 from tiktok_forwarder.console.connection_facts import rows_of
 from tiktok_forwarder.console.page import Page, PageRequest
+from tiktok_forwarder.console.trends import amounts, purchases_trend, weekday
 
 
 async def _overview(request: PageRequest) -> Response:
@@ -19,9 +22,21 @@ async def _overview(request: PageRequest) -> Response:
 async def _values(request: PageRequest) -> Mapping[str, Any]:
     status = await request.api.call(STATUS)
     figures = await request.api.call(SHOW_FIGURES)
+    inputs = await request.api.call(SHOW_INPUT_FIGURES)
+    results = await request.api.call(SHOW_RESULTS)
+    existing = {each.id for each in status.connections}
+    trends = [
+        (each, found)
+        for each in results.connections
+        if each.connection_id in existing and (found := purchases_trend(each, results)) is not None
+    ]
     return {
         "troubles": status.store_problems,
         "warnings": status.warnings,
+        "attention": attention_of(status, inputs.inputs),
+        "trends": trends,
+        "day": weekday(results.today),
+        "amounts": amounts,
         "connections": rows_of(status.connections, figures.connections),
     }
 
