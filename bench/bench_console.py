@@ -21,8 +21,10 @@ from bench.processes import Process, load, measured_load, service
 from bench.queue_types import Arrivals
 from bench.stock import MANY, new_events, open_store, payload, stocked
 from bench.table import Column, Table
+from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS
+from tiktok_forwarder.activity.event_names import MAX_NAMES
 from tiktok_forwarder.activity.file import ActivityFile
-from tiktok_forwarder.activity.records import ActivityWrite, Facts, Record
+from tiktok_forwarder.activity.records import ActivityWrite, Facts, Figures, HourKey, NameCounts, NameKey, Record
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DROPS
 from tiktok_forwarder.setting_reading import load_settings
@@ -44,9 +46,11 @@ _PAGES: Final = {
     "activity, one connection": "/activity?connection=Bench",
     "activity, a reason that nothing has": "/activity?reason=connection_full",
     "activity, one event id": "/activity?event_id=e-4000",
+    "activity, a name that nothing has": "/activity?source_name=nothing",
     "dead letters": "/dead-letters",
     "dead letters, a page of the list": f"/dead-letters/list?connection={_GONE}&reason=refused",
 }
+_EVENTS: Final = ("PlaceAnOrder", "AddToCart", "ViewContent", "InitiateCheckout", "AddToWishlist")
 _REASONS: Final = [each for each in ADVICE_ON_DROPS if each != "connection_full"]
 _PAGES_TABLE: Final = Table(
     (("page", 36),),
@@ -76,13 +80,24 @@ def _record(number: int, connection_id: str, at_ms: int) -> Record:
     event_id = f"e-{number // 4}"
     kind = number % 4
     if kind == 0:
-        return Record(at_ms, connection_id, "accepted", "PlaceAnOrder", event_id, payload=payload())
+        order_id = f"o-{number}"
+        return Record(
+            at_ms,
+            connection_id,
+            "accepted",
+            "PlaceAnOrder",
+            event_id,
+            payload=payload(),
+            source_name="purchase",
+            order_id=order_id,
+        )
     if number % 97 == 0:
         facts = Facts(verdict="try_later", answer=Answer(200, 50000, "System error", "r"), attempts=1, due_ms=at_ms)
         return Record(at_ms, connection_id, "retry", "PlaceAnOrder", event_id, "try_later", facts)
     if kind == 3:
         facts = Facts(detail="One sentence that says why it was dropped.", source="custom_event Newsletter Signup")
-        return Record(at_ms, connection_id, "dropped", "", event_id, _REASONS[number % len(_REASONS)], facts)
+        reason = _REASONS[number % len(_REASONS)]
+        return Record(at_ms, connection_id, "dropped", "", event_id, reason, facts, source_name="newsletter signup")
     facts = Facts(verdict="accepted", answer=Answer(200, 0, "OK", "r"), attempts=1, accepted_at_ms=at_ms)
     return Record(at_ms, connection_id, "delivered", "PlaceAnOrder", event_id, "", facts)
 
@@ -104,7 +119,25 @@ async def _prepare(data_dir: str) -> None:
         records = [_record(number, connection_id, now_ms) for number in range(first, first + _PER_WRITE)]
         while not activity.write(ActivityWrite(records, {}, [])):  # noqa: ASYNC110 - its thread sets no event
             await asyncio.sleep(0.05)
+    while not activity.write(ActivityWrite((), {}, (), *_counts(connection_id, now_ms))):  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0.05)
     await activity.close()
+
+
+def _counts(connection_id: str, now_ms: int) -> tuple[dict[HourKey, Figures], dict[NameKey, NameCounts]]:
+    """Return figures of every hour that is kept, and as many names as a connection may have."""
+    figures = {
+        "mapped": 50,
+        "delivered": 49,
+        "valued.EUR": 50,
+        "value.EUR": 10**9,
+        "match_events": 50,
+        "match.email": 9,
+    }
+    last = now_ms // HOUR_MS
+    hours = [(hour, connection_id, name) for hour in range(last - KEPT_HOURS + 1, last + 1) for name in _EVENTS]
+    names = [(connection_id, "custom_event", f"Event {number}") for number in range(MAX_NAMES)]
+    return {each: figures for each in hours}, {each: NameCounts(now_ms, now_ms, 1, 2, 3) for each in names}
 
 
 class _Console(NamedTuple):
