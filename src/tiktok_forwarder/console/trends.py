@@ -19,6 +19,8 @@ from tiktok_forwarder.console.figures import Chart
 from tiktok_forwarder.console.mappings.labels import event_words
 from tiktok_forwarder.console.rendering import number
 
+MAX_TRENDS: Final = 12
+"""How many connections have a line on the overview, which refreshes every few seconds."""
 WIDTH: Final = 240
 HEIGHT: Final = 56
 _MILLIONTHS_PER_CENT: Final = 10_000
@@ -87,6 +89,15 @@ def purchases_trend(results: ConnectionResults, view: ResultsView) -> Trend | No
         return None
     most = max(results.events, key=lambda each: each.today.mapped + each.last_week.mapped)
     return trend(event_title(most.event), [most], view)
+
+
+def purchases_trends(
+    connections: Sequence[ConnectionResults], view: ResultsView
+) -> list[tuple[ConnectionResults, Trend]]:
+    """Return the trends of the connections with most events, in the order in which they are given."""
+    found = [(each, its) for each in connections if (its := purchases_trend(each, view)) is not None]
+    most = sorted(found, key=lambda each: -(each[1].today.mapped + each[1].last_week.mapped))[:MAX_TRENDS]
+    return [each for each in found if each in most]
 
 
 def trend(label: str, events: Sequence[EventResults], view: ResultsView) -> Trend:

@@ -6,12 +6,14 @@ from tiktok_forwarder.activity.event_figures import CurrencyValue, EventFigureSe
 from tiktok_forwarder.api.results import ConnectionResults, EventResults, ResultsView
 from tiktok_forwarder.console.trends import (
     HEIGHT,
+    MAX_TRENDS,
     WIDTH,
     amounts,
     day_chart,
     delivered_share,
     event_title,
     purchases_trend,
+    purchases_trends,
     weekday,
 )
 
@@ -98,6 +100,14 @@ def test_trend_without_purchases_is_of_the_most_frequent_event() -> None:
     found = purchases_trend(ConnectionResults("c", "Shop", events), VIEW)
     assert found is not None and found.label == "Contact"
     assert purchases_trend(ConnectionResults("c", "Shop", []), VIEW) is None
+
+
+def test_only_the_largest_connections_have_a_line() -> None:
+    """The overview is drawn again every few seconds; the others' results are on their own pages."""
+    connections = [ConnectionResults(str(n), str(n), [event("Lead", [n], [0] * 24)]) for n in range(MAX_TRENDS + 2)]
+    connections.append(ConnectionResults("none", "none", []))
+    found = purchases_trends(connections, VIEW)
+    assert [each.connection_id for each, _ in found] == [str(n) for n in range(2, MAX_TRENDS + 2)]
 
 
 def test_day_of_25_hours_is_as_long_as_the_longer_one() -> None:

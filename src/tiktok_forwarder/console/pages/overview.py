@@ -11,7 +11,7 @@ from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.console.attention import attention_of
 from tiktok_forwarder.console.connection_facts import rows_of
 from tiktok_forwarder.console.page import Page, PageRequest
-from tiktok_forwarder.console.trends import amounts, purchases_trend, weekday
+from tiktok_forwarder.console.trends import MAX_TRENDS, amounts, purchases_trends, weekday
 
 
 async def _overview(request: PageRequest) -> Response:
@@ -25,16 +25,12 @@ async def _values(request: PageRequest) -> Mapping[str, Any]:
     inputs = await request.api.call(SHOW_INPUT_FIGURES)
     results = await request.api.call(SHOW_RESULTS)
     existing = {each.id for each in status.connections}
-    trends = [
-        (each, found)
-        for each in results.connections
-        if each.connection_id in existing and (found := purchases_trend(each, results)) is not None
-    ]
     return {
         "troubles": status.store_problems,
         "warnings": status.warnings,
         "attention": attention_of(status, inputs.inputs),
-        "trends": trends,
+        "trends": purchases_trends([each for each in results.connections if each.connection_id in existing], results),
+        "max_trends": MAX_TRENDS,
         "day": weekday(results.today),
         "amounts": amounts,
         "connections": rows_of(status.connections, figures.connections),
