@@ -197,9 +197,13 @@ def _numbers(readings: set[str]) -> set[str]:
 
 
 def _said(outcome: Outcome) -> str:
-    """Everything of an outcome but the payload, which may hold texts as they came."""
+    """Everything of an outcome but the payload, which may hold texts as they came, and what is read from it again.
+
+    Of value and currency, only sums by TikTok's currencies are kept.
+    """
+    of_payload = {"payload", "value", "currency"}
     members = msgspec.structs.asdict(outcome)
-    return json.dumps({name: msgspec.to_builtins(member) for name, member in members.items() if name != "payload"})
+    return json.dumps({name: msgspec.to_builtins(each) for name, each in members.items() if name not in of_payload})
 
 
 @pytest.mark.slow

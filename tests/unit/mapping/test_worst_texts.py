@@ -11,13 +11,12 @@ import pytest
 from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import RECEIVED_AT_MS, Members
 from tests.unit.mapping.text_fields import A_KEY, Path, batch_paths, batch_with, curious_connection, text_paths
-from tiktok_forwarder.activity.record_making import dropped_record
+from tiktok_forwarder.activity.record_making import DroppedBatch, dropped_record
 from tiktok_forwarder.activity.records import Record
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.domain.outcome import Dropped
 from tiktok_forwarder.intake.accept import DroppedEvent
 from tiktok_forwarder.mapping.event import Mapper
-from tiktok_forwarder.mapping.redaction.identities import identity_values_of
 from tiktok_forwarder.mapping.redaction.memory import forget_texts
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 from tiktok_forwarder.store.nodes import OnlyNode
@@ -75,7 +74,7 @@ def _text(path: Path, piece: str) -> str:
 
 
 def _record_of(drop: DroppedEvent) -> Record:
-    return dropped_record(drop, (), 0, identity_values_of(drop.batch))
+    return dropped_record(drop, (), 0, DroppedBatch(drop.batch))
 
 
 def _longest_stop(batch: Members) -> float:
