@@ -19,7 +19,7 @@ from tests.integration.service_process import SandboxThread, serving
 from tests.store_choice import STORES
 from tiktok_forwarder.activity.records import ActivityWrite, Figures, HourKey
 from tiktok_forwarder.bootstrap import open_application
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,7 @@ from tiktok_forwarder.api.activity import InputFigures
 from tiktok_forwarder.api.types import AttentionView, ConnectionStatus, StatusView
 from tiktok_forwarder.console.figures import refusal_label
 from tiktok_forwarder.console.rendering import link, number, part, sentence, uncapitalized
+from tiktok_forwarder.delivery.interfaces import DeliveryCondition
 
 
 class Attention(Struct, frozen=True):
@@ -36,11 +37,13 @@ def menu_counts(view: AttentionView) -> dict[str, MenuCount]:
 
 
 def attention_of(status: StatusView, inputs: Sequence[InputFigures]) -> list[Attention]:
-    """Return what needs attention: paused connections first, then refused requests, dead letters, and the rest."""
-    paused = [each for each in status.connections if each.delivery and each.delivery.condition == "paused"]
-    throttled = [each for each in status.connections if each.delivery and each.delivery.condition == "throttled"]
+    """Return what needs attention: what delivers nothing, then refused requests, dead letters, and the rest."""
+    paused = _in_condition(status, "paused", "refused", is_paused=True)
+    refused = _in_condition(status, "refused", is_paused=False)
+    throttled = _in_condition(status, "throttled", is_paused=False)
     return [
         *(_delivery(each, "Delivery is paused") for each in paused),
+        *(_delivery(each, "TikTok refused the settings") for each in refused),
         *(_refused(each) for each in inputs if each.traffic.refused),
         *(_dead_letters(each) for each in status.connections if each.queue and each.queue.dead_letters),
         *(_delivery(each, "Delivery is slowed down") for each in throttled),
@@ -49,6 +52,14 @@ def attention_of(status: StatusView, inputs: Sequence[InputFigures]) -> list[Att
             for each in status.connections
             for warning in each.warnings
         ),
+    ]
+
+
+def _in_condition(status: StatusView, *conditions: DeliveryCondition, is_paused: bool) -> list[ConnectionStatus]:
+    return [
+        each
+        for each in status.connections
+        if each.delivery and each.delivery.condition in conditions and each.delivery.is_paused == is_paused
     ]
 
 

@@ -10,11 +10,10 @@ from tiktok_forwarder.delivery.interfaces import DeliveryCondition, DeliveryStat
 from tiktok_forwarder.store.totals import QueueCounts
 
 
-def connection(
-    name: str, condition: DeliveryCondition = "healthy", reason: str = "", **members: Any
-) -> ConnectionStatus:
+def connection(name: str, condition: DeliveryCondition = "live", reason: str = "", **members: Any) -> ConnectionStatus:
     given = {"queue": None, "warnings": [], **members}
-    delivery = DeliveryStatus(f"cn {name}", condition, reason, since_ms=5 if reason else None)
+    since_ms = 5 if reason else None
+    delivery = DeliveryStatus(f"cn {name}", condition, reason, since_ms=since_ms, is_paused=condition == "paused")
     return ConnectionStatus(f"cn {name}", name, {}, {}, delivery=delivery, **given)
 
 
@@ -30,11 +29,13 @@ def test_worst_comes_first() -> None:
         connection("Noted", warnings=["a test event code is set"]),
         connection("Slow", "throttled", "TikTok limits the rate."),
         connection("Dead", queue=letters),
+        connection("Refused", "refused", "TikTok does not know this pixel"),
         connection("Paused", "paused", "TikTok rejected the access token"),
         inputs=(InputFigures("web", Traffic(9, {"origin": 2, "too_large": 1}), []),),
     )
     assert found == [
         ("Paused", "/connections/cn%20Paused", "Delivery is paused: TikTok rejected the access token."),
+        ("Refused", "/connections/cn%20Refused", "TikTok refused the settings: TikTok does not know this pixel."),
         (
             "Input web",
             "/inputs/web",
