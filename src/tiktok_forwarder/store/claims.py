@@ -8,6 +8,7 @@ CLAIM_SECONDS: Final = 3.5
 # Topics.
 DELIVERY: Final = "delivery"
 TOTALS: Final = "totals"
+NOTICES: Final = "notices"
 
 
 class HeldClaims(NamedTuple):

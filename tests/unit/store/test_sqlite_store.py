@@ -336,6 +336,14 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
         "documents",
         # Asked once, when a backup is restored.
         "any_expiring",
+        # Of incidents and notices, of which there are at most a thousand.
+        "incidents",
+        "notices",
+        "due_notices",
+        "any_old_notice",
+        "old_waiting_notices",
+        "delete_old_notices",
+        "delete_surplus_notices",
         # Of moves: a table of one row, and what counts everything.
         "find_move",
         "advance_move",

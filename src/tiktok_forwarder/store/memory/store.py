@@ -19,6 +19,7 @@ from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, Dea
 from tiktok_forwarder.store.leases import LeaseTable
 from tiktok_forwarder.store.memory.documents import MemoryDocuments
 from tiktok_forwarder.store.memory.expiring import MemoryExpiring
+from tiktok_forwarder.store.memory.notices import MemoryNotices
 from tiktok_forwarder.store.memory.queue import DeadEvent, MemoryLane, WaitingEvent
 from tiktok_forwarder.store.queue import Admission, Arrivals, GroupLimits, Lease, NewEvent
 from tiktok_forwarder.store.readiness import Readiness, readiness_of
@@ -28,12 +29,13 @@ from tiktok_forwarder.store.totals import QueueCounts, StoreSnapshot, TotalsRow
 from tiktok_forwarder.store.work_signals import WorkSignals
 
 
-class MemoryStore(MemoryDocuments, MemoryExpiring, SingleProcess):
+class MemoryStore(MemoryDocuments, MemoryExpiring, MemoryNotices, SingleProcess):
     """All interfaces of a store, as long as the process lasts. Waiting and dead events count as held."""
 
     def __init__(self, max_events: int = 1_000_000, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         MemoryDocuments.__init__(self)
         MemoryExpiring.__init__(self)
+        MemoryNotices.__init__(self)
         self._max_events = max_events
         # How many events were last refused for lack of space; 0 once events were accepted again.
         self._wanted = 0

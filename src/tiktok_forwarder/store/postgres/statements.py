@@ -13,7 +13,11 @@ _PACKAGE: Final = "tiktok_forwarder.store.postgres"
 SEEN_SLOTS: Final = 3
 SEEN_TURN_MS: Final = DUPLICATE_WINDOW_MS // (SEEN_SLOTS - 1)
 
-STATEMENTS: Final = load_statements(_PACKAGE, "queries.sql") | load_statements(_PACKAGE, "moving.sql")
+STATEMENTS: Final = {
+    name: statement
+    for file_name in ("queries.sql", "notices.sql", "moving.sql")
+    for name, statement in load_statements(_PACKAGE, file_name).items()
+}
 
 
 def migrations() -> list[str]:

@@ -23,6 +23,7 @@ from tiktok_forwarder.store.postgres.limits import PoolLimits
 from tiktok_forwarder.store.postgres.moving import check_move
 from tiktok_forwarder.store.postgres.node import Node
 from tiktok_forwarder.store.postgres.nodes import PostgresNodes
+from tiktok_forwarder.store.postgres.notices import PostgresNotices
 from tiktok_forwarder.store.postgres.notifications import (
     DOCUMENTS,
     EVENTS,
@@ -50,7 +51,7 @@ def _database_clock() -> None:
     return None
 
 
-class PostgresStore(PostgresDocuments, PostgresExpiring):
+class PostgresStore(PostgresDocuments, PostgresExpiring, PostgresNotices):
     """All interfaces of a store. Any number of processes may open the same database."""
 
     remains_after_erasure = "PostgreSQL's files until new events take the space, its WAL, archives and backups"

@@ -10,6 +10,7 @@ import apsw
 from tiktok_forwarder.database.statements import load_migrations, load_statements
 
 _PACKAGE: Final = "tiktok_forwarder.store.sqlite"
+_FILES: Final = ("queries.sql", "notices.sql", "moving.sql")
 SEEN_SLOTS: Final = 6
 
 # A wider statement saves little more, and takes longer to prepare.
@@ -19,7 +20,9 @@ _WIDEST: Final = 64
 def _load() -> dict[str, str]:
     """Return the statements. A statement with `{slot}` in its name exists once for each table of seen events."""
     found: dict[str, str] = {}
-    statements = load_statements(_PACKAGE, "queries.sql") | load_statements(_PACKAGE, "moving.sql")
+    statements: dict[str, str] = {}
+    for file_name in _FILES:
+        statements |= load_statements(_PACKAGE, file_name)
     for name, statement in statements.items():
         for slot in range(SEEN_SLOTS if "{slot}" in name else 1):
             found[name.replace("{slot}", str(slot))] = statement.replace("{slot}", str(slot))

@@ -33,6 +33,7 @@ from tiktok_forwarder.store.sqlite.file import (
 )
 from tiktok_forwarder.store.sqlite.intake import Append
 from tiktok_forwarder.store.sqlite.moving import check_move
+from tiktok_forwarder.store.sqlite.notices import SqliteNotices
 from tiktok_forwarder.store.sqlite.restore import finish_restore
 from tiktok_forwarder.store.sqlite.settling import (
     STEP_EVENTS,
@@ -61,7 +62,7 @@ def _derived_limits(path: Path, reserve_share: float) -> StoreLimits:
     return store_limits(derived_max_bytes(path), reserve_share)
 
 
-class SqliteStore(SqliteDocuments, SqliteExpiring, SingleProcess):
+class SqliteStore(SqliteDocuments, SqliteExpiring, SqliteNotices, SingleProcess):
     """All interfaces of a store. One process owns the file; see `DirectoryLock`."""
 
     def __init__(self, path: Path, state: StoreState) -> None:
