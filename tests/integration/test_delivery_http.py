@@ -5,22 +5,18 @@ import contextlib
 import gc
 import gzip
 import io
-import ipaddress
 import socket
 import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.certificates import make_certificate
 from tests.integration.raw_server import Reply, drip, flood, http, raw, raw_server, reset, silence
 from tiktok_forwarder import __version__
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
@@ -359,31 +355,3 @@ async def test_only_loopback_may_do_without_tls(url: str) -> None:
 async def test_loopback_and_https_addresses_are_taken(make_sender: MakeSender, url: str) -> None:
     """The sandbox runs without certificates."""
     make_sender(url)
-
-
-def make_certificate(folder: Path, *, host: str, expired: bool) -> tuple[Path, ssl.SSLContext]:
-    """A certificate of its own authority, and a server's TLS context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=9))
-        .not_valid_after(now + timedelta(days=-1 if expired else 9))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_path = folder / "key.pem"
-    key_path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path, key_path)
-    return path, context

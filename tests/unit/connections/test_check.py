@@ -193,7 +193,7 @@ async def test_trouble_at_tiktok_is_not_the_network() -> None:
 
 async def test_an_untrusted_certificate_is_a_network_fault(tmp_path: Path) -> None:
     """A certificate of an unknown authority is told as such."""
-    from tests.integration.test_delivery_http import make_certificate
+    from tests.certificates import make_certificate
 
     _, tls = make_certificate(tmp_path, host="127.0.0.1", expired=False)
     async with raw_server(http(200, b"{}"), tls=tls) as server:
