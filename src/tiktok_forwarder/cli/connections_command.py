@@ -11,7 +11,7 @@ import click
 
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
-from tiktok_forwarder.cli.connection_files import read_files
+from tiktok_forwarder.cli.files.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.connections.check import CheckResult

@@ -11,7 +11,7 @@ import msgspec
 
 from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
-from tiktok_forwarder.cli.input_files import inputs_toml, read_input_files
+from tiktok_forwarder.cli.files.input_files import inputs_toml, read_input_files
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.domain.errors import ConfigurationError

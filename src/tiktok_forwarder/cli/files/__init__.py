@@ -1,0 +1,1 @@
+"""Connections, inputs and recipients in TOML files."""
