@@ -99,6 +99,7 @@ def _allowed(setting: Setting) -> str:
         "https_url": "`https://` and a host without a path, or empty",
         "time_zone": "IANA name of a time zone",
         "networks": "networks in CIDR form, separated by commas",
+        "hosts": "host names and networks in CIDR form, separated by commas",
     }
     if setting.kind in in_words:
         return in_words[setting.kind]
@@ -481,6 +482,7 @@ def _sampled_telemetry() -> Telemetry:
     telemetry.on_warnings(_ANY, _ANY)
     telemetry.on_attempted(Attempt(_ANY, "accepted", Answer(200, 0), (), 0))
     telemetry.on_failed(_ANY, RuntimeError())
+    telemetry.on_notice_sent(_ANY)
     return telemetry
 
 

@@ -45,12 +45,15 @@ from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.intake.misrouted import MisroutedRequests
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.notices.notices import Notices
+from tiktok_forwarder.notices.recipients import Recipients
 from tiktok_forwarder.operations.clock_watch import ClockWatch
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.key_watch import KeyWatch
+from tiktok_forwarder.operations.notice_watch import NoticeWatch, WatchedParts
 from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
@@ -97,16 +100,14 @@ async def open_application(
 
 @dataclass(frozen=True)
 class Configured:
-    """What people have configured: inputs, connections, users and keys; and what TikTok has answered about connections.
-
-    Stored as documents.
-    """
+    """What people have configured, and what TikTok has answered about connections. Stored as documents."""
 
     shared: SharedDocuments
     inputs: Inputs
     connections: Connections
     check_records: CheckRecords
     first_steps: FirstSteps
+    recipients: Recipients
     users: Users
     api_keys: ApiKeys
     audit: Audit
@@ -128,6 +129,7 @@ def _configured(base: Foundation) -> Configured:
         connections,
         check_records,
         FirstSteps(shared, connections),
+        Recipients(shared, base.key_ring, base.clock),
         Users(shared, base.clock, Argon2Hasher()),
         ApiKeys(shared, base.clock),
         Audit(base.store, base.clock),
@@ -219,6 +221,7 @@ class Services:
     previews: Previews
     person_erasure: PersonErasure
     key_rotation: KeyRotation
+    notices: Notices
     api_keys: ApiKeys
     console_access: ConsoleAccess
     audit: Audit
@@ -263,7 +266,10 @@ def _services(
         person_erasure=PersonErasure(
             store, clock, connections, watched.activity, watched.development_events, base.subject_hash, audit
         ),
-        key_rotation=KeyRotation(configured.shared, store, base.key_ring, configured.inputs, connections),
+        key_rotation=KeyRotation(
+            configured.shared, store, base.key_ring, configured.inputs, connections, configured.recipients
+        ),
+        notices=Notices(store, configured.recipients, clock, base.telemetry, base.settings.notice_policy()),
         api_keys=configured.api_keys,
         console_access=ConsoleAccess(configured.users, audit, store, clock, base.login_throttle),
         audit=audit,
@@ -315,6 +321,13 @@ class Application:
             self._watches += [
                 ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
                 DeletionWatch(self.services.deletion),
+                NoticeWatch(
+                    base.store,
+                    self.services.notices,
+                    WatchedParts(configured.connections, configured.inputs, deliverer, watched.activity),
+                    base.telemetry,
+                    base.clock,
+                ),
             ]
         # One node at a time shows the store's figures, so that the metrics of all nodes add up.
         self._totals_claim = ClaimKeeper(base.store, TOTALS, lambda: [TOTALS])

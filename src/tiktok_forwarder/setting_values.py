@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from tiktok_forwarder.notices.addresses import parse_allowed_hosts
 from tiktok_forwarder.store.postgres.address import is_address, without_passwords
 from tiktok_forwarder.web.trusted_proxies import parse_networks
 
@@ -23,7 +24,7 @@ _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{
 _SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
 
 SettingKind = Literal[
-    "text", "path", "integer", "number", "choice", "https_url", "networks", "script_path", "store", "time_zone"
+    "text", "path", "integer", "number", "choice", "https_url", "networks", "hosts", "script_path", "store", "time_zone"
 ]
 
 
@@ -91,6 +92,17 @@ def _networks(_: Setting, given: object) -> str | None:
         return None
 
 
+def _hosts(_: Setting, given: object) -> str | None:
+    """Return host names and networks as one text; a file may also have them as a list."""
+    if isinstance(given, list) and all(isinstance(part, str) for part in given):
+        given = ",".join(given)
+    try:
+        allowed = parse_allowed_hosts(given) if isinstance(given, str) else None
+    except ValueError:
+        return None
+    return ", ".join([*sorted(allowed.names), *map(str, allowed.networks)]) if allowed is not None else None
+
+
 def _script_path(_: Setting, given: object) -> str | None:
     return given if isinstance(given, str) and _SCRIPT_PATH.fullmatch(given) else None
 
@@ -123,6 +135,7 @@ _READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]]
     "choice": _choice,
     "https_url": _https_url,
     "networks": _networks,
+    "hosts": _hosts,
     "script_path": _script_path,
     "store": _store,
     "time_zone": _time_zone,
@@ -144,6 +157,7 @@ def allowed_values(setting: Setting) -> str:
     in_words: Mapping[SettingKind | None, str] = {
         "https_url": "https:// and a host, without a path, or empty",
         "networks": f"networks in CIDR form, separated by commas, such as {setting.default}",
+        "hosts": "host names and networks in CIDR form, separated by commas, such as smtp.example.com, 10.0.0.0/8",
         "script_path": "a slash and a file name that ends in .js, such as /shop.js",
         "choice": f"one of {choices}",
         "time_zone": "the IANA name of a time zone that this system knows, such as UTC or Europe/Berlin",

@@ -11,6 +11,7 @@ from tiktok_forwarder.browser.site_script import DEFAULT_SCRIPT_PATH
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
+from tiktok_forwarder.notices.notices import NoticePolicy
 from tiktok_forwarder.setting_values import Setting, SettingKind
 from tiktok_forwarder.store.postgres.address import is_address
 from tiktok_forwarder.store.postgres.limits import PoolLimits
@@ -39,6 +40,7 @@ _BOUNDS: Final = Bounds()
 _LIMITS: Final = HttpLimits()
 _BROWSERS: Final = BrowserLimits()
 _POOL: Final = PoolLimits()
+_NOTICES: Final = NoticePolicy()
 
 
 class Settings(Struct, frozen=True):
@@ -266,6 +268,24 @@ class Settings(Struct, frozen=True):
             100,
         ),
     ]
+    notice_allowed_hosts: Annotated[
+        str,
+        Setting(
+            "",
+            "Host names and networks to which notices may be sent although they are not public, and emails without "
+            "encryption; empty: none.",
+            kind="hosts",
+        ),
+    ]
+    notice_over_seconds: Annotated[
+        float,
+        Setting(
+            _NOTICES.over_seconds,
+            "Time for which an incident must have been away before a notice reports that it is over.",
+            0,
+            86_400,
+        ),
+    ]
     stop_seconds: Annotated[
         float, Setting(8, "Time that running requests get to finish when the service stops.", 0, 60)
     ]
@@ -315,6 +335,9 @@ class Settings(Struct, frozen=True):
             statement_seconds=self.postgresql_timeout_seconds,
             has_pooler=self.postgresql_pooler == "transaction",
         )
+
+    def notice_policy(self) -> NoticePolicy:
+        return NoticePolicy(self.notice_allowed_hosts, self.notice_over_seconds, self.console_url)
 
     def delivery_policy(self) -> DeliveryPolicy:
         retry = RetryPolicy(

@@ -241,3 +241,21 @@ def test_store_that_is_not_allowed_is_not_quoted(text: str) -> None:
     with pytest.raises(ConfigurationError, match="store must be sqlite, memory or a PostgreSQL URL") as refused:
         load_settings(None, {"TIKTOK_FORWARDER_STORE": text})
     assert "hun" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["smtp.example.com:25", "https://example.com", "10.0.0.1/8", "a b"])
+def test_notice_allowed_hosts_must_be_names_or_networks(text: str) -> None:
+    """A mistake must neither open a host to notices nor close one, unnoticed."""
+    with pytest.raises(ConfigurationError, match=r"notice_allowed_hosts must be host names and networks in CIDR form"):
+        load_settings(None, {"TIKTOK_FORWARDER_NOTICE_ALLOWED_HOSTS": text})
+
+
+def test_notice_allowed_hosts_in_a_file_may_be_a_list(tmp_path: Path) -> None:
+    """Both are shown in one form."""
+    file = tmp_path / "settings.toml"
+    file.write_text('notice_allowed_hosts = ["SMTP.Example.com", "10.0.0.0/8"]\n')
+    assert load_settings(file, {}).notice_allowed_hosts == "smtp.example.com, 10.0.0.0/8"
+    assert load_settings(None, {}).notice_allowed_hosts == ""
+    file.write_text("notice_allowed_hosts = [10]\n")
+    with pytest.raises(ConfigurationError, match="notice_allowed_hosts"):
+        load_settings(file, {})

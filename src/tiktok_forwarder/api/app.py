@@ -22,6 +22,7 @@ from tiktok_forwarder.api.dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.api.endpoint import AnyEndpoint, decoded_call, json_answer, may, plain_path, refusal
 from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
+from tiktok_forwarder.api.notices import NOTICE_ENDPOINTS
 from tiktok_forwarder.api.openapi import document_of
 from tiktok_forwarder.api.previews import PREVIEW_ENDPOINTS
 from tiktok_forwarder.api.received_events import LIST_RECEIVED_EVENTS
@@ -51,6 +52,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     SHOW_RESULTS,
     *PREVIEW_ENDPOINTS,
     *ERASURE_ENDPOINTS,
+    *NOTICE_ENDPOINTS,
     *SERVICE_ENDPOINTS,
     *USER_ENDPOINTS,
 )

@@ -19,6 +19,7 @@ from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
+from tiktok_forwarder.notices.notices import Notices
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
@@ -67,6 +68,8 @@ class Services(Protocol):
     def person_erasure(self) -> PersonErasure: ...
     @property
     def key_rotation(self) -> KeyRotation: ...
+    @property
+    def notices(self) -> Notices: ...
     @property
     def api_keys(self) -> ApiKeys: ...
     @property

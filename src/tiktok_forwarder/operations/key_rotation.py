@@ -15,12 +15,13 @@ from tiktok_forwarder.connections.connections import ConnectionRecord, Connectio
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import InputRecord, Inputs
+from tiktok_forwarder.notices.recipients import RecipientRecord, Recipients
 from tiktok_forwarder.secrets.key_ring import key_id_of_sealed
 from tiktok_forwarder.store.documents import Document, DocumentKind
 from tiktok_forwarder.store.key_holders import KeyHolders
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 
-_KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "secret")
+_KINDS: Final[tuple[DocumentKind, ...]] = ("input", "connection", "recipient", "secret")
 
 
 class KeyedBox(SecretBox, Protocol):
@@ -74,7 +75,7 @@ class Rotation(Struct, frozen=True):
 
 
 class KeyRotation:
-    """Rotates the key of the secrets in inputs, connections and the service's own documents."""
+    """Rotates the key of the secrets in inputs, connections, recipients and the service's own documents."""
 
     def __init__(
         self,
@@ -83,12 +84,14 @@ class KeyRotation:
         key: ChangeableKey,
         inputs: Inputs,
         connections: Connections,
+        recipients: Recipients,
     ) -> None:
         self._shared = shared
         self._holders = holders
         self._key = key
         self._inputs = inputs
         self._connections = connections
+        self._recipients = recipients
         # Whether another node has rotated the key, and this one has not gone over to it completely.
         self._is_behind = False
         shared.keep("secret", None, self._seal_with_key_of)
@@ -148,6 +151,7 @@ class KeyRotation:
         # Secrets in memory are sealed with the old key, which opens nothing once the rotation is finished.
         await self._inputs.load()
         await self._connections.load()
+        await self._recipients.load()
         self._key.finish()
         self._is_behind = False
         await self._holders.announce_keys(self._key.key_ids)
@@ -182,6 +186,10 @@ class _Resealing:
             connection = msgspec.json.decode(document.body, type=ConnectionRecord)
             token = self._reseal(connection.sealed_token, document.id)
             return msgspec.json.encode(structs.replace(connection, sealed_token=token))
+        if document.kind == "recipient":
+            recipient = msgspec.json.decode(document.body, type=RecipientRecord)
+            sealed = {name: self._reseal(each, document.id) for name, each in recipient.sealed.items()}
+            return msgspec.json.encode(structs.replace(recipient, sealed=sealed))
         record = msgspec.json.decode(document.body, type=InputRecord)
         return msgspec.json.encode(
             structs.replace(
@@ -207,6 +215,8 @@ def _sealed_in(document: Document) -> list[str]:
         return [document.body.decode()]
     if document.kind == "connection":
         return [msgspec.json.decode(document.body, type=ConnectionRecord).sealed_token]
+    if document.kind == "recipient":
+        return list(msgspec.json.decode(document.body, type=RecipientRecord).sealed.values())
     record = msgspec.json.decode(document.body, type=InputRecord)
     return [*record.sealed_secrets, *record.sealed_authorizations]
 

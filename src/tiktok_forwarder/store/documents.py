@@ -10,12 +10,21 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 DocumentKind = Literal[
-    "connection", "input", "delivery_state", "connection_check", "first_steps", "secret", "user", "api_key", "audit"
+    "connection",
+    "input",
+    "delivery_state",
+    "connection_check",
+    "first_steps",
+    "secret",
+    "user",
+    "api_key",
+    "recipient",
+    "audit",
 ]
 
 DocumentKey = tuple[DocumentKind, str]
 """Kind and ID."""
-CONFIGURATION: Final[frozenset[DocumentKind]] = frozenset({"connection", "input", "user", "api_key"})
+CONFIGURATION: Final[frozenset[DocumentKind]] = frozenset({"connection", "input", "user", "api_key", "recipient"})
 """What people configure. Rules such as unique names are about all documents of a kind, or of two."""
 
 

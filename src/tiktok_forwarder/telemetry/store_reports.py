@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from tiktok_forwarder.store.risks import RISK_NAMES, RiskName, StoreRisk
 from tiktok_forwarder.store.totals import QueueCounts
 
-_REMEDIES: Final[Mapping[str, str]] = {
+REMEDIES: Final[Mapping[str, str]] = {
     "full": "free space on the disk of data_dir if the database is there, or raise max_store_bytes",
     "disk": "check the disk of the database: system log, free space, write permission",
     "locked": "stop the program that has events.db open for writing",
@@ -38,7 +38,7 @@ class StoreReports:
 
     def on_store_problems(self, problems: Sequence[str]) -> None:
         for problem in problems:
-            self._log.error("the event store accepts no new events", problem=problem, remedy=_REMEDIES.get(problem, ""))
+            self._log.error("the event store accepts no new events", problem=problem, remedy=REMEDIES.get(problem, ""))
         if not problems:
             self._log.warning("the event store accepts new events again")
 

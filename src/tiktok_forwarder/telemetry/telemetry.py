@@ -24,6 +24,7 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryCondition, Del
 from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
+from tiktok_forwarder.telemetry.notice_reports import NoticeReports
 from tiktok_forwarder.telemetry.store_reports import StoreReports
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 from tiktok_forwarder.web.http_limits import CloseReason
@@ -109,12 +110,13 @@ class _Unlogged(Struct):
     silent_until: float = 0.0
 
 
-class Telemetry(StoreReports):
+class Telemetry(StoreReports, NoticeReports):
     """The observer of connections, ingest, accepting and delivery."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self.registry = CollectorRegistry()
         super().__init__(log, self.registry)
+        NoticeReports.__init__(self, log, self.registry)
         self.figures = StoreFigures()
         self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
         self.registry.register(_StoreCollector(self.figures))
