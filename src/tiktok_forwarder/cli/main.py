@@ -33,6 +33,7 @@ COMMANDS: Final = {
     ),
     "import": _Entry("import_command", "import_", "Import recorded batches."),
     "dead-letters": _Entry("dead_letters_command", "dead_letters", "List, show, replay and discard dead letters."),
+    "notices": _Entry("notices_command", "notices", "Add, test, change and remove recipients of notices."),
     "erase": _Entry("erase_command", "erase", "Erase a person's events."),
     "backup": _Entry("backup_command", "backup", "Back up the database, even while the service runs."),
     "restore": _Entry("backup_command", "restore", "Restore the database from a backup."),
