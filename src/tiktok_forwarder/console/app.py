@@ -40,6 +40,7 @@ from tiktok_forwarder.console.pages.health import HEALTH_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
+from tiktok_forwarder.console.pages.notices import NOTICES_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.pages.received_events import RECEIVED_EVENTS_PAGES
 from tiktok_forwarder.console.pages.results import RESULTS_PAGES
@@ -68,6 +69,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *MAPPINGS_PAGES,
     *RECEIVED_EVENTS_PAGES,
     *RESULTS_PAGES,
+    *NOTICES_PAGES,
 )
 _FORGED: Final = "this form has expired; reload the page and submit it again"
 

@@ -23,6 +23,8 @@ LOOKED_AT_BY_ADMINISTRATORS_ONLY = {
     "GET /dead-letters/discard",
     "GET /dead-letters/replay",
     "GET /inputs/{input_name}/remove",
+    "GET /notices/recipients/{recipient}",
+    "GET /notices/recipients/{recipient}/remove",
 }
 
 
