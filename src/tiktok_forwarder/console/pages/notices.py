@@ -56,7 +56,7 @@ async def _list_page(
         "notices": await request.api.call(LIST_NOTICES, query=NoticesQuery(_SHOWN)),
         "kinds": _KINDS,
         "incident_labels": LABELS,
-        "typed": request.form,
+        "typed": request.form if made is None else Form(),
         "problems": _labeled(problems),
         "made": made,
     }
