@@ -271,7 +271,7 @@ def _services(
         ),
         notices=Notices(store, configured.recipients, clock, base.telemetry, base.settings.notice_policy()),
         api_keys=configured.api_keys,
-        console_access=ConsoleAccess(configured.users, audit, store, clock, base.login_throttle),
+        console_access=ConsoleAccess(configured.users, audit, store, clock, base.login_throttle, base.draft_keys),
         audit=audit,
         clock_comparison=base.clock_comparison,
         site_script=SiteScript(base.settings.script_path),

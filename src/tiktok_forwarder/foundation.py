@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from tiktok_forwarder.access.draft_keys import DraftKeys
 from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.activity.file import ActivityFile
 from tiktok_forwarder.activity.postgres import PostgresActivity
@@ -48,6 +49,7 @@ class Foundation:
     subject_hash: SubjectHash
     mpids: Mpids
     login_throttle: LoginThrottle
+    draft_keys: DraftKeys
     telemetry: Telemetry
     clock: SystemClock
     clock_comparison: ClockComparison
@@ -106,6 +108,7 @@ async def _foundation(
         SubjectHash(key),
         Mpids(key),
         LoginThrottle(store, clock, key),
+        DraftKeys(key),
         telemetry,
         clock,
         comparison,

@@ -17,12 +17,12 @@ _SECONDS = 10
 def first_session(url: str, data_dir: Path) -> str:
     """The cookie of anna, the first administrator."""
     link = ask(data_dir, "POST", "/api/console-link")
-    return _welcomed(url, link["path"], "anna")
+    return welcomed(url, link["path"], "anna")
 
 
 def invited_session(url: str, data_dir: Path, name: str) -> str:
     """The cookie of a new viewer."""
-    return _welcomed(url, invitation(data_dir, name)[1], name)
+    return welcomed(url, invitation(data_dir, name)[1], name)
 
 
 def invitation(data_dir: Path, name: str) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def invitation(data_dir: Path, name: str) -> tuple[str, str]:
     return link["user"]["id"], link["path"]
 
 
-def _welcomed(url: str, path: str, name: str) -> str:
+def welcomed(url: str, path: str, name: str) -> str:
     form = urlencode({"name": name, "password": PASSWORD, "again": PASSWORD})
     connection = HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS)
     try:

@@ -58,11 +58,17 @@ def add_shop(data_dir: Path) -> None:
 class ServiceProcess:
     """A `serve` process. Its standard error goes to a file, so that nothing blocks on it.
 
-    `under` is a program that runs it, with the program's arguments, and leaves it the process id.
+    `under` is a program that runs it, with the program's arguments, and leaves it the process id. `port` is that of a
+    service that ended, which this one replaces.
     """
 
     def __init__(
-        self, data_dir: Path, tiktok_url: str = "http://127.0.0.1:9", under: Sequence[str] = (), **settings: str
+        self,
+        data_dir: Path,
+        tiktok_url: str = "http://127.0.0.1:9",
+        under: Sequence[str] = (),
+        port: str = "0",
+        **settings: str,
     ) -> None:
         self.log_file = data_dir.parent / "serve.log"
         variables = {
@@ -75,7 +81,7 @@ class ServiceProcess:
         }
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                [*under, *PROGRAM, "serve", "--port", "0"],
+                [*under, *PROGRAM, "serve", "--port", port],
                 env=environment(data_dir, **variables),
                 stderr=log,
                 stdout=log,

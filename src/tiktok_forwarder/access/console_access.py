@@ -5,10 +5,11 @@ from typing import Final
 from msgspec import Struct
 
 from tiktok_forwarder.access.audit import Audit
+from tiktok_forwarder.access.draft_keys import DraftKeys
 from tiktok_forwarder.access.login_links import LoginLink, LoginLinks
 from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.access.passwords import password_problems
-from tiktok_forwarder.access.sessions import Session, Sessions
+from tiktok_forwarder.access.sessions import EndReason, Session, Sessions
 from tiktok_forwarder.access.users import Role, User, Users
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
@@ -52,8 +53,17 @@ class _Verified(Struct, frozen=True):
 
 
 class ConsoleAccess:
-    def __init__(self, users: Users, audit: Audit, store: ExpiringStore, clock: Clock, throttle: LoginThrottle) -> None:
+    def __init__(
+        self,
+        users: Users,
+        audit: Audit,
+        store: ExpiringStore,
+        clock: Clock,
+        throttle: LoginThrottle,
+        draft_keys: DraftKeys,
+    ) -> None:
         self.users = users
+        self.draft_keys = draft_keys
         self._audit = audit
         self._sessions = Sessions(store, clock)
         self._throttle = throttle
@@ -108,7 +118,7 @@ class ConsoleAccess:
         reference, session = await self._sessions.open(found.user.id)
         await self.users.catch_up()
         if self.users.password_hash_of(found.user.id) != found.password_hash:
-            await self._sessions.close(reference)
+            await self._sessions.close(reference, "password_changed")
             return None
         return LoggedIn(reference, session, found.user)
 
@@ -128,6 +138,13 @@ class ConsoleAccess:
             await self.users.catch_up()
         user = self.users.find(session.user_id)
         return (user, session) if user is not None else None
+
+    async def why_ended(self, reference: str) -> EndReason | None:
+        """Return why this reference opens nothing; None if there is no session of it to know of."""
+        if await self._sessions.find(reference, extends_session=False) is not None:
+            # Its user is gone, or it would have been found.
+            return "user_removed" if await self.who(reference, extends_session=False) is None else None
+        return await self._sessions.why_ended(reference)
 
     # --- links ---
 
@@ -176,7 +193,7 @@ class ConsoleAccess:
         else:
             user = await self.users.set_password(link.user_id, password, _BY_LINK)
         found = _Verified(user, self.users.password_hash_of(user.id))
-        await self._sessions.close_all_of(user.id)
+        await self._sessions.close_all_of(user.id, "password_changed")
         await self._throttle.succeeded(user.name, source)
         await self._audit.record("set_password", _who(user), {"by": _BY_LINK})
         entry = await self._open_session(found)
@@ -200,14 +217,14 @@ class ConsoleAccess:
         if isinstance(found, Refused):
             return found
         await self.users.set_password(user_id, new, _who(found.user))
-        await self._sessions.close_all_of(user_id, but=keep_reference)
+        await self._sessions.close_all_of(user_id, "password_changed", but=keep_reference)
         await self._audit.record("set_password", _who(found.user), {})
         return None
 
     async def remove(self, name_or_id: str, changed_by: str) -> User:
         """Remove a user and end their sessions. Raises `UnknownName` and `ConfigurationError`."""
         user = await self.users.remove(name_or_id, changed_by)
-        await self._sessions.close_all_of(user.id)
+        await self._sessions.close_all_of(user.id, "user_removed")
         await self._links.void(user.id)
         return user
 

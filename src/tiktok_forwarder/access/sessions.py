@@ -1,8 +1,9 @@
 """Sessions of the console. Kept in the store: they outlast a restart, and end in every process at the same time."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct, structs
@@ -15,6 +16,11 @@ from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, Expir
 IDLE_MS: Final = 30 * 60 * 1000
 LONGEST_MS: Final = 12 * 3600 * 1000
 MAX_SESSIONS_OF_USER: Final = 50
+EndReason = Literal["idle", "age", "logged_out", "password_changed", "user_removed", "too_many", "unknown"]
+"""Why a session ended; `unknown` if neither its times nor a record show it, as after a restored backup."""
+
+# How long the login page can show why a session ended.
+_END_KEPT_MS: Final = 24 * 3600 * 1000
 # Use is stored at most this often: each time is a write.
 _USE_MS: Final = 60 * 1000
 
@@ -38,6 +44,14 @@ class _Record(Struct, frozen=True):
         return min(self.used_ms + IDLE_MS, self.begun_ms + LONGEST_MS)
 
 
+class _End(Struct, frozen=True):
+    """When a session ends by its times, and the reason if it ended earlier. It outlives the session."""
+
+    begun_ms: int
+    used_ms: int
+    reason: EndReason | None = None
+
+
 class Sessions:
     """Sessions by their reference, which only the browser has."""
 
@@ -54,7 +68,7 @@ class Sessions:
         now_ms = self._clock.now_ms()
         own = await self._digests_of(user_id)
         if len(own) >= MAX_SESSIONS_OF_USER:
-            await self._store.remove_expiring("session", own[: len(own) - MAX_SESSIONS_OF_USER + 1])
+            await self._close(own[: len(own) - MAX_SESSIONS_OF_USER + 1], "too_many")
         reference = secrets.token_urlsafe(32)
         await self._put(digest_of(reference), _Record(user_id, now_ms, now_ms), 0)
         return reference, _session(user_id, reference)
@@ -80,13 +94,41 @@ class Sessions:
                 return await self.find(reference, extends_session=False)
         return _session(record.user_id, reference)
 
-    async def close(self, reference: str) -> None:
-        await self._store.remove_expiring("session", [digest_of(reference)])
+    async def close(self, reference: str, reason: EndReason = "logged_out") -> None:
+        await self._close([digest_of(reference)], reason)
 
-    async def close_all_of(self, user_id: str, but: str = "") -> None:
+    async def close_all_of(self, user_id: str, reason: EndReason, but: str = "") -> None:
         """End a user's sessions, except the one with this reference."""
         kept = digest_of(but)
-        await self._store.remove_expiring("session", [each for each in await self._digests_of(user_id) if each != kept])
+        await self._close([each for each in await self._digests_of(user_id) if each != kept], reason)
+
+    async def why_ended(self, reference: str) -> EndReason | None:
+        """Return why the session with this reference ended; None if it has not, or if no such session is known."""
+        digest = digest_of(reference)
+        now_ms = self._clock.now_ms()
+        document = await self._store.get_expiring("session_end", digest, now_ms)
+        if document is None or await self._store.get_expiring("session", digest, now_ms) is not None:
+            return None
+        end = msgspec.json.decode(document.body, type=_End)
+        if end.reason is not None:
+            return end.reason
+        idle_ms, age_ms = end.used_ms + IDLE_MS, end.begun_ms + LONGEST_MS
+        if now_ms <= min(idle_ms, age_ms):
+            return "unknown"
+        return "idle" if idle_ms < age_ms else "age"
+
+    async def _close(self, digests: Sequence[str], reason: EndReason) -> None:
+        if not digests:
+            return
+        now_ms = self._clock.now_ms()
+        ends = [
+            ExpiringPut("session_end", digest, msgspec.json.encode(_End(now_ms, now_ms, reason)), now_ms + _END_KEPT_MS)
+            for digest in digests
+        ]
+        await self._store.remove_expiring("session", digests)
+        # The reason is a convenience, which a full disk must not keep from ending sessions.
+        with suppress(StoreUnavailable):
+            await self._store.put_expiring(ends, now_ms)
 
     async def _digests_of(self, user_id: str) -> list[str]:
         """Return the user's sessions; the one unused for longest comes first."""
@@ -94,9 +136,13 @@ class Sessions:
         return [each.id for each in documents if _record(each).user_id == user_id]
 
     async def _put(self, digest: str, record: _Record, expected_revision: int) -> None:
-        body = msgspec.json.encode(record)
-        put = ExpiringPut("session", digest, body, record.expires_at_ms, expected_revision)
-        await self._store.put_expiring([put], self._clock.now_ms())
+        ends_ms = record.expires_at_ms
+        end = msgspec.json.encode(_End(record.begun_ms, record.used_ms))
+        puts = [
+            ExpiringPut("session", digest, msgspec.json.encode(record), ends_ms, expected_revision),
+            ExpiringPut("session_end", digest, end, ends_ms + _END_KEPT_MS),
+        ]
+        await self._store.put_expiring(puts, self._clock.now_ms())
 
 
 def _record(document: ExpiringDocument) -> _Record:

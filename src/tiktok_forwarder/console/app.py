@@ -2,9 +2,9 @@
 
 import contextlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -122,6 +122,7 @@ class _Gateway:
         self._services = services
         self._console_url = console_url
         self._proxies = proxies
+        self._shown = _depths_of_shown_pages()
 
     def to(self, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
         of_method = {page.method: page for page in pages}
@@ -131,7 +132,7 @@ class _Gateway:
             origin = origin_of(request, self._console_url, self._proxies)
             entry = await self._entry(request, origin)
             if page.right != "public" and entry is None:
-                return _to_login(request)
+                return _to_login(request, self._shown.get(page.path, 0))
             if request.method == "POST":
                 check_same_site(request, origin)
             form = await read_form(request, MAX_FORM_BYTES if entry is not None else MAX_PUBLIC_FORM_BYTES)
@@ -197,17 +198,39 @@ def _is_user_action(request: Request) -> bool:
     return not is_part and request.headers.get("accept") != "text/event-stream"
 
 
-def _to_login(request: Request) -> Response:
+def _depths_of_shown_pages() -> Mapping[str, int]:
+    """Return by path how many of its segments lead to a page that can be opened, for forms that are sent to it."""
+    shown = {page.path for page in PAGES if page.method == "GET"}
+    depths: dict[str, int] = {}
+    for page in PAGES:
+        path = page.path
+        while path and path not in shown:
+            path = path.rpartition("/")[0]
+        depths[page.path] = path.count("/")
+    return depths
+
+
+def _to_login(request: Request, shown_depth: int) -> Response:
+    """Send the browser to the login, and back to the open page from there. `shown_depth` is of the page of a form."""
     if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"hx-redirect": "/login"})
-    if request.method == "GET" and request.url.path != "/":
-        return RedirectResponse(f"/login?{_next(request)}", 303)
-    return RedirectResponse("/login", 303)
+        return Response(status_code=401, headers={"hx-redirect": _login_path(_open_page(request))})
+    if request.method == "GET":
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(_login_path(request.scope["path"] + query), 303)
+    path = "/".join(request.scope["path"].split("/")[: shown_depth + 1]) if request.method == "POST" else ""
+    return RedirectResponse(_login_path(path), 303)
 
 
-def _next(request: Request) -> str:
-    query = f"?{request.url.query}" if request.url.query else ""
-    return urlencode({"next": request.scope["path"] + query})
+def _open_page(request: Request) -> str:
+    """Return the path of the page in which htmx made this request; nothing for another site's."""
+    page = urlsplit(request.headers.get("hx-current-url", ""))
+    query = f"?{page.query}" if page.query else ""
+    return page.path + query if page.netloc.lower() == request.headers.get("host", "").lower() else ""
+
+
+def _login_path(path: str) -> str:
+    is_worth_naming = path.partition("?")[0] not in ("", "/")
+    return f"/login?{urlencode({'next': path})}" if is_worth_naming else "/login"
 
 
 def _check_token(request: Request, given: str, session: Session) -> None:

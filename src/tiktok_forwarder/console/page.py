@@ -1,7 +1,7 @@
 """A page of the console: a row of the table from which routes, rights and security tests are built."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -21,6 +21,9 @@ from tiktok_forwarder.console.rendering import Rendering
 
 Right = Literal["public", "viewer", "admin"]
 """Who can open a page: anyone, logged-in users, administrators."""
+
+
+_REFUSED: Final = 400
 
 
 class ConsoleServices(Struct, frozen=True):
@@ -70,6 +73,11 @@ class PageRequest:
         return self._entry
 
     @property
+    def draft_key(self) -> str:
+        """Return the key with which the user's browser seals what is typed and not saved."""
+        return self.services.access.draft_keys.key_of(self.user.id)
+
+    @property
     def is_logged_in(self) -> bool:
         return self._entry is not None
 
@@ -93,7 +101,8 @@ class PageRequest:
         """Render the template with the values and `request`."""
         is_whole = self.is_logged_in and not self.is_htmx
         messages = self.services.flash_messages.take(self.session) if is_whole else []
-        text = self.services.rendering.render(template, {"request": self, "flash_messages": messages, **(values or {})})
+        given = {"request": self, "flash_messages": messages, "is_refused": status >= _REFUSED, **(values or {})}
+        text = self.services.rendering.render(template, given)
         return Response(text, status, media_type="text/html")
 
     def go(self, path: str, message: str = "") -> Response:

@@ -1,4 +1,5 @@
-"""The interface of documents that expire: sessions, login links, failed logins, replays. They have no history.
+"""The interface of documents that expire: sessions and how they end, login links, failed logins, replays. They have
+no history.
 
 Its methods raise `StoreUnavailable` when the store cannot be used, and no error of the underlying library.
 """
@@ -8,10 +9,13 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-ExpiringKind = Literal["session", "login_link", "failing_source", "failing_account", "known_source", "replay"]
+ExpiringKind = Literal[
+    "session", "session_end", "login_link", "failing_source", "failing_account", "known_source", "replay"
+]
 
 MAX_OF_KIND: Final[Mapping[ExpiringKind, int]] = {
     "session": 1000,
+    "session_end": 1000,
     "login_link": 1000,
     "failing_source": 10_000,
     "failing_account": 10_000,

@@ -7,6 +7,7 @@ from tests.unit.parts import ManualClock, StrictObserver
 
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess, LoggedIn, Refused
+from tiktok_forwarder.access.draft_keys import DraftKeys
 from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.store.memory.store import MemoryStore
@@ -46,7 +47,7 @@ class Console:
         self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
         self.users = Users(self.shared, self.clock, self.hasher)
         self.throttle = LoginThrottle(self.store, self.clock, b"k" * 32)
-        self.access = ConsoleAccess(self.users, self.audit, self.store, self.clock, self.throttle)
+        self.access = ConsoleAccess(self.users, self.audit, self.store, self.clock, self.throttle, DraftKeys(b"k" * 32))
 
     async def restarted(self) -> "Console":
         """The same store, as another process finds it."""

@@ -10,6 +10,7 @@ from tests.unit.access.access_rig import GOOD, HERE, OTHER, Console
 from tests.unit.parts import ManualClock
 
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
+from tiktok_forwarder.access.draft_keys import DraftKeys
 from tiktok_forwarder.access.sessions import Sessions
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.memory.store import MemoryStore
@@ -100,6 +101,33 @@ async def test_session_outlasts_a_restart(console: Console) -> None:
     stored = [each.id + each.body.decode() for each in await console.store.list_expiring("session", 0)]
     assert len(stored) == 1
     assert entry.reference not in stored[0] and entry.session.csrf_token not in stored[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(30 * 60 + 1, "idle"), (13 * 3600, "idle"), (24.4 * 3600, "idle"), (24.6 * 3600, None)]
+)
+async def test_end_of_a_session_is_known_for_a_day(console: Console, seconds: float, reason: str | None) -> None:
+    """Also to another process. A session in use has none, and neither has what a browser invented."""
+    entry = await console.entered()
+    assert await console.access.why_ended(entry.reference) is None
+    assert await console.access.why_ended("invented") is None
+    console.wait(seconds)
+    assert await (await console.restarted()).access.why_ended(entry.reference) == reason
+
+
+async def test_end_of_a_session_is_unknown_when_the_store_has_lost_it(console: Console) -> None:
+    """As after a session that a bound of the store removed: nothing is claimed that may be wrong."""
+    entry = await console.entered()
+    (stored,) = await console.store.list_expiring("session", 0)
+    await console.store.remove_expiring("session", [stored.id])
+    assert await console.access.why_ended(entry.reference) == "unknown"
+
+
+async def test_draft_key_is_the_users_own(console: Console) -> None:
+    """The same in each process and session, another for each user and each service."""
+    keys = [DraftKeys(key).key_of(user) for key in (b"k" * 32, b"l" * 32) for user in ("us_1", "us_2")]
+    assert len(set(keys)) == 4 and all(len(key) == 43 for key in keys)
+    assert (await console.restarted()).access.draft_keys.key_of("us_1") == keys[0]
 
 
 async def test_use_of_a_session_is_stored_once_a_minute(console: Console) -> None:

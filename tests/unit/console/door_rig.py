@@ -63,6 +63,15 @@ def address(page: Page) -> str:
     return re.sub(r"\{[^}]+\}", "nobody", page.path)
 
 
+def page_shown_with(page: Page) -> str:
+    """The path of the page that a form of this page is in, or of the page itself; empty for the overview."""
+    shown = {address(each) for each in PAGES if each.method == "GET"}
+    path = address(page)
+    while path and path not in shown:
+        path = path.rpartition("/")[0]
+    return path if path != "/" else ""
+
+
 def title(page: Page) -> str:
     return f"{page.method} {page.path}"
 

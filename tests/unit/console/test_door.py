@@ -4,7 +4,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.unit.console.door_rig import BASE, GUARDED, POSTS_OF_VIEWERS, PUBLIC, Behind, Door, address, title
+from tests.unit.console.door_rig import (
+    BASE,
+    GUARDED,
+    POSTS_OF_VIEWERS,
+    PUBLIC,
+    Behind,
+    Door,
+    address,
+    page_shown_with,
+    title,
+)
 from tiktok_forwarder.api.users import ADD_USER, LIST_USERS, NewUserBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.app import PAGES
@@ -43,13 +53,14 @@ def test_rights_are_those_that_are_listed() -> None:
 async def test_guarded_page_leads_to_the_login_without_a_session(
     door: Door, behind: Behind, cookies: dict[str, str]
 ) -> None:
-    """A page to look at is named for afterwards, a form is not; a made-up cookie is none. Nothing is reached."""
+    """The page to open afterwards is named, for a form the page that has it; an invented cookie is none."""
     stranger = door.stranger()
     stranger.cookies = cookies
     for page in GUARDED:
         answer = await stranger.ask(page.method, address(page))
         after = parse_qs(urlsplit(answer.location).query)
-        wanted = {"next": [address(page)]} if page.method == "GET" and page.path != "/" else {}
+        shown = page_shown_with(page)
+        wanted = {"next": [shown]} if shown else {}
         assert (answer.status, urlsplit(answer.location).path, after) == (303, "/login", wanted), title(page)
         assert (answer.text, "set-cookie" in answer.headers) == ("", False)
     assert behind.reached == []
@@ -89,10 +100,35 @@ async def test_login_is_told_where_one_was(door: Door, path: str, location: str)
     assert (await door.stranger().get(path)).location == location
 
 
-async def test_login_is_not_told_of_a_form_that_was_not_taken(door: Door) -> None:
-    """After the login the form's address would be opened as a page, which it may not be."""
-    assert (await door.stranger().post("/connections/new")).location == "/login"
-    assert (await door.stranger().ask("HEAD", "/connections/new")).location == "/login"
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/connections/new", "/login?next=%2Fconnections%2Fnew"),
+        ("/connections/Shoes%2F50/check", "/login?next=%2Fconnections%2FShoes%252F50"),
+        ("/connections/a/mappings/b/draft", "/login?next=%2Fconnections%2Fa%2Fmappings%2Fb"),
+        ("/access/users/a/role", "/login?next=%2Faccess"),
+        ("/logout", "/login"),
+    ],
+)
+async def test_login_leads_back_to_the_page_of_a_form(door: Door, path: str, location: str) -> None:
+    """The form's own address may be no page, and its fields are not stored by the service."""
+    assert (await door.stranger().post(path, ("name", "typed"))).location == location
+
+
+@pytest.mark.parametrize(
+    ("open_page", "location"),
+    [
+        (f"{BASE}/connections/a/edit?x=1", "/login?next=%2Fconnections%2Fa%2Fedit%3Fx%3D1"),
+        (f"{BASE}/", "/login"),
+        ("https://elsewhere.example.com/connections/a", "/login"),
+        ("", "/login"),
+    ],
+)
+async def test_login_leads_back_to_the_page_of_a_part(door: Door, open_page: str, location: str) -> None:
+    """A part of a page is not to be opened alone; another site's page is not followed."""
+    headers = {"hx-request": "true", "hx-current-url": open_page}
+    answer = await door.stranger().ask("POST", "/connections/a/edit/draft", headers=headers)
+    assert (answer.status, answer.headers["hx-redirect"]) == (401, location)
 
 
 async def test_public_pages_are_reached_by_everybody(door: Door, behind: Behind) -> None:
@@ -233,7 +269,7 @@ async def test_removed_user_is_led_to_the_login(door: Door, behind: Behind) -> N
     ben = await door.browser("Ben", "admin")
     await door.console.users.remove("Ben", "test")
     assert (await ben.get("/account")).location == "/login?next=%2Faccount"
-    assert (await ben.post("/access/keys")).location == "/login"
+    assert (await ben.post("/access/keys")).location == "/login?next=%2Faccess"
     assert (await ben.get("/login")).status == 200
     assert (await ben.get("/nothing")).status == 404
     assert door.faults == [] and behind.reached == ["GET /login"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.access.access_rig import GOOD, OTHER
 from tests.unit.console.door_rig import BASE, PROXY, Answer, Browser, Door
+from tiktok_forwarder.access.sessions import IDLE_MS, LONGEST_MS, MAX_SESSIONS_OF_USER
 
 COOKIE = re.compile(r"session-8090=([\w-]{43}); HttpOnly; Path=/; SameSite=strict")
 LINK_NOT_VALID = "This link has been used, has expired, or was replaced by a newer one; ask for another.<"
@@ -150,7 +151,7 @@ async def test_login_is_taken_while_a_session_is_open(door: Door) -> None:
 
 
 async def test_cookie_behind_a_declared_proxy_needs_tls() -> None:
-    """No other host and no plain connection carries it, and logging out takes it away by the same name."""
+    """No other host and no plain connection carries it, and after logging out it opens nothing."""
     door = Door(PROXY)
     await door.console.users.add_with_password("Ada", "admin", GOOD, "test")
     proxied = {"host": "forwarder.example.com", "origin": PROXY, "x-forwarded-for": "203.0.113.9"}
@@ -161,8 +162,7 @@ async def test_cookie_behind_a_declared_proxy_needs_tls() -> None:
     browser.cookies = {"__Host-session": found[1]}
     page = await browser.get("/account", proxied)
     browser.csrf = re.findall(r'name="csrf" value="([\w-]{43})"', page.text)[0]
-    gone = cookie_of(await browser.post("/logout", headers=proxied))
-    assert gone.startswith('__Host-session="";') and gone.endswith("; SameSite=strict; Secure")
+    assert (await browser.post("/logout", headers=proxied)).location == "/login"
     assert (await browser.get("/account", proxied)).status == 303
 
 
@@ -174,14 +174,57 @@ def cookie_of(answer: Answer) -> str:
 
 
 async def test_logout_ends_this_session_only(door: Door) -> None:
-    """The cookie is taken away and opens nothing any more; the same user's other session goes on."""
+    """The cookie stays to show why, and opens nothing any more; the same user's other session goes on."""
     ada, other = await door.browser(), await door.browser()
     answer = await ada.post("/logout")
     assert (answer.status, answer.location) == (303, "/login")
-    gone = answer.headers["set-cookie"]
-    assert gone.startswith('session-8090="";') and "Max-Age=0" in gone and "Path=/" in gone
+    assert "You logged out, on this page or on another one of this browser." in (await ada.get("/login")).text
     assert (await ada.get("/account")).location == "/login?next=%2Faccount"
     assert (await other.get("/account")).status == 200
+
+
+async def test_login_page_shows_why_the_session_ended(door: Door) -> None:
+    """Without use, of age, because of a new password, a removal, or too many logins; a stranger reads nothing."""
+    assert "session" not in (await door.stranger().get("/login")).text.partition("<main")[2]
+    reasons = {
+        "idle": "Your session ended after 30 minutes without use.",
+        "age": "Your session ended after 12 hours.",
+        "password": "Your session ended because your password was changed.",
+        "too many": "Your session ended because you had more than 50 sessions.",
+        "removed": "Your session ended because this user was removed.",
+    }
+    for how, sentence in reasons.items():
+        ben = await door.browser("Ben", "viewer")
+        await _end(door, ben, how)
+        assert (await ben.get("/account")).location == "/login?next=%2Faccount"
+        assert sentence in (await ben.get("/login?next=%2Faccount")).text
+
+
+async def _end(door: Door, browser: Browser, how: str) -> None:
+    access, clock = door.console.access, door.console.clock
+    if how == "idle":
+        clock.time_ms += IDLE_MS + 1
+    elif how == "age":
+        for _ in range(LONGEST_MS // IDLE_MS + 1):
+            clock.time_ms += IDLE_MS - 60_000
+            await browser.get("/account")
+        clock.time_ms += IDLE_MS
+    elif how == "password":
+        _, token = await access.link_for("Ben", "test")
+        await access.accept_link(token, "", GOOD, "203.0.113.7")
+    elif how == "too many":
+        for _ in range(MAX_SESSIONS_OF_USER):
+            clock.time_ms += 1000
+            await door.console.entered("Ben")
+    else:
+        await access.remove("Ben", "test")
+
+
+async def test_open_login_page_leads_on_when_the_user_is_logged_in(door: Door) -> None:
+    """By another tab of the browser, for instance; another site's address is not followed."""
+    ada = await door.browser()
+    assert (await ada.get("/login?next=%2Faccount")).location == "/account"
+    assert (await ada.get("/login?next=%2F%2Fevil.example.com")).location == "/"
 
 
 async def test_changed_password_ends_the_other_sessions(door: Door) -> None:

@@ -1,12 +1,14 @@
 """Logging in and out, links that set a password, and the user's own password."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tiktok_forwarder.access.console_access import LoggedIn, Refused
+from tiktok_forwarder.access.sessions import MAX_SESSIONS_OF_USER, EndReason
 from tiktok_forwarder.console.page import Page, PageRequest
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 
@@ -14,18 +16,30 @@ _LINK_NOT_VALID: Final = "this link has been used, has expired, or was replaced 
 # Visible ASCII characters without the backslash, as in every path that a browser requests: browsers ignore tabs and
 # line breaks, and read a backslash as a slash, so "/\t/host" would lead to another site.
 _OWN_PATH: Final = re.compile(r"/(?!/)[!-\[\]-~]*")
+_END_REASONS: Final[Mapping[EndReason, str]] = {
+    "idle": "Your session ended after 30 minutes without use.",
+    "age": "Your session ended after 12 hours. Every session does.",
+    "logged_out": "You logged out, on this page or on another one of this browser.",
+    "password_changed": "Your session ended because your password was changed.",
+    "user_removed": "Your session ended because this user was removed. Ask an administrator.",
+    "too_many": f"Your session ended because you had more than {MAX_SESSIONS_OF_USER} sessions.",
+    "unknown": "Your session has ended.",
+}
 _PASSWORDS_DIFFER: Final = "the two passwords are not the same"
 
 
 async def _login(request: PageRequest) -> Response:
     if request.is_logged_in:
-        return request.go("/")
-    return _login_form(request, [], 200)
+        return request.go(_own_path(request.query("next")))
+    reference = request.http.cookies.get(request.origin.cookie)
+    ended = await request.services.access.why_ended(reference) if reference else None
+    return _login_form(request, [], 200, _END_REASONS[ended] if ended is not None else "")
 
 
-def _login_form(request: PageRequest, problems: list[str], status: int) -> Response:
+def _login_form(request: PageRequest, problems: list[str], status: int, ended: str = "") -> Response:
     values = {
         "problems": problems,
+        "ended": ended,
         "name": request.form.text("name"),
         "next": request.form.text("next") or request.query("next"),
         "needs_first_user": request.services.access.needs_first_user,
@@ -63,11 +77,8 @@ async def _log_out(request: PageRequest) -> Response:
     reference = request.http.cookies.get(request.origin.cookie)
     if reference:
         await request.services.access.log_out(reference)
-    answer = request.go("/login")
-    answer.delete_cookie(
-        request.origin.cookie, path="/", secure=request.origin.is_secure, httponly=True, samesite="strict"
-    )
-    return answer
+    # The cookie stays: it opens nothing, and other pages of this browser read why by it.
+    return request.go("/login")
 
 
 async def _welcome(request: PageRequest) -> Response:

@@ -1,8 +1,6 @@
-// htmx updates the form and its preview while the user types; without scripts a button does.
+// htmx updates the form and its preview while the user types.
 (() => {
     "use strict";
-
-    document.addEventListener("DOMContentLoaded", () => document.getElementById("without-script").remove());
 
     // Choose the pasted sample as soon as there is one.
     document.addEventListener("input", (event) => {
