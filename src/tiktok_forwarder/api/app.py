@@ -24,6 +24,7 @@ from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
 from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.api.notices import NOTICE_ENDPOINTS
 from tiktok_forwarder.api.openapi import document_of
+from tiktok_forwarder.api.pixel import PIXEL_ENDPOINTS
 from tiktok_forwarder.api.previews import PREVIEW_ENDPOINTS
 from tiktok_forwarder.api.received_events import LIST_RECEIVED_EVENTS
 from tiktok_forwarder.api.results import SHOW_RESULTS
@@ -51,6 +52,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     LIST_RECEIVED_EVENTS,
     SHOW_RESULTS,
     *PREVIEW_ENDPOINTS,
+    *PIXEL_ENDPOINTS,
     *ERASURE_ENDPOINTS,
     *NOTICE_ENDPOINTS,
     *SERVICE_ENDPOINTS,

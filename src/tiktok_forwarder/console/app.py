@@ -42,6 +42,7 @@ from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.notices import NOTICES_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
+from tiktok_forwarder.console.pages.pixel import PIXEL_PAGES
 from tiktok_forwarder.console.pages.received_events import RECEIVED_EVENTS_PAGES
 from tiktok_forwarder.console.pages.results import RESULTS_PAGES
 from tiktok_forwarder.console.rendering import Rendering
@@ -70,6 +71,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *RECEIVED_EVENTS_PAGES,
     *RESULTS_PAGES,
     *NOTICES_PAGES,
+    *PIXEL_PAGES,
 )
 _FORGED: Final = "this form has expired; reload the page and submit it again"
 

@@ -35,7 +35,7 @@ GUARDED = [page for page in PAGES if page.right != "public"]
 POSTS = [page for page in PAGES if page.method == "POST"]
 # What a browser is told with every answer, errors and files included, word by word.
 PUBLIC = {"GET /login", "POST /login", "GET /welcome/{token}", "POST /welcome/{token}"}
-POSTS_OF_VIEWERS = {"POST /logout", "POST /account"}
+POSTS_OF_VIEWERS = {"POST /logout", "POST /account", "POST /pixel"}
 SAFE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
