@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.console.static_files import StaticFiles
+from tiktok_forwarder.domain.outcome import REPLAYABLE, is_loss
 
 _SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _THOUSAND: Final = 1000
@@ -36,7 +37,9 @@ class Rendering:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(static=static.address, link=link, version=__version__)
+        self._environment.globals.update(
+            static=static.address, link=link, version=__version__, is_loss=is_loss, replayable=REPLAYABLE
+        )
         self._environment.filters.update(
             number=number,
             time=time_tag,

@@ -65,6 +65,30 @@ MappingWarning = Literal[
 # Assigned at acceptance, after the mapping: the connection's storage quota is used up.
 CONNECTION_FULL: Final = "connection_full"
 
+INTENDED_DROPS: Final[frozenset[DropReason]] = frozenset(
+    {
+        "connection_disabled",
+        "environment_mismatch",
+        "unsupported_platform",
+        "sampled_out",
+        "consent_not_given",
+        "data_sale_opt_out",
+        "unsupported_event",
+        "event_not_selected",
+        "purchase_not_allowed",
+        "bot",
+        "filtered_by_rule",
+        "missing_identity",
+    }
+)
+"""Drops that are no fault: a setting or the visitor wants them. Events with any other reason are lost conversions."""
+
+
+def is_loss(reason: str) -> bool:
+    """Return whether a drop with this reason costs conversions. A reason of another version counts as one."""
+    return reason not in INTENDED_DROPS
+
+
 WireFormName = str
 """The version of the Events API that a payload is written for: a key of `WIRE_FORMS` in `tiktok/wire_forms.py`."""
 
@@ -205,6 +229,9 @@ class Retry(Struct, frozen=True):
 
 
 DeadLetterReason = Literal["refused", "retries_exhausted", "unconfirmed", "connection_deleted", "unreadable"]
+
+REPLAYABLE: Final[frozenset[DeadLetterReason]] = frozenset({"retries_exhausted", "unconfirmed"})
+"""Dead letters that a replay can deliver. With the other reasons it would end the same way: it sends the same bytes."""
 
 
 class DeadLettered(Struct, frozen=True):

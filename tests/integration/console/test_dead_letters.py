@@ -1,5 +1,6 @@
 """The pages of dead letters over HTTP: looked at, sent again, let go."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,6 +63,17 @@ async def test_the_list_has_pages(reader: Reader) -> None:
         found += [each for each in shown.text.split() if each[:1] == "e" and each[1:].isdigit()]
         path = next((each for each in links_in(shown.html) if "after=" in each), "")
     assert found == [f"e{number}" for number in range(120)]
+
+
+@pytest.mark.parametrize(("reason", "filled"), [("refused", "Discard"), ("retries_exhausted", "Replay")])
+async def test_filled_button_is_the_one_that_helps(reader: Reader, reason: DeadLetterReason, filled: str) -> None:
+    """A replay sends the same bytes, which TikTok has refused: there, discarding is the way out."""
+    connection_id = await buried(reader, "Shop", "e1", reason=reason)
+    button = re.compile(r'role="button" class="small( plain)?" href="[^"]+">(Replay|Discard)')
+    for page in ("/dead-letters", f"/dead-letters/list?connection={connection_id}&reason={reason}"):
+        found = button.findall(re.sub("&amp;", "&", (await reader.get(page)).html))
+        assert [name for plain, name in found if not plain] == [filled], page
+        assert len(found) == 2
 
 
 async def test_one_letter_tells_why_and_shows_its_fields(tmp_path: Path) -> None:

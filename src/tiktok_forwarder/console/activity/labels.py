@@ -3,7 +3,7 @@
 from typing import Final
 
 from tiktok_forwarder.console.rendering import number
-from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.outcome import Answer, is_loss
 from tiktok_forwarder.tiktok.codes import code_meaning
 
 OUTCOMES: Final = {
@@ -39,6 +39,13 @@ CONDITIONS: Final = {
     "paused": ("paused", "Nothing is delivered. Events are kept."),
     "disabled": ("disabled", "The connection is disabled. New events are dropped; waiting events are kept."),
 }
+
+
+def state_of(outcome: str, reason: str) -> str:
+    """Return the CSS classes of an outcome's badge. Red is for what costs conversions."""
+    if outcome == "condition":
+        return reason
+    return "dropped loss" if outcome == "dropped" and is_loss(reason) else outcome
 
 
 def source_words(source: str) -> str:

@@ -12,6 +12,7 @@ from tiktok_forwarder.console.activity.labels import (
     events,
     outcome_word,
     source_words,
+    state_of,
 )
 from tiktok_forwarder.console.activity.places import page_of
 from tiktok_forwarder.console.rendering import wire_label
@@ -44,7 +45,7 @@ def row_of(record: RecordView, catalog: AdviceCatalog) -> Row:
         connection=record.connection,
         about=about(record),
         event_id=record.event_id,
-        state=condition or record.outcome,
+        state=state_of(record.outcome, record.reason),
         outcome=condition_word(condition) if condition else outcome_word(record.outcome),
         why=why,
         meaning=meaning,

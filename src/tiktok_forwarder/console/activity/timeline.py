@@ -14,6 +14,7 @@ from tiktok_forwarder.console.activity.labels import (
     condition_word,
     events,
     source_words,
+    state_of,
 )
 from tiktok_forwarder.console.rendering import sentence, span, wire_label
 from tiktok_forwarder.domain.outcome import Answer
@@ -22,7 +23,7 @@ _UNTRIED: Final = "accepted"
 
 
 class Step(Struct, frozen=True):
-    """One step. `state` is the record's outcome; `advice` is given if the event was not sent or not accepted."""
+    """One step. `state` are the CSS classes of the outcome; `advice` is given if the event was not sent or accepted."""
 
     at_ms: int
     state: str
@@ -50,7 +51,7 @@ def _step(record: RecordView, catalog: AdviceCatalog) -> Step:
     answer = record.answer
     return Step(
         record.at_ms,
-        record.reason if record.outcome == "condition" else record.outcome,
+        state_of(record.outcome, record.reason),
         title,
         sentences,
         answer,

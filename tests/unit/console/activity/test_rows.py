@@ -15,6 +15,12 @@ def test_a_drop_says_its_reason_and_what_that_means() -> None:
     assert row.page == "/activity/cn_1/-/m1"
 
 
+@pytest.mark.parametrize(("reason", "state"), [("missing_page_url", "dropped loss"), ("missing_identity", "dropped")])
+def test_drop_is_red_only_if_it_costs_conversions(reason: str, state: str) -> None:
+    """A shop has anonymous visitors all day, which is no alarm."""
+    assert row_of(record("dropped", reason=reason), CATALOG).state == state
+
+
 def test_a_drop_by_a_forwarding_rule_names_the_rule() -> None:
     """The reason alone does not: a connection may have many rules."""
     detail = "The rule no staff says Do Not Forward."
