@@ -47,6 +47,7 @@ format: ## format the code and fix what the linter can fix
 docs: ## regenerate docs/reference/ from the program
 	@scripts/set-up dev
 	$(BIN)/python -m scripts.write_reference
+	$(BIN)/python -m scripts.write_help
 
 bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py; AGAINST=/path/to/another/checkout compares with it
 	@scripts/set-up dev

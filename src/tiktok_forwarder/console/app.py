@@ -37,6 +37,7 @@ from tiktok_forwarder.console.pages.development import DEVELOPMENT_PAGES
 from tiktok_forwarder.console.pages.event import EVENT_PAGES
 from tiktok_forwarder.console.pages.first_steps import FIRST_STEPS_PAGES
 from tiktok_forwarder.console.pages.health import HEALTH_PAGES
+from tiktok_forwarder.console.pages.help import HELP_PAGES
 from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
@@ -72,6 +73,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *RESULTS_PAGES,
     *NOTICES_PAGES,
     *PIXEL_PAGES,
+    *HELP_PAGES,
 )
 _FORGED: Final = "this form has expired; reload the page and submit it again"
 

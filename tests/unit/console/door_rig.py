@@ -34,7 +34,7 @@ FORM = "application/x-www-form-urlencoded"
 GUARDED = [page for page in PAGES if page.right != "public"]
 POSTS = [page for page in PAGES if page.method == "POST"]
 # What a browser is told with every answer, errors and files included, word by word.
-PUBLIC = {"GET /login", "POST /login", "GET /welcome/{token}", "POST /welcome/{token}"}
+PUBLIC = {"GET /help", "GET /login", "POST /login", "GET /welcome/{token}", "POST /welcome/{token}"}
 POSTS_OF_VIEWERS = {"POST /logout", "POST /account", "POST /pixel"}
 SAFE_HEADERS = {
     "content-security-policy": (

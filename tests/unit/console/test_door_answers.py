@@ -106,7 +106,7 @@ async def test_unknown_address_is_answered_as_a_page(door: Door, behind: Behind,
         answer = await browser.get(path)
         assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
         assert "<html" in answer.text and "No page has this address." in answer.text
-        assert ("Log out" in answer.text, f'title="Your account">{name}<' in answer.text) == (bool(name), bool(name))
+        assert ("Log out" in answer.text, f" {name}</a>" in answer.text) == (bool(name), bool(name))
     assert behind.reached == []
 
 

@@ -190,16 +190,19 @@
             this.opened.set(form, isUnsaved ? "" : stateOf(form));
             for (const kind of ["input", "change", "htmx:afterSettle"]) form.addEventListener(kind, () => this.keep(form));
             let isKept = false;
+            let isWaiting = false;
             form.addEventListener("submit", (event) => {
                 if (isKept) return;
                 event.preventDefault();
+                if (isWaiting) return;
+                isWaiting = true;
                 this.sent.add(form);
                 // Not before this event is over, in which the form cannot be sent once more.
                 this.keep(form).then(() => setTimeout(() => {
                     isKept = true;
                     this.mayLeave = true;
                     form.requestSubmit(event.submitter);
-                    isKept = false;
+                    isKept = isWaiting = false;
                 }));
             });
         }
@@ -226,12 +229,14 @@
                 if (event.detail.xhr.status === 401) this.mayLeave = true;
             });
             document.addEventListener("click", (event) => {
-                const link = event.target.closest("a[data-discards]");
+                // With a key held down, the link opens elsewhere and this page stays.
+                const opensHere = !(event.ctrlKey || event.metaKey || event.shiftKey);
+                const link = opensHere && event.target.closest("a[data-discards]");
                 const form = link && document.getElementById(link.dataset.discards);
                 if (form) this.discard(form);
             });
             document.addEventListener("submit", (event) => {
-                if (event.target.matches("form[method=post]")) {
+                if (event.target.matches("form[method=post]:not([data-logout])")) {
                     sessionStorage.setItem(LEFT, JSON.stringify({ at: Date.now(), path: location.pathname + location.search }));
                 }
                 if (event.target.matches("form[data-logout]")) {
@@ -261,7 +266,7 @@
         setInterval(tidy, 60 * 1000, user);
         const login = document.getElementById("login");
         if (login) atLogin(login);
-        else sessionStorage.removeItem(LEFT);
+        sessionStorage.removeItem(LEFT);
         if (user) new Work(user, draftKey, JSON.parse(document.body.getAttribute("hx-headers"))["x-csrf-token"]).start();
     });
 })();
