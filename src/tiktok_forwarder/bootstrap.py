@@ -14,14 +14,13 @@ from datetime import tzinfo
 from tiktok_forwarder.access.api_keys import ApiKeys
 from tiktok_forwarder.access.audit import Audit
 from tiktok_forwarder.access.console_access import ConsoleAccess
-from tiktok_forwarder.access.passwords import Argon2Hasher
-from tiktok_forwarder.access.users import Users
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
 from tiktok_forwarder.browser.routes import BrowserRoutes
 from tiktok_forwarder.browser.site_script import SiteScript
+from tiktok_forwarder.configured import Configured, configured_in
 from tiktok_forwarder.connections.background_checks import BackgroundChecks
 from tiktok_forwarder.connections.check import ConnectionCheck
 from tiktok_forwarder.connections.connections import Connections
@@ -31,7 +30,6 @@ from tiktok_forwarder.connections.first_steps import FirstSteps
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
-from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
@@ -46,7 +44,6 @@ from tiktok_forwarder.intake.misrouted import MisroutedRequests
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.notices.notices import Notices
-from tiktok_forwarder.notices.recipients import Recipients
 from tiktok_forwarder.operations.clock_watch import ClockWatch
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
@@ -66,7 +63,6 @@ from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.risks import RiskSource
-from tiktok_forwarder.store.shared_documents import SharedDocuments
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
@@ -96,44 +92,6 @@ async def open_application(
 
 
 # --- the service, part by part ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Configured:
-    """What people have configured, and what TikTok has answered about connections. Stored as documents."""
-
-    shared: SharedDocuments
-    inputs: Inputs
-    connections: Connections
-    check_records: CheckRecords
-    first_steps: FirstSteps
-    recipients: Recipients
-    users: Users
-    api_keys: ApiKeys
-    audit: Audit
-
-    async def load(self) -> None:
-        """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
-        await self.shared.load()
-
-
-def _configured(base: Foundation) -> Configured:
-    shared = SharedDocuments(base.store, base.clock, base.telemetry)
-    inputs = Inputs(shared, base.key_ring)
-    connections = Connections(shared, base.key_ring, inputs)
-    check_records = CheckRecords(base.store, base.clock, connections, base.keyed_hash)
-    shared.keep("connection_check", check_records.load, check_records.follow)
-    return Configured(
-        shared,
-        inputs,
-        connections,
-        check_records,
-        FirstSteps(shared, connections),
-        Recipients(shared, base.key_ring, base.clock),
-        Users(shared, base.clock, Argon2Hasher()),
-        ApiKeys(shared, base.clock),
-        Audit(base.store, base.clock),
-    )
 
 
 @dataclass(frozen=True)
@@ -286,7 +244,7 @@ class Application:
     def __init__(self, base: Foundation) -> None:
         settings = base.settings
         self.base = base
-        self._configured = configured = _configured(base)
+        self._configured = configured = configured_in(base)
         self._watched = watched = _watched(base, configured)
         http_sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
         self._sender = DatedSender(http_sender, base.clock_comparison)

@@ -18,7 +18,7 @@ _NEVER_IN_REAL_ONES: Final = re.compile(
 _WORDS_ABOUT_THEM: Final = frozenset(
     {
         *("pixel", "pixelid", "pixelcode", "access", "token", "accesstoken", "event", "source", "id", "code"),
-        *("a", "the", "my", "your", "tiktok", "api", "enter", "insert", "paste", "here"),
+        *("the", "my", "your", "tiktok", "api", "enter", "insert", "paste", "here"),
     }
 )
 _SEPARATORS: Final = re.compile(r"[_.-]+")

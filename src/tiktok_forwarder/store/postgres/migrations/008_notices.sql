@@ -1,3 +1,5 @@
+-- oldest program: 7
+--
 -- Open incidents, and the messages about incidents to recipients (store/notices.py). There are few of either, so they
 -- have no further index.
 

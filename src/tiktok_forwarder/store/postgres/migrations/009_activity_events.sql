@@ -1,3 +1,5 @@
+-- oldest program: 7
+--
 -- Figures by TikTok event and hour, the names of received events, and records that are found by name and order number.
 --
 -- The version before writes and reads records without the new columns, whose contents are empty then.
