@@ -34,7 +34,8 @@ _ROUTES: Final[tuple[tuple[RouteKind, str, str], ...]] = (
     ("discarded", "/webevents", "/v2/JS/{key}/Forwarding"),
 )
 _VALUES: Final = {"{key}": r"(?P<key>[^/]+)", "{mpid}": r"(?P<mpid>-?[0-9]{1,19})"}
-_PREFIXES: Final = ("/v1/", "/v2/JS/", "/v3/JS/", "/JS/", "/webevents/", "/tags/JS/", "/identity/")
+# Every route of browsers is below one of these.
+PREFIXES: Final = ("/v1/", "/v2/JS/", "/v3/JS/", "/JS/", "/webevents/", "/tags/JS/", "/identity/")
 
 
 def _pattern(prefix: str, path: str) -> re.Pattern[str]:
@@ -55,7 +56,7 @@ def is_browser_path(path: str) -> bool:
     """Return whether the path is a browsers' route, or like one."""
     if path.startswith("//"):
         path = without_extra_slashes(path)
-    return path.startswith(_PREFIXES)
+    return path.startswith(PREFIXES)
 
 
 def find_place(path: str) -> Place | None:

@@ -19,7 +19,7 @@ from tiktok_forwarder.browser.paths import Place, find_place, is_browser_path
 from tiktok_forwarder.browser.rate_limit import ADDRESS_LIMIT, INPUT_LIMIT, BrowserLimits, RateLimit
 from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.intake.accept import Acceptor, Visitor
-from tiktok_forwarder.intake.refusals import JSON, Refusal, later
+from tiktok_forwarder.intake.refusals import JSON, Refusal, stopping
 from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, joined_headers
 from tiktok_forwarder.web.body_handler import BodyHandler
 from tiktok_forwarder.web.exchange import Exchange
@@ -91,7 +91,7 @@ class BrowserRoutes:
         sender = self._authorized_input(call, headers)
         if place.kind == "events":
             if self.is_stopping:
-                raise later("the service is stopping", "stopping")
+                raise stopping()
             body = ArrivingBody(headers, self._event_limits)
             exchange.proceed()
             seen = Visitor(_address(visitor), headers.get(b"user-agent", b"").decode("utf-8", "replace"))

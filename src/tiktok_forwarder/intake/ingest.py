@@ -17,7 +17,7 @@ from msgspec import Struct
 from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.intake.accept import Acceptance, Acceptor, Done
 from tiktok_forwarder.intake.failures import FailedAuthentications
-from tiktok_forwarder.intake.refusals import JSON, Refusal, later, refusal_of
+from tiktok_forwarder.intake.refusals import JSON, Refusal, refusal_of, stopping
 from tiktok_forwarder.mapping.redaction.kept import kept_text
 from tiktok_forwarder.web.body import ArrivingBody, BodyLimits, joined_headers
 from tiktok_forwarder.web.body_handler import BodyHandler
@@ -30,6 +30,8 @@ _MAX_SHOWN_PATH_LENGTH: Final = 100
 _FIREHOSE_VERSION: Final = "3.2.0"
 _BAD_CREDENTIALS: Final = "bad_credentials"
 _UNKNOWN_ROUTE: Final = "unknown"
+# Every route of senders is below one of these.
+SENDERS_PREFIXES: Final = ("/v2/", "/webhook/", "/firehose/")
 
 _Headers = Mapping[bytes, bytes]
 
@@ -103,7 +105,7 @@ class Ingest:
             headers = joined_headers(exchange.headers)
             sender = route.authenticate(headers, exchange.path)
             if self.is_stopping:
-                raise later("the service is stopping", "stopping")
+                raise stopping()
             body = ArrivingBody(headers, self.limits)
         except Exception as error:
             self.refuse(exchange, error, route_name, started, sender)
@@ -247,7 +249,7 @@ def _is_senders_path(path: str) -> bool:
     if path.startswith("//"):
         path = without_extra_slashes(path)
     # Below /v2/JS/ is a route of browsers.
-    return path.startswith(("/v2/", "/webhook/", "/firehose/")) and not path.startswith("/v2/JS/")
+    return path.startswith(SENDERS_PREFIXES) and not path.startswith("/v2/JS/")
 
 
 def _not_post() -> Refusal:

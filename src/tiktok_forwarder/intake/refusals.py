@@ -16,6 +16,8 @@ from tiktok_forwarder.web.exchange import Header
 RETRY_AFTER_SECONDS: Final = 5
 JSON: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
+# Soon: another service answers, or this one starts again.
+_RETRY_AFTER_STOP: Final = (b"retry-after", b"1")
 # A slow sender's connection is closed. Others may send the rest of a refused body, which the server discards: a
 # connection that is closed while data arrives is reset, and its sender never sees the answer.
 _BODY_HEADERS: Final = {408: ((b"connection", b"close"),), 503: (_RETRY_AFTER,)}
@@ -41,6 +43,13 @@ def later(message: str, reason: str) -> Refusal:
     return Refusal(
         503, "UNAVAILABLE", f"{message}; retry later (see Retry-After)", reason=reason, headers=(_RETRY_AFTER,)
     )
+
+
+def stopping() -> Refusal:
+    """Return the refusal of a service that stops."""
+    refusal = later("the service is stopping", "stopping")
+    refusal.headers = (_RETRY_AFTER_STOP,)
+    return refusal
 
 
 def refusal_of(error: Exception) -> Refusal | None:
