@@ -16,7 +16,7 @@ from tiktok_forwarder.web.exchange import Header
 RETRY_AFTER_SECONDS: Final = 5
 JSON: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
-# Soon: another service answers, or this one starts again.
+# Soon: another service answers, or this one starts again. deploy/caddy/Caddyfile recognizes it, and asks another node.
 _RETRY_AFTER_STOP: Final = (b"retry-after", b"1")
 # A slow sender's connection is closed. Others may send the rest of a refused body, which the server discards: a
 # connection that is closed while data arrives is reset, and its sender never sees the answer.

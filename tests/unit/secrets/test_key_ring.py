@@ -94,6 +94,22 @@ def test_next_key_of_the_environment_is_used_when_the_store_is_sealed_with_it(tm
     assert names(tmp_path) == []
 
 
+def test_next_key_of_the_environment_leaves_the_key_file_unchanged(tmp_path: Path) -> None:
+    """A file that is mounted as a secret cannot be replaced here: the operator does it after the change."""
+    key_file, other = tmp_path / "encryption.key", tmp_path / "other.key"
+    loaded(key_file)
+    before = key_file.read_bytes()
+    loaded(other)
+    environment = {NEXT_VARIABLE: other.read_text().strip()}
+    other.unlink()
+    ring = KeyRing.load(environment, VARIABLE, NEXT_VARIABLE, key_file, None)
+    ring.use(ring.begin().key_id)
+    ring.finish()
+    new = ring.seal("secret", "r")
+    assert names(tmp_path) == ["encryption.key"] and key_file.read_bytes() == before
+    assert KeyRing.load(environment, VARIABLE, NEXT_VARIABLE, key_file, new).open(new, "r") == "secret"
+
+
 def test_next_key_that_is_put_beside_the_file_is_found_and_kept(tmp_path: Path) -> None:
     """A rotation uses it instead of creating another; a file that is still empty is not read."""
     key_file, next_file = tmp_path / "encryption.key", tmp_path / "encryption.key.next"
