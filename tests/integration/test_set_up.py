@@ -23,6 +23,7 @@ DEBIAN_TOOLS = {
     "faketime": "faketime",
     "pg_ctlcluster": "postgresql",
     "strace": "strace",
+    "systemd-analyze": "systemd",
 }
 
 # Makes a "virtual environment" whose pip only writes down what it was asked, and lacks ensurepip until it is installed.
