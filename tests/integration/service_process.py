@@ -86,10 +86,15 @@ class ServiceProcess:
                 stderr=log,
                 stdout=log,
             )
-        self.port = self._port()
+        try:
+            self.port = self._port()
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _port(self) -> int:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 45
         while STARTED not in (log := self.log_file.read_text()):
             assert self.process.poll() is None and time.monotonic() < deadline, log
             time.sleep(0.02)
