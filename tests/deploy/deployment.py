@@ -17,7 +17,7 @@ from tests.integration.service_rig import BASIC, fresh_batch
 from tests.integration.test_browser_routes import KEY, ORIGIN
 from tests.postgres_server import shared_server
 from tiktok_forwarder.cli.api_client import call_running
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 # Addresses of this machine that differ from Caddy's.
 OUTER_PROXY: Final = "127.0.0.9"
