@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.deploy.compose_file import COMPOSE_FILE, Compose, example_variables, suggested_variables, used_variables
-from tiktok_forwarder.settings import NEXT_KEY_VARIABLE, load_settings
+from tiktok_forwarder.setting_reading import load_settings
+from tiktok_forwarder.settings import NEXT_KEY_VARIABLE
 
 COMPOSE = Compose.load(example_variables())
 CONTAINER_FILE = (COMPOSE_FILE.parents[1] / "Containerfile").read_text()

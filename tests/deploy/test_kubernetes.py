@@ -15,7 +15,8 @@ from tiktok_forwarder import __version__
 from tiktok_forwarder.cli.serve_command import serve
 from tiktok_forwarder.database.permissions import restrict_directory
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, load_settings
+from tiktok_forwarder.setting_reading import load_settings
+from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE
 from tiktok_forwarder.store.postgres.address import passwords_in
 
 FOLDER = DEPLOY / "kubernetes"

@@ -10,7 +10,8 @@ import pytest
 
 from tests.deploy.compose_file import DEPLOY
 from tiktok_forwarder.cli.serve_command import serve
-from tiktok_forwarder.settings import ROLES, load_settings
+from tiktok_forwarder.setting_reading import load_settings
+from tiktok_forwarder.settings import ROLES
 
 FOLDER = DEPLOY / "systemd"
 TEMPLATE = "tiktok-forwarder@.service"
