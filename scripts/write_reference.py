@@ -16,6 +16,7 @@ from tiktok_forwarder.cli.main import COMMANDS, commands
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.intake.accept import Acceptance
+from tiktok_forwarder.kafka.interfaces import ConsumerStatus, PartitionState
 from tiktok_forwarder.mapping.condition_reading import MAX_CONDITIONS, MAX_RULES, MAX_VALUES
 from tiktok_forwarder.mapping.conditions import ACTIONS, EXISTS, IDENTITY_KINDS, SUBJECTS, TESTS, Action, Subject, Test
 from tiktok_forwarder.mapping.fields import FIELDS, MAX_EXTRA_IDENTITY_TYPES, Field
@@ -470,6 +471,9 @@ def _sampled_telemetry() -> Telemetry:
     telemetry.figures.counts = {_ANY: QueueCounts(1, 0, 0, 0, 1, 0)}
     telemetry.figures.testing = (_ANY,)
     telemetry.figures.statuses = {_ANY: DeliveryStatus(_ANY, "live")}
+    telemetry.kafka.on_kafka_message(_ANY, "accepted")
+    partitions = (PartitionState(_ANY, 0, 1, 1),)
+    telemetry.kafka.statuses = lambda: [ConsumerStatus(_ANY, _ANY, "connected", partitions=partitions)]
     telemetry.on_http_closed("max_http_connections")
     telemetry.on_answered(_ANY, 202, "", 0)
     telemetry.on_browser_answered(_ANY, _ANY, 202, "", 0)

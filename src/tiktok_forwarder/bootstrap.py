@@ -5,6 +5,7 @@ people can view afterwards (`Watched`); then delivery and intake, which notify t
 of API and console. `Application` starts and stops them.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.intake.misrouted import MisroutedRequests
+from tiktok_forwarder.kafka.consumers import KafkaConsumers
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.notices.notices import Notices
@@ -167,6 +169,7 @@ class Services:
     inputs: Inputs
     connections: Connections
     acceptor: Acceptor
+    kafka: KafkaConsumers
     deliverer: Deliverer
     connection_check: ConnectionCheck
     background_checks: BackgroundChecks
@@ -211,6 +214,7 @@ def _services(
         inputs=configured.inputs,
         connections=connections,
         acceptor=acceptor,
+        kafka=KafkaConsumers(configured.inputs, acceptor, clock, base.nodes, observer=watched.observers),
         deliverer=deliverer,
         connection_check=check,
         background_checks=BackgroundChecks(connections, check, base.telemetry),
@@ -265,6 +269,7 @@ class Application:
             body_limits,
             observer=watched.observers,
         )
+        base.telemetry.kafka.statuses = self.services.kafka.own_statuses
         self.api = build_api(self.services, local_caller)
         self.live_views = LiveViews()
         self._watches: list[Watch] = [
@@ -344,6 +349,8 @@ class Application:
             for warning in warnings_on(connection):
                 telemetry.on_settings_warning(connection.id, warning)
         await self._servers.start()
+        if settings.has_role("ingest"):
+            self.services.kafka.start()
 
     def _senders_routes(self) -> Sequence[DirectRoutes]:
         routes = self._ingest, self._browsers
@@ -370,9 +377,11 @@ class Application:
         self._ingest.is_stopping = self._browsers.is_stopping = True
         self.live_views.stop()
         deadline = time.monotonic() + stop_seconds
+        stopping_kafka = asyncio.create_task(self.services.kafka.stop(stop_seconds / 2))
         if self._servers is not None:
             await self._servers.stop(stop_seconds / 2)
         await self.services.background_checks.stop()
+        await stopping_kafka
         await self._configured.shared.stop()
         if self.services.deliverer.is_running:
             await self.services.deliverer.stop(max(0.5, deadline - time.monotonic()))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.service_process import ServiceProcess
 from tests.integration.service_rig import BASIC, Service, fresh_batch, running_service, wait_until
+from tests.kafka_broker import free_port
 from tests.unit.cli.running import Run
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -103,6 +104,24 @@ async def test_event_is_received_delivered_and_shown_by_a_node_each(nodes: Nodes
         return deliver.services.deliverer.status(connection_id).condition == "paused"
 
     await wait_until(is_paused)
+
+
+async def test_topics_are_consumed_by_nodes_that_receive(nodes: Nodes) -> None:
+    """The others show the state of those consumers, also of an input that was added on another node."""
+    console = await nodes.start("console")
+    deliver = await nodes.start("deliver")
+    kafka = {"servers": [f"127.0.0.1:{free_port()}"], "topics": ["batches"], "security": "plaintext"}
+    await ask(console, "POST", "/api/inputs", {"name": "events", "kind": "kafka", "kafka": kafka})
+    await asyncio.sleep(1)
+    (before,) = (await console.status())["kafka_inputs"]
+    assert (before["consumers"], before["state"]) == (0, "connecting")
+    ingest = await nodes.start("ingest")
+
+    async def is_shown() -> bool:
+        found = [each for node in (console, deliver, ingest) for each in (await node.status())["kafka_inputs"]]
+        return [(each["consumers"], each["state"]) for each in found] == [(1, "failed")] * 3
+
+    await wait_until(is_shown, 30)
 
 
 @pytest.mark.parametrize("role", ["deliver", "console"])

@@ -13,6 +13,7 @@ import pytest
 
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, VerdictKind
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason, MappingWarning
+from tiktok_forwarder.kafka.interfaces import KafkaState, RefusedReason
 from tiktok_forwarder.notices.incidents import IncidentKind
 from tiktok_forwarder.store.queue import Admission
 
@@ -212,7 +213,8 @@ def test_pages_and_deployment_files_have_no_replaced_word() -> None:
 
 def test_the_glossary_explains_every_outcome() -> None:
     """Reasons, warnings, delivery states, verdicts and admissions are words that users meet."""
-    closed_sets = (DropReason, MappingWarning, DeadLetterReason, DeliveryCondition, VerdictKind, IncidentKind)
+    of_kafka = (KafkaState, RefusedReason)
+    closed_sets = (DropReason, MappingWarning, DeadLetterReason, DeliveryCondition, VerdictKind, IncidentKind, *of_kafka)
     words = {CONNECTION_FULL}.union(*map(get_args, closed_sets))
     assert sorted(words - glossary_words()) == []
     text = (ROOT / "docs" / "glossary.md").read_text()

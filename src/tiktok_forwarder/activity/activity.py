@@ -58,6 +58,10 @@ class Activity:
         self._gathering.on_refused(input_name, reason)
         self._write_soon()
 
+    def on_kafka_refused(self, input_name: str, reason: str, place: str) -> None:
+        self._gathering.on_kafka_refused(input_name, reason, place)
+        self._write_soon()
+
     def on_attempted(self, attempt: Attempt) -> None:
         self._gathering.on_attempted(attempt)
         self._write_soon()

@@ -25,6 +25,7 @@ from tiktok_forwarder.activity.record_making import (
     attempted_record,
     condition_record,
     dropped_record,
+    refused_record,
     request_record,
     settled_record,
 )
@@ -134,6 +135,10 @@ class Gathering:
 
     def on_refused(self, input_name: str, reason: str) -> None:
         add_refused(self._figures_of(SERVICE, self._clock.now_ms()), input_name, reason)
+
+    def on_kafka_refused(self, input_name: str, reason: str, place: str) -> None:
+        # A refusal over HTTP has only its count: its sender knows what it sent.
+        self._keep(refused_record(input_name, reason, place, self._clock.now_ms()))
 
     def on_attempted(self, attempt: Attempt) -> None:
         at_ms = self._clock.now_ms()

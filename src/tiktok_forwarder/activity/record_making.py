@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.activity.event_names import kept_name
+from tiktok_forwarder.activity.figures import SERVICE
 from tiktok_forwarder.activity.records import Facts, ReceivedEvent, Record
 from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import (
@@ -174,6 +175,11 @@ def condition_record(status: DeliveryStatus, at_ms: int) -> Record:
     """
     facts = Facts(detail=status.reason, source=status.by)
     return Record(at_ms, status.connection_id, "condition", reason=status.condition, facts=facts)
+
+
+def refused_record(input_name: str, reason: str, place: str, at_ms: int) -> Record:
+    """Return the record of a message that can never be accepted. `place` is where it is, for whoever looks it up."""
+    return Record(at_ms, SERVICE, "refused", reason=reason, facts=Facts(detail=f"{place}; input {input_name}"))
 
 
 def _attempt_facts(attempt: Attempt) -> Facts:

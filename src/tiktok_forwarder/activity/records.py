@@ -9,9 +9,10 @@ from tiktok_forwarder.domain.outcome import Answer
 from tiktok_forwarder.domain.sources import FieldSources
 
 # `attempted`: a request failed or had a note (no event ID), or it left this event without an outcome. `condition`: the
-# connection's delivery was paused, slowed down or is healthy again.
+# connection's delivery was paused, slowed down or is healthy again. `refused`: a message of Kafka can never be
+# accepted; its record is of no connection.
 RecordOutcome = Literal[
-    "accepted", "duplicate", "dropped", "attempted", "delivered", "retry", "dead_letter", "condition"
+    "accepted", "duplicate", "dropped", "attempted", "delivered", "retry", "dead_letter", "condition", "refused"
 ]
 
 Figures = dict[str, int]

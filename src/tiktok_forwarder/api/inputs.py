@@ -11,6 +11,7 @@ from tiktok_forwarder.api.types import (
     InputCredentials,
     InputImportBody,
     InputView,
+    KafkaView,
     NewInputBody,
     RemovedView,
     RotateBody,
@@ -19,7 +20,10 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.importing import import_inputs
 from tiktok_forwarder.inputs.inputs import Input, NewInput
+from tiktok_forwarder.inputs.kafka_inputs import add_kafka_input, change_kafka_input
 from tiktok_forwarder.inputs.settings import InputDifference
+
+_NO_ORIGINS: Final = "origins: only a browser input has some; its kind is browser"
 
 
 def _view(found: Input) -> InputView:
@@ -35,6 +39,23 @@ def _view(found: Input) -> InputView:
         list(found.origins),
         found.allows_purchases,
         found.old_key,
+        _kafka_view(found),
+    )
+
+
+def _kafka_view(found: Input) -> KafkaView | None:
+    kafka = found.kafka
+    if kafka is None:
+        return None
+    return KafkaView(
+        list(kafka.servers),
+        list(kafka.topics),
+        kafka.group,
+        kafka.security,
+        kafka.sasl_mechanism,
+        kafka.user_name,
+        found.sealed_password is not None,
+        kafka.ca_certificate,
     )
 
 
@@ -50,6 +71,24 @@ def _check_without_secrets(given: NewInputBody | RotateBody) -> None:
         raise ConfigurationError([f"{field}: a browser input has none: its key is public" for field in fields])
 
 
+async def _add_kafka_input(call: Call[Nothing, NewInputBody]) -> InputCredentials:
+    given = call.body
+    fields = [field for field in ("key", "secret", "authorization") if getattr(given, field) is not None]
+    problems = [f"{field}: a Kafka input has none" for field in fields]
+    if given.origins:
+        problems.append(_NO_ORIGINS)
+    if problems:
+        raise ConfigurationError(problems)
+    added = await add_kafka_input(
+        call.services.inputs,
+        given.name,
+        given.kafka,
+        allows_purchases=given.allows_purchases,
+        changed_by=call.who,
+    )
+    return _credentials(added)
+
+
 async def _list(call: PlainCall) -> list[InputView]:
     return [_view(each) for each in call.services.inputs.all()]
 
@@ -57,6 +96,10 @@ async def _list(call: PlainCall) -> list[InputView]:
 async def _add(call: Call[Nothing, NewInputBody]) -> InputCredentials:
     given, inputs = call.body, call.services.inputs
     allows_purchases = given.allows_purchases
+    if given.kind == "kafka":
+        return await _add_kafka_input(call)
+    if given.kafka is not None:
+        raise ConfigurationError(["kafka: only a Kafka input has some; its kind is kafka"])
     if given.kind == "browser":
         _check_without_secrets(given)
         browser = await inputs.add_browser_input(
@@ -64,7 +107,7 @@ async def _add(call: Call[Nothing, NewInputBody]) -> InputCredentials:
         )
         return _credentials(browser)
     if given.origins:
-        raise ConfigurationError(["origins: only a browser input has some; its kind is browser"])
+        raise ConfigurationError([_NO_ORIGINS])
     server = await inputs.add(
         given.name,
         key=given.key,
@@ -77,9 +120,21 @@ async def _add(call: Call[Nothing, NewInputBody]) -> InputCredentials:
 
 
 async def _change(call: Call[Nothing, InputChange]) -> InputView:
-    given = call.body
+    given, name = call.body, call.path["name"]
+    if given.kafka is not None:
+        if given.origins is not None:
+            raise ConfigurationError([_NO_ORIGINS])
+        changed = await change_kafka_input(
+            call.services.inputs,
+            name,
+            given.kafka,
+            allows_purchases=given.allows_purchases,
+            expected_revision=given.expected_revision,
+            changed_by=call.who,
+        )
+        return _view(changed)
     changed = await call.services.inputs.change(
-        call.path["name"],
+        name,
         origins=given.origins,
         allows_purchases=given.allows_purchases,
         expected_revision=given.expected_revision,
@@ -175,7 +230,7 @@ CHANGE_INPUT: Final = Endpoint(
     "PATCH",
     _ONE,
     "change_input",
-    "Change a browser input's origins, and whether an input may send purchases.",
+    "Change a browser input's origins, a Kafka input's settings, and whether an input may send purchases.",
     "admin",
     _change,
     can_miss=True,

@@ -46,6 +46,7 @@ async def _status(call: PlainCall) -> StatusView:
         connections,
         difference_seconds,
         warnings,
+        await call.services.kafka.statuses(),
     )
 
 

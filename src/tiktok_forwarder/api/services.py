@@ -19,6 +19,7 @@ from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
+from tiktok_forwarder.kafka.consumers import KafkaConsumers
 from tiktok_forwarder.notices.notices import Notices
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
@@ -44,6 +45,8 @@ class Services(Protocol):
     def connections(self) -> Connections: ...
     @property
     def acceptor(self) -> Acceptor: ...
+    @property
+    def kafka(self) -> KafkaConsumers: ...
     @property
     def deliverer(self) -> Deliverer: ...
     @property

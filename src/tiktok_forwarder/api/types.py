@@ -9,7 +9,8 @@ from tiktok_forwarder.access.users import User
 from tiktok_forwarder.api.settings_schema import needed
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.outcome import Answer
-from tiktok_forwarder.inputs.settings import InputKind, InputSettings
+from tiktok_forwarder.inputs.settings import InputKind, InputSettings, KafkaSecurity, KafkaSettings, SaslMechanism
+from tiktok_forwarder.kafka.consumers import KafkaInputStatus
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explanation.explain import Explanation
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount
@@ -27,7 +28,8 @@ NewSettings = Annotated[dict[str, Any], Meta(extra_json_schema={**_REFERENCE, "r
 class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
     """A new input. Key and secrets that are not given are generated.
 
-    A browser input has no secrets, and at least one of `origins`, such as https://shop.example.com.
+    A browser input has no secrets, and at least one of `origins`, such as https://shop.example.com. A Kafka input has
+    `kafka`, and neither key nor secrets.
     """
 
     name: str
@@ -37,6 +39,7 @@ class NewInputBody(Struct, frozen=True, forbid_unknown_fields=True):
     kind: InputKind = "server"
     origins: list[str] = []
     allows_purchases: bool = True
+    kafka: KafkaSettings | None = None
 
 
 class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,15 +51,22 @@ class RotateBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputChange(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of an input; null keeps what is stored. If a revision is given, it must be the stored one."""
+    """What to change of an input; null keeps what is stored. If a revision is given, it must be the stored one.
+
+    `kafka` replaces all settings of a Kafka input, except for a password that is null.
+    """
 
     origins: list[str] | None = None
     allows_purchases: bool | None = None
     expected_revision: Number | None = None
+    kafka: KafkaSettings | None = None
 
 
 class InputCredentials(Struct, frozen=True, omit_defaults=True):
-    """What an input's sender needs. Secrets are not shown again; a browser input has none, and its key is public."""
+    """What an input's sender needs. Secrets are not shown again; a browser input has none, and its key is public.
+
+    A Kafka input has no sender: its key is empty.
+    """
 
     id: str
     name: str
@@ -65,11 +75,25 @@ class InputCredentials(Struct, frozen=True, omit_defaults=True):
     authorization: str | None = None
 
 
+class KafkaView(Struct, frozen=True):
+    """Where a Kafka input consumes, without its password."""
+
+    servers: list[str]
+    topics: list[str]
+    group: str
+    security: KafkaSecurity
+    sasl_mechanism: SaslMechanism | None
+    user_name: str
+    has_password: bool
+    ca_certificate: str
+
+
 class InputView(Struct, frozen=True):
     """An input without its secrets. `rotating`: an old secret, or `old_key`, is still valid beside the new one.
 
     `unreadable`: a stored secret was changed on the disk and is rejected; rotating the secrets fixes it. A browser
-    input has `origins` and no `webhook_path`. Purchases are dropped unless the input `allows_purchases`.
+    input has `origins` and no `webhook_path`. A Kafka input has `kafka`, no `webhook_path`, and an empty key. Purchases
+    are dropped unless the input `allows_purchases`.
     """
 
     id: str
@@ -83,6 +107,7 @@ class InputView(Struct, frozen=True):
     origins: list[str]
     allows_purchases: bool
     old_key: str | None
+    kafka: KafkaView | None = None
 
 
 class InputImportBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -321,3 +346,4 @@ class StatusView(Struct, frozen=True):
     connections: list[ConnectionStatus]
     clock_difference_seconds: float | None = None
     warnings: list[str] = []
+    kafka_inputs: list[KafkaInputStatus] = []

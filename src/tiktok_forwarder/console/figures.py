@@ -171,6 +171,7 @@ _REFUSALS: Final = {
     "overloaded": "Too many bodies at the same time",
     "stopping": "Service stopping",
     "internal": "Internal error",
+    "damaged": "Bytes of the message damaged",
 }
 
 

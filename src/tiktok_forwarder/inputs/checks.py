@@ -6,6 +6,11 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 MAX_ORIGINS: Final = 50
+# Why an input of a kind has no secrets to rotate.
+NO_SECRETS: Final = {
+    "browser": "a browser input has no secrets; rotate its key",
+    "kafka": "a Kafka input has no key and no secrets for senders; change its password in its settings",
+}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,100}")
 _SHORTEST_SECRET: Final = 8

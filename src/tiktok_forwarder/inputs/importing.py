@@ -9,6 +9,7 @@ from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.checks import read_origins
 from tiktok_forwarder.inputs.credentials import new_authorization, new_key, new_secret
 from tiktok_forwarder.inputs.inputs import Input, InputRecord, Inputs, NewInput, new_id
+from tiktok_forwarder.inputs.kafka_inputs import KafkaChange, changed_kafka_record, new_kafka_record
 from tiktok_forwarder.inputs.settings import InputDifference, InputSettings
 
 MAX_IMPORTED: Final = 250
@@ -64,9 +65,11 @@ async def _plan(inputs: Inputs, given: Sequence[InputSettings]) -> list[_Planned
 
 
 def _addition(inputs: Inputs, settings: InputSettings) -> _Planned:
+    if settings.kind == "kafka":
+        return _kafka_addition(inputs, settings)
     key = settings.key if settings.key is not None else new_key()
     origins, origin_problems = _origins_of(settings)
-    problems = inputs.addition_problems(settings.name, key) + origin_problems
+    problems = inputs.addition_problems(settings.name, key) + origin_problems + _members_of_others(settings)
     if problems:
         raise ConfigurationError(problems)
     after = structs.replace(settings, origins=origins)
@@ -80,21 +83,38 @@ def _addition(inputs: Inputs, settings: InputSettings) -> _Planned:
     return _Planned(difference, (new.id, record, 0))
 
 
+def _kafka_addition(inputs: Inputs, settings: InputSettings) -> _Planned:
+    if problems := _members_of_others(settings):
+        raise ConfigurationError(problems)
+    input_id, allows_purchases = new_id(), settings.allows_purchases
+    record = new_kafka_record(inputs, input_id, settings.name, settings.kafka, allows_purchases=allows_purchases)
+    after = structs.replace(settings, kafka=record.kafka)
+    difference = InputDifference(settings.name, "add", None, after, changes_password=record.sealed_password is not None)
+    return _Planned(difference, (input_id, record, 0))
+
+
 async def _change(inputs: Inputs, found: Input, settings: InputSettings) -> _Planned:
     before = found.settings
     origins, problems = _origins_of(settings)
+    problems += _members_of_others(settings)
     if settings.kind != before.kind:
         problems = [f'kind: is "{before.kind}" and cannot change; use another name']
     if settings.key not in (None, before.key):
         problems.append("key: is another one now; rotate the input to change it")
     if problems:
         raise ConfigurationError(problems)
-    after = structs.replace(before, origins=origins, allows_purchases=settings.allows_purchases)
-    if after == before:
-        return _Planned(InputDifference(found.name, "none", before, after))
     stored = await inputs.record_of(found)
-    record = structs.replace(stored, origins=origins, allows_purchases=settings.allows_purchases)
-    return _Planned(InputDifference(found.name, "change", before, after), (found.id, record, found.revision))
+    changed = KafkaChange(stored, changes_password=False)
+    if settings.kafka is not None:
+        changed = changed_kafka_record(inputs, found, stored, settings.kafka)
+    record = structs.replace(changed.record, origins=origins, allows_purchases=settings.allows_purchases)
+    after = structs.replace(
+        before, origins=origins, allows_purchases=settings.allows_purchases, kafka=changed.record.kafka
+    )
+    if after == before and not changed.changes_password:
+        return _Planned(InputDifference(found.name, "none", before, after))
+    difference = InputDifference(found.name, "change", before, after, changes_password=changed.changes_password)
+    return _Planned(difference, (found.id, record, found.revision))
 
 
 def _repetitions(settings: InputSettings, taken: set[str]) -> list[str]:
@@ -105,6 +125,16 @@ def _repetitions(settings: InputSettings, taken: set[str]) -> list[str]:
         problems.append("key: is used twice here")
     taken |= {name, key}
     return problems
+
+
+def _members_of_others(settings: InputSettings) -> list[str]:
+    """Return a problem for each member that inputs of this kind do not have."""
+    if settings.kind != "kafka":
+        return ["kafka: only a Kafka input has some"] if settings.kafka is not None else []
+    problems = ["key: a Kafka input has none"] if settings.key is not None else []
+    return problems + (
+        ["kafka: is missing; a Kafka input needs its servers and topics"] if settings.kafka is None else []
+    )
 
 
 def _origins_of(settings: InputSettings) -> tuple[tuple[str, ...], list[str]]:

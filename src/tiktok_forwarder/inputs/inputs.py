@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
-from tiktok_forwarder.inputs.checks import key_problems, name_problems, read_origins, secret_problems
+from tiktok_forwarder.inputs.checks import NO_SECRETS, key_problems, name_problems, read_origins, secret_problems
 from tiktok_forwarder.inputs.credentials import (
     NO_DIGEST,
     digest_of,
@@ -20,7 +20,7 @@ from tiktok_forwarder.inputs.credentials import (
     new_key,
     new_secret,
 )
-from tiktok_forwarder.inputs.settings import InputKind, InputSettings
+from tiktok_forwarder.inputs.settings import InputKind, InputSettings, KafkaSettings
 from tiktok_forwarder.store.documents import Document, DocumentPut
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 
@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 class InputRecord(Struct, frozen=True):
     """An input as stored. Each secret is sealed; during a rotation the old one is valid too.
 
-    A browser input has no secrets: a rotation changes its key, and `old_key` is valid too.
+    A browser input has no secrets: a rotation changes its key, and `old_key` is valid too. A Kafka input has no key
+    either; `kafka` is without the password.
     """
 
     name: str
@@ -43,6 +44,8 @@ class InputRecord(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     allows_purchases: bool = True
     old_key: str | None = None
+    kafka: KafkaSettings | None = None
+    sealed_password: str | None = None
 
 
 class Input(Struct, frozen=True):
@@ -63,6 +66,8 @@ class Input(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     allows_purchases: bool = True
     old_key: str | None = None
+    kafka: KafkaSettings | None = None
+    sealed_password: str | None = None
 
     @property
     def is_rotating(self) -> bool:
@@ -71,12 +76,12 @@ class Input(Struct, frozen=True):
 
     @property
     def settings(self) -> InputSettings:
-        return InputSettings(self.name, self.kind, self.key, self.origins, self.allows_purchases)
+        return InputSettings(self.name, self.kind, self.key or None, self.origins, self.allows_purchases, self.kafka)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every key that identifies the input now."""
-        return (self.key,) if self.old_key is None else (self.key, self.old_key)
+        """Every key that identifies the input now; a Kafka input has none."""
+        return tuple(key for key in (self.key, self.old_key) if key)
 
 
 class NewInput(Struct, frozen=True):
@@ -101,6 +106,7 @@ class Inputs:
         # Senders repeat the same header with every request. It is cached by its digest, so that no secret stays in
         # memory.
         self._by_header: dict[bytes, Input] = {}
+        self._changed: list[Callable[[], None]] = []
         shared.keep("input", self.load, self._follow)
 
     async def load(self) -> None:
@@ -116,6 +122,10 @@ class Inputs:
     async def change_all(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Run `attempt`, which checks on these inputs and calls `put_all`, as `SharedDocuments.change` does."""
         return await self._shared.change(attempt)
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Register `changed`, which is called after inputs were added, changed or removed, here or elsewhere."""
+        self._changed.append(changed)
 
     def all(self) -> list[Input]:
         """Return all inputs, in order of creation."""
@@ -234,7 +244,9 @@ class Inputs:
             found = self._get_or_raise(name)
             if origins is not None:
                 if found.kind != "browser":
-                    raise ConfigurationError([f'origins: input "{found.name}" is a server\'s: only browsers send one'])
+                    raise ConfigurationError(
+                        [f'origins: input "{found.name}" is not a browser input; only those have some']
+                    )
                 read, problems = read_origins(origins)
                 if problems:
                     raise ConfigurationError(problems)
@@ -257,8 +269,8 @@ class Inputs:
 
         async def rotate() -> NewInput:
             found = self._get_or_raise(name)
-            if found.kind == "browser":
-                raise ConfigurationError([f"{found.name}: a browser input has no secrets; rotate its key"])
+            if found.kind != "server":
+                raise ConfigurationError([f"{found.name}: {NO_SECRETS[found.kind]}"])
             if found.is_rotating:
                 raise ConfigurationError(
                     [f"{found.name}: two secrets are already valid; finish the last rotation first"]
@@ -294,7 +306,8 @@ class Inputs:
         async def rotate() -> Input:
             found = self._get_or_raise(name)
             if found.kind != "browser":
-                raise ConfigurationError([f"{found.name}: a server's input keeps its key; rotate its secrets"])
+                problem = NO_SECRETS.get(found.kind, "a server's input keeps its key; rotate its secrets")
+                raise ConfigurationError([f"{found.name}: {problem}"])
             if found.is_rotating:
                 raise ConfigurationError([f"{found.name}: two keys are already valid; finish the last rotation first"])
             given = key if key is not None else new_key()
@@ -334,17 +347,24 @@ class Inputs:
         return await self._shared.change(remove)
 
     def addition_problems(self, name: str, key: str) -> list[str]:
-        """Return what prevents adding an input of this name and key."""
+        """Return what prevents adding an input of this name and key; a Kafka input's key is empty."""
         problems = name_problems(name)
         if self.find_by_name(name) is not None:
             problems.append(f'name: an input named "{name}" already exists')
-        return problems + self._key_problems(key)
+        return problems + (self._key_problems(key) if key else [])
 
     def _get_or_raise(self, name: str) -> Input:
         found = self.find_by_name(name) or self._by_id.get(name)
         if found is None:
             raise UnknownName(f'input "{name}" not found')
         return found
+
+    def seal(self, text: str, input_id: str) -> str:
+        return self._box.seal(text, input_id)
+
+    def password_of(self, found: Input) -> str | None:
+        """Return the password of a Kafka input, or None if it has none. Raises `SecretUnreadable`."""
+        return None if found.sealed_password is None else self._box.open(found.sealed_password, found.id)
 
     async def record_of(self, found: Input) -> InputRecord:
         """Return the input as stored. Raises `UnknownName` if it was removed by other means."""
@@ -391,7 +411,8 @@ class Inputs:
         record = msgspec.json.decode(document.body, type=InputRecord)
         of_secrets = self._digests(record.sealed_secrets, document.id)
         of_values = self._digests(record.sealed_authorizations, document.id)
-        opened = len(of_secrets) + len(of_values)
+        of_passwords = () if record.sealed_password is None else (record.sealed_password,)
+        opened = len(of_secrets) + len(of_values) + len(self._digests(of_passwords, document.id))
         return Input(
             document.id,
             document.revision,
@@ -399,11 +420,13 @@ class Inputs:
             record.key,
             of_secrets,
             of_values,
-            unreadable=opened < len(record.sealed_secrets) + len(record.sealed_authorizations),
+            unreadable=opened < len((*record.sealed_secrets, *record.sealed_authorizations, *of_passwords)),
             kind=record.kind,
             origins=record.origins,
             allows_purchases=record.allows_purchases,
             old_key=record.old_key,
+            kafka=record.kafka,
+            sealed_password=record.sealed_password,
         )
 
     def _digests(self, sealed_texts: Sequence[str], input_id: str) -> tuple[bytes, ...]:
@@ -419,6 +442,8 @@ class Inputs:
         self._by_key = {key: each for each in inputs for key in each.keys}
         self._by_name = {each.name.lower(): each for each in inputs}
         self._by_header.clear()
+        for changed in self._changed:
+            changed()
 
 
 def new_id() -> str:

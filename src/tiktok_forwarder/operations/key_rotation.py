@@ -196,6 +196,7 @@ class _Resealing:
                 record,
                 sealed_secrets=tuple(self._reseal(each, document.id) for each in record.sealed_secrets),
                 sealed_authorizations=tuple(self._reseal(each, document.id) for each in record.sealed_authorizations),
+                sealed_password=record.sealed_password and self._reseal(record.sealed_password, document.id),
             )
         )
 
@@ -218,7 +219,8 @@ def _sealed_in(document: Document) -> list[str]:
     if document.kind == "recipient":
         return list(msgspec.json.decode(document.body, type=RecipientRecord).sealed.values())
     record = msgspec.json.decode(document.body, type=InputRecord)
-    return [*record.sealed_secrets, *record.sealed_authorizations]
+    passwords = [] if record.sealed_password is None else [record.sealed_password]
+    return [*record.sealed_secrets, *record.sealed_authorizations, *passwords]
 
 
 def _missing_key(nodes: int, place: str) -> str:

@@ -12,7 +12,7 @@ _Report = ParamSpec("_Report")
 
 
 class Observers:
-    """The `IngestObserver`, `BrowserObserver`, `AcceptObserver` and `DeliveryObserver`."""
+    """The `IngestObserver`, `BrowserObserver`, `KafkaObserver`, `AcceptObserver` and `DeliveryObserver`."""
 
     def __init__(
         self, telemetry: Telemetry, activity: Activity, seen_names: SeenNames, development_events: DevelopmentEvents
@@ -22,6 +22,10 @@ class Observers:
         self.left = telemetry.left
         self.on_browser_left = telemetry.on_browser_left
         self._on_browser_answered = telemetry.on_browser_answered
+        self.on_kafka_message = telemetry.kafka.on_kafka_message
+        self.on_kafka_refused = self._all_of(telemetry.kafka.on_kafka_refused, activity.on_kafka_refused)
+        self.on_kafka_waiting = telemetry.kafka.on_kafka_waiting
+        self.on_kafka_state = telemetry.kafka.on_kafka_state
         self.on_refused = self._all_of(telemetry.on_refused, activity.on_refused)
         self.on_received = telemetry.on_received
         self.on_historical = telemetry.on_historical

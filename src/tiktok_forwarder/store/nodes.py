@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-Topic = Literal["delivery_status", "development_events", "forget_development_events", "seen_names"]
+Topic = Literal["delivery_status", "development_events", "forget_development_events", "kafka_status", "seen_names"]
 
 
 class Nodes(Protocol):

@@ -24,6 +24,7 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryCondition, Del
 from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
+from tiktok_forwarder.telemetry.kafka_reports import KafkaReports
 from tiktok_forwarder.telemetry.notice_reports import NoticeReports
 from tiktok_forwarder.telemetry.store_reports import StoreReports
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
@@ -120,6 +121,7 @@ class Telemetry(StoreReports, NoticeReports):
         self.figures = StoreFigures()
         self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
         self.registry.register(_StoreCollector(self.figures))
+        self.kafka = KafkaReports(log, self.registry, self._due)
         info = Gauge("tiktok_forwarder_info", "1, with the version.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
         self._add_metrics_of_http(self.registry)

@@ -109,7 +109,7 @@ async def test_server_input_may_be_kept_from_purchases_and_has_no_origins(parts:
     await parts.add_input("server")
     changed = await parts.inputs.change("server", allows_purchases=False, changed_by="ann")
     assert not changed.allows_purchases
-    with pytest.raises(ConfigurationError, match='origins: input "server" is a server'):
+    with pytest.raises(ConfigurationError, match='origins: input "server" is not a browser input'):
         await parts.inputs.change("server", origins=[SHOP], changed_by="ann")
 
 

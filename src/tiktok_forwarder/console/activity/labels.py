@@ -14,6 +14,7 @@ OUTCOMES: Final = {
     "delivered": ("delivered", "TikTok accepted it."),
     "retry": ("retry scheduled", "The attempt failed. Another one is scheduled."),
     "dead_letter": ("dead letter", "Moved to dead letters, where it is kept."),
+    "refused": ("refused", "A Kafka message of an input can never be accepted. Those after it are."),
     "condition": ("delivery state", "The delivery state of the connection changed."),
 }
 VERDICTS: Final = {

@@ -15,7 +15,8 @@ from tiktok_forwarder.console.activity.labels import (
     state_of,
 )
 from tiktok_forwarder.console.activity.places import page_of
-from tiktok_forwarder.console.rendering import wire_label
+from tiktok_forwarder.console.figures import refusal_label
+from tiktok_forwarder.console.rendering import sentence, wire_label
 
 
 class Row(Struct, frozen=True):
@@ -58,6 +59,8 @@ def about(record: RecordView) -> str:
     """Name what a record describes: the heading of its page and the text of the link to it."""
     if record.outcome == "condition":
         return "Delivery state"
+    if record.outcome == "refused":
+        return "Kafka message"
     if record.outcome == "attempted" and not record.event_id:
         return f"Request of {events(record.group_events)}"
     return record.event or source_words(record.source) or "Unreadable event"
@@ -70,6 +73,8 @@ def _reason_and_meaning(record: RecordView, catalog: AdviceCatalog) -> tuple[str
         return wire_label(reason), record.detail
     if outcome in ("dropped", "dead_letter"):
         return wire_label(reason), catalog.get(reason).meaning or OUTCOMES[outcome][1]
+    if outcome == "refused":
+        return refusal_label(reason), sentence(record.detail)
     if outcome == "condition":
         return "", record.detail or CONDITIONS.get(reason, ("", ""))[1]
     if outcome in ("attempted", "retry"):

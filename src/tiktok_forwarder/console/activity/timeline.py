@@ -16,6 +16,7 @@ from tiktok_forwarder.console.activity.labels import (
     source_words,
     state_of,
 )
+from tiktok_forwarder.console.figures import refusal_label
 from tiktok_forwarder.console.rendering import sentence, span, wire_label
 from tiktok_forwarder.domain.outcome import Answer
 
@@ -97,6 +98,10 @@ def _dead_letter(record: RecordView) -> tuple[str, list[str]]:
     return f"Moved to dead letters: {wire_label(record.reason)}", [each for each in [_attempts(record)] if each]
 
 
+def _refused(record: RecordView) -> tuple[str, list[str]]:
+    return f"Message refused: {refusal_label(record.reason)}", [sentence(record.detail), OUTCOMES["refused"][1]]
+
+
 def _condition(record: RecordView) -> tuple[str, list[str]]:
     return f"Delivery state: {condition_word(record.reason)}", [sentence(record.detail)] if record.detail else []
 
@@ -123,4 +128,5 @@ _DESCRIBE_BY_OUTCOME: Final = {
     "delivered": _delivered,
     "dead_letter": _dead_letter,
     "condition": _condition,
+    "refused": _refused,
 }

@@ -1,0 +1,1 @@
+"""Kafka as an input: consumers of mParticle's Kafka output."""
