@@ -81,7 +81,7 @@ def test_server_input_may_be_added_without_purchases(inputs: Inputs) -> None:
             "secret: a browser input has none",
         ),
         (("add", "--name", "web", "--origin", SHOP), "origins: only a browser input has some"),
-        (("set", "server", "--origin", SHOP), 'origins: input "server" is a server'),
+        (("set", "server", "--origin", SHOP), 'origins: input "server" is not a browser input'),
         (("set", "nothing", "--purchases"), 'input "nothing" not found'),
         (("set", "server"), "nothing to change"),
         (("rotate", "server", "--key", "another-key"), "key: a server's input keeps its key"),

@@ -214,7 +214,15 @@ def test_pages_and_deployment_files_have_no_replaced_word() -> None:
 def test_the_glossary_explains_every_outcome() -> None:
     """Reasons, warnings, delivery states, verdicts and admissions are words that users meet."""
     of_kafka = (KafkaState, RefusedReason)
-    closed_sets = (DropReason, MappingWarning, DeadLetterReason, DeliveryCondition, VerdictKind, IncidentKind, *of_kafka)
+    closed_sets = (
+        DropReason,
+        MappingWarning,
+        DeadLetterReason,
+        DeliveryCondition,
+        VerdictKind,
+        IncidentKind,
+        *of_kafka,
+    )
     words = {CONNECTION_FULL}.union(*map(get_args, closed_sets))
     assert sorted(words - glossary_words()) == []
     text = (ROOT / "docs" / "glossary.md").read_text()

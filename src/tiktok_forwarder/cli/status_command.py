@@ -11,6 +11,7 @@ from tiktok_forwarder.api.types import StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
+from tiktok_forwarder.kafka.consumers import KafkaInputStatus
 from tiktok_forwarder.settings import Settings
 
 
@@ -50,6 +51,12 @@ def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
             live.update(status_table(read_as(StatusView, session.ask("GET", "/api/status"))), refresh=True)
 
 
+def _kafka_line(found: KafkaInputStatus) -> str:
+    state = found.state if found.consumers else "not running"
+    lag = f"Kafka input {found.name}: {state}, {len(found.partitions)} partitions assigned, lag {found.lag:,} messages"
+    return f"{lag}; {found.problem}" if found.problem else lag
+
+
 def _state_words(delivery: DeliveryStatus | None) -> str:
     if delivery is None:
         return "not running"
@@ -62,7 +69,7 @@ def status_table(found: StatusView) -> Any:
     from rich.table import Table  # noqa: PLC0415  # only for a terminal
 
     problems = [f"store problems: {', '.join(found.store_problems)}"] if found.store_problems else []
-    caption = "\n".join([*problems, *found.warnings]) or None
+    caption = "\n".join([*problems, *found.warnings, *map(_kafka_line, found.kafka_inputs)]) or None
     table = Table(box=None, header_style="bold", pad_edge=False, caption=caption)
     columns = ("connection", "state", "accepted", "delivered", "waiting", "dead letters", "duplicates")
     for column in columns:
