@@ -28,6 +28,15 @@ class SenderSettings(Struct, frozen=True):
     kind: Literal["server"] = "server"
 
 
+class TopicSettings(Struct, frozen=True):
+    """What a Kafka input reads: it has no sender to set up here."""
+
+    input_name: str
+    topics: list[str]
+    group: str
+    kind: Literal["kafka"] = "kafka"
+
+
 def sender_settings(
     base: str, found: InputView, made: InputCredentials | None = None, connection: Connection | None = None
 ) -> SenderSettings:

@@ -274,3 +274,32 @@ async def test_browser_input_made_for_a_connection_feeds_it(client: ConsoleClien
     assert await client.service.waiting() == 1
     removal = await client.get("/inputs/web/remove")
     assert "Pages do not retry rejected events" in removal.text and "/webhook/" not in removal.text
+
+
+async def test_kafka_input_is_added_with_a_form_and_has_no_settings_for_a_sender(client: ConsoleClient) -> None:
+    """The pages that show senders' settings lead to its consumers; its password is in none of them."""
+    connection_id = await client.service.add_connection()
+    password = "password-of-the-consumer"
+    made = await client.post(
+        "/inputs",
+        ("name", "events"),
+        ("kind", "kafka"),
+        ("servers", "127.0.0.1:9\r\n127.0.0.2:9\r\n"),
+        ("topics", "a\r\nb"),
+        ("security", "plaintext"),
+        ("sasl_mechanism", "PLAIN"),
+        ("user_name", "forwarder"),
+        ("password", password),
+    )
+    assert made.status == 200, made.text
+    (_, found) = await client.api("GET", "/api/inputs")
+    kafka = found["kafka"]
+    assert (kafka["servers"], kafka["topics"]) == (["127.0.0.1:9", "127.0.0.2:9"], ["a", "b"])
+    assert kafka["has_password"] and not kafka["ca_certificate"]
+    for path in ("/inputs", "/inputs/events", f"/connections/{connection_id}/senders", "/inputs/events/remove"):
+        shown = await client.get(path)
+        assert shown.status == 200 and password not in shown.html
+    senders = await client.get(f"/connections/{connection_id}/senders")
+    assert "in the consumer group tiktok-forwarder-events" in senders.text
+    removed = await client.post("/inputs/events/remove")
+    assert "events is removed. Its events are no longer received." in removed.text

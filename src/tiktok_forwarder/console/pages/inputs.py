@@ -17,13 +17,15 @@ from tiktok_forwarder.api.inputs import (
     RETIRE_SECRETS,
     ROTATE_INPUT,
 )
+from tiktok_forwarder.api.service import STATUS
 from tiktok_forwarder.api.types import ConnectionView, InputCredentials, InputView, RotateBody
 from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import feeding
 from tiktok_forwarder.console.figures import PERIODS, InputSums, Period, input_sums, period_of, refusal_label
 from tiktok_forwarder.console.input_forms import read_input_change, read_new_input, ready_settings
 from tiktok_forwarder.console.page import Page, PageRequest
-from tiktok_forwarder.console.rendering import part
+from tiktok_forwarder.console.rendering import number, part
+from tiktok_forwarder.kafka.consumers import KafkaInputStatus
 
 _REFUSED: Final = 422
 _MINUTE_MS: Final = 60_000
@@ -36,6 +38,16 @@ class InputRow(Struct, frozen=True):
     feeds: list[ConnectionView]
     figures: InputFigures | None
     sums: InputSums
+    kafka: KafkaInputStatus | None = None
+
+    @property
+    def kafka_state(self) -> str:
+        """Return the state of a Kafka input in one word or two; empty for another input."""
+        if self.kafka is None:
+            return ""
+        if not self.kafka.consumers:
+            return "not running"
+        return f"{self.kafka.state}, lag {number(self.kafka.lag)}"
 
 
 async def _list(request: PageRequest) -> Response:
@@ -53,6 +65,9 @@ async def _list_page(request: PageRequest, problems: Sequence[str] = ()) -> Resp
 async def _rows(request: PageRequest, period: Period) -> list[InputRow]:
     connections = [(each, each.connection()) for each in await request.api.call(LIST_CONNECTIONS)]
     inputs = await request.api.call(LIST_INPUTS)
+    kafka = (
+        {each.input_id: each for each in (await request.api.call(STATUS)).kafka_inputs} if _has_kafka(inputs) else {}
+    )
     figures = {each.input: each for each in await _figures(request, period)}
     return [
         InputRow(
@@ -60,9 +75,14 @@ async def _rows(request: PageRequest, period: Period) -> list[InputRow]:
             [view for view, connection in connections if feeding(connection, [found])],
             figures.get(found.name),
             input_sums(figures.get(found.name)),
+            kafka.get(found.id),
         )
         for found in inputs
     ]
+
+
+def _has_kafka(inputs: Sequence[InputView]) -> bool:
+    return any(each.kafka is not None for each in inputs)
 
 
 async def _figures(request: PageRequest, period: Period) -> list[InputFigures]:
@@ -144,7 +164,7 @@ async def _ask_remove(request: PageRequest) -> Response:
 
 async def _remove(request: PageRequest) -> Response:
     removed = await request.api.call(REMOVE_INPUT, request.path("input_name"))
-    return request.go("/inputs", f"{removed.name} is removed. Its requests are rejected from now on.")
+    return request.go("/inputs", f"{removed.name} is removed. Its events are no longer received.")
 
 
 INPUTS_PAGES: Final = (
