@@ -47,6 +47,12 @@ class Node:
     def status(self) -> dict[str, Any]:
         return status_of(self._data_dir)
 
+    def kafka_input(self) -> dict[str, Any]:
+        """What the service reports about the one Kafka input, of all nodes."""
+        settings = load_settings(None, {}, data_dir=self._data_dir)
+        (found,) = call_running(settings, "GET", "/api/status", None)["kafka_inputs"]
+        return dict(found)
+
     def end(self) -> None:
         self._spawner.signal(signal.SIGTERM)
         assert self._spawner.ended() == 0, self.log()
