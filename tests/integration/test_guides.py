@@ -156,6 +156,13 @@ def test_events_that_are_not_chosen_are_dropped_with_their_reason(tmp_path: Path
     assert [outcome["detail"] for outcome in outcomes[2:] if f"`{outcome['detail']}`" not in page] == []
 
 
+def test_kafka_input_is_added_and_exported(tmp_path: Path, tiktok_log: Path) -> None:
+    """The file names a variable for the password, which the commands print nowhere."""
+    reading = followed("kafka.md", tmp_path, tiktok_log)
+    assert 'password = "env:EVENTS_KAFKA_PASSWORD"' in reading.output and "topics = [" in reading.output
+    assert "the password of the user" not in reading.output
+
+
 def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tried = set(re.findall(r'followed\("([\w-]+\.md)"', Path(__file__).read_text()))
