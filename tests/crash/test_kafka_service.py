@@ -11,7 +11,7 @@ from tests.crash.accounting import Received
 from tests.integration.service_process import SandboxThread, add_shop, command, serving
 from tests.kafka_broker import TOPIC, Broker, batch_of_output
 from tiktok_forwarder.cli.api_client import call_running
-from tiktok_forwarder.settings import load_settings
+from tiktok_forwarder.setting_reading import load_settings
 
 MESSAGES = 2_000
 KILLS = 3
