@@ -9,9 +9,9 @@ import tomli_w
 from msgspec import structs
 
 from tiktok_forwarder.api.types import InputView
+from tiktok_forwarder.cli.files.tables import read_tables
 from tiktok_forwarder.cli.kafka_options import exported_kafka, resolved_password
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.inputs.settings import InputSettings
 
 _MANY: Final = "inputs"
@@ -27,7 +27,7 @@ def read_input_files(files: Sequence[Path], known: Sequence[str] = ()) -> list[I
     problems: list[str] = []
     found: list[InputSettings] = []
     for file in files:
-        for index, table in enumerate(_tables(file, problems)):
+        for index, table in enumerate(read_tables(file, _MANY, problems)):
             try:
                 found.append(_with_password(msgspec.convert(table, InputSettings), names))
             except (msgspec.ValidationError, ConfigurationError) as error:
@@ -48,19 +48,6 @@ def _with_password(given: InputSettings, known: set[str]) -> InputSettings:
             raise
         password = None
     return structs.replace(given, kafka=structs.replace(kafka, password=password))
-
-
-def _tables(file: Path, problems: list[str]) -> list[Any]:
-    try:
-        given = parse_toml(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
-        problems.append(f"{file}: {error}")
-        return []
-    tables = given.get(_MANY)
-    if not isinstance(tables, list) or len(given) > 1:
-        problems.append(f"{file}: {_MANY} must be a list of tables, [[{_MANY}]], and the only key")
-        return []
-    return tables
 
 
 def inputs_toml(inputs: Sequence[InputView]) -> str:

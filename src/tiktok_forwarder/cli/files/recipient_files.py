@@ -9,8 +9,8 @@ import msgspec
 import tomli_w
 
 from tiktok_forwarder.api.notices import RecipientView
+from tiktok_forwarder.cli.files.tables import read_tables
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.notices.incidents import INCIDENT_KINDS
 from tiktok_forwarder.notices.recipient_settings import RecipientSettings
 
@@ -28,7 +28,7 @@ def read_recipient_files(files: Sequence[Path], known: Sequence[str]) -> list[Re
     problems: list[str] = []
     found: list[RecipientSettings] = []
     for file in files:
-        for index, table in enumerate(_tables(file, problems)):
+        for index, table in enumerate(read_tables(file, _MANY, problems)):
             label = f"{file}: {_MANY}[{index}]"
             try:
                 settings = msgspec.convert(table, RecipientSettings)
@@ -62,19 +62,6 @@ def _resolved(settings: RecipientSettings, label: str, problems: list[str], *, i
             if not is_known:
                 problems += [f"{label}: {problem}" for problem in error.problems]
     return msgspec.structs.replace(settings, **resolved)
-
-
-def _tables(file: Path, problems: list[str]) -> list[Any]:
-    try:
-        given = parse_toml(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
-        problems.append(f"{file}: {error}")
-        return []
-    tables = given.get(_MANY)
-    if not isinstance(tables, list) or len(given) > 1:
-        problems.append(f"{file}: {_MANY} must be a list of tables, [[{_MANY}]], and the only key")
-        return []
-    return tables
 
 
 def recipients_toml(recipients: Sequence[RecipientView]) -> str:
