@@ -70,4 +70,4 @@ def test_icons_are_drawn(populated: Populated, browser: StrictBrowser) -> None:
     become(page, populated.url, populated.cookies["administrator"])
     page.goto("/")
     boxes = page.evaluate("[...document.querySelectorAll('.bar nav .icon use')].map(each => each.getBBox().width)")
-    assert len(boxes) == 7 and min(boxes) > 5
+    assert len(boxes) == 8 and min(boxes) > 5

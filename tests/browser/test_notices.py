@@ -62,11 +62,11 @@ def test_recipients_are_added_tested_and_removed(browser: StrictBrowser, console
     expect(page.get_by_text("The test to Operators was not sent: the host has an address")).to_be_visible()
     for _ in range(60):
         page.goto("/notices")
-        if page.get_by_text("Outlet: delivery is paused").count() == 2:
+        if page.get_by_text("Outlet: TikTok refuses the events").count() == 2:
             break
         page.wait_for_timeout(500)
     expect(page.get_by_role("cell", name="Connection paused or refused")).to_be_visible()
-    page.get_by_text("Outlet: delivery is paused").first.click()
+    page.get_by_text("Outlet: TikTok refuses the events").first.click()
     expect(page.get_by_text("Its events are kept and are not delivered.").first).to_be_visible()
     check_looks(page)
     screenshot(page, "notices")

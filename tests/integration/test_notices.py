@@ -79,14 +79,14 @@ async def test_refused_token_reaches_webhook_and_email_and_so_does_its_end(tmp_p
         to = {"to_addresses": ["ops@example.com"], "from_address": "forwarder@example.com"}
         await call(service, "POST", "/api/notices/recipients", {"name": "Mail", "kind": "email", **smtp, **to})
         connection_id = await service.add_connection(access_token=WRONG)
-        await service.post(body=fresh_batch("e1"))
+        await service.post(body=fresh_batch("event-of-no-notice"))
         await until_about(receiver, "connection_paused", ["incident.opened"])
         (incident,) = await call(service, "GET", "/api/incidents")
         assert (incident["kind"], incident["subject"], incident["name"]) == ("connection_paused", connection_id, "Shop")
         (message,) = receiver.messages
         assert message["data"]["subject"] == {"id": connection_id, "name": "Shop"}
         assert message["data"]["url"] == f"{CONSOLE}/connections/{connection_id}"
-        assert message["data"]["title"] == "Shop: delivery is paused"
+        assert message["data"]["title"] == "Shop: TikTok refuses the events"
         await asyncio.sleep(0.5)
         assert receiver.about("connection_paused") == ["incident.opened"]
         await service.services.connections.set(
@@ -104,13 +104,13 @@ async def test_refused_token_reaches_webhook_and_email_and_so_does_its_end(tmp_p
             email.message_from_bytes(content, policy=email.policy.default)["Subject"]
             for _, _, content in mailbox.messages
         ]
-        assert subjects == ["Shop: delivery is paused", "Over: Shop: delivery is paused"]
+        assert subjects == ["Shop: TikTok refuses the events", "Over: Shop: TikTok refuses the events"]
         assert mailbox.were_encrypted == [True, True]
         notices = await call(service, "GET", "/api/notices")
         assert [each["state"] for each in notices] == ["sent"] * 4
         assert len({each["id"] for each in notices}) == 4
         for content in (str(receiver.messages), str(mailbox.messages), str(notices)):
-            assert WRONG not in content and "e1" not in content
+            assert WRONG not in content and "event-of-no-notice" not in content
 
 
 async def test_blocked_recipient_delays_neither_delivery_nor_other_recipients(
