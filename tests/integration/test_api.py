@@ -92,9 +92,9 @@ async def test_every_endpoint_asks_for_its_scope(api: Api) -> None:
 
 
 def test_who_may_only_read_changes_nothing() -> None:
-    """What changes anything needs more than the scope read; a preview is told what to show in its body."""
+    """What changes anything needs more than the scope read; these are only told in their body what to show."""
     posts = [each.name for each in ENDPOINTS if each.scope == "read" and each.method != "GET"]
-    assert posts == ["preview"]
+    assert posts == ["preview", "compare_with_pixel"]
 
 
 async def test_no_endpoint_answers_without_a_key(api: Api) -> None:

@@ -33,6 +33,15 @@ def test_sustained_load_is_accepted_and_delivered() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+def test_nodes_deliver_all_events_in_any_number() -> None:
+    """One service on SQLite, and one, two and four on PostgreSQL have a line each."""
+    lines = _lines("nodes", BENCH_NODES_EVENTS="800", BENCH_NODES_ROUNDS="1")
+    rows = [line.split()[:2] for line in lines if line.split()[:1] in (["SQLite"], ["PostgreSQL"])]
+    assert rows == [["SQLite", "1"], ["PostgreSQL", "1"], ["PostgreSQL", "2"], ["PostgreSQL", "4"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_growth_compares_each_number_with_the_smallest() -> None:
     """Rates and costs, memory, and the ratios have a line for each number of waiting events that was measured."""
     lines = _lines("growth", BENCH_GROWTH="10 2000", BENCH_GROWTH_SECONDS="0.1")

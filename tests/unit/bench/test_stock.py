@@ -1,5 +1,6 @@
 """The data directories of the benchmarks: made by the operator's commands and the store of the measured checkout."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,14 @@ def test_stored_events_wait_until_the_connection_is_resumed(tmp_path: Path) -> N
     make(data_dir, fill, EVENTS, THIS)
     with service(data_dir) as ours:
         assert queue_depth(ours) == EVENTS
-        assert "paused" in THIS.run("-m", "tiktok_forwarder", "status", "--data-dir", str(data_dir)).decode()
+        assert _is_paused(data_dir)
         resume(data_dir, THIS)
-        assert "paused" not in THIS.run("-m", "tiktok_forwarder", "status", "--data-dir", str(data_dir)).decode()
+        assert not _is_paused(data_dir)
+
+
+def _is_paused(data_dir: Path) -> bool:
+    status = json.loads(THIS.run("-m", "tiktok_forwarder", "status", "--data-dir", str(data_dir)))
+    return bool(status["connections"][0]["delivery"]["is_paused"])
 
 
 @pytest.mark.slow
