@@ -12,7 +12,7 @@ import bench
 from bench.checkouts import UnusableCheckout, checkouts
 
 _PREFIX = "bench_"
-LONG = ("backlog", "growth", "sustained")
+LONG = ("backlog", "growth", "nodes", "sustained")
 
 
 def main(chosen: Sequence[str]) -> int:
