@@ -178,7 +178,7 @@ def condition_record(status: DeliveryStatus, at_ms: int) -> Record:
 
 
 def refused_record(input_name: str, reason: str, place: str, at_ms: int) -> Record:
-    """Return the record of a message that can never be accepted. `place` is where it is, for whoever looks it up."""
+    """Return the record of a message that can never be accepted. `place` is where it is in Kafka."""
     return Record(at_ms, SERVICE, "refused", reason=reason, facts=Facts(detail=f"{place}; input {input_name}"))
 
 

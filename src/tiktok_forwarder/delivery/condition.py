@@ -9,7 +9,7 @@ from tiktok_forwarder.delivery.check_records import CheckRecord
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.delivery.pauses import BY_SERVICE, Pause
 
-_SLOWED: Final = "TikTok is limiting the request rate. The rate recovers by itself."
+_SLOWED: Final = "TikTok is limiting the request rate. The rate recovers automatically."
 
 
 class ConditionFacts(Struct, frozen=True):

@@ -44,7 +44,7 @@ _MAX_PROBLEM_LENGTH: Final = 200
 # What a problem is about, besides topics, whose names have no spaces.
 _GROUP: Final = "the group"
 _COMMIT: Final = "a commit"
-# A commit that a rebalance overtakes is repeated by whoever has the partition then.
+# A commit that a rebalance overtakes is repeated by the node that has the partition then.
 _OF_A_REBALANCE: Final = ("ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS", "_NO_OFFSET")
 _TIMING: Final = re.compile(r" \(after \d+ms in state [A-Z_]+.*|, \d+ identical error\(s\) suppressed.*")
 _BROKER: Final = re.compile(r"^(?:sasl_)?(?:plaintext|ssl)://([^/]+)/\w+: ")
@@ -250,7 +250,7 @@ class GroupConsumer:
         ]
         if not offsets:
             return
-        # If it fails, whoever has the partition next receives the messages again.
+        # If it fails, the node that has the partition next receives the messages again.
         with contextlib.suppress(KafkaException):
             if is_last:
                 self._on_commit(None, consumer.commit(offsets=offsets, asynchronous=False) or [])

@@ -53,7 +53,7 @@ class Receiver:
         self._done(message, "refused")
 
     def close(self) -> None:
-        """Try nothing more; what was not durable is received again by whoever has the partitions next."""
+        """Try nothing more; what was not durable is received again by the node that has the partitions next."""
         self._is_closed = True
         if self._retry is not None:
             self._retry.cancel()

@@ -183,7 +183,7 @@ async def test_throttled_connection_says_so_and_since_when() -> None:
         status = await rig.until_condition("throttled")
         await rig.wait_until(lambda: ("c", "throttled") in rig.witness.changes)
         status = rig.deliverer.status("c")
-        assert status.reason == "TikTok is limiting the request rate. The rate recovers by itself."
+        assert status.reason == "TikTok is limiting the request rate. The rate recovers automatically."
         assert status.by == "service"
         assert status.since_ms is not None and before_ms <= status.since_ms <= rig.clock.now_ms()
         assert status.requests_per_second < QUICK.requests_per_second

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from tiktok_forwarder.store.notices import KEPT_MS, MAX_NOTICES, StoredIncident, StoredNotice
 from tiktok_forwarder.store.postgres.database import Database, Session
 
@@ -67,16 +69,5 @@ class PostgresNotices:
 
 async def _add(session: Session, notices: Sequence[StoredNotice]) -> None:
     for each in notices:
-        await session.run(
-            "add_notice",
-            each.id,
-            each.recipient_id,
-            each.created_at_ms,
-            each.body,
-            each.state,
-            each.due_ms,
-            each.attempts,
-            each.reason,
-            each.settled_at_ms,
-        )
+        await session.run("add_notice", *structs.astuple(each))
     await session.run("delete_surplus_notices", MAX_NOTICES)

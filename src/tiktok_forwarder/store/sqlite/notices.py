@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from tiktok_forwarder.store.notices import KEPT_MS, MAX_NOTICES, StoredIncident, StoredNotice
 from tiktok_forwarder.store.sqlite.transaction import StoreState, Transaction
 from tiktok_forwarder.store.sqlite.writer import SqliteWriter
@@ -77,18 +79,5 @@ def _notices(state: StoreState, statement: str, *bindings: object) -> list[Store
 
 def _add(transaction: Transaction, notices: Sequence[StoredNotice]) -> None:
     for each in notices:
-        transaction.run(
-            "add_notice",
-            (
-                each.id,
-                each.recipient_id,
-                each.created_at_ms,
-                each.body,
-                each.state,
-                each.due_ms,
-                each.attempts,
-                each.reason,
-                each.settled_at_ms,
-            ),
-        )
+        transaction.run("add_notice", structs.astuple(each))
     transaction.run("delete_surplus_notices", (MAX_NOTICES,))
