@@ -11,11 +11,11 @@ import msgspec
 
 from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
+from tiktok_forwarder.cli.files.chosen import choose_by_name
 from tiktok_forwarder.cli.files.input_files import inputs_toml, read_input_files
 from tiktok_forwarder.cli.kafka_options import kafka_options, take_kafka
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
-from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.settings import InputDifference
 from tiktok_forwarder.settings import Settings
 
@@ -150,10 +150,7 @@ def remove(settings: Settings, name: str) -> None:
 def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> None:
     """Write inputs NAMES, or all, as TOML. Secrets are not exported."""
     shown = read_as(list[InputView], call(settings, "GET", "/api/inputs"))
-    by_name = {each.name.lower(): each for each in shown}
-    if unknown := [name for name in names if name.lower() not in by_name]:
-        raise ConfigurationError([f'input "{name}" not found' for name in unknown])
-    write_text(inputs_toml([by_name[name.lower()] for name in names] or shown), output)
+    write_text(inputs_toml(choose_by_name(shown, names, "input")), output)
 
 
 @inputs.command("import")

@@ -11,10 +11,10 @@ import msgspec
 
 from tiktok_forwarder.api.notices import RecipientView
 from tiktok_forwarder.cli.api_client import ApiSession, call, call_running, read_as
+from tiktok_forwarder.cli.files.chosen import choose_by_name
 from tiktok_forwarder.cli.files.recipient_files import read_recipient_files, recipients_toml, resolved_secret
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
-from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.notices.email_sending import SmtpSecurity
 from tiktok_forwarder.notices.incidents import INCIDENT_KINDS
 from tiktok_forwarder.notices.recipient_settings import RecipientKind
@@ -123,10 +123,7 @@ def incidents(settings: Settings) -> None:
 def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> None:
     """Write recipients NAMES, or all, as TOML. URLs and passwords are not exported."""
     shown = read_as(list[RecipientView], call(settings, "GET", _RECIPIENTS))
-    by_name = {each.name.lower(): each for each in shown}
-    if unknown := [name for name in names if name.lower() not in by_name]:
-        raise ConfigurationError([f'recipient "{name}" not found' for name in unknown])
-    write_text(recipients_toml([by_name[name.lower()] for name in names] or shown), output)
+    write_text(recipients_toml(choose_by_name(shown, names, "recipient")), output)
 
 
 @notices.command("import")
