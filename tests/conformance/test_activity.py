@@ -90,6 +90,26 @@ async def test_hours_are_kept_for_fifteen_days(activity: ActivityStore) -> None:
     assert [each.hour for each in await activity.hours(0, HOUR + 1)] == [HOUR - KEPT_HOURS + 1, HOUR]
 
 
+async def test_everything_of_before_a_time_is_deleted(activity: ActivityStore) -> None:
+    """Records, also those that a wrong clock has put in another order, minutes, hours and names; the rest stays."""
+    at_ms = HOUR * HOUR_MS
+    times = [*[at_ms - 1] * 2100, at_ms, at_ms - 2, at_ms + 1]
+    records = [Record(each, "c", "delivered", event_id=str(number)) for number, each in enumerate(times)]
+    minutes = {(HOUR * 60 + each, "c"): {"accepted": 1} for each in (-1, 0)}
+    hours = {(HOUR + each, "c", "Purchase"): {"mapped": 1} for each in (-1, 0)}
+    names = {
+        ("c", "custom_event", name): NameCounts(at_ms - 9, seen_ms)
+        for name, seen_ms in (("gone", at_ms - 1), ("here", at_ms))
+    }
+    assert activity.write(ActivityWrite(records, minutes, (), hours, names))
+    assert len(await activity.recent(RecordFilter(limit=5000))) == len(times)
+    await activity.delete_before(at_ms)
+    assert [kept.record.at_ms for kept in await activity.recent(RecordFilter(limit=10))] == [at_ms + 1, at_ms]
+    assert [each.minute for each in await activity.figures(0, 2 * HOUR * 60)] == [HOUR * 60]
+    assert [each.hour for each in await activity.hours(0, 2 * HOUR)] == [HOUR]
+    assert [each.event_name for each in await activity.names(0)] == ["here"]
+
+
 async def test_counts_of_names_add_up(activity: ActivityStore) -> None:
     """Kept too: when a name was seen first and last, and the last reason of a drop that no mapping would change."""
     key = ("c", "custom_event", "Newsletter Signup\0é")

@@ -112,6 +112,10 @@ class Activity:
         self._write()
         return await self._store.names(self._clock.now_ms() - KEPT_HOURS * HOUR_MS, connection_id)
 
+    async def delete_before(self, before_ms: int) -> None:
+        """Delete what happened before this time. Raises `StoreUnavailable`."""
+        await self._store.delete_before(before_ms)
+
     async def erase(self, subjects: Collection[int]) -> int:
         """Delete the records of these keyed hashes, and keep none for a while; return how many there were."""
         return self._gathering.forget(subjects) + await self._store.erase(subjects)

@@ -88,6 +88,18 @@ DELETE FROM records WHERE outcome = 'attempted' AND event_id = '';
 -- name: oldest_records: where the oldest records end, so many of them
 SELECT max(record_no) FROM (SELECT record_no FROM records ORDER BY record_no LIMIT :count);
 
+-- name: records_before: some records of before a time, in any order of numbers: a clock may have been wrong
+SELECT record_no FROM records WHERE at_ms < :before_ms LIMIT :count;
+
+-- name: delete_minutes_before: minutes before one are gone
+DELETE FROM minutes WHERE minute < :minute;
+
+-- name: delete_hours_before: hours before one are gone
+DELETE FROM hours WHERE hour < :hour;
+
+-- name: delete_names_before: names not seen since are gone
+DELETE FROM names WHERE last_ms < :before_ms;
+
 -- name: delete_records_to: the oldest records are gone
 DELETE FROM records WHERE record_no <= :last;
 

@@ -15,6 +15,7 @@ from tiktok_forwarder.activity.database import OF_A_FULL_DISK, ActivityDatabase
 from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS, bounded_figures
 from tiktok_forwarder.activity.event_names import MAX_NAMES
 from tiktok_forwarder.activity.figures import add_all
+from tiktok_forwarder.activity.gathering import MINUTE_MS
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
@@ -133,6 +134,13 @@ class ActivityFile:
         named = {"since_ms": since_ms, "connection_id": connection_id}
         return await self._thread.look(lambda: self._names(named))
 
+    async def delete_before(self, before_ms: int) -> None:
+        records = _TRIM_RECORDS
+        while records == _TRIM_RECORDS:
+            # Each step is a change of its own, so that no write waits long.
+            records = await self._thread.put(Change(lambda: self._delete_some_before(before_ms)))
+        await self._thread.put(Change(lambda: self._delete_sums_before(before_ms)))
+
     async def erase(self, subjects: Collection[int]) -> int:
         wanted = {struct.pack(">Q", subject) for subject in subjects}
         erased: int = await self._thread.put(Change(lambda: self._erase(wanted)))
@@ -231,6 +239,26 @@ class ActivityFile:
         self._database.execute("delete_records_to", {"last": last})
         self._database.execute("delete_payloads_to", {"last": last})
 
+    def _delete_some_before(self, before_ms: int) -> int:
+        """Delete some records; return how many, fewer than `_TRIM_RECORDS` if they were the last."""
+        found: list[tuple[int]] = self._database.execute(
+            "records_before", {"before_ms": before_ms, "count": _TRIM_RECORDS}
+        ).fetchall()
+        if found:
+            self._database.change(lambda: self._delete(found))
+        return len(found)
+
+    def _delete_sums_before(self, before_ms: int) -> None:
+        def delete() -> None:
+            self._database.execute("delete_minutes_before", {"minute": before_ms // MINUTE_MS})
+            self._database.execute("delete_hours_before", {"hour": before_ms // HOUR_MS})
+            self._database.execute("delete_names_before", {"before_ms": before_ms})
+
+        self._database.change(delete)
+        with contextlib.suppress(apsw.Error):
+            # On a quiet service, the log would contain the deleted data for long.
+            self._database.cut_log()
+
     def _tidy(self) -> None:
         self._database.execute("delete_minutes", {"keep": self._max_minutes})
         self._database.execute("delete_hours", {"kept_hours": KEPT_HOURS, "keep": self._max_hours})
@@ -270,7 +298,7 @@ class ActivityFile:
     def _erase(self, wanted: set[bytes]) -> int:
         about = [(record_no,) for record_no, packed in self._database.execute("subjects") if _is_about(packed, wanted)]
         try:
-            self._database.change(lambda: self._delete(about))
+            self._database.change(lambda: self._delete_about(about))
             self._database.cut_log()
         except OF_A_FULL_DISK as error:
             # A deletion needs space, and an erasure must not wait for it: all records are deleted, which frees some.
@@ -281,6 +309,9 @@ class ActivityFile:
     def _delete(self, records: Sequence[tuple[int]]) -> None:
         self._database.execute_many("delete_record", records)
         self._database.execute_many("delete_payload", records)
+
+    def _delete_about(self, records: Sequence[tuple[int]]) -> None:
+        self._delete(records)
         if records:
             self._database.execute("delete_requests")
 

@@ -10,6 +10,7 @@ import msgspec
 
 from tiktok_forwarder.activity.event_figures import HOUR_MS, KEPT_HOURS, bounded_figures
 from tiktok_forwarder.activity.event_names import MAX_NAMES
+from tiktok_forwarder.activity.gathering import MINUTE_MS
 from tiktok_forwarder.activity.records import (
     ActivityWrite,
     Facts,
@@ -35,6 +36,8 @@ STATEMENTS: Final = load_statements("tiktok_forwarder.activity", "postgres.sql")
 _MAX_WAITING_RECORDS: Final = 20_000
 _MAX_GROUP_RECORDS: Final = 2000
 _TRIM_RECORDS: Final = 250
+# Each step reads the records that are left.
+_DELETED_RECORDS: Final = 2000
 # What a record takes up beyond its payload and facts, indexes included.
 _RECORD_BYTES: Final = 400
 _FIGURE_BYTES: Final = 120
@@ -263,6 +266,21 @@ class PostgresActivity:
             pass
 
     # --- erasure -----------------------------------------------------------------------------------------------------
+
+    async def delete_before(self, before_ms: int) -> None:
+        records = _DELETED_RECORDS
+        while records == _DELETED_RECORDS:
+            # Each step is a transaction of its own, so that no node's write waits long.
+            records = await self._database.change(lambda session: self._delete_some_before(session, before_ms))
+        await self._database.run("delete_figures_before", before_ms // MINUTE_MS)
+        await self._database.run("delete_hours_before", before_ms // HOUR_MS)
+        await self._database.run("delete_names_before", before_ms)
+
+    async def _delete_some_before(self, session: Session, before_ms: int) -> int:
+        await session.run("begin_write")
+        ((count, freed_bytes),) = await session.rows("delete_before", before_ms, _DELETED_RECORDS)
+        await session.value("grow", -freed_bytes)
+        return int(count)
 
     async def erase(self, subjects: Collection[int]) -> int:
         await self._written()

@@ -36,6 +36,23 @@ WITH deleted AS (
 )
 SELECT coalesce(sum(bytes), 0)::bigint FROM deleted;
 
+-- name: delete_before: some records of before a time are gone; how many, and their bytes
+WITH deleted AS (
+    DELETE FROM forwarder.activity_records WHERE record_no IN (
+        SELECT record_no FROM forwarder.activity_records WHERE at_ms < $1 LIMIT $2
+    ) RETURNING bytes
+)
+SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM deleted;
+
+-- name: delete_figures_before: minutes before one are gone
+DELETE FROM forwarder.activity_figures WHERE minute < $1;
+
+-- name: delete_hours_before: hours before one are gone
+DELETE FROM forwarder.activity_hours WHERE hour < $1;
+
+-- name: delete_names_before: names not seen since are gone
+DELETE FROM forwarder.activity_names WHERE last_ms < $1;
+
 -- name: add_figures: figures are added to those of their minutes
 INSERT INTO forwarder.activity_figures (minute, connection_id, name, count)
 SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::bigint[]) AS given (minute, connection_id, name, count)

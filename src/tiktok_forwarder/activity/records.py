@@ -232,6 +232,10 @@ class ActivityStore(Protocol):
         """Return the names that were seen since, of at most 15 days and at most `MAX_NAMES` of each connection."""
         ...
 
+    async def delete_before(self, before_ms: int) -> None:
+        """Delete records, figures and names of before this time."""
+        ...
+
     async def erase(self, subjects: Collection[int]) -> int:
         """Delete the records of these keyed hashes beyond recovery, queued writes included; return how many records.
 
