@@ -156,7 +156,8 @@ class Rig:
         totals["waiting"] = counts.waiting
         parts = ("waiting", "delivered", "dead_lettered", "dropped", "erased")
         assert totals.get("accepted", 0) == sum(totals.get(part, 0) for part in parts)
-        assert counts.dead_letters == totals.get("dead_lettered", 0) - totals.get("discarded", 0)
+        gone = totals.get("discarded", 0) + totals.get("expired", 0)
+        assert counts.dead_letters == totals.get("dead_lettered", 0) - gone
         return totals
 
 

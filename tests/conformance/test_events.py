@@ -260,6 +260,48 @@ async def test_discarded_letters_are_gone_but_stay_in_the_books(rig: Rig) -> Non
     assert await rig.books() == {"accepted": 3, "dead_lettered": 3, "discarded": 3, "waiting": 0}
 
 
+async def test_dead_letters_of_before_a_time_expire(rig: Rig) -> None:
+    """Of every connection, form and number of steps; they stay counted, and those that are younger stay."""
+    old = [event(f"o{number}") for number in range(1203)]
+    await rig.append(*old, event("b", connection="b"), event("f", form="1.0"))
+    for connection in ("a", "b"):
+        await rig.store.dead_letter_all(connection, "connection_deleted", T0)
+    await rig.append(event("young"), event("waits", connection="b"))
+    await rig.store.dead_letter_all("a", "connection_deleted", T0 + 1)
+    assert await rig.store.expire(T0) == {}
+    assert await rig.store.expire(T0 + 1) == {"a": 1204, "b": 1}
+    assert await rig.store.expire(T0 + 1) == {}
+    await rig.reopen()
+    assert [letter.event_id for letter in await rig.store.dead_letters(DeadLetterFilter(), limit=10)] == ["young"]
+    books = await rig.books()
+    assert (books["accepted"], books["dead_lettered"], books["expired"]) == (1205, 1205, 1204)
+    assert (await rig.books("b"))["waiting"] == 1
+
+
+async def test_replayed_letter_does_not_expire(rig: Rig) -> None:
+    """It is an event again, whatever its age was; a letter that it becomes later is young."""
+    await rig.append(event("1"), event("2"))
+    await rig.store.dead_letter_all("a", "connection_deleted", T0)
+    (first, _) = await rig.store.dead_letters(DeadLetterFilter(), limit=2)
+    await rig.store.replay(DeadLetterFilter(event_nos=[first.event_no]), T0 + 5)
+    assert await rig.store.expire(T0 + 1) == {"a": 1}
+    await rig.store.dead_letter_all("a", "connection_deleted", T0 + 9)
+    assert await rig.store.expire(T0 + 9) == {}
+    assert await rig.held() == ([], ["1"])
+
+
+async def test_nodes_that_expire_at_once_share_the_letters(rig: Rig) -> None:
+    """Each is counted once, and none is both replayed and expired."""
+    await rig.append(*[event(str(number)) for number in range(1500)])
+    await rig.store.dead_letter_all("a", "connection_deleted", T0)
+    one, other, replayed = await asyncio.gather(
+        rig.store.expire(T0 + 1), rig.store.expire(T0 + 1), rig.store.replay(DeadLetterFilter(), T0)
+    )
+    books = await rig.books()
+    assert one.get("a", 0) + other.get("a", 0) + replayed == 1500
+    assert (books.get("expired", 0), books["waiting"]) == (1500 - replayed, replayed)
+
+
 async def test_whole_queue_can_become_dead_letters(rig: Rig) -> None:
     """Leased ones too: whoever holds them settles nothing any more."""
     await rig.append(event("1"), event("2"), event("3", "b"))

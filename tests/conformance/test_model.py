@@ -157,6 +157,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.state[each.event_id], self.due_ms[each.event_id] = "waiting" if is_replay else "discarded", 0
         self.replayed += len(letters) if is_replay else 0
 
+    @precondition(lambda self: self.ids("dead"))
+    @rule(age_ms=st.sampled_from([0, 1, 5_000, 60_000]))
+    def expire(self, age_ms: int) -> None:
+        before_ms = self.now_ms - age_ms
+        expired = [each.event_id for each in self.letters() if each.dead_lettered_at_ms < before_ms]
+        assert self.run(self.rig.store.expire(before_ms)) == ({"a": len(expired)} if expired else {})
+        self.state.update(dict.fromkeys(expired, "expired"))
+
     def letters(self) -> Sequence[DeadLetter]:
         """All dead letters, which are those of the model."""
         letters: Sequence[DeadLetter] = self.run(self.rig.store.dead_letters(ALL, limit=1000))
@@ -188,8 +196,9 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def books_balance(self) -> None:
         found = self.run(self.rig.books())
-        numbers = {state: len(self.ids(state)) for state in ("waiting", "delivered", "dead", "discarded", "erased")}
-        dead_lettered = numbers.pop("dead") + numbers["discarded"]
+        states = ("waiting", "delivered", "dead", "discarded", "expired", "erased")
+        numbers = {state: len(self.ids(state)) for state in states}
+        dead_lettered = numbers.pop("dead") + numbers["discarded"] + numbers["expired"]
         expected = {**numbers, "accepted": len(self.state), "dead_lettered": dead_lettered, "replayed": self.replayed}
         assert {name: found.get(name, 0) for name in expected} == expected
         counts = self.run(self.rig.store.counts()).get("a", NOTHING)

@@ -4,7 +4,7 @@ Times are in milliseconds since 1970 (`_ms`) unless a name says seconds. The met
 store cannot be used, and no error of the underlying library.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -61,7 +61,7 @@ class EventStateCounts(Struct, frozen=True):
 
 
 class DeadLetterStore(Protocol):
-    """The events that are not tried again, until a person replays or discards them."""
+    """The events that are not tried again, until a person replays or discards them, or they expire."""
 
     async def dead_letters(
         self, which: DeadLetterFilter, *, limit: int, after_event_no: int = 0
@@ -89,6 +89,14 @@ class DeadLetterStore(Protocol):
 
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         """Delete dead letters permanently; return how many."""
+        ...
+
+    async def expire(self, before_ms: int) -> Mapping[str, int]:
+        """Delete what became a dead letter before this time; return how many there were by connection ID.
+
+        Runs in steps, each of which is counted as `expired` in its transaction; of several callers, one deletes a
+        letter. One that is replayed in the meantime stays.
+        """
         ...
 
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:

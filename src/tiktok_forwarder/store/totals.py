@@ -27,8 +27,8 @@ class QueueCounts(Struct, frozen=True):
 class TotalsRow(Struct, frozen=True):
     """One line of the totals. Per connection: accepted = waiting + delivered + dead_lettered + dropped + erased.
 
-    `counter` is one of accepted, dropped, duplicate, delivered, dead_lettered, discarded, replayed, erased; `reason` is
-    given for dropped. A replayed event leaves dead_lettered; a discarded one stays in it.
+    `counter` is one of accepted, dropped, duplicate, delivered, dead_lettered, discarded, expired, replayed, erased;
+    `reason` is given for dropped. A replayed event leaves dead_lettered; a discarded or expired one stays in it.
     """
 
     connection_id: str

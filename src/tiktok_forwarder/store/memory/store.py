@@ -143,6 +143,12 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, MemoryNotices, SingleProcess)
             self._remove_dead(dead, "discarded")
         return len(found)
 
+    async def expire(self, before_ms: int) -> Mapping[str, int]:
+        found = list(self._matching(DeadLetterFilter(until_ms=before_ms)))
+        for dead in found:
+            self._remove_dead(dead, "expired")
+        return Counter(dead.event.new.connection_id for dead in found)
+
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
         events = list(self._waiting.get(connection_id, {}).values())
         for event in events:

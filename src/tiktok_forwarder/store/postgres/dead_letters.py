@@ -1,5 +1,6 @@
 """Dead letters, and changes of many events: they run in steps, so that appends and deliveries get their turn."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from tiktok_forwarder.store.postgres.database import Database
 from tiktok_forwarder.store.postgres.node import Node
 
 _STEP_EVENTS: Final = 1000
+# So many numbers of expired dead letters are found at a time, since each search may read every row.
+_MAX_FOUND: Final = 100_000
 
 
 class DeadLetters:
@@ -39,6 +42,18 @@ class DeadLetters:
         return await self._in_steps(
             which, lambda event_nos: self._database.call("discard_events", event_nos, self._node.share)
         )
+
+    async def expire(self, before_ms: int) -> Counter[str]:
+        expired: Counter[str] = Counter()
+        while found := await self._database.rows("dead_letters_before", before_ms, _MAX_FOUND):
+            event_nos = [event_no for (event_no,) in found]
+            for first in range(0, len(event_nos), _STEP_EVENTS):
+                step = event_nos[first : first + _STEP_EVENTS]
+                for connection_id, events in await self._database.rows(
+                    "expire_events", step, before_ms, self._node.share
+                ):
+                    expired[connection_id] += events
+        return expired
 
     async def add_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
         """Dead-letter the connection's events; events that arrive in the meantime stay."""

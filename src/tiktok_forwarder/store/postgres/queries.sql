@@ -207,6 +207,12 @@ SELECT forwarder.replay_events($1, $2, $3);
 -- name: discard_events: dead letters are deleted
 SELECT forwarder.remove_dead_letters($1, 'discarded', $2);
 
+-- name: dead_letters_before: numbers of some that became dead letters before a time
+SELECT event_no FROM forwarder.dead_letters WHERE dead_lettered_at_ms < $1 LIMIT $2;
+
+-- name: expire_events: those of them that are still there are deleted; how many, by connection
+SELECT connection_id, events FROM forwarder.expire_dead_letters($1, $2, $3);
+
 -- name: events_about: lane and number of all events about any of these subjects; reads every row
 SELECT lane_no, event_no FROM (
     SELECT lane_no, event_no, subjects FROM forwarder.fresh

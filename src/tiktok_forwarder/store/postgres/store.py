@@ -218,6 +218,14 @@ class PostgresStore(PostgresDocuments, PostgresExpiring, PostgresNotices):
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         return await self._dead_letters.discard(which)
 
+    async def expire(self, before_ms: int) -> Mapping[str, int]:
+        """Expire dead letters. A node may delete what another has found: each step deletes what is still there."""
+        expired = await self._dead_letters.expire(before_ms)
+        if expired:
+            with suppress(StoreUnavailable):
+                await self._database.run("vacuum_events")
+        return expired
+
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
         return await self._dead_letters.add_all(connection_id, reason, now_ms)
 

@@ -166,6 +166,10 @@ WHERE event_no IN (SELECT value FROM json_each(:event_nos)) AND event_no > :afte
     AND (:until_ms IS NULL OR dead_lettered_at_ms < :until_ms)
 ORDER BY event_no LIMIT :limit;
 
+-- name: dead_letters_before: numbers of some that became dead letters before a time; from the index alone
+SELECT event_no FROM dead_letters INDEXED BY dead_letters_by_connection
+WHERE dead_lettered_at_ms < :before_ms LIMIT :limit;
+
 -- name: found_dead_letter: the same of one number
 SELECT event_no, connection_id, wire_form, length(payload) FROM dead_letters WHERE event_no = ?;
 

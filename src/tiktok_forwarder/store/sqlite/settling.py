@@ -1,6 +1,7 @@
-"""Changes stored events: settles leases, replays or discards dead letters, erases a person's events."""
+"""Changes stored events: settles leases, replays, discards or expires dead letters, erases a person's events."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,8 @@ from tiktok_forwarder.store.sqlite.transaction import Lane, Place, StoreState, T
 
 # Long changes run in steps of this many events, so that senders and deliverers get their turn in between.
 STEP_EVENTS: Final = 1000
+# So many numbers of expired dead letters are found at a time, since each search may read the whole index.
+_MAX_FOUND: Final = 100_000
 # The statement's columns are the members of `DeadLetter`.
 _ANSWER_COLUMN: Final = DeadLetter.__struct_fields__.index("answer")
 
@@ -213,6 +216,23 @@ def discard_some(transaction: Transaction, which: DeadLetterFilter, after_no: in
         remove_dead_letter(transaction, letter)
         transaction.count(letter.connection_id, "discarded")
     return _step(found, after_no)
+
+
+def find_dead_letters_before(connection: apsw.Connection, before_ms: int) -> list[int]:
+    found = rows(connection, "dead_letters_before", {"before_ms": before_ms, "limit": _MAX_FOUND})
+    return [event_no for (event_no,) in found]
+
+
+def expire_some(transaction: Transaction, event_nos: Sequence[int], before_ms: int) -> Counter[str]:
+    """Delete those that are still dead letters of before that time; they stay counted as dead-lettered too."""
+    which = DeadLetterFilter(until_ms=before_ms, event_nos=event_nos)
+    found = _find(transaction.state.connection, which, len(event_nos), 0)
+    for letter in found:
+        remove_dead_letter(transaction, letter)
+    expired = Counter(letter.connection_id for letter in found)
+    for connection_id, count in expired.items():
+        transaction.count(connection_id, "expired", count)
+    return expired
 
 
 def remove_dead_letter(transaction: Transaction, letter: FoundDeadLetter) -> None:

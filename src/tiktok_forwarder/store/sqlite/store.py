@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -43,7 +44,9 @@ from tiktok_forwarder.store.sqlite.settling import (
     dead_letter_some,
     discard_some,
     erase_found,
+    expire_some,
     find_about,
+    find_dead_letters_before,
     find_replayed,
     read_dead_letters,
     replay_some,
@@ -181,6 +184,19 @@ class SqliteStore(SqliteDocuments, SqliteExpiring, SqliteNotices, SingleProcess)
     async def discard(self, which: DeadLetterFilter, now_ms: int) -> int:
         return await self._in_steps(lambda transaction, after_no: discard_some(transaction, which, after_no))
 
+    async def expire(self, before_ms: int) -> Mapping[str, int]:
+        """Expire dead letters. They are found by a reader, so that the writer searches for none."""
+        expired: Counter[str] = Counter()
+        while found := await self._read_beside(lambda connection: find_dead_letters_before(connection, before_ms)):
+            for first in range(0, len(found), STEP_EVENTS):
+                event_nos = found[first : first + STEP_EVENTS]
+                expired += await self._writer.write(_expiring(event_nos, before_ms))
+        if expired:
+            # On a quiet service, the log would contain the deleted data for long.
+            with suppress(StoreUnavailable):
+                await self._writer.look(cut_log)
+        return expired
+
     async def dead_letter_all(self, connection_id: str, reason: DeadLetterReason, now_ms: int) -> int:
         """Dead-letter the connection's events in steps; events that arrive in the meantime stay."""
         before_no: int = await self._writer.look(lambda state: state.next_event_no)
@@ -233,6 +249,10 @@ class SqliteStore(SqliteDocuments, SqliteExpiring, SqliteNotices, SingleProcess)
 
 def _after(some: Callable[[Transaction, int], Step], after_no: int) -> Callable[[Transaction], Step]:
     return lambda transaction: some(transaction, after_no)
+
+
+def _expiring(event_nos: Sequence[int], before_ms: int) -> Callable[[Transaction], Counter[str]]:
+    return lambda transaction: expire_some(transaction, event_nos, before_ms)
 
 
 def _totals(state: StoreState) -> list[TotalsRow]:
