@@ -47,6 +47,7 @@ from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.notices.notices import Notices
 from tiktok_forwarder.operations.clock_watch import ClockWatch
+from tiktok_forwarder.operations.dead_letter_ends import DeadLetterEnds
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
 from tiktok_forwarder.operations.erasure import PersonErasure
@@ -57,6 +58,7 @@ from tiktok_forwarder.operations.observers import Observers
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.replays import Replays
+from tiktok_forwarder.operations.retention_watch import RetentionWatch
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
 from tiktok_forwarder.setting_values import time_zone_named
@@ -220,7 +222,13 @@ def _services(
         background_checks=BackgroundChecks(connections, check, base.telemetry),
         first_steps=configured.first_steps,
         deletion=ConnectionDeletion(connections, store, clock),
-        dead_letters=DeadLetters(store, Replays(store, clock), clock, connections.connection_ids),
+        dead_letters=DeadLetters(
+            store,
+            Replays(store, clock),
+            clock,
+            connections.connection_ids,
+            DeadLetterEnds(store, clock, base.settings.dead_letter_days),
+        ),
         activity=watched.activity,
         seen_names=watched.seen_names,
         development_events=watched.development_events,
@@ -281,8 +289,22 @@ class Application:
         if settings.has_role("ingest"):
             self._watches.append(QuotaWatch(base.store, base.telemetry))
         if settings.has_role("deliver"):
+            retention = RetentionWatch(
+                base.store,
+                self.services.dead_letters.ends,
+                watched.activity,
+                settings.activity_days,
+                base.clock_comparison,
+                base.clock,
+                base.telemetry,
+            )
             self._watches += [
-                ClockWatch(base.clock_comparison, http_sender.fetch_date, lambda: bool(configured.connections.all())),
+                retention,
+                ClockWatch(
+                    base.clock_comparison,
+                    http_sender.fetch_date,
+                    lambda: retention.waits_for_time or bool(configured.connections.all()),
+                ),
                 DeletionWatch(self.services.deletion),
                 NoticeWatch(
                     base.store,

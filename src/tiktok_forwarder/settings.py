@@ -33,6 +33,9 @@ _LARGEST_BYTES: Final = 2**40
 # The largest database that SQLite can have with pages of 4096 bytes is a little larger.
 _LARGEST_STORE_BYTES: Final = 2**44
 
+# Ten years.
+_MAX_DAYS: Final = 3650
+
 # The defaults of these settings are those of the parts that use them.
 _DELIVERY: Final = DeliveryPolicy()
 _RETRY: Final = RetryPolicy()
@@ -229,6 +232,15 @@ class Settings(Struct, frozen=True):
             MAX_WINDOW_SECONDS // 3600,
         ),
     ]
+    dead_letter_days: Annotated[
+        int,
+        Setting(
+            30,
+            "Number of days after which a dead letter is deleted that was neither replayed nor discarded; 0: it is "
+            "kept. Use the same on all nodes.",
+            maximum=_MAX_DAYS,
+        ),
+    ]
     probe_seconds: Annotated[
         float,
         Setting(
@@ -244,6 +256,15 @@ class Settings(Struct, frozen=True):
             "Maximum size of the activity file, which records what happened to recent events.",
             4 * 1024 * 1024,
             _LARGEST_BYTES,
+        ),
+    ]
+    activity_days: Annotated[
+        int,
+        Setting(
+            30,
+            "Number of days for which the activity is kept; 0: as long as activity_max_bytes has space. Results end "
+            "after 15 days in any case.",
+            maximum=_MAX_DAYS,
         ),
     ]
     activity_events_per_second: Annotated[

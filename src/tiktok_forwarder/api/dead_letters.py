@@ -43,7 +43,8 @@ def _name(services: Services, connection_id: str) -> str:
 async def _list(call: Call[DeadLetterQuery, None]) -> list[DeadLetterView]:
     query = call.query
     letters = await call.services.dead_letters.page(_filter(call.services, query), limit=query.limit, after=query.after)
-    return [DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id)) for letter in letters]
+    rule = await call.services.dead_letters.end_rule()
+    return [DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id), rule) for letter in letters]
 
 
 def _number(call: AnyCall, parameter: str, what: str) -> int:
@@ -55,7 +56,8 @@ def _number(call: AnyCall, parameter: str, what: str) -> int:
 
 async def _show(call: PlainCall) -> DeadLetterDetail:
     letter = await call.services.dead_letters.one(_number(call, "event_no", "dead letter"))
-    view = DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id))
+    rule = await call.services.dead_letters.end_rule()
+    view = DeadLetterView.from_letter(letter, _name(call.services, letter.connection_id), rule)
     explanation = await explained_dead_letter(call.services, letter)
     payload = msgspec.Raw(letter.payload)
     return DeadLetterDetail(view, letter.wire_form, letter.connection_revision, payload, explanation)
@@ -63,7 +65,8 @@ async def _show(call: PlainCall) -> DeadLetterDetail:
 
 async def _summary(call: PlainCall) -> list[DeadLetterCountView]:
     counts = await call.services.dead_letters.counts()
-    return [DeadLetterCountView.from_count(each, _name(call.services, each.connection_id)) for each in counts]
+    rule = await call.services.dead_letters.end_rule()
+    return [DeadLetterCountView.from_count(each, _name(call.services, each.connection_id), rule) for each in counts]
 
 
 async def _replay(call: Call[Nothing, DeadLetterSelection]) -> TouchedView:

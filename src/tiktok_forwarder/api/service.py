@@ -1,6 +1,6 @@
 """The API's endpoints of the service itself: its state and its API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -21,6 +21,7 @@ from tiktok_forwarder.delivery.clock_comparison import clock_warning
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.delivery.pauses import paused_connections
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
+from tiktok_forwarder.operations.dead_letter_ends import end_warnings
 from tiktok_forwarder.operations.key_rotation import Rotation
 from tiktok_forwarder.operations.quotas import quota_warnings
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
@@ -29,9 +30,12 @@ from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 async def _status(call: PlainCall) -> StatusView:
     books = await call.services.store.snapshot()
     statuses = await call.services.deliverer.statuses_of_nodes()
+    ends: Mapping[str, int] = {}
+    if any(each.dead_letters for each in books.counts.values()):
+        ends = await call.services.dead_letters.ending_soon()
     connections = [
         structs.replace(
-            _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id)),
+            _status_of(each, books.totals, books.counts.get(each.id), statuses.get(each.id), ends.get(each.id)),
             first_steps_put_away=call.services.first_steps.is_put_away(each.id),
         )
         for each in call.services.connections.all()
@@ -51,7 +55,11 @@ async def _status(call: PlainCall) -> StatusView:
 
 
 def _status_of(
-    connection: Connection, totals: Sequence[TotalsRow], queue: QueueCounts | None, delivery: DeliveryStatus | None
+    connection: Connection,
+    totals: Sequence[TotalsRow],
+    queue: QueueCounts | None,
+    delivery: DeliveryStatus | None,
+    first_end_ms: int | None,
 ) -> ConnectionStatus:
     rows = [row for row in totals if row.connection_id == connection.id]
     dropped = {row.reason: row.count for row in rows if row.counter == "dropped"}
@@ -63,7 +71,7 @@ def _status_of(
         dropped,
         queue,
         delivery,
-        [*warnings_on(connection), *quota_warnings(queue)],
+        [*warnings_on(connection), *quota_warnings(queue), *end_warnings(first_end_ms)],
     )
 
 

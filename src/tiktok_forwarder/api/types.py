@@ -13,6 +13,7 @@ from tiktok_forwarder.inputs.settings import InputKind, InputSettings, KafkaSecu
 from tiktok_forwarder.kafka.consumers import KafkaInputStatus
 from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.explanation.explain import Explanation
+from tiktok_forwarder.operations.dead_letter_ends import EndRule
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount
 from tiktok_forwarder.store.totals import QueueCounts
 
@@ -219,7 +220,7 @@ class DeadLetterSelection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeadLetterView(Struct, frozen=True):
-    """A dead letter without its payload."""
+    """A dead letter without its payload. It is deleted after `kept_until_ms`; null if it has no end."""
 
     event_no: int
     connection: str
@@ -231,9 +232,10 @@ class DeadLetterView(Struct, frozen=True):
     accepted_at_ms: int
     first_attempt_at_ms: int | None
     dead_lettered_at_ms: int
+    kept_until_ms: int | None
 
     @classmethod
-    def from_letter(cls, letter: DeadLetter, connection: str) -> "DeadLetterView":
+    def from_letter(cls, letter: DeadLetter, connection: str, rule: EndRule) -> "DeadLetterView":
         return cls(
             letter.event_no,
             connection,
@@ -245,11 +247,15 @@ class DeadLetterView(Struct, frozen=True):
             letter.accepted_at_ms,
             letter.first_attempt_at_ms,
             letter.dead_lettered_at_ms,
+            rule.end_of(letter.dead_lettered_at_ms),
         )
 
 
 class DeadLetterCountView(Struct, frozen=True):
-    """Dead letters of one connection and reason; the times are when they became dead letters."""
+    """Dead letters of one connection and reason; `oldest_ms` and `newest_ms` are when they became dead letters.
+
+    The oldest is deleted after `oldest_kept_until_ms`; null if it has no end.
+    """
 
     connection_id: str
     connection: str
@@ -257,11 +263,18 @@ class DeadLetterCountView(Struct, frozen=True):
     count: int
     oldest_ms: int
     newest_ms: int
+    oldest_kept_until_ms: int | None
 
     @classmethod
-    def from_count(cls, counted: DeadLetterCount, connection: str) -> "DeadLetterCountView":
+    def from_count(cls, counted: DeadLetterCount, connection: str, rule: EndRule) -> "DeadLetterCountView":
         return cls(
-            counted.connection_id, connection, counted.reason, counted.count, counted.oldest_ms, counted.newest_ms
+            counted.connection_id,
+            connection,
+            counted.reason,
+            counted.count,
+            counted.oldest_ms,
+            counted.newest_ms,
+            rule.end_of(counted.oldest_ms),
         )
 
 

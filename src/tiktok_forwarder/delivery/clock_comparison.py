@@ -75,6 +75,16 @@ class ClockComparison:
         recent_seconds = RECENT_SECONDS if self._reported is None else RECENT_SECONDS_WHILE_WRONG
         return self._clock.monotonic_seconds() - self._compared_at >= recent_seconds
 
+    @property
+    def recent_difference_seconds(self) -> float | None:
+        """Return the difference if an answer had a date recently."""
+        return None if self.is_outdated else self.difference_seconds
+
+    @property
+    def is_wrong(self) -> bool:
+        """Return whether the last difference that counts is large."""
+        return self.difference_seconds is not None and abs(self.difference_seconds) > LARGE_SECONDS
+
     def on_date(self, date: str) -> None:
         """Compare the `Date` header of an answer that was received just now."""
         at_seconds = http_date_seconds(date)

@@ -15,21 +15,21 @@ _ASK_SECONDS: Final = 60.0
 class ClockWatch(Watch):
     """Checks from `start` to `stop`. `ask` returns the `Date` header of an answer of TikTok's, or None without one.
 
-    Nothing is asked while there is no connection.
+    Nothing is asked while the time `is_needed` for nothing.
     """
 
     def __init__(
-        self, comparison: ClockComparison, ask: Callable[[], Awaitable[str | None]], has_connections: Callable[[], bool]
+        self, comparison: ClockComparison, ask: Callable[[], Awaitable[str | None]], is_needed: Callable[[], bool]
     ) -> None:
         self._comparison = comparison
         self._ask = ask
-        self._has_connections = has_connections
+        self._is_needed = is_needed
 
     async def _watch(self) -> None:
         time = asyncio.get_running_loop().time
         next_at = 0.0
         while True:
-            if self._comparison.is_outdated and time() >= next_at and self._has_connections():
+            if self._comparison.is_outdated and time() >= next_at and self._is_needed():
                 next_at = time() + _ASK_SECONDS
                 date = await self._ask()
                 if date is not None:

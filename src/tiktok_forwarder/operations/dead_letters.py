@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -10,10 +10,14 @@ from msgspec import Struct, structs
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
+from tiktok_forwarder.operations.dead_letter_ends import DAY_MS, DeadLetterEnds, EndRule
 from tiktok_forwarder.operations.replays import ReplayProgress, Replays
 from tiktok_forwarder.store.dead_letters import DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterStore
 
 _PAGE: Final = 1000
+# An end is announced this long before.
+_SOON_MS: Final = 3 * DAY_MS
+_COUNTS_SECONDS: Final = 60.0
 
 
 class Selection(Struct, frozen=True):
@@ -68,11 +72,15 @@ class DeadLetters:
         replays: Replays,
         clock: Clock,
         connection_ids: Callable[[], Collection[str]],
+        ends: DeadLetterEnds,
     ) -> None:
         self._store = store
         self._replays = replays
         self._clock = clock
         self._connection_ids = connection_ids
+        self.ends = ends
+        self._counts: Sequence[DeadLetterCount] = ()
+        self._count_at = 0.0
 
     async def page(self, which: DeadLetterFilter, *, limit: int, after: int) -> Sequence[DeadLetter]:
         return await self._store.dead_letters(which, limit=limit, after_event_no=after)
@@ -86,6 +94,25 @@ class DeadLetters:
 
     async def counts(self) -> Sequence[DeadLetterCount]:
         return await self._store.dead_letter_counts()
+
+    async def end_rule(self) -> EndRule:
+        return await self.ends.rule()
+
+    async def ending_soon(self) -> Mapping[str, int]:
+        """Return by connection ID when the first dead letter ends, if within three days; as of the last minute."""
+        now = self._clock.monotonic_seconds()
+        if now >= self._count_at:
+            # Reading them takes longer than the rest of a status.
+            self._counts = await self.counts()
+            self._count_at = now + _COUNTS_SECONDS
+        rule = await self.end_rule()
+        soon_ms = self._clock.now_ms() + _SOON_MS
+        ends: dict[str, int] = {}
+        for each in self._counts:
+            end_ms = rule.end_of(each.oldest_ms)
+            if end_ms is not None and end_ms < soon_ms:
+                ends[each.connection_id] = min(end_ms, ends.get(each.connection_id, end_ms))
+        return ends
 
     async def selection(self, which: DeadLetterFilter) -> Selection:
         """Return what a replay or discard of these would affect; nothing is changed."""

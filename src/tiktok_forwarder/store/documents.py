@@ -20,6 +20,7 @@ DocumentKind = Literal[
     "api_key",
     "recipient",
     "audit",
+    "retention",
 ]
 
 DocumentKey = tuple[DocumentKind, str]

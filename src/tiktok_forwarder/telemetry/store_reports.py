@@ -63,6 +63,13 @@ class StoreReports:
         if not counts:
             self._log.warning("no event was in the deleted database")
 
+    def on_dead_letters_expired(self, connection_id: str, count: int) -> None:
+        self._log.warning(
+            "dead letters were deleted: they were neither replayed nor discarded within dead_letter_days",
+            connection=connection_id,
+            dead_letters=count,
+        )
+
     def on_quota_warning(self, connection_id: str, quota_used: float) -> None:
         self._log.warning(
             "most of the connection's storage quota is used",

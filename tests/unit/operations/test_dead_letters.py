@@ -9,6 +9,7 @@ import pytest
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.domain.outcome import Answer, DeadLettered, DeadLetterReason, Delivered, Retry, Settlements
+from tiktok_forwarder.operations.dead_letter_ends import DAY_MS, DeadLetterEnds
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.replays import ReplayProgress, Replays
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
@@ -26,7 +27,8 @@ class Kept:
     def __init__(self, store: MemoryStore | SqliteStore) -> None:
         self.store = store
         self.clock = ManualClock()
-        self.letters = DeadLetters(store, Replays(store, self.clock), self.clock, lambda: ["a", "b"])
+        self.ends = DeadLetterEnds(store, self.clock, days=30)
+        self.letters = DeadLetters(store, Replays(store, self.clock), self.clock, lambda: ["a", "b"], self.ends)
 
     async def bury(self, *event_ids: str, connection: str = "a", reason: DeadLetterReason = "refused") -> None:
         """Accept the events, try them once and give them up, all of it now."""
@@ -187,3 +189,22 @@ async def test_discarded_letters_are_gone_and_stay_in_the_books(kept: Kept) -> N
     assert (await kept.letters.replay(ALL)).selection.count == 0
     totals = {row.counter: row.count for row in await kept.store.totals()}
     assert (totals["accepted"], totals["dead_lettered"], totals["discarded"]) == (3, 3, 3)
+
+
+async def test_end_is_announced_three_days_before(kept: Kept) -> None:
+    """By connection, the oldest letter's; letters that end later, or never, are not announced."""
+    await kept.ends.establish(kept.clock.time_ms)
+    await kept.bury("a1", connection="a")
+    first_ms = kept.clock.time_ms
+    kept.clock.time_ms += DAY_MS
+    await kept.bury("a2", connection="a", reason="unconfirmed")
+    await kept.bury("b1", connection="b")
+    kept.clock.time_ms = first_ms + 27 * DAY_MS
+    assert await kept.letters.ending_soon() == {}
+    kept.clock.time_ms += 60_000
+    assert await kept.letters.ending_soon() == {"a": first_ms + 30 * DAY_MS}
+    kept.clock.time_ms += DAY_MS
+    assert await kept.letters.ending_soon() == {
+        "a": first_ms + 30 * DAY_MS,
+        "b": first_ms + 31 * DAY_MS,
+    }

@@ -15,6 +15,7 @@ class ReasonRow(Struct, frozen=True):
     count: int
     oldest_ms: int
     newest_ms: int
+    oldest_kept_until_ms: int | None
 
 
 class ConnectionGroup(Struct, frozen=True):
@@ -42,4 +43,11 @@ def group_by_connection(
 
 
 def _row(counted: DeadLetterCountView, catalog: AdviceCatalog) -> ReasonRow:
-    return ReasonRow(counted.reason, catalog.get(counted.reason), counted.count, counted.oldest_ms, counted.newest_ms)
+    return ReasonRow(
+        counted.reason,
+        catalog.get(counted.reason),
+        counted.count,
+        counted.oldest_ms,
+        counted.newest_ms,
+        counted.oldest_kept_until_ms,
+    )
