@@ -241,9 +241,8 @@ class ActivityFile:
 
     def _delete_some_before(self, before_ms: int) -> int:
         """Delete some records; return how many, fewer than `_TRIM_RECORDS` if they were the last."""
-        found: list[tuple[int]] = self._database.execute(
-            "records_before", {"before_ms": before_ms, "count": _TRIM_RECORDS}
-        ).fetchall()
+        which = {"before_ms": before_ms, "count": _TRIM_RECORDS}
+        found = self._database.execute("records_before", which).fetchall()
         if found:
             self._database.change(lambda: self._delete(found))
         return len(found)
@@ -306,7 +305,7 @@ class ActivityFile:
                 self._database.begin_anew(f"{error}; a person's records had to be erased")
         return len(about)
 
-    def _delete(self, records: Sequence[tuple[int]]) -> None:
+    def _delete(self, records: Sequence[tuple[Any, ...]]) -> None:
         self._database.execute_many("delete_record", records)
         self._database.execute_many("delete_payload", records)
 

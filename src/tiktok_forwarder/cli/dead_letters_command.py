@@ -59,7 +59,11 @@ def _touching(command: _Command) -> _Command:
 
 @click.group("dead-letters", short_help="List, show, replay and discard dead letters.")
 def dead_letters() -> None:
-    """Dead letters are events that the service stopped trying to deliver, kept until you replay or discard them."""
+    """Dead letters are events that the service stopped trying to deliver.
+
+    They are kept until you replay or discard them, for at most the days of the setting dead_letter_days: `kept_until_ms`
+    in the list.
+    """
 
 
 @dead_letters.command("list")

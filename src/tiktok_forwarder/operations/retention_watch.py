@@ -17,6 +17,8 @@ from tiktok_forwarder.operations.watches import Watch
 from tiktok_forwarder.store.events import EventStore
 
 _CHECK_SECONDS: Final = 60.0
+# How soon TikTok's answer is looked for, while something waits for it.
+_WAIT_SECONDS: Final = 5.0
 _SWEEP_SECONDS: Final = 3600.0
 
 
@@ -62,7 +64,7 @@ class RetentionWatch(Watch):
             # The watch over the store reports one that cannot be used. In a conflict, another node was first.
             with contextlib.suppress(StoreUnavailable, RevisionConflict):
                 await self.check()
-            await asyncio.sleep(_CHECK_SECONDS)
+            await asyncio.sleep(_WAIT_SECONDS if self._waits_for_time else _CHECK_SECONDS)
 
     async def check(self) -> None:
         """Delete what has reached its end, once an hour. Raises `StoreUnavailable` and `RevisionConflict`."""
