@@ -61,8 +61,8 @@ def _touching(command: _Command) -> _Command:
 def dead_letters() -> None:
     """Dead letters are events that the service stopped trying to deliver.
 
-    They are kept until you replay or discard them, for at most the days of the setting dead_letter_days: `kept_until_ms`
-    in the list.
+    They are kept until you replay or discard them, for at most the days of the setting dead_letter_days; the list has
+    the time in kept_until_ms.
     """
 
 
