@@ -2,7 +2,8 @@
 
 Ages are counted by clocks, which may be wrong. So the store keeps a time before which no dead letter ends. It is a week
 after the first start that knows of ends, so that what an earlier version has kept does not end then; and a week after
-this machine's clock was last found to be wrong, since letters of that time have wrong times.
+this machine's clock was last found to be wrong, since letters of that time have wrong times. A restored backup and the
+target of a migration have no such time yet, so a week passes there too.
 """
 
 from datetime import UTC, datetime
@@ -12,13 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.domain.clock import Clock
-from tiktok_forwarder.store.documents import Document, DocumentKind, DocumentStore
+from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringKind, ExpiringPut, ExpiringStore
 
 DAY_MS: Final = 86_400_000
 WARNING_MS: Final = 7 * DAY_MS
-_KIND: Final[DocumentKind] = "retention"
+_KIND: Final[ExpiringKind] = "retention"
 _ID: Final = "dead_letters"
-_BY_SERVICE: Final = "service"
+# As long as any store lasts.
+_KEPT_MS: Final = 100 * 365 * DAY_MS
 
 
 class _Stored(Struct, frozen=True):
@@ -41,39 +43,35 @@ class EndRule(Struct, frozen=True):
 class DeadLetterEnds:
     """The rule of this store. Its methods raise `StoreUnavailable`."""
 
-    def __init__(self, documents: DocumentStore, clock: Clock, days: int) -> None:
-        self._documents = documents
+    def __init__(self, store: ExpiringStore, clock: Clock, days: int) -> None:
+        self._store = store
         self._clock = clock
         self._days = days
 
     async def rule(self) -> EndRule:
         """Return the rule; before a node has established it, the earliest that it can be."""
-        document = await self._documents.get_document(_KIND, _ID)
-        return EndRule(self._days, _not_before_ms(document) if document else self._clock.now_ms() + WARNING_MS)
+        now_ms = self._clock.now_ms()
+        document = await self._store.get_expiring(_KIND, _ID, now_ms)
+        return EndRule(self._days, _not_before_ms(document) if document else now_ms + WARNING_MS)
 
     async def establish(self, now_ms: int) -> EndRule:
         """Return the rule, established at this time if it was not. Raises `RevisionConflict` if another node did so."""
-        document = await self._documents.get_document(_KIND, _ID)
+        document = await self._store.get_expiring(_KIND, _ID, now_ms)
         if document is None:
             return await self._put(None, now_ms)
         return EndRule(self._days, _not_before_ms(document))
 
     async def put_off(self, now_ms: int) -> None:
         """Let no dead letter end within a week. Repeated, it stores once a day. Raises `RevisionConflict`."""
-        document = await self._documents.get_document(_KIND, _ID)
+        document = await self._store.get_expiring(_KIND, _ID, now_ms)
         if document is None or _not_before_ms(document) < now_ms + WARNING_MS - DAY_MS:
             await self._put(document, now_ms)
 
-    async def _put(self, document: Document | None, now_ms: int) -> EndRule:
+    async def _put(self, document: ExpiringDocument | None, now_ms: int) -> EndRule:
         rule = EndRule(self._days, now_ms + WARNING_MS)
-        await self._documents.put_document(
-            _KIND,
-            _ID,
-            msgspec.json.encode(_Stored(rule.not_before_ms)),
-            expected_revision=document.revision if document else 0,
-            changed_by=_BY_SERVICE,
-            now_ms=now_ms,
-        )
+        body = msgspec.json.encode(_Stored(rule.not_before_ms))
+        revision = document.revision if document else 0
+        await self._store.put_expiring([ExpiringPut(_KIND, _ID, body, now_ms + _KEPT_MS, revision)], now_ms)
         return rule
 
 
@@ -85,5 +83,5 @@ def end_warnings(first_end_ms: int | None) -> list[str]:
     return [f"dead letters end soon: the oldest is deleted after {end}; replay what should still be delivered"]
 
 
-def _not_before_ms(document: Document) -> int:
+def _not_before_ms(document: ExpiringDocument) -> int:
     return msgspec.json.decode(document.body, type=_Stored).not_before_ms

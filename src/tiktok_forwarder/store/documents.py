@@ -20,7 +20,6 @@ DocumentKind = Literal[
     "api_key",
     "recipient",
     "audit",
-    "retention",
 ]
 
 DocumentKey = tuple[DocumentKind, str]

@@ -392,6 +392,9 @@ class Stuck:
     async def names(self, since_ms: int, connection_id: str | None = None) -> Sequence[Any]:
         return ()
 
+    async def delete_before(self, before_ms: int) -> None:
+        """Nothing is kept."""
+
     async def erase(self, subjects: object) -> int:
         return 0
 

@@ -1,11 +1,15 @@
 """When dead letters end, and from when on they do."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.domain.errors import RevisionConflict
+from tiktok_forwarder.operations.backup import back_up_to, restore_from
 from tiktok_forwarder.operations.dead_letter_ends import DAY_MS, DeadLetterEnds, EndRule, end_warnings
 from tiktok_forwarder.store.memory.store import MemoryStore
+from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 WEEK_MS = 7 * DAY_MS
 
@@ -21,6 +25,20 @@ async def test_nothing_ends_in_the_week_after_the_rule_is_established() -> None:
     rule = await again.establish(clock.time_ms)
     assert rule == await again.rule() == EndRule(30, started_ms + WEEK_MS)
     assert rule.end_of(clock.time_ms) == clock.time_ms + 30 * DAY_MS
+
+
+async def test_restored_backup_passes_a_week_too(tmp_path: Path) -> None:
+    """Its dead letters may all be over, and a person may want to replay some."""
+    file, backup, clock = tmp_path / "events.db", tmp_path / "backup.db", ManualClock()
+    store = SqliteStore.open(file)
+    await DeadLetterEnds(store, clock, days=30).establish(clock.time_ms)
+    await store.close()
+    back_up_to(backup, file, overwrite=False)
+    restore_from(backup, file, None, overwrite=True)
+    clock.time_ms += 365 * DAY_MS
+    store = SqliteStore.open(file)
+    assert (await DeadLetterEnds(store, clock, days=30).establish(clock.time_ms)).end_of(0) == clock.time_ms + WEEK_MS
+    await store.close()
 
 
 async def test_rule_that_is_not_established_promises_a_week() -> None:
@@ -48,7 +66,8 @@ async def test_ends_are_put_off_by_a_week_and_stored_once_a_day() -> None:
     assert (await ends.rule()).not_before_ms == now_ms + WEEK_MS
     await ends.put_off(now_ms + DAY_MS + 1)
     assert (await ends.rule()).not_before_ms == now_ms + DAY_MS + 1 + WEEK_MS
-    assert len(await store.document_history("retention", "dead_letters")) == 2
+    stored = await store.get_expiring("retention", "dead_letters", now_ms)
+    assert stored is not None and stored.revision == 2
 
 
 async def test_node_that_comes_second_changes_nothing() -> None:

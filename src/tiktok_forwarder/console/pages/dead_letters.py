@@ -37,6 +37,7 @@ async def _summary(request: PageRequest) -> Response:
         "groups": group_by_connection(shown, await advice_catalog(request.api), await _names(request)),
         "has_filters": bool(wanted),
         "is_empty": not counts,
+        "has_ends": any(each.oldest_kept_until_ms is not None for each in counts),
     }
     return request.page("dead_letters/summary.html", values)
 
