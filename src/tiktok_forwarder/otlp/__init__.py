@@ -1,0 +1,1 @@
+"""Metrics and traces for an OpenTelemetry collector, over OTLP, if the setting `otlp_endpoint` names one."""
