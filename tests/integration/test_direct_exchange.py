@@ -20,6 +20,9 @@ from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET, wai
 from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.intake.ingest import Ingest
+from tiktok_forwarder.otlp.recording import Recorder as TraceRecorder
+from tiktok_forwarder.otlp.recording import Trace
+from tiktok_forwarder.otlp.tracing import Tracing
 from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.exchange import Header
@@ -31,6 +34,7 @@ from tiktok_forwarder.web.trusted_proxies import TrustedProxies, parse_networks
 # Longer than an answer takes on a busy machine, since all are waited for at the same time.
 _SILENCE_SECONDS: Final = 3.0
 MAX_BODY = 20_000
+NO_TRACING: Final = Tracing(None)
 BODY = json.dumps(batch_of(purchase())).encode()
 CHUNKED = b"5\r\n" + BODY[:5] + b"\r\n" + b"%x\r\n" % (len(BODY) - 5) + BODY[5:] + b"\r\n0\r\n\r\n"
 VARYING = re.compile(rb"(date: [^\r]*|\"id\":\"[^\"]*\"|\"timestamp_ms\":\d+)")
@@ -221,13 +225,16 @@ class Side:
 class Observer:
     """Keeps what it is told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing) -> None:
+        self._traces = tracing.observer
         self.requests: Counter[tuple[str, int, str]] = Counter()
         self.gone: Counter[str] = Counter()
 
     def on_answered(self, route: str, status: int, reason: str, seconds: float) -> None:
         assert seconds >= 0
         self.requests[route, status, reason] += 1
+        if self._traces is not None:
+            self._traces.on_answered(route, status, reason, seconds)
 
     def on_refused(self, input_name: str, reason: str) -> None:
         assert input_name == "shop" and reason
@@ -240,17 +247,19 @@ class Observer:
 
 
 @asynccontextmanager
-async def side(folder: Path, *, is_direct: bool, timeout_seconds: float = 60) -> AsyncIterator[Side]:
+async def side(
+    folder: Path, *, is_direct: bool, timeout_seconds: float = 60, tracing: Tracing = NO_TRACING
+) -> AsyncIterator[Side]:
     parts = Parts()
     await parts.add_input("shop", key=KEY, secret=SECRET, authorization=AUTHORIZATION)
     await parts.add_connection()
-    observer = Observer()
+    observer = Observer(tracing)
     limits = BodyLimits(max_bytes=MAX_BODY, max_pending_bytes=10_000_000, timeout_seconds=timeout_seconds)
     ingest = Ingest(parts.acceptor, parts.inputs, limits, TrustedProxies(parse_networks("")), observer=observer)
     servers = Servers(
         _other if is_direct else AsgiSenders(ingest),
         _other,
-        (ingest,) if is_direct else (),
+        (tracing.routes(ingest, has_senders=True),) if is_direct else (),
         host="127.0.0.1",
         port=0,
         admin_socket=folder / f"{is_direct}.sock",
@@ -293,6 +302,40 @@ async def test_raw_requests_are_answered_alike(tmp_path: Path, cut: str) -> None
             (row.counter, row.reason, row.count) for row in stored[1]
         )
         assert direct.ingest.limits.pending.total == asgi.ingest.limits.pending.total == 0
+
+
+@pytest.mark.slow
+async def test_traced_requests_are_answered_alike(tmp_path: Path) -> None:
+    """Each that is answered has one trace, of its own status, in whatever order and company it comes."""
+    finished: list[Trace] = []
+    recorder = TraceRecorder(1, str)
+    recorder.emit = finished.append
+    folders = [tmp_path / "plain", tmp_path / "traced"]
+    for folder in folders:
+        folder.mkdir()
+    corpus = [[data] for data in CORPUS.values()]
+    async with (
+        side(folders[0], is_direct=True) as plain,
+        side(folders[1], is_direct=True, tracing=Tracing(recorder)) as traced,
+    ):
+        expected, answered = [await asyncio.gather(*map(each.talk, corpus)) for each in (plain, traced)]
+        assert dict(zip(CORPUS, answered, strict=True)) == dict(zip(CORPUS, expected, strict=True))
+        assert traced.requests == plain.requests
+
+        async def has_left() -> bool:
+            return traced.left == plain.left
+
+        await wait_until(has_left)
+        assert traced.ingest.limits.pending.total == 0
+    seen = Counter((str(each["http.route"]), each["http.response.status_code"]) for each in _attributes(finished))
+    counted: Counter[tuple[str, str | int]] = Counter()
+    for (route, status, _), number in plain.requests.items():
+        counted[route, status] += number
+    assert seen == counted and recorder.current is None and recorder.answered is None
+
+
+def _attributes(traces: Sequence[Trace]) -> list[dict[str, str | int]]:
+    return [trace.whole.attributes for trace in traces]
 
 
 @pytest.mark.slow
