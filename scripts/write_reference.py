@@ -98,6 +98,7 @@ def _allowed(setting: Setting) -> str:
         "store": f"{choices}, or a PostgreSQL URL",
         "script_path": "a slash and a file name that ends in `.js`",
         "https_url": "`https://` and a host without a path, or empty",
+        "otlp_url": "`http://` or `https://`, a host, optionally port and path, or empty",
         "time_zone": "IANA name of a time zone",
         "networks": "networks in CIDR form, separated by commas",
         "hosts": "host names and networks in CIDR form, separated by commas",
@@ -435,7 +436,8 @@ _METRICS_INTRODUCTION: Final = """# Metrics
 
 `GET /metrics` on the service's port, in Prometheus' text format, for processes on the same machine. No label contains
 personal data. `deploy/grafana/` has a dashboard, `deploy/prometheus/` alert rules. Reasons, warnings, verdicts and
-delivery states are explained in the [glossary](../glossary.md).
+delivery states are explained in the [glossary](../glossary.md). An [OpenTelemetry
+collector](../guides/opentelemetry.md) gets the same metrics by the same names.
 
 """
 _ANY: Final = "example"

@@ -51,6 +51,7 @@ from tiktok_forwarder.operations.dead_letter_ends import DeadLetterEnds
 from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
 from tiktok_forwarder.operations.erasure import PersonErasure
+from tiktok_forwarder.operations.export_watch import ExportedMetrics, ExportWatch
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.key_watch import KeyWatch
 from tiktok_forwarder.operations.notice_watch import NoticeWatch, WatchedParts
@@ -61,13 +62,14 @@ from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.retention_watch import RetentionWatch
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
+from tiktok_forwarder.otlp.tracing import Tracing
 from tiktok_forwarder.setting_values import time_zone_named
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.risks import RiskSource
-from tiktok_forwarder.telemetry.telemetry import Telemetry
+from tiktok_forwarder.telemetry.telemetry import EVENTS_METRIC, Telemetry
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.exchange import DirectRoutes
@@ -105,6 +107,7 @@ class Watched:
     activity: Activity
     seen_names: SeenNames
     development_events: DevelopmentEvents
+    tracing: Tracing
     observers: Observers
 
 
@@ -120,8 +123,9 @@ def _watched(base: Foundation, configured: Configured) -> Watched:
     development_events = DevelopmentEvents(
         configured.connections, configured.inputs, settings.development_events_kept, base.nodes
     )
-    observers = Observers(base.telemetry, activity, seen_names, development_events)
-    return Watched(activity, seen_names, development_events, observers)
+    tracing = Tracing.with_ratio(settings.trace_ratio, configured.connections.name_of)
+    observers = Observers(base.telemetry, activity, seen_names, development_events, tracing.observer)
+    return Watched(activity, seen_names, development_events, tracing, observers)
 
 
 def _deliverer(base: Foundation, configured: Configured, watched: Watched, sender: EventSender) -> Deliverer:
@@ -132,11 +136,11 @@ def _deliverer(base: Foundation, configured: Configured, watched: Watched, sende
     store = base.store
     return Deliverer(
         DeliveryParts(
-            queue=store,
+            queue=watched.tracing.queue(store),
             dead_letters=store,
             documents=store,
             claims=store,
-            sender=sender,
+            sender=watched.tracing.sender(sender),
             clock=base.clock,
             connections=configured.connections,
             checks=configured.check_records,
@@ -152,7 +156,7 @@ def _acceptor(base: Foundation, configured: Configured, watched: Watched) -> Acc
     """Return the acceptor, from a sender's bytes into the store."""
     settings = base.settings
     return Acceptor(
-        base.store,
+        watched.tracing.queue(base.store),
         configured.connections,
         base.clock,
         base.subject_hash,
@@ -314,6 +318,9 @@ class Application:
                     base.clock,
                 ),
             ]
+        if (target := settings.export_target()) is not None:
+            metrics = ExportedMetrics(base.telemetry.registry, self._refresh_figures, {EVENTS_METRIC})
+            self._watches.append(ExportWatch(target, metrics, watched.tracing.recorder, base.telemetry))
         # One node at a time shows the store's figures, so that the metrics of all nodes add up.
         self._totals_claim = ClaimKeeper(base.store, TOTALS, lambda: [TOTALS])
         self._servers: Servers | None = None
@@ -375,7 +382,11 @@ class Application:
             self.services.kafka.start()
 
     def _senders_routes(self) -> Sequence[DirectRoutes]:
-        routes = self._ingest, self._browsers
+        tracing = self._watched.tracing
+        routes = (
+            tracing.routes(self._ingest, has_senders=True),
+            tracing.routes(self._browsers, has_senders=False),
+        )
         if self.base.settings.has_role("ingest"):
             return routes
         return (MisroutedRequests(routes, self._watched.observers),)
@@ -422,7 +433,11 @@ class Application:
         return await self.base.store.problems()
 
     async def _exposition(self) -> bytes:
-        """Return all metrics; the store's figures are read now, all at one moment, if this node shows them."""
+        await self._refresh_figures()
+        return self.base.telemetry.exposition()
+
+    async def _refresh_figures(self) -> None:
+        """Read the store's figures for the metrics, all at one moment, if this node shows them."""
         figures, statuses = self.base.telemetry.figures, self.services.deliverer.statuses()
         figures.statuses = {each: status for each, status in statuses.items() if not status.is_elsewhere}
         figures.testing = [
@@ -437,7 +452,6 @@ class Application:
                 snapshot = await self.base.store.snapshot()
                 figures.totals, figures.counts = snapshot.totals, snapshot.counts
         figures.now_ms = self.base.clock.now_ms()
-        return self.base.telemetry.exposition()
 
 
 def _http_connections(settings: Settings, telemetry: Telemetry) -> HttpConnections:

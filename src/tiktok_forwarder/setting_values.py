@@ -20,11 +20,30 @@ LARGEST_NUMBER: Final = 10**9
 # A host name or address and an optional port.
 _HTTPS_URL: Final = re.compile(r"https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
+_LARGEST_PORT: Final = 65_535
+
+# A base URL, to which /v1/metrics and /v1/traces are added. What could be a credential in it has no place.
+_OTLP_URL: Final = re.compile(
+    r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/[a-z0-9._~/-]*)?(?<!/v1/metrics)(?<!/v1/traces)",
+    re.I,
+)
+
 # One part only: no other path of the service's has that form, so none is hidden.
 _SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
 
 SettingKind = Literal[
-    "text", "path", "integer", "number", "choice", "https_url", "networks", "hosts", "script_path", "store", "time_zone"
+    "text",
+    "path",
+    "integer",
+    "number",
+    "choice",
+    "https_url",
+    "otlp_url",
+    "networks",
+    "hosts",
+    "script_path",
+    "store",
+    "time_zone",
 ]
 
 
@@ -82,6 +101,12 @@ def _https_url(_: Setting, given: object) -> str | None:
     return address if not address or _HTTPS_URL.fullmatch(address) else None
 
 
+def _otlp_url(_: Setting, given: object) -> str | None:
+    address = given.strip().rstrip("/") if isinstance(given, str) else " "
+    found = _OTLP_URL.fullmatch(address)
+    return address if not address or (found and int(found["port"] or 0) <= _LARGEST_PORT) else None
+
+
 def _networks(_: Setting, given: object) -> str | None:
     """Return the networks as one text; a file may also have them as a list."""
     if isinstance(given, list) and all(isinstance(part, str) for part in given):
@@ -134,6 +159,7 @@ _READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]]
     "number": _number,
     "choice": _choice,
     "https_url": _https_url,
+    "otlp_url": _otlp_url,
     "networks": _networks,
     "hosts": _hosts,
     "script_path": _script_path,
@@ -149,13 +175,17 @@ def shown_value(setting: Setting, value: Value) -> Value:
 
 def refused_value(setting: Setting, given: object) -> str:
     """Return the end of a sentence that quotes a value that is not allowed; it may be a mistyped password."""
-    return "" if setting.kind == "store" else f", not {given!r}"
+    return "" if setting.kind in ("store", "otlp_url") else f", not {given!r}"
 
 
 def allowed_values(setting: Setting) -> str:
     choices = ", ".join(setting.choices)
     in_words: Mapping[SettingKind | None, str] = {
         "https_url": "https:// and a host, without a path, or empty",
+        "otlp_url": (
+            "http:// or https:// and a host, optionally a port and a path before /v1/traces, without user name, "
+            "password and query, or empty"
+        ),
         "networks": f"networks in CIDR form, separated by commas, such as {setting.default}",
         "hosts": "host names and networks in CIDR form, separated by commas, such as smtp.example.com, 10.0.0.0/8",
         "script_path": "a slash and a file name that ends in .js, such as /shop.js",

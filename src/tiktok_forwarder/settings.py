@@ -12,6 +12,7 @@ from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.domain.retry import MAX_WINDOW_SECONDS, RetryPolicy
 from tiktok_forwarder.mparticle.parse import Bounds
 from tiktok_forwarder.notices.notices import NoticePolicy
+from tiktok_forwarder.otlp.target import ExportTarget
 from tiktok_forwarder.setting_values import Setting, SettingKind
 from tiktok_forwarder.store.postgres.address import is_address
 from tiktok_forwarder.store.postgres.limits import PoolLimits
@@ -310,6 +311,28 @@ class Settings(Struct, frozen=True):
     stop_seconds: Annotated[
         float, Setting(8, "Time that running requests get to finish when the service stops.", 0, 60)
     ]
+    otlp_endpoint: Annotated[
+        str,
+        Setting(
+            "",
+            "URL of an OpenTelemetry collector that gets metrics and traces by OTLP over HTTP, such as "
+            "http://127.0.0.1:4318; empty: none.",
+            kind="otlp_url",
+        ),
+    ]
+    otlp_interval_seconds: Annotated[
+        float, Setting(60, "Interval at which the OpenTelemetry collector gets metrics.", 1, 3600)
+    ]
+    otlp_trace_ratio: Annotated[
+        float,
+        Setting(
+            0.01,
+            "Part of the requests and deliveries that are traced for the OpenTelemetry collector, from 0 (none) to 1 "
+            "(all).",
+            0,
+            1,
+        ),
+    ]
     log_level: Annotated[
         str, Setting("info", "Minimum severity of log lines.", choices=("debug", "info", "warning", "error"))
     ]
@@ -356,6 +379,17 @@ class Settings(Struct, frozen=True):
             statement_seconds=self.postgresql_timeout_seconds,
             has_pooler=self.postgresql_pooler == "transaction",
         )
+
+    @property
+    def trace_ratio(self) -> float:
+        """Return the part of requests and deliveries that is traced; 0 if no collector gets traces."""
+        return self.otlp_trace_ratio if self.otlp_endpoint else 0
+
+    def export_target(self) -> ExportTarget | None:
+        """Return the collector that gets metrics and traces, if there is one."""
+        if not self.otlp_endpoint:
+            return None
+        return ExportTarget(self.otlp_endpoint, self.otlp_interval_seconds, self.port)
 
     def notice_policy(self) -> NoticePolicy:
         return NoticePolicy(self.notice_allowed_hosts, self.notice_over_seconds, self.console_url)

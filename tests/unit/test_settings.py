@@ -120,6 +120,38 @@ def test_the_consoles_address_must_be_one_with_tls(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1:4318",
+        "grpc://127.0.0.1:4317",
+        "http://",
+        "http://user:hunter2@collector.example.com:4318",
+        "http://hunter2@collector.example.com",
+        "https://collector.example.com/?token=hunter2",
+        "https://collector.example.com/#hunter2",
+        "http://127.0.0.1:4318/v1/traces",
+        "http://127.0.0.1:4318/v1/metrics/",
+        "http://127.0.0.1:99999",
+        "http://a b",
+    ],
+)
+def test_collector_must_be_a_plain_url_and_is_not_quoted(text: str) -> None:
+    """Paths of signals are added to it, and a password in it would be in the list of settings."""
+    with pytest.raises(ConfigurationError, match=r"otlp_endpoint must be http:// or https:// and a host") as refused:
+        load_settings(None, {"TIKTOK_FORWARDER_OTLP_ENDPOINT": text})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_collector_may_have_a_path() -> None:
+    """Backends that take OTLP without a collector have one."""
+    given = {"TIKTOK_FORWARDER_OTLP_ENDPOINT": " https://otlp.example.com:443/api/v1/otlp/ "}
+    assert load_settings(None, given).otlp_endpoint == "https://otlp.example.com:443/api/v1/otlp"
+    assert load_settings(None, {"TIKTOK_FORWARDER_OTLP_ENDPOINT": "http://[::1]:4318"}).otlp_endpoint
+    off = load_settings(None, {})
+    assert off.otlp_endpoint == "" and off.trace_ratio == 0 and off.export_target() is None
+
+
+@pytest.mark.parametrize(
     "text", ["", "shop.js", "/", "/.js", "/shop", "/shop.css", "/a/shop.js", "/shop.js?v=1", "/../shop.js", "/shop.js/"]
 )
 def test_script_path_must_be_one_file_name(text: str) -> None:

@@ -343,6 +343,11 @@ class Connections:
     def connection_ids(self) -> Collection[str]:
         return list(self._held)
 
+    def name_of(self, connection_id: str) -> str:
+        """Return the connection's name; an empty text if it has been removed."""
+        found = self.find(connection_id)
+        return found.name if found is not None else ""
+
     def target(self, connection_id: str) -> DeliveryTarget | None:
         held = self._held.get(connection_id)
         return target_of(held.connection) if held is not None else None

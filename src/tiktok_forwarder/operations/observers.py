@@ -6,6 +6,7 @@ from typing import ParamSpec
 from tiktok_forwarder.activity.activity import Activity
 from tiktok_forwarder.activity.development_events import DevelopmentEvents
 from tiktok_forwarder.activity.seen_names import SeenNames
+from tiktok_forwarder.otlp.tracing import TraceObserver
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 
 _Report = ParamSpec("_Report")
@@ -15,7 +16,12 @@ class Observers:
     """The `IngestObserver`, `BrowserObserver`, `KafkaObserver`, `AcceptObserver` and `DeliveryObserver`."""
 
     def __init__(
-        self, telemetry: Telemetry, activity: Activity, seen_names: SeenNames, development_events: DevelopmentEvents
+        self,
+        telemetry: Telemetry,
+        activity: Activity,
+        seen_names: SeenNames,
+        development_events: DevelopmentEvents,
+        traces: TraceObserver | None = None,
     ) -> None:
         self.on_internal_error = telemetry.on_internal_error
         self.on_answered = telemetry.on_answered
@@ -40,6 +46,12 @@ class Observers:
         self.on_settled = self._all_of(telemetry.on_settled, activity.on_settled)
         self.on_replayed = self._all_of(telemetry.on_replayed, activity.on_replayed)
         self.on_state_changed = self._all_of(telemetry.on_state_changed, activity.on_state_changed)
+        if traces is not None:
+            self.on_received = self._all_of(self.on_received, traces.on_received)
+            self.on_answered = self._all_of(self.on_answered, traces.on_answered)
+            self._on_browser_answered = self._all_of(self._on_browser_answered, traces.on_browser_answered)
+            self.on_attempted = self._all_of(self.on_attempted, traces.on_attempted)
+            self.on_settled = self._all_of(self.on_settled, traces.on_settled)
 
     def on_browser_answered(self, route: str, input_name: str, status: int, reason: str, seconds: float) -> None:
         self._on_browser_answered(route, input_name, status, reason, seconds)

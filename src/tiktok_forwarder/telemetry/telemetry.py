@@ -24,6 +24,7 @@ from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryCondition, Del
 from tiktok_forwarder.intake.accept import Acceptance
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.counting import PlainCounter, PlainHistogram
+from tiktok_forwarder.telemetry.export_reports import ExportReports
 from tiktok_forwarder.telemetry.kafka_reports import KafkaReports
 from tiktok_forwarder.telemetry.notice_reports import NoticeReports
 from tiktok_forwarder.telemetry.store_reports import StoreReports
@@ -37,6 +38,10 @@ _SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
 _LONG_LAG_SECONDS: Final = 1.0
 _CONDITIONS: Final[tuple[DeliveryCondition, ...]] = get_args(DeliveryCondition)
+
+
+EVENTS_METRIC: Final = "tiktok_forwarder_events"
+"""The counter of the store's totals: it goes on where it was when the service starts again, unlike all others."""
 
 
 class StoreFigures:
@@ -56,7 +61,7 @@ class _StoreCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         events = CounterMetricFamily(
-            "tiktok_forwarder_events",
+            EVENTS_METRIC,
             "Events by outcome, from the store's totals.",
             labels=("connection", "outcome", "reason"),
         )
@@ -111,13 +116,14 @@ class _Unlogged(Struct):
     silent_until: float = 0.0
 
 
-class Telemetry(StoreReports, NoticeReports):
+class Telemetry(StoreReports, NoticeReports, ExportReports):
     """The observer of connections, ingest, accepting and delivery."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self.registry = CollectorRegistry()
         super().__init__(log, self.registry)
         NoticeReports.__init__(self, log, self.registry)
+        ExportReports.__init__(self, log)
         self.figures = StoreFigures()
         self._unlogged: dict[tuple[str, ...], _Unlogged] = {}
         self.registry.register(_StoreCollector(self.figures))
