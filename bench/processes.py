@@ -107,6 +107,9 @@ class Process:
 
 def service(data_dir: Path, tiktok_url: str = NOWHERE, checkout: Checkout = THIS, **settings: str) -> Process:
     variables = {f"TIKTOK_FORWARDER_{name.upper()}": value for name, value in settings.items()}
+    # This checkout only, so that with AGAINST= it is compared with a service that exports nothing.
+    if checkout == THIS and (collector := os.environ.get("BENCH_OTLP")):
+        variables["TIKTOK_FORWARDER_OTLP_ENDPOINT"] = collector
     return Process(
         ["tiktok_forwarder", "serve", "--port", "0", "--data-dir", str(data_dir)],
         SERVICE_CORE,
