@@ -220,7 +220,9 @@ def _services(
         inputs=configured.inputs,
         connections=connections,
         acceptor=acceptor,
-        kafka=KafkaConsumers(configured.inputs, acceptor, clock, base.nodes, observer=watched.observers),
+        kafka=KafkaConsumers(
+            configured.inputs, watched.tracing.messages(acceptor), clock, base.nodes, observer=watched.observers
+        ),
         deliverer=deliverer,
         connection_check=check,
         background_checks=BackgroundChecks(connections, check, base.telemetry),

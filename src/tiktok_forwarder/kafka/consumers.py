@@ -12,10 +12,16 @@ from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import SecretUnreadable
 from tiktok_forwarder.inputs.inputs import Input, Inputs
 from tiktok_forwarder.inputs.settings import KafkaSettings
-from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.kafka.client_settings import client_settings
 from tiktok_forwarder.kafka.consumer import RELEASE_SECONDS, GroupConsumer
-from tiktok_forwarder.kafka.interfaces import ConsumerStatus, KafkaObserver, KafkaState, Message, PartitionState
+from tiktok_forwarder.kafka.interfaces import (
+    ConsumerStatus,
+    KafkaObserver,
+    KafkaState,
+    Message,
+    MessageAcceptor,
+    PartitionState,
+)
 from tiktok_forwarder.kafka.receiver import Receiver
 from tiktok_forwarder.store.nodes import Nodes
 
@@ -53,7 +59,7 @@ class _Running:
     """A consumer with its receiver. Its thread reports to the event loop."""
 
     def __init__(
-        self, found: Input, wanted: _Wanted, acceptor: Acceptor, observer: KafkaObserver, clock: Clock
+        self, found: Input, wanted: _Wanted, acceptor: MessageAcceptor, observer: KafkaObserver, clock: Clock
     ) -> None:
         self.wanted = wanted
         self.status = ConsumerStatus(found.id, found.name, "connecting")
@@ -107,7 +113,7 @@ class KafkaConsumers:
     """
 
     def __init__(
-        self, inputs: Inputs, acceptor: Acceptor, clock: Clock, nodes: Nodes, *, observer: KafkaObserver
+        self, inputs: Inputs, acceptor: MessageAcceptor, clock: Clock, nodes: Nodes, *, observer: KafkaObserver
     ) -> None:
         self._inputs = inputs
         self._acceptor = acceptor

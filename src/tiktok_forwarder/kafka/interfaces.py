@@ -5,6 +5,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from tiktok_forwarder.inputs.inputs import Input
+from tiktok_forwarder.intake.accept import Done
 from tiktok_forwarder.kafka.offsets import PartitionOffsets
 
 KafkaState = Literal["connecting", "connected", "failed"]
@@ -63,6 +65,14 @@ class Message(Struct, frozen=True, gc=False):
     def place(self) -> str:
         partition = self.assignment.partition
         return f"topic {partition.topic}, partition {partition.number}, offset {self.offset}"
+
+
+class MessageAcceptor(Protocol):
+    """Accepts messages as it does the bodies of requests: what `Acceptor` does."""
+
+    def accept_soon(self, body: bytes, sender: Input, done: Done) -> None:
+        """Call `done` with the result or the error. Raises errors that are known before anything is stored."""
+        ...
 
 
 class ConsumerPort(Protocol):

@@ -10,8 +10,8 @@ from typing import Final
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull, StoreUnavailable, UnreadableBody
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL
 from tiktok_forwarder.inputs.inputs import Input
-from tiktok_forwarder.intake.accept import Acceptance, Acceptor
-from tiktok_forwarder.kafka.interfaces import KafkaObserver, Message, MessageOutcome, RefusedReason
+from tiktok_forwarder.intake.accept import Acceptance
+from tiktok_forwarder.kafka.interfaces import KafkaObserver, Message, MessageAcceptor, MessageOutcome, RefusedReason
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LAST_RETRY_SECONDS: Final = 5.0
@@ -26,7 +26,7 @@ class Receiver:
     """Accepts messages in the event loop. While the store accepts none, they wait here, and one of them is tried."""
 
     def __init__(
-        self, acceptor: Acceptor, sender: Input, finish: Callable[[Message], None], observer: KafkaObserver
+        self, acceptor: MessageAcceptor, sender: Input, finish: Callable[[Message], None], observer: KafkaObserver
     ) -> None:
         self.sender = sender
         self._acceptor = acceptor

@@ -53,6 +53,7 @@ _KINDS: Final[Mapping[str, SpanKind]] = {
     "internal": SpanKind.INTERNAL,
     "server": SpanKind.SERVER,
     "client": SpanKind.CLIENT,
+    "consumer": SpanKind.CONSUMER,
 }
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _FIRST_REDIRECT: Final = 300  # HTTP's own limits

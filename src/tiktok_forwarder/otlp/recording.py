@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-SpanKind = Literal["internal", "server", "client"]
+SpanKind = Literal["internal", "server", "client", "consumer"]
 Attribute = str | int
 
 # Of attributes that no convention of OpenTelemetry names.

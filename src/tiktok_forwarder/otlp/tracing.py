@@ -4,7 +4,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from tiktok_forwarder.delivery.interfaces import Attempt, EventSender, Settled
+from tiktok_forwarder.kafka.interfaces import MessageAcceptor
 from tiktok_forwarder.otlp.delivery_tracing import TracedQueue, TracedSender, current_delivery
+from tiktok_forwarder.otlp.message_tracing import TracedMessages
 from tiktok_forwarder.otlp.recording import PREFIX, Recorder
 from tiktok_forwarder.otlp.request_tracing import TracedRoutes
 from tiktok_forwarder.store.queue import EventQueue
@@ -25,6 +27,9 @@ class Tracing:
 
     def routes(self, routes: DirectRoutes, *, has_senders: bool) -> DirectRoutes:
         return TracedRoutes(routes, self.recorder, has_senders=has_senders) if self.recorder is not None else routes
+
+    def messages(self, acceptor: MessageAcceptor) -> MessageAcceptor:
+        return TracedMessages(acceptor, self.recorder) if self.recorder is not None else acceptor
 
     def queue(self, queue: EventQueue) -> EventQueue:
         return TracedQueue(queue, self.recorder) if self.recorder is not None else queue

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from tests.integration.service_rig import Service, running_service, wait_until
 from tests.kafka_broker import TOPIC, Broker, batch_of_output, free_port
+from tests.otlp_collector import attributes_of, running_collector
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 from tiktok_sandbox.steps import Code, Pass
@@ -291,3 +292,22 @@ async def test_input_whose_password_cannot_be_decrypted_is_reported(tmp_path: Pa
             return "cannot be decrypted" not in first["problem"]
 
         await wait_until(is_used, 20)
+
+
+async def test_message_is_traced_as_a_request_is(tmp_path: Path, broker: Broker, sandbox: Sandbox) -> None:
+    """With the stages until its events are durable, and without its content."""
+    broker.produce([json.dumps(batch_of_output("k1", "k2")).encode()])
+    async with running_collector() as collector:
+        traced = {"otlp_endpoint": collector.url, "otlp_trace_ratio": 1}
+        async with running_service(tmp_path / "data", sandbox.url, **traced) as service:
+            await add_kafka_input(service, broker)
+            await service.until_delivered(sandbox, 2)
+    (message,) = (span for span in collector.spans if span.name == "kafka message")
+    stages = {span.name for span in collector.spans if span.parent_span_id == message.span_id}
+    assert stages == {"parse", "map", "append"}
+    assert attributes_of(message.attributes) == {
+        "messaging.system": "kafka",
+        "tiktok_forwarder.input": "kafka",
+        "tiktok_forwarder.batches": 1,
+        "tiktok_forwarder.events": 2,
+    }

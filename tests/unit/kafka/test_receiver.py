@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 
@@ -71,9 +70,7 @@ class Rig:
         self.told = Told()
         self.finished: list[int] = []
         self.assignment = Assignment(Partition("batches", 2), 0)
-        self.receiver = Receiver(
-            cast("Acceptor", self.acceptor), sender, lambda message: self.finished.append(message.offset), self.told
-        )
+        self.receiver = Receiver(self.acceptor, sender, lambda message: self.finished.append(message.offset), self.told)
 
     def messages(self, count: int) -> list[Message]:
         bodies = [json.dumps(batch_of(purchase(source_message_id=f"m{n}"))).encode() for n in range(count)]
