@@ -15,7 +15,7 @@ from tests.integration.service_process import environment
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 # An indented block belongs to an item of a list.
 _BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_PORTS = ("8090", "8091")
+_PORTS = ("8090", "8091", "4317", "4318")
 _TIMEOUT_SECONDS = 150
 
 

@@ -163,6 +163,12 @@ def test_kafka_input_is_added_and_exported(tmp_path: Path, tiktok_log: Path) -> 
     assert "the password of the user" not in reading.output
 
 
+def test_collector_gets_metrics_and_traces(tmp_path: Path, tiktok_log: Path) -> None:
+    """A service that stops before its first minute is over exports all the same."""
+    reading = followed("opentelemetry.md", tmp_path, tiktok_log)
+    assert "Received metrics." in reading.output and "Received traces." in reading.output
+
+
 def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tried = set(re.findall(r'followed\("([\w-]+\.md)"', Path(__file__).read_text()))
