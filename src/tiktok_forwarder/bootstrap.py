@@ -37,6 +37,7 @@ from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import EventSender
 from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
+from tiktok_forwarder.evidence.prover import Prover
 from tiktok_forwarder.foundation import Foundation, Store, open_foundation
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
@@ -179,6 +180,7 @@ class Services:
     deliverer: Deliverer
     connection_check: ConnectionCheck
     background_checks: BackgroundChecks
+    prover: Prover
     first_steps: FirstSteps
     deletion: ConnectionDeletion
     dead_letters: DeadLetters
@@ -226,6 +228,7 @@ def _services(
         deliverer=deliverer,
         connection_check=check,
         background_checks=BackgroundChecks(connections, check, base.telemetry),
+        prover=Prover(connections, sender, clock, base.settings.tiktok_base_url),
         first_steps=configured.first_steps,
         deletion=ConnectionDeletion(connections, store, clock),
         dead_letters=DeadLetters(

@@ -21,6 +21,7 @@ from tiktok_forwarder.api.connections import CONNECTION_ENDPOINTS
 from tiktok_forwarder.api.dead_letters import DEAD_LETTER_ENDPOINTS
 from tiktok_forwarder.api.endpoint import AnyEndpoint, decoded_call, json_answer, may, plain_path, refusal
 from tiktok_forwarder.api.erasure import ERASURE_ENDPOINTS
+from tiktok_forwarder.api.evidence import EVIDENCE_ENDPOINTS
 from tiktok_forwarder.api.inputs import INPUT_ENDPOINTS
 from tiktok_forwarder.api.notices import NOTICE_ENDPOINTS
 from tiktok_forwarder.api.openapi import document_of
@@ -47,6 +48,7 @@ from tiktok_forwarder.web.origin import is_of_this_machine
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *INPUT_ENDPOINTS,
     *CONNECTION_ENDPOINTS,
+    *EVIDENCE_ENDPOINTS,
     *DEAD_LETTER_ENDPOINTS,
     *ACTIVITY_ENDPOINTS,
     LIST_RECEIVED_EVENTS,

@@ -25,7 +25,8 @@ def _view(connection: Connection) -> ConnectionView:
     return ConnectionView(connection.id, connection.revision, connection_document(connection), advice_on(connection))
 
 
-def _found(call: AnyCall) -> Connection:
+def found_connection(call: AnyCall) -> Connection:
+    """Return the connection that the path names. Raises `UnknownName`."""
     name = call.path["name"]
     found = call.services.connections.find(name)
     if found is None:
@@ -49,7 +50,7 @@ def _check_later(call: Call[SaveQuery, object], saved: Collection[str]) -> None:
 
 
 async def _show(call: PlainCall) -> ConnectionView:
-    return _view(_found(call))
+    return _view(found_connection(call))
 
 
 async def _set(call: Call[SaveQuery, ConnectionChange]) -> ConnectionView:
@@ -62,7 +63,7 @@ async def _set(call: Call[SaveQuery, ConnectionChange]) -> ConnectionView:
 
 
 async def _remove(call: PlainCall) -> RemovedView:
-    found = _found(call)
+    found = found_connection(call)
     dead_lettered = await call.services.deletion.delete(found.id, call.who)
     return RemovedView(found.id, found.name, dead_lettered)
 
@@ -80,22 +81,22 @@ async def _import(call: Call[SaveQuery, ImportBody]) -> list[Difference]:
 
 
 async def _check(call: PlainCall) -> CheckResult:
-    return await call.services.connection_check.check(_found(call))
+    return await call.services.connection_check.check(found_connection(call))
 
 
 async def _set_first_steps(call: Call[Nothing, FirstStepsView]) -> FirstStepsView:
-    found = _found(call)
+    found = found_connection(call)
     await call.services.first_steps.put_away(found.id, call.who, is_put_away=call.body.put_away)
     return call.body
 
 
 async def _pause(call: Call[Nothing, PauseBody]) -> DeliveryStatus:
     given = call.body
-    return await call.services.deliverer.pause(_found(call).id, given.reason or "paused manually", call.who)
+    return await call.services.deliverer.pause(found_connection(call).id, given.reason or "paused manually", call.who)
 
 
 async def _resume(call: PlainCall) -> DeliveryStatus:
-    return await call.services.deliverer.resume(_found(call).id, call.who)
+    return await call.services.deliverer.resume(found_connection(call).id, call.who)
 
 
 _CONNECTIONS: Final = "/api/connections"

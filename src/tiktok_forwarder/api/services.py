@@ -17,6 +17,7 @@ from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.connections.first_steps import FirstSteps
 from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.delivery.deliverer import Deliverer
+from tiktok_forwarder.evidence.prover import Prover
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.kafka.consumers import KafkaConsumers
@@ -53,6 +54,8 @@ class Services(Protocol):
     def connection_check(self) -> ConnectionCheck: ...
     @property
     def background_checks(self) -> BackgroundChecks: ...
+    @property
+    def prover(self) -> Prover: ...
     @property
     def first_steps(self) -> FirstSteps: ...
     @property

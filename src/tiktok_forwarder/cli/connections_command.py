@@ -11,6 +11,7 @@ import click
 
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
+from tiktok_forwarder.cli.evidence.prove_command import prove
 from tiktok_forwarder.cli.files.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
@@ -27,6 +28,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group(short_help="Add, change, check, pause, export and import connections.")
 def connections() -> None:
     """A connection forwards events to one TikTok pixel, from all inputs or from those it names."""
+
+
+connections.add_command(prove)
 
 
 def _path(name: str, rest: str = "") -> str:

@@ -1,0 +1,1 @@
+"""`connections prove`: the command, and the sandbox that it compares with."""

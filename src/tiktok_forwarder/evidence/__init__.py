@@ -1,0 +1,1 @@
+"""Evidence of how TikTok answers: trials of its Events API, and transcripts of them."""
