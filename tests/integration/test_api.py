@@ -309,7 +309,7 @@ async def test_recorded_batches_can_be_taken_for_one_connection_only(api: Api) -
     await api.done("POST", "/api/inputs", {"name": "app"})
     await api.service.add_connection("App", inputs=["app"])
     receipt = await api.done("POST", "/api/inputs/shop/import?connection=Shop", fresh_batch("one", "two"))
-    assert receipt == {"stored": 2, "duplicates": 0, "connection_full": 0, "dropped": 0}
+    assert receipt == {"stored": 2, "duplicates": 0, "connection_full": 0, "recorded": 0, "dropped": 0}
     status = await api.service.status()
     assert {each["name"]: each["totals"].get("accepted", 0) for each in status["connections"]} == {
         "Shop": 2,

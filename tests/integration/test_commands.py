@@ -268,9 +268,9 @@ def test_import_takes_files_of_every_form(commands: Commands, form: str) -> None
     if form == "gzip":
         file.write_bytes(gzip.compress(lines.encode()))
     (receipt,), _ = commands("import", "--input", "web", file)
-    assert receipt == {"stored": 10, "duplicates": 0, "connection_full": 0, "dropped": 0}
+    assert receipt == {"stored": 10, "duplicates": 0, "connection_full": 0, "recorded": 0, "dropped": 0}
     (receipt,), _ = commands("import", "--input", "web", file)
-    assert receipt == {"stored": 0, "duplicates": 10, "connection_full": 0, "dropped": 0}
+    assert receipt == {"stored": 0, "duplicates": 10, "connection_full": 0, "recorded": 0, "dropped": 0}
 
 
 def test_import_names_lines_that_cannot_be_read_and_goes_on(commands: Commands) -> None:

@@ -156,6 +156,16 @@ def test_events_that_are_not_chosen_are_dropped_with_their_reason(tmp_path: Path
     assert [outcome["detail"] for outcome in outcomes[2:] if f"`{outcome['detail']}`" not in page] == []
 
 
+def test_recorded_events_are_exported_and_none_is_sent(tmp_path: Path, tiktok_log: Path) -> None:
+    """The guide's purchase is counted and exported, and TikTok gets nothing, also not after the switch."""
+    reading = followed("record-before-you-switch.md", tmp_path, tiktok_log)
+    assert [(each["accepted"], each["dropped"]) for each in statuses(reading)] == [(1, 1)]
+    (line,) = (json.loads(each) for each in (reading.room / "recorded.jsonl").read_text().splitlines())
+    assert (line["event"], line["event_id"]) == ("PlaceAnOrder", "order-1001")
+    assert line["payload"]["properties"]["value"] == 50
+    assert arrived(tiktok_log) == []
+
+
 def test_kafka_input_is_added_and_exported(tmp_path: Path, tiktok_log: Path) -> None:
     """The file names a variable for the password, which the commands print nowhere."""
     reading = followed("kafka.md", tmp_path, tiktok_log)

@@ -93,3 +93,13 @@ def test_run_ends_when_the_host_does_not_answer(run: Run, data_dir: Path, monkey
     transcript = transcript_in(out)
     assert status == 1 and [entry.answer.no_answer for entry in transcript.trials] == ["connect"] * 3
     assert len(transcript.unsent) == 30 and "30 not sent since the host does not answer" in err
+
+
+def test_connection_without_a_token_is_refused(run: Run, data_dir: Path, tiktok: SandboxThread, tmp_path: Path) -> None:
+    """One that only records may have none; an empty one would be evidence of nothing."""
+    file = tmp_path / "recording.toml"
+    file.write_text('name = "Recording"\npixel_id = "PIX1"\ndelivery = "record"\n')
+    assert run("connections", "add", file, "--data-dir", data_dir)[0] == 0
+    status, _, err = run("connections", "prove", "Recording", "--test-event-code", "TEST1", "--data-dir", data_dir)
+    assert status == 2 and "access_token: is required to send trials" in err
+    assert tiktok.ask(lambda sandbox: sandbox.requests()) == []

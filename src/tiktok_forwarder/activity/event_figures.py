@@ -28,7 +28,7 @@ _MILLION: Final = 1_000_000
 # Larger values are sent, but no order has them: one would hide all others in a sum.
 MAX_VALUE: Final = 10**12
 MAX_FIGURE: Final = 9 * 10**18
-_PLAIN: Final = ("mapped", "duplicate", "delivered", "unreadable_values")
+_PLAIN: Final = ("mapped", "recorded", "duplicate", "delivered", "unreadable_values")
 
 
 class CurrencyValue(Struct, frozen=True):
@@ -46,13 +46,16 @@ class CurrencyValue(Struct, frozen=True):
 class EventFigureSet(Struct, frozen=True, omit_defaults=False):
     """Outcomes of the events of one name. All are counted in the hour in which the event was accepted.
 
-    `mapped` events were stored, `duplicate` ones had been received before and are in no other figure, `delivered` ones
-    are part of the mapped. Events without a value are in none of the `values`; `unreadable_values` counts those whose
+    `mapped` events were stored, or only recorded: `recorded` and `delivered` ones are part of the mapped. `duplicate`
+    ones had been received before and are in no other figure.
+
+    Events without a value are in none of the `values`; `unreadable_values` counts those whose
     value was not a number, was negative, or above 1,000,000,000,000. `match_keys` counts events that had the key, out
     of `match_events` inspected: all, or a fair sample above a rate.
     """
 
     mapped: int = 0
+    recorded: int = 0
     duplicate: int = 0
     delivered: int = 0
     unreadable_values: int = 0
@@ -69,6 +72,7 @@ class _Counts(Struct, gc=False):
 
     key: HourKey
     mapped: int = 0
+    recorded: int = 0
     duplicate: int = 0
     delivered: int = 0
     unreadable_values: int = 0
@@ -99,8 +103,11 @@ class EventCounter:
             counts = by_name.get(name)
             if counts is None:
                 counts = self._new_counts(by_name, hour, connection_id, name)
-            if each.admission == "stored":
+            admission = each.admission
+            if admission in ("stored", "recorded"):
                 counts.mapped += 1
+                if admission == "recorded":
+                    counts.recorded += 1
                 mapped = each.mapped
                 value = mapped.value
                 if value is not None:
@@ -112,7 +119,7 @@ class EventCounter:
                         _values_of(counts, currency).append(value)
                 elif mapped.warnings and INVALID_VALUE in mapped.warnings:
                     counts.unreadable_values += 1
-            elif each.admission == "duplicate":
+            elif admission == "duplicate":
                 counts.duplicate += 1
 
     def count_settled(self, settled: Settled) -> None:

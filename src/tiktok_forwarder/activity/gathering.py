@@ -33,9 +33,10 @@ from tiktok_forwarder.activity.records import ActivityWrite, Figures, LevelChang
 from tiktok_forwarder.activity.sampling import Sampling, keeps
 from tiktok_forwarder.delivery.interfaces import Attempt, DeliveryStatus, Settled, SettledAs
 from tiktok_forwarder.domain.clock import Clock
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLettered, Delivered
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED, DeadLettered, Delivered
 from tiktok_forwarder.intake.accept import Acceptance, AdmittedEvent, SubjectHash
 from tiktok_forwarder.mparticle.batch import Batch
+from tiktok_forwarder.store.queue import Admission
 from tiktok_forwarder.tiktok.events import PURCHASE_EVENTS
 
 _SETTLED_NAMES: Final[Mapping[SettledAs, str]] = {
@@ -250,7 +251,7 @@ class Gathering:
         record = sampled.record
         figures = self._figures_of(record.connection_id, record.at_ms)
         keys = match_keys_in(sampled.payload)
-        if record.outcome == "accepted":
+        if record.outcome != "duplicate":
             add_match_keys(figures, keys)
             self._events.count_match_keys(record, keys)
         add_input_match_keys(figures, sampled.input_name, keys)
@@ -260,25 +261,15 @@ class Gathering:
     def _admitted(self, input_name: str, connection_id: str, admitted: Sequence[AdmittedEvent], at_ms: int) -> None:
         """Keep records of one connection's mapped events."""
         figures = self._figures_of(connection_id, at_ms)
-        admissions = [each.admission for each in admitted]
-        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
-        if stored:
-            figures["accepted"] = figures.get("accepted", 0) + stored
-            figures["mapped"] = figures.get("mapped", 0) + stored
-        if duplicates:
-            add(figures, "duplicate", duplicates)
-        if full := len(admitted) - stored - duplicates:
-            self._count_dropped(connection_id, input_name, CONNECTION_FULL, full, at_ms)
         counts = self._counts_of(input_name, connection_id, at_ms)
-        counts.mapped += stored
-        counts.duplicate += duplicates
+        self._count_admissions(input_name, connection_id, [each.admission for each in admitted], at_ms)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
         sample: list[AdmittedEvent] = []
         for each in admitted:
             if each.event.event_name in PURCHASE_EVENTS:
                 counts.purchases += 1
-            if each.mapped.warnings and each.admission == "stored":
+            if each.mapped.warnings and each.admission in ("stored", "recorded"):
                 for warning in each.mapped.warnings:
                     add(figures, f"warning.{warning}")
             if each.admission == CONNECTION_FULL:
@@ -288,6 +279,24 @@ class Gathering:
         if sample:
             for each in sample[: self._take_room(len(sample), _ROOM_FOR_FAILURES)]:
                 self._sample(_Sampled(second, admitted_record(each, at_ms), input_name, each.event.payload))
+
+    def _count_admissions(
+        self, input_name: str, connection_id: str, admissions: Sequence[Admission], at_ms: int
+    ) -> None:
+        figures = self._figures_of(connection_id, at_ms)
+        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
+        if stored:
+            figures["accepted"] = figures.get("accepted", 0) + stored
+            figures["mapped"] = figures.get("mapped", 0) + stored
+        if duplicates:
+            add(figures, "duplicate", duplicates)
+        if len(admissions) > stored + duplicates:
+            for reason in (CONNECTION_FULL, RECORDED):
+                if dropped := admissions.count(reason):
+                    self._count_dropped(connection_id, input_name, reason, dropped, at_ms)
+        counts = self._counts_of(input_name, connection_id, at_ms)
+        counts.mapped += stored
+        counts.duplicate += duplicates
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():

@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from tiktok_forwarder.activity.event_names import kept_name
 from tiktok_forwarder.activity.figures import SERVICE
-from tiktok_forwarder.activity.records import Facts, ReceivedEvent, Record
+from tiktok_forwarder.activity.records import Facts, ReceivedEvent, Record, RecordOutcome
 from tiktok_forwarder.delivery.interfaces import VERDICT_KINDS, Attempt, DeliveryStatus
 from tiktok_forwarder.domain.outcome import (
     CONNECTION_FULL,
+    RECORDED,
     Accepted,
     DeadLettered,
     Delivered,
@@ -27,6 +28,7 @@ from tiktok_forwarder.store.queue import LeasedEvent
 
 _MAX_TEXT_LENGTH: Final = 200
 _MAX_PLATFORM_LENGTH: Final = 40
+_RECORDED: Final = "The connection only records: nothing was sent to TikTok."
 _FULL: Final = "The connection's storage quota is used up by waiting events."
 
 
@@ -44,13 +46,15 @@ _ORDERED: Final = msgspec.json.Decoder(_Ordered)
 
 
 def admitted_record(admitted: AdmittedEvent, at_ms: int) -> Record:
-    """Return the record of a mapped event. The payload is kept if the store accepted the event."""
+    """Return the record of a mapped event. The payload is kept if the event is to be sent, or only recorded."""
     event, mapped, connection_id = admitted.event, admitted.mapped, admitted.event.connection_id
     name, event_id, subjects = event.event_name, event.event_id, event.subjects
     source = _source_of(admitted.original, None)
     found_by = source.name.lower()
-    if admitted.admission == "stored":
+    if admitted.admission in ("stored", "recorded"):
+        is_recorded = admitted.admission == "recorded"
         facts = Facts(
+            detail=_RECORDED if is_recorded else "",
             source=source.words,
             warnings=mapped.warnings,
             connection_revision=event.connection_revision,
@@ -58,8 +62,10 @@ def admitted_record(admitted: AdmittedEvent, at_ms: int) -> Record:
         )
         payload = event.payload
         order_id = order_id_in(payload)
+        outcome: RecordOutcome = "dropped" if is_recorded else "accepted"
+        reason = RECORDED if is_recorded else ""
         return Record(
-            at_ms, connection_id, "accepted", name, event_id, "", facts, payload, subjects, found_by, order_id
+            at_ms, connection_id, outcome, name, event_id, reason, facts, payload, subjects, found_by, order_id
         )
     if admitted.admission == "duplicate":
         return Record(at_ms, connection_id, "duplicate", name, event_id, subjects=subjects, source_name=found_by)

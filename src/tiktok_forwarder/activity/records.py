@@ -82,7 +82,7 @@ class Facts(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """One thing that happened. `payload` (accepted events and dead letters) contains digests, IP and user agent.
+    """One thing that happened. `payload` (accepted and recorded events, dead letters) has digests, IP and user agent.
 
     `subjects` are keyed hashes of the event's identities, for erasure; records of whole requests have none.
     `source_name` is mParticle's name of an accepted or dropped event in lower case, `order_id` the order number in the

@@ -17,7 +17,7 @@ from tiktok_forwarder.api.types import (
     RotateBody,
 )
 from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED
 from tiktok_forwarder.inputs.importing import import_inputs
 from tiktok_forwarder.inputs.inputs import Input, NewInput
 from tiktok_forwarder.inputs.kafka_inputs import add_kafka_input, change_kafka_input
@@ -177,10 +177,12 @@ async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
     only = _only(call, found.name)
     acceptance = await call.services.acceptor.accept(call.body, found, only)
     if acceptance is None:
-        return ImportReceipt(0, 0, 0, 0)
+        return ImportReceipt(0, 0, 0, 0, 0)
     admissions = Counter(each.admission for admitted in acceptance.admitted.values() for each in admitted)
     dropped = len(acceptance.drops)
-    return ImportReceipt(admissions["stored"], admissions["duplicate"], admissions[CONNECTION_FULL], dropped)
+    return ImportReceipt(
+        admissions["stored"], admissions["duplicate"], admissions[CONNECTION_FULL], admissions[RECORDED], dropped
+    )
 
 
 def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:

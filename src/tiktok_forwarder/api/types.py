@@ -130,6 +130,7 @@ class ImportReceipt(Struct, frozen=True):
     stored: int
     duplicates: int
     connection_full: int
+    recorded: int
     dropped: int
 
 

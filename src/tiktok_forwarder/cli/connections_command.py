@@ -12,6 +12,7 @@ import click
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.evidence.prove_command import prove
+from tiktok_forwarder.cli.evidence.recorded_command import recorded
 from tiktok_forwarder.cli.files.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
@@ -31,6 +32,7 @@ def connections() -> None:
 
 
 connections.add_command(prove)
+connections.add_command(recorded)
 
 
 def _path(name: str, rest: str = "") -> str:

@@ -47,6 +47,7 @@ _NOT_TIKTOK: Final = (
 )
 
 
+_NO_TOKEN: Final = "The connection has no access token, so TikTok was not asked."  # noqa: S105
 _UNKNOWN_CODE: Final = (
     "TikTok answered with code {code}, which this version does not know. It is open whether TikTok accepts the access "
     "token for this pixel; TikTok's message may show more."
@@ -92,15 +93,18 @@ class ConnectionCheck:
         except SecretUnreadable as error:
             result = CheckResult("unreadable_token", f"The access token cannot be read: {error}.")
         else:
-            result = await self._ask(connection, token)
+            result = await self._ask(connection, token) if token else CheckResult("token", _NO_TOKEN)
         answer = CheckAnswer(result.outcome, result.message, result.code, result.tiktok_message)
         with contextlib.suppress(StoreUnavailable):  # the answer is worth knowing even if it cannot be kept
             await self._records.keep(connection.id, self._records.settings_for(target, token), answer, "check")
         return result
 
     def is_needed(self, connection: Connection) -> bool:
-        """Return whether TikTok has not been asked about pixel, token, test event code and version as they are now."""
-        return not self._records.has_asked(target_of(connection))
+        """Return whether TikTok has not been asked about pixel, token, test event code and version as they are now.
+
+        A connection that only records does not need TikTok's answer, and may have no token yet.
+        """
+        return not connection.is_recording and not self._records.has_asked(target_of(connection))
 
     async def _ask(self, connection: Connection, token: str) -> CheckResult:
         form, code = connection.wire_form, connection.test_event_code

@@ -252,6 +252,8 @@ class Connections:
         draft = read_connection({**before, **changes}, needs_token=False)
         self._check(draft.connection, held.connection.id)
         token = self._sealed_again(held, draft.access_token)
+        if not draft.connection.is_recording and draft.access_token is None and self._lacks_token(held):
+            raise ConfigurationError(["access_token: is required to send events"])
         return _Change(held.connection.id, draft.connection, token, held.connection.revision)
 
     def _sealed_again(self, held: _Held, token: str | None) -> str:
@@ -262,6 +264,12 @@ class Connections:
             if self._box.open(held.sealed_token, held.connection.id) == token:
                 return held.sealed_token
         return self._box.seal(token, held.connection.id)
+
+    def _lacks_token(self, held: _Held) -> bool:
+        """Return whether the connection was saved without a token, as one that only records may be."""
+        with contextlib.suppress(SecretUnreadable):
+            return not self._box.open(held.sealed_token, held.connection.id)
+        return False
 
     def _check(self, connection: Connection, own_id: str | None) -> None:
         problems: list[str] = []
@@ -366,6 +374,7 @@ def target_of(connection: Connection) -> DeliveryTarget:
         connection.pixel_id,
         connection.test_event_code,
         connection.events_api,
+        connection.is_recording,
     )
 
 

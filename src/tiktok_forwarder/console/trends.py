@@ -50,11 +50,12 @@ def _amount(value: CurrencyValue) -> str:
 
 
 def delivered_share(figures: EventFigureSet) -> float | None:
-    """Return the share of the accepted events that was delivered, None without events.
+    """Return the share of the events to be sent that was delivered, None without any.
 
     What a crash kept from being counted must not show as more than all.
     """
-    return min(1.0, figures.delivered / figures.mapped) if figures.mapped else None
+    to_send = figures.mapped - figures.recorded
+    return min(1.0, figures.delivered / to_send) if to_send > 0 else None
 
 
 class Trend(Struct, frozen=True):
@@ -138,6 +139,7 @@ def _sum(figures: Iterable[EventFigureSet]) -> EventFigureSet:
         )
     return EventFigureSet(
         mapped=sum(each.mapped for each in found),
+        recorded=sum(each.recorded for each in found),
         duplicate=sum(each.duplicate for each in found),
         delivered=sum(each.delivered for each in found),
         unreadable_values=sum(each.unreadable_values for each in found),

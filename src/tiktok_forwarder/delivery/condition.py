@@ -20,6 +20,7 @@ class ConditionFacts(Struct, frozen=True):
     check: CheckRecord | None
     is_slowed: bool
     has_test_event_code: bool
+    is_recording: bool = False
 
 
 def condition_of(facts: ConditionFacts) -> DeliveryCondition:
@@ -28,16 +29,22 @@ def condition_of(facts: ConditionFacts) -> DeliveryCondition:
     1. `disabled`: people have decided that nothing is to be sent, whatever TikTok would say.
     2. `refused`: TikTok has refused the settings, so the service has paused the connection.
     3. `paused`: by a person, or by the service for another reason.
-    4. `refused`: by TikTok's latest answer, though nothing has been paused.
-    5. `throttled`: events arrive, but late.
-    6. `not_checked`: TikTok has not accepted pixel and access token as they are now.
-    7. `test`: TikTok has accepted them, and counts every event as a test.
-    8. `live`: TikTok has accepted them, and events count.
+    4. `recording`: new events are only recorded, whatever TikTok would say. What waited before is delivered.
+    5. `refused`: by TikTok's latest answer, though nothing has been paused.
+    6. `throttled`: events arrive, but late.
+    7. `not_checked`: TikTok has not accepted pixel and access token as they are now.
+    8. `test`: TikTok has accepted them, and counts every event as a test.
+    9. `live`: TikTok has accepted them, and events count.
     """
     if not facts.is_enabled:
         return "disabled"
     if facts.pause is not None:
         return "refused" if facts.pause.is_refusal else "paused"
+    return "recording" if facts.is_recording else _sending_condition(facts)
+
+
+def _sending_condition(facts: ConditionFacts) -> DeliveryCondition:
+    """Return the condition of a connection that delivers what it receives."""
     outcome = facts.check.answer.outcome if facts.check is not None else "unknown"
     if outcome == "refused":
         return "refused"
@@ -57,7 +64,9 @@ def status_of(
     slowed_since_ms: int | None = None,
 ) -> DeliveryStatus:
     """Return the status with the condition and its reason, without what only the delivering node knows."""
-    facts = ConditionFacts(target.enabled, pause, check, is_slowed, target.test_event_code is not None)
+    facts = ConditionFacts(
+        target.enabled, pause, check, is_slowed, target.test_event_code is not None, target.is_recording
+    )
     status = DeliveryStatus(
         target.connection_id,
         condition_of(facts),

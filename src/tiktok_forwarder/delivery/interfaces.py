@@ -31,7 +31,7 @@ VERDICT_KINDS: Final[Mapping[type[Verdict], VerdictKind]] = {
     TryLater: "try_later",
     Misconfigured: "misconfigured",
 }
-DeliveryCondition = Literal["not_checked", "test", "live", "refused", "paused", "throttled", "disabled"]
+DeliveryCondition = Literal["not_checked", "test", "live", "refused", "paused", "recording", "throttled", "disabled"]
 """What people see first of a connection. `condition.py` decides which one applies."""
 
 CheckOutcome = Literal["good", "refused", "unknown"]
@@ -80,7 +80,10 @@ class EventSender(Protocol):
 
 
 class DeliveryTarget(Struct, frozen=True):
-    """The destination of a connection's requests. The access token is fetched for each request, never kept."""
+    """The destination of a connection's requests. The access token is fetched for each request, never kept.
+
+    `is_recording`: new events are only recorded, so just those are delivered that were stored before.
+    """
 
     connection_id: str
     revision: int
@@ -88,6 +91,7 @@ class DeliveryTarget(Struct, frozen=True):
     pixel_id: str
     test_event_code: str | None = None
     events_api: WireFormName = DEFAULT_WIRE_FORM.name
+    is_recording: bool = False
 
 
 class ConnectionSource(Protocol):

@@ -64,8 +64,10 @@ MappingWarning = Literal[
 
 # Assigned at acceptance, after the mapping: the connection's storage quota is used up.
 CONNECTION_FULL: Final = "connection_full"
+# Assigned at acceptance too: the connection only records its events.
+RECORDED: Final = "recorded"
 
-INTENDED_DROPS: Final[frozenset[DropReason]] = frozenset(
+INTENDED_DROPS: Final[frozenset[str]] = frozenset(
     {
         "connection_disabled",
         "environment_mismatch",
@@ -79,6 +81,7 @@ INTENDED_DROPS: Final[frozenset[DropReason]] = frozenset(
         "bot",
         "filtered_by_rule",
         "missing_identity",
+        RECORDED,
     }
 )
 """Drops that are no fault: a setting or the visitor wants them. Events with any other reason are lost conversions."""

@@ -72,7 +72,7 @@ class Prover:
     async def run(
         self, connection: Connection, name: str, run_id: str, events_api: WireFormName | None, test_event_code: str
     ) -> TrialResult:
-        """Send one trial once. Raises `ConfigurationError` without a test event code, before anything is sent.
+        """Send one trial once. Raises `ConfigurationError` without test event code or token, before anything is sent.
 
         Raises `UnknownName` if there is no such trial, and `SecretUnreadable`.
         """
@@ -84,6 +84,8 @@ class Prover:
         if trial is None:
             raise UnknownName(f'trial "{name}" not found')
         token = self._connections.access_token(connection.id)
+        if not token:
+            raise ConfigurationError(["access_token: is required to send trials; the connection only records so far"])
         tokens: dict[TrialToken, str] = {"valid": token, "wrong": WRONG_TOKEN, "empty": ""}
         run = Run(run_id, connection.pixel_id, code, self._clock.now_ms())
         path, body = build_request(trial, form, run)

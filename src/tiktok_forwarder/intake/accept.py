@@ -283,6 +283,7 @@ def _new_event(connection: Connection, mapped: Mapped, subjects: tuple[int, ...]
         mapped.event_id,
         mapped.payload,
         subjects,
+        connection.is_recording,
     )
 
 

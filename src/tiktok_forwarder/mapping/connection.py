@@ -11,7 +11,7 @@ from tiktok_forwarder.mapping.condition_reading import read_rules
 from tiktok_forwarder.mapping.conditions import Condition, Rule
 from tiktok_forwarder.mapping.custom import CustomMapping, MappingDocument, PropertySource
 from tiktok_forwarder.mapping.custom_reading import read_custom_mappings
-from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS
+from tiktok_forwarder.mapping.fields import FIELD_BY_NAME, FIELDS, RECORD
 from tiktok_forwarder.mapping.placeholders import refuse_placeholders
 from tiktok_forwarder.mapping.reading import Problems, read_field
 from tiktok_forwarder.mapping.source_reading import FIRST, read_sources
@@ -65,11 +65,17 @@ class Connection(Struct, frozen=True, kw_only=True):
     test_event_code: str | None
     custom_mappings: tuple[CustomMapping, ...]
     inputs: tuple[str, ...]
+    delivery: str
     enabled: bool
 
     @property
     def wire_form(self) -> WireForm:
         return WIRE_FORMS[self.events_api]
+
+    @property
+    def is_recording(self) -> bool:
+        """Return whether new events are only recorded."""
+        return self.delivery == RECORD
 
     def sources_of(self, field: CommonField) -> tuple[Source, ...]:
         """Return where a field that every event has is taken from, in the order of trying."""
@@ -100,14 +106,19 @@ def read_connection(
 ) -> ConnectionDraft:
     """Read a connection from plain keys and values. Raises `ConfigurationError` with all problems.
 
-    Placeholders are refused where a connection is saved. A stored one may be older than this rule, and events may be
-    previewed before there is a pixel.
+    A connection that only records needs no token. Placeholders are refused where a connection is saved. A stored one
+    may be older than this rule, and events may be previewed before there is a pixel.
     """
     problems = Problems()
     problems.unknown_keys(given, [field.name for field in FIELDS])
     values: dict[str, Any] = {}
+    needs_token = needs_token and given.get("delivery") != RECORD
     for field in FIELDS:
-        if field.kind in _READ_BELOW or (field.name == TOKEN and not needs_token and given.get(TOKEN) is None):
+        if field.kind in _READ_BELOW:
+            continue
+        if field.name == TOKEN and given.get(TOKEN) is None:
+            if needs_token:
+                problems.add(TOKEN, "is required")
             continue
         values[field.name] = read_field(field, given, problems)
     form = WIRE_FORMS[values["events_api"]]
@@ -176,6 +187,8 @@ def _advice_on_purchases(connection: Connection) -> list[str]:
 
 def warnings_on(connection: Connection) -> list[str]:
     """Return warnings about settings that prevent production use."""
+    if connection.is_recording:
+        return ["delivery is record: nothing is sent to TikTok; set it to send to go live"]
     if connection.test_event_code is None:
         return []
     return ["a test event code is set: TikTok treats every event as a test; remove it to go live"]

@@ -29,6 +29,9 @@ FieldKind = Literal[
 ]
 
 
+RECORD: Final = "record"
+"""The value of `delivery` of a connection that sends nothing."""
+
 # The product actions that mParticle's TikTok output knows; the connection names the event of a purchase.
 STANDARD_EVENTS: Final = {
     "add_to_cart": "AddToCart",
@@ -113,8 +116,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "access_token",
         "secret",
         "Access Token",
-        "In TikTok Events Manager: your pixel, Settings, Events API, Generate Access Token. Stored encrypted.",
-        required=True,
+        "In TikTok Events Manager: your pixel, Settings, Events API, Generate Access Token. Stored encrypted. Required "
+        "unless the connection only records.",
     ),
     Field(
         "email_identity_type",
@@ -343,6 +346,14 @@ FIELDS: Final[tuple[Field, ...]] = (
         "Inputs",
         "Names of the inputs that feed this connection; all inputs if empty.",
         default=(),
+    ),
+    Field(
+        "delivery",
+        "choice",
+        "Delivery",
+        "send delivers events to TikTok; record maps and counts them, keeps them in the activity and never sends them.",
+        default="send",
+        choices=_plain("send", RECORD),
     ),
     Field(
         "enabled",

@@ -82,7 +82,7 @@ class StateFinder:
         now_ms = self._clock.now_ms()
         found: list[Finding] = []
         for connection in self._connections.all():
-            if connection.test_event_code is None or not connection.enabled:
+            if connection.test_event_code is None or not connection.enabled or connection.is_recording:
                 continue
             revision, since_ms = self._test_codes.get(connection.id, (0, 0))
             if revision != connection.revision:

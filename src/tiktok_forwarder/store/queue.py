@@ -15,7 +15,10 @@ from tiktok_forwarder.tiktok.wire_forms import MAX_EVENTS
 
 
 class NewEvent(Struct, frozen=True, gc=False):
-    """A mapped event to be stored. `subjects` are keyed 64-bit hashes, each 0 to 2**64 - 1."""
+    """A mapped event to be stored. `subjects` are keyed 64-bit hashes, each 0 to 2**64 - 1.
+
+    Of one that `is_recorded`, only the key is stored: it is counted as dropped, unless it is a duplicate.
+    """
 
     connection_id: str
     connection_revision: int
@@ -24,6 +27,7 @@ class NewEvent(Struct, frozen=True, gc=False):
     event_id: str
     payload: bytes
     subjects: tuple[int, ...]
+    is_recorded: bool = False
 
 
 class Arrivals(Struct, frozen=True):
@@ -34,7 +38,7 @@ class Arrivals(Struct, frozen=True):
     accepted_at_ms: int
 
 
-Admission = Literal["stored", "duplicate", "connection_full"]
+Admission = Literal["stored", "duplicate", "connection_full", "recorded"]
 
 
 class LeasedEvent(Struct, frozen=True, gc=False):
@@ -79,9 +83,9 @@ class EventQueue(Protocol):
         """Store the events and their counts as one durable write; the future gives each event's admission, in order.
 
         An event is a duplicate when the store took one of the same connection, name and id within 48 hours (also one
-        that was delivered or dead-lettered since). Every error is the future's: also `StoreFull`, and `ConnectionsFull`
-        by `check_quotas` of `store/rules.py` (nothing is stored or counted). Canceling the future does not undo the
-        write.
+        that was recorded, or was delivered or dead-lettered since). Every error is the future's: also `StoreFull`, and
+        `ConnectionsFull` by `check_quotas` of `store/rules.py` (nothing is stored or counted). Canceling the future
+        does not undo the write.
         """
         ...
 

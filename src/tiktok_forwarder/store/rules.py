@@ -7,6 +7,7 @@ from tiktok_forwarder.domain.errors import ConnectionsFull, DocumentsChanged, Re
 from tiktok_forwarder.domain.retry import REPEATABLE_SECONDS
 from tiktok_forwarder.store.documents import DocumentPut
 from tiktok_forwarder.store.expiring import ExpiringPut
+from tiktok_forwarder.store.queue import NewEvent
 
 DUPLICATE_WINDOW_MS: Final = REPEATABLE_SECONDS * 1000
 
@@ -24,6 +25,11 @@ ROW_BYTES: Final = 400
 _LARGE_BACKLOG_GROUPS: Final = 2
 
 
+def stored_bytes(event: NewEvent) -> int:
+    """Return how much of a quota an event takes up; one that is only recorded nothing."""
+    return 0 if event.is_recorded else len(event.payload) + ROW_BYTES
+
+
 def storage_quota(size: int) -> int:
     """Return how much of the store's size one connection may use: half, so that it cannot fill the store for others."""
     return size // 2
@@ -32,7 +38,8 @@ def storage_quota(size: int) -> int:
 def check_quotas(needed: Mapping[str, int], left: Mapping[str, int]) -> None:
     """Raise `ConnectionsFull` if no connection has enough of its quota left for all new events of a request.
 
-    Both are by connection ID, in the store's unit; `needed` has the connections that the request has new events for.
+    Both are by connection ID, in the store's unit; `needed` has the connections that the request has new events for,
+    without those that are only recorded: what needs no room decides nothing.
     So a request for one connection is stored whole or refused whole, and its sender repeats it. A request that one of
     several connections takes is not refused: the others would keep events from it as long as they are full.
     """

@@ -448,3 +448,17 @@ async def test_sampled_records_leave_room_for_failures() -> None:
     await activity.close()
     kept = Counter(record.outcome for write in keeper.written for record in write.records)
     assert kept == {"accepted": 2492, "dropped": 10}
+
+
+async def test_recorded_event_is_kept_with_what_would_have_been_sent(rig: Rig) -> None:
+    """It counts as dropped, and has the payload, its sources and the revision that mapped it, to be compared."""
+    connection_id = await rig.parts.add_connection(delivery="record")
+    await rig.accept(purchase())
+    (record,) = await rig.records(connection_id=connection_id)
+    assert (record.outcome, record.reason, record.event_name, record.event_id) == (
+        "dropped", "recorded", "PlaceAnOrder", "m1",
+    )  # fmt: skip
+    assert json.loads(record.payload)["event_id"] == "m1" and record.subjects
+    assert record.facts.connection_revision == 1 and record.facts.field_sources is not None
+    figures = await rig.figures(connection_id)
+    assert (figures.accepted, figures.mapped, figures.dropped, figures.match_events) == (1, 0, {"recorded": 1}, 1)

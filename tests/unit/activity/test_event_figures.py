@@ -150,3 +150,13 @@ async def test_figures_that_cannot_be_written_wait(rig: Rig, monkeypatch: pytest
     assert (found.mapped, found.values) == (2, [CurrencyValue("USD", 2, 20_000_000)])
     (name,) = await rig.activity.names(connection_id)
     assert (name.counts.mapped, name.counts.dropped) == (2, 2)
+
+
+async def test_recorded_events_have_the_figures_of_sent_ones(rig: Rig) -> None:
+    """They are compared with what another sender sends: numbers, values and match keys, without repeats."""
+    connection_id = await rig.parts.add_connection(delivery="record")
+    await rig.accept(order(1, 10), order(2, 5), order(1, 10))
+    found = (await figures_of(rig, connection_id))["PlaceAnOrder"]
+    assert (found.mapped, found.recorded, found.duplicate, found.delivered) == (2, 2, 1, 0)
+    assert found.values == [CurrencyValue("USD", 2, 15_000_000)]
+    assert (found.match_events, found.match_keys["external_id"]) == (2, 2)

@@ -216,3 +216,11 @@ async def test_a_token_that_cannot_be_opened_is_told_before_anything_is_sent() -
         await sender.close()
         assert sandbox.requests() == []
     assert result.kind == "unreadable_token" and "cannot be read" in result.message
+
+
+async def test_connection_without_a_token_is_not_asked_about() -> None:
+    """One that only records may have none: TikTok would answer something about an empty one."""
+    async with Sandbox(grants=GRANTS) as sandbox:
+        result = await check(sandbox.url, delivery="record", access_token=None)
+        assert (result.kind, result.code) == ("token", None) and "no access token" in result.message
+        assert sandbox.requests() == []

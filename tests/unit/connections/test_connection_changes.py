@@ -8,7 +8,7 @@ from tests.unit.parts import TOKEN, Parts
 
 from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict, UnknownName
-from tiktok_forwarder.mapping.connection import Connection, connection_document
+from tiktok_forwarder.mapping.connection import Connection, connection_document, read_connection
 
 OTHER_TOKEN = "another-token-9876543210"
 
@@ -273,3 +273,32 @@ async def test_problem_of_a_connection_with_a_long_name_names_its_reason(parts: 
     place = f"connections[0] {'n' * 100}"
     assert f"{place}: sample_percent: must be a number from 0 to 100, not 101" in caught.value.problems
     assert all(problem.startswith(f"{place}: ") for problem in caught.value.problems)
+
+
+# --- record only ---
+
+
+async def test_recording_connection_needs_a_token_only_to_send(parts: Parts) -> None:
+    """Mappings can be compared before anyone has made an access token."""
+    given = {"name": "Shop", "pixel_id": "C9", "delivery": "record"}
+    made = await parts.connections.add(given, "ann")
+    assert made.is_recording and parts.connections.access_token(made.id) == ""
+    with pytest.raises(ConfigurationError, match="access_token: is required to send events"):
+        await change(parts, "Shop", delivery="send")
+    with pytest.raises(ConfigurationError, match="access_token: is required to send events"):
+        await bring_in(parts, {"name": "Shop", "pixel_id": "C9"})
+    sending = await change(parts, "Shop", delivery="send", access_token=TOKEN)
+    assert not sending.is_recording and parts.connections.access_token(made.id) == TOKEN
+    assert (await change(parts, "Shop", delivery="record")).is_recording
+    assert not (await change(parts, "Shop", delivery=None)).is_recording
+
+
+async def test_connection_of_an_earlier_version_sends(parts: Parts) -> None:
+    """Stored settings without the choice mean what they meant before there was one."""
+    connection_id = await parts.add_connection("Shop")
+    connection = parts.connections.find(connection_id)
+    assert connection is not None
+    document = connection_document(connection)
+    del document["delivery"]
+    read = read_connection(document, needs_token=False, may_be_placeholder=True).connection
+    assert not read.is_recording

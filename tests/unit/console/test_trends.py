@@ -59,6 +59,12 @@ def test_share_delivered_is_never_above_all() -> None:
     assert delivered_share(figures(4, 5)) == 1
 
 
+def test_recorded_events_are_not_part_of_the_share_delivered() -> None:
+    """On the day of a switch only those count that were to be sent; before it there is no share."""
+    assert delivered_share(EventFigureSet(mapped=4, recorded=4)) is None
+    assert delivered_share(EventFigureSet(mapped=6, recorded=4, delivered=1)) == 0.5
+
+
 def test_trend_adds_up_all_purchases_by_hour() -> None:
     """PlaceAnOrder and Purchase are one line; other events are not in it."""
     events = [

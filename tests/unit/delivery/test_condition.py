@@ -41,6 +41,9 @@ UNKNOWN = record(CheckAnswer("unknown", "TikTok could not be reached."))
         (ConditionFacts(True, NO_ANSWER_OF_TIKTOK, GOOD, False, False), "paused"),
         (ConditionFacts(True, REFUSAL, GOOD, False, True), "refused"),
         (ConditionFacts(True, REFUSED_EVENTS, GOOD, False, False), "refused"),
+        (ConditionFacts(True, None, REFUSED, True, True, is_recording=True), "recording"),
+        (ConditionFacts(True, BY_ANN, GOOD, False, False, is_recording=True), "paused"),
+        (ConditionFacts(False, None, GOOD, False, False, is_recording=True), "disabled"),
         (ConditionFacts(False, REFUSAL, REFUSED, True, True), "disabled"),
     ],
 )

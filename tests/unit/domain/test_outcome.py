@@ -5,6 +5,7 @@ from typing import get_args
 from tiktok_forwarder.domain.outcome import (
     CONNECTION_FULL,
     INTENDED_DROPS,
+    RECORDED,
     REPLAYABLE,
     DeadLetterReason,
     DropReason,
@@ -25,7 +26,7 @@ LOSSES = {
 
 def test_drop_is_intended_or_a_loss() -> None:
     """A new reason is classified here and in the program; one that this version does not know is shown as a loss."""
-    reasons = {*get_args(DropReason), CONNECTION_FULL}
+    reasons = {*get_args(DropReason), CONNECTION_FULL, RECORDED}
     assert {reason for reason in reasons if is_loss(reason)} == LOSSES
     assert reasons >= INTENDED_DROPS and is_loss("of another version")
 

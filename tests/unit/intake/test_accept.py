@@ -262,3 +262,34 @@ async def test_unknown_address_of_a_visitor_is_not_replaced_by_a_stated_one(part
     )
     await accepted
     assert await parts.total(connection_id, "dropped") == {"missing_ip": 1}
+
+
+async def test_recording_connection_stores_nothing_beside_others_that_send(parts: Parts) -> None:
+    """What it would have sent is mapped and counted; a connection with the same input is not touched by that."""
+    recording = await parts.add_connection("Recording", delivery="record")
+    sending = await parts.add_connection("Sending")
+    acceptance = await parts.acceptor.accept(body(batch_of(purchase(), purchase(custom_flags=None))), sender("web"))
+    assert acceptance is not None
+    assert [each.admission for each in acceptance.admitted[recording]] == ["recorded"]
+    assert [each.admission for each in acceptance.admitted[sending]] == ["stored"]
+    assert await waiting(parts, recording) == () and await parts.queued() == {sending: 1}
+    assert await parts.total(recording, "dropped") == {"missing_page_url": 1, "recorded": 1}
+    assert (await parts.total(recording, "accepted"), await parts.total(recording, "delivered")) == ({"": 2}, {})
+
+
+async def test_sending_connection_does_not_send_what_it_recorded(parts: Parts) -> None:
+    """A sender may repeat within 48 hours what it sent before the switch."""
+    connection_id = await parts.add_connection(delivery="record")
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
+    await parts.connections.set(connection_id, {"delivery": "send"}, expected_revision=None, changed_by="test")
+    await parts.acceptor.accept(body(batch_of(purchase(), purchase(source_message_id="m2"))), sender("web"))
+    assert [event.event_id for event in await waiting(parts, connection_id)] == ["m2"]
+
+
+async def test_waiting_events_stay_when_a_connection_begins_to_record(parts: Parts) -> None:
+    """They were accepted to be sent: only new events are recorded."""
+    connection_id = await parts.add_connection()
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
+    await parts.connections.set(connection_id, {"delivery": "record"}, expected_revision=None, changed_by="test")
+    await parts.acceptor.accept(body(batch_of(purchase(source_message_id="m2"))), sender("web"))
+    assert [event.event_id for event in await waiting(parts, connection_id)] == ["m1"]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL, DeadLetterReason, DropReason, MappingWarning
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED, DeadLetterReason, DropReason, MappingWarning
 from tiktok_forwarder.mapping.explanation.advice import Advice, advice_on, all_advice
 from tiktok_forwarder.mapping.fields import FIELD_BY_NAME
 
@@ -23,7 +23,8 @@ def glossary_words(heading: str) -> list[str]:
 def test_every_reason_and_warning_has_advice() -> None:
     """The same as in the glossary, in its order: no page has to say that it does not know."""
     advice = all_advice()
-    assert list(advice["dropped"]) == [*get_args(DropReason), CONNECTION_FULL] == glossary_words("Drop reasons")
+    reasons = [*get_args(DropReason), CONNECTION_FULL, RECORDED]
+    assert list(advice["dropped"]) == reasons == glossary_words("Drop reasons")
     assert list(advice["dead_letter"]) == [*get_args(DeadLetterReason)] == glossary_words("Dead-letter reasons")
     assert list(advice["warning"]) == [*get_args(MappingWarning)] == glossary_words("Warnings")
 

@@ -1,1 +1,1 @@
-"""`connections prove`: the command, and the sandbox that it compares with."""
+"""Commands that show what TikTok answers (`connections prove`), and what it would get (`connections recorded`)."""

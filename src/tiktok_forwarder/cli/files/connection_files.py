@@ -7,13 +7,14 @@ from typing import Any
 
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.mapping.connection_toml import read_toml, referenced_variable
+from tiktok_forwarder.mapping.fields import RECORD
 
 
 def read_files(files: Sequence[Path], known: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the connections in the files, with `env:NAME` replaced by the variable's value.
 
-    A connection that is `known` by name may lack its variable: its token then does not change. Raises
-    `ConfigurationError` with every problem.
+    A connection that is `known` by name may lack its variable: its token then does not change. So may one that only
+    records. Raises `ConfigurationError` with every problem.
     """
     problems: list[str] = []
     found: list[dict[str, Any]] = []
@@ -42,7 +43,7 @@ def _resolve_token(label: str, given: dict[str, Any], known: set[str], problems:
         return
     if os.environ.get(variable):
         given["access_token"] = os.environ[variable]
-    elif str(given.get("name", "")).strip().lower() in known:
+    elif given.get("delivery") == RECORD or str(given.get("name", "")).strip().lower() in known:
         del given["access_token"]
     else:
         problems.append(f"{label}: access_token: the environment variable {variable} is not set")

@@ -38,6 +38,7 @@ CONDITIONS: Final = {
     "refused": ("refused", "TikTok refuses the connection's settings. Events are kept."),
     "throttled": ("throttled", "Events are delivered more slowly, as TikTok asked."),
     "paused": ("paused", "Nothing is delivered. Events are kept."),
+    "recording": ("recording", "New events are mapped, counted and kept in the activity. None of them is sent."),
     "disabled": ("disabled", "The connection is disabled. New events are dropped; waiting events are kept."),
 }
 

@@ -75,7 +75,7 @@ TOPICS: Final = (
         "delivery",
         "Delivery",
         "Where events come from, and how they are sent.",
-        ("test_event_code", "events_api", "inputs", "enabled"),
+        ("test_event_code", "events_api", "inputs", "delivery", "enabled"),
     ),
 )
 TOPIC_OF: Final = {name: topic.key for topic in TOPICS for name in topic.fields}

@@ -122,6 +122,11 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
         "Fix what prevents the connection from delivering, replay or discard its dead letters, or raise "
         "max_store_bytes. It accepts new events again as soon as there is space.",
     ),
+    "recorded": Advice(
+        "The connection only records: the event was mapped and counted, and is not sent, also not later.",
+        "Compare it with what you send otherwise. To send new events, set the delivery to send.",
+        "delivery",
+    ),
 }
 
 ADVICE_ON_DEAD_LETTERS: Final[Mapping[str, Advice]] = {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.domain.outcome import (
     CONNECTION_FULL,
+    RECORDED,
     DeadLettered,
     DeadLetterReason,
     Delivered,
@@ -175,8 +176,8 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, MemoryNotices, SingleProcess)
 
     def _admit_all(self, arrivals: Arrivals) -> list[Admission]:
         """Admit a request's events. Raises `StoreFull`, also as `ConnectionsFull`, before changing anything."""
-        self._wanted = len(arrivals.events)
-        if arrivals.events and self._held() + self._wanted > self._max_events:
+        self._wanted = sum(not event.is_recorded for event in arrivals.events)
+        if self._wanted and self._held() + self._wanted > self._max_events:
             raise StoreFull(f"the event store is full: the limit is {self._max_events} events")
         self._wanted = 0
         self._forget_seen(arrivals.accepted_at_ms)
@@ -187,7 +188,11 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, MemoryNotices, SingleProcess)
 
     def _check_quotas(self, arrivals: Arrivals) -> None:
         """Raise `ConnectionsFull` if no connection has room for all its new events of the request."""
-        new = {_key_of(event) for event in arrivals.events if not self._is_repeat(event, arrivals.accepted_at_ms)}
+        new = {
+            _key_of(event)
+            for event in arrivals.events
+            if not event.is_recorded and not self._is_repeat(event, arrivals.accepted_at_ms)
+        }
         needed = Counter(connection_id for connection_id, _, _ in new)
         check_quotas(needed, {each: storage_quota(self._max_events) - self._held_by(each) for each in needed})
 
@@ -199,12 +204,15 @@ class MemoryStore(MemoryDocuments, MemoryExpiring, MemoryNotices, SingleProcess)
         if self._is_repeat(new, now_ms):
             self._count(new.connection_id, "duplicate")
             return "duplicate"
-        if self._held_by(new.connection_id) >= storage_quota(self._max_events):
+        if not new.is_recorded and self._held_by(new.connection_id) >= storage_quota(self._max_events):
             self._drop(new.connection_id, CONNECTION_FULL, 1)
             return CONNECTION_FULL
         # In order of being seen, which the expiry relies on.
         self._seen.pop(key, None)
         self._seen[key] = now_ms
+        if new.is_recorded:
+            self._drop(new.connection_id, RECORDED, 1)
+            return RECORDED
         event = WaitingEvent(next(self._event_nos), new, now_ms)
         self._waiting.setdefault(new.connection_id, {})[event.event_no] = event
         self._lane(new).add(event)

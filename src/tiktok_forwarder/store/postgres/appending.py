@@ -136,7 +136,7 @@ class Appender:
         state, admissions = await self._append(group) if self._room.is_small(group.size) else (_ROOM, "")
         if state == _ROOM:
             return await self._database.change(lambda session: self._append_carefully(session, group))
-        if group.keys:
+        if group.size:
             self._room.refused_bytes = 0
         return state, admissions
 
@@ -150,7 +150,7 @@ class Appender:
             *(self._node.process, self._node.node_no, group.number, group.now_ms),
             *(*_TURN, DUPLICATE_WINDOW_MS, ROW_BYTES, self._room.ample_connection_bytes, self._room.ample_bytes),
             *(list(needed), list(needed.values())),
-            *(group.keys, *group.columns, *counts.columns()),
+            *(group.keys, *group.columns, *counts.columns(), group.recorded_places),
         )
         return state, admissions
 

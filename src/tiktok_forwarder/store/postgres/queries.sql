@@ -47,7 +47,7 @@ ON CONFLICT (connection_id, wire_form) DO NOTHING;
 
 -- name: append_group: a group of requests for which there is room
 SELECT state, admissions FROM forwarder.append_group(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
 );
 
 -- name: begin_turn: new keys go to the next table

@@ -8,14 +8,20 @@ from tiktok_forwarder.domain.errors import StoreFull
 from tiktok_forwarder.store.encoding import event_key, packed_subjects
 from tiktok_forwarder.store.postgres.node import LaneName, Node
 from tiktok_forwarder.store.queue import Admission, Arrivals
-from tiktok_forwarder.store.rules import ROW_BYTES, quotas_used_up
+from tiktok_forwarder.store.rules import quotas_used_up, stored_bytes
 
 STORED: Final = "s"
 DUPLICATE: Final = "d"
 FULL: Final = "f"
+ONLY_RECORDED: Final = "r"
 REFUSED_BY_STORE: Final = "x"
 REFUSED_BY_QUOTAS: Final = "q"
-_ADMISSION_OF: Final[dict[str, Admission]] = {STORED: "stored", DUPLICATE: "duplicate", FULL: "connection_full"}
+_ADMISSION_OF: Final[dict[str, Admission]] = {
+    STORED: "stored",
+    DUPLICATE: "duplicate",
+    FULL: "connection_full",
+    ONLY_RECORDED: "recorded",
+}
 _REFUSAL_OF: Final[dict[str, Callable[[], StoreFull]]] = {
     REFUSED_BY_STORE: lambda: StoreFull("the event store is full: max_store_bytes are in use"),
     REFUSED_BY_QUOTAS: quotas_used_up,
@@ -34,8 +40,8 @@ class Request:
         self.names = [event.event_name.encode() for event in events]
         self.ids = [event.event_id.encode() for event in events]
         self.subjects = [packed_subjects(event.subjects) for event in events]
-        self.payloads = [event.payload for event in events]
-        self.size = sum(map(len, self.payloads)) + ROW_BYTES * len(events)
+        self.payloads = [b"" if event.is_recorded else event.payload for event in events]
+        self.size = sum([stored_bytes(event) for event in events])
 
     def count_drops(self, counts: "Counts") -> None:
         for (connection_id, reason), number in self.arrivals.drops.items():
@@ -120,8 +126,14 @@ class Group:
         """Return what the events of each connection take up, if all of them are new."""
         needed: dict[str, int] = {}
         for event in self.events:
-            needed[event.connection_id] = needed.get(event.connection_id, 0) + len(event.payload) + ROW_BYTES
+            if not event.is_recorded:
+                needed[event.connection_id] = needed.get(event.connection_id, 0) + stored_bytes(event)
         return needed
+
+    @property
+    def recorded_places(self) -> list[int]:
+        """Return the places, from 1, of the events that are only recorded."""
+        return [place for place, event in enumerate(self.events, 1) if event.is_recorded]
 
     async def find_lanes(self, node: Node) -> None:
         names = [name for request in self.requests for name in request.lanes]

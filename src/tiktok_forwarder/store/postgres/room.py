@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from tiktok_forwarder.domain.errors import ConnectionsFull
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED
 from tiktok_forwarder.store.postgres.requests import (
     DUPLICATE,
     FULL,
+    ONLY_RECORDED,
     REFUSED_BY_QUOTAS,
     REFUSED_BY_STORE,
     STORED,
@@ -15,7 +16,7 @@ from tiktok_forwarder.store.postgres.requests import (
     Group,
     Request,
 )
-from tiktok_forwarder.store.rules import ROW_BYTES, check_quotas, storage_quota
+from tiktok_forwarder.store.rules import check_quotas, storage_quota, stored_bytes
 
 # As long as so large a part is free, processes need not wait for each other to know that their groups fit: together
 # these are smaller, if so many processes store groups at the same time.
@@ -76,14 +77,14 @@ class _Admission:
         return Admitted(admissions, places, self._unused, self._counts)
 
     def _admit(self, request: Request) -> str:
-        if request.keys and request.size > self._left_of_all:
+        if request.size and request.size > self._left_of_all:
             self._room.refused_bytes = request.size
             return REFUSED_BY_STORE * len(request.keys)
         try:
             check_quotas(self._needed(request), self._left)
         except ConnectionsFull:
             return REFUSED_BY_QUOTAS * len(request.keys)
-        if request.keys:
+        if request.size:
             self._room.refused_bytes = 0
         request.count_drops(self._counts)
         return "".join([self._admit_one(request, place) for place in range(len(request.keys))])
@@ -92,9 +93,9 @@ class _Admission:
         needed: dict[str, int] = {}
         counted: set[bytes] = set()
         for event, key in zip(request.arrivals.events, request.keys, strict=True):
-            if key in self._unused and key not in counted:
+            if key in self._unused and key not in counted and not event.is_recorded:
                 counted.add(key)
-                needed[event.connection_id] = needed.get(event.connection_id, 0) + len(event.payload) + ROW_BYTES
+                needed[event.connection_id] = needed.get(event.connection_id, 0) + stored_bytes(event)
         return needed
 
     def _admit_one(self, request: Request, place: int) -> str:
@@ -102,7 +103,11 @@ class _Admission:
         if key not in self._unused:
             self._counts.add(event.connection_id, "duplicate")
             return DUPLICATE
-        size = len(event.payload) + ROW_BYTES
+        if event.is_recorded:
+            self._counts.drop(event.connection_id, RECORDED)
+            self._unused.remove(key)
+            return ONLY_RECORDED
+        size = stored_bytes(event)
         if size > self._left[event.connection_id]:
             self._counts.drop(event.connection_id, CONNECTION_FULL)
             return FULL

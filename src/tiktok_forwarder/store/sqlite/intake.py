@@ -5,10 +5,10 @@ from itertools import chain
 
 from tiktok_forwarder.database.thread import Change
 from tiktok_forwarder.domain.errors import ConnectionsFull, StoreFull
-from tiktok_forwarder.domain.outcome import CONNECTION_FULL, WireFormName
+from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED, WireFormName
 from tiktok_forwarder.store.encoding import event_key, packed_subjects
 from tiktok_forwarder.store.queue import Admission, Arrivals, NewEvent
-from tiktok_forwarder.store.rules import ROW_BYTES, check_quotas, is_repeat
+from tiktok_forwarder.store.rules import check_quotas, is_repeat, stored_bytes
 from tiktok_forwarder.store.sqlite.transaction import Transaction
 
 
@@ -21,14 +21,14 @@ class Append(Change):
 
     def work(self, transaction: Transaction) -> None:
         """Raises `StoreFull` before changing anything."""
-        if self.arrivals.events and not transaction.takes(self.weight):
+        if self.weight and not transaction.takes(self.weight):
             raise StoreFull(f"the event store is full: {transaction.state.limits.append_bytes} bytes are in use")
         transaction.gather(_store_all, self)
 
 
 def _arrivals_bytes(arrivals: Arrivals) -> int:
     """Return about how much the events take up in the file."""
-    return sum([len(event.payload) for event in arrivals.events]) + len(arrivals.events) * ROW_BYTES
+    return sum([stored_bytes(event) for event in arrivals.events])
 
 
 def _store_all(transaction: Transaction, appends: list[Append]) -> None:
@@ -62,6 +62,7 @@ class _Intake:
         self._known = self._state.known_keys.latest(dict.fromkeys(chain.from_iterable(keys)))
         self._accepted: dict[bytes, int] = {}
         self._admitted: dict[tuple[str, WireFormName], list[tuple[NewEvent, int]]] = {}
+        self._recorded = 0
         # What is left of the quotas, by connection; empty if all events have room, as nearly always.
         self._share_left: dict[str, int] = {}
         self._find_shares(chain.from_iterable([request.events for request in requests]))
@@ -69,7 +70,7 @@ class _Intake:
     def _find_shares(self, events: Iterable[NewEvent]) -> None:
         needed: dict[str, int] = {}
         for event in events:
-            needed[event.connection_id] = needed.get(event.connection_id, 0) + _row_bytes(event)
+            needed[event.connection_id] = needed.get(event.connection_id, 0) + stored_bytes(event)
         left = {each: self._state.limits.connection_bytes - self._state.lanes.held_bytes(each) for each in needed}
         if any([left[each] < needed[each] for each in needed]):
             self._share_left = left
@@ -85,9 +86,10 @@ class _Intake:
         new: set[bytes] = set()
         needed: dict[str, int] = {}
         for event, key in zip(arrivals.events, keys, strict=True):
-            if key not in new and not is_repeat(self._known.get(key), arrivals.accepted_at_ms):
+            is_new = key not in new and not is_repeat(self._known.get(key), arrivals.accepted_at_ms)
+            if is_new and not event.is_recorded:
                 new.add(key)
-                needed[event.connection_id] = needed.get(event.connection_id, 0) + _row_bytes(event)
+                needed[event.connection_id] = needed.get(event.connection_id, 0) + stored_bytes(event)
         for connection_id, needed_bytes in needed.items():
             if needed_bytes > self._share_left[connection_id]:
                 self._grow_shares()
@@ -106,8 +108,13 @@ class _Intake:
         if is_repeat(self._known.get(key), now_ms):
             self._transaction.count(connection_id, "duplicate")
             return "duplicate"
+        if event.is_recorded:
+            self._recorded += 1
+            self._known[key] = self._accepted[key] = now_ms
+            _drop(self._transaction, connection_id, RECORDED, 1)
+            return RECORDED
         if self._share_left:
-            share_left = self._share_left[connection_id] - _row_bytes(event)
+            share_left = self._share_left[connection_id] - stored_bytes(event)
             if share_left < 0:
                 _drop(self._transaction, connection_id, CONNECTION_FULL, 1)
                 return CONNECTION_FULL
@@ -121,6 +128,8 @@ class _Intake:
             return
         state = self._state
         self._transaction.on_rollback(state.known_keys.add(self._accepted, state.next_event_no))
+        # The log of keys needs a number of its own for each commit, whether an event has it or not.
+        state.next_event_no += self._recorded
         for of_lane, admitted in self._admitted.items():
             lane = state.lanes.get(*of_lane)
             first_no = state.next_event_no
@@ -142,10 +151,6 @@ class _Intake:
             self._transaction.lane_for_update(lane).add_waiting(len(admitted), payload_bytes)
             self._transaction.count(lane.connection_id, "accepted", len(admitted))
             self._transaction.add_work(lane.connection_id, len(admitted))
-
-
-def _row_bytes(event: NewEvent) -> int:
-    return len(event.payload) + ROW_BYTES
 
 
 def _drop(transaction: Transaction, connection_id: str, reason: str, number: int) -> None:
