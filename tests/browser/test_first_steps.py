@@ -14,6 +14,7 @@ from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import NARROW, StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
+from tests.integration.service_rig import KEY, SECRET, fresh_batch
 from tiktok_sandbox.steps import Reset
 
 pytestmark = pytest.mark.slow
@@ -150,3 +151,27 @@ def test_connection_that_could_not_be_checked_shows_why(browser: StrictBrowser, 
     page.get_by_role("button", name="Ask TikTok").click()
     expect(badge(page)).to_have_text("test", timeout=15_000)
     expect_steps(page, "done", "done", "next", "ahead", "ahead")
+
+
+def test_recording_connection_shows_what_would_have_been_sent(browser: StrictBrowser, console: Console) -> None:
+    """Its badge and pages say that nothing is sent, and its event has every field; it needs no access token."""
+    page = log_in_as_first_admin(browser, console)
+    fill_in(page, "", "")
+    page.get_by_label("Delivery", exact=True).select_option("record")
+    pictured(page, "recording-form")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    expect(badge(page)).to_have_text("recording")
+    expect_steps(page, "done", "done", "next", "ahead", "ahead")
+    ask(console.data_dir, "POST", "/api/inputs", {"name": "shop", "key": KEY, "secret": SECRET})
+    assert console.service.post(fresh_batch("e1")) == 202
+    expect_steps(page, "done", "done", "done", "done", "next")
+    expect(page.locator("#totals .reasons .intended")).to_contain_text("recorded", ignore_case=True)
+    pictured(page, "recording")
+    page.locator("#setup").get_by_role("link", name="1 event was").click()
+    page.locator("main").get_by_role("link", name="Purchase").first.click()
+    expect(page.get_by_role("heading", name="Fields that would be sent to TikTok")).to_be_visible()
+    pictured(page, "recording-event")
+    page.goto("/")
+    expect(page.locator("article.connection .state")).to_have_text("recording")
+    pictured(page, "recording-overview")
+    assert console.sandbox.ask(lambda sandbox: sandbox.requests()) == []

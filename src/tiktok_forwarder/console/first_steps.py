@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tiktok_forwarder.api.types import ConnectionStatus, InputView
+from tiktok_forwarder.domain.outcome import RECORDED
 from tiktok_forwarder.mapping.connection import Connection
 
 StepKey = Literal["settings", "check", "sender", "event", "live"]
@@ -35,14 +36,14 @@ NEW_STEPS: Final = tuple(
 
 
 def steps_of(connection: Connection, state: ConnectionStatus, inputs: Sequence[InputView]) -> list[Step]:
-    """Return the steps of a connection that receives from these inputs."""
-    delivery = state.delivery
+    """Return the steps of a connection that receives from these inputs. One that only records asks TikTok nothing."""
+    delivery, is_recording = state.delivery, connection.is_recording
     done: dict[StepKey, bool] = {
         "settings": True,
-        "check": delivery is not None and delivery.check == "good",
+        "check": is_recording or (delivery is not None and delivery.check == "good"),
         "sender": bool(inputs),
-        "event": _has_delivered(state),
-        "live": is_complete(connection, state),
+        "event": _has_delivered(state) or (is_recording and RECORDED in state.dropped),
+        "live": is_complete(connection, state) and not is_recording,
     }
     is_refused = delivery is not None and delivery.condition == "refused"
     following = next((key for key in TITLES if not done[key]), None)

@@ -271,3 +271,33 @@ async def test_placeholder_is_refused_at_its_field(client: ConsoleClient, field:
     shown = await client.post("/connections/new", *fields_in(form.html, **given))
     assert shown.status == 422 and message in shown.text
     assert await client.api("GET", "/api/connections") == []
+
+
+async def test_recording_connection_leads_to_its_first_recorded_event(client: ConsoleClient, sandbox: Sandbox) -> None:
+    """It needs no token and no answer of TikTok; the last step is to set its delivery to send."""
+    path = await connect(client, access_token="", delivery="record")
+    shown = await client.get(path)
+    assert badge(shown) == "recording" and "This connection only records." in shown.text
+    assert list(steps(shown).values()) == ["done", "done", "done", "next", "ahead"]
+    await client.service.post(body=fresh_batch("e1"))
+
+    async def is_recorded() -> bool:
+        return "1 event was recorded." in (await client.get(path)).text
+
+    await wait_until(is_recorded, seconds=5)
+    shown = await client.get(path)
+    assert list(steps(shown).values()) == ["done", "done", "done", "done", "next"]
+    assert "set Delivery to send" in shown.text and "TikTok accepts the access token" not in shown.text
+    page = f"{path.replace('/connections/', '/activity/')}/Purchase/e1"
+
+    async def is_kept() -> bool:
+        return (await client.get(page)).status == 200
+
+    await wait_until(is_kept, seconds=5)
+    event = await client.get(page)
+    assert "Recorded, not sent" in event.text and "Fields that would be sent to TikTok" in event.text
+    refused = await edit(client, path, delivery="send")
+    assert "Access Token : is required to send events." in refused.text
+    await edit(client, path, delivery="send", access_token=TOKEN)
+    await until(client, "live")
+    assert sandbox.counts().delivered == 0

@@ -18,7 +18,7 @@ from tiktok_forwarder.console.activity.labels import (
 )
 from tiktok_forwarder.console.figures import refusal_label
 from tiktok_forwarder.console.rendering import sentence, span, wire_label
-from tiktok_forwarder.domain.outcome import Answer
+from tiktok_forwarder.domain.outcome import RECORDED, Answer
 
 _UNTRIED: Final = "accepted"
 
@@ -74,7 +74,11 @@ def _duplicate(_record: RecordView) -> tuple[str, list[str]]:
 
 
 def _dropped(record: RecordView) -> tuple[str, list[str]]:
-    return f"Dropped: {wire_label(record.reason)}", [sentence(record.detail)] if record.detail else []
+    title, detail = f"Dropped: {wire_label(record.reason)}", [sentence(record.detail)] if record.detail else []
+    if record.reason != RECORDED:
+        return title, detail
+    _, mapped = _accepted(record)
+    return "Recorded, not sent", [*mapped, *detail]
 
 
 def _attempted(record: RecordView) -> tuple[str, list[str]]:

@@ -41,8 +41,8 @@ async def connection_page(
     """Show the connection's page; `checked` is the result of a check just made."""
     history = await request.api.call(CONNECTION_HISTORY, facts.view.id)
     steps = facts.steps() if not facts.state.first_steps_put_away else []
-    # The last step says the same, with its button.
-    said = warnings_on(facts.connection) if steps else []
+    # The last step says the same, with its button; the page, that the connection only records.
+    said = warnings_on(facts.connection) if steps or facts.connection.is_recording else []
     values = {
         **structs.asdict(facts),
         "accepted": facts.state.totals.get("accepted", 0),

@@ -16,6 +16,7 @@ from tiktok_forwarder.console.api import ApiError
 from tiktok_forwarder.console.connection_facts import page_of
 from tiktok_forwarder.console.mappings.wanted import WantedEvent
 from tiktok_forwarder.console.page import Page, PageRequest
+from tiktok_forwarder.domain.outcome import RECORDED
 
 _MAX_ELSEWHERE: Final = 200
 
@@ -51,6 +52,7 @@ async def _event_page(
         "is_pending": is_pending(records),
         "is_truncated": records[0].outcome in ("retry", "delivered", "dead_letter"),
         "warnings": [catalog.get(each) for each in dict.fromkeys(name for each in records for name in each.warnings)],
+        "is_recorded": mapped is not None and mapped.reason == RECORDED,
         "payload": mapped.payload if mapped else None,
         "fields": field_rows(mapped.payload, mapped.explanation) if mapped else [],
         "elsewhere": elsewhere,
