@@ -12,7 +12,7 @@ import tomlkit
 from click.testing import CliRunner
 
 from tests.golden.cases import CASE_NAMES, CASES, Case, allows_purchases, comparable, connection_of, expected
-from tiktok_forwarder.cli.map_command import map_command
+from tiktok_forwarder.cli.mapping.map_command import map_command
 from tiktok_forwarder.mapping.event import Mapper
 from tiktok_forwarder.mparticle.parse import Bounds, parse_body
 

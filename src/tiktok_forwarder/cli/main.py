@@ -26,10 +26,10 @@ class _Entry(NamedTuple):
 COMMANDS: Final = {
     "serve": _Entry("serve_command", "serve", "Run the service."),
     "demo": _Entry("demo_command", "demo", "Run a local demo with sample traffic and a simulated TikTok."),
-    "map": _Entry("map_command", "map_command", "Show the TikTok events that batches map to."),
-    "inputs": _Entry("inputs_command", "inputs", "Add, list, change, rotate and remove inputs."),
+    "map": _Entry("mapping.map_command", "map_command", "Show the TikTok events that batches map to."),
+    "inputs": _Entry("inputs.inputs_command", "inputs", "Add, list, change, rotate and remove inputs."),
     "connections": _Entry(
-        "connections_command", "connections", "Add, change, check, pause, export and import connections."
+        "connections.connections_command", "connections", "Add, change, check, pause, export and import connections."
     ),
     "import": _Entry("import_command", "import_", "Import recorded batches."),
     "dead-letters": _Entry("dead_letters_command", "dead_letters", "List, show, replay and discard dead letters."),

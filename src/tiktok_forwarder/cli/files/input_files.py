@@ -10,7 +10,7 @@ from msgspec import structs
 
 from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.cli.files.tables import read_tables
-from tiktok_forwarder.cli.kafka_options import exported_kafka, resolved_password
+from tiktok_forwarder.cli.inputs.kafka_options import exported_kafka, resolved_password
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.settings import InputSettings
 

@@ -13,7 +13,7 @@ from tiktok_forwarder.api.types import InputView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.files.chosen import choose_by_name
 from tiktok_forwarder.cli.files.input_files import inputs_toml, read_input_files
-from tiktok_forwarder.cli.kafka_options import kafka_options, take_kafka
+from tiktok_forwarder.cli.inputs.kafka_options import kafka_options, take_kafka
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_lines, print_message, write_text
 from tiktok_forwarder.inputs.settings import InputDifference

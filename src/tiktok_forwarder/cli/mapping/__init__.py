@@ -1,0 +1,1 @@
+"""What batches become at TikTok, without a service."""
