@@ -9,12 +9,10 @@ from msgspec import Struct
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, PREVIEW, DevelopmentQuery, PreviewBody
 from tiktok_forwarder.console.api import Api, ApiError
-from tiktok_forwarder.console.conditions import sentence_of
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.console.sample_data import sample_purchase
-from tiktok_forwarder.console.settings.rule_words import ACTION_LABELS
+from tiktok_forwarder.console.settings.rule_words import TriedRule, tried_rule
 from tiktok_forwarder.mapping.connection import TOKEN
-from tiktok_forwarder.mapping.explanation.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.mapping.fields import Choice
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
@@ -22,19 +20,6 @@ from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 _INVALID: Final = 422
 _PASTED_OR_MADE: Final = Choice("", "The pasted batch, or else a generated purchase")
 _INVALID_SETTINGS: Final = "Fix the settings to try them:"
-
-
-class TriedCondition(Struct, frozen=True):
-    words: str
-    found: str
-    held: bool
-
-
-class TriedRule(Struct, frozen=True):
-    name: str
-    action: str
-    held: bool
-    conditions: list[TriedCondition]
 
 
 class Tried(Struct, frozen=True):
@@ -104,24 +89,7 @@ def _made(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tried(outcome: PreviewedOutcome) -> Tried:
-    rules = [_tried_rule(rule) for rule in outcome.rules]
+    rules = [tried_rule(rule) for rule in outcome.rules]
     if outcome.outcome == "mapped":
         return Tried(outcome.event, is_sent=True, detail="", rules=rules)
     return Tried(wire_label(outcome.reason), is_sent=False, detail=outcome.detail, rules=rules)
-
-
-def _tried_rule(rule: RuleResult) -> TriedRule:
-    conditions = [_tried_condition(each) for each in rule.conditions]
-    return TriedRule(rule.name, ACTION_LABELS[rule.action], rule.held, conditions)
-
-
-def _tried_condition(condition: ConditionResult) -> TriedCondition:
-    words = sentence_of(condition.subject, condition.name, condition.test, condition.expected)
-    return TriedCondition(words, _found(condition), condition.held)
-
-
-def _found(condition: ConditionResult) -> str:
-    """Return the values found. An identity's value is never shown."""
-    if condition.subject == "identity":
-        return "one" if condition.found else "nothing"
-    return ", ".join(condition.found) or "nothing"

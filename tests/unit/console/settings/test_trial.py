@@ -6,7 +6,8 @@ import pytest
 
 from tiktok_forwarder.api.previews import LIST_DEVELOPMENT_EVENTS, DevelopmentView, PreviewBody, PreviewView
 from tiktok_forwarder.console.api import Api, ApiError
-from tiktok_forwarder.console.settings.trial import Tried, TriedCondition, TriedRule, run_trial
+from tiktok_forwarder.console.settings.rule_words import TriedCondition, TriedRule
+from tiktok_forwarder.console.settings.trial import Tried, run_trial
 from tiktok_forwarder.mapping.explanation.rule_results import ConditionResult, RuleResult
 from tiktok_forwarder.operations.previews import KeptOutcome, PreviewedOutcome
 
