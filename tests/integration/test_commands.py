@@ -122,6 +122,7 @@ def test_exported_connections_import_elsewhere_as_they_were(
     assert "SHOP_ACCESS_TOKEN" in told
     elsewhere = Commands(run, tmp_path / "elsewhere")
     elsewhere.folder.mkdir()
+    elsewhere("inputs", "add", "--name", "web")
     (difference,), _ = elsewhere("connections", "import", file, "--dry-run")
     assert difference["change"] == "add"
     assert elsewhere("connections", "list")[0] == []
@@ -153,6 +154,7 @@ def test_import_with_wrong_ones_among_ten_names_each_and_changes_nothing(command
 @pytest.mark.parametrize("command", [("add",), ("import", "--dry-run"), ("import", "--yes")])
 def test_a_new_connection_reports_its_purchase_event(commands: Commands, command: tuple[str, ...]) -> None:
     """No purchase event is taken silently: which one, and that TikTok ends PlaceAnOrder."""
+    commands("inputs", "add", "--name", "web")
     _, messages = commands("connections", *command, commands.file("shop.toml", SHOP))
     assert "Shop: purchases are sent as PlaceAnOrder: the site's pixel must fire the same event" in messages
     assert "Shop: TikTok supports PlaceAnOrder until 2027" in messages
@@ -172,6 +174,7 @@ def test_a_changed_connection_reports_that_purchases_are_not_sent(commands: Comm
 def test_import_asks_before_it_changes_anything(commands: Commands) -> None:
     """Without a terminal to ask on it wants --yes."""
     file = commands.file("shop.toml", SHOP)
+    commands("inputs", "add", "--name", "web")
     _, told = commands("connections", "import", file, expect=2)
     assert "pass --yes to apply" in told
     assert commands("connections", "list")[0] == []
@@ -356,6 +359,14 @@ def test_status_says_that_no_service_runs(commands: Commands) -> None:
         ("connections", "list"),
         ("connections", "export"),
         ("connections", "remove", "Shop", "--yes"),
+        ("connections", "import", "FILE", "--dry-run"),
+        ("connections", "import", "FILE"),
+        ("connections", "set", "Shop", "enabled=false"),
+        ("connections", "history", "Shop"),
+        ("inputs", "import", "FILE", "--dry-run"),
+        ("notices", "import", "FILE", "--dry-run"),
+        ("notices", "list"),
+        ("notices", "test", "ops"),
         ("inputs", "list"),
         ("dead-letters", "list"),
         ("erase", "--mpid", "1", "--yes"),

@@ -61,8 +61,8 @@ def test_broken_lines_are_named_and_the_rest_goes_on(run: Run, connection: Path,
     assert status == 1
     assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["mapped", "dropped"]
     first, second = told.splitlines()
-    assert first.startswith(f"tiktok-forwarder map: {file}, line 2: the body is not JSON")
-    assert second == f"tiktok-forwarder map: {tmp_path / 'missing.json'}: cannot read: No such file or directory"
+    assert first.startswith(f"tiktok-forwarder: {file}, line 2: the body is not JSON")
+    assert second == f"tiktok-forwarder: {tmp_path / 'missing.json'}: cannot read: No such file or directory"
 
 
 def test_wrong_connection_file_is_told_whole(run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`api-keys`: keys with which programs use the API over the network."""
 
-import json
+from typing import Final
 from urllib.parse import quote
 
 import click
@@ -8,8 +8,15 @@ import click
 from tiktok_forwarder.access.api_keys import SCOPES
 from tiktok_forwarder.cli.api_client import call
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.cli.output import Column, json_option, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
+
+_COLUMNS: Final = (
+    Column("name", "name"),
+    Column("scope", "scope"),
+    time_column("created", "created_at_ms"),
+    Column("ID", "id"),
+)
 
 
 @click.group("api-keys", short_help="Create, list and revoke API keys.")
@@ -19,6 +26,7 @@ def api_keys() -> None:
 
 @api_keys.command()
 @config_options
+@json_option
 @click.argument("name")
 @click.option("--scope", type=click.Choice(SCOPES), default="read", show_default=True, help="Scope of the key.")
 def make(settings: Settings, name: str, scope: str) -> None:
@@ -27,19 +35,21 @@ def make(settings: Settings, name: str, scope: str) -> None:
     Scopes: read allows viewing; operate also allows pause, resume, check, replay and discard; admin allows everything.
     """
     body = {"name": name, "scope": scope}
-    click.echo(json.dumps(call(settings, "POST", "/api/keys", body, may_create=True)))
+    print_record(call(settings, "POST", "/api/keys", body, may_create=True))
 
 
 @api_keys.command("list")
 @config_options
+@json_option
 def list_keys(settings: Settings) -> None:
-    """Print the keys without their secrets, one JSON object per line."""
-    print_lines(call(settings, "GET", "/api/keys"))
+    """Print the keys without their secrets."""
+    print_records(call(settings, "GET", "/api/keys"), _COLUMNS, "No API keys yet.")
 
 
 @api_keys.command()
 @config_options
+@json_option
 @click.argument("name")
 def revoke(settings: Settings, name: str) -> None:
     """Revoke the key NAME (or its ID). Requests with it are refused from now on."""
-    click.echo(json.dumps(call(settings, "DELETE", f"/api/keys/{quote(name, safe='')}")))
+    print_record(call(settings, "DELETE", f"/api/keys/{quote(name, safe='')}"))

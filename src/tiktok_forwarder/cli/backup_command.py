@@ -1,13 +1,12 @@
 """`backup` and `restore`: copy the database while it is in use, and restore it from a copy."""
 
-import json
 from pathlib import Path
 
 import click
 from msgspec import structs
 
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_message
+from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.operations.backup import back_up_to, restore_from
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
@@ -17,6 +16,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(short_help="Back up the database, even while the service runs.")
 @config_options
+@json_option
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace FILE if it is a backup.")
 def backup(settings: Settings, file: Path, force: bool) -> None:
@@ -27,7 +27,7 @@ def backup(settings: Settings, file: Path, force: bool) -> None:
     """
     _require_file(settings)
     made = back_up_to(file, settings.database_file, overwrite=force)
-    click.echo(json.dumps(structs.asdict(made)))
+    print_record(structs.asdict(made))
     print_message(
         "the backup does not contain the encryption key: "
         f"keep {settings.encryption_key_file} or {KEY_VARIABLE} elsewhere"
@@ -36,6 +36,7 @@ def backup(settings: Settings, file: Path, force: bool) -> None:
 
 @click.command(short_help="Restore the database from a backup.")
 @config_options
+@json_option
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace the existing database.")
 def restore(settings: Settings, file: Path, force: bool) -> None:
@@ -46,7 +47,7 @@ def restore(settings: Settings, file: Path, force: bool) -> None:
     """
     _require_file(settings)
     restored = restore_from(file, settings.database_file, settings.activity_file, overwrite=force)
-    click.echo(json.dumps(structs.asdict(restored)))
+    print_record(structs.asdict(restored))
     print_message("repeat each erasure that was made since the backup")
 
 

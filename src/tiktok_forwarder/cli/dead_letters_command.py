@@ -1,10 +1,9 @@
 """`dead-letters`: events that the service stopped trying to deliver."""
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import click
@@ -12,11 +11,29 @@ import click
 from tiktok_forwarder.api.types import DeadLetterView, TouchedView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_lines, print_message
+from tiktok_forwarder.cli.output import Column, json_option, print_message, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_PAGE = 1000
+_PAGE: Final = 1000
+
+
+def _answer_words(letter: Mapping[str, Any]) -> str:
+    answer = letter["answer"] or {}
+    code = answer.get("code")
+    return f"{code}: {answer.get('message')}" if code is not None else str(answer.get("message") or "")
+
+
+_COLUMNS: Final = (
+    Column("number", lambda letter: str(letter["event_no"])),
+    Column("connection", "connection"),
+    Column("event", "event"),
+    Column("event ID", "event_id"),
+    Column("reason", "reason"),
+    Column("attempts", "attempts"),
+    time_column("since", "dead_lettered_at_ms"),
+    Column("TikTok's answer", _answer_words, wraps=True),
+)
 
 
 class _Time(click.ParamType[int]):
@@ -68,16 +85,18 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @config_options
+@json_option
 @_selecting
 def list_letters(settings: Settings, **which: Any) -> None:
-    """Print dead letters, oldest first, one JSON object per line."""
+    """Print dead letters, oldest first."""
     given = {name: value for name, value in which.items() if value is not None}
     after = 0
     with ApiSession(settings) as session:
         while True:
             query = urlencode({"limit": _PAGE, "after": after, **given})
             answer = session.ask("GET", f"/api/dead-letters?{query}")
-            print_lines(answer)
+            if answer or not after:
+                print_records(answer, _COLUMNS, "No dead letters.")
             letters = read_as(list[DeadLetterView], answer)
             if len(letters) < _PAGE:
                 return
@@ -86,15 +105,17 @@ def list_letters(settings: Settings, **which: Any) -> None:
 
 @dead_letters.command()
 @config_options
+@json_option
 @click.argument("event_no", type=click.IntRange(1))
 def show(settings: Settings, event_no: int) -> None:
     """Print dead letter EVENT_NO with its payload and TikTok's last answer."""
     letter = call(settings, "GET", f"/api/dead-letters/{event_no}")
-    click.echo(json.dumps(letter, indent=2))
+    print_record(letter, indent=2)
 
 
 @dead_letters.command()
 @config_options
+@json_option
 @_touching
 def replay(settings: Settings, **given: Any) -> None:
     """Deliver dead letters again: those with the numbers given, those that match every option, or all."""
@@ -103,6 +124,7 @@ def replay(settings: Settings, **given: Any) -> None:
 
 @dead_letters.command()
 @config_options
+@json_option
 @_touching
 def discard(settings: Settings, **given: Any) -> None:
     """Delete dead letters permanently: those with the numbers given, those that match every option, or all."""
@@ -124,4 +146,4 @@ def _touch(settings: Settings, verb: str, given: dict[str, Any]) -> None:
                 raise click.UsageError(f"{question} pass --yes to confirm, or --dry-run to preview")
             click.confirm(question, abort=True, err=True)
         touched = expected if dry_run or not found.count else session.ask("POST", path, selection)
-    click.echo(json.dumps(touched))
+    print_record(touched)

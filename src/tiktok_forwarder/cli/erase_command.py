@@ -8,11 +8,13 @@ import click
 
 from tiktok_forwarder.cli.api_client import call
 from tiktok_forwarder.cli.options import config_options
+from tiktok_forwarder.cli.output import json_option, print_record
 from tiktok_forwarder.settings import Settings
 
 
 @click.command(short_help="Erase a person's events.")
 @config_options
+@json_option
 @click.option("--email", help="Email address.")
 @click.option("--phone", help="Phone number with country code.")
 @click.option("--external-id", help="Your own ID of the person.")
@@ -36,7 +38,7 @@ def erase(settings: Settings, stdin: bool, yes: bool, **given: str | None) -> No
         if not sys.stdin.isatty():
             raise click.UsageError("erasing cannot be undone; pass --yes to confirm")
         click.confirm("Erase this person? This cannot be undone.", abort=True, err=True)
-    click.echo(json.dumps(call(settings, "POST", "/api/erase", person)))
+    print_record(call(settings, "POST", "/api/erase", person))
 
 
 def _read_person() -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """`keys`: the encryption key of stored secrets."""
 
-import json
-
 import click
 
 from tiktok_forwarder.cli.api_client import call
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_message
+from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.settings import Settings
 
 
@@ -17,11 +15,12 @@ def keys() -> None:
 
 @keys.command()
 @config_options
+@json_option
 def rotate(settings: Settings) -> None:
     """Encrypt every stored secret with a new key and write it to the key file, even while the service runs.
 
     Older backups still need the old key: make a new backup afterwards.
     """
     rotated = call(settings, "POST", "/api/encryption-key/rotate")
-    click.echo(json.dumps(rotated))
+    print_record(rotated)
     print_message("earlier backups need the old key; make a new backup")

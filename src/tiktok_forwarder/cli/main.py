@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import click
 
 from tiktok_forwarder import __version__
+from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import DEBUG_VARIABLE
 
@@ -73,8 +74,9 @@ class _Commands(click.Group):
 def commands() -> None:
     """Forward mParticle events to the TikTok Events API.
 
-    Results are written to standard output, mostly as JSON lines; messages to standard error. Exit status: 0 success, 1
-    part of the work failed, 2 wrong usage or configuration.
+    Results are written to standard output: as tables on a terminal, otherwise or with --json mostly as JSON lines.
+    Messages are written to standard error. Exit status: 0 success, 1 part of the work failed, 2 wrong usage or
+    configuration.
     """
 
 
@@ -110,4 +112,4 @@ def main() -> None:
 
 def _print_messages(*messages: str) -> None:
     for message in messages:
-        click.echo(f"{_PROGRAM}: {message}", err=True)
+        print_message(message)

@@ -1,7 +1,6 @@
 """`migrate`: move all contents of a store to another one."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from msgspec import structs
 
 from tiktok_forwarder.cli.options import GivenSettings
-from tiktok_forwarder.cli.output import print_message
+from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.operations.migration import migrate, movable_directory, movable_server, undo
 from tiktok_forwarder.settings import KEY_VARIABLE
@@ -29,6 +28,7 @@ _LABELS: Final[Mapping[Part, str]] = {
 
 
 @click.command("migrate", short_help="Move all contents to another store.")
+@json_option
 @click.option(
     "--config",
     "config_file",
@@ -61,7 +61,7 @@ async def _migrate(config_file: Path | None, source: str, target: str) -> None:
         _open(config_file, target, is_source=False) as to_store,
     ):
         migrated = await migrate(from_store, to_store, _print_progress)
-    click.echo(json.dumps(structs.asdict(migrated)))
+    print_record(structs.asdict(migrated))
     print_message(
         f"the encryption key and the activity did not move: {migrated.store} needs the same encryption.key or "
         f"{KEY_VARIABLE}"

@@ -1,7 +1,5 @@
 """`notices`: who gets messages about incidents, and what was sent."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import quote
@@ -11,17 +9,57 @@ import msgspec
 
 from tiktok_forwarder.api.notices import RecipientView
 from tiktok_forwarder.cli.api_client import ApiSession, call, call_running, read_as
+from tiktok_forwarder.cli.changes import (
+    are_any,
+    can_apply,
+    changes_of,
+    changing_names,
+    is_confirmed,
+    print_changes,
+    print_extent,
+)
 from tiktok_forwarder.cli.files.chosen import choose_by_name
 from tiktok_forwarder.cli.files.recipient_files import read_recipient_files, recipients_toml, resolved_secret
 from tiktok_forwarder.cli.options import config_options, output_option
-from tiktok_forwarder.cli.output import print_lines, print_message, write_text
+from tiktok_forwarder.cli.output import (
+    Column,
+    json_option,
+    print_message,
+    print_record,
+    print_records,
+    time_column,
+    write_text,
+)
 from tiktok_forwarder.notices.email_sending import SmtpSecurity
 from tiktok_forwarder.notices.incidents import INCIDENT_KINDS
 from tiktok_forwarder.notices.recipient_settings import RecipientKind
-from tiktok_forwarder.notices.recipients import RecipientDifference
 from tiktok_forwarder.settings import Settings
 
 _RECIPIENTS: Final = "/api/notices/recipients"
+_RECIPIENT_COLUMNS: Final = (
+    Column("name", "name"),
+    Column("kind", "kind"),
+    Column("sent to", lambda found: found["url_origin"] or found["to_addresses"], wraps=True),
+    Column(
+        "incidents",
+        lambda found: "all" if tuple(found["incidents"]) == INCIDENT_KINDS else found["incidents"],
+        wraps=True,
+    ),
+)
+_NOTICE_COLUMNS: Final = (
+    time_column("created", "created_at_ms"),
+    Column("recipient", "recipient"),
+    Column("notice", "title", wraps=True),
+    Column("state", "state"),
+    Column("attempts", "attempts"),
+    Column("reason", "reason", wraps=True),
+)
+_INCIDENT_COLUMNS: Final = (
+    time_column("since", "opened_at_ms"),
+    Column("incident", "label"),
+    Column("about", lambda found: found["name"] or found["subject"]),
+    Column("facts", "facts", wraps=True),
+)
 
 
 def _path(name: str, rest: str = "") -> str:
@@ -35,6 +73,7 @@ def notices() -> None:
 
 @notices.command()
 @config_options
+@json_option
 @click.option("--name", required=True, help="Name of the recipient.")
 @click.option("--kind", type=click.Choice(get_args(RecipientKind)), required=True, help="How the recipient is reached.")
 @click.option("--url", help="URL of a webhook or of Slack's incoming webhook; env:NAME takes it from the environment.")
@@ -63,23 +102,25 @@ def add(settings: Settings, incidents: tuple[str, ...], **given: Any) -> None:
     for field in ("url", "smtp_password"):
         given[field] = resolved_secret(given[field], field)
     body = {**given, "incidents": incidents or INCIDENT_KINDS}
-    click.echo(json.dumps(call(settings, "POST", _RECIPIENTS, body, may_create=True)))
+    print_record(call(settings, "POST", _RECIPIENTS, body, may_create=True))
 
 
 @notices.command("list")
 @config_options
+@json_option
 def list_recipients(settings: Settings) -> None:
-    """Print the recipients without their secrets, one JSON object per line."""
-    print_lines(call(settings, "GET", _RECIPIENTS))
+    """Print the recipients without their secrets."""
+    print_records(call(settings, "GET", _RECIPIENTS), _RECIPIENT_COLUMNS, "No recipients yet.")
 
 
 @notices.command()
 @config_options
+@json_option
 @click.argument("name")
 def test(settings: Settings, name: str) -> None:
     """Send a test to recipient NAME by the running service, and print the outcome. Exit status 1: it was not sent."""
     outcome = call_running(settings, "POST", _path(name, "/test"))
-    click.echo(json.dumps(outcome))
+    print_record(outcome)
     if outcome["state"] != "sent":
         print_message(f"not sent: {outcome['reason'] or 'no node of this store sends notices'}")
         raise click.exceptions.Exit(1)
@@ -87,33 +128,39 @@ def test(settings: Settings, name: str) -> None:
 
 @notices.command()
 @config_options
+@json_option
 @click.argument("name")
 def rotate(settings: Settings, name: str) -> None:
     """Give webhook NAME a new signing secret and print it. For a day, notices are signed with the old one too."""
-    click.echo(json.dumps(call(settings, "POST", _path(name, "/rotate"))))
+    print_record(call(settings, "POST", _path(name, "/rotate")))
 
 
 @notices.command()
 @config_options
+@json_option
 @click.argument("name")
 def remove(settings: Settings, name: str) -> None:
     """Remove recipient NAME. Its waiting notices are not sent."""
-    click.echo(json.dumps(call(settings, "DELETE", _path(name))))
+    print_record(call(settings, "DELETE", _path(name)))
 
 
 @notices.command()
 @config_options
+@json_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Maximum number.")
 def recent(settings: Settings, limit: int) -> None:
-    """Print the notices of the last 24 hours and their states, newest first, one JSON object per line."""
-    print_lines(call(settings, "GET", f"/api/notices?limit={limit}"))
+    """Print the notices of the last 24 hours and their states, newest first."""
+    print_records(
+        call(settings, "GET", f"/api/notices?limit={limit}"), _NOTICE_COLUMNS, "No notices in the last 24 hours."
+    )
 
 
 @notices.command()
 @config_options
+@json_option
 def incidents(settings: Settings) -> None:
-    """Print the open incidents, oldest first, one JSON object per line."""
-    print_lines(call(settings, "GET", "/api/incidents"))
+    """Print the open incidents, oldest first."""
+    print_records(call(settings, "GET", "/api/incidents"), _INCIDENT_COLUMNS, "No open incidents.")
 
 
 @notices.command()
@@ -128,6 +175,7 @@ def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> N
 
 @notices.command("import")
 @config_options
+@json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Show the differences without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -137,21 +185,16 @@ def import_(settings: Settings, files: tuple[Path, ...], dry_run: bool, yes: boo
     The differences are shown first. `url` and `smtp_password` may be env:NAME; without them, an existing recipient
     keeps its secrets. Recipients that the files do not name stay.
     """
-    with ApiSession(settings, may_create=True) as session:
+    with ApiSession(settings, may_create=can_apply(dry_run=dry_run, yes=yes)) as session:
         known = [each["name"] for each in session.ask("GET", _RECIPIENTS)]
         given = msgspec.to_builtins(read_recipient_files(files, known))
         answer = session.ask("POST", f"{_RECIPIENTS}/import", {"recipients": given, "dry_run": True})
-        print_lines(answer)
-        differences = read_as(list[RecipientDifference], answer)
-        changing = [each.name for each in differences if each.change != "none"]
-        listed = f": {', '.join(changing)}" if changing else ""
-        print_message(f"{len(changing)} of {len(differences)} recipients would change{listed}")
-        if dry_run or not changing:
+        changes = changes_of(answer)
+        print_changes(answer, changes)
+        print_extent(changes, "recipients")
+        if dry_run or not are_any(changes) or not is_confirmed("Import?", yes=yes):
             return
-        if not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("not imported: pass --yes to apply the changes, or --dry-run to preview them")
-            click.confirm("Import?", abort=True, err=True)
         imported = session.ask("POST", f"{_RECIPIENTS}/import", {"recipients": given})
-        print_lines([each for each in imported if each["change"] == "add"])
-        print_message(f"imported{listed}")
+        for added in (each for each in imported if each["change"] == "add"):
+            print_record(added)
+        print_message(f"imported{changing_names(changes)}")

@@ -2,22 +2,23 @@
 
 import json
 import os
-import sys
 
 import click
 
 from tiktok_forwarder.cli.options import GivenSettings, given_options
+from tiktok_forwarder.cli.output import json_option, printable, prints_tables
 from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE
 
 
 @click.command(short_help="Show every setting and the source of its value.")
 @given_options
+@json_option
 def settings(given: GivenSettings) -> None:
-    """Print the settings, as text on a terminal, otherwise one JSON object per line."""
+    """Print the settings, each with its value, the source of the value, and its meaning."""
     for value in given.values():
         setting = value.setting
-        if sys.stdout.isatty():
-            click.secho(f"{setting.name} = {json.dumps(str(value.shown))}  ({value.source})", bold=True)
+        if prints_tables():
+            click.secho(f"{setting.name} = {json.dumps(str(value.shown))}  ({printable(value.source)})", bold=True)
             click.echo(f"    {setting.help} [{ENVIRONMENT_PREFIX}{setting.name.upper()}]")
             continue
         line = {
@@ -29,6 +30,6 @@ def settings(given: GivenSettings) -> None:
             "help": setting.help,
         }
         click.echo(json.dumps(line))
-    if sys.stdout.isatty():
+    if prints_tables():
         state = "set" if KEY_VARIABLE in os.environ else "not set: the key file is used"
         click.echo(f"{KEY_VARIABLE} is {state}.")

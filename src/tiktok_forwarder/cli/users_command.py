@@ -1,7 +1,6 @@
 """`users`: the console's users."""
 
-import json
-from typing import Any
+from typing import Final
 from urllib.parse import quote
 
 import click
@@ -10,9 +9,15 @@ from tiktok_forwarder.access.users import ROLES
 from tiktok_forwarder.api.types import ConsoleLink
 from tiktok_forwarder.cli.api_client import call, call_running, read_as
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.cli.output import Column, json_option, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
 
+_COLUMNS: Final = (
+    Column("name", "name"),
+    Column("role", "role"),
+    Column("has a password", "has_password"),
+    time_column("created", "created_at_ms"),
+)
 _role = click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="Role of the user.")
 
 
@@ -23,9 +28,10 @@ def users() -> None:
 
 @users.command("list")
 @config_options
+@json_option
 def list_users(settings: Settings) -> None:
-    """Print the users, one JSON object per line."""
-    print_lines(call(settings, "GET", "/api/users"))
+    """Print the users."""
+    print_records(call(settings, "GET", "/api/users"), _COLUMNS, "No users yet.")
 
 
 @users.command()
@@ -43,24 +49,22 @@ def add(settings: Settings, name: str, role: str) -> None:
 
 @users.command("set-role")
 @config_options
+@json_option
 @click.argument("name")
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(settings: Settings, name: str, role: str) -> None:
     """Change the role of the user NAME to viewer or admin."""
-    _print(call(settings, "PATCH", _one(name), {"role": role}))
+    print_record(call(settings, "PATCH", _one(name), {"role": role}))
 
 
 @users.command()
 @config_options
+@json_option
 @click.argument("name")
 def remove(settings: Settings, name: str) -> None:
     """Remove the user NAME and end their sessions."""
-    _print(call(settings, "DELETE", _one(name)))
+    print_record(call(settings, "DELETE", _one(name)))
 
 
 def _one(name: str) -> str:
     return f"/api/users/{quote(name, safe='')}"
-
-
-def _print(answer: Any) -> None:
-    click.echo(json.dumps(answer))

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from rich.console import Console
 
 from tiktok_forwarder.api.types import StatusView
-from tiktok_forwarder.cli.status_command import status_table
+from tiktok_forwarder.cli.status_command import status_view
 from tiktok_forwarder.kafka.consumers import KafkaInputStatus
 from tiktok_forwarder.kafka.interfaces import ConsumerStatus, PartitionState
 from tiktok_forwarder.telemetry.telemetry import Telemetry, open_log
@@ -77,8 +78,11 @@ def test_status_on_a_terminal_has_a_line_for_each_kafka_input() -> None:
         KafkaInputStatus("in_2", "other", "failed", "a problem", 1, 0, None, ()),
         KafkaInputStatus("in_3", "idle", "connecting", "", 0, 0, None, ()),
     ]
-    caption = status_table(StatusView(True, [], [], kafka_inputs=inputs)).caption
-    assert caption.splitlines() == [
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(status_view(StatusView(True, [], [], kafka_inputs=inputs), 100))
+    assert captured.get().splitlines() == [
+        "No connections yet.",
         "Kafka input events: connected, 3 partitions assigned, lag 1,234 messages",
         "Kafka input other: failed, 0 partitions assigned, lag 0 messages; a problem",
         "Kafka input idle: not running, 0 partitions assigned, lag 0 messages",

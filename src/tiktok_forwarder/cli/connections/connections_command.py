@@ -1,29 +1,74 @@
 """`connections`: the TikTok pixels that events are forwarded to."""
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
 
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
+from tiktok_forwarder.cli.changes import are_any, can_apply, changing_names, is_confirmed, print_changes, print_extent
+from tiktok_forwarder.cli.connections.connection_changes import (
+    connection_changes,
+    print_advice,
+    print_notes,
+    setting_changes,
+)
 from tiktok_forwarder.cli.evidence.prove_command import prove
 from tiktok_forwarder.cli.evidence.recorded_command import recorded
 from tiktok_forwarder.cli.files.connection_files import read_files
 from tiktok_forwarder.cli.options import config_options, output_option
-from tiktok_forwarder.cli.output import print_lines, print_message, write_text
+from tiktok_forwarder.cli.output import (
+    Column,
+    json_option,
+    print_message,
+    print_record,
+    print_records,
+    time_column,
+    write_text,
+)
 from tiktok_forwarder.connections.check import CheckResult
-from tiktok_forwarder.connections.connections import Difference
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.settings import Settings
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def _state_words(found: Mapping[str, Any]) -> str:
+    if not found["enabled"]:
+        return "disabled"
+    code = found.get("test_event_code")
+    return f"test event code {code}" if code else "enabled"
+
+
+def _revision_words(entry: Mapping[str, Any]) -> str:
+    if entry["removed"]:
+        return "removed"
+    if entry["revision"] == 1:
+        return "added"
+    values = [value for field in entry["fields"] for value in setting_changes(field)]
+    return "; ".join(f"{each.path}: {each.before} → {each.after}" for each in values)
+
+
+_COLUMNS: Final = (
+    Column("name", "name"),
+    Column("pixel", "pixel_id"),
+    Column("API", "events_api"),
+    Column("state", _state_words),
+    Column("inputs", lambda found: found["inputs"] or "all", wraps=True),
+    Column("custom mappings", lambda found: len(found["custom_mappings"])),
+)
+_HISTORY_COLUMNS: Final = (
+    time_column("at", "changed_at_ms"),
+    Column("revision", "revision"),
+    Column("by", "changed_by"),
+    Column("changes", _revision_words, wraps=True),
+)
 
 
 @click.group(short_help="Add, change, check, pause, export and import connections.")
@@ -46,6 +91,7 @@ def _flat(answer: object) -> dict[str, Any]:
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("file", type=_FILE)
 def add(settings: Settings, file: Path) -> None:
     """Add the connection in FILE (TOML) and print it without its access token.
@@ -63,27 +109,30 @@ def add(settings: Settings, file: Path) -> None:
         added = call(settings, "POST", "/api/connections", given[0], may_create=True)
     except ConfigurationError as error:
         raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
-    click.echo(json.dumps(_flat(added)))
+    print_record(_flat(added))
     _advise(added)
 
 
 @connections.command("list")
 @config_options
+@json_option
 def list_connections(settings: Settings) -> None:
-    """Print the connections, one JSON object per line."""
-    print_lines(_flat(each) for each in call(settings, "GET", "/api/connections"))
+    """Print the connections without their access tokens."""
+    print_records(map(_flat, call(settings, "GET", "/api/connections")), _COLUMNS, "No connections yet.")
 
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 def show(settings: Settings, name: str) -> None:
     """Print the connection NAME (or its ID) with all settings except the access token."""
-    click.echo(json.dumps(_flat(call(settings, "GET", _path(name))), indent=2))
+    print_record(_flat(call(settings, "GET", _path(name))), indent=2)
 
 
 @connections.command("set")
 @config_options
+@json_option
 @click.argument("name")
 @click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
 def set_(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
@@ -97,18 +146,13 @@ def set_(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
     """
     body = {"settings": dict(_change(each) for each in changes)}
     changed = call(settings, "PATCH", _path(name), body)
-    click.echo(json.dumps(_flat(changed)))
+    print_record(_flat(changed))
     _advise(changed)
 
 
 def _advise(answer: object) -> None:
     shown = read_as(ConnectionView, answer)
-    _print_advice(shown.connection().name, shown.advice)
-
-
-def _print_advice(name: str, advice: Sequence[str]) -> None:
-    for note in advice:
-        print_message(f"{name}: {note}")
+    print_notes(shown.connection().name, shown.advice)
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -125,6 +169,7 @@ def _change(text: str) -> tuple[str, Any]:
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(settings: Settings, name: str, yes: bool) -> None:
@@ -138,11 +183,12 @@ def remove(settings: Settings, name: str, yes: bool) -> None:
             if not sys.stdin.isatty():
                 raise click.UsageError(f"{question}; pass --yes to confirm")
             click.confirm(question, abort=True, err=True)
-        click.echo(json.dumps(session.ask("DELETE", _path(found.id))))
+        print_record(session.ask("DELETE", _path(found.id)))
 
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 def check(settings: Settings, name: str) -> None:
     """Check connection NAME's access token and pixel with TikTok. Exit status 1 if the check fails.
@@ -150,7 +196,7 @@ def check(settings: Settings, name: str) -> None:
     If the connection has a test event code, one test event is sent; otherwise no event is sent.
     """
     answer = call(settings, "POST", _path(name, "/check"))
-    click.echo(json.dumps(answer))
+    print_record(answer)
     result = read_as(CheckResult, answer)
     print_message(f"{name}: {result.message}")
     if result.kind != "good":
@@ -159,29 +205,32 @@ def check(settings: Settings, name: str) -> None:
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 @click.option("--reason", default="", help="Reason, shown in the connection's status.")
 def pause(settings: Settings, name: str, reason: str) -> None:
     """Pause delivery of connection NAME. Its events are kept until it is resumed."""
     body = {"reason": reason}
     status = call(settings, "POST", _path(name, "/pause"), body)
-    click.echo(json.dumps(status))
+    print_record(status)
 
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 def resume(settings: Settings, name: str) -> None:
     """Resume delivery of connection NAME, whether an operator or the service paused it."""
-    click.echo(json.dumps(call(settings, "POST", _path(name, "/resume"))))
+    print_record(call(settings, "POST", _path(name, "/resume")))
 
 
 @connections.command()
 @config_options
+@json_option
 @click.argument("name")
 def history(settings: Settings, name: str) -> None:
     """Print who changed which settings of connection NAME and when, oldest first."""
-    print_lines(call(settings, "GET", _path(name, "/history")))
+    print_records(call(settings, "GET", _path(name, "/history")), _HISTORY_COLUMNS, "No changes.")
 
 
 @connections.command()
@@ -200,6 +249,7 @@ def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> N
 
 @connections.command("import")
 @config_options
+@json_option
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--dry-run", is_flag=True, help="Show the differences without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -209,26 +259,15 @@ def import_(settings: Settings, files: tuple[Path, ...], dry_run: bool, yes: boo
     The differences are shown first, and which purchase event each connection sends. An existing connection keeps its
     access token unless the file's variable is set.
     """
-    with ApiSession(settings, may_create=True) as session:
+    with ApiSession(settings, may_create=can_apply(dry_run=dry_run, yes=yes)) as session:
         known = read_as(list[ConnectionView], session.ask("GET", "/api/connections"))
         given = read_files(files, [each.connection().name for each in known])
         answer = session.ask("POST", "/api/connections/import", {"connections": given, "dry_run": True})
-        print_lines(answer)
-        differences = read_as(list[Difference], answer)
-        changing = [each.name for each in differences if each.change != "none"]
-        for difference in differences:
-            if difference.change != "none":
-                _print_advice(difference.name, difference.advice)
-        print_message(f"{len(changing)} of {len(differences)} connections would change" + _name_list(changing))
-        if dry_run or not changing:
+        changes = connection_changes(answer, given)
+        print_changes(answer, changes)
+        print_advice(answer)
+        print_extent(changes, "connections")
+        if dry_run or not are_any(changes) or not is_confirmed("Import?", yes=yes):
             return
-        if not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("not imported: pass --yes to apply the changes, or --dry-run to preview them")
-            click.confirm("Import?", abort=True, err=True)
         session.ask("POST", "/api/connections/import", {"connections": given})
-        print_message(f"imported{_name_list(changing)}")
-
-
-def _name_list(names: list[str]) -> str:
-    return f": {', '.join(names)}" if names else ""
+        print_message(f"imported{changing_names(changes)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.mapping.connection import Connection, read_connection
 from tiktok_forwarder.mapping.connection_toml import read_toml, referenced_variable
 from tiktok_forwarder.mapping.fields import RECORD
 
@@ -25,6 +26,21 @@ def read_files(files: Sequence[Path], known: Sequence[str] = ()) -> list[dict[st
     if problems:
         raise ConfigurationError(problems)
     return found
+
+
+def load_connection(file: Path) -> Connection:
+    """Return the only connection in a file, without its token. Raises `ConfigurationError` with every problem."""
+    problems: list[str] = []
+    found = _connections(file, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    if len(found) != 1:
+        raise ConfigurationError([f"{file}: has {len(found)} connections; one is needed"])
+    ((label, settings),) = found
+    try:
+        return read_connection(settings, needs_token=False, may_be_placeholder=True).connection
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{label}: {problem}" for problem in error.problems]) from None
 
 
 def _connections(file: Path, problems: list[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -1,32 +1,42 @@
 """`map`: map batches from files or standard input, one outcome per line. Sends and stores nothing."""
 
-import gzip
+import re
 import sys
 import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import click
 import msgspec
 
-from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
+from tiktok_forwarder.cli.files.connection_files import load_connection
+from tiktok_forwarder.cli.mapping.batch_files import STANDARD_INPUT, read_batches
+from tiktok_forwarder.cli.output import json_option, print_message, prints_tables
+from tiktok_forwarder.domain.errors import UnreadableBody
 from tiktok_forwarder.domain.outcome import Mapped, Outcome
-from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
-from tiktok_forwarder.mapping.connection import Connection, read_connection
+from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.explanation.explain import explain, omitted_fields
-from tiktok_forwarder.mapping.explanation.rule_results import TracingMapper
+from tiktok_forwarder.mapping.explanation.rule_results import RuleResult, TracingMapper
 from tiktok_forwarder.mparticle.batch import Batch
-from tiktok_forwarder.mparticle.parse import Bounds, parse_lines
 
-_GZIP_MAGIC = b"\x1f\x8b"
 # Years 1 to 9999: the range of a timestamp in Events API 1.0.
-_LATEST_MS = 253_402_300_799_999
+LATEST_MS: Final = 253_402_300_799_999
+# What JSON may contain as it is, and some terminals obey.
+_CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+
+
+class Explained(NamedTuple):
+    """An outcome with its place and the rules for it. `batch_index` is None if there is only one batch."""
+
+    batch_index: int | None
+    outcome: Outcome
+    rules: tuple[RuleResult, ...]
 
 
 @click.command("map", short_help="Show the TikTok events that batches map to.")
+@json_option
 @click.option(
     "--connection",
     "connection_file",
@@ -36,7 +46,7 @@ _LATEST_MS = 253_402_300_799_999
 )
 @click.option(
     "--received-at-ms",
-    type=click.IntRange(0, _LATEST_MS),
+    type=click.IntRange(0, LATEST_MS),
     help="Time of receipt in milliseconds since 1970; default: now.",
 )
 @click.option(
@@ -54,7 +64,7 @@ _LATEST_MS = 253_402_300_799_999
 def map_command(
     connection_file: Path, received_at_ms: int | None, no_purchases: bool, explains: bool, files: tuple[Path, ...]
 ) -> None:
-    """Map the batches in FILES, or on standard input, and print one JSON object per outcome.
+    """Map the batches in FILES, or on standard input, and print what becomes of each event.
 
     Files contain JSON (a batch or a list of batches) or one batch per line, plain or gzip, in any form that mParticle
     sends. Exit status: 0, even if events are dropped; 1 if a file or line could not be read; 2 for wrong usage.
@@ -66,35 +76,16 @@ def map_command(
     """
     mapper = TracingMapper(load_connection(connection_file))
     now_ms = received_at_ms if received_at_ms is not None else time.time_ns() // 1_000_000
-    reading = _Reading(files or (Path("-"),))
-    batches = iter(reading)
-    # Only whether there is a second batch decides how the first is printed, so the batches need not all be in memory.
-    begin = list(islice(batches, 2))
-    out = sys.stdout.buffer
-    for batch_index, batch in enumerate(chain(begin, batches)):
-        for outcome, rules in mapper.trace_batch(batch, now_ms, allows_purchases=not no_purchases):
-            line = _outcome_members(outcome)
-            if len(begin) > 1:
-                line = {"batch_index": batch_index, **line}
-            if explains and isinstance(outcome, Mapped):
-                line["explanation"] = _explanation(outcome, mapper.connection)
-            if explains and rules:
-                line["rules"] = rules
-            out.write(msgspec.json.encode(line) + b"\n")
-    out.flush()
+    reading = _Reading(files or (STANDARD_INPUT,))
+    found = _explained(mapper, iter(reading), now_ms, allows_purchases=not no_purchases)
+    if prints_tables():
+        from tiktok_forwarder.cli.mapping.map_tables import print_outcomes  # noqa: PLC0415  # only for a terminal
+
+        print_outcomes(found, mapper.connection, explains=explains)
+    else:
+        _print_json(found, mapper.connection, explains=explains)
     if reading.has_failed:
         raise SystemExit(1)
-
-
-def load_connection(file: Path) -> Connection:
-    """Return the connection in a TOML file. Raises `ConfigurationError` naming the file and every problem in it."""
-    try:
-        given = parse_toml(file.read_text("utf-8"))
-        return read_connection(given, needs_token=False, may_be_placeholder=True).connection
-    except (OSError, UnicodeDecodeError, UnreadableToml) as error:
-        raise ConfigurationError([f"{file}: {error}"]) from None
-    except ConfigurationError as error:
-        raise ConfigurationError([f"{file}: {problem}" for problem in error.problems]) from None
 
 
 class _Reading:
@@ -105,25 +96,40 @@ class _Reading:
         self.has_failed = False
 
     def __iter__(self) -> Iterator[Batch]:
-        for found in _read(self._files):
+        for found in read_batches(self._files):
             if isinstance(found, UnreadableBody):
                 self.has_failed = True
-                click.echo(f"tiktok-forwarder map: {found}", err=True)
+                print_message(str(found))
             else:
                 yield found
 
 
-def _read(files: tuple[Path, ...]) -> Iterator[Batch | UnreadableBody]:
-    for file in files:
-        name = "standard input" if str(file) == "-" else str(file)
-        try:
-            body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-            body = gzip.decompress(body) if body.startswith(_GZIP_MAGIC) else body
-        except (OSError, EOFError, zlib.error) as error:
-            yield UnreadableBody(f"{name}: cannot read: {getattr(error, 'strerror', None) or error}")
-            continue
-        for found in parse_lines(body, Bounds()):
-            yield UnreadableBody(f"{name}, {found}") if isinstance(found, UnreadableBody) else found
+def _explained(
+    mapper: TracingMapper, batches: Iterator[Batch], now_ms: int, *, allows_purchases: bool
+) -> Iterator[Explained]:
+    # Only whether there is a second batch decides how the first is printed, so the batches need not all be in memory.
+    begin = list(islice(batches, 2))
+    for index, batch in enumerate(chain(begin, batches)):
+        for outcome, rules in mapper.trace_batch(batch, now_ms, allows_purchases=allows_purchases):
+            yield Explained(index if len(begin) > 1 else None, outcome, rules)
+
+
+def _print_json(found: Iterable[Explained], connection: Connection, *, explains: bool) -> None:
+    out = sys.stdout.buffer
+    for batch_index, outcome, rules in found:
+        line = _outcome_members(outcome)
+        if batch_index is not None:
+            line = {"batch_index": batch_index, **line}
+        if explains and isinstance(outcome, Mapped):
+            line["explanation"] = _explanation(outcome, connection)
+        if explains and rules:
+            line["rules"] = rules
+        out.write(_CONTROLS.sub(_escaped, msgspec.json.encode(line)) + b"\n")
+    out.flush()
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u00%02x" % found[0][-1]
 
 
 def _outcome_members(outcome: Outcome) -> dict[str, Any]:

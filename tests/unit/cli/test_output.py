@@ -1,0 +1,53 @@
+"""The parts of what commands print: texts that a terminal cannot obey, and tables that fit it."""
+
+import pytest
+from rich.console import Console
+
+from tiktok_forwarder.cli.output import Column, printable, utc_time
+from tiktok_forwarder.cli.tables import table_or_blocks
+
+COLUMNS = (Column("name", "name"), Column("count", "count"), Column("notes", "notes", wraps=True))
+RECORDS = [{"name": "Shop", "count": 1200, "notes": ["a note", "[red]another[/red]"]}, {"name": "EU", "count": 3}]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, größer 価格", "plain, größer 価格"),
+        ("\x1b[2Jred\x07", r"\x1b[2Jred\x07"),
+        ("two\nlines\tand\x9b", r"two\nlines\tand\x9b"),
+        ("\u202eright\ud800", r"\u202eright\ud800"),
+    ],
+)
+def test_printable_text_has_no_controls(text: str, shown: str) -> None:
+    """What a terminal would obey, or hide, is an escape; everything else stays."""
+    assert printable(text) == shown
+
+
+def printed(width: int) -> list[str]:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(*table_or_blocks(RECORDS, COLUMNS, width), sep="")
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_records_that_fit_are_a_table() -> None:
+    """Numbers are at the right, texts are no markup."""
+    assert printed(60) == [
+        "name  count  notes",
+        "Shop  1,200  a note, [red]another[/red]",
+        "EU        3",
+    ]
+
+
+def test_records_that_do_not_fit_are_blocks() -> None:
+    """Only texts that wrap may get narrower; empty values are omitted."""
+    assert printed(25) == [
+        *("name   Shop", "count  1,200", "notes  a note,", "       [red]another[/red]", ""),
+        *("name   EU", "count  3", ""),
+    ]
+
+
+def test_times_are_shown_in_utc() -> None:
+    """Without a time there is nothing to show."""
+    assert (utc_time(1_735_689_600_999), utc_time(None)) == ("2025-01-01 00:00:00", "")
