@@ -198,6 +198,7 @@ class Services:
     site_script: SiteScript
     time_zone: tzinfo
     console_address: Callable[[], str]
+    setting_warnings: Sequence[str]
 
     @property
     def console_base(self) -> str:
@@ -256,6 +257,7 @@ def _services(
         site_script=SiteScript(base.settings.script_path),
         time_zone=time_zone_named(base.settings.time_zone),
         console_address=console_address,
+        setting_warnings=base.settings.warnings,
     )
 
 
@@ -348,7 +350,9 @@ class Application:
                     "command on the data directory of a node with the role console or all"
                 ]
             )
-        return settings.console_url or f"http://127.0.0.1:{self.port}"
+        # Of a container, the browser's machine knows the published port under this name.
+        host = "localhost" if settings.has_plain_console else "127.0.0.1"
+        return settings.console_url or f"http://{host}:{self.port}"
 
     async def load(self) -> None:
         """Read what people have configured. Raises `ConfigurationError` and `SecretUnreadable`."""
@@ -379,6 +383,8 @@ class Application:
         await self._totals_claim.start()
         for watch in self._watches:
             watch.start()
+        for warning in settings.warnings:
+            telemetry.on_process_settings_warning(warning)
         for connection in self.services.connections.all():
             for warning in warnings_on(connection):
                 telemetry.on_settings_warning(connection.id, warning)
@@ -404,7 +410,12 @@ class Application:
             keyed_api = build_api(services, caller_with_key(services.api_keys))
             console_api = build_api(services, console_caller)
             console = build_console(
-                console_api, services.console_access, settings.console_url, self._proxies, self.live_views
+                console_api,
+                services.console_access,
+                settings.console_url,
+                self._proxies,
+                self.live_views,
+                allows_private_peers=settings.has_plain_console,
             )
         script = services.site_script if settings.has_role("ingest") else None
         return Front(self._not_ready, self._exposition, api=keyed_api, console=console, public_files=script)

@@ -47,6 +47,12 @@ _POOL: Final = PoolLimits()
 _NOTICES: Final = NoticePolicy()
 
 
+_PLAIN_CONSOLE: Final = (
+    "the console accepts plain HTTP from private addresses, without TLS (console_plain_http is localhost): publish its "
+    "port on 127.0.0.1 only, or put a proxy with TLS in front of it and set console_url"
+)
+
+
 class Settings(Struct, frozen=True):
     """The settings of the process, each declared once: name, type, default, help, bounds."""
 
@@ -61,6 +67,15 @@ class Settings(Struct, frozen=True):
             "URL of the console behind a proxy with TLS, such as https://forwarder.example.com; empty: the console is "
             "available on this machine only.",
             kind="https_url",
+        ),
+    ]
+    console_plain_http: Annotated[
+        str,
+        Setting(
+            "off",
+            "Plain HTTP to the console from other machines: off, or localhost for a container whose port is published "
+            "on the browser's machine: from private addresses, as http://localhost. Ignored if console_url is set.",
+            choices=("off", "localhost"),
         ),
     ]
     trusted_proxies: Annotated[
@@ -355,6 +370,16 @@ class Settings(Struct, frozen=True):
     def has_role(self, role: Role) -> bool:
         """Return whether the service does this part of the work."""
         return self.role in (ALL, role)
+
+    @property
+    def has_plain_console(self) -> bool:
+        """Return whether the console accepts plain HTTP from private networks."""
+        return self.console_plain_http == "localhost" and not self.console_url and self.has_role("console")
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what these settings risk, for people."""
+        return [_PLAIN_CONSOLE] if self.has_plain_console else []
 
     @property
     def activity_file(self) -> Path | None:

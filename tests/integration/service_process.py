@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tiktok_sandbox.options import SandboxOptions
 
 PROGRAM = (sys.executable, "-m", "tiktok_forwarder")
 STARTED = "serving on http://127.0.0.1:"
+_SERVING = re.compile(r"serving on http://[0-9.]+:(\d+)\s")
 T = TypeVar("T")
 # Tests that look at what arrives must be able to do so now and then, however much it is.
 KEEPS_MUCH = SandboxOptions(keep_events=200_000, keep_payload_bytes=512 * 1024 * 1024)
@@ -95,10 +97,10 @@ class ServiceProcess:
 
     def _port(self) -> int:
         deadline = time.monotonic() + 45
-        while STARTED not in (log := self.log_file.read_text()):
+        while (found := _SERVING.search(log := self.log_file.read_text())) is None:
             assert self.process.poll() is None and time.monotonic() < deadline, log
             time.sleep(0.02)
-        return int(log.partition(STARTED)[2].split()[0])
+        return int(found[1])
 
     def post(self, body: Mapping[str, Any]) -> int:
         """The status that the batch was answered with. Raises `OSError` or `HTTPException` if none came."""

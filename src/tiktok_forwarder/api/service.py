@@ -41,7 +41,7 @@ async def _status(call: PlainCall) -> StatusView:
         for each in call.services.connections.all()
     ]
     difference_seconds = call.services.clock_comparison.difference_seconds
-    warnings = [risk.message for risk in await call.services.risks.risks()]
+    warnings = [*call.services.setting_warnings, *(risk.message for risk in await call.services.risks.risks())]
     if warning := clock_warning(difference_seconds):
         warnings.append(warning)
     return StatusView(

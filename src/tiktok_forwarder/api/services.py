@@ -1,5 +1,6 @@
 """What the endpoints work on. The composition root builds it; it does not depend on implementations."""
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Protocol
 
@@ -86,6 +87,11 @@ class Services(Protocol):
     def clock_comparison(self) -> ClockComparison: ...
     @property
     def site_script(self) -> SiteScript: ...
+    @property
+    def setting_warnings(self) -> Sequence[str]:
+        """Return what the settings of the process risk."""
+        ...
+
     @property
     def time_zone(self) -> tzinfo:
         """Return the time zone whose days results are by."""

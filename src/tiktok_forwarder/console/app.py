@@ -3,6 +3,7 @@
 import contextlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -79,12 +80,21 @@ _FORGED: Final = "this form has expired; reload the page and submit it again"
 
 
 def build_console(
-    api: AsgiApplication, access: ConsoleAccess, console_url: str, proxies: TrustedProxies, live_views: LiveViews
+    api: AsgiApplication,
+    access: ConsoleAccess,
+    console_url: str,
+    proxies: TrustedProxies,
+    live_views: LiveViews,
+    *,
+    allows_private_peers: bool = False,
 ) -> AsgiApplication:
     """`api` is the service's API behind `console_caller`. Stop the live views before the service stops."""
     static = StaticFiles()
     services = ConsoleServices(access, Rendering(static), FlashMessages(), live_views)
-    gateway = _Gateway(api, services, console_url, proxies)
+    find_origin = partial(
+        origin_of, console_url=console_url, proxies=proxies, allows_private_peers=allows_private_peers
+    )
+    gateway = _Gateway(api, services, find_origin)
     pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
     console = Starlette(
         routes=[*pages, Route("/static/{name:path}", static.answer, methods=["GET"])],
@@ -120,12 +130,11 @@ class _Gateway:
     """Checks session, origin, form token and role, then calls the page's handler."""
 
     def __init__(
-        self, api: AsgiApplication, services: ConsoleServices, console_url: str, proxies: TrustedProxies
+        self, api: AsgiApplication, services: ConsoleServices, find_origin: Callable[[Request], Origin]
     ) -> None:
         self._api = api
         self._services = services
-        self._console_url = console_url
-        self._proxies = proxies
+        self._find_origin = find_origin
         self._shown = _depths_of_shown_pages()
 
     def to(self, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
@@ -133,7 +142,7 @@ class _Gateway:
 
         async def answer(request: Request) -> Response:
             page = of_method["POST" if request.method == "POST" else "GET"]
-            origin = origin_of(request, self._console_url, self._proxies)
+            origin = self._find_origin(request)
             entry = await self._entry(request, origin)
             if page.right != "public" and entry is None:
                 return _to_login(request, self._shown.get(page.path, 0))
@@ -184,7 +193,7 @@ class _Gateway:
     async def _error_page(self, request: Request, status: int, problems: list[str]) -> Response:
         entry = None
         try:
-            origin = origin_of(request, self._console_url, self._proxies)
+            origin = self._find_origin(request)
             with contextlib.suppress(StoreUnavailable):
                 entry = await self._entry(request, origin)
         except HTTPException:

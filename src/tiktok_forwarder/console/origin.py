@@ -1,4 +1,8 @@
-"""Checks that a request reaches the console safely: from this machine, or through a declared proxy with TLS."""
+"""Checks that a request reaches the console safely: from this machine, or through a declared proxy with TLS.
+
+A container's port can be published on the browser's machine. The console is then on another network than the browser,
+which has it under `localhost` nevertheless: a setting allows that.
+"""
 
 import re
 from typing import Final
@@ -8,7 +12,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from tiktok_forwarder.web.origin import is_of_this_machine, is_proxied, source_of
+from tiktok_forwarder.web.origin import is_of_private_network, is_of_this_machine, is_proxied, source_of
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -35,14 +39,21 @@ class Origin(Struct, frozen=True):
         return "__Host-session" if self.is_secure else f"session-{self.base.rpartition(':')[2]}"
 
 
-def origin_of(request: Request, console_url: str, proxies: TrustedProxies) -> Origin:
-    """Return the origin. Raises `HTTPException` for a foreign host, or if a password would be sent unencrypted."""
+def origin_of(
+    request: Request, console_url: str, proxies: TrustedProxies, *, allows_private_peers: bool = False
+) -> Origin:
+    """Return the origin. Raises `HTTPException` for a foreign host, or if a password would be sent unencrypted.
+
+    `allows_private_peers`: plain HTTP is accepted from private networks too, under the names of the browser's machine.
+    """
     host = request.headers.get("host", "").lower()
     if console_url and host == urlsplit(console_url).netloc.lower():
         return Origin(console_url, True, proxies.source_of(request.scope))
-    if not is_of_this_machine(request.scope) or is_proxied(request.scope):
+    is_near = is_of_private_network if allows_private_peers else is_of_this_machine
+    # A proxy forwards requests of other machines, whatever its own address is.
+    if not is_near(request.scope) or is_proxied(request.scope):
         raise HTTPException(403, _TOO_OPEN)
-    # Any site's name can resolve to this machine.
+    # Any site's name can resolve to this machine, or to one in the browser's network.
     name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
     if name not in _LOOPBACK_NAMES:
         raise HTTPException(403, _FOREIGN_HOST)

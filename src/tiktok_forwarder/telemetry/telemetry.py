@@ -323,6 +323,9 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         what = "other users could read this; they no longer can" if is_fixed else "other users can read this"
         self._log.warning(what, path=path, mode=f"{mode:03o}")
 
+    def on_process_settings_warning(self, warning: str) -> None:
+        self._log.warning("settings warning", warning=warning)
+
     def on_activity_begun_anew(self, reason: str) -> None:
         self._log.warning("the activity was restarted without its earlier records", reason=reason)
 

@@ -7,6 +7,22 @@ from typing import Any, Final
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# Networks that no public router forwards. Python's `is_private` has others too, such as those for examples.
+_PRIVATE_NETWORKS: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
 # A client with one address of an IPv6 network has as many as it likes.
 _IPV6_NETWORK_BITS: Final = 64
 
@@ -28,9 +44,19 @@ def is_of_this_machine(scope: Mapping[str, Any]) -> bool:
 
     A TLS proxy on this machine is too, and forwards requests of other machines: see `is_proxied`.
     """
-    client = scope.get("client")
-    address = address_of(client[0]) if client else None
+    address = _peer(scope)
     return address is not None and address.is_loopback
+
+
+def is_of_private_network(scope: Mapping[str, Any]) -> bool:
+    """Return whether the peer is on loopback, or its address is a private, unique local or link-local one."""
+    address = _peer(scope)
+    return address is not None and any(address in network for network in _PRIVATE_NETWORKS)
+
+
+def _peer(scope: Mapping[str, Any]) -> IpAddress | None:
+    client = scope.get("client")
+    return address_of(client[0]) if client else None
 
 
 def is_proxied(scope: Mapping[str, Any]) -> bool:

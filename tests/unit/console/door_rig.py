@@ -136,6 +136,7 @@ class Door:
             audit=self.console.audit,
             api_keys=ApiKeys(self.console.shared, self.console.clock),
             console_base=console_url or BASE,
+            setting_warnings=[],
         )
         self.api = build_api(cast(Services, services), console_caller)
         self.app = guarded(build_console(self.api, self.console.access, console_url, TRUSTED, LiveViews()), self)

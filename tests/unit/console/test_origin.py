@@ -59,6 +59,44 @@ def test_everybody_else_is_refused_without_a_declared_proxy(client: str, headers
 
 
 @pytest.mark.parametrize(
+    "client", ["127.0.0.1", "10.88.0.1", "172.17.0.1", "192.168.65.1", "fd00::1", "::ffff:10.0.2.2"]
+)
+@pytest.mark.parametrize("host", ["localhost:8090", "127.0.0.1:9000", "[::1]:8090", "localhost"])
+def test_private_peers_are_answered_over_plain_http_if_allowed(client: str, host: str) -> None:
+    """A container's browser is on another network, and has the published port on its own machine."""
+    origin = origin_of(request(client, host=host), "", PROXIES, allows_private_peers=True)
+    assert not origin.is_secure and origin.base.startswith(f"http://{host}")
+    with pytest.raises(HTTPException):
+        origin_of(request("10.88.0.1", host=host), "", PROXIES)
+
+
+@pytest.mark.parametrize(
+    ("client", "headers"),
+    [
+        ("203.0.113.9", {"host": "localhost:8090"}),
+        ("100.64.0.1", {"host": "localhost:8090"}),
+        ("10.88.0.1", {"host": "evil.example:8090"}),
+        ("10.88.0.1", {"host": "localhost.evil.example"}),
+        ("10.88.0.1", {"host": "localhost.:8090"}),
+        ("10.88.0.1", {"host": "10.88.0.2:8090"}),
+        ("10.88.0.1", {"host": "127.0.0.2:8090"}),
+        ("10.88.0.1", {}),
+        ("10.88.0.1", {"host": "localhost:8090", "x_forwarded_for": "203.0.113.9"}),
+        ("10.88.0.1", {"host": "localhost:8090", "x_forwarded_for": "10.88.0.1"}),
+        ("10.88.0.1", {"host": "localhost:8090", "forwarded": "for=203.0.113.9"}),
+        ("127.0.0.1", {"host": "localhost:8090", "x_forwarded_for": "127.0.0.1"}),
+    ],
+)
+def test_private_peers_are_allowed_under_the_name_of_their_own_machine_only(
+    client: str, headers: Mapping[str, str]
+) -> None:
+    """A site's name that is made to resolve to the container, a public peer and a proxy are refused as before."""
+    with pytest.raises(HTTPException) as refused:
+        origin_of(request(client, **headers), "", PROXIES, allows_private_peers=True)
+    assert refused.value.status_code == 403
+
+
+@pytest.mark.parametrize(
     "port", ["", "x", "8090;", "8090,", "-1", "123456", "٨٠", "8090\n", "8090@evil.example", "80 90"]
 )
 def test_hostile_port_is_refused(port: str) -> None:
