@@ -418,7 +418,14 @@ class Application:
                 allows_private_peers=settings.has_plain_console,
             )
         script = services.site_script if settings.has_role("ingest") else None
-        return Front(self._not_ready, self._exposition, api=keyed_api, console=console, public_files=script)
+        return Front(
+            self._not_ready,
+            self._exposition,
+            services.api_keys.is_valid,
+            api=keyed_api,
+            console=console,
+            public_files=script,
+        )
 
     async def stop(self) -> None:
         """Refuse new events, let running requests end, release leases. Takes about `stop_seconds` at most."""

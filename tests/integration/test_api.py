@@ -24,7 +24,7 @@ from tiktok_forwarder.web.in_process import asgi_call
 
 OTHER_TOKEN = "another-access-token-9876543210"
 DOCUMENT = "/api/openapi.json"
-RANKS: dict[Scope, int] = {"read": 0, "operate": 1, "admin": 2}
+RANKS: dict[Scope, int] = {"metrics": 0, "read": 1, "operate": 2, "admin": 3}
 
 
 def address_of(endpoint: AnyEndpoint) -> str:
@@ -143,6 +143,7 @@ async def test_another_machine_is_refused_whatever_its_key(api: Api, client: tup
 
 async def test_the_document_lists_every_route(api: Api) -> None:
     """Each endpoint with its scope, and nothing that is not there."""
+    assert (await api.by_port("GET", DOCUMENT, await api.key("metrics"))).status == 403
     document = (await api.by_port("GET", DOCUMENT, await api.key("read"))).json
     listed = {
         (method.upper(), path): operation

@@ -209,5 +209,5 @@ async def test_refusals_are_counted_by_reason(tmp_path: Path) -> None:
 async def test_metrics_are_for_this_machine(header: str, tmp_path: Path) -> None:
     """What comes through a proxy is not of this machine, whatever address the proxy has."""
     async with running_service(tmp_path, store="memory") as service:
-        assert (await service.request("GET", "/metrics", headers={header: "203.0.113.9"})).status == 403
+        assert (await service.request("GET", "/metrics", headers={header: "203.0.113.9"})).status == 401
         assert (await service.request("GET", "/metrics")).status == 200

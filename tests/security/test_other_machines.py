@@ -73,3 +73,23 @@ def test_declared_proxy_ends_plain_http(network: OtherMachines, tmp_path: Path) 
     with listening(network, tmp_path / "data", **settings) as service:
         assert network.get(PRIVATE, service.port, "/login", Host="localhost:8090").status == 403
         assert "TLS" not in service.log_file.read_text()
+
+
+def test_metrics_are_read_from_another_machine_with_a_key(network: OtherMachines, tmp_path: Path) -> None:
+    """Of the scope metrics, which opens nothing else; never over a public network without TLS."""
+    data_dir = tmp_path / "data"
+    with listening(network, data_dir) as service:
+        assert network.get("127.0.0.1", service.port, "/metrics").status == 200
+        refused = network.get(PRIVATE, service.port, "/metrics")
+        assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+        key = key_of(data_dir, "prometheus", "metrics")
+        for wrong in (key, "Basic " + key, "Bearer", f"Bearer {key[:-1]}", "Bearer tfk_"):
+            assert network.get(PRIVATE, service.port, "/metrics", Authorization=wrong).status == 401, wrong
+        answer = network.get(PRIVATE, service.port, "/metrics", Authorization=f"Bearer {key}")
+        assert answer.status == 200 and b"tiktok_forwarder_requests" in answer.body
+        through_a_proxy = {"Authorization": f"Bearer {key}", "X_Forwarded_For": "203.0.113.9"}
+        assert network.get("127.0.0.1", service.port, "/metrics", **through_a_proxy).status == 200
+        assert network.get(PUBLIC, service.port, "/metrics", Authorization=f"Bearer {key}").status == 403
+        assert network.get("127.0.0.1", service.port, "/api/status", Authorization=f"Bearer {key}").status == 403
+        assert command("api-keys", "revoke", "prometheus", "--data-dir", str(data_dir)).returncode == 0
+        assert network.get(PRIVATE, service.port, "/metrics", Authorization=f"Bearer {key}").status == 401

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 from scripts.write_reference import exported_metrics
 
 from tiktok_forwarder.cli.main import commands
@@ -122,6 +123,15 @@ def assert_is_a_command(words: list[str]) -> None:
     assert command is not None, words
     options = {option for parameter in command.params for option in parameter.opts}
     assert [word for word in words[1:] if word.startswith("--") and word not in options] == []
+
+
+def test_scrape_configuration_names_the_port_and_sends_a_key() -> None:
+    """Prometheus sends the file's text as a bearer token, to /metrics over HTTP unless told otherwise."""
+    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yml").read_text())["scrape_configs"]
+    assert job.keys() == {"job_name", "authorization", "static_configs"}
+    assert job["authorization"].keys() == {"credentials_file"}
+    (port,) = (setting.default for setting in SETTINGS if setting.name == "port")
+    assert [target.rpartition(":")[2] for each in job["static_configs"] for target in each["targets"]] == [str(port)]
 
 
 def test_the_systemd_unit_starts_a_command_that_exists() -> None:

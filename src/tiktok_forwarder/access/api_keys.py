@@ -13,9 +13,11 @@ from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
 from tiktok_forwarder.store.documents import Document, DocumentPut
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 
-Scope = Literal["read", "operate", "admin"]
-"""`read` allows viewing; `operate` also pause, resume, check, replay and discard; `admin` allows every change."""
-SCOPES: Final[tuple[Scope, ...]] = ("read", "operate", "admin")
+Scope = Literal["metrics", "read", "operate", "admin"]
+"""`metrics` allows reading /metrics from another machine, and nothing of the API.
+
+`read` allows viewing; `operate` also pause, resume, check, replay and discard; `admin` allows every change."""
+SCOPES: Final[tuple[Scope, ...]] = ("metrics", "read", "operate", "admin")
 PREFIX: Final = "tfk_"
 _MAX_NAME_LENGTH: Final = 63
 
@@ -73,6 +75,10 @@ class ApiKeys:
         # Compare with every key, whichever matches: the response time must not reveal anything.
         found = [key_id for key_id, each in self._records.items() if hmac.compare_digest(each.digest, digest)]
         return next((each for each in self.all() if each.id in found), None)
+
+    def is_valid(self, key: str) -> bool:
+        """Return whether there is a key with this secret."""
+        return self.find(key) is not None
 
     async def make(self, name: str, scope: Scope, changed_by: str) -> NewApiKey:
         """Create a key and return it with its secret. Raises `ConfigurationError`."""

@@ -87,11 +87,19 @@ def caller_with_key(keys: ApiKeys) -> Caller:
     return caller
 
 
+def _identify(caller: Caller, request: Request, needed: Scope) -> str:
+    """Return who calls. Raises `HTTPException` for an unknown caller, and for one who may not do that."""
+    who, scope = caller(request)
+    if not may(scope, needed):
+        raise HTTPException(403, f"scope {needed} is required; the key has {scope}")
+    return who
+
+
 def build_api(services: Services, caller: Caller) -> Starlette:
     """Return the API as an ASGI application that identifies callers with `caller`."""
 
     async def openapi(request: Request) -> Response:
-        caller(request)
+        _identify(caller, request, "read")
         return json_answer(document_of(ENDPOINTS))
 
     routes = [Route(path, _by_method(services, caller, found), methods=_methods(found)) for path, found in _by_path()]
@@ -145,9 +153,7 @@ def _by_method(services: Services, caller: Caller, endpoints: Sequence[AnyEndpoi
 
     async def answer(request: Request) -> Response:
         endpoint = of_method.get(request.method) or of_method["GET"]
-        who, scope = caller(request)
-        if not may(scope, endpoint.scope):
-            raise HTTPException(403, f"scope {endpoint.scope} is required; the key has {scope}")
+        who = _identify(caller, request, endpoint.scope)
         call = await decoded_call(endpoint, request, services, who)
         return json_answer(await endpoint.run(call), endpoint.status)
 

@@ -21,7 +21,10 @@ _COLUMNS: Final = (
 
 @click.group("api-keys", short_help="Create, list and revoke API keys.")
 def api_keys() -> None:
-    """API keys let programs use the API at /api/ of the service's port; commands on this machine need none."""
+    """API keys let programs use the API at /api/ of the service's port, and read /metrics from another machine.
+
+    Commands on this machine need none.
+    """
 
 
 @api_keys.command()
@@ -32,7 +35,8 @@ def api_keys() -> None:
 def make(settings: Settings, name: str, scope: str) -> None:
     """Create a key named NAME and print it. It is not shown again.
 
-    Scopes: read allows viewing; operate also allows pause, resume, check, replay and discard; admin allows everything.
+    Scopes: metrics allows reading /metrics from another machine, and nothing else; read allows viewing; operate also
+    allows pause, resume, check, replay and discard; admin allows everything.
     """
     body = {"name": name, "scope": scope}
     print_record(call(settings, "POST", "/api/keys", body, may_create=True))

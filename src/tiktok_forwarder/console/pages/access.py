@@ -27,6 +27,7 @@ _SCOPES: Final[Mapping[str, str]] = {
     "read": "Read: view everything",
     "operate": "Operate: also pause, resume, check, replay and discard",
     "admin": "Admin: change everything",
+    "metrics": "Metrics: read /metrics from another machine",
 }
 
 
