@@ -1,4 +1,4 @@
-"""Runs a guide's shell blocks as a reader would: one after the other, in one terminal and one empty directory."""
+"""Runs a page's shell blocks as a reader would: one after the other, in one terminal and one directory."""
 
 import os
 import re
@@ -7,12 +7,17 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.service_process import environment
 
-GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+ROOT = Path(__file__).parents[2]
+GUIDES = ROOT / "docs" / "guides"
+README = ROOT / "README.md"
+# What a reader puts in its place: the service refuses the text itself.
+_PLACEHOLDERS = {"YOUR-ACCESS-TOKEN": "token-of-the-reader-0123456789", "YOUR PIXEL ID": "C9EXAMPLEPIXELID"}
 # An indented block belongs to an item of a list.
 _BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _PORTS = ("8090", "8091", "4317", "4318")
@@ -21,7 +26,7 @@ _TIMEOUT_SECONDS = 150
 
 @dataclass
 class Reading:
-    """What a reader of the guide saw. `ports` are those that stood in for the guide's own."""
+    """What a reader of the page saw. `ports` are those that were used in place of the page's own."""
 
     status: int
     output: str
@@ -29,29 +34,34 @@ class Reading:
     ports: dict[str, int]
 
 
-def blocks(guide: str) -> list[str]:
-    """The guide's shell blocks, in order."""
-    return [textwrap.dedent(block) for _, block in _BLOCK.findall((GUIDES / guide).read_text())]
+def blocks(page: Path) -> list[str]:
+    """The page's shell blocks, in order."""
+    return [textwrap.dedent(block) for _, block in _BLOCK.findall(page.read_text())]
 
 
 def follow(guide: str, room: Path, tiktok_url: str, after: str = "") -> Reading:
     """Run the guide to its end, then `after`, in `room`. `tiktok_url` is what the guide's TikTok really is."""
+    return run_blocks([*blocks(GUIDES / guide), after], room, tiktok_url, Path(sys.executable).parent)
+
+
+def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Path) -> Reading:
+    """Run the blocks in `room`, with the `tiktok-forwarder` that is in the directory `programs`."""
     ports = {port: _free_port() for port in _PORTS}
-    script = "set -euo pipefail\n" + "\n".join([*blocks(guide), after])
-    # What a reader puts in its place: the text itself is refused.
-    script = script.replace("YOUR-ACCESS-TOKEN", "token-of-the-reader-0123456789")
+    script = "set -euo pipefail\n" + "\n".join(given)
+    for placeholder, value in _PLACEHOLDERS.items():
+        script = script.replace(placeholder, value)
     for port, free in ports.items():
         script = script.replace(port, str(free))
-    own_programs = str(Path(sys.executable).parent)
     variables = environment(
-        PATH=f"{own_programs}{os.pathsep}{os.environ['PATH']}",
+        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
+        TIKTOK_FORWARDER_PORT=str(ports["8090"]),
         TIKTOK_FORWARDER_TIKTOK_BASE_URL=tiktok_url,
         # A busy machine gets the more of the reader's two seconds.
         TIKTOK_FORWARDER_MAX_WAIT_SECONDS="0.05",
     )
     output = room / "output"
     with output.open("w") as stream:
-        # A session of its own, so that whatever the guide leaves running ends with it.
+        # A session of its own, so that whatever the page leaves running ends with it.
         shell = subprocess.Popen(
             ["bash", "-c", script], cwd=room, env=variables, stdout=stream, stderr=stream, start_new_session=True
         )

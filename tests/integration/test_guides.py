@@ -2,12 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.guide_shell import GUIDES, Reading, blocks, follow
+from tests.integration.guide_shell import GUIDES, README, Reading, blocks, follow, run_blocks
 from tests.integration.service_process import SandboxThread
 
 pytestmark = [
@@ -179,7 +180,19 @@ def test_collector_gets_metrics_and_traces(tmp_path: Path, tiktok_log: Path) -> 
     assert "Received metrics." in reading.output and "Received traces." in reading.output
 
 
+def test_first_connection_of_the_readme_delivers(tmp_path: Path, tiktok_log: Path) -> None:
+    """Every command after the installation runs as it is written, and TikTok gets the purchase."""
+    installation, *steps = blocks(README)
+    assert "pip install ." in installation
+    with SandboxThread(tiktok_log) as tiktok:
+        reading = run_blocks([*steps, "sleep 2", steps[-1]], tmp_path, tiktok.url, Path(sys.executable).parent)
+    assert reading.status == 0, reading.output
+    (event,) = arrived(tiktok_log)
+    assert (event["event"], event["event_id"], event["code"]) == ("PlaceAnOrder", "order-1001", 0)
+    assert statuses(reading)[-1]["delivered"] == 1
+
+
 def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tried = set(re.findall(r'followed\("([\w-]+\.md)"', Path(__file__).read_text()))
-    assert {each.name for each in GUIDES.glob("*.md") if blocks(each.name)} == tried
+    assert {each.name for each in GUIDES.glob("*.md") if blocks(each)} == tried
