@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak chart check format docs bench flame coverage mutants lock clean
+.PHONY: help demo test soak chart check format docs bench flame coverage mutants lock release clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -71,12 +71,15 @@ mutants: ## change the product in small ways and list what no quick test notices
 # The largest set is first, and the others use its versions. Index URLs are omitted: each user has their own.
 lock: ## update requirements/*.txt from their .in files; ARGS=--upgrade uses the newest versions
 	@scripts/set-up dev
-	$(BIN)/python -m pip install --quiet uv
 	cd requirements && for set in dev demo runtime; do \
 	    ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	        --no-header $(ARGS) $$([ $$set = dev ] || echo --constraints dev.txt) --output-file $$set.txt $$set.in \
 	        || exit 1; \
 	done
+
+release: ## build a tagged version into dist/, without publishing it; ARGS=--trial for a commit without a tag, ARGS=--help
+	@scripts/set-up dev
+	@$(BIN)/python -m scripts.release $(ARGS)
 
 clean: ## remove the virtual environment, the demo's state and every cache
 	rm -rf .venv demo-data dist build .coverage .*_cache .hypothesis tests/browser/node_modules tests/browser/screenshots

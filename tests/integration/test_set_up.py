@@ -21,6 +21,7 @@ DEBIAN_TOOLS = {
     "curl": "curl",
     "etcd": "etcd-server",
     "faketime": "faketime",
+    "git": "git",
     "pg_ctlcluster": "postgresql",
     "strace": "strace",
     "systemd-analyze": "systemd",

@@ -1,0 +1,1 @@
+"""Builds what a version consists of: wheel, source archive, requirements, bill of materials, and image."""
