@@ -18,7 +18,7 @@ from tiktok_forwarder.operations.watches import LoopWatch
 from tiktok_forwarder.system_clock import SystemClock
 from tiktok_sandbox import Http
 
-_FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
 
 
 class Lags:
@@ -63,7 +63,7 @@ def test_running_out_of_descriptors_passes(tmp_path: Path) -> None:
 def _clock_of(file: Path) -> dict[str, str]:
     """Environment of a process whose clock differs by what the file says."""
     return {
-        "LD_PRELOAD": str(_FAKETIME),
+        "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(file),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
