@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak chart check format docs bench flame coverage mutants lock release clean
+.PHONY: help demo test soak chart check pythons format docs bench flame coverage mutants lock release clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -38,6 +38,9 @@ check: ## check format, lint, import contracts and types, and run the quick test
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy
 	$(PYTEST) -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+pythons: ## run `make check` with each supported Python that is installed; PYTHONS="..." names others
+	@scripts/test-pythons
 
 format: ## format the code and fix what the linter can fix
 	@scripts/set-up dev

@@ -3,6 +3,7 @@
 That it really installs what it names is proven by every run of the tests on a clean checkout.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -92,10 +93,10 @@ class Scratch:
     def has_ensurepip(self) -> None:
         (self.room / "ensurepip").touch()
 
-    def set_up(self, name: str) -> subprocess.CompletedProcess[str]:
+    def set_up(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.checkout / "scripts" / "set-up", name],
-            env={"PATH": str(self.room / "bin"), "ROOM": str(self.room)},
+            env={"PATH": str(self.room / "bin"), "ROOM": str(self.room), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -266,3 +267,24 @@ def test_a_moved_checkout_gets_a_new_environment(scratch: Scratch) -> None:
     scratch.checkout = moved
     assert scratch.set_up("demo").returncode == 0
     assert scratch.calls()[0] == "venv"
+
+
+def test_chosen_python_replaces_the_environment_of_another(scratch: Scratch) -> None:
+    """`make check PYTHON=python3.13` would otherwise run with the Python before, without a word."""
+    scratch.has_ensurepip()
+    assert scratch.set_up("demo").returncode == 0
+    scratch.calls()
+    assert scratch.set_up("demo", PYTHON="python3").returncode == 0
+    assert scratch.calls() == []
+    scratch.command("python3.99", PYTHON.replace("case", 'case "$*" in *platform*) echo 3.99.0; exit ;; esac\ncase', 1))
+    run = scratch.set_up("demo", PYTHON="python3.99")
+    assert run.returncode == 0, run.stderr
+    assert scratch.calls()[0] == "venv"
+
+
+def test_no_python_to_test_with_is_an_error(tmp_path: Path) -> None:
+    """A run that tested nothing does not count as passed."""
+    script = SCRIPT.with_name("test-pythons")
+    environment = {**os.environ, "PYTHONS": str(tmp_path / "python3.12")}
+    run = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (1, f"{tmp_path}/python3.12: not installed here")
