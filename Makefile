@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak chart check pythons format docs bench flame coverage mutants lock release clean
+.PHONY: help demo test soak chart check pythons format docs site bench flame coverage mutants lock release clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -51,6 +51,10 @@ docs: ## regenerate docs/reference/ from the program
 	@scripts/set-up dev
 	$(BIN)/python -m scripts.write_reference
 	$(BIN)/python -m scripts.write_help
+
+site: ## build the docs site in build/site, and print how to view it
+	@scripts/set-up dev
+	@$(BIN)/python -m scripts.docs_site
 
 bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py; AGAINST=/path/to/another/checkout compares with it
 	@scripts/set-up dev

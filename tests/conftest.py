@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from hypothesis import settings
+from scripts.docs_site.build import build
 
 from tests.integration.service_process import add_shop
 from tests.store_choice import STORES, StoreKind
@@ -78,3 +79,9 @@ def data_dir(request: pytest.FixtureRequest, store_kind: StoreKind, tmp_path: Pa
     prepared: Path = request.getfixturevalue("prepared")
     STORES.copy(prepared, directory)
     return Path(shutil.copytree(prepared, directory))
+
+
+@pytest.fixture(scope="session")
+def docs_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The docs site, built from this repository."""
+    return build(tmp_path_factory.mktemp("docs-site") / "site").folder
