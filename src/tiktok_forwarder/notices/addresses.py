@@ -11,25 +11,18 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from msgspec import Struct
 
-from tiktok_forwarder.web.origin import IpNetwork
+from tiktok_forwarder.web.origin import IpAddress, IpNetwork
+from tiktok_forwarder.web.public_addresses import is_public
 
-IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host, in the order in which they should be tried. Raises `OSError`."""
 
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*")
-# All global unicast addresses in use; what is outside of it, such as site-local addresses, is never public.
-_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-_NAT64: Final = IPv6Network("64:ff9b::/96")
-# Addresses that lead to an IPv4 address which is part of them, or which a relay decides.
-_TUNNELS: Final = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), ip_network("192.88.99.0/24"))
-_DOCUMENTATION: Final = IPv6Network("3fff::/20")
-
 
 _RESOLVING: Final = threading.BoundedSemaphore(16)
 
@@ -81,21 +74,6 @@ def is_host(text: str) -> bool:
     except ValueError:
         return is_host_name(text)
     return True
-
-
-def is_public(address: IpAddress) -> bool:
-    """Return whether everyone on the internet reaches the same machine by this address."""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address in _NAT64:
-            # The way to an IPv4 address in a network that has IPv6 only.
-            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.scope_id is not None or address not in _GLOBAL_UNICAST or address in _DOCUMENTATION:
-            return False
-    if any(address.version == tunnel.version and address in tunnel for tunnel in _TUNNELS):
-        return False
-    return address.is_global and not address.is_multicast
 
 
 async def checked_addresses(host: str, port: int, allowed: AllowedHosts, resolve: Resolve) -> list[str]:

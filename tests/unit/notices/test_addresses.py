@@ -14,10 +14,10 @@ from tiktok_forwarder.notices.addresses import (
     AllowedHosts,
     Resolve,
     checked_addresses,
-    is_public,
     parse_allowed_hosts,
     resolve_host,
 )
+from tiktok_forwarder.web.public_addresses import is_public
 
 NONE = AllowedHosts()
 PUBLIC = ("8.8.8.8", "203.0.114.1", "2606:4700::1111", "2620:4f:8000::1", "::ffff:8.8.8.8", "64:ff9b::808:808")
