@@ -38,6 +38,16 @@ class User(Struct, frozen=True):
     created_at_ms: int
     has_password: bool
 
+    @property
+    def actor(self) -> str:
+        """Return how histories and the audit log name this user."""
+        return f"user {self.name}"
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether this is a stored user, with a password and a role of the service's own."""
+        return True
+
 
 class _Held(Struct, frozen=True):
     document: Document

@@ -1,5 +1,5 @@
-"""The interface of documents that expire: sessions and how they end, login links, failed logins, replays, and when dead
-letters end. They have no history, and no copy of the store has them.
+"""The interface of documents that expire: sessions and how they end, login links, failed logins, finished OIDC logins,
+replays, and when dead letters end. They have no history, and no copy of the store has them.
 
 Its methods raise `StoreUnavailable` when the store cannot be used, and no error of the underlying library.
 """
@@ -10,7 +10,15 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 ExpiringKind = Literal[
-    "session", "session_end", "login_link", "failing_source", "failing_account", "known_source", "replay", "retention"
+    "session",
+    "session_end",
+    "login_link",
+    "failing_source",
+    "failing_account",
+    "known_source",
+    "oidc_login",
+    "replay",
+    "retention",
 ]
 
 MAX_OF_KIND: Final[Mapping[ExpiringKind, int]] = {
@@ -20,6 +28,7 @@ MAX_OF_KIND: Final[Mapping[ExpiringKind, int]] = {
     "failing_source": 10_000,
     "failing_account": 10_000,
     "known_source": 10_000,
+    "oidc_login": 1000,
     "replay": 100,
     "retention": 1,
 }

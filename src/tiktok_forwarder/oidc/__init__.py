@@ -1,0 +1,1 @@
+"""Login through an OpenID Connect provider: requests to it, ID tokens, and the roles that they give."""
