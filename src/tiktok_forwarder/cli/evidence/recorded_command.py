@@ -10,25 +10,33 @@ from tiktok_forwarder.api.activity import ActivityView, RecordView
 from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.options import config_options
-from tiktok_forwarder.cli.output import print_lines
+from tiktok_forwarder.cli.output import Column, json_option, print_records, time_column
 from tiktok_forwarder.domain.outcome import RECORDED
 from tiktok_forwarder.settings import Settings
 
 _PAGE_RECORDS: Final = 500
+_COLUMNS: Final = (
+    time_column("recorded", "recorded_at_ms"),
+    Column("event", "event"),
+    Column("event ID", "event_id", wraps=True),
+    Column("warnings", lambda record: ", ".join(record["warnings"]), wraps=True),
+)
 
 
 @click.command()
 @config_options
 @click.argument("name")
+@json_option
 def recorded(settings: Settings, name: str) -> None:
-    """Print the events that connection NAME recorded, one JSON object per line, newest first.
+    """Print the events that connection NAME recorded, newest first; as JSON with what would have been sent.
 
     These are the records that the activity still holds: of many events per second it keeps a sample, and the oldest
     leave first. The connection's results count all events.
     """
     with ApiSession(settings) as session:
         connection = read_as(ConnectionView, session.ask("GET", f"/api/connections/{quote(name, safe='')}"))
-        print_lines(_line(each) for each in _records(session, connection.id))
+        records = (_line(each) for each in _records(session, connection.id))
+        print_records(records, _COLUMNS, "No recorded events.")
 
 
 def _records(session: ApiSession, connection_id: str) -> Iterator[RecordView]:
