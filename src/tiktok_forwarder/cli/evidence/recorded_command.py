@@ -28,10 +28,10 @@ _COLUMNS: Final = (
 @click.argument("name")
 @json_option
 def recorded(settings: Settings, name: str) -> None:
-    """Print the events that connection NAME recorded, newest first; as JSON with what would have been sent.
+    """Print the events that connection NAME recorded, newest first.
 
-    These are the records that the activity still holds: of many events per second it keeps a sample, and the oldest
-    leave first. The connection's results count all events.
+    In JSON, each has what would have been sent. These are the records that the activity still holds: of many events per
+    second it keeps a sample, and the oldest leave first. The connection's results count all events.
     """
     with ApiSession(settings) as session:
         connection = read_as(ConnectionView, session.ask("GET", f"/api/connections/{quote(name, safe='')}"))
