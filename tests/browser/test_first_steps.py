@@ -161,6 +161,7 @@ def test_recording_connection_shows_what_would_have_been_sent(browser: StrictBro
     pictured(page, "recording-form")
     page.get_by_role("button", name="Save", exact=True).last.click()
     expect(badge(page)).to_have_text("recording")
+    expect(page.get_by_text("Its access token is kept encrypted.")).to_have_count(0)
     expect_steps(page, "done", "done", "next", "ahead", "ahead")
     ask(console.data_dir, "POST", "/api/inputs", {"name": "shop", "key": KEY, "secret": SECRET})
     assert console.service.post(fresh_batch("e1")) == 202

@@ -46,7 +46,9 @@ async def test_nothing_is_sent_until_the_delivery_is_set_to_send(tmp_path: Path,
         (shop,) = (await service.status())["connections"]
         assert shop["totals"] == {"accepted": 2, "dropped": 2} and shop["dropped"] == {"recorded": 2}
         assert (shop["queue"], shop["delivery"]["condition"]) == (None, "recording")
-        assert shop["warnings"] == ["delivery is record: nothing is sent to TikTok; set it to send to go live"]
+        assert shop["warnings"] == [
+            "the connection only records: nothing is sent to TikTok; set delivery to send to go live"
+        ]
         assert sandbox.requests() == []
         await ask(service, "PATCH", f"/api/connections/{connection_id}", {"settings": {"delivery": "send"}})
         assert (await service.post(body=fresh_batch("e1", "e3"))).status == 202
@@ -123,6 +125,6 @@ def test_file_of_a_recording_connection_needs_no_token(run: Run, tmp_path: Path)
     file.write_text('name = "Shop"\npixel_id = "C9EXAMPLE1"\naccess_token = "env:NO_SUCH_TOKEN"\ndelivery = "record"\n')
     status, _, err = run("connections", "add", file, "--data-dir", tmp_path / "data")
     assert status == 0, err
-    assert "delivery is record: nothing is sent to TikTok" in err
+    assert "the connection only records: nothing is sent to TikTok" in err
     status, _, err = run("connections", "set", "Shop", "delivery=send", "--data-dir", tmp_path / "data")
     assert status == 2 and "access_token: is required to send events" in err

@@ -188,7 +188,7 @@ def _advice_on_purchases(connection: Connection) -> list[str]:
 def warnings_on(connection: Connection) -> list[str]:
     """Return warnings about settings that prevent production use."""
     if connection.is_recording:
-        return ["delivery is record: nothing is sent to TikTok; set it to send to go live"]
+        return ["the connection only records: nothing is sent to TikTok; set delivery to send to go live"]
     if connection.test_event_code is None:
         return []
     return ["a test event code is set: TikTok treats every event as a test; remove it to go live"]

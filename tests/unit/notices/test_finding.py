@@ -68,10 +68,10 @@ async def test_new_dead_letters_are_found_for_a_quarter_of_an_hour() -> None:
 
 
 async def test_test_event_code_is_found_after_a_day_whichever_it_is() -> None:
-    """Another code instead does not begin a new day; a removed one does."""
+    """Another code instead does not begin a new day; a removed one does. Without deliveries a code does no harm."""
     rig = Rig()
-    for name, enabled in (("Shop", True), ("Off", False)):
-        await rig.parts.add_connection(name, test_event_code="TEST1", enabled=enabled)
+    for name, settings in (("Shop", {}), ("Off", {"enabled": False}), ("Recording", {"delivery": "record"})):
+        await rig.parts.add_connection(name, test_event_code="TEST1", **settings)
 
     async def change(code: str | None) -> None:
         await rig.parts.connections.set("Shop", {"test_event_code": code}, expected_revision=None, changed_by="test")

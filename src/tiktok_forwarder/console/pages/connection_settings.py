@@ -135,9 +135,8 @@ async def _create(request: PageRequest) -> Response:
     try:
         if not problems:
             made = await request.api.call(ADD_CONNECTION, query=_CHECK, body={**settings, **mappings})
-            return request.go(
-                page_of(made.id), f"{made.connection().name} is saved. Its access token is kept encrypted."
-            )
+            encrypted = " Its access token is kept encrypted." if settings.get(TOKEN) else ""
+            return request.go(page_of(made.id), f"{made.connection().name} is saved.{encrypted}")
     except ApiError as error:
         problems = error.problems
     return await _new_form(request, _Shown(settings, problems, list(unanswered_questions(request.form))))
