@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 from msgspec import structs
 
+from tiktok_forwarder.database.owner import require_access
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.web.in_process import asgi_call
@@ -74,6 +75,7 @@ class ApiSession:
             async with session.get("http://localhost/api/inputs"):
                 self._over_socket = session
         except (aiohttp.ClientError, TimeoutError):
+            require_access(self._settings.data_dir)
             if self._running_only:
                 raise ForwarderError(f"no service is running on {self._settings.data_dir}") from None
             await self._open_in_process()

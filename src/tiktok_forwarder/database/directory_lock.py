@@ -8,13 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tiktok_forwarder.database.owner import require_owner
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 LOCK_FILE: Final = "forwarder.lock"
 
 
 def prepare_directory(directory: Path) -> None:
-    """Create the directory if it is missing. Raises `ConfigurationError` unless it can be written."""
+    """Create the directory if it is missing. Raises `ConfigurationError` unless this user's files may be in it."""
+    require_owner(directory)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = directory / f".write-{secrets.token_hex(4)}"
@@ -38,8 +40,9 @@ class DirectoryLock:
     def __enter__(self) -> Self:
         """Take the lock.
 
-        Raises `ConfigurationError` if another process holds it, or the directory cannot be written.
+        Raises `ConfigurationError` if another process holds it, or the directory is another user's.
         """
+        require_owner(self._directory)
         with contextlib.ExitStack() as taken:
             directory = self._locked(self._directory, os.O_RDONLY | os.O_DIRECTORY, taken)
             self._locked(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, taken)

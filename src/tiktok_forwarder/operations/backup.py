@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tiktok_forwarder.database.directory_lock import DirectoryLock, prepare_directory
+from tiktok_forwarder.database.owner import require_access
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.store.sqlite.backup import Backup, back_up, check_backup
 from tiktok_forwarder.store.sqlite.restore import current_database, finish_restore, remove_database, restore
@@ -15,6 +16,7 @@ def back_up_to(file: Path, database: Path, *, overwrite: bool) -> Backup:
 
     Raises `ConfigurationError`.
     """
+    require_access(database.parent)
     if os.path.lexists(file) and not overwrite:
         raise ConfigurationError([f"{file}: already exists; choose another name, or pass --force"])
     return back_up(current_database(database), file)
