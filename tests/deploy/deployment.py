@@ -47,16 +47,24 @@ class Deployment:
         return self.proxy.request("POST", path, json.dumps(fresh_batch(*event_ids)).encode(), BASIC).status
 
     def delivered(self) -> dict[str, dict[str, Any]]:
-        """The events that reached TikTok, by ID."""
-        events = self._sandbox.ask(lambda sandbox: sandbox.events())
-        return {str(event.event_id): json.loads(event.payload) for event in events}
+        return delivered(self._sandbox)
 
     def until_delivered(self, *event_ids: str) -> dict[str, dict[str, Any]]:
-        deadline = time.monotonic() + 30
-        while missing := set(event_ids) - self.delivered().keys():
-            assert time.monotonic() < deadline, missing
-            time.sleep(0.05)
-        return self.delivered()
+        return until_delivered(self._sandbox, *event_ids)
+
+
+def delivered(sandbox: SandboxThread) -> dict[str, dict[str, Any]]:
+    """The events that reached TikTok, by ID."""
+    events = sandbox.ask(lambda each: each.events())
+    return {str(event.event_id): json.loads(event.payload) for event in events}
+
+
+def until_delivered(sandbox: SandboxThread, *event_ids: str) -> dict[str, dict[str, Any]]:
+    deadline = time.monotonic() + 30
+    while missing := set(event_ids) - delivered(sandbox).keys():
+        assert time.monotonic() < deadline, missing
+        time.sleep(0.05)
+    return delivered(sandbox)
 
 
 @contextmanager
