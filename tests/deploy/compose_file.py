@@ -1,4 +1,4 @@
-"""The compose file as Compose reads it: variables replaced, services in the order in which they start."""
+"""The compose files as Compose reads them: variables replaced, services in the order in which they start."""
 
 import re
 from collections.abc import Mapping
@@ -11,20 +11,21 @@ import yaml
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 COMPOSE_FILE: Final = DEPLOY / "compose" / "compose.yaml"
+SINGLE_NODE_FILE: Final = DEPLOY / "compose" / "single-node.yaml"
 EXAMPLE_VARIABLES: Final = DEPLOY / "compose" / "example.env"
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 @dataclass(frozen=True)
 class Compose:
-    """The compose file with the variables of an `.env` file."""
+    """A compose file with the variables of an `.env` file."""
 
     document: dict[str, Any]
 
     @classmethod
-    def load(cls, variables: Mapping[str, str]) -> "Compose":
+    def load(cls, variables: Mapping[str, str], file: Path = COMPOSE_FILE) -> "Compose":
         """Raises `KeyError` with the message of the file for a variable that must be set."""
-        return cls(_replaced(yaml.safe_load(COMPOSE_FILE.read_text()), variables))
+        return cls(_replaced(yaml.safe_load(file.read_text()), variables))
 
     @property
     def services(self) -> dict[str, Any]:

@@ -39,13 +39,18 @@ def blocks(page: Path) -> list[str]:
     return [textwrap.dedent(block) for _, block in _BLOCK.findall(page.read_text())]
 
 
-def follow(guide: str, room: Path, tiktok_url: str, after: str = "") -> Reading:
+def follow(guide: str, room: Path, tiktok_url: str, after: str = "", programs: Sequence[Path] = ()) -> Reading:
     """Run the guide to its end, then `after`, in `room`. `tiktok_url` is what the guide's TikTok really is."""
-    return run_blocks([*blocks(GUIDES / guide), after], room, tiktok_url, Path(sys.executable).parent)
+    own = Path(sys.executable).parent
+    return run_blocks([*blocks(GUIDES / guide), after], room, tiktok_url, [*programs, own])
 
 
-def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Path) -> Reading:
-    """Run the blocks in `room`, with the `tiktok-forwarder` that is in the directory `programs`."""
+def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Sequence[Path]) -> Reading:
+    """Run the blocks in `room`.
+
+    `programs` are directories of executables that precede the machine's own, `tiktok-forwarder` among them. They find
+    the ports in variables such as `PORT_8090`.
+    """
     ports = {port: _free_port() for port in _PORTS}
     script = "set -euo pipefail\n" + "\n".join(given)
     for placeholder, value in _PLACEHOLDERS.items():
@@ -53,8 +58,9 @@ def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Path
     for port, free in ports.items():
         script = script.replace(port, str(free))
     variables = environment(
-        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
+        PATH=os.pathsep.join([*map(str, programs), os.environ["PATH"]]),
         TIKTOK_FORWARDER_PORT=str(ports["8090"]),
+        **{f"PORT_{port}": str(free) for port, free in ports.items()},
         TIKTOK_FORWARDER_TIKTOK_BASE_URL=tiktok_url,
         # A busy machine gets the more of the reader's two seconds.
         TIKTOK_FORWARDER_MAX_WAIT_SECONDS="0.05",

@@ -20,10 +20,15 @@ TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "env", "grep", "mkdir", "
 DEBIAN_TOOLS = {
     "chromium": "chromium",
     "curl": "curl",
+    "debootstrap": "debootstrap",
     "etcd": "etcd-server",
     "faketime": "faketime",
     "git": "git",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "nginx": "nginx-light",
     "pg_ctlcluster": "postgresql",
+    "podman": "podman",
     "strace": "strace",
     "systemd-analyze": "systemd",
 }
@@ -97,6 +102,7 @@ class Scratch:
         return subprocess.run(
             [self.checkout / "scripts" / "set-up", name],
             env={"PATH": str(self.room / "bin"), "ROOM": str(self.room), **variables},
+            env={"PATH": str(self.room / "bin"), "SYSTEM_PROGRAMS": "", "ROOM": str(self.room)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
