@@ -101,8 +101,7 @@ class Scratch:
     def set_up(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.checkout / "scripts" / "set-up", name],
-            env={"PATH": str(self.room / "bin"), "ROOM": str(self.room), **variables},
-            env={"PATH": str(self.room / "bin"), "SYSTEM_PROGRAMS": "", "ROOM": str(self.room)},
+            env={"PATH": str(self.room / "bin"), "SYSTEM_PROGRAMS": "", "ROOM": str(self.room), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
