@@ -6,7 +6,7 @@ import pty
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,9 +29,17 @@ class Shown:
 
 
 def on_terminal(
-    *arguments: object, columns: int = 120, typed: str = "", cwd: Path | None = None, **variables: str
+    *arguments: object,
+    columns: int = 120,
+    question: str = "",
+    answer: Callable[[], str] = lambda: "",
+    cwd: Path | None = None,
+    **variables: str,
 ) -> Shown:
-    """Run the command line on a terminal without colors, unless a variable says otherwise, and type an answer."""
+    """Run the command line on a terminal without colors, unless a variable says otherwise.
+
+    Once the question is shown, what `answer` returns is typed.
+    """
     words = list(map(str, arguments))
     given = environment(data_dir_in(words), **{"TERM": "xterm-256color", "NO_COLOR": "1", **variables})
     # These would be believed instead of the terminal.
@@ -39,9 +47,12 @@ def on_terminal(
     with _pseudo_terminal(columns) as (master, slave):
         process = subprocess.Popen([*PROGRAM, *words], env=plain, stdin=slave, stdout=slave, stderr=slave, cwd=cwd)
         os.close(slave)
-        if typed:
-            os.write(master, typed.encode())
-        sent = b"".join(_read(master))
+        sent = b""
+        for piece in _read(master):
+            sent += piece
+            if question and question in sent.decode(errors="replace"):
+                question = ""
+                os.write(master, answer().encode())
         return Shown(process.wait(30), sent.decode())
 
 

@@ -192,6 +192,16 @@ def test_first_connection_of_the_readme_delivers(tmp_path: Path, tiktok_log: Pat
     assert statuses(reading)[-1]["delivered"] == 1
 
 
+def test_connections_follow_a_folder(tmp_path: Path, tiktok_log: Path) -> None:
+    """The dry run and the first run show the same differences, the second run shows none."""
+    reading = followed("keep-connections-in-version-control.md", tmp_path, tiktok_log)
+    changes = [json.loads(line) for line in reading.output.splitlines() if line.startswith('{"name"')]
+    expected = [("Outlet", "add"), ("Shop", "change")]
+    nothing = [("Outlet", "none"), ("Shop", "none")]
+    assert [(each["name"], each["change"]) for each in changes] == [*expected, *expected, *nothing]
+    assert changes[1]["fields"] == [{"field": "max_event_age_days", "before": 28, "after": 7}]
+
+
 def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tests = (Path(__file__), Path(__file__).parents[1] / "deploy" / "test_container.py")

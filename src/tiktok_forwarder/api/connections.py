@@ -74,7 +74,12 @@ async def _history(call: PlainCall) -> list[HistoryEntry]:
 
 async def _import(call: Call[SaveQuery, ImportBody]) -> list[Difference]:
     given, connections = call.body, call.services.connections
-    differences = await connections.import_all(given.connections, dry_run=given.dry_run, changed_by=call.who)
+    differences = await connections.import_all(
+        given.connections,
+        dry_run=given.dry_run,
+        changed_by=call.who,
+        expected_revisions=given.expected_revisions,
+    )
     if not given.dry_run:
         _check_later(call, [each.name for each in differences if each.change != "none"])
     return differences

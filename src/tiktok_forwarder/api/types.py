@@ -166,10 +166,14 @@ class ConnectionView(Struct, frozen=True):
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Connections to add or change, by name. A dry run changes nothing."""
+    """Connections to add or change, by name. A dry run changes nothing.
+
+    If revisions are given, by ID, they must be those of all stored connections: nothing has changed since.
+    """
 
     connections: list[Settings]
     dry_run: bool = False
+    expected_revisions: dict[str, Number] | None = None
 
 
 class FirstStepsView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tiktok_forwarder.delivery.interfaces import DeliveryTarget
-from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable, UnknownName
+from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict, SecretUnreadable, UnknownName
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.inputs.inputs import Inputs
 from tiktok_forwarder.mapping.connection import Connection, advice_on, connection_document, read_connection
@@ -196,14 +196,21 @@ class Connections:
         return connection
 
     async def import_all(
-        self, given: Sequence[Mapping[str, object]], *, dry_run: bool, changed_by: str
+        self,
+        given: Sequence[Mapping[str, object]],
+        *,
+        dry_run: bool,
+        changed_by: str,
+        expected_revisions: Mapping[str, int] | None = None,
     ) -> list[Difference]:
         """Add or change connections by name, all of them or none; a dry run only returns what would change.
 
-        An existing connection keeps its token unless a token is given. Raises `ConfigurationError` with every problem.
+        An existing connection keeps its token unless a token is given. `expected_revisions`, by ID, are those of all
+        connections that the caller knows. Raises `ConfigurationError` with every problem, and `RevisionConflict`.
         """
 
         async def apply() -> tuple[list[Difference], list[_Held]]:
+            self._check_revisions(expected_revisions)
             changes = self._changes(given)
             differences = [self._difference(change) for change in changes]
             if dry_run:
@@ -214,6 +221,10 @@ class Connections:
         differences, held = await self._shared.change(apply)
         await self._notify([each.connection.id for each in held])
         return differences
+
+    def _check_revisions(self, expected: Mapping[str, int] | None) -> None:
+        if expected is not None and expected != {each.id: each.revision for each in self.all()}:
+            raise RevisionConflict("connections were changed in the meantime: read them again, then repeat")
 
     def _changes(self, given: Sequence[Mapping[str, object]]) -> list[_Change]:
         if len(given) > MAX_IMPORTED:

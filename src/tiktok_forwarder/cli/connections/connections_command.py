@@ -11,6 +11,7 @@ import click
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.changes import are_any, can_apply, changing_names, is_confirmed, print_changes, print_extent
+from tiktok_forwarder.cli.connections.apply import apply_command
 from tiktok_forwarder.cli.connections.connection_changes import (
     connection_changes,
     print_advice,
@@ -271,3 +272,6 @@ def import_(settings: Settings, files: tuple[Path, ...], dry_run: bool, yes: boo
             return
         session.ask("POST", "/api/connections/import", {"connections": given})
         print_message(f"imported{changing_names(changes)}")
+
+
+connections.add_command(apply_command)
