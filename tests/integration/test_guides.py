@@ -192,6 +192,17 @@ def test_first_connection_of_the_readme_delivers(tmp_path: Path, tiktok_log: Pat
     assert statuses(reading)[-1]["delivered"] == 1
 
 
+def test_mapping_is_tested(tmp_path: Path, tiktok_log: Path) -> None:
+    """The guide's mistake fails with the very difference that the guide shows, and is repaired by its end."""
+    reading = followed("test-your-mapping.md", tmp_path, tiktok_log)
+    page = (GUIDES / "test-your-mapping.md").read_text()
+    (promised,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert promised in reading.output and "exit status 1" in reading.output
+    assert '"dropped": "missing_required_attribute"' in reading.output
+    assert reading.output.splitlines()[-1] == "1 passed, 0 failed"
+    assert 'failures="0"' in (reading.room / "results.xml").read_text()
+
+
 def test_connections_follow_a_folder(tmp_path: Path, tiktok_log: Path) -> None:
     """The dry run and the first run show the same differences, the second run shows none."""
     reading = followed("keep-connections-in-version-control.md", tmp_path, tiktok_log)

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "serve": _Entry("serve_command", "serve", "Run the service."),
     "demo": _Entry("demo_command", "demo", "Run a local demo with sample traffic and a simulated TikTok."),
     "map": _Entry("mapping.map_command", "map_command", "Show the TikTok events that batches map to."),
+    "test": _Entry("mapping.test_command", "test_command", "Test mappings: batches in, events out."),
     "inputs": _Entry("inputs.inputs_command", "inputs", "Add, list, change, rotate and remove inputs."),
     "connections": _Entry(
         "connections.connections_command", "connections", "Add, change, check, pause, export and import connections."
