@@ -142,7 +142,9 @@ def _require_data(settings: Settings) -> None:
 
     found = settings.data_dir if settings.store == "memory" else current_database(settings.database_file)
     if not found.exists():
-        why = f"data_dir: there is no database in {settings.data_dir}"
+        is_missing = not settings.data_dir.exists()
+        what = f"the directory {settings.data_dir} does not exist"
+        why = f"data_dir: {what if is_missing else f'there is no database in {settings.data_dir}'}"
         raise ConfigurationError(
             [f"{why}; choose the service's directory, or run `tiktok-forwarder serve` to create it"]
         )
