@@ -83,6 +83,8 @@ def test_wrong_change_names_every_problem_and_changes_nothing(commands: Commands
     assert shown["revision"] == 1
     _, told = commands("connections", "set", "Other", "enabled=false", expect=2)
     assert told == 'tiktok-forwarder: connection "Other" not found\n'
+    _, told = commands("connections", "set", "shpo", "enabled=false", expect=2)
+    assert told == 'tiktok-forwarder: connection "shpo" not found; did you mean "Shop"?\n'
 
 
 @pytest.mark.parametrize("version", ["2.0", "1.0"])

@@ -106,7 +106,7 @@ class ApiKeys:
     async def _revoke(self, name_or_id: str, changed_by: str) -> ApiKey:
         found = next((each for each in self.all() if name_or_id in (each.id, each.name)), None)
         if found is None:
-            raise UnknownName(f'API key "{name_or_id}" not found')
+            raise UnknownName.among((each.name for each in self.all()), "API key", name_or_id)
         await self._shared.remove("api_key", found.id, changed_by)
         del self._records[found.id]
         return found

@@ -159,7 +159,7 @@ class ConsoleAccess:
         """Return the user and a token to set this user's password with. Raises `UnknownName`."""
         user = self.users.find(name_or_id)
         if user is None:
-            raise UnknownName(f'user "{name_or_id}" not found')
+            raise UnknownName.among((each.name for each in self.users.all()), "user", name_or_id)
         await self._audit.record("console_link", made_by, {"user": user.name})
         return user, await self._links.make(user.id)
 

@@ -193,7 +193,7 @@ class Users:
     def _get_or_raise(self, name_or_id: str) -> _Held:
         found = self.find(name_or_id)
         if found is None:
-            raise UnknownName(f'user "{name_or_id}" not found')
+            raise UnknownName.among((each.name for each in self.all()), "user", name_or_id)
         return self._held[found.id]
 
     async def _change(self, held: _Held, changed_by: str, **members: str) -> _Held:

@@ -17,7 +17,6 @@ from tiktok_forwarder.api.types import (
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.connections.connections import Difference, HistoryEntry
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
-from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.mapping.connection import Connection, advice_on, connection_document
 
 
@@ -27,11 +26,7 @@ def _view(connection: Connection) -> ConnectionView:
 
 def found_connection(call: AnyCall) -> Connection:
     """Return the connection that the path names. Raises `UnknownName`."""
-    name = call.path["name"]
-    found = call.services.connections.find(name)
-    if found is None:
-        raise UnknownName(f'connection "{name}" not found')
-    return found
+    return call.services.connections.get(call.path["name"])
 
 
 async def _list(call: PlainCall) -> list[ConnectionView]:

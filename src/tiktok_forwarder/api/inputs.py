@@ -16,7 +16,7 @@ from tiktok_forwarder.api.types import (
     RemovedView,
     RotateBody,
 )
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.outcome import CONNECTION_FULL, RECORDED
 from tiktok_forwarder.inputs.importing import import_inputs
 from tiktok_forwarder.inputs.inputs import Input, NewInput
@@ -171,9 +171,7 @@ async def _remove(call: PlainCall) -> RemovedView:
 
 
 async def _import(call: Call[ImportQuery, bytes]) -> ImportReceipt:
-    found = call.services.inputs.find_by_name(call.path["name"])
-    if found is None:
-        raise UnknownName(f'input "{call.path["name"]}" not found')
+    found = call.services.inputs.get(call.path["name"])
     only = _only(call, found.name)
     acceptance = await call.services.acceptor.accept(call.body, found, only)
     if acceptance is None:
@@ -190,9 +188,7 @@ def _only(call: Call[ImportQuery, bytes], input_name: str) -> str | None:
     query = call.query
     if query.connection is None:
         return None
-    connection = call.services.connections.find(query.connection)
-    if connection is None:
-        raise UnknownName(f'connection "{query.connection}" not found')
+    connection = call.services.connections.get(query.connection)
     if connection.id not in [each.connection.id for each in call.services.connections.mappers_of(input_name)]:
         raise ConfigurationError([f'inputs: connection "{connection.name}" does not use input "{input_name}"'])
     return connection.id

@@ -9,7 +9,6 @@ from tiktok_forwarder.activity.seen_names import SeenEvent
 from tiktok_forwarder.api.endpoint import Call, Endpoint, Nothing, PlainCall
 from tiktok_forwarder.api.services import Services
 from tiktok_forwarder.api.types import Number, Settings
-from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.mapping.connection import Connection
 from tiktok_forwarder.mapping.explanation.advice import Advice, AdviceKind, all_advice
 from tiktok_forwarder.operations.previews import Comparison, KeptOutcome, PreviewedOutcome
@@ -69,10 +68,7 @@ class AdviceView(Struct, frozen=True):
 
 
 def _get_connection(services: Services, name: str) -> Connection:
-    found = services.connections.find(name)
-    if found is None:
-        raise UnknownName(f'connection "{name}" not found')
-    return found
+    return services.connections.get(name)
 
 
 async def _seen(call: Call[SeenQuery, None]) -> SeenView:

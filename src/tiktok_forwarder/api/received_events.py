@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from tiktok_forwarder.activity.event_names import MAX_NAME_LENGTH
 from tiktok_forwarder.api.endpoint import Call, Endpoint
-from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.mapping.explanation.targets import can_be_mapped, targets_of
 
 
@@ -48,9 +47,7 @@ class ReceivedEventsView(Struct, frozen=True):
 async def _received(call: Call[ReceivedEventsQuery, None]) -> ReceivedEventsView:
     connections = {each.id: each for each in call.services.connections.all()}
     name = call.query.connection
-    wanted = call.services.connections.find(name) if name is not None else None
-    if name is not None and wanted is None:
-        raise UnknownName(f'connection "{name}" not found')
+    wanted = call.services.connections.get(name) if name is not None else None
     rows = await call.services.activity.names(wanted.id if wanted is not None else None)
     rows = sorted(rows, key=lambda row: (-row.counts.last_ms, row.event_type, row.event_name))
     return ReceivedEventsView(

@@ -17,7 +17,7 @@ from tiktok_forwarder.cli.api_client import ApiSession, ApiUnavailable, read_as
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.cli.recorded import Piece, pieces
-from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody
+from tiktok_forwarder.domain.errors import ConfigurationError, UnreadableBody, not_found
 from tiktok_forwarder.settings import Settings
 
 
@@ -36,8 +36,9 @@ def import_(settings: Settings, input_name: str, from_start: bool, files: tuple[
     totals: Counter[str] = Counter()
     with ApiSession(settings) as session:
         inputs = read_as(list[InputView], session.ask("GET", "/api/inputs"))
-        if input_name.lower() not in [each.name.lower() for each in inputs]:
-            raise ConfigurationError([f'input "{input_name}" not found'])
+        names = [each.name for each in inputs]
+        if input_name.lower() not in [name.lower() for name in names]:
+            raise ConfigurationError([not_found(names, "input", input_name)])
         for file in files:
             _Import(session, input_name, file, settings.data_dir / "imports", totals).run(from_start=from_start)
     print_record(dict(totals))

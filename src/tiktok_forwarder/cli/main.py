@@ -65,6 +65,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"tiktok_forwarder.cli.{entry.module}"), entry.attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # The library suggests commands of those that are loaded, which are none.
+        name = args[0]
+        if name not in COMMANDS and not ctx.resilient_parsing and not name.startswith("-"):
+            raise click.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
@@ -92,7 +101,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        _print_messages(f"{error.format_message()} See `{context.command_path if context else _PROGRAM} --help`.")
+        message = error.format_message().rstrip(".")
+        end = "" if message.endswith("?") else "."
+        _print_messages(f"{message}{end} See `{context.command_path if context else _PROGRAM} --help`.")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)

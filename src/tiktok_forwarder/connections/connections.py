@@ -131,6 +131,13 @@ class Connections:
             return self._held[name_or_id].connection
         return self._find_by_name(name_or_id)
 
+    def get(self, name_or_id: str) -> Connection:
+        """Return the connection of this name or ID. Raises `UnknownName`."""
+        found = self.find(name_or_id)
+        if found is None:
+            raise UnknownName.among((each.name for each in self.all()), "connection", name_or_id)
+        return found
+
     def _find_by_name(self, name: str) -> Connection | None:
         wanted = name.strip().lower()
         return next((each for each in self.all() if each.name.lower() == wanted), None)
@@ -312,10 +319,7 @@ class Connections:
                 await changed(connection_id)
 
     def _get_or_raise(self, name_or_id: str) -> _Held:
-        found = self.find(name_or_id)
-        if found is None:
-            raise UnknownName(f'connection "{name_or_id}" not found')
-        return self._held[found.id]
+        return self._held[self.get(name_or_id).id]
 
     def _difference(self, change: _Change) -> Difference:
         held = self._held.get(change.id)
@@ -337,7 +341,7 @@ class Connections:
         found = self.find(name_or_id)
         documents = await self._shared.store.document_history("connection", found.id if found else name_or_id)
         if not documents:
-            raise UnknownName(f'connection "{name_or_id}" not found')
+            raise UnknownName.among((each.name for each in self.all()), "connection", name_or_id)
         for document in documents:
             removed = not document.body
             record = ConnectionRecord({}, "") if removed else msgspec.json.decode(document.body, type=ConnectionRecord)

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Struct
 
 from tiktok_forwarder.connections.connections import Connections
-from tiktok_forwarder.domain.errors import UnknownName
 from tiktok_forwarder.store.documents import Document, DocumentPut
 from tiktok_forwarder.store.shared_documents import SharedDocuments
 
@@ -35,9 +34,7 @@ class FirstSteps:
         """Put the steps of a connection away, or show them again. Raises `UnknownName`."""
 
         async def apply() -> Document:
-            connection = self._connections.find(name_or_id)
-            if connection is None:
-                raise UnknownName(f'connection "{name_or_id}" not found')
+            connection = self._connections.get(name_or_id)
             body = msgspec.json.encode(_Steps(is_put_away))
             (document,) = await self._shared.put([DocumentPut(_KIND, connection.id, body)], changed_by)
             return document

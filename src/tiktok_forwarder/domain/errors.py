@@ -1,6 +1,7 @@
 """Errors that are shown to a person: each states what happened, to what, and how to fix it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 
@@ -38,6 +39,19 @@ def _shortened(problem: str) -> str:
 
 class UnknownName(ForwarderError):
     """There is no connection, input or key of this name."""
+
+    @classmethod
+    def among(cls, known: Iterable[str], kind: str, name: str) -> "UnknownName":
+        """Return the error that suggests the closest of the known names, if one is close."""
+        return cls(not_found(known, kind, name))
+
+
+def not_found(known: Iterable[str], kind: str, name: str) -> str:
+    """Return the message of `UnknownName.among`."""
+    by_lowered = {each.lower(): each for each in known}
+    close = get_close_matches(name.strip().lower(), by_lowered, n=1)
+    suggestion = f'; did you mean "{by_lowered[close[0]]}"?' if close else ""
+    return f'{kind} "{name}" not found{suggestion}'
 
 
 class UnreadableBody(ForwarderError):

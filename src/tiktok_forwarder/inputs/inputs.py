@@ -241,7 +241,7 @@ class Inputs:
         """
 
         async def change() -> Input:
-            found = self._get_or_raise(name)
+            found = self.get(name)
             if origins is not None:
                 if found.kind != "browser":
                     raise ConfigurationError(
@@ -268,7 +268,7 @@ class Inputs:
         """
 
         async def rotate() -> NewInput:
-            found = self._get_or_raise(name)
+            found = self.get(name)
             if found.kind != "server":
                 raise ConfigurationError([f"{found.name}: {NO_SECRETS[found.kind]}"])
             if found.is_rotating:
@@ -304,7 +304,7 @@ class Inputs:
         """
 
         async def rotate() -> Input:
-            found = self._get_or_raise(name)
+            found = self.get(name)
             if found.kind != "browser":
                 problem = NO_SECRETS.get(found.kind, "a server's input keeps its key; rotate its secrets")
                 raise ConfigurationError([f"{found.name}: {problem}"])
@@ -323,7 +323,7 @@ class Inputs:
         """Invalidate all but the newest secrets, or a browser input's old key. Raises `UnknownName`."""
 
         async def retire() -> Input:
-            found = self._get_or_raise(name)
+            found = self.get(name)
             record = await self.record_of(found)
             changed = structs.replace(
                 record,
@@ -339,7 +339,7 @@ class Inputs:
         """Remove an input; its senders are refused from now on. Raises `UnknownName`."""
 
         async def remove() -> Input:
-            found = self._get_or_raise(name)
+            found = self.get(name)
             await self._shared.remove("input", found.id, changed_by)
             self._follow(found.id, None)
             return found
@@ -353,10 +353,10 @@ class Inputs:
             problems.append(f'name: an input named "{name}" already exists')
         return problems + (self._key_problems(key) if key else [])
 
-    def _get_or_raise(self, name: str) -> Input:
-        found = self.find_by_name(name) or self._by_id.get(name)
-        if found is None:
-            raise UnknownName(f'input "{name}" not found')
+    def get(self, name_or_id: str) -> Input:
+        """Return the input of this name or ID. Raises `UnknownName`."""
+        if (found := self.find_by_name(name_or_id) or self._by_id.get(name_or_id)) is None:
+            raise UnknownName.among((each.name for each in self.all()), "input", name_or_id)
         return found
 
     def seal(self, text: str, input_id: str) -> str:

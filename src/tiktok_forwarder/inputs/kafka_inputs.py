@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError, UnknownName
+from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.inputs import Input, InputRecord, Inputs, new_id
 from tiktok_forwarder.inputs.kafka_checks import password_problems, read_kafka
 from tiktok_forwarder.inputs.settings import KafkaSettings
@@ -48,9 +48,7 @@ async def change_kafka_input(
     """
 
     async def change() -> Input:
-        found = inputs.find_by_name(name)
-        if found is None:
-            raise UnknownName(f'input "{name}" not found')
+        found = inputs.get(name)
         if found.kind != "kafka":
             raise ConfigurationError([f'kafka: input "{found.name}" is not a Kafka input; only those have some'])
         changed = changed_kafka_record(inputs, found, await inputs.record_of(found), given).record

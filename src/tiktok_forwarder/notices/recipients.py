@@ -110,7 +110,7 @@ class Recipients:
         """Return the recipient of this name or ID. Raises `UnknownName`."""
         found = self._by_id.get(name_or_id) or self.find_by_name(name_or_id)
         if found is None:
-            raise UnknownName(f'recipient "{name_or_id}" not found')
+            raise UnknownName.among((each.name for each in self.all()), "recipient", name_or_id)
         return found
 
     def secret_of(self, recipient: Recipient, name: str) -> str | None:
