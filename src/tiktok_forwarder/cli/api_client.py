@@ -40,8 +40,16 @@ class ApiSession:
     something.
     """
 
-    def __init__(self, settings: Settings, *, running_only: bool = False, may_create: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        running_only: bool = False,
+        may_create: bool = False,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self._settings = settings
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._may_create = may_create
         self._running_only = running_only
         self._runner = asyncio.Runner()
@@ -69,8 +77,9 @@ class ApiSession:
 
     async def _connect(self) -> None:
         connector = aiohttp.UnixConnector(path=str(self._settings.admin_socket))
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-        session = await self._open.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
+        session = await self._open.enter_async_context(
+            aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        )
         try:
             async with session.get("http://localhost/api/inputs"):
                 self._over_socket = session

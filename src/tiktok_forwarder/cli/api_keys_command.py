@@ -7,6 +7,7 @@ import click
 
 from tiktok_forwarder.access.api_keys import SCOPES
 from tiktok_forwarder.cli.api_client import call
+from tiktok_forwarder.cli.completing import key_names
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import Column, json_option, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
@@ -53,7 +54,7 @@ def list_keys(settings: Settings) -> None:
 @api_keys.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=key_names)
 def revoke(settings: Settings, name: str) -> None:
     """Revoke the key NAME (or its ID). Requests with it are refused from now on."""
     print_record(call(settings, "DELETE", f"/api/keys/{quote(name, safe='')}"))

@@ -3,8 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
-_PROGRAM = "tiktok-forwarder"
-_VARIABLE = "_TIKTOK_FORWARDER_COMPLETE"
+from tiktok_forwarder.cli.completing import register_shells
+from tiktok_forwarder.cli.main import COMPLETION_VARIABLE, PROGRAM
 
 
 @click.command(short_help="Print a shell's completion script.")
@@ -19,7 +19,8 @@ def completion(ctx: click.Context, shell: str) -> None:
       eval "$(tiktok-forwarder completion zsh)"           # in ~/.zshrc
       tiktok-forwarder completion fish | source           # in ~/.config/fish/config.fish
     """
+    register_shells()
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"completion is not available for {shell}")
-    click.echo(kind(ctx.find_root().command, {}, _PROGRAM, _VARIABLE).source())
+    click.echo(kind(ctx.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE).source())

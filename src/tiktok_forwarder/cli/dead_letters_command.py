@@ -10,6 +10,7 @@ import click
 
 from tiktok_forwarder.api.types import DeadLetterView, TouchedView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
+from tiktok_forwarder.cli.completing import connection_names, dead_letter_reasons
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import Column, json_option, print_message, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
@@ -53,8 +54,14 @@ class _Time(click.ParamType[int]):
 
 def _selecting(command: _Command) -> _Command:
     options = (
-        click.option("--connection", help="Only dead letters of this connection, by name or ID."),
-        click.option("--reason", help="Only dead letters with this reason: refused, retries_exhausted, unconfirmed, …"),
+        click.option(
+            "--connection", shell_complete=connection_names, help="Only dead letters of this connection, by name or ID."
+        ),
+        click.option(
+            "--reason",
+            shell_complete=dead_letter_reasons,
+            help="Only dead letters with this reason: refused, retries_exhausted, unconfirmed, …",
+        ),
         click.option("--from", "from_ms", type=_Time(), help="Only dead letters from this time on (UTC)."),
         click.option("--until", "until_ms", type=_Time(), help="Only dead letters before this time (UTC)."),
     )

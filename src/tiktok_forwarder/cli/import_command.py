@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tiktok_forwarder.api.types import ImportReceipt, InputView
 from tiktok_forwarder.cli.api_client import ApiSession, ApiUnavailable, read_as
+from tiktok_forwarder.cli.completing import input_names
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.cli.recorded import Piece, pieces
@@ -24,7 +25,13 @@ from tiktok_forwarder.settings import Settings
 @click.command("import", short_help="Import recorded batches.")
 @config_options
 @json_option
-@click.option("--input", "input_name", required=True, help="Input that the batches are imported for, by name.")
+@click.option(
+    "--input",
+    "input_name",
+    required=True,
+    shell_complete=input_names,
+    help="Input that the batches are imported for, by name.",
+)
 @click.option("--from-start", is_flag=True, help="Start over, even if an earlier import of a file was interrupted.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def import_(settings: Settings, input_name: str, from_start: bool, files: tuple[Path, ...]) -> None:

@@ -6,13 +6,15 @@ from importlib import import_module
 from typing import Final, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.settings import DEBUG_VARIABLE
 
-_PROGRAM: Final = "tiktok-forwarder"
+PROGRAM: Final = "tiktok-forwarder"
+COMPLETION_VARIABLE: Final = "_TIKTOK_FORWARDER_COMPLETE"
 
 
 class _Entry(NamedTuple):
@@ -65,6 +67,12 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"tiktok_forwarder.cli.{entry.module}"), entry.attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # The library's way would load every command's module at a key press.
+        found = [(name, entry) for name, entry in COMMANDS.items() if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=entry.short_help) for name, entry in found]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -80,7 +88,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name=_PROGRAM)
+@click.version_option(__version__, prog_name=PROGRAM)
 def commands() -> None:
     """Forward mParticle events to the TikTok Events API.
 
@@ -92,8 +100,12 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line. No error of any kind shows a traceback, unless TIKTOK_FORWARDER_DEBUG is set."""
+    if COMPLETION_VARIABLE in os.environ:
+        from tiktok_forwarder.cli.completing import register_shells  # noqa: PLC0415  # not for every command
+
+        register_shells()
     try:
-        sys.exit(commands(prog_name=_PROGRAM, standalone_mode=False) or 0)
+        sys.exit(commands(prog_name=PROGRAM, standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -103,7 +115,7 @@ def main() -> None:
         context = error.ctx if isinstance(error, click.UsageError) else None
         message = error.format_message().rstrip(".")
         end = "" if message.endswith("?") else "."
-        _print_messages(f"{message}{end} See `{context.command_path if context else _PROGRAM} --help`.")
+        _print_messages(f"{message}{end} See `{context.command_path if context else PROGRAM} --help`.")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)

@@ -18,6 +18,7 @@ from tiktok_forwarder.cli.changes import (
     print_changes,
     print_extent,
 )
+from tiktok_forwarder.cli.completing import recipient_names
 from tiktok_forwarder.cli.files.chosen import choose_by_name
 from tiktok_forwarder.cli.files.recipient_files import read_recipient_files, recipients_toml, resolved_secret
 from tiktok_forwarder.cli.options import config_options, output_option
@@ -116,7 +117,7 @@ def list_recipients(settings: Settings) -> None:
 @notices.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=recipient_names)
 def test(settings: Settings, name: str) -> None:
     """Send a test to recipient NAME by the running service, and print the outcome. Exit status 1: it was not sent."""
     outcome = call_running(settings, "POST", _path(name, "/test"))
@@ -129,7 +130,7 @@ def test(settings: Settings, name: str) -> None:
 @notices.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=recipient_names)
 def rotate(settings: Settings, name: str) -> None:
     """Give webhook NAME a new signing secret and print it. For a day, notices are signed with the old one too."""
     print_record(call(settings, "POST", _path(name, "/rotate")))
@@ -138,7 +139,7 @@ def rotate(settings: Settings, name: str) -> None:
 @notices.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=recipient_names)
 def remove(settings: Settings, name: str) -> None:
     """Remove recipient NAME. Its waiting notices are not sent."""
     print_record(call(settings, "DELETE", _path(name)))
@@ -165,7 +166,7 @@ def incidents(settings: Settings) -> None:
 
 @notices.command()
 @config_options
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=recipient_names)
 @output_option
 def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> None:
     """Write recipients NAMES, or all, as TOML. URLs and passwords are not exported."""

@@ -8,6 +8,7 @@ import click
 from tiktok_forwarder.access.users import ROLES
 from tiktok_forwarder.api.types import ConsoleLink
 from tiktok_forwarder.cli.api_client import call, call_running, read_as
+from tiktok_forwarder.cli.completing import user_names
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import Column, json_option, print_record, print_records, time_column
 from tiktok_forwarder.settings import Settings
@@ -50,7 +51,7 @@ def add(settings: Settings, name: str, role: str) -> None:
 @users.command("set-role")
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=user_names)
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(settings: Settings, name: str, role: str) -> None:
     """Change the role of the user NAME to viewer or admin."""
@@ -60,7 +61,7 @@ def set_role(settings: Settings, name: str, role: str) -> None:
 @users.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=user_names)
 def remove(settings: Settings, name: str) -> None:
     """Remove the user NAME and end their sessions."""
     print_record(call(settings, "DELETE", _one(name)))

@@ -11,6 +11,7 @@ import click
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
 from tiktok_forwarder.cli.changes import are_any, can_apply, changing_names, is_confirmed, print_changes, print_extent
+from tiktok_forwarder.cli.completing import complete_changes, connection_names
 from tiktok_forwarder.cli.connections.apply import apply_command
 from tiktok_forwarder.cli.connections.connection_changes import (
     connection_changes,
@@ -125,7 +126,7 @@ def list_connections(settings: Settings) -> None:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 def show(settings: Settings, name: str) -> None:
     """Print the connection NAME (or its ID) with all settings except the access token."""
     print_record(_flat(call(settings, "GET", _path(name))), indent=2)
@@ -134,8 +135,8 @@ def show(settings: Settings, name: str) -> None:
 @connections.command("set")
 @config_options
 @json_option
-@click.argument("name")
-@click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
+@click.argument("name", shell_complete=connection_names)
+@click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…", shell_complete=complete_changes)
 def set_(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
     """Change settings of connection NAME. Values are TOML or plain text; KEY= restores the default.
 
@@ -171,7 +172,7 @@ def _change(text: str) -> tuple[str, Any]:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(settings: Settings, name: str, yes: bool) -> None:
     """Remove connection NAME. Its waiting events become dead letters."""
@@ -190,7 +191,7 @@ def remove(settings: Settings, name: str, yes: bool) -> None:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 def check(settings: Settings, name: str) -> None:
     """Check connection NAME's access token and pixel with TikTok. Exit status 1 if the check fails.
 
@@ -207,7 +208,7 @@ def check(settings: Settings, name: str) -> None:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option("--reason", default="", help="Reason, shown in the connection's status.")
 def pause(settings: Settings, name: str, reason: str) -> None:
     """Pause delivery of connection NAME. Its events are kept until it is resumed."""
@@ -219,7 +220,7 @@ def pause(settings: Settings, name: str, reason: str) -> None:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 def resume(settings: Settings, name: str) -> None:
     """Resume delivery of connection NAME, whether an operator or the service paused it."""
     print_record(call(settings, "POST", _path(name, "/resume")))
@@ -228,7 +229,7 @@ def resume(settings: Settings, name: str) -> None:
 @connections.command()
 @config_options
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 def history(settings: Settings, name: str) -> None:
     """Print who changed which settings of connection NAME and when, oldest first."""
     print_records(call(settings, "GET", _path(name, "/history")), _HISTORY_COLUMNS, "No changes.")
@@ -236,7 +237,7 @@ def history(settings: Settings, name: str) -> None:
 
 @connections.command()
 @config_options
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=connection_names)
 @output_option
 def export(settings: Settings, names: tuple[str, ...], output: Path | None) -> None:
     """Write connections NAMES, or all, as TOML. Access tokens become references to environment variables."""
