@@ -16,11 +16,15 @@ _WANTS_JSON: Final = "tiktok_forwarder.wants_json"
 
 
 class Column(NamedTuple):
-    """A column of a table. `read` is a key of the record, or a function of it. Only texts that wrap get narrower."""
+    """A column of a table. `read` is a key of the record, or a function of it.
+
+    Only texts that wrap get narrower, down to `narrowest` characters.
+    """
 
     heading: str
     read: str | Callable[[Mapping[str, Any]], object]
     wraps: bool = False
+    narrowest: int = 20
 
     def value(self, record: Mapping[str, Any]) -> object:
         return record.get(self.read) if isinstance(self.read, str) else self.read(record)

@@ -14,7 +14,6 @@ from tiktok_forwarder.cli.output import Column, printable, utc_time
 from tiktok_forwarder.mapping.explanation.explain import fields
 
 _GAP: Final = 2
-_MIN_WRAPPED: Final = 20
 
 
 def print_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], none: str) -> None:
@@ -83,7 +82,7 @@ def find_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], 
             justify="right" if are_numbers and number else "left",
             no_wrap=not column.wraps,
             overflow="fold",
-            min_width=min(_MIN_WRAPPED, _widest(rows, column.heading, number)) if column.wraps else None,
+            min_width=min(column.narrowest, _widest(rows, column.heading, number)) if column.wraps else None,
         )
     for row in rows:
         table.add_row(*row)
@@ -97,7 +96,7 @@ def _row(record: Mapping[str, Any], columns: Sequence[Column]) -> list[Text]:
 def _needed_width(rows: Sequence[Sequence[Text]], columns: Sequence[Column]) -> int:
     widths = [_widest(rows, column.heading, number) for number, column in enumerate(columns)]
     needed = [
-        min(width, _MIN_WRAPPED) if column.wraps else width for column, width in zip(columns, widths, strict=True)
+        min(width, column.narrowest) if column.wraps else width for column, width in zip(columns, widths, strict=True)
     ]
     return sum(needed) + _GAP * (len(columns) - 1)
 
