@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
@@ -96,32 +97,34 @@ def _gather(sources: SiteSources, project: Path) -> None:
     pages = project / "pages"
     for page in sources.pages:
         text = sources.text_on_site(page)
-        head = _front_matter(text)
+        # The theme does not escape it.
+        head = [f"description: {json.dumps(escape(_description_of(text)))}"]
         if page.path == FRONT_PAGE:
-            head, text = head.replace("---\n\n", "hide: [toc]\n---\n\n"), _front_page(text)
+            head, text = [*head, "hide: [toc]"], _front_page(text)
         target = pages / page.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(head + indented_for_python_markdown(text))
+        target.write_text("\n".join(["---", *head, "---", "", indented_for_python_markdown(text)]))
     for file in sources.downloads:
         target = pages / path_on_site(file)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sources.root / file, target)
     (pages / "theme").mkdir()
-    for file in (_THEME / "site.css", _THEME / "site.js", _ICON):
-        shutil.copy(file, pages / "theme")
+    for part in (_THEME / "site.css", _THEME / "site.js", _ICON):
+        shutil.copy(part, pages / "theme")
 
 
 def _front_page(opening: str) -> str:
-    """Return the README's opening, its picture next to its first paragraph, and what only the site needs."""
-    title, summary, picture, rest = opening.split("\n\n", 3)
+    """Return the README's opening, its picture next to what is above it, and what only the site needs."""
+    summary, _, below = opening.partition("\n\n![")
+    picture, _, rest = below.partition("\n\n")
     template = Template((_THEME / "front-page.md").read_text())
-    return template.substitute(title=title, summary=summary, picture=picture, rest=rest)
+    return template.substitute(summary=summary, picture=f"![{picture}", rest=rest)
 
 
-def _front_matter(text: str) -> str:
-    """Return the description of a page, for search engines: the beginning of its first paragraph."""
+def _description_of(text: str) -> str:
+    """Return what search engines show of a page: the beginning of its first paragraph, in whole words."""
     found = _WORDS_TO_DESCRIPTION_LENGTH.match(first_paragraph(text))
-    return f"---\ndescription: {json.dumps(found[0])}\n---\n\n" if found else ""
+    return found[0] if found else ""
 
 
 def _run_zensical(project: Path) -> None:

@@ -61,10 +61,9 @@ def with_links(text: str, new_target: Callable[[str], str]) -> str:
 
 
 def first_paragraph(text: str) -> str:
-    """Return the plain text of the first paragraph below the title, on one line."""
-    tokens = COMMONMARK.parse(text)
-    for token, inline in pairwise(tokens):
-        if token.type == "paragraph_open" and token.level == 0:
+    """Return the plain text of the first paragraph, on one line; that of an item if the page begins with a list."""
+    for token, inline in pairwise(COMMONMARK.parse(text)):
+        if token.type == "paragraph_open":
             return " ".join(plain_text(inline.content).split())
     return ""
 
