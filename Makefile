@@ -1,6 +1,6 @@
 # Every target installs what it needs; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak chart check pythons format docs site bench flame coverage mutants lock release clean
+.PHONY: help demo test soak chart check pythons format docs site screenshots bench flame coverage mutants lock release clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -55,6 +55,10 @@ docs: ## regenerate docs/reference/ from the program
 site: ## build the docs site in build/site, and print how to view it
 	@scripts/set-up dev
 	@$(BIN)/python -m scripts.docs_site
+
+screenshots: ## take the pictures of README and docs again
+	@scripts/set-up dev
+	$(PYTEST) -n 0 tests/browser/test_docs_screenshots.py --write-screenshots $(ARGS)
 
 bench: ## measure; ARGS="mapping" selects one of bench/bench_*.py; AGAINST=/path/to/another/checkout compares with it
 	@scripts/set-up dev

@@ -24,6 +24,9 @@ STORE_KINDS = get_args(StoreKind)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=STORE_KINDS, default="sqlite", help="The store of the services under test.")
+    parser.addoption(
+        "--write-screenshots", action="store_true", help="Write the pictures of the docs: make screenshots."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
