@@ -76,7 +76,7 @@ def _licenses(library: LockedLibrary) -> list[License]:
     except metadata.PackageNotFoundError:
         return []
     factory = LicenseFactory()
-    stated = found.get("License-Expression") or found.get("License") or ""
+    stated = next((found[name] for name in ("License-Expression", "License") if name in found), "")
     if stated and "\n" not in stated and len(stated) <= _MAX_LICENSE_LENGTH:
         return [factory.make_from_string(stated)]
     classifiers = [each.removeprefix(_APPROVED) for each in found.get_all("Classifier") or [] if _APPROVED in each]

@@ -22,7 +22,7 @@ def git(checkout: Path, *arguments: str) -> str:
     dates = {"GIT_AUTHOR_DATE": _COMMITTED_AT, "GIT_COMMITTER_DATE": _COMMITTED_AT}
     settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     environment = {**os.environ, **identity, **dates, **settings}
-    command = ["git", "-C", checkout, *arguments]
+    command = ["git", "-C", str(checkout), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 

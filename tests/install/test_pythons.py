@@ -31,10 +31,10 @@ def test_first_supported_version_is_the_oldest_that_is_named() -> None:
 def test_every_locked_library_has_a_wheel(version: str, platform: str, tmp_path: Path) -> None:
     """With the locked hashes: what only a compiler could install would fail where there is none."""
     command = [
-        Path(sys.executable).with_name("uv"),
+        str(Path(sys.executable).with_name("uv")),
         *("pip", "install", "--dry-run", "--only-binary", ":all:", "--require-hashes"),
-        *("--python-version", version, "--python-platform", platform, "--target", tmp_path),
-        *("-r", ROOT / RUNTIME),
+        *("--python-version", version, "--python-platform", platform, "--target", str(tmp_path)),
+        *("-r", str(ROOT / RUNTIME)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ from tests.released_data.directory import (
     wait_for_totals,
 )
 from tiktok_forwarder import __version__
+from tiktok_sandbox import Sandbox
 
 _LIVE: Final = """
 name = "Live"
@@ -98,8 +99,11 @@ def _make(data_dir: Path) -> Contents:
 
 
 def _refuse(sandbox: SandboxThread) -> None:
-    for event_id in _DEAD:
-        sandbox.ask(lambda tiktok, name=event_id: tiktok.script.poison(name))
+    def add_steps(tiktok: Sandbox) -> None:
+        for event_id in _DEAD:
+            tiktok.script.poison(event_id)
+
+    sandbox.ask(add_steps)
 
 
 def _configure(data_dir: Path, service: ServiceProcess) -> None:
