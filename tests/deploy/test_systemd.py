@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.compose_file import DEPLOY
+from tiktok_forwarder.cli.backup_command import backup
 from tiktok_forwarder.cli.serve_command import serve
 from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.settings import ROLES
@@ -16,6 +17,8 @@ from tiktok_forwarder.settings import ROLES
 FOLDER = DEPLOY / "systemd"
 TEMPLATE = "tiktok-forwarder@.service"
 UNIT = "tiktok-forwarder.service"
+BACKUP = "tiktok-forwarder-backup.service"
+TIMER = "tiktok-forwarder-backup.timer"
 INSTALLED = "/opt/tiktok-forwarder/bin/tiktok-forwarder"
 PROGRAM = Path(sys.executable).with_name("tiktok-forwarder")
 # systemd's points from 0 to 100: what a unit without any restriction gets is 96.
@@ -40,7 +43,8 @@ def analyze(folder: Path, unit: str, text: str, *command: str) -> "subprocess.Co
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "unit"), [(UNIT, UNIT), *((TEMPLATE, TEMPLATE.replace("@", f"@{role}")) for role in ROLES)]
+    ("name", "unit"),
+    [(UNIT, UNIT), (BACKUP, BACKUP), *((TEMPLATE, TEMPLATE.replace("@", f"@{role}")) for role in ROLES)],
 )
 def test_systemd_accepts_the_unit(tmp_path: Path, name: str, unit: str) -> None:
     """It ignores what it does not understand, with a warning that no one reads."""
@@ -59,7 +63,7 @@ def test_wrong_unit_is_noticed(tmp_path: Path, right: str, wrong: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [UNIT, TEMPLATE])
+@pytest.mark.parametrize("name", [UNIT, TEMPLATE, BACKUP])
 def test_systemd_finds_little_exposed(tmp_path: Path, name: str) -> None:
     """By systemd's own rating, over all restrictions that it has."""
     options = ("security", "--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager")
@@ -106,3 +110,26 @@ def test_stop_can_finish(name: str) -> None:
 def test_comment_names_its_own_file(name: str) -> None:
     """The commands above the unit install this one."""
     assert re.search(rf"cp deploy/systemd/{re.escape(name)} ", (FOLDER / name).read_text())
+
+
+@pytest.mark.slow
+def test_timer_starts_the_backup(tmp_path: Path) -> None:
+    """A timer starts the service of its own name."""
+    assert TIMER.partition(".")[0] == BACKUP.partition(".")[0] and values(TIMER, "Unit") == []
+    analyze(tmp_path, BACKUP, (FOLDER / BACKUP).read_text(), "verify", "--man=no")
+    done = analyze(tmp_path, TIMER, (FOLDER / TIMER).read_text(), "verify", "--man=no")
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_backup_is_of_the_service_and_by_its_user() -> None:
+    """Its command is one of the program, and database, settings and user are those of the service's unit."""
+    (command,) = values(BACKUP, "ExecStart")
+    program, name, *arguments = shlex.split(command)
+    assert (program, name) == (INSTALLED, backup.name)
+    parsed = backup.make_context("backup", list(arguments))
+    directories = [f"/var/lib/{directory}" for directory in values(BACKUP, "StateDirectory")[0].split()]
+    assert [str(parsed.params["file"]), parsed.params["keep"]] == [directories[1], 14]
+    (served,) = values(UNIT, "ExecStart")
+    assert shlex.split(served)[-1] == directories[0] == arguments[arguments.index("--data-dir") + 1]
+    for key in ("User", "EnvironmentFile", "UMask", "StateDirectoryMode"):
+        assert values(BACKUP, key) == values(UNIT, key)

@@ -1,6 +1,7 @@
 """`backup` and `restore`, as they are typed."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tests.integration.service_process import command
 from tests.integration.service_rig import fresh_batch, running_service
 from tests.unit.cli.running import Run
+from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.operations.backup import back_up_and_keep
+from tiktok_forwarder.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.sqlite_files("backup and restore are about the file")
 
@@ -63,3 +67,41 @@ def test_a_backup_replaces_nothing_of_the_data_directory(run: Run, tmp_path: Pat
     assert run("backup", link, "--data-dir", data_dir)[0] == 2
     assert run("backup", link, "--data-dir", data_dir, "--force")[0] == 2
     assert link.is_symlink()
+
+
+async def test_kept_backups_are_the_newest(tmp_path: Path) -> None:
+    """Other files of the directory are left alone, whatever they are named."""
+    database, directory = tmp_path / "events.db", tmp_path / "backups"
+    await SqliteStore.open(database).close()
+    start = datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC)
+    for second in range(2):
+        back_up_and_keep(directory, database, now=start + timedelta(seconds=second), keep=2)
+    others = {"notes.txt", "backup-20200101T000000Z.db", "backup-20200101T000000Z.db.gpg"}
+    for name in others:
+        (directory / name).write_text("not a backup")
+    made = back_up_and_keep(directory, database, now=start + timedelta(seconds=2), keep=2)
+    assert made.file == str(directory / "backup-20270101T000000Z.db")
+    newest = {"backup-20261231T235959Z.db", "backup-20270101T000000Z.db"}
+    assert {file.name for file in directory.iterdir()} == others | newest
+    assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_failed_backup_deletes_none(run: Run, tmp_path: Path) -> None:
+    """The copies of a database that is gone are all there is."""
+    data, directory = tmp_path / "data", tmp_path / "backups"
+    assert run("inputs", "add", "--name", "shop", "--data-dir", data)[0] == 0
+    status, out, _ = run("backup", "--keep", 1, directory, "--data-dir", data)
+    assert status == 0
+    (file,) = directory.iterdir()
+    assert json.loads(out)["file"] == str(file)
+    (data / "events.db").rename(data / "gone.db")
+    assert run("backup", "--keep", 1, directory, "--data-dir", data)[0] == 2
+    assert list(directory.iterdir()) == [file]
+
+
+async def test_directory_of_backups_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    """The line names the directory."""
+    await SqliteStore.open(tmp_path / "events.db").close()
+    directory = tmp_path / "missing" / "backups"
+    with pytest.raises(ConfigurationError, match=f"{directory}: cannot create"):
+        back_up_and_keep(directory, tmp_path / "events.db", now=datetime.now(UTC), keep=1)

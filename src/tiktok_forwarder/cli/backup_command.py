@@ -1,5 +1,6 @@
 """`backup` and `restore`: copy the database while it is in use, and restore it from a copy."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ from msgspec import structs
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import json_option, print_message, print_record
 from tiktok_forwarder.domain.errors import ConfigurationError
-from tiktok_forwarder.operations.backup import back_up_to, restore_from
+from tiktok_forwarder.operations.backup import back_up_and_keep, back_up_to, restore_from
 from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -17,16 +18,25 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(short_help="Back up the database, even while the service runs.")
 @config_options
 @json_option
-@click.argument("file", type=_FILE)
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it is a backup.")
-def backup(settings: Settings, file: Path, force: bool) -> None:
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="FILE is a directory: write a file named by the time there, and delete all but the N newest backups.",
+)
+def backup(settings: Settings, file: Path, force: bool, keep: int | None) -> None:
     """Copy the database to FILE and check the copy: events, totals, connections and inputs.
 
     The backup does not contain the key file, so it alone reveals no secret: keep a copy of the key elsewhere. Erasing a
     person does not change backups: delete older backups, or erase the person again after a restore.
     """
     _require_file(settings)
-    made = back_up_to(file, settings.database_file, overwrite=force)
+    if keep is None:
+        made = back_up_to(file, settings.database_file, overwrite=force)
+    else:
+        made = back_up_and_keep(file, settings.database_file, now=datetime.now(UTC), keep=keep)
     print_record(structs.asdict(made))
     print_message(
         "the backup does not contain the encryption key: "

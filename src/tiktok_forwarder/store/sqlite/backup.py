@@ -155,7 +155,7 @@ def _require_replaceable(file: Path, database: Path) -> None:
     """Raise `ConfigurationError` unless the file is missing, or a backup that this program made."""
     if file.name.startswith(DATA_FILES) and _is_same_directory(file.parent, database.parent):
         raise ConfigurationError([f"{file}: is a name that the service uses itself; choose another name"])
-    if _exists(file) and not _is_backup(file):
+    if _exists(file) and not is_backup(file):
         raise ConfigurationError([f"{file}: is not a backup of tiktok-forwarder; choose another name"])
 
 
@@ -171,7 +171,7 @@ def _exists(file: Path) -> bool:
     return os.path.lexists(file)
 
 
-def _is_backup(file: Path) -> bool:
+def is_backup(file: Path) -> bool:
     """Return whether the file was made by `back_up`. A database in use has a log, which a backup never has."""
     header = _header_of(file)
     return (
