@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
 README = ROOT / "README.md"
 # What a reader puts in its place: the service refuses the text itself.
-_PLACEHOLDERS = {"YOUR-ACCESS-TOKEN": "token-of-the-reader-0123456789", "YOUR PIXEL ID": "C9EXAMPLEPIXELID"}
+PLACEHOLDERS = {"YOUR-ACCESS-TOKEN": "token-of-the-reader-0123456789", "YOUR PIXEL ID": "C9EXAMPLEPIXELID"}
 # An indented block belongs to an item of a list.
 _BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _PORTS = ("8090", "8091", "4317", "4318")
@@ -51,9 +51,9 @@ def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Sequ
     `programs` are directories of executables that precede the machine's own, `tiktok-forwarder` among them. They find
     the ports in variables such as `PORT_8090`.
     """
-    ports = {port: _free_port() for port in _PORTS}
+    ports = {port: free_port() for port in _PORTS}
     script = "set -euo pipefail\n" + "\n".join(given)
-    for placeholder, value in _PLACEHOLDERS.items():
+    for placeholder, value in PLACEHOLDERS.items():
         script = script.replace(placeholder, value)
     for port, free in ports.items():
         script = script.replace(port, str(free))
@@ -79,7 +79,8 @@ def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Sequ
     return Reading(status, output.read_text(), room, ports)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

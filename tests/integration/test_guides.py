@@ -2,13 +2,12 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.guide_shell import GUIDES, README, Reading, blocks, follow, run_blocks
+from tests.integration.guide_shell import GUIDES, Reading, blocks, follow
 from tests.integration.service_process import SandboxThread
 
 pytestmark = [
@@ -180,18 +179,6 @@ def test_collector_gets_metrics_and_traces(tmp_path: Path, tiktok_log: Path) -> 
     assert "Received metrics." in reading.output and "Received traces." in reading.output
 
 
-def test_first_connection_of_the_readme_delivers(tmp_path: Path, tiktok_log: Path) -> None:
-    """Every command after the installation runs as it is written, and TikTok gets the purchase."""
-    installation, *steps = blocks(README)
-    assert "pip install ." in installation
-    with SandboxThread(tiktok_log) as tiktok:
-        reading = run_blocks([*steps, "sleep 2", steps[-1]], tmp_path, tiktok.url, [Path(sys.executable).parent])
-    assert reading.status == 0, reading.output
-    (event,) = arrived(tiktok_log)
-    assert (event["event"], event["event_id"], event["code"]) == ("PlaceAnOrder", "order-1001", 0)
-    assert statuses(reading)[-1]["delivered"] == 1
-
-
 def test_mapping_is_tested(tmp_path: Path, tiktok_log: Path) -> None:
     """The guide's mistake fails with the very difference that the guide shows, and is repaired by its end."""
     reading = followed("test-your-mapping.md", tmp_path, tiktok_log)
@@ -217,4 +204,6 @@ def test_every_guide_is_tried() -> None:
     """No guide has commands that no test runs."""
     tests = (Path(__file__), Path(__file__).parents[1] / "deploy" / "test_container.py")
     tried = set(re.findall(r'follow(?:ed)?\("([\w-]+\.md)"', "".join(file.read_text() for file in tests)))
+    # On a machine of its own, in tests/install/test_production_guide.py.
+    tried.add("run-in-production.md")
     assert {each.name for each in GUIDES.glob("*.md") if blocks(each)} == tried
