@@ -35,7 +35,7 @@ def unchanged(_members: dict[str, Any]) -> None:
 
 
 class LyingProvider:
-    """Answers as a provider does, unless a test changes `document`, `claims`, `header`, `key` or `published`.
+    """Answers as a provider does, unless a test changes something of that. `published` are its keys.
 
     `secret` is what the client must authenticate with; empty for a public client.
     """
@@ -49,6 +49,7 @@ class LyingProvider:
         self.change_document: Change = unchanged
         self.change_claims: Change = unchanged
         self.change_header: Change = unchanged
+        self.make_id_token: Callable[[Mapping[str, str]], str] = self.id_token
         self.answer_token: Callable[[], web.StreamResponse] | None = None
         self.answer_document: Callable[[], web.StreamResponse] | None = None
         self.requests: list[str] = []
@@ -118,7 +119,7 @@ class LyingProvider:
             return web.json_response({"error": "invalid_client"}, status=401)
         if asked is None or form["redirect_uri"] != asked["redirect_uri"] or not _fits(form, asked):
             return web.json_response({"error": "invalid_grant"}, status=400)
-        return web.json_response({"id_token": self.id_token(asked), "access_token": "a", "token_type": "Bearer"})
+        return web.json_response({"id_token": self.make_id_token(asked), "access_token": "a", "token_type": "Bearer"})
 
     def _is_authenticated(self, request: web.Request, form: Mapping[str, Any]) -> bool:
         if not self.secret:
