@@ -34,7 +34,13 @@ from tiktok_forwarder.mapping.sources import (
 )
 from tiktok_forwarder.mparticle.identities import IDENTITY_TYPES
 from tiktok_forwarder.setting_values import Setting
-from tiktok_forwarder.settings import ENVIRONMENT_PREFIX, KEY_VARIABLE, NEXT_KEY_VARIABLE, SETTINGS
+from tiktok_forwarder.settings import (
+    ENVIRONMENT_PREFIX,
+    KEY_VARIABLE,
+    NEXT_KEY_VARIABLE,
+    OIDC_SECRET_VARIABLE,
+    SETTINGS,
+)
 from tiktok_forwarder.store.totals import QueueCounts, TotalsRow
 from tiktok_forwarder.telemetry.telemetry import Telemetry
 from tiktok_forwarder.tiktok.events import EVENTS, FURTHER_PROPERTIES, MAX_OWN_NAME_LENGTH
@@ -79,7 +85,8 @@ the passwords of `store`, and the origin of each.
 _SETTINGS_END: Final = f"""
 `{KEY_VARIABLE}` is not a setting, and is never shown: the key of the stored secrets (32
 bytes as base64 or hexadecimal digits), in place of the key file. During a rotation,
-`{NEXT_KEY_VARIABLE}` is the next one.
+`{NEXT_KEY_VARIABLE}` is the next one. Neither is
+`{OIDC_SECRET_VARIABLE}`: the client secret for [OIDC login](../guides/log-in-with-oidc.md), in place of its file.
 
 Settings of one TikTok pixel, such as its access token, are [settings of a connection](connection.md).
 """
@@ -99,6 +106,8 @@ def _allowed(setting: Setting) -> str:
         "script_path": "a slash and a file name that ends in `.js`",
         "https_url": "`https://` and a host without a path, or empty",
         "otlp_url": "`http://` or `https://`, a host, optionally port and path, or empty",
+        "issuer": "`https://` and a host, with or without a path, or empty",
+        "values": "texts, separated by commas",
         "time_zone": "IANA name of a time zone",
         "networks": "networks in CIDR form, separated by commas",
         "hosts": "host names and networks in CIDR form, separated by commas",

@@ -96,7 +96,7 @@ class LyingProvider:
             "roles": self.roles,
         }
         self.change_claims(claims)
-        header = {"alg": "ES256" if isinstance(self.key, ECKey) else "RS256", "kid": self.key.kid}
+        header = {"alg": "ES256" if isinstance(self.key, ECKey) else "RS256", "kid": str(self.key.kid)}
         self.change_header(header)
         return jws.serialize_compact(header, json.dumps(claims), self.key, [header["alg"]])
 
@@ -123,9 +123,9 @@ class LyingProvider:
 
     def _is_authenticated(self, request: web.Request, form: Mapping[str, Any]) -> bool:
         if not self.secret:
-            return "Authorization" not in request.headers and form["client_id"] == CLIENT_ID
+            return "Authorization" not in request.headers and bool(form["client_id"] == CLIENT_ID)
         if "client_secret" in form:
-            return form["client_secret"] == self.secret and form["client_id"] == CLIENT_ID
+            return bool(form["client_secret"] == self.secret and form["client_id"] == CLIENT_ID)
         given = base64.b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode()
         return [unquote_plus(part) for part in given.split(":")] == [CLIENT_ID, self.secret]
 

@@ -251,7 +251,9 @@ def _services(
         ),
         notices=Notices(store, configured.recipients, clock, base.telemetry, base.settings.notice_policy()),
         api_keys=configured.api_keys,
-        console_access=ConsoleAccess(configured.users, audit, store, clock, base.login_throttle, base.draft_keys),
+        console_access=ConsoleAccess(
+            configured.users, audit, store, clock, base.login_throttle, base.draft_keys, base.oidc_policy_digest
+        ),
         audit=audit,
         clock_comparison=base.clock_comparison,
         site_script=SiteScript(base.settings.script_path),
@@ -415,6 +417,7 @@ class Application:
                 settings.console_url,
                 self._proxies,
                 self.live_views,
+                self.base.oidc,
                 allows_private_peers=settings.has_plain_console,
             )
         script = services.site_script if settings.has_role("ingest") else None

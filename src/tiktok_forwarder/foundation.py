@@ -20,8 +20,11 @@ from tiktok_forwarder.delivery.clock_comparison import ClockComparison
 from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict, SecretUnreadable
 from tiktok_forwarder.domain.secret_box import SecretBox
 from tiktok_forwarder.intake.accept import SubjectHash
+from tiktok_forwarder.oidc.login import OidcLogin
+from tiktok_forwarder.oidc.policy import OidcPolicy, policy_values
+from tiktok_forwarder.oidc_settings import read_client_secret
 from tiktok_forwarder.secrets.key_ring import KeyRing, key_files_of
-from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, Settings
+from tiktok_forwarder.settings import KEY_VARIABLE, NEXT_KEY_VARIABLE, OIDC_SECRET_VARIABLE, Settings
 from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.memory.store import MemoryStore
 from tiktok_forwarder.store.nodes import Nodes
@@ -50,9 +53,15 @@ class Foundation:
     mpids: Mpids
     login_throttle: LoginThrottle
     draft_keys: DraftKeys
+    oidc: OidcLogin | None
     telemetry: Telemetry
     clock: SystemClock
     clock_comparison: ClockComparison
+
+    @property
+    def oidc_policy_digest(self) -> str:
+        """Return the digest of the settings of OIDC login; empty if it is off."""
+        return self.oidc.policy_digest if self.oidc is not None else ""
 
     def keyed_hash(self, text: str) -> str:
         """Return a keyed hash of a text, the same on every node."""
@@ -98,6 +107,7 @@ async def _foundation(
     key_ring, key = await _open_keys(settings, environment, store)
     await store.announce_keys(key_ring.key_ids)
     clock = SystemClock()
+    policy = _oidc_policy(settings, environment)
     comparison = ClockComparison(clock, telemetry)
     return Foundation(
         settings,
@@ -109,9 +119,25 @@ async def _foundation(
         Mpids(key),
         LoginThrottle(store, clock, key),
         DraftKeys(key),
+        OidcLogin(policy, key_ring, store, clock, telemetry) if policy is not None else None,
         telemetry,
         clock,
         comparison,
+    )
+
+
+def _oidc_policy(settings: Settings, environment: Mapping[str, str]) -> OidcPolicy | None:
+    """Return the policy of OIDC login; None if it is off, or if another node serves the console."""
+    if not settings.oidc_issuer or not settings.has_role("console"):
+        return None
+    return OidcPolicy(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=read_client_secret(settings.oidc_client_secret_file, environment, OIDC_SECRET_VARIABLE),
+        scopes=settings.oidc_scopes,
+        role_claim=settings.oidc_role_claim,
+        admin_values=policy_values(settings.oidc_admin_values),
+        viewer_values=policy_values(settings.oidc_viewer_values),
     )
 
 

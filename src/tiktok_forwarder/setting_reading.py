@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
+from tiktok_forwarder.oidc_settings import oidc_problems
 from tiktok_forwarder.setting_values import Setting, allowed_values, read_value, refused_value, shown_value
 from tiktok_forwarder.settings import (
     ALL,
@@ -15,6 +16,7 @@ from tiktok_forwarder.settings import (
     ENVIRONMENT_PREFIX,
     KEY_VARIABLE,
     NEXT_KEY_VARIABLE,
+    OIDC_SECRET_VARIABLE,
     SETTINGS,
     Settings,
 )
@@ -43,6 +45,7 @@ def read_settings(
     variables = {ENVIRONMENT_PREFIX + name.upper() for name in known} | {
         KEY_VARIABLE,
         NEXT_KEY_VARIABLE,
+        OIDC_SECRET_VARIABLE,
         DEBUG_VARIABLE,
     }
     strangers = [f"{config_file}: {name}" for name in from_file if name not in known]
@@ -57,6 +60,10 @@ def read_settings(
 def _problems_together(values: list[SettingValue]) -> list[str]:
     """Return what is wrong with values that are each allowed."""
     by_name = {each.setting.name: each for each in values}
+    return [*_role_problems(by_name), *oidc_problems({name: str(each.value) for name, each in by_name.items()})]
+
+
+def _role_problems(by_name: Mapping[str, SettingValue]) -> list[str]:
     role, store = by_name["role"], str(by_name["store"].value)
     if role.value == ALL or is_address(store):
         return []

@@ -28,6 +28,12 @@ _OTLP_URL: Final = re.compile(
     re.I,
 )
 
+# An issuer may have a path. Without TLS anyone on the way could name the users, so plain HTTP is for this machine only.
+_ISSUER: Final = re.compile(
+    r"(?:https://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::\d{1,5})?"
+    r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?"
+)
+
 # One part only: no other path of the service's has that form, so none is hidden.
 _SCRIPT_PATH: Final = re.compile(r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.js")
 
@@ -39,8 +45,10 @@ SettingKind = Literal[
     "choice",
     "https_url",
     "otlp_url",
+    "issuer",
     "networks",
     "hosts",
+    "values",
     "script_path",
     "store",
     "time_zone",
@@ -107,6 +115,19 @@ def _otlp_url(_: Setting, given: object) -> str | None:
     return address if not address or (found and int(found["port"] or 0) <= _LARGEST_PORT) else None
 
 
+def _issuer(_: Setting, given: object) -> str | None:
+    """Return the issuer unchanged: a provider's own spelling of it is compared, with case and last slash."""
+    text = given.strip() if isinstance(given, str) else " "
+    return text if not text or _ISSUER.fullmatch(text) else None
+
+
+def _values(_: Setting, given: object) -> str | None:
+    """Return texts as one; a file may also have them as a list."""
+    if isinstance(given, list) and all(isinstance(part, str) and "," not in part for part in given):
+        given = ",".join(given)
+    return ", ".join(filter(None, map(str.strip, given.split(",")))) if isinstance(given, str) else None
+
+
 def _networks(_: Setting, given: object) -> str | None:
     """Return the networks as one text; a file may also have them as a list."""
     if isinstance(given, list) and all(isinstance(part, str) for part in given):
@@ -160,6 +181,8 @@ _READERS: Final[Mapping[SettingKind, Callable[[Setting, object], Value | None]]]
     "choice": _choice,
     "https_url": _https_url,
     "otlp_url": _otlp_url,
+    "issuer": _issuer,
+    "values": _values,
     "networks": _networks,
     "hosts": _hosts,
     "script_path": _script_path,
@@ -186,6 +209,8 @@ def allowed_values(setting: Setting) -> str:
             "http:// or https:// and a host, optionally a port and a path before /v1/traces, without user name, "
             "password and query, or empty"
         ),
+        "issuer": "https:// and a host, with or without a path, or empty; http:// for this machine only",
+        "values": "texts, separated by commas",
         "networks": f"networks in CIDR form, separated by commas, such as {setting.default}",
         "hosts": "host names and networks in CIDR form, separated by commas, such as smtp.example.com, 10.0.0.0/8",
         "script_path": "a slash and a file name that ends in .js, such as /shop.js",

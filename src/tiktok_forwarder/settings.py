@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tiktok_forwarder import oidc_settings as oidc
 from tiktok_forwarder.browser.rate_limit import BrowserLimits
 from tiktok_forwarder.browser.site_script import DEFAULT_SCRIPT_PATH
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
@@ -28,6 +29,7 @@ ENVIRONMENT_PREFIX: Final = "TIKTOK_FORWARDER_"
 # Read where they are needed and shown nowhere: they are not settings that could be printed.
 KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}ENCRYPTION_KEY"
 NEXT_KEY_VARIABLE: Final = f"{KEY_VARIABLE}_NEXT"
+OIDC_SECRET_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}OIDC_CLIENT_SECRET"
 DEBUG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}DEBUG"
 
 _LARGEST_BYTES: Final = 2**40
@@ -323,6 +325,13 @@ class Settings(Struct, frozen=True):
             86_400,
         ),
     ]
+    oidc_issuer: Annotated[str, oidc.ISSUER]
+    oidc_client_id: Annotated[str, oidc.CLIENT_ID]
+    oidc_client_secret_file: Annotated[str, oidc.CLIENT_SECRET_FILE]
+    oidc_scopes: Annotated[str, oidc.SCOPES]
+    oidc_role_claim: Annotated[str, oidc.ROLE_CLAIM]
+    oidc_admin_values: Annotated[str, oidc.ADMIN_VALUES]
+    oidc_viewer_values: Annotated[str, oidc.VIEWER_VALUES]
     stop_seconds: Annotated[
         float, Setting(8, "Time that running requests get to finish when the service stops.", 0, 60)
     ]

@@ -9,6 +9,7 @@ from tiktok_forwarder.access.draft_keys import DraftKeys
 from tiktok_forwarder.access.login_links import LoginLink, LoginLinks
 from tiktok_forwarder.access.login_throttle import LoginThrottle
 from tiktok_forwarder.access.passwords import password_problems
+from tiktok_forwarder.access.provider_users import ProviderUser
 from tiktok_forwarder.access.sessions import EndReason, Session, Sessions
 from tiktok_forwarder.access.users import Role, User, Users
 from tiktok_forwarder.domain.clock import Clock
@@ -61,8 +62,11 @@ class ConsoleAccess:
         clock: Clock,
         throttle: LoginThrottle,
         draft_keys: DraftKeys,
+        oidc_policy: str = "",
     ) -> None:
+        """`oidc_policy` is the digest of the settings of OIDC login; empty if there is none."""
         self.users = users
+        self._oidc_policy = oidc_policy
         self.draft_keys = draft_keys
         self._audit = audit
         self._sessions = Sessions(store, clock)
@@ -85,6 +89,18 @@ class ConsoleAccess:
         await self._audit.record("login", _who(found.user), {})
         entry = await self._open_session(found)
         return entry if entry is not None else await self.log_in(name, password, source)
+
+    async def log_in_from_provider(self, found: ProviderUser) -> LoggedIn:
+        """Log in a user whom the OIDC provider has identified."""
+        user = found.user
+        await self._audit.record("login", user.actor, {"by": "OIDC", "subject": found.subject})
+        return LoggedIn(*await self._sessions.open(user.id, found), user)
+
+    async def refuse_from_provider(self, found: ProviderUser) -> None:
+        """Record that a user whom the OIDC provider has identified has no role."""
+        await self._audit.record(
+            "login_failed", found.user.actor, {"by": "OIDC", "subject": found.subject, "reason": "no role"}
+        )
 
     async def _verified(self, name: str, password: str, source: str, wrong: str) -> _Verified | Refused:
         """Check a password, throttled by account and source; `wrong` is the message if it is wrong."""
@@ -128,11 +144,14 @@ class ConsoleAccess:
     async def who(self, reference: str, *, extends_session: bool = True) -> tuple[User, Session] | None:
         """Return user and session for a session reference, or None if it has ended or the user is gone.
 
-        Removals and role changes apply immediately.
+        Removals and role changes apply immediately. What an OIDC provider changes applies to the next login; the
+        settings by which the role was given must be those of now.
         """
         session = await self._sessions.find(reference, extends_session=extends_session)
         if session is None:
             return None
+        if (identified := session.provider_user) is not None:
+            return (identified.user, session) if identified.policy == self._oidc_policy else None
         if self.users.find(session.user_id) is None:
             # Another process may have added the user and opened the session a moment ago.
             await self.users.catch_up()
@@ -141,9 +160,12 @@ class ConsoleAccess:
 
     async def why_ended(self, reference: str) -> EndReason | None:
         """Return why this reference opens nothing; None if there is no session of it to know of."""
-        if await self._sessions.find(reference, extends_session=False) is not None:
-            # Its user is gone, or it would have been found.
-            return "user_removed" if await self.who(reference, extends_session=False) is None else None
+        session = await self._sessions.find(reference, extends_session=False)
+        if session is not None:
+            if await self.who(reference, extends_session=False) is not None:
+                return None
+            # Its user is gone, or is of a provider that is no longer asked.
+            return "user_removed" if session.provider_user is None else "oidc_changed"
         return await self._sessions.why_ended(reference)
 
     # --- links ---
@@ -234,4 +256,4 @@ class ConsoleAccess:
 
 def _who(user: User | None) -> str:
     # Do not record the name that was typed: people type passwords into the wrong field.
-    return f"user {user.name}" if user is not None else "unknown user"
+    return user.actor if user is not None else "unknown user"

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tiktok_forwarder.access.digests import digest_of
+from tiktok_forwarder.access.provider_users import ProviderUser
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.domain.errors import RevisionConflict, StoreUnavailable
 from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, ExpiringStore
@@ -16,7 +17,9 @@ from tiktok_forwarder.store.expiring import ExpiringDocument, ExpiringPut, Expir
 IDLE_MS: Final = 30 * 60 * 1000
 LONGEST_MS: Final = 12 * 3600 * 1000
 MAX_SESSIONS_OF_USER: Final = 50
-EndReason = Literal["idle", "age", "logged_out", "password_changed", "user_removed", "too_many", "unknown"]
+EndReason = Literal[
+    "idle", "age", "logged_out", "password_changed", "user_removed", "too_many", "oidc_changed", "unknown"
+]
 """Why a session ended; `unknown` if neither its times nor a record show it, as after a restored backup."""
 
 # How long the login page can show why a session ended.
@@ -26,10 +29,13 @@ _USE_MS: Final = 60 * 1000
 
 
 class Session(Struct, frozen=True):
-    """A session. `csrf_token` is in every form of the session."""
+    """A session. `csrf_token` is in every form of the session. `provider_user` is whose it is, unless it is a local
+    user's.
+    """
 
     user_id: str
     csrf_token: str
+    provider_user: ProviderUser | None = None
 
 
 class _Record(Struct, frozen=True):
@@ -38,6 +44,7 @@ class _Record(Struct, frozen=True):
     user_id: str
     begun_ms: int
     used_ms: int
+    provider_user: ProviderUser | None = None
 
     @property
     def expires_at_ms(self) -> int:
@@ -59,7 +66,7 @@ class Sessions:
         self._store = store
         self._clock = clock
 
-    async def open(self, user_id: str) -> tuple[str, Session]:
+    async def open(self, user_id: str, provider_user: ProviderUser | None = None) -> tuple[str, Session]:
         """Return a new session and its reference: 256 random bits.
 
         Beyond fifty of the user, the user's session unused for longest ends; beyond the bound of the store, that of
@@ -70,8 +77,9 @@ class Sessions:
         if len(own) >= MAX_SESSIONS_OF_USER:
             await self._close(own[: len(own) - MAX_SESSIONS_OF_USER + 1], "too_many")
         reference = secrets.token_urlsafe(32)
-        await self._put(digest_of(reference), _Record(user_id, now_ms, now_ms), 0)
-        return reference, _session(user_id, reference)
+        record = _Record(user_id, now_ms, now_ms, provider_user)
+        await self._put(digest_of(reference), record, 0)
+        return reference, _session(record, reference)
 
     async def find(self, reference: str, *, extends_session: bool = True) -> Session | None:
         """Return the session, or None after 30 minutes without use or 12 hours in total.
@@ -92,7 +100,7 @@ class Sessions:
             except RevisionConflict:
                 # Another request has noted the use, or has ended the session.
                 return await self.find(reference, extends_session=False)
-        return _session(record.user_id, reference)
+        return _session(record, reference)
 
     async def close(self, reference: str, reason: EndReason = "logged_out") -> None:
         await self._close([digest_of(reference)], reason)
@@ -149,6 +157,6 @@ def _record(document: ExpiringDocument) -> _Record:
     return msgspec.json.decode(document.body, type=_Record)
 
 
-def _session(user_id: str, reference: str) -> Session:
+def _session(record: _Record, reference: str) -> Session:
     # Derived, so that the store contains nothing with which another site could submit a form of the session.
-    return Session(user_id, digest_of(f"form token {reference}"))
+    return Session(record.user_id, digest_of(f"form token {reference}"), record.provider_user)

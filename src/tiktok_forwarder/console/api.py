@@ -52,7 +52,7 @@ class Api:
 
     def __init__(self, app: AsgiApplication, user: User) -> None:
         self._app = app
-        self._caller = (f"user {user.name}", SCOPES[user.role])
+        self._caller = (user.actor, SCOPES[user.role])
 
     @overload
     async def call(

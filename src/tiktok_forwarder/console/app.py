@@ -43,6 +43,7 @@ from tiktok_forwarder.console.pages.inputs import INPUTS_PAGES
 from tiktok_forwarder.console.pages.login import LOGIN_PAGES
 from tiktok_forwarder.console.pages.mappings import MAPPINGS_PAGES
 from tiktok_forwarder.console.pages.notices import NOTICES_PAGES
+from tiktok_forwarder.console.pages.oidc import OIDC_PAGES
 from tiktok_forwarder.console.pages.overview import OVERVIEW_PAGES
 from tiktok_forwarder.console.pages.pixel import PIXEL_PAGES
 from tiktok_forwarder.console.pages.received_events import RECEIVED_EVENTS_PAGES
@@ -50,6 +51,7 @@ from tiktok_forwarder.console.pages.results import RESULTS_PAGES
 from tiktok_forwarder.console.rendering import Rendering
 from tiktok_forwarder.console.static_files import StaticFiles
 from tiktok_forwarder.domain.errors import StoreUnavailable
+from tiktok_forwarder.oidc.login import OidcLogin
 from tiktok_forwarder.web.asgi import AsgiApplication, Receive, Scope, Send
 from tiktok_forwarder.web.trusted_proxies import TrustedProxies
 
@@ -85,17 +87,19 @@ def build_console(
     console_url: str,
     proxies: TrustedProxies,
     live_views: LiveViews,
+    oidc: OidcLogin | None = None,
     *,
     allows_private_peers: bool = False,
 ) -> AsgiApplication:
     """`api` is the service's API behind `console_caller`. Stop the live views before the service stops."""
     static = StaticFiles()
-    services = ConsoleServices(access, Rendering(static), FlashMessages(), live_views)
+    services = ConsoleServices(access, Rendering(static), FlashMessages(), live_views, oidc)
     find_origin = partial(
         origin_of, console_url=console_url, proxies=proxies, allows_private_peers=allows_private_peers
     )
     gateway = _Gateway(api, services, find_origin)
-    pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in _by_path()]
+    by_path = _by_path((*PAGES, *OIDC_PAGES) if oidc is not None else PAGES)
+    pages = [Route(path, gateway.to(found), methods=[each.method for each in found]) for path, found in by_path]
     console = Starlette(
         routes=[*pages, Route("/static/{name:path}", static.answer, methods=["GET"])],
         exception_handlers={
@@ -109,9 +113,9 @@ def build_console(
     return with_headers(_by_raw_path(console), is_behind_tls=bool(console_url))
 
 
-def _by_path() -> Sequence[tuple[str, list[Page]]]:
+def _by_path(pages: Sequence[Page]) -> Sequence[tuple[str, list[Page]]]:
     paths: dict[str, list[Page]] = {}
-    for page in PAGES:
+    for page in pages:
         paths.setdefault(page.path, []).append(page)
     # Fixed segments sort before parameters, so a fixed path matches first.
     return sorted(paths.items(), key=lambda each: [segment.startswith("{") for segment in each[0].split("/")])

@@ -35,8 +35,17 @@ class Origin(Struct, frozen=True):
 
     @property
     def cookie(self) -> str:
+        """Return the name of the session's cookie."""
+        return self._cookie_named("session")
+
+    @property
+    def oidc_cookie(self) -> str:
+        """Return the name of the cookie of a login that the OIDC provider has not finished yet."""
+        return self._cookie_named("oidc")
+
+    def _cookie_named(self, name: str) -> str:
         # Cookies are shared by all ports of a host, and this machine may have several services.
-        return "__Host-session" if self.is_secure else f"session-{self.base.rpartition(':')[2]}"
+        return f"__Host-{name}" if self.is_secure else f"{name}-{self.base.rpartition(':')[2]}"
 
 
 def origin_of(

@@ -18,6 +18,7 @@ from tiktok_forwarder.console.flash_messages import FlashMessages
 from tiktok_forwarder.console.forms import Form
 from tiktok_forwarder.console.origin import Origin
 from tiktok_forwarder.console.rendering import Rendering
+from tiktok_forwarder.oidc.login import OidcLogin
 
 Right = Literal["public", "viewer", "admin"]
 """Who can open a page: anyone, logged-in users, administrators."""
@@ -27,12 +28,13 @@ _REFUSED: Final = 400
 
 
 class ConsoleServices(Struct, frozen=True):
-    """What pages use besides the API."""
+    """What pages use besides the API. `oidc` is None if users log in with passwords only."""
 
     access: ConsoleAccess
     rendering: Rendering
     flash_messages: FlashMessages
     live_views: LiveViews
+    oidc: OidcLogin | None
 
 
 class PageRequest:
@@ -115,7 +117,10 @@ class PageRequest:
 
 
 class Page(Struct, frozen=True):
-    """`path` may have parameters such as `{name}`, read with `PageRequest.path`. GET must change nothing."""
+    """`path` may have parameters such as `{name}`, read with `PageRequest.path`. GET must change nothing.
+
+    The one exception is the return from an OIDC provider, which opens a session, for the browser that asked for it.
+    """
 
     method: Literal["GET", "POST"]
     path: str

@@ -169,7 +169,9 @@ class OidcLogin:
         code = query.get("code")
         if code is None:
             reason = error_code(query.get("error", ""))
-            raise LoginRefused(401, f"{self.provider_name} did not log you in{f' ({reason})' if reason else ''}")
+            raise LoginRefused(
+                401, f"the provider {self.provider_name} did not log you in{f' ({reason})' if reason else ''}"
+            )
         id_token = await self._token_endpoint.fetch_id_token(code, state.verifier, redirect_uri, metadata)
         return await self._id_tokens.verify(id_token, state.nonce)
 
@@ -188,7 +190,7 @@ class OidcLogin:
         if role is not None:
             return user
         what = "has no value that gives a role" if policy.has_role_claim(claims) else "is missing"
-        message = f"{self.provider_name} logged you in as {user.name}, who has no access here"
+        message = f"the provider {self.provider_name} logged you in as {user.name}, who has no access here"
         raise RoleMissing(f'{message}: the claim "{policy.role_claim}" {what}; ask an administrator', user)
 
     @contextmanager
@@ -201,8 +203,8 @@ class OidcLogin:
             yield
         except ProviderUnreachable as error:
             self._report(str(error))
-            message = f"{self.provider_name} cannot be used now: {error}; retry later, or log in with a password"
-            raise LoginRefused(503, message) from None
+            message = f"the provider {self.provider_name} cannot be used now: {error}"
+            raise LoginRefused(503, f"{message}; retry later, or log in with a password") from None
         except AnswerRefused as error:
             self._report(str(error))
             raise LoginRefused(401, f"the login with {self.provider_name} failed: {error}; {_START_AGAIN}") from None

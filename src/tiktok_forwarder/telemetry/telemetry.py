@@ -319,6 +319,9 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         if seconds > _LONG_LAG_SECONDS:
             self._log.warning("the event loop was delayed", seconds=round(seconds, 3))
 
+    def on_oidc_login_failed(self, reason: str) -> None:
+        self._log.warning("OIDC login failed", reason=reason)
+
     def on_loose_permissions(self, path: str, mode: int, *, is_fixed: bool) -> None:
         what = "other users could read this; they no longer can" if is_fixed else "other users can read this"
         self._log.warning(what, path=path, mode=f"{mode:03o}")

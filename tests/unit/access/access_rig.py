@@ -37,9 +37,11 @@ class QuickHasher:
 
 
 class Console:
-    """Access without users yet."""
+    """Access without users yet. `oidc_policy` is the digest of the settings of OIDC login."""
 
-    def __init__(self, hasher: QuickHasher | None = None, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, hasher: QuickHasher | None = None, store: MemoryStore | None = None, oidc_policy: str = ""
+    ) -> None:
         self.clock = ManualClock()
         self.store = store if store is not None else MemoryStore()
         self.hasher = hasher if hasher is not None else QuickHasher()
@@ -47,11 +49,13 @@ class Console:
         self.shared = SharedDocuments(self.store, self.clock, StrictObserver())
         self.users = Users(self.shared, self.clock, self.hasher)
         self.throttle = LoginThrottle(self.store, self.clock, b"k" * 32)
-        self.access = ConsoleAccess(self.users, self.audit, self.store, self.clock, self.throttle, DraftKeys(b"k" * 32))
+        self.access = ConsoleAccess(
+            self.users, self.audit, self.store, self.clock, self.throttle, DraftKeys(b"k" * 32), oidc_policy
+        )
 
-    async def restarted(self) -> "Console":
+    async def restarted(self, oidc_policy: str = "") -> "Console":
         """The same store, as another process finds it."""
-        again = Console(self.hasher, self.store)
+        again = Console(self.hasher, self.store, oidc_policy)
         again.clock.time_ms = self.clock.time_ms
         await again.shared.load()
         return again

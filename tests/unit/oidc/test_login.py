@@ -200,7 +200,7 @@ async def test_refusal_by_the_provider_is_shown_by_its_code_only(rig: LoginRig, 
     query = {**rig.provider.authorize(started.url), "error": error, "error_description": "call 555"}
     del query["code"]
     refused = await refusal(rig, query, started.sealed)
-    assert str(refused) == f"{rig.login.provider_name} did not log you in{shown}"
+    assert str(refused) == f"the provider {rig.login.provider_name} did not log you in{shown}"
 
 
 # --- who is logged in ---

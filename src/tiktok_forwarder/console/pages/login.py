@@ -1,4 +1,4 @@
-"""Logging in and out, links that set a password, and the user's own password."""
+"""Logging in and out with a password, links that set a password, and the user's own password."""
 
 import re
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ _END_REASONS: Final[Mapping[EndReason, str]] = {
     "logged_out": "You logged out, on this page or on another one of this browser.",
     "password_changed": "Your session ended because your password was changed.",
     "user_removed": "Your session ended because this user was removed. Ask an administrator.",
+    "oidc_changed": "Your session ended because the settings of logins through a provider were changed.",
     "too_many": f"Your session ended because you had more than {MAX_SESSIONS_OF_USER} sessions.",
     "unknown": "Your session has ended.",
 }
@@ -30,14 +31,16 @@ _PASSWORDS_DIFFER: Final = "the two passwords are not the same"
 
 async def _login(request: PageRequest) -> Response:
     if request.is_logged_in:
-        return request.go(_own_path(request.query("next")))
+        return request.go(own_path(request.query("next")))
     reference = request.http.cookies.get(request.origin.cookie)
     ended = await request.services.access.why_ended(reference) if reference else None
-    return _login_form(request, [], 200, _END_REASONS[ended] if ended is not None else "")
+    return login_form(request, [], 200, _END_REASONS[ended] if ended is not None else "")
 
 
-def _login_form(request: PageRequest, problems: list[str], status: int, ended: str = "") -> Response:
+def login_form(request: PageRequest, problems: list[str], status: int, ended: str = "") -> Response:
+    oidc = request.services.oidc
     values = {
+        "provider": oidc.provider_name if oidc is not None else "",
         "problems": problems,
         "ended": ended,
         "name": request.form.text("name"),
@@ -51,17 +54,17 @@ async def _log_in(request: PageRequest) -> Response:
     form = request.form
     found = await request.services.access.log_in(form.text("name"), form.secret("password"), request.origin.source)
     if isinstance(found, LoggedIn):
-        return _open_session(request, found, _own_path(form.text("next")))
-    return _with_retry_after(_login_form(request, [found.message], 429 if found.wait_seconds else 401), found)
+        return with_session(request, found, request.go(own_path(form.text("next"))))
+    return _with_retry_after(login_form(request, [found.message], 429 if found.wait_seconds else 401), found)
 
 
-def _own_path(given: str) -> str:
+def own_path(given: str) -> str:
     """Return the path to open after the login; the overview instead of another site's URL."""
     return given if _OWN_PATH.fullmatch(given) else "/"
 
 
-def _open_session(request: PageRequest, entry: LoggedIn, path: str) -> Response:
-    answer = request.go(path)
+def with_session(request: PageRequest, entry: LoggedIn, answer: Response) -> Response:
+    """Return the answer with the cookie of the session that was opened."""
     answer.set_cookie(
         request.origin.cookie,
         entry.reference,
@@ -107,7 +110,7 @@ async def _accept(request: PageRequest) -> Response:
         return await _welcome_form(request, list(error.problems), 422)
     except UnknownName:
         raise HTTPException(401, _LINK_NOT_VALID) from None
-    return _open_session(request, entry, "/")
+    return with_session(request, entry, request.go("/"))
 
 
 async def _account(request: PageRequest) -> Response:
