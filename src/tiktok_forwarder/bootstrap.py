@@ -8,69 +8,42 @@ of API and console. `Application` starts and stops them.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from tiktok_forwarder.access.api_keys import ApiKeys
-from tiktok_forwarder.access.audit import Audit
-from tiktok_forwarder.access.console_access import ConsoleAccess
-from tiktok_forwarder.activity.activity import Activity
-from tiktok_forwarder.activity.development_events import DevelopmentEvents
-from tiktok_forwarder.activity.seen_names import SeenNames
 from tiktok_forwarder.api.app import build_api, caller_with_key, local_caller
 from tiktok_forwarder.browser.routes import BrowserRoutes
-from tiktok_forwarder.browser.site_script import SiteScript
 from tiktok_forwarder.configured import Configured, configured_in
-from tiktok_forwarder.connections.background_checks import BackgroundChecks
-from tiktok_forwarder.connections.check import ConnectionCheck
-from tiktok_forwarder.connections.connections import Connections
-from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.connections.earlier_deliveries import keep_earlier_deliveries
-from tiktok_forwarder.connections.first_steps import FirstSteps
 from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import build_console
-from tiktok_forwarder.delivery.clock_comparison import ClockComparison, DatedSender
+from tiktok_forwarder.delivery.clock_comparison import DatedSender
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
 from tiktok_forwarder.delivery.interfaces import EventSender
 from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.domain.errors import ConfigurationError, StoreUnavailable
-from tiktok_forwarder.evidence.prover import Prover
-from tiktok_forwarder.foundation import Foundation, Store, open_foundation
-from tiktok_forwarder.inputs.inputs import Inputs
+from tiktok_forwarder.foundation import Foundation, open_foundation
 from tiktok_forwarder.intake.accept import Acceptor
 from tiktok_forwarder.intake.ingest import Ingest
 from tiktok_forwarder.intake.misrouted import MisroutedRequests
-from tiktok_forwarder.kafka.consumers import KafkaConsumers
 from tiktok_forwarder.mapping.connection import warnings_on
 from tiktok_forwarder.mparticle.parse import Bounds
-from tiktok_forwarder.notices.notices import Notices
 from tiktok_forwarder.operations.clock_watch import ClockWatch
-from tiktok_forwarder.operations.dead_letter_ends import DeadLetterEnds
-from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.deletion_watch import DeletionWatch
-from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.export_watch import ExportedMetrics, ExportWatch
-from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.key_watch import KeyWatch
 from tiktok_forwarder.operations.notice_watch import NoticeWatch, WatchedParts
-from tiktok_forwarder.operations.observers import Observers
-from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.quotas import QuotaWatch
-from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.operations.retention_watch import RetentionWatch
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
-from tiktok_forwarder.otlp.tracing import Tracing
-from tiktok_forwarder.setting_values import time_zone_named
+from tiktok_forwarder.services import build_services
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
-from tiktok_forwarder.store.documents import DocumentStore
-from tiktok_forwarder.store.risks import RiskSource
 from tiktok_forwarder.telemetry.telemetry import EVENTS_METRIC, Telemetry
+from tiktok_forwarder.watched import Watched, watched_in
 from tiktok_forwarder.web.body import BodyLimits
 from tiktok_forwarder.web.descriptors import connections_within_descriptors
 from tiktok_forwarder.web.exchange import DirectRoutes
@@ -99,34 +72,6 @@ async def open_application(
 
 
 # --- the service, part by part ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What people can view afterwards. Intake and delivery notify `observers`."""
-
-    activity: Activity
-    seen_names: SeenNames
-    development_events: DevelopmentEvents
-    tracing: Tracing
-    observers: Observers
-
-
-def _watched(base: Foundation, configured: Configured) -> Watched:
-    settings = base.settings
-    activity = Activity(
-        base.activity_store,
-        base.clock,
-        base.subject_hash,
-        most_per_second=settings.activity_events_per_second,
-    )
-    seen_names = SeenNames(base.nodes)
-    development_events = DevelopmentEvents(
-        configured.connections, configured.inputs, settings.development_events_kept, base.nodes
-    )
-    tracing = Tracing.with_ratio(settings.trace_ratio, configured.connections.name_of)
-    observers = Observers(base.telemetry, activity, seen_names, development_events, tracing.observer)
-    return Watched(activity, seen_names, development_events, tracing, observers)
 
 
 def _deliverer(base: Foundation, configured: Configured, watched: Watched, sender: EventSender) -> Deliverer:
@@ -166,103 +111,6 @@ def _acceptor(base: Foundation, configured: Configured, watched: Watched) -> Acc
     )
 
 
-@dataclass(frozen=True)
-class Services:
-    """The services that API and console work on."""
-
-    store: Store
-    documents: DocumentStore
-    risks: RiskSource
-    inputs: Inputs
-    connections: Connections
-    acceptor: Acceptor
-    kafka: KafkaConsumers
-    deliverer: Deliverer
-    connection_check: ConnectionCheck
-    background_checks: BackgroundChecks
-    prover: Prover
-    first_steps: FirstSteps
-    deletion: ConnectionDeletion
-    dead_letters: DeadLetters
-    activity: Activity
-    seen_names: SeenNames
-    development_events: DevelopmentEvents
-    previews: Previews
-    person_erasure: PersonErasure
-    key_rotation: KeyRotation
-    notices: Notices
-    api_keys: ApiKeys
-    console_access: ConsoleAccess
-    audit: Audit
-    clock_comparison: ClockComparison
-    site_script: SiteScript
-    time_zone: tzinfo
-    console_address: Callable[[], str]
-    setting_warnings: Sequence[str]
-
-    @property
-    def console_base(self) -> str:
-        return self.console_address()
-
-
-def _services(
-    base: Foundation,
-    configured: Configured,
-    watched: Watched,
-    acceptor: Acceptor,
-    deliverer: Deliverer,
-    sender: EventSender,
-    console_address: Callable[[], str],
-) -> Services:
-    store, clock, connections, audit = base.store, base.clock, configured.connections, configured.audit
-    check = ConnectionCheck(connections, sender, clock, configured.check_records)
-    return Services(
-        store=store,
-        documents=store,
-        risks=store,
-        inputs=configured.inputs,
-        connections=connections,
-        acceptor=acceptor,
-        kafka=KafkaConsumers(
-            configured.inputs, watched.tracing.messages(acceptor), clock, base.nodes, observer=watched.observers
-        ),
-        deliverer=deliverer,
-        connection_check=check,
-        background_checks=BackgroundChecks(connections, check, base.telemetry),
-        prover=Prover(connections, sender, clock, base.settings.tiktok_base_url),
-        first_steps=configured.first_steps,
-        deletion=ConnectionDeletion(connections, store, clock),
-        dead_letters=DeadLetters(
-            store,
-            Replays(store, clock),
-            clock,
-            connections.connection_ids,
-            DeadLetterEnds(store, clock, base.settings.dead_letter_days),
-        ),
-        activity=watched.activity,
-        seen_names=watched.seen_names,
-        development_events=watched.development_events,
-        previews=Previews(connections, watched.development_events, clock),
-        person_erasure=PersonErasure(
-            store, clock, connections, watched.activity, watched.development_events, base.subject_hash, audit
-        ),
-        key_rotation=KeyRotation(
-            configured.shared, store, base.key_ring, configured.inputs, connections, configured.recipients
-        ),
-        notices=Notices(store, configured.recipients, clock, base.telemetry, base.settings.notice_policy()),
-        api_keys=configured.api_keys,
-        console_access=ConsoleAccess(
-            configured.users, audit, store, clock, base.login_throttle, base.draft_keys, base.oidc_policy_digest
-        ),
-        audit=audit,
-        clock_comparison=base.clock_comparison,
-        site_script=SiteScript(base.settings.script_path),
-        time_zone=time_zone_named(base.settings.time_zone),
-        console_address=console_address,
-        setting_warnings=base.settings.warnings,
-    )
-
-
 class Application:
     """A wired service: commands need only `api`; between `start` and `stop` it listens and delivers."""
 
@@ -270,12 +118,12 @@ class Application:
         settings = base.settings
         self.base = base
         self._configured = configured = configured_in(base)
-        self._watched = watched = _watched(base, configured)
+        self._watched = watched = watched_in(base, configured)
         http_sender = TikTokHttpSender(settings.tiktok_base_url, deadline_seconds=settings.send_timeout_seconds)
         self._sender = DatedSender(http_sender, base.clock_comparison)
         deliverer = _deliverer(base, configured, watched, self._sender)
         acceptor = _acceptor(base, configured, watched)
-        self.services = _services(
+        self.services = build_services(
             base, configured, watched, acceptor, deliverer, self._sender, lambda: self.console_base
         )
         body_limits = BodyLimits(settings.max_body_bytes, settings.max_pending_bytes, settings.body_timeout_seconds)
