@@ -1,15 +1,22 @@
 """`connections apply`: a running service gets the connections of a folder, and loses others, once that was shown."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.integration.service_process import add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
 from tests.integration.terminal import Shown, on_terminal
+from tests.store_choice import STORES
+from tiktok_forwarder.cli.api_client import ApiSession
+from tiktok_forwarder.cli.changes import Change
+from tiktok_forwarder.cli.connections.apply import Removal, apply_changes
+from tiktok_forwarder.setting_reading import load_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -144,3 +151,19 @@ def test_change_by_others_after_the_question_is_not_overwritten(rig: Rig) -> Non
     )
     assert shown.status == 2 and "connections were changed in the meantime" in shown
     assert set(rig.connections()) == {"Shop"}
+
+
+def test_failed_removal_says_what_was_applied(
+    stopped: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest stays applied, and the exit status is 1."""
+    for name, text in STORES.variables(stopped.data_dir).items():
+        monkeypatch.setenv(name, text)
+    settings = load_settings(None, os.environ, data_dir=stopped.data_dir)
+    changed = {"name": "Shop", "pixel_id": "PIXELSHOP", "enabled": False}
+    with ApiSession(settings) as session, pytest.raises(click.exceptions.Exit) as ended:
+        apply_changes(session, {"connections": [changed]}, [Removal("cn_gone", "Gone", 0)], [Change("Shop", "change")])
+    assert ended.value.exit_code == 1
+    messages = capsys.readouterr().err
+    assert 'Gone: not removed: connection "cn_gone" not found' in messages and "applied: Shop\n" in messages
+    assert stopped.connections()["Shop"]["enabled"] is False

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.service_process import add_shop, command
 from tests.integration.service_rig import fresh_batch
-from tests.integration.terminal import on_terminal
+from tests.integration.terminal import Shown, on_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def mapped(folder: Path, batch: object, *options: str, columns: int = 120, **variables: str) -> Any:
+def mapped(folder: Path, batch: object, *options: str, columns: int = 120, no_color: str = "1") -> Shown:
     (folder / "batch.json").write_text(json.dumps(batch))
     arguments = ("map", "--connection", "shop.toml", *options, "batch.json")
-    return on_terminal(*arguments, columns=columns, cwd=folder, **variables)
+    return on_terminal(*arguments, columns=columns, cwd=folder, NO_COLOR=no_color)
 
 
 @pytest.mark.parametrize("columns", [120, 80, 60])
@@ -97,7 +97,7 @@ def test_colors_follow_no_color(folder: Path) -> None:
     """With NO_COLOR there is no color, without it there is."""
     color = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     assert not color.search(mapped(folder, fresh_batch("m1"), "--explain").sent)
-    assert color.search(mapped(folder, fresh_batch("m1"), "--explain", NO_COLOR="").sent)
+    assert color.search(mapped(folder, fresh_batch("m1"), "--explain", no_color="").sent)
 
 
 def test_json_is_printed_on_a_terminal_when_asked_for(folder: Path) -> None:

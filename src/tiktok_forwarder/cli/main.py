@@ -114,7 +114,7 @@ def main() -> None:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         message = error.format_message().rstrip(".")
-        end = "" if message.endswith("?") else "."
+        end = "" if message.endswith(("?", "?)")) else "."
         _print_messages(f"{message}{end} See `{context.command_path if context else PROGRAM} --help`.")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):

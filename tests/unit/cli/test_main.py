@@ -40,9 +40,9 @@ def test_help_lists_every_command_and_loads_none(run: Run) -> None:
     [
         (["nonsense"], "'nonsense'. See `tiktok-forwarder --help`"),
         (["status", "--xyz"], "'--xyz'. See `tiktok-forwarder status --help`"),
-        (["conections"], "'connections'?). See `tiktok-forwarder --help`"),
+        (["conections"], "'connections'?) See `tiktok-forwarder --help`"),
         (["connections", "lst"], "'list', "),
-        (["status", "--onec"], "Did you mean '--once'? See `tiktok-forwarder status --help`"),
+        (["status", "--onec"], "'--once', '--store'?) See `tiktok-forwarder status --help`"),
         (["inputs", "add"], "--name"),
         (["serve", "--port", "x"], "'x' is not a valid integer"),
         (["connections", "add", "/nowhere.toml"], "/nowhere.toml"),

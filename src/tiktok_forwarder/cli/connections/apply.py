@@ -21,7 +21,9 @@ _IMPORTERS: Final[Mapping[str, str]] = {"inputs": "inputs import", "recipients":
 _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
-class _Removal(NamedTuple):
+class Removal(NamedTuple):
+    """A connection that no file names, with the number of its waiting events."""
+
     id: str
     name: str
     waiting: int
@@ -71,29 +73,29 @@ def apply_command(settings: Settings, folder: Path, dry_run: bool, yes: bool) ->
         if dry_run:
             raise click.exceptions.Exit(1)
         if is_confirmed(_question(removals), yes=yes):
-            _apply(session, body, removals, changes)
+            apply_changes(session, body, removals, changes)
 
 
-def _removals(session: ApiSession, known: Sequence[ConnectionView], wanted: set[str]) -> list[_Removal]:
+def _removals(session: ApiSession, known: Sequence[ConnectionView], wanted: set[str]) -> list[Removal]:
     status = read_as(StatusView, session.ask("GET", "/api/status"))
     waiting = {each.id: each.queue.waiting for each in status.connections if each.queue is not None}
     names = {each.id: each.connection().name for each in known}
     return [
-        _Removal(each.id, names[each.id], waiting.get(each.id, 0))
+        Removal(each.id, names[each.id], waiting.get(each.id, 0))
         for each in known
         if names[each.id].lower() not in wanted
     ]
 
 
-def _question(removals: Sequence[_Removal]) -> str:
+def _question(removals: Sequence[Removal]) -> str:
     waiting = sum(each.waiting for each in removals)
     return f"Apply? {waiting:,} waiting events become dead letters" if waiting else "Apply?"
 
 
-def _apply(
-    session: ApiSession, body: Mapping[str, Any], removals: Sequence[_Removal], changes: Sequence[Change]
+def apply_changes(
+    session: ApiSession, body: Mapping[str, Any], removals: Sequence[Removal], changes: Sequence[Change]
 ) -> None:
-    # All additions and changes or none; only if nothing has changed since the differences were shown.
+    """Make all additions and changes of `body` or none, then the removals. Raises `Exit` if one of these fails."""
     session.ask("POST", _IMPORT, body)
     done = [each.name for each in changes if each.change in ("add", "change")]
     failed = False
