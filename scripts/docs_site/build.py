@@ -97,7 +97,7 @@ def _gather(sources: SiteSources, project: Path) -> None:
     pages = project / "pages"
     for page in sources.pages:
         text = sources.text_on_site(page)
-        # The theme does not escape it.
+        # The theme writes the description into an attribute without escaping it.
         head = [f"description: {json.dumps(escape(_description_of(text)))}"]
         if page.path == FRONT_PAGE:
             head, text = [*head, "hide: [toc]"], _front_page(text)

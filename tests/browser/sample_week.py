@@ -20,7 +20,7 @@ from tests.browser.admin_api import ask
 from tests.browser.sessions import first_session
 from tests.integration.service_process import PROGRAM, ServiceProcess, command, environment, serving
 from tests.integration.service_rig import KEY, SECRET, TOKEN
-from tiktok_forwarder.demo.shop import Shop
+from tiktok_forwarder.demo.shop import Action, Shop
 
 _FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
 _SECONDS = 30
@@ -110,10 +110,10 @@ def sample_week(folder: Path) -> Iterator[SampleWeek]:
     with _sandbox(clock) as sandbox_url, serving(data_dir, sandbox_url, **clock.variables) as service:
         url = f"http://127.0.0.1:{service.port}"
         clock.urls += [url, sandbox_url]
-        ids = [_connected(data_dir, settings) for settings in (_ALL_EVENTS, _LARGE_ORDERS)]
+        all_events, large_orders = (_connected(data_dir, settings) for settings in (_ALL_EVENTS, _LARGE_ORDERS))
         purchase_id = _send_all(service, data_dir, clock)
         clock.set(_NOW)
-        yield SampleWeek(url, first_session(url, data_dir), *ids, purchase_id)
+        yield SampleWeek(url, first_session(url, data_dir), all_events, large_orders, purchase_id)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _send_all(service: ServiceProcess, data_dir: Path, clock: _Clock) -> str:
             visitor, actions = shop.visit()
             for action in actions:
                 action.data["timestamp_unixtime_ms"] = int(moment.timestamp() * 1000)
-                if len(visitor.identities) == 3 and "order" in str(action.data) and "purchase" in str(action.data):
+                if len(visitor.identities) == 3 and _is_purchase(action):
                     purchase_id = action.data["source_message_id"]
             batch = {
                 "events": [{"event_type": action.event_type, "data": action.data} for action in actions],
@@ -160,6 +160,10 @@ def _send_all(service: ServiceProcess, data_dir: Path, clock: _Clock) -> str:
             assert service.post(batch) == 202
         _wait_until_delivered(data_dir)
     return purchase_id
+
+
+def _is_purchase(action: Action) -> bool:
+    return bool(action.data.get("product_action", {}).get("action") == "purchase")
 
 
 def _wait_until_delivered(data_dir: Path) -> None:
