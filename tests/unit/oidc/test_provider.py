@@ -1,12 +1,15 @@
 """What the provider publishes of itself: which of it is believed, and for how long."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.certificates import make_certificate
 from tests.oidc_provider import LyingProvider
 from tests.unit.oidc.login_rig import LoginRig, policy_of
 from tests.unit.parts import ManualClock
@@ -116,15 +119,15 @@ async def test_document_is_below_the_issuer(path: str) -> None:
 
 
 @asynccontextmanager
-async def served(answer: Callable[[web.Request], Any]) -> AsyncIterator[str]:
+async def served(answer: Callable[[web.Request], Any], tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve this answer to every request, on a free port of this machine."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -154,6 +157,27 @@ async def test_provider_that_is_down_is_one_reason() -> None:
         pass
     with pytest.raises(ProviderUnreachable, match="a connection was not possible"):
         await ProviderRequests().fetch_issuer_document(url)
+
+
+@pytest.mark.parametrize(("host", "expired"), [("127.0.0.1", False), ("127.0.0.2", False), ("127.0.0.1", True)])
+async def test_certificate_must_be_valid_for_the_host(
+    host: str, expired: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an authority of this machine, which an operator may add, and not of another host or time."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"{}")
+
+    certificate, tls = make_certificate(tmp_path, host=host, expired=expired)
+    async with served(answer, tls) as url:
+        with pytest.raises(ProviderUnreachable, match="its certificate is not valid for this host"):
+            await ProviderRequests().fetch_issuer_document(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        if host == "127.0.0.1" and not expired:
+            assert await ProviderRequests().fetch_issuer_document(url) == b"{}"
+        else:
+            with pytest.raises(ProviderUnreachable, match="its certificate is not valid for this host"):
+                await ProviderRequests().fetch_issuer_document(url)
 
 
 async def test_proxy_of_the_environment_is_not_used(rig: LoginRig, monkeypatch: pytest.MonkeyPatch) -> None:
