@@ -72,7 +72,7 @@ class SingleProxy:
             "service": f"127.0.0.1:{service_port}",
         }
         for pattern, replacement in ((re.escape(_SERVICE), "{service}"), *changes):
-            text, count = re.subn(pattern, lambda _, new=replacement: new.format(**places), text)
+            text, count = re.subn(pattern, replacement.format(**places), text)
             assert count, f"{path} has no {pattern}"
         return text
 

@@ -15,7 +15,8 @@ import aiohttp
 
 from tests.store_choice import STORES
 from tests.unit.mapping.batches import batch_of, purchase
-from tiktok_forwarder.bootstrap import Application, Services, open_application
+from tiktok_forwarder.bootstrap import Application, open_application
+from tiktok_forwarder.services import Services
 from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
