@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.watched_browser import StrictBrowser, fault_report, launched
+from tests.deploy.composed_nodes import wait_until_answered
 from tests.deploy.podman import Podman, copy_build_files, podman
 from tests.integration.guide_shell import Reading, follow
 
@@ -92,5 +93,6 @@ def test_state_outlives_the_container(followed: Followed) -> None:
     followed.podman.run("stop", "--time=20", NAME)
     assert followed.podman.run("inspect", "--format={{.State.ExitCode}}", NAME) == "0"
     followed.podman.run("start", NAME)
+    wait_until_answered(f"http://127.0.0.1:{followed.port}/readyz", 200)
     status = json.loads(followed.command("status"))
     assert [each["name"] for each in status["connections"]] == ["Shop"]
