@@ -40,7 +40,7 @@ from tiktok_forwarder.store.expiring import ExpiringKind
 
 PASSWORD = "a password of some length"
 SOURCES = Path(__file__).parents[2] / "src" / "tiktok_forwarder"
-# By kind; a secret is one sealed text under its ID, and a known source is there or not.
+# By kind; a secret is one sealed text under its ID, and a known source or a finished OIDC login is there or not.
 BODIES: Mapping[str, type | None] = {
     "connection": ConnectionRecord,
     "input": InputRecord,
@@ -58,6 +58,7 @@ BODIES: Mapping[str, type | None] = {
     "failing_source": _Failures,
     "failing_account": _Failures,
     "known_source": None,
+    "oidc_login": None,
     "replay": ReplayRecord,
     "retention": _Stored,
 }
@@ -94,7 +95,12 @@ def in_place(prefix: str, listed: Mapping[str, set[str]]) -> dict[str, set[str]]
 def test_every_member_of_a_stored_document_is_listed() -> None:
     """A new kind, or a new member of one, has to be described; none is described that is not stored."""
     assert BODIES.keys() == {*get_args(DocumentKind), *get_args(ExpiringKind)}
-    stored: dict[str, set[str]] = {"secret": {"subject_key"}, "known_source": set(), **members("facts", Facts)}
+    stored: dict[str, set[str]] = {
+        "secret": {"subject_key"},
+        "known_source": set(),
+        "oidc_login": set(),
+        **members("facts", Facts),
+    }
     for kind, body in BODIES.items():
         if body is not None:
             stored |= members(kind, body)
@@ -167,7 +173,12 @@ async def test_everything_that_a_service_leaves_in_its_directory_is_listed(tmp_p
         ).fetchall()
         documents = [(str(kind), json.loads(bytes(body))) for kind, body in rows if isinstance(body, bytes)]
         kinds = {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM expiring_documents")}
-    assert {kind for kind, _ in documents} | kinds >= {*BODIES} - {"connection_check", "login_link", "secret"}
+    assert {kind for kind, _ in documents} | kinds >= {*BODIES} - {
+        "connection_check",
+        "login_link",
+        "oidc_login",
+        "secret",
+    }
     for kind, body in documents:
         assert body.keys() <= listed[kind], kind
 
