@@ -1,7 +1,7 @@
 """Which pages the site has, where each comes from, and where a link between two files of the repository leads there.
 
 - The README is a page for its opening, the front page, and one for each of its sections.
-- The other documents at the root are pages, and so is each page of `docs/`.
+- The other documents at the root are pages, and so is each page of `docs/`; the README of a folder is its front page.
 - Any other file that a page links to is copied, as a download.
 """
 
@@ -59,6 +59,8 @@ class SiteSources:
 
     def _whole_page(self, file: PurePosixPath) -> Page:
         path = path_on_site(file) if file.parts[0] == "docs" else PurePosixPath(file.name.lower())
+        if path.name == README.name:
+            path = path.with_name(FRONT_PAGE.name)
         return Page(path, file, (self.root / file).read_text())
 
     def _readme_pages(self) -> list[Page]:

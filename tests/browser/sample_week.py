@@ -3,6 +3,7 @@
 Service and sandbox are processes whose clock libfaketime sets; the traffic is that of the demo's shop with one seed.
 """
 
+import json
 import re
 import subprocess
 import time
@@ -18,9 +19,9 @@ from urllib.parse import urlsplit
 
 from tests.browser.admin_api import ask
 from tests.browser.sessions import first_session
-from tests.integration.service_process import PROGRAM, ServiceProcess, command, environment, serving
-from tests.integration.service_rig import KEY, SECRET, TOKEN
-from tiktok_forwarder.demo.shop import Action, Shop
+from tests.integration.service_process import PROGRAM, command, environment, serving
+from tests.integration.service_rig import BASIC, KEY, SECRET, TOKEN
+from tiktok_forwarder.demo.shop import Action, Shop, Visitor
 
 _FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
 _SECONDS = 30
@@ -111,7 +112,7 @@ def sample_week(folder: Path) -> Iterator[SampleWeek]:
         url = f"http://127.0.0.1:{service.port}"
         clock.urls += [url, sandbox_url]
         all_events, large_orders = (_connected(data_dir, settings) for settings in (_ALL_EVENTS, _LARGE_ORDERS))
-        purchase_id = _send_all(service, data_dir, clock)
+        purchase_id = _send_all(url, data_dir, clock)
         clock.set(_NOW)
         yield SampleWeek(url, first_session(url, data_dir), all_events, large_orders, purchase_id)
 
@@ -140,26 +141,41 @@ def _connected(data_dir: Path, settings: dict[str, Any]) -> str:
     return str(added["id"])
 
 
-def _send_all(service: ServiceProcess, data_dir: Path, clock: _Clock) -> str:
+def _send_all(url: str, data_dir: Path, clock: _Clock) -> str:
     """Return the ID of the last purchase of a visitor with every identity."""
     shop, purchase_id = Shop(_SEED), ""
     for moment, count in _VISITS:
         clock.set(moment)
+        batches = []
         for _ in range(count):
             visitor, actions = shop.visit()
-            for action in actions:
-                action.data["timestamp_unixtime_ms"] = int(moment.timestamp() * 1000)
-                if len(visitor.identities) == 3 and _is_purchase(action):
-                    purchase_id = action.data["source_message_id"]
-            batch = {
-                "events": [{"event_type": action.event_type, "data": action.data} for action in actions],
-                "user_identities": visitor.identities,
-                "device_info": {"platform": "web", "http_header_user_agent": visitor.user_agent},
-                "ip": visitor.ip,
-            }
-            assert service.post(batch) == 202
+            batches.append(_batch_of(visitor, actions, moment))
+            if len(visitor.identities) == 3:
+                bought = [action.data["source_message_id"] for action in actions if _is_purchase(action)]
+                purchase_id = bought[-1] if bought else purchase_id
+        _post(url, batches)
         _wait_until_delivered(data_dir)
     return purchase_id
+
+
+def _batch_of(visitor: Visitor, actions: list[Action], moment: datetime) -> dict[str, Any]:
+    for action in actions:
+        action.data["timestamp_unixtime_ms"] = int(moment.timestamp() * 1000)
+    return {
+        "events": [{"event_type": action.event_type, "data": action.data} for action in actions],
+        "user_identities": visitor.identities,
+        "device_info": {"platform": "web", "http_header_user_agent": visitor.user_agent},
+        "ip": visitor.ip,
+    }
+
+
+def _post(url: str, batches: list[dict[str, Any]]) -> None:
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS)
+    try:
+        connection.request("POST", "/v2/bulkevents", json.dumps(batches), BASIC)
+        assert connection.getresponse().status == 202
+    finally:
+        connection.close()
 
 
 def _is_purchase(action: Action) -> bool:

@@ -29,7 +29,7 @@ def pages(docs_site: Path) -> Mapping[PurePosixPath, HtmlPage]:
 
 
 def folder_of(page: Page) -> PurePosixPath:
-    return PurePosixPath(".") if page.path == FRONT_PAGE else page.path.with_suffix("")
+    return page.path.parent if page.path.name == FRONT_PAGE.name else page.path.with_suffix("")
 
 
 def code(block: str) -> str:

@@ -26,7 +26,7 @@ It forwards. See [try it](#try-it) and [the guide](docs/guides/send.md#start).
 
 
 def repository(tmp_path: Path, guide: str, readme: str = README) -> SiteSources:
-    (tmp_path / "docs" / "guides").mkdir(parents=True)
+    (tmp_path / "docs" / "guides").mkdir(parents=True, exist_ok=True)
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "unit.service").write_text("[Unit]")
     (tmp_path / "README.md").write_text(readme)
@@ -62,6 +62,14 @@ def test_readme_is_a_page_for_each_section(tmp_path: Path) -> None:
     assert [str(page.path) for page in sources.pages] == ["index.md", "try-it.md", "security.md", "guides/send.md"]
     assert page_at(sources, "try-it.md").text == "# Try it\n\n```\n## no heading\n```\n\n## With files\n\n"
     assert "[try it](try-it.md) and [the guide](guides/send.md#start)" in sources.text_on_site(sources.pages[0])
+
+
+def test_readme_of_a_folder_is_its_front_page(tmp_path: Path) -> None:
+    """A repository host shows it for the folder, and the site at the folder's path."""
+    (tmp_path / "docs" / "evidence").mkdir(parents=True)
+    (tmp_path / "docs" / "evidence" / "README.md").write_text("# Evidence")
+    sources = repository(tmp_path, "[Evidence](../evidence/README.md)")
+    assert sources.text_on_site(page_at(sources, "guides/send.md")) == "[Evidence](../evidence/index.md)"
 
 
 @pytest.mark.parametrize(
