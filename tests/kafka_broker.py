@@ -16,16 +16,12 @@ from typing import Any, Self
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported at run time
 
+from tests.ports import free_port
+
 SAMPLE = Path(__file__).parent / "samples" / "webhook_output.json"
 TOPIC = "mparticle-batches"
 GROUP = "tiktok-forwarder-kafka"
 _START_SECONDS = 20
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def batch_of_output(*event_ids: str, now_ms: int | None = None) -> dict[str, Any]:

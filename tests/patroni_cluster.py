@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from tests.ports import free_ports
 from tests.postgres_server import USER, processes_of, program
 
 MEMBERS: Final = 3
@@ -246,18 +246,6 @@ def _etcd() -> str:
 def _known_options() -> str:
     """Its help: not every version has every option."""
     return subprocess.run([_etcd(), "--help"], capture_output=True, text=True, check=False).stdout
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, each another."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _configuration(member: Member, rest_port: int, etcd: Sequence[str]) -> dict[str, Any]:

@@ -9,22 +9,18 @@ from pathlib import Path
 
 import rotel
 
+from tests.ports import free_port
+
 _PROGRAM = Path(rotel.__file__).parent / "rotel-agent"
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @contextmanager
 def running_rotel(folder: Path, forward_to: str) -> Iterator[str]:
     """Yield the URL of a collector that forwards to another one."""
-    port = _free_port()
+    port = free_port()
     options = {
         "otlp-http-endpoint": f"127.0.0.1:{port}",
-        "otlp-grpc-endpoint": f"127.0.0.1:{_free_port()}",
+        "otlp-grpc-endpoint": f"127.0.0.1:{free_port()}",
         "exporter": "otlp",
         "otlp-exporter-endpoint": forward_to,
         "otlp-exporter-protocol": "http",

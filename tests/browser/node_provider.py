@@ -1,6 +1,5 @@
 """The provider of npm's `oidc-provider`, run by Node.js. For the browser, it is another site than the console."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.oidc_provider import CLIENT_SECRET, SETTINGS
+from tests.ports import free_port
 
 _SCRIPT: Final = Path(__file__).parent / "oidc_provider.mjs"
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now: provider and console must know each other's before they start."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class NodeProvider:

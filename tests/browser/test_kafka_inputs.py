@@ -14,7 +14,8 @@ from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
-from tests.kafka_broker import TOPIC, Broker, batch_of_output, free_port
+from tests.kafka_broker import TOPIC, Broker, batch_of_output
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

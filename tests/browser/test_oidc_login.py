@@ -9,10 +9,11 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import axe
 from tests.browser.admin_api import ask
-from tests.browser.node_provider import NodeProvider, free_port, node_provider
+from tests.browser.node_provider import NodeProvider, node_provider
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

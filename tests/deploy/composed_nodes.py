@@ -6,7 +6,6 @@ not a mount of it, TikTok is the sandbox, and Caddy serves HTTP, since no author
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,17 +19,12 @@ from typing import Any, Final
 
 from tests.deploy.compose_file import DEPLOY, Compose
 from tests.integration.service_process import ServiceProcess
+from tests.ports import free_port
 
 CADDYFILE: Final = DEPLOY / "caddy" / "Caddyfile"
 _CADDY: Final = Path(sys.executable).with_name("caddy")
 _MOUNTED_SECRETS: Final = "/run/secrets/"
 _READY_SECONDS: Final = 60
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Answer:

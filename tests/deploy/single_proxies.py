@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from tests.certificates import make_certificate
 from tests.deploy.compose_file import DEPLOY
-from tests.deploy.composed_nodes import free_port
+from tests.ports import free_port
 
 ProxyName = Literal["nginx", "haproxy", "caddy"]
 PROXY_NAMES: Final[tuple[ProxyName, ...]] = get_args(ProxyName)

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.deploy.composed_nodes import free_port
 from tests.deploy.deployment import VISITOR, configure, until_delivered
 from tests.deploy.single_proxies import HOST, PROXY_NAMES, ProxyName, SingleProxy
 from tests.integration.service_process import SandboxThread, ServiceProcess, command, serving
 from tests.integration.service_rig import fresh_batch
 from tests.integration.test_browser_routes import KEY, PAGE
+from tests.ports import free_port
 
 # In one process: each proxy is started once.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("single_proxies")]

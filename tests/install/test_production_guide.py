@@ -13,8 +13,9 @@ from scripts.release.__main__ import main
 
 from tests.install.checkout import commit, git
 from tests.install.debian import new_machine, put, run_on
-from tests.integration.guide_shell import GUIDES, PLACEHOLDERS, README, blocks, free_port
+from tests.integration.guide_shell import GUIDES, PLACEHOLDERS, README, blocks
 from tests.integration.service_process import SandboxThread
+from tests.ports import free_port
 from tiktok_forwarder import __version__
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("release")]

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.service_process import environment
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
@@ -51,7 +51,7 @@ def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Sequ
     `programs` are directories of executables that precede the machine's own, `tiktok-forwarder` among them. They find
     the ports in variables such as `PORT_8090`.
     """
-    ports = {port: free_port() for port in _PORTS}
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     script = "set -euo pipefail\n" + "\n".join(given)
     for placeholder, value in PLACEHOLDERS.items():
         script = script.replace(placeholder, value)
@@ -77,14 +77,6 @@ def run_blocks(given: Sequence[str], room: Path, tiktok_url: str, programs: Sequ
             _end_session(shell.pid)
             shell.wait()
     return Reading(status, output.read_text(), room, ports)
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _end_session(pid: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.service_process import ServiceProcess
 from tests.integration.service_rig import BASIC, Service, fresh_batch, running_service, wait_until
-from tests.kafka_broker import free_port
+from tests.ports import free_port
 from tests.unit.cli.running import Run
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.domain.errors import ConfigurationError
