@@ -344,6 +344,8 @@ async def test_statements_of_the_hot_path_use_their_keys(tmp_path: Path) -> None
         "old_waiting_notices",
         "delete_old_notices",
         "delete_surplus_notices",
+        # Hourly and beside the writer: an index with every dead letter is read, and no dead letter.
+        "dead_letters_before",
         # Of moves: a table of one row, and what counts everything.
         "find_move",
         "advance_move",
