@@ -14,6 +14,7 @@ import click
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
+from tiktok_forwarder.cli.completing import connection_names
 from tiktok_forwarder.cli.evidence.sandbox_answers import SandboxAnswers
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_message, write_text
@@ -45,7 +46,7 @@ class _Target(NamedTuple):
 
 @click.command()
 @config_options
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option("--test-event-code", default="", help="From Events Manager, Test Events; default: the connection's.")
 @click.option(
     "--events-api",

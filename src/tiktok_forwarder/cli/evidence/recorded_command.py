@@ -9,6 +9,7 @@ import click
 from tiktok_forwarder.api.activity import ActivityView, RecordView
 from tiktok_forwarder.api.types import ConnectionView
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
+from tiktok_forwarder.cli.completing import connection_names
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import Column, json_option, print_records, time_column
 from tiktok_forwarder.domain.outcome import RECORDED
@@ -25,7 +26,7 @@ _COLUMNS: Final = (
 
 @click.command()
 @config_options
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @json_option
 def recorded(settings: Settings, name: str) -> None:
     """Print the events that connection NAME recorded, newest first.
