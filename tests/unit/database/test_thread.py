@@ -120,7 +120,7 @@ async def test_job_of_an_ended_loop_holds_up_nobody(recorder: Recorder) -> None:
 
 async def test_error_of_a_look_is_translated_for_who_waits(recorder: Recorder) -> None:
     """Errors of the library mean nothing to those above, and the thread goes on after one."""
-    with pytest.raises(StoreUnavailable, match="translated: integer division"):
+    with pytest.raises(StoreUnavailable, match=r"translated: .*by zero"):
         await recorder.thread.look(lambda: 1 // 0)
     assert await recorder.thread.look(recorder.note("next")) == "next"
 

@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, parse_qsl, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 _SCHEMES: Final = ("postgresql", "postgres")
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@,\[\]]*)(?::\d{1,5})?"
 _HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
+_START: Final = re.compile(r"([A-Za-z]+://)([^/?#]*)")
 _USER_PASSWORD: Final = re.compile(r"(?<=://)([^:@/?#]*):([^@/?#]*)@")
 _QUERY_PASSWORD: Final = re.compile(r"((?:^|[?&])(?:ssl)?password=)([^&]*)")
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
@@ -19,7 +20,7 @@ def is_address(text: str) -> bool:
     So no part of a password whose special characters are not encoded is taken for a host or a database.
     """
     try:
-        parts = urlsplit(text)
+        parts = _parts_of(text)
         query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         return False
@@ -49,13 +50,13 @@ def passwords_in(address: str) -> list[str]:
 
 def hosts_in(address: str) -> str:
     """Return the hosts of the address as they are written; empty if the environment or a service file names them."""
-    parts = urlsplit(address)
+    parts = _parts_of(address)
     return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[-1]
 
 
 def addresses_of_servers(address: str) -> list[str]:
     """Return the address of each server, in the order of the hosts; the address itself if it names none or one."""
-    parts = urlsplit(address)
+    parts = _parts_of(address)
     user, at, hosts = parts.netloc.rpartition("@")
     if hosts:
         return [urlunsplit(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
@@ -74,6 +75,14 @@ def addresses_of_servers(address: str) -> list[str]:
 
 def missing_files(address: str) -> list[str]:
     """Return one sentence for each file of the address that cannot be found."""
-    query = parse_qs(urlsplit(address).query)
+    query = parse_qs(_parts_of(address).query)
     named = [(name, query[name][-1]) for name in _FILES if name in query]
     return [f"store: {name}: there is no file {file}" for name, file in named if not Path(file).is_file()]
+
+
+def _parts_of(address: str) -> SplitResult:
+    """Return the parts of a URL with any number of hosts; `urlsplit` refuses several if one of them is in brackets."""
+    start = _START.match(address)
+    if start is None:
+        return urlsplit(address)
+    return urlsplit(start[1] + address[start.end() :])._replace(netloc=start[2])
