@@ -1,7 +1,7 @@
 """The production guide, run as it stands on an empty Debian machine.
 
-Not run: step 1, whose result is the release that the tests of this folder share; Caddy, which needs a public name; and
-pipx and uv, which are for workstations and have tests of their own. No timer runs, but what it starts does.
+Not run: step 1, whose result is the release that the tests of this folder share; a proxy, pipx and uv, which have tests
+of their own. No timer runs, but what it starts does.
 """
 
 import json
