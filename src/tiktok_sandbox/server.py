@@ -76,7 +76,7 @@ class Sandbox:
         except OSError as error:
             await self.stop()
             # asyncio wraps the system's words in its own, names' lookup has numbers below 0.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             raise SandboxError(f"The sandbox cannot listen on {host}, port {port}: {reason}.") from None
         bound_host, bound_port = self._runner.addresses[0][:2]
         self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
