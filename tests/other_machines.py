@@ -17,6 +17,8 @@ _UNSHARE: Final = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--
 
 
 class Answer(NamedTuple):
+    """What a request was answered; names of headers in lower case."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes

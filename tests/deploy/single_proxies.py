@@ -1,7 +1,6 @@
 """The proxies of `deploy/` for one service, as processes with a certificate of the tests in place of an authority's."""
 
 import contextlib
-import json
 import re
 import shutil
 import subprocess
@@ -9,10 +8,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, get_args
 
 from tests.certificates import make_certificate
 from tests.deploy.compose_file import DEPLOY
+from tests.other_machines import Answer
 from tests.ports import free_port
 
 ProxyName = Literal["nginx", "haproxy", "caddy"]
@@ -33,18 +33,6 @@ http {{
 	include {configuration};
 }}
 """
-
-
-class Answer(NamedTuple):
-    """What a request was answered; names of headers in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class SingleProxy:
