@@ -199,8 +199,9 @@ async def test_finished_groups_are_not_kept() -> None:
     """A connection that delivers for months must not grow by a task for each of its requests."""
     tasks: list[weakref.ref[asyncio.Task[Any]]] = []
 
-    def make_task(loop: asyncio.AbstractEventLoop, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(work, loop=loop)
+    # From Python 3.14 on, libraries pass more options.
+    def make_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=loop, **options)
         tasks.append(weakref.ref(task))
         return task
 

@@ -1,6 +1,7 @@
 """Changing the encryption key of a service that is in use, and of one that is killed meanwhile."""
 
 import asyncio
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ async def killed_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, 
         part = type(service.services.store) if name == "rewrite_documents" else KeyRing
         step = getattr(part, name)
         with monkeypatch.context() as patched:
-            patched.setattr(part, name, killed_later if asyncio.iscoroutinefunction(step) else killed)
+            patched.setattr(part, name, killed_later if inspect.iscoroutinefunction(step) else killed)
             with pytest.raises(Killed):
                 await service.services.key_rotation.rotate()
 
