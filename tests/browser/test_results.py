@@ -102,7 +102,7 @@ def test_overview_compares_today_with_the_same_day_last_week(
     page.get_by_role("link", name="Add to Cart").click()
     expect(page.get_by_role("heading", name="Add to Cart by hour")).to_be_visible()
     page.get_by_text("Show as a table").click()
-    expect(page.get_by_role("cell", name=str(so_far * 10), exact=True).first).to_be_visible()
+    expect(page.get_by_role("cell", name=f"{so_far * 10:,}", exact=True).first).to_be_visible()
     axe(page)
 
 
