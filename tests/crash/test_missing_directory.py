@@ -126,7 +126,7 @@ def test_events_that_are_lost_with_a_deleted_directory_are_accounted(data_dir: P
     assert acknowledged <= held <= acknowledged + SENDERS * EVENTS_IN_A_BATCH
     done = command("status", "--data-dir", str(data_dir))
     assert (done.returncode, data_dir.exists()) == (2, False)
-    assert "there is no database in" in done.stderr
+    assert f"the directory {data_dir} does not exist" in done.stderr
 
 
 def test_directory_that_comes_back_is_used_again(data_dir: Path, tmp_path: Path) -> None:
