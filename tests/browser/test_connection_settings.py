@@ -196,6 +196,8 @@ def test_two_quick_changes_of_a_rule_are_both_in_its_sentence(browser: StrictBro
     page.get_by_text("Which events are forwarded").click()
     page.get_by_role("button", name="Add rule").click()
     rule = page.locator("#rule0")
+    # The answer to the click has come whole: until then it may replace what is typed.
+    expect(rule.get_by_label("Rule name")).to_be_focused()
     held: list[Route] = []
     released: list[Route] = []
     page.route("**/draft", lambda route: route.fallback() if released else held.append(route))

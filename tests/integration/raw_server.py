@@ -30,7 +30,8 @@ class RawServer:
                 self.requests.append((head[0], headers, body))
                 reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
                 await reply(writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        # A task that is cancelled when the loop ends: Python 3.11 would report it as an error.
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
