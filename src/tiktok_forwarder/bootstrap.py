@@ -38,7 +38,7 @@ from tiktok_forwarder.operations.quotas import QuotaWatch
 from tiktok_forwarder.operations.retention_watch import RetentionWatch
 from tiktok_forwarder.operations.risk_watch import RiskWatch
 from tiktok_forwarder.operations.watches import LoopWatch, StoreWatch, Watch
-from tiktok_forwarder.services import build_services
+from tiktok_forwarder.services import Services, build_services
 from tiktok_forwarder.settings import Settings
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
 from tiktok_forwarder.store.claims import TOTALS
@@ -111,6 +111,37 @@ def _acceptor(base: Foundation, configured: Configured, watched: Watched) -> Acc
     )
 
 
+def _watches_of_delivery(
+    base: Foundation, configured: Configured, watched: Watched, services: Services, http_sender: TikTokHttpSender
+) -> Sequence[Watch]:
+    """Return the watches of a service that delivers."""
+    retention = RetentionWatch(
+        base.store,
+        services.dead_letters.ends,
+        watched.activity,
+        base.settings.activity_days,
+        base.clock_comparison,
+        base.clock,
+        base.telemetry,
+    )
+    return (
+        retention,
+        ClockWatch(
+            base.clock_comparison,
+            http_sender.fetch_date,
+            lambda: retention.waits_for_time or bool(configured.connections.all()),
+        ),
+        DeletionWatch(services.deletion),
+        NoticeWatch(
+            base.store,
+            services.notices,
+            WatchedParts(configured.connections, configured.inputs, services.deliverer, watched.activity),
+            base.telemetry,
+            base.clock,
+        ),
+    )
+
+
 class Application:
     """A wired service: commands need only `api`; between `start` and `stop` it listens and delivers."""
 
@@ -150,31 +181,7 @@ class Application:
         if settings.has_role("ingest"):
             self._watches.append(QuotaWatch(base.store, base.telemetry))
         if settings.has_role("deliver"):
-            retention = RetentionWatch(
-                base.store,
-                self.services.dead_letters.ends,
-                watched.activity,
-                settings.activity_days,
-                base.clock_comparison,
-                base.clock,
-                base.telemetry,
-            )
-            self._watches += [
-                retention,
-                ClockWatch(
-                    base.clock_comparison,
-                    http_sender.fetch_date,
-                    lambda: retention.waits_for_time or bool(configured.connections.all()),
-                ),
-                DeletionWatch(self.services.deletion),
-                NoticeWatch(
-                    base.store,
-                    self.services.notices,
-                    WatchedParts(configured.connections, configured.inputs, deliverer, watched.activity),
-                    base.telemetry,
-                    base.clock,
-                ),
-            ]
+            self._watches += _watches_of_delivery(base, configured, watched, self.services, http_sender)
         if (target := settings.export_target()) is not None:
             metrics = ExportedMetrics(base.telemetry.registry, self._refresh_figures, {EVENTS_METRIC})
             self._watches.append(ExportWatch(target, metrics, watched.tracing.recorder, base.telemetry))

@@ -120,7 +120,7 @@ async def test_resource_names_service_version_and_instance(
 
 
 async def test_request_is_a_span_with_its_stages(tmp_path: Path, collector: Collector) -> None:
-    """An authenticated sender's own trace goes on in it."""
+    """It continues an authenticated sender's own trace."""
     async with running_service(tmp_path, otlp_endpoint=collector.url, **ALL) as service:
         await service.add_connection()
         assert (await service.post(body=fresh_batch("a", "b"), headers={**BASIC, **PARENT})).status == 202

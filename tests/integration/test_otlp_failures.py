@@ -1,4 +1,4 @@
-"""Collectors that fail, do not answer, or are not the one that was named: the service goes on as without them."""
+"""Collectors that fail, do not answer, or are not the one that was named: the service works as without them."""
 
 import asyncio
 import json

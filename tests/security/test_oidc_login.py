@@ -112,7 +112,7 @@ async def test_without_a_provider_there_is_no_page_no_button_and_no_library(tmp_
 
 
 async def test_login_through_the_provider_opens_a_session(service: Service, provider: LyingProvider) -> None:
-    """The page that ends it leads on by itself: a redirect would be the other site's, without the strict cookie."""
+    """The page that ends it leads on automatically: a redirect would be the other site's, without the strict cookie."""
     visitor = Visitor(service, provider)
     assert f'href="/login/oidc?next=%2Faccess">Log in with {provider.issuer[7:]}<' in (
         await visitor.get("/login?next=/access")

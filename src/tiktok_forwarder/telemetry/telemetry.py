@@ -41,7 +41,7 @@ _CONDITIONS: Final[tuple[DeliveryCondition, ...]] = get_args(DeliveryCondition)
 
 
 EVENTS_METRIC: Final = "tiktok_forwarder_events"
-"""The counter of the store's totals: it goes on where it was when the service starts again, unlike all others."""
+"""The counter of the store's totals: unlike all others, it continues after a restart."""
 
 
 class StoreFigures:

@@ -24,7 +24,7 @@ def test_secrets_become_placeholders() -> None:
 
 @pytest.mark.parametrize("identifier", ["7012345678901234567", "20261130104202A1B2C3D4E5F60718293A4B", "0a" * 32])
 def test_identifiers_of_accounts_and_requests_are_removed(identifier: str) -> None:
-    """They lead to the account of whoever made the run."""
+    """They lead to the account of the user who made the run."""
     answer = kept({"code": 1, "message": f"Advertiser ({identifier})", "request_id": identifier, "data": [identifier]})
     assert (answer.message, answer.data) == ("Advertiser ([removed])", ["[removed]"])
 

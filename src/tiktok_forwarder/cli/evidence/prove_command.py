@@ -15,7 +15,7 @@ import click
 from tiktok_forwarder import __version__
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
 from tiktok_forwarder.cli.completing import connection_names
-from tiktok_forwarder.cli.evidence.sandbox_answers import SandboxAnswers
+from tiktok_forwarder.cli.evidence.sandbox_answers import answer_of_sandbox, running_sandbox
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import print_message, write_text
 from tiktok_forwarder.domain.errors import ConfigurationError
@@ -87,8 +87,8 @@ def prove(
         plan = read_as(TrialPlan, session.ask("GET", f"{path}/trials?{query}"))
         _confirm(plan, name, yes=yes)
         target = _Target(f"{path}/trials/", secrets.token_hex(4), plan.events_api, test_event_code)
-        with SandboxAnswers() as sandbox:
-            entries = list(_entries(session, sandbox, target, plan.trials, pause_seconds))
+        with running_sandbox() as sandbox_url:
+            entries = list(_entries(session, sandbox_url, target, plan.trials, pause_seconds))
     transcript = Transcript(
         answered_by="tiktok" if plan.host == TIKTOK_HOST else "other",
         date=datetime.now(UTC).date().isoformat(),
@@ -118,14 +118,14 @@ def _is_of_this_machine(host: str) -> bool:
 
 
 def _entries(
-    session: ApiSession, sandbox: SandboxAnswers, target: _Target, trials: list[TrialSummary], pause_seconds: float
+    session: ApiSession, sandbox_url: str, target: _Target, trials: list[TrialSummary], pause_seconds: float
 ) -> Iterator[TrialEntry]:
     """Send the trials in turn, until a host has not answered several in a row."""
     unanswered = 0
     for number, trial in enumerate(trials):
         if number:
             time.sleep(pause_seconds)
-        entry = _entry(session, sandbox, target, trial)
+        entry = _entry(session, sandbox_url, target, trial)
         print_message(f"{trial.name}: {_summary(entry)}")
         yield entry
         unanswered = unanswered + 1 if entry.answer.no_answer else 0
@@ -133,7 +133,7 @@ def _entries(
             return
 
 
-def _entry(session: ApiSession, sandbox: SandboxAnswers, target: _Target, trial: TrialSummary) -> TrialEntry:
+def _entry(session: ApiSession, sandbox_url: str, target: _Target, trial: TrialSummary) -> TrialEntry:
     body = {
         "run_id": target.run_id,
         "events_api": target.events_api,
@@ -141,7 +141,7 @@ def _entry(session: ApiSession, sandbox: SandboxAnswers, target: _Target, trial:
     }
     result = read_as(TrialResult, session.ask("POST", target.path + trial.name, body))
     request, answer = result.request, result.answer
-    expected = sandbox.answer_to(request)
+    expected = answer_of_sandbox(sandbox_url, request)
     kept = type(request)(request.path, request.token, shortened(request.body))
     return TrialEntry(trial.name, trial.about, kept, answer, expected, differences_between(answer, expected))
 
