@@ -28,7 +28,7 @@ SEND = """
 curl --silent --show-error --fail http://127.0.0.1:8090/v2/events -d @batch.json -u "$(python3 -c '
 import json, sys
 given = next(json.loads(line) for line in sys.stdin if "authorization" in line)
-print(given["key"], given["secret"], sep=":")' < /root/output)"
+print(given["key"], given["secret"], sep=":")' < /srv/output)"
 sleep 2
 """
 
@@ -61,17 +61,17 @@ def test_guide_leads_from_an_empty_machine_to_an_upgraded_service(
     steps = [block for block in blocks(GUIDE) if not block.startswith(("pipx", "uv "))]
     (connected,) = (number for number, block in enumerate(steps) if "inputs add" in block)
     (upgraded,) = (number for number, block in enumerate(steps) if "restart tiktok-forwarder" in block)
-    steps.insert(upgraded, "cd /root/next")
+    steps.insert(upgraded, "cd /srv/next")
     steps.insert(connected + 1, batch() + SEND)
     with SandboxThread(log) as tiktok, new_machine(tmp_path) as machine:
-        put(dist, machine / "root" / "dist")
-        put(upgrade, machine / "root" / "next")
-        script = "exec > >(tee /root/output) 2>&1\n" + "\n".join(steps)
+        put(dist, machine / "srv" / "dist")
+        put(upgrade, machine / "srv" / "next")
+        script = "exec > >(tee /srv/output) 2>&1\n" + "\n".join(steps)
         settings = f"TIKTOK_FORWARDER_PORT={port}\nTIKTOK_FORWARDER_TIKTOK_BASE_URL={tiktok.url}\n"
         script = script.replace(SETTING, SETTING + settings).replace("8090", str(port))
         for placeholder, value in PLACEHOLDERS.items():
             script = script.replace(placeholder, value)
-        status = run_on(machine, "/root/dist", script, tmp_path / "output")
+        status = run_on(machine, "/srv/dist", script, tmp_path / "output")
         output = (tmp_path / "output").read_text()
         assert status == 0, output
         left = [path for path in ("opt", "etc", "var/lib") if (machine / path / "tiktok-forwarder").exists()]

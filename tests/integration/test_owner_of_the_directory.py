@@ -37,7 +37,7 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def another_users(data_dir: Path, directory: Path) -> Path:
     """A copy that belongs to another user; for who may not give one away, the directory that is root's own."""
     if not IS_ROOT:
-        return Path("/root")
+        return Path("~root").expanduser()
     shutil.copytree(data_dir, directory)
     for path in (directory, *directory.iterdir()):
         os.chown(path, NOBODY, NOBODY)

@@ -13,6 +13,8 @@ IS_ROOT = os.geteuid() == 0
 # Debian's users `nobody` and one that no machine has.
 NOBODY = 65534
 UNKNOWN = 1_234_567
+# Of another user, and closed, if root does not run these tests.
+HOME_OF_ROOT = Path("~root").expanduser()
 
 
 def problem_of(check: Callable[[Path], None], directory: Path) -> str:
@@ -45,7 +47,7 @@ def problem_for(user_id: int, check: Callable[[Path], None], directory: Path) ->
 def another_users(folder: Path, user_id: int) -> Path:
     """A directory of that user; for who may not give one away, root's."""
     if not IS_ROOT:
-        return Path("/root")
+        return HOME_OF_ROOT
     folder.chmod(0o700)
     os.chown(folder, user_id, user_id)
     return folder
@@ -79,8 +81,9 @@ def test_owner_without_a_name_is_named_by_number(tmp_path: Path) -> None:
 def test_user_without_access_is_told_whose_the_directory_is(tmp_path: Path) -> None:
     """One who may not enter a directory above learns that instead."""
     if not IS_ROOT:
-        assert "belongs to the user root" in problem_of(require_access, Path("/root"))
-        assert problem_of(require_access, Path("/root/data")) == "data_dir: cannot reach /root/data: Permission denied"
+        assert "belongs to the user root" in problem_of(require_access, HOME_OF_ROOT)
+        inside = HOME_OF_ROOT / "data"
+        assert problem_of(require_access, inside) == f"data_dir: cannot reach {inside}: Permission denied"
         return
     directory = tmp_path / "data"
     directory.mkdir(0o700)
