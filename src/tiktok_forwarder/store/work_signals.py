@@ -36,8 +36,7 @@ class WorkSignals:
         while True:
             with self._waiter(connection_id) as waiter:
                 elapsed_ms = round((loop.time() - began) * 1000)
-                # A caller that stops waiting does not break off a statement that is on its way.
-                readiness = await asyncio.shield(look(now_ms + elapsed_ms))
+                readiness = await _whole(look(now_ms + elapsed_ms))
                 if readiness.is_ready:
                     return True
                 left_seconds = wait_seconds - (loop.time() - began)
@@ -58,6 +57,17 @@ class WorkSignals:
                 self._waiting[connection_id] = others
             else:
                 del self._waiting[connection_id]
+
+
+async def _whole(look: Awaitable[Readiness]) -> Readiness:
+    """Return what is found. A caller that stops waiting does not break off a statement that is on its way."""
+    looking = asyncio.ensure_future(look)
+    try:
+        return await asyncio.shield(looking)
+    except asyncio.CancelledError:
+        # Nobody is left whom its error would tell something.
+        looking.add_done_callback(lambda looked: looked.cancelled() or looked.exception())
+        raise
 
 
 class _Waiter:
