@@ -1,11 +1,13 @@
 """Fixtures of every test that runs the service, the choice of its store, and what holds for every property test."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import structlog
 from hypothesis import settings
 from scripts.docs_site.build import build
 
@@ -60,6 +62,31 @@ def store_kind(request: pytest.FixtureRequest) -> Iterator[StoreKind]:
     yield STORES.kind
     STORES.kind = usual
     STORES.drop_others(before)
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def errors_of_asyncio() -> Iterator[None]:
+    """Fail a test if asyncio could only log an error, such as one of a task for which nobody waits.
+
+    A log that the test has opened is closed: its stream ends with the test.
+    """
+    errors = _Errors()
+    asyncio_log, root = logging.getLogger("asyncio"), logging.getLogger()
+    asyncio_log.addHandler(errors)
+    yield
+    asyncio_log.removeHandler(errors)
+    structlog.reset_defaults()
+    root.handlers[:] = [handler for handler in root.handlers if type(handler).__module__.startswith("_pytest.")]
+    assert not errors.texts, "\n".join(errors.texts)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
 """Runs the command line in this process, as its entry point would be run."""
 
-import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import structlog
 
 from tests.integration.service_process import data_dir_in
 from tests.store_choice import STORES
@@ -15,7 +13,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command line with these arguments: exit status, standard output, standard error."""
 
     def running(*arguments: object) -> tuple[int, str, str]:
@@ -27,7 +25,4 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         output = capsys.readouterr()
         return int(ended.value.code or 0), output.out, output.err
 
-    yield running
-    # A command that opens the service's parts points the log at this test's standard error, which is closed next.
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    return running

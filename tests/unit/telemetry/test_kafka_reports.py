@@ -2,11 +2,8 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
-import structlog
 from rich.console import Console
 
 from tiktok_forwarder.api.types import StatusView
@@ -24,13 +21,8 @@ def stream() -> io.StringIO:
 
 
 @pytest.fixture
-def telemetry(stream: io.StringIO) -> Iterator[Telemetry]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield Telemetry(open_log("info", "json", stream))
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def telemetry(stream: io.StringIO) -> Telemetry:
+    return Telemetry(open_log("info", "json", stream))
 
 
 def test_lag_is_added_by_topic_and_state_is_one_number(telemetry: Telemetry) -> None:

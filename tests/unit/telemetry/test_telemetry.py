@@ -3,11 +3,9 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts, sender
@@ -31,13 +29,8 @@ class Log:
 
 
 @pytest.fixture
-def log() -> Iterator[Log]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield Log()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def log() -> Log:
+    return Log()
 
 
 def test_refusals_are_told_once_a_second(log: Log) -> None:
