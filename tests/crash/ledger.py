@@ -54,7 +54,7 @@ def _unsupported(kinds: Mapping[str, Kind]) -> int:
 
 
 class Senders:
-    """Threads that post batches to one life of the service, until it is gone or they are stopped.
+    """Threads that post batches to one life of the service, until nobody listens any more or they are stopped.
 
     About half of the requests that an earlier life left unanswered are sent again, as a sender would.
     """
@@ -91,9 +91,19 @@ class Senders:
             self._ledger.answered(kinds, status)
             if status == 202:
                 self.first_202.set()
-            elif status is None:
+            elif status is None and not _connects_again(connection):
                 break
         connection.close()
+
+
+def _connects_again(connection: http.client.HTTPConnection) -> bool:
+    """A service that only took too long is still there: without anything to do it may never reach its end."""
+    connection.close()
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    return True
 
 
 _serials = itertools.count()

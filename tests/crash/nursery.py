@@ -4,7 +4,9 @@ As a program (`python -m tests.crash.nursery`) it reads one JSON line for each p
 process id, and its exit status once it has ended. `ProcessSpawner` is the other end of that.
 """
 
+import faulthandler
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from tiktok_forwarder.cli.main import main
 
 PROGRAM: Final = (sys.executable, "-m", "tests.crash.nursery")
 ROOT: Final = Path(__file__).parents[2]
+_LIFE_SECONDS: Final = 120.0
 
 
 class SpawnRequest(Struct):
@@ -38,15 +41,15 @@ class ProcessSpawner:
     """One process at a time."""
 
     def __init__(self) -> None:
+        # Without buffers, so that what can be read is seen by `select`.
         self._program = subprocess.Popen(
-            PROGRAM, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            PROGRAM, bufsize=0, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._pid: int | None = None
 
     def start(self, wish: SpawnRequest) -> None:
         assert self._program.stdin is not None
         self._program.stdin.write(msgspec.json.encode(wish) + b"\n")
-        self._program.stdin.flush()
         self._pid = self._number()
 
     def signal(self, number: signal.Signals) -> None:
@@ -58,7 +61,13 @@ class ProcessSpawner:
         return self._pid is not None and Path(f"/proc/{self._pid}").exists()
 
     def ended(self) -> int:
-        """Wait for the end: the exit status, below 0 for a signal."""
+        """Wait for the end: the exit status, below 0 for a signal.
+
+        A process that does not end in time writes into its log what its threads do, and ends with -SIGABRT.
+        """
+        assert self._program.stdout is not None
+        if not select.select([self._program.stdout], [], [], _LIFE_SECONDS)[0]:
+            self.signal(signal.SIGABRT)
         status = self._number()
         self._pid = None
         return status
@@ -95,6 +104,7 @@ def _become(wish: SpawnRequest) -> NoReturn:
     os.environ.clear()
     os.environ.update(wish.variables)
     sys.argv = ["tiktok-forwarder", *wish.arguments]
+    faulthandler.enable()
     status = 1
     try:
         if wish.fail_point:
