@@ -33,7 +33,6 @@ from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.previews import Previews
 from tiktok_forwarder.operations.replays import Replays
 from tiktok_forwarder.setting_values import time_zone_named
-from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.risks import RiskSource
 from tiktok_forwarder.watched import Watched
 
@@ -43,7 +42,6 @@ class Services:
     """The services that API and console work on."""
 
     store: Store
-    documents: DocumentStore
     risks: RiskSource
     inputs: Inputs
     connections: Connections
@@ -90,7 +88,6 @@ def build_services(
     check = ConnectionCheck(connections, sender, clock, configured.check_records)
     return Services(
         store=store,
-        documents=store,
         risks=store,
         inputs=configured.inputs,
         connections=connections,

@@ -113,7 +113,9 @@ def test_paused_connection_is_first_and_in_the_menu(browser: StrictBrowser, cons
     expect(page.get_by_role("navigation").get_by_role("link", name="Connections", exact=True)).to_be_visible()
     ask(console.data_dir, "POST", "/api/connections/Shop/pause", {"reason": "stocktaking"})
     page.goto("/inputs")
-    expect(page.get_by_role("navigation").get_by_role("link", name="Connections 1 paused", exact=True)).to_be_visible()
+    expect(
+        page.get_by_role("navigation").get_by_role("link", name="Connections 1 paused or refused", exact=True)
+    ).to_be_visible()
     page.goto("/")
     first = page.locator("main h2").first
     expect(first).to_have_text("Needs attention")

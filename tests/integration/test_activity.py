@@ -320,8 +320,12 @@ async def test_the_api_finds_events_by_name_and_order_number(asked: Asked) -> No
 
 
 async def test_the_api_counts_what_needs_attention(asked: Asked) -> None:
-    """Paused connections and dead letters, from the store."""
-    assert await asked.json("/api/attention") == {"paused_connections": 0, "dead_letters": 1}
+    """Stopped connections and dead letters, from the store."""
+    assert await asked.json("/api/attention") == {
+        "paused_connections": 0,
+        "dead_letters": 1,
+        "stopped_connections": 0,
+    }
 
 
 @pytest.mark.parametrize(

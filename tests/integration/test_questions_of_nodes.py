@@ -87,7 +87,7 @@ async def test_results_and_names_of_both_nodes_add_up(nodes: Nodes, sandbox: San
         results, names, attention = await shown(one)
         ((event,),) = [each["events"] for each in results["connections"]] or [[{"today": {}}]]
         counts = (event["today"].get("mapped"), event["today"].get("delivered"))
-        return counts == (2, 2) and len(names["events"]) == 2 and attention["paused_connections"] == 1
+        return counts == (2, 2) and len(names["events"]) == 2 and attention["stopped_connections"] == 1
 
     await wait_until(is_complete)
     assert await shown(one) == await shown(two)

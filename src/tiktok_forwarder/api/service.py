@@ -18,8 +18,8 @@ from tiktok_forwarder.api.types import (
     StatusView,
 )
 from tiktok_forwarder.delivery.clock_comparison import clock_warning
+from tiktok_forwarder.delivery.condition import is_stopped
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
-from tiktok_forwarder.delivery.pauses import paused_connections
 from tiktok_forwarder.mapping.connection import Connection, warnings_on
 from tiktok_forwarder.operations.dead_letter_ends import end_warnings
 from tiktok_forwarder.operations.key_rotation import Rotation
@@ -77,10 +77,14 @@ def _status_of(
 
 async def _attention(call: PlainCall) -> AttentionView:
     connection_ids = call.services.connections.connection_ids()
-    paused = await paused_connections(call.services.documents)
+    statuses = await call.services.deliverer.stored_statuses()
     counts = await call.services.store.counts()
     dead_letters = sum(each.dead_letters for key, each in counts.items() if key in connection_ids)
-    return AttentionView(len(paused.intersection(connection_ids)), dead_letters)
+    return AttentionView(
+        paused_connections=sum(each.is_paused for each in statuses),
+        dead_letters=dead_letters,
+        stopped_connections=sum(is_stopped(each) for each in statuses),
+    )
 
 
 async def _site_script(call: PlainCall) -> SiteScriptView:
@@ -124,7 +128,7 @@ ATTENTION: Final = Endpoint(
     "GET",
     "/api/attention",
     "attention",
-    "Count what may need an operator: paused connections and dead letters.",
+    "Count what may need an operator: connections that are paused or refused, and dead letters.",
     "read",
     _attention,
 )

@@ -27,7 +27,6 @@ from tiktok_forwarder.operations.dead_letters import DeadLetters
 from tiktok_forwarder.operations.erasure import PersonErasure
 from tiktok_forwarder.operations.key_rotation import KeyRotation
 from tiktok_forwarder.operations.previews import Previews
-from tiktok_forwarder.store.documents import DocumentStore
 from tiktok_forwarder.store.events import EventStore
 from tiktok_forwarder.store.risks import RiskSource
 
@@ -37,8 +36,6 @@ class Services(Protocol):
 
     @property
     def store(self) -> EventStore: ...
-    @property
-    def documents(self) -> DocumentStore: ...
     @property
     def risks(self) -> RiskSource: ...
     @property

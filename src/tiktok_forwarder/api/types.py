@@ -345,10 +345,14 @@ class ConnectionStatus(Struct, frozen=True):
 
 
 class AttentionView(Struct, frozen=True):
-    """How many connections are paused, by an operator or the service, and how many dead letters there are."""
+    """How many connections are paused, by an operator or the service, and how many dead letters there are.
+
+    `stopped_connections` are those whose condition is `paused` or `refused`: disabled ones are not counted.
+    """
 
     paused_connections: int
     dead_letters: int
+    stopped_connections: int
 
 
 class StatusView(Struct, frozen=True):

@@ -8,7 +8,7 @@ from tiktok_forwarder.api.activity import InputFigures
 from tiktok_forwarder.api.types import AttentionView, ConnectionStatus, StatusView
 from tiktok_forwarder.console.figures import refusal_label
 from tiktok_forwarder.console.rendering import link, number, part, sentence, uncapitalized
-from tiktok_forwarder.delivery.interfaces import DeliveryCondition
+from tiktok_forwarder.delivery.condition import is_stopped
 
 
 class Attention(Struct, frozen=True):
@@ -30,7 +30,7 @@ class MenuCount(Struct, frozen=True):
 def menu_counts(view: AttentionView) -> dict[str, MenuCount]:
     """Return the counts by the path of the menu's page; pages without any are omitted."""
     counts = {
-        "/connections": MenuCount(view.paused_connections, "paused"),
+        "/connections": MenuCount(view.stopped_connections, "paused or refused"),
         "/dead-letters": MenuCount(view.dead_letters, "dead letters" if view.dead_letters > 1 else "dead letter"),
     }
     return {path: each for path, each in counts.items() if each.count}
@@ -38,12 +38,11 @@ def menu_counts(view: AttentionView) -> dict[str, MenuCount]:
 
 def attention_of(status: StatusView, inputs: Sequence[InputFigures]) -> list[Attention]:
     """Return what needs attention: what delivers nothing, then refused requests, dead letters, and the rest."""
-    paused = _in_condition(status, "paused", "refused", is_paused=True)
-    refused = _in_condition(status, "refused", is_paused=False)
-    throttled = _in_condition(status, "throttled", is_paused=False)
+    stopped = [(each, each.delivery) for each in status.connections if each.delivery and is_stopped(each.delivery)]
+    throttled = [each for each in status.connections if each.delivery and each.delivery.condition == "throttled"]
     return [
-        *(_delivery(each, "Delivery is paused") for each in paused),
-        *(_delivery(each, "TikTok refused the settings") for each in refused),
+        *(_delivery(each, "Delivery is paused") for each, delivery in stopped if delivery.is_paused),
+        *(_delivery(each, "TikTok refused the settings") for each, delivery in stopped if not delivery.is_paused),
         *(_refused(each) for each in inputs if each.traffic.refused),
         *(_dead_letters(each) for each in status.connections if each.queue and each.queue.dead_letters),
         *(_delivery(each, "Delivery is slowed down") for each in throttled),
@@ -52,14 +51,6 @@ def attention_of(status: StatusView, inputs: Sequence[InputFigures]) -> list[Att
             for each in status.connections
             for warning in each.warnings
         ),
-    ]
-
-
-def _in_condition(status: StatusView, *conditions: DeliveryCondition, is_paused: bool) -> list[ConnectionStatus]:
-    return [
-        each
-        for each in status.connections
-        if each.delivery and each.delivery.condition in conditions and each.delivery.is_paused == is_paused
     ]
 
 

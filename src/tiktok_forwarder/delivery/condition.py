@@ -9,6 +9,8 @@ from tiktok_forwarder.delivery.check_records import CheckRecord
 from tiktok_forwarder.delivery.interfaces import DeliveryCondition, DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.delivery.pauses import BY_SERVICE, Pause
 
+# In these conditions, a connection's events do not reach TikTok until someone does something.
+_STOPPED: Final[frozenset[DeliveryCondition]] = frozenset({"paused", "refused"})
 _SLOWED: Final = "TikTok is limiting the request rate. The rate recovers automatically."
 
 
@@ -53,6 +55,11 @@ def _sending_condition(facts: ConditionFacts) -> DeliveryCondition:
     if outcome != "good":
         return "not_checked"
     return "test" if facts.has_test_event_code else "live"
+
+
+def is_stopped(status: DeliveryStatus) -> bool:
+    """Return whether someone must act: for the overview, the menu's count and the notices, which name the same ones."""
+    return status.condition in _STOPPED
 
 
 def status_of(

@@ -1,7 +1,7 @@
 """The deliverer: sends stored events to TikTok, each connection independently."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from tiktok_forwarder.delivery.connection_delivery import ConnectionDelivery
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.delivery.node_answers import decode_statuses, encode_statuses
 from tiktok_forwarder.delivery.parts import DeliveryParts
-from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl
+from tiktok_forwarder.delivery.pauses import BY_SERVICE, PauseControl, stored_pauses
 from tiktok_forwarder.delivery.rate_limit import TokenRates
 from tiktok_forwarder.domain.errors import SecretUnreadable, StoreUnavailable, UnknownName
 from tiktok_forwarder.store.claim_keeper import ClaimKeeper
@@ -136,6 +136,19 @@ class Deliverer:
                 if own is None or own.is_elsewhere:
                     statuses[status.connection_id] = replace(status, is_elsewhere=True)
         return statuses
+
+    async def stored_statuses(self) -> Sequence[DeliveryStatus]:
+        """Return the status of each connection as far as it is stored: the same on every node, which asks no other.
+
+        Raises `StoreUnavailable`.
+        """
+        pauses = await stored_pauses(self._parts.documents)
+        targets = map(self._parts.connections.target, self._parts.connections.connection_ids())
+        return [
+            status_of(target, pauses.get(target.connection_id), self._parts.checks.find(target))
+            for target in targets
+            if target is not None
+        ]
 
     def _own_statuses(self, _: bytes) -> bytes:
         return encode_statuses(each for each in self.statuses().values() if not each.is_elsewhere)

@@ -59,10 +59,10 @@ def read_state(document: Document | None) -> DeliveryState:
         raise StoreUnavailable(f"cannot read the delivery state of connection {document.id}: {error}") from error
 
 
-async def paused_connections(documents: DocumentStore) -> set[str]:
-    """Return the IDs of connections whose pause is stored, whichever node delivers them."""
+async def stored_pauses(documents: DocumentStore) -> dict[str, Pause]:
+    """Return the stored pauses by connection ID, whichever node delivers it. Raises `StoreUnavailable`."""
     states = await documents.list_documents("delivery_state")
-    return {document.id for document in states if read_state(document).pause is not None}
+    return {document.id: pause for document in states if (pause := read_state(document).pause) is not None}
 
 
 class PauseControl:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tiktok_forwarder.connections.connections import Connections
+from tiktok_forwarder.delivery.condition import is_stopped
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.domain.clock import Clock
 from tiktok_forwarder.inputs.inputs import Input, Inputs
@@ -16,8 +17,6 @@ from tiktok_forwarder.store.dead_letters import DeadLetterCount
 from tiktok_forwarder.store.events import EventStore
 from tiktok_forwarder.telemetry.store_reports import REMEDIES
 
-# In these conditions, a connection's events are kept and not delivered until someone does something.
-_STOPPED: Final = frozenset({"paused", "refused"})
 _NEW_DEAD_LETTERS_MS: Final = 15 * 60_000
 # A person has deleted the connection, and knows.
 _EXPECTED_REASONS: Final = frozenset({"connection_deleted"})
@@ -55,7 +54,7 @@ class StateFinder:
         found = [
             Finding("connection_paused", connection.id, connection.name, _facts_of(status))
             for connection in self._connections.all()
-            if (status := statuses.get(connection.id)) is not None and status.condition in _STOPPED
+            if (status := statuses.get(connection.id)) is not None and is_stopped(status)
         ]
         return Findings(["connection_paused"], found)
 

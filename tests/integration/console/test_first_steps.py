@@ -69,6 +69,14 @@ def steps(shown: Shown) -> dict[str, str]:
     return {title: state for state, title in re.findall(r'<li class="(\w+)"[^>]*>\s*<h3>([^<]+)<', section)}
 
 
+def stopped(overview: Shown) -> tuple[int, list[str]]:
+    """The number beside *Connections* in the menu, and the connections that are listed as paused or refused."""
+    count = re.search(r'<span class="count">(\d+)<span class="unseen"> paused or refused<', overview.html)
+    listed = overview.html.partition('<h2 id="attention">')[2].partition("</ul>")[0]
+    names = re.findall(r">([^<>]+)</a>[^<]*(?:Delivery is paused|TikTok refused the settings)", listed)
+    return int(count[1]) if count else 0, names
+
+
 async def test_wrong_token_is_refused_and_the_right_one_is_live(client: ConsoleClient, sandbox: Sandbox) -> None:
     """No one presses a button: saving asks TikTok, and its message and code are on the page."""
     path = await connect(client, access_token=WRONG)
@@ -301,3 +309,17 @@ async def test_recording_connection_leads_to_its_first_recorded_event(client: Co
     await edit(client, path, delivery="send", access_token=TOKEN)
     await until(client, "live")
     assert sandbox.counts().delivered == 0
+
+
+async def test_menu_counts_the_connections_that_the_overview_lists_as_stopped(client: ConsoleClient) -> None:
+    """Refused without a pause, or paused; a connection that is disabled too is in neither."""
+    await connect(client, access_token=WRONG)
+    await until(client, "refused")
+    assert stopped(await client.get("/")) == (1, ["Shop"])
+    for name in ("Paused", "Off"):
+        await connect(client, name=name)
+        await client.api("POST", f"/api/connections/{name}/pause", {"reason": "stocktaking"})
+    await client.api("PATCH", "/api/connections/Off", {"settings": {"enabled": False}})
+    assert stopped(await client.get("/")) == (2, ["Paused", "Shop"])
+    attention = await client.api("GET", "/api/attention")
+    assert attention == {"paused_connections": 2, "dead_letters": 0, "stopped_connections": 2}

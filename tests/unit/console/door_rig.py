@@ -21,6 +21,9 @@ from tiktok_forwarder.console.activity.live import LiveViews
 from tiktok_forwarder.console.api import console_caller
 from tiktok_forwarder.console.app import PAGES, build_console
 from tiktok_forwarder.console.page import Page, PageRequest
+from tiktok_forwarder.delivery.deliverer import Deliverer
+from tiktok_forwarder.delivery.interfaces import DeliveryObserver, EventSender
+from tiktok_forwarder.delivery.parts import DeliveryParts
 from tiktok_forwarder.web.asgi import Message, Receive, Scope, Send
 from tiktok_forwarder.web.guard import guarded
 from tiktok_forwarder.web.in_process import asgi_call
@@ -118,6 +121,24 @@ class Behind:
         return structs.replace(page, run=run)
 
 
+def _deliverer(parts: Parts) -> Deliverer:
+    """One that is never started: it knows what is stored, and sends nothing."""
+    return Deliverer(
+        DeliveryParts(
+            queue=parts.store,
+            dead_letters=parts.store,
+            documents=parts.store,
+            claims=parts.store,
+            sender=cast(EventSender, None),
+            clock=parts.clock,
+            connections=parts.connections,
+            checks=parts.check_records,
+            token_hash=lambda token: f"hash of {token}",
+            observer=cast(DeliveryObserver, None),
+        )
+    )
+
+
 class Door:
     """The application with its real access and API of users, keys and audit, and what the menu asks for.
 
@@ -130,8 +151,8 @@ class Door:
         self.parts = Parts(self.console.store)
         services = SimpleNamespace(
             store=self.console.store,
-            documents=self.console.store,
             connections=self.parts.connections,
+            deliverer=_deliverer(self.parts),
             console_access=self.console.access,
             audit=self.console.audit,
             api_keys=ApiKeys(self.console.shared, self.console.clock),

@@ -70,10 +70,10 @@ def test_healthy_service_needs_no_attention() -> None:
 
 def test_menu_counts_only_what_there_is() -> None:
     """Numbers without meaning would hide those that have one; a reader hears what is counted."""
-    assert menu_counts(AttentionView(0, 0)) == {}
-    both = menu_counts(AttentionView(2, 1))
+    assert menu_counts(AttentionView(0, 0, 0)) == {}
+    both = menu_counts(AttentionView(paused_connections=1, dead_letters=1, stopped_connections=2))
     assert {path: (each.count, each.words) for path, each in both.items()} == {
-        "/connections": (2, "paused"),
+        "/connections": (2, "paused or refused"),
         "/dead-letters": (1, "dead letter"),
     }
-    assert menu_counts(AttentionView(0, 5))["/dead-letters"].words == "dead letters"
+    assert menu_counts(AttentionView(0, 5, 0))["/dead-letters"].words == "dead letters"

@@ -1,12 +1,13 @@
 """The condition of a connection: which one of several is shown, and with which reason."""
 
 from itertools import product
+from typing import get_args
 
 import pytest
 
 from tiktok_forwarder.delivery.check_records import CheckAnswer, CheckedSettings, CheckRecord
-from tiktok_forwarder.delivery.condition import ConditionFacts, condition_of, status_of
-from tiktok_forwarder.delivery.interfaces import DeliveryTarget
+from tiktok_forwarder.delivery.condition import ConditionFacts, condition_of, is_stopped, status_of
+from tiktok_forwarder.delivery.interfaces import DeliveryCondition, DeliveryStatus, DeliveryTarget
 from tiktok_forwarder.delivery.pauses import Pause
 
 TARGET = DeliveryTarget("c", 1, enabled=True, pixel_id="C9")
@@ -100,3 +101,9 @@ def test_disabled_connection_keeps_the_facts_of_its_pause() -> None:
     """Enabled again it would still be paused, so people must be able to see and end the pause."""
     status = status_of(DeliveryTarget("c", 1, enabled=False, pixel_id="C9"), BY_ANN, None)
     assert (status.condition, status.is_paused, status.reason, status.by) == ("disabled", True, "stocktaking", "ann")
+
+
+def test_connection_is_stopped_only_when_someone_must_act() -> None:
+    """A disabled connection is a person's choice even if it is paused too; a slow one recovers automatically."""
+    statuses = [DeliveryStatus("c", each, is_paused=True) for each in get_args(DeliveryCondition)]
+    assert {each.condition for each in statuses if is_stopped(each)} == {"paused", "refused"}

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.delivery_rig import Rig, delivery_rig
+from tiktok_forwarder.delivery.check_records import CheckAnswer
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
 from tiktok_forwarder.delivery.pauses import DeliveryState, read_state
 from tiktok_forwarder.domain.errors import UnknownName
@@ -111,3 +112,24 @@ async def test_pause_of_the_service_outlasts_a_restart_without_a_probe() -> None
         await rig.give_time()
         assert rig.deliverer.status("c").condition == "refused"
         assert (len(rig.tiktok.requests), rig.witness.failures) == (requests, [])
+
+
+async def test_stored_statuses_need_no_deliverer_that_runs() -> None:
+    """A node that delivers nothing shows pauses and refusals as they are stored; removed connections are omitted."""
+    async with delivery_rig(start=False) as rig:
+        for name in ("off", "refused", "removed"):
+            rig.connections.add(name)
+            await rig.deliverer.pause(name, "", "ann")
+        await rig.deliverer.resume("refused", "ann")
+        rig.connections.change("off", enabled=False)
+        del rig.connections.targets["removed"]
+        target = rig.connections.target("refused")
+        assert target is not None
+        await rig.checks.keep("refused", rig.checks.settings_of(target), CheckAnswer("refused", "No.", 40001), "check")
+        assert rig.deliverer.statuses() == {}
+        found = await rig.deliverer.stored_statuses()
+        assert sorted((each.connection_id, each.condition, each.is_paused) for each in found) == [
+            ("c", "not_checked", False),
+            ("off", "disabled", True),
+            ("refused", "refused", False),
+        ]
