@@ -2,12 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.guide_shell import GUIDES, Reading, blocks, follow
+from tests.integration.guide_shell import GUIDES, Reading, blocks, follow, run_blocks
 from tests.integration.service_process import SandboxThread
 
 pytestmark = [
@@ -198,6 +199,20 @@ def test_connections_follow_a_folder(tmp_path: Path, tiktok_log: Path) -> None:
     nothing = [("Outlet", "none"), ("Shop", "none")]
     assert [(each["name"], each["change"]) for each in changes] == [*expected, *expected, *nothing]
     assert changes[1]["fields"] == [{"field": "max_event_age_days", "before": 28, "after": 7}]
+
+
+def test_sandbox_accepts_the_script_of_its_page(tmp_path: Path) -> None:
+    """The page's request has the header without which the sandbox answers 415."""
+    start = (
+        "tiktok-forwarder sandbox --port 8091 &\nsandbox=$!\n"
+        "curl --silent --retry 20 --retry-delay 1 --retry-connrefused --output /dev/null http://127.0.0.1:8091/\n"
+    )
+    end = "curl --silent --fail http://127.0.0.1:8091/sandbox/script\nkill $sandbox\nwait $sandbox\n"
+    page = blocks(GUIDES.parent / "sandbox.md")
+    reading = run_blocks([start, *page, end], tmp_path, "", [Path(sys.executable).parent])
+    assert reading.status == 0, reading.output
+    (script,) = (json.loads(line) for line in reading.output.splitlines() if line.startswith('{"requests"'))
+    assert [(each["code"], each["times"]) for each in script["requests"]] == [(50000, 3)]
 
 
 def test_every_guide_is_tried() -> None:
