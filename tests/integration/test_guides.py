@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.guide_shell import GUIDES, Reading, blocks, follow, run_blocks
+from tests.integration.guide_shell import GUIDES, README, Reading, blocks, follow, run_blocks
 from tests.integration.service_process import SandboxThread
 
 pytestmark = [
@@ -222,3 +222,16 @@ def test_every_guide_is_tried() -> None:
     # On a machine of its own, in tests/install/test_production_guide.py.
     tried.add("run-in-production.md")
     assert {each.name for each in GUIDES.glob("*.md") if blocks(each)} == tried
+
+
+def test_live_table_keeps_no_pasted_command_from_running() -> None:
+    """On a terminal `status` without `--once` does not end, and takes the rest of the pasted lines for its keys."""
+    lines = [
+        (page.name, line)
+        for page in (README, *GUIDES.glob("*.md"))
+        for block in blocks(page)
+        for line in block.splitlines()[:-1]
+    ]
+    statuses = [(page, line) for page, line in lines if re.match(r"tiktok-forwarder status\b", line)]
+    assert statuses
+    assert [(page, line) for page, line in statuses if "--once" not in line] == []
