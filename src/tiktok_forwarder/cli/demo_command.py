@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def demo(seconds: float | None, folder: Path) -> None:
             balances = run_demo(Plan(folder, service_dir, seconds, ask))
     except ImportError as error:
         raise ConfigurationError(
-            [f"the demo needs the package {error.name}: pip install 'tiktok-forwarder[demo]'"]
+            [
+                f"the demo needs the package {error.name}: run make demo in a checkout, or install it with "
+                f"{sys.executable} -m pip install {error.name}"
+            ]
         ) from None
     if not balances:
         raise SystemExit(1)
