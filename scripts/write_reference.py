@@ -78,8 +78,9 @@ _SETTINGS_INTRODUCTION: Final = f"""# Settings
 Settings of the process. The first of these that has a setting decides: the command line (`--host`, `--port`,
 `--data-dir`, `--store`), the environment (`{ENVIRONMENT_PREFIX}` and the name in capitals, such as
 `{ENVIRONMENT_PREFIX}PORT`), the TOML file that `--config` names. If a name is unknown or a value is not allowed, the
-service does not start, and prints one line for each problem. `{_PROGRAM} settings` prints the values in use, without
-the passwords of `store`, and the origin of each.
+service does not start, and prints one line for each problem. `{_PROGRAM} settings` prints the values that
+a service would have with the same options, in the same environment, and the origin of each, without the passwords of
+`store`. It does not ask a running service, whose environment may be another.
 
 """
 _SETTINGS_END: Final = f"""
