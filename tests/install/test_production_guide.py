@@ -63,6 +63,7 @@ def test_guide_leads_from_an_empty_machine_to_an_upgraded_service(
     (upgraded,) = (number for number, block in enumerate(steps) if "restart tiktok-forwarder" in block)
     steps.insert(upgraded, "cd /srv/next")
     steps.insert(connected + 1, batch() + SEND)
+    steps.insert(connected, "tiktok-forwarder settings")
     with SandboxThread(log) as tiktok, new_machine(tmp_path) as machine:
         put(dist, machine / "srv" / "dist")
         put(upgrade, machine / "srv" / "next")
@@ -78,6 +79,9 @@ def test_guide_leads_from_an_empty_machine_to_an_upgraded_service(
     assert left == []
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [event["event_id"] for event in events if event["event"] == "PlaceAnOrder"] == ["order-1001"]
+    # The commands have the settings that the unit gives the service.
+    shown = [json.loads(line) for line in output.splitlines() if line.startswith('{"name": "console_url"')]
+    assert [each["value"] for each in shown] == ["https://forwarder.example.com"]
     versions = re.findall(r"^tiktok-forwarder, version (\S+)$", output, re.MULTILINE)
     assert versions == [__version__, NEXT]
     assert "https://forwarder.example.com/" in output
