@@ -31,6 +31,16 @@ given = next(json.loads(line) for line in sys.stdin if "authorization" in line)
 print(given["key"], given["secret"], sep=":")' < /srv/output)"
 sleep 2
 """
+STALE = "# of the release before"
+# What the release before left, so that it shows whether the upgrade replaces it.
+BEFORE_UPGRADE = f"""
+installed="$(ls /etc/systemd/system/tiktok-forwarder*.* /usr/local/bin/tiktok-forwarder)"
+for file in $installed; do echo '{STALE}' >> "$file"; done
+cd /srv/next
+"""
+AFTER_UPGRADE = f"""
+if grep --files-with-matches '{STALE}' $installed; then exit 1; fi
+"""
 
 
 def batch() -> str:
@@ -61,7 +71,8 @@ def test_guide_leads_from_an_empty_machine_to_an_upgraded_service(
     steps = [block for block in blocks(GUIDE) if not block.startswith(("pipx", "uv "))]
     (connected,) = (number for number, block in enumerate(steps) if "inputs add" in block)
     (upgraded,) = (number for number, block in enumerate(steps) if "restart tiktok-forwarder" in block)
-    steps.insert(upgraded, "cd /srv/next")
+    steps.insert(upgraded + 1, AFTER_UPGRADE)
+    steps.insert(upgraded, BEFORE_UPGRADE)
     steps.insert(connected + 1, batch() + SEND)
     steps.insert(connected, "tiktok-forwarder settings")
     with SandboxThread(log) as tiktok, new_machine(tmp_path) as machine:
