@@ -51,6 +51,9 @@ class Told:
     def on_connection_full(self, connection_id: str, events: int) -> None:
         self.counted["connection_full", connection_id] += events
 
+    def on_events_not_kept(self, input_name: str, events: int) -> None:
+        self.counted["not_kept", input_name] += events
+
     def on_request(self, input_name: str, batches: Sequence[Batch], at_ms: int) -> None:
         self.counted["brought", input_name] += len(batches)
 

@@ -17,6 +17,7 @@ from tiktok_forwarder.api.types import (
     SiteScriptView,
     StatusView,
 )
+from tiktok_forwarder.connections.connections import idle_input_warnings
 from tiktok_forwarder.delivery.clock_comparison import clock_warning
 from tiktok_forwarder.delivery.condition import is_stopped
 from tiktok_forwarder.delivery.interfaces import DeliveryStatus
@@ -44,6 +45,7 @@ async def _status(call: PlainCall) -> StatusView:
     warnings = [*call.services.setting_warnings, *(risk.message for risk in await call.services.risks.risks())]
     if warning := clock_warning(difference_seconds):
         warnings.append(warning)
+    warnings += idle_input_warnings(call.services.connections.idle_inputs())
     return StatusView(
         call.services.deliverer.is_running or bool(statuses),
         list(await call.services.store.problems()),

@@ -22,6 +22,7 @@ ConnectionChanged = Callable[[str], Awaitable[None]]
 
 MAX_IMPORTED: Final = 250
 _MAX_LABEL_LENGTH: Final = 100
+_MAX_NAMES_SHOWN: Final = 5
 
 
 class ConnectionRecord(Struct, frozen=True):
@@ -149,6 +150,10 @@ class Connections:
             mappers = tuple(held.mapper for held in self._held.values() if _is_fed_by(held.connection, input_name))
             self._mappers[input_name] = mappers
         return mappers
+
+    def idle_inputs(self) -> list[str]:
+        """Return the names of the inputs that feed no connection: nothing of what they receive is kept."""
+        return [each.name for each in self._inputs.all() if not self.mappers_of(each.name)]
 
     async def add(self, given: Mapping[str, object], changed_by: str) -> Connection:
         """Add a connection. Raises `ConfigurationError` with every problem of the given settings."""
@@ -378,6 +383,19 @@ class Connections:
     def access_token(self, connection_id: str) -> str:
         """Return the decrypted access token. Raises `SecretUnreadable`."""
         return self._box.open(self._held[connection_id].sealed_token, connection_id)
+
+
+def idle_input_warnings(names: Sequence[str]) -> list[str]:
+    """Return the warning for people about the inputs that feed no connection, if there are any."""
+    if not names:
+        return []
+    shown = ", ".join(f'"{name}"' for name in names[:_MAX_NAMES_SHOWN])
+    more = f" and {len(names) - _MAX_NAMES_SHOWN:,} more" if len(names) > _MAX_NAMES_SHOWN else ""
+    subject = f"input {shown} feeds" if len(names) == 1 else f"inputs {shown}{more} feed"
+    return [
+        f"{subject} no connection: requests are answered with 202, but none of their events is kept or sent; add a "
+        "connection, or add the input to the inputs of one"
+    ]
 
 
 def target_of(connection: Connection) -> DeliveryTarget:

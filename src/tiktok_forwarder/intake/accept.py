@@ -69,6 +69,10 @@ class AcceptObserver(Protocol):
         """New events of a request were dropped, because the connection's storage quota is used up."""
         ...
 
+    def on_events_not_kept(self, input_name: str, events: int) -> None:
+        """The input of a request with these events feeds no connection."""
+        ...
+
     def on_stored(self, seconds: float) -> None:
         """The store took this long to make a request durable."""
         ...
@@ -203,6 +207,7 @@ class Acceptor:
         if request.admitted or request.drops:
             self._store_all(request)
         else:
+            self._report_idle_input(request)
             self._finish(request, None)
 
     def accept_historical(self, body: bytes, input_name: str) -> None:
@@ -267,6 +272,10 @@ class Acceptor:
         self._observer.on_request(request.sender.name, request.batches, request.at_ms)
         _check_for_batches(request.batches)
         request.done(acceptance, None)
+
+    def _report_idle_input(self, request: _Request) -> None:
+        if not self._connections.mappers_of(request.sender.name) and (events := _count_events(request.batches)):
+            self._observer.on_events_not_kept(request.sender.name, events)
 
     def _report_full_connections(self, acceptance: Acceptance) -> None:
         for connection_id, admitted in acceptance.admitted.items():

@@ -38,6 +38,7 @@ class Observers:
         self.on_stored = telemetry.on_stored
         self.on_warnings = telemetry.on_warnings
         self.on_connection_full = telemetry.on_connection_full
+        self.on_events_not_kept = telemetry.on_events_not_kept
         self.on_noted = telemetry.on_noted
         self.on_failed = telemetry.on_failed
         self.on_request = self._all_of(activity.on_request, seen_names.on_request, development_events.on_request)

@@ -36,6 +36,8 @@ _FIRST_REFUSAL: Final = 400  # HTTP's own limit between success and refusal
 _FIRST_FAILURE: Final = 500  # HTTP's own limit between what the client and what the server causes
 _SENDER_LEFT: Final = 499  # as proxies log a client that closed its request
 _SILENCE_SECONDS: Final = 1.0
+# For what stays so until an operator changes the configuration.
+_LONG_SILENCE_SECONDS: Final = 3600.0
 _LONG_LAG_SECONDS: Final = 1.0
 _CONDITIONS: Final[tuple[DeliveryCondition, ...]] = get_args(DeliveryCondition)
 
@@ -262,20 +264,30 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         if requests := self._due("refused", route, reason):
             self._log.warning("request refused", route=route, status=status, reason=reason, requests=requests)
 
-    def _due(self, *kind: str, number: int = 1) -> int:
-        """Count an occurrence of a kind; return how many one line reports now, 0 within a second of the last line."""
+    def _due(self, *kind: str, number: int = 1, silent_seconds: float = _SILENCE_SECONDS) -> int:
+        """Count an occurrence of a kind; return how many one line reports now, 0 soon after the last line."""
         unlogged = self._unlogged.setdefault(kind, _Unlogged())
         unlogged.number += number
         now = time.monotonic()
         if now < unlogged.silent_until:
             return 0
-        due, unlogged.number, unlogged.silent_until = unlogged.number, 0, now + _SILENCE_SECONDS
+        due, unlogged.number, unlogged.silent_until = unlogged.number, 0, now + silent_seconds
         return due
 
     def on_connection_full(self, connection_id: str, events: int) -> None:
         if dropped := self._due("connection_full", connection_id, number=events):
             self._log.warning(
                 "events dropped: the connection has used up its storage quota", connection=connection_id, events=dropped
+            )
+
+    def on_events_not_kept(self, input_name: str, events: int) -> None:
+        kind = ("not_kept", input_name)
+        if not_kept := self._due(*kind, number=events, silent_seconds=_LONG_SILENCE_SECONDS):
+            self._log.warning(
+                "events not kept: their input feeds no connection",
+                input=input_name,
+                events=not_kept,
+                remedy="add a connection, or add the input to the inputs of one",
             )
 
     def on_received(self, input_name: str, batches: int, events: int) -> None:

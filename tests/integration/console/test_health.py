@@ -164,6 +164,17 @@ async def test_clock_that_differs_from_tiktoks_is_shown(tmp_path: Path) -> None:
         assert -3 * 3600 - 60 < float(difference) < -3 * 3600 + 60
 
 
+async def test_inputs_that_feed_no_connection_are_shown(tmp_path: Path) -> None:
+    """On the overview and on the page of all connections' health, from the first request to the first connection."""
+    async with running_console(tmp_path) as client:
+        assert (await client.service.post(body=fresh_batch("e1"))).status == 202
+        for page in ("/", "/health"):
+            text = (await client.get(page)).text
+            assert re.search(r'Input "shop" feeds no connection: .*add a connection', text), text
+        await client.service.add_connection()
+        assert [("feeds no connection" in (await client.get(page)).text) for page in ("/", "/health")] == [False] * 2
+
+
 async def test_match_keys_are_compared_by_input(client: ConsoleClient) -> None:
     """A beacon and mParticle's own batches send the same events, and TikTok gets the beacon's, which arrive first."""
     inputs = client.service.services.inputs

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.unit.parts import TOKEN, Parts
 
+from tiktok_forwarder.connections.connections import idle_input_warnings
 from tiktok_forwarder.domain.errors import ConfigurationError, SecretUnreadable
 
 
@@ -94,6 +95,29 @@ async def test_an_input_feeds_those_that_name_it_or_none(parts: Parts) -> None:
         await parts.add_connection(name, inputs=inputs)
     fed = {name: [mapper.connection.name for mapper in parts.connections.mappers_of(name)] for name in ("web", "app")}
     assert fed == {"web": ["All", "Web"], "app": ["All", "App"]}
+
+
+async def test_inputs_that_feed_no_connection_are_idle(parts: Parts) -> None:
+    """Until a connection takes them; one that is disabled does, since it counts what it drops."""
+    for name in ("web", "app"):
+        await parts.add_input(name)
+    assert parts.connections.idle_inputs() == ["web", "app"]
+    web = await parts.add_connection("Web", inputs=["WEB"], enabled=False)
+    assert parts.connections.idle_inputs() == ["app"]
+    await parts.add_connection("App", inputs=["app"])
+    assert parts.connections.idle_inputs() == []
+    await parts.connections.remove(web, "test")
+    assert parts.connections.idle_inputs() == ["web"]
+
+
+def test_idle_inputs_are_one_warning_however_many_they_are() -> None:
+    """It names the first few."""
+    assert idle_input_warnings([]) == []
+    assert [each.partition(":")[0] for each in idle_input_warnings(["web"])] == ['input "web" feeds no connection']
+    (two,) = idle_input_warnings(["web", "app"])
+    assert two.startswith('inputs "web", "app" feed no connection: ')
+    (many,) = idle_input_warnings([str(number) for number in range(1, 8)])
+    assert many.startswith('inputs "1", "2", "3", "4", "5" and 2 more feed no connection: ')
 
 
 async def test_a_new_connection_is_fed_at_once(parts: Parts) -> None:

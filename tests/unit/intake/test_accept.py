@@ -84,11 +84,21 @@ async def test_many_batches_are_one_write(parts: Parts) -> None:
     assert parts.told.counted["batches", "web"] == 5
 
 
-async def test_without_a_connection_events_are_accepted_and_counted(parts: Parts) -> None:
-    """A sender set up before the first connection loses nothing by an error; its events are seen in the metrics."""
-    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
-    assert parts.told.counted["events", "web"] == 1
+async def test_without_a_connection_events_are_accepted_counted_and_reported(parts: Parts) -> None:
+    """A sender set up before the first connection gets no error; that its events are not kept is reported."""
+    await parts.acceptor.accept(body(batch_of(purchase(), purchase())), sender("web"))
+    await parts.acceptor.accept(b'{"events":[]}', sender("web"))
+    assert (parts.told.counted["events", "web"], parts.told.counted["not_kept", "web"]) == (2, 2)
     assert await parts.store.totals() == []
+
+
+async def test_events_for_a_connection_that_does_not_take_them_are_not_reported_as_not_kept(parts: Parts) -> None:
+    """A disabled connection counts them as dropped, and nothing is wrong with an input whose batches are empty."""
+    connection_id = await parts.add_connection(enabled=False)
+    await parts.acceptor.accept(body(batch_of(purchase())), sender("web"))
+    await parts.acceptor.accept(b'{"events":[]}', sender("web"))
+    assert await parts.total(connection_id, "dropped") == {"connection_disabled": 1}
+    assert parts.told.counted["not_kept", "web"] == 0
 
 
 async def test_an_empty_batch_writes_nothing(parts: Parts) -> None:

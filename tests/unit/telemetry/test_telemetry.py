@@ -175,6 +175,20 @@ def test_what_was_not_told_is_told_with_the_next(log: Log, monkeypatch: pytest.M
     assert [line["requests"] for line in log.lines] == [1, 3]
 
 
+def test_events_that_are_not_kept_are_told_once_an_hour(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each input, with the number of events since the last one and what to do."""
+    seconds = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    for input_name in ("web", "web", "app"):
+        log.telemetry.on_events_not_kept(input_name, 3)
+    seconds += 3599
+    log.telemetry.on_events_not_kept("web", 1)
+    seconds += 1
+    log.telemetry.on_events_not_kept("web", 2)
+    assert [(line["input"], line["events"]) for line in log.lines] == [("web", 3), ("app", 3), ("web", 6)]
+    assert {line["level"] for line in log.lines} == {"warning"} and "connection" in log.lines[0]["remedy"]
+
+
 def test_reached_limits_of_http_connections_are_logged_with_counts(log: Log) -> None:
     """One line for each limit names its setting; the metrics count each connection."""
     log.telemetry.on_http_closed("max_headers")
