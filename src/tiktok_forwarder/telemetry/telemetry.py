@@ -40,6 +40,8 @@ _SILENCE_SECONDS: Final = 1.0
 _LONG_SILENCE_SECONDS: Final = 3600.0
 _LONG_LAG_SECONDS: Final = 1.0
 _CONDITIONS: Final[tuple[DeliveryCondition, ...]] = get_args(DeliveryCondition)
+_GOOD_CONDITIONS: Final[frozenset[DeliveryCondition]] = frozenset({"live", "test", "recording"})
+"""Those of a connection that does what its settings say."""
 
 
 EVENTS_METRIC: Final = "tiktok_forwarder_events"
@@ -370,13 +372,13 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         self._log.info("delivered with a note", connection=connection_id)
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
-        self._log.warning(
-            "delivery state changed",
-            connection=status.connection_id,
-            condition=status.condition,
-            code=status.code,
-            by=status.by,
-        )
+        facts: dict[str, object] = {"connection": status.connection_id, "condition": status.condition}
+        if status.code is not None:
+            facts["code"] = status.code
+        if status.by:
+            facts["by"] = status.by
+        tell = self._log.info if status.condition in _GOOD_CONDITIONS else self._log.warning
+        tell("delivery state changed", **facts)
 
     def on_clock_compared(self, seconds: float) -> None:
         self._clock_difference.set(seconds)
@@ -387,7 +389,7 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         )
 
     def on_clock_right(self, seconds: float) -> None:
-        self._log.warning("this machine's clock agrees with TikTok's again", seconds=round(seconds))
+        self._log.info("this machine's clock agrees with TikTok's again", seconds=round(seconds))
 
     def on_failed(self, connection_id: str, error: Exception) -> None:
         self._failures.add(1, connection_id)

@@ -140,7 +140,7 @@ def test_wrong_clock_is_told_with_what_to_do(log: Log) -> None:
     log.telemetry.on_clock_right(-1.2)
     wrong, right = log.lines
     assert (wrong["level"], wrong["seconds"], "NTP" in wrong["remedy"]) == ("warning", 2_592_000, True)
-    assert (right["level"], right["seconds"]) == ("warning", -1)
+    assert (right["level"], right["seconds"]) == ("info", -1)
     assert b"tiktok_forwarder_clock_difference_seconds 2.5920004e+06" in log.telemetry.exposition()
 
 
@@ -236,6 +236,17 @@ def test_what_tiktok_writes_is_not_logged(log: Log) -> None:
     )
     assert [line["event"] for line in log.lines] == ["delivered with a note", "delivery state changed"]
     assert "canary" not in log.stream.getvalue()
+
+
+def test_recovery_is_no_warning_and_has_no_empty_values(log: Log) -> None:
+    """What needs a person is a warning with its code and cause."""
+    log.telemetry.on_state_changed(DeliveryStatus("cn_1", "refused", code=40104, by="service"))
+    for condition in ("live", "test", "recording"):
+        log.telemetry.on_state_changed(DeliveryStatus("cn_1", condition))
+    refused, *recovered = log.lines
+    assert (refused["level"], refused["code"], refused["by"]) == ("warning", 40104, "service")
+    assert [line["level"] for line in recovered] == ["info"] * 3
+    assert set(recovered[0]) == {"connection", "condition", "event", "level", "timestamp"}
 
 
 def test_libraries_are_heard_without_their_values(log: Log) -> None:
