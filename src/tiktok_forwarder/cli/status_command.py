@@ -61,11 +61,20 @@ def _keep_up_to_date(session: ApiSession, found: StatusView) -> None:
     from tiktok_forwarder.cli.tables import terminal  # noqa: PLC0415  # only for a terminal
 
     console = terminal()
-    with Live(status_view(found, console.width), console=console, auto_refresh=False) as live:
+    with Live(live_view(found, console.width), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(1)
             found = read_as(StatusView, session.ask("GET", "/api/status"))
-            live.update(status_view(found, console.width), refresh=True)
+            live.update(live_view(found, console.width), refresh=True)
+
+
+def live_view(found: StatusView, width: int) -> "RenderableType":
+    """Return what a terminal shows until the command ends, and how to end it."""
+    from rich.console import Group  # noqa: PLC0415  # only for a terminal
+
+    from tiktok_forwarder.cli.tables import shown  # noqa: PLC0415  # only for a terminal
+
+    return Group(status_view(found, width), shown("Ctrl-C ends this; --once shows it once.", "dim"))
 
 
 def status_view(found: StatusView, width: int) -> "RenderableType":

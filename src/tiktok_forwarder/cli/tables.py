@@ -14,6 +14,8 @@ from tiktok_forwarder.cli.output import Column, printable, utc_time
 from tiktok_forwarder.mapping.explanation.explain import fields
 
 _GAP: Final = 2
+# Every value of the API in milliseconds is a time since 1970; durations are in seconds.
+_TIME: Final = "_ms"
 
 
 def print_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], none: str) -> None:
@@ -32,7 +34,7 @@ def print_values(record: Mapping[str, Any]) -> None:
 
 
 def _value_words(path: str, value: object) -> str:
-    if path.endswith("_at_ms") and isinstance(value, int):
+    if path.endswith(_TIME) and isinstance(value, int):
         return f"{utc_time(value)} UTC"
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 

@@ -3,8 +3,10 @@
 import pytest
 from rich.console import Console
 
+from tiktok_forwarder.api.types import StatusView
 from tiktok_forwarder.cli.output import Column, printable, utc_time
-from tiktok_forwarder.cli.tables import table_or_blocks
+from tiktok_forwarder.cli.status_command import live_view, status_view
+from tiktok_forwarder.cli.tables import print_values, table_or_blocks
 
 COLUMNS = (Column("name", "name"), Column("count", "count"), Column("notes", "notes", wraps=True))
 RECORDS = [{"name": "Shop", "count": 1200, "notes": ["a note", "[red]another[/red]"]}, {"name": "EU", "count": 3}]
@@ -51,3 +53,26 @@ def test_records_that_do_not_fit_are_blocks() -> None:
 def test_times_are_shown_in_utc() -> None:
     """Without a time there is nothing to show."""
     assert (utc_time(1_735_689_600_999), utc_time(None)) == ("2025-01-01 00:00:00", "")
+
+
+def test_every_time_of_a_record_is_shown_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever it is of, also inside another value; one that is absent stays so."""
+    at_ms = 1_735_689_600_999
+    print_values({"accepted_at_ms": at_ms, "kept_until_ms": at_ms, "delivery": {"since_ms": at_ms}, "end_ms": None})
+    assert [line.rstrip().split(maxsplit=1) for line in capsys.readouterr().out.splitlines()] == [
+        ["accepted_at_ms", "2025-01-01 00:00:00 UTC"],
+        ["kept_until_ms", "2025-01-01 00:00:00 UTC"],
+        ["delivery.since_ms", "2025-01-01 00:00:00 UTC"],
+        ["end_ms", "null"],
+    ]
+
+
+def test_live_status_says_how_to_end_it() -> None:
+    """Below what is shown once."""
+    found = StatusView(True, [], [])
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(status_view(found, 100))
+        console.print(live_view(found, 100))
+    once, *live = [line.rstrip() for line in captured.get().splitlines()]
+    assert live == [once, "Ctrl-C ends this; --once shows it once."]
