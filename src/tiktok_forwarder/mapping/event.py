@@ -117,13 +117,12 @@ class Mapper:
         self, shared: Shared, occurrence: Occurrence, warnings: list[str], sources: FieldSources
     ) -> Sequence[Draft] | Refusal:
         """Return the outgoing events. `warnings` and `sources` are those of the event so far, and then the draft's."""
-        matched = False
+        mappings: Sequence[tuple[int, CustomMapping]] = ()
         if self._custom:
             mappings = self._matching(occurrence, shared, warnings)
             drafts = self._custom_drafts(mappings, occurrence, warnings, sources)
             if drafts:
                 return drafts
-            matched = bool(mappings)
         action = occurrence.data.product_action if occurrence.event_type == _COMMERCE_EVENT else None
         given = action.action if action is not None else None
         # Text as nearly every sender writes it needs no reading.
@@ -133,19 +132,31 @@ class Mapper:
             lowered = (name or "").lower()
             tiktok_event = self._selected.get(lowered)
             if action is None or tiktok_event is None:
-                return self._refusal(shared, occurrence, name, lowered, matched=matched)
+                return self._refusal(shared, occurrence, name, lowered, mappings)
         return [self._standard_draft(occurrence.data, action, tiktok_event, warnings, sources)]
 
     def _refusal(
-        self, shared: Shared, occurrence: Occurrence, action: str | None, lowered: str, *, matched: bool
+        self,
+        shared: Shared,
+        occurrence: Occurrence,
+        action: str | None,
+        lowered: str,
+        mappings: Sequence[tuple[int, CustomMapping]],
     ) -> Refusal:
-        """Return why there is no draft; `matched`: a custom mapping matches the event."""
-        if lowered in self._standard and not matched:
+        """Return why there is no draft, though these custom mappings match the event."""
+        if mappings:
+            return Refusal("missing_required_attribute", self._lack(mappings))
+        if lowered in self._standard:
             return Refusal("event_not_selected", _NOT_SELECTED.format(lowered))
-        if matched:
-            detail = "A custom mapping matches, but a required property has no usable value."
-            return Refusal("missing_required_attribute", detail)
         return Refusal("unsupported_event", _unsupported(occurrence, action, shared.identities.values))
+
+    def _lack(self, mappings: Sequence[tuple[int, CustomMapping]]) -> str:
+        """Return in a sentence why these mappings yield nothing: by the connection's own setting, or by the event."""
+        for _, mapping in mappings:
+            for name in sorted(self._omitted.intersection(mapping.properties)):
+                if mapping.properties[name].required:
+                    return f"A custom mapping matches, but requires {name}, which the connection omits (setting omit)."
+        return "A custom mapping matches, but a required property has no usable value."
 
     def _matching(self, occurrence: Occurrence, shared: Shared, warnings: list[str]) -> list[tuple[int, CustomMapping]]:
         name = occurrence.name

@@ -8,7 +8,7 @@ import pytest
 
 from tests.golden.cases import connection_of
 from tests.unit.mapping.batches import URL, Members, batch_of, one_mapped, order, outcomes_of, reason_of
-from tiktok_forwarder.domain.outcome import Mapped
+from tiktok_forwarder.domain.outcome import Dropped, Mapped
 from tiktok_forwarder.domain.sources import FieldSources
 from tiktok_forwarder.mapping.custom_properties import PropertyReader
 from tiktok_forwarder.mapping.sources import Occurrence
@@ -205,6 +205,17 @@ def test_mapping_without_its_required_property_yields_nothing(value: Any) -> Non
     """What the rules would leave out counts as lacking."""
     mapping = _mapping("Subscribe", properties={"value": {"attribute": "worth", "required": True}})
     assert reason_of(batch_of(_custom({"worth": value})), custom_mappings=[mapping]) == "missing_required_attribute"
+
+
+def test_required_property_that_the_connection_omits_is_named() -> None:
+    """The site sent it: the drop says that the setting is the cause, and says so only then."""
+    required = _mapping("Search", properties={"query": {"attribute": "term", "required": True}})
+    batch = batch_of(_custom({"term": "shoes"}))
+    (dropped,) = outcomes_of(batch, custom_mappings=[required], omit=["search_string"])
+    assert isinstance(dropped, Dropped) and dropped.reason == "missing_required_attribute"
+    assert "requires query, which the connection omits (setting omit)" in dropped.detail
+    (lacking,) = outcomes_of(batch_of(_custom()), custom_mappings=[required], omit=["description"])
+    assert isinstance(lacking, Dropped) and "no usable value" in lacking.detail
 
 
 def test_required_currency_must_be_given() -> None:

@@ -68,7 +68,8 @@ ADVICE_ON_DROPS: Final[Mapping[str, Advice]] = {
     ),
     "missing_required_attribute": Advice(
         "A custom mapping matches, but a required property has no usable value.",
-        "Have the site send the attribute, or make the property optional in the mapping.",
+        "Have the site send the attribute, or make the property optional in the mapping. If the connection omits the "
+        "property, remove it from the setting omit, or from the mapping.",
         "custom_mappings",
     ),
     "bot": Advice(
