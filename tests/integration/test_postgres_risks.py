@@ -61,6 +61,7 @@ async def test_risks_are_shown_to_people(
 ) -> None:
     """In the status, which the console shows, in the metrics, and in the log when the service starts."""
     async with running_service(tmp_path, store=empty_database, log_format="json") as service:
+        await service.add_connection()
         warnings = (await service.status())["warnings"]
         assert ["fsync = on" in warnings[0], "synchronous_standby_names" in warnings[1], len(warnings)] == [
             True,
