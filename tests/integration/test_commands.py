@@ -72,6 +72,20 @@ def test_connection_is_changed_and_its_history_kept(commands: Commands) -> None:
     assert "another-token" not in json.dumps(history)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_token_of_a_change_is_read_from_the_environment(commands: Commands) -> None:
+    """As in a file, so that no token need be typed; a variable that is not set changes nothing."""
+    commands("connections", "add", commands.file("shop.toml", SHOP))
+    commands("connections", "set", "Shop", "access_token=wrong-token")
+    _, told = commands("connections", "set", "Shop", "access_token=env:NOT_SET", "enabled=false", expect=2)
+    assert told == "tiktok-forwarder: access_token: the environment variable NOT_SET is not set\n"
+    commands("connections", "set", "Shop", "access_token=env:SHOP_ACCESS_TOKEN")
+    (result,), _ = commands("connections", "check", "Shop")
+    assert result["kind"] == "good"
+    ((shown,), _) = commands("connections", "list")
+    assert (shown["revision"], shown["enabled"]) == (3, True)
+
+
 def test_wrong_change_names_every_problem_and_changes_nothing(commands: Commands) -> None:
     """One line each, with the key, its value and what is allowed."""
     commands("connections", "add", commands.file("shop.toml", SHOP))

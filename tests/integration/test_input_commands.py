@@ -64,6 +64,24 @@ def test_browser_input_is_added_changed_and_rotated(inputs: Inputs) -> None:
     assert removed["name"] == "web" and inputs("list")[0] == []
 
 
+def test_secrets_of_an_input_are_read_from_the_environment(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Added or rotated, no secret need be typed; every variable that is not set is named, and nothing is added."""
+    monkeypatch.setenv("SHOP_SECRET", "secret-of-the-shop-1")
+    monkeypatch.setenv("SHOP_AUTHORIZATION", "authorization-of-the-shop-1")
+    _, told = inputs("add", "--name", "shop", "--secret", "env:A", "--authorization", "env:B", expect=2)
+    assert told.splitlines() == [
+        "tiktok-forwarder: secret: the environment variable A is not set",
+        "tiktok-forwarder: authorization: the environment variable B is not set",
+    ]
+    references = ("--secret", "env:SHOP_SECRET", "--authorization", "env:SHOP_AUTHORIZATION")
+    [added], _ = inputs("add", "--name", "shop", *references)
+    assert (added["secret"], added["authorization"]) == ("secret-of-the-shop-1", "authorization-of-the-shop-1")
+    monkeypatch.setenv("SHOP_SECRET", "secret-of-the-shop-2")
+    monkeypatch.setenv("SHOP_AUTHORIZATION", "authorization-of-the-shop-2")
+    [rotated], _ = inputs("rotate", "shop", *references)
+    assert (rotated["secret"], rotated["authorization"]) == ("secret-of-the-shop-2", "authorization-of-the-shop-2")
+
+
 def test_server_input_may_be_added_without_purchases(inputs: Inputs) -> None:
     """The switch is every input's."""
     [added], _ = inputs("add", "--name", "server", "--no-purchases")

@@ -20,7 +20,8 @@ from tiktok_forwarder.cli.changes import (
 )
 from tiktok_forwarder.cli.completing import recipient_names
 from tiktok_forwarder.cli.files.chosen import choose_by_name
-from tiktok_forwarder.cli.files.recipient_files import read_recipient_files, recipients_toml, resolved_secret
+from tiktok_forwarder.cli.files.recipient_files import SECRETS, read_recipient_files, recipients_toml
+from tiktok_forwarder.cli.files.references import resolve_secrets
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import (
     Column,
@@ -100,8 +101,7 @@ def notices() -> None:
 )
 def add(settings: Settings, incidents: tuple[str, ...], **given: Any) -> None:
     """Add a recipient and print it. The signing secret of a webhook is not shown again."""
-    for field in ("url", "smtp_password"):
-        given[field] = resolved_secret(given[field], field)
+    resolve_secrets(given, SECRETS)
     body = {**given, "incidents": incidents or INCIDENT_KINDS}
     print_record(call(settings, "POST", _RECIPIENTS, body, may_create=True))
 

@@ -22,6 +22,7 @@ from tiktok_forwarder.cli.connections.connection_changes import (
 from tiktok_forwarder.cli.evidence.prove_command import prove
 from tiktok_forwarder.cli.evidence.recorded_command import recorded
 from tiktok_forwarder.cli.files.connection_files import read_files
+from tiktok_forwarder.cli.files.references import resolve_secrets
 from tiktok_forwarder.cli.options import config_options, output_option
 from tiktok_forwarder.cli.output import (
     Column,
@@ -35,6 +36,7 @@ from tiktok_forwarder.cli.output import (
 from tiktok_forwarder.connections.check import CheckResult
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
+from tiktok_forwarder.mapping.connection import TOKEN
 from tiktok_forwarder.mapping.connection_toml import token_variable, written_toml
 from tiktok_forwarder.settings import Settings
 
@@ -140,14 +142,18 @@ def show(settings: Settings, name: str) -> None:
 def set_(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
     """Change settings of connection NAME. Values are TOML or plain text; KEY= restores the default.
 
+    access_token=env:NAME takes the token from the environment variable NAME, so that it is not in the shell's history.
+
     \b
     Examples:
       tiktok-forwarder connections set Shop purchase_event=CompletePayment max_event_age_days=7
       tiktok-forwarder connections set Shop test_event_code=
+      tiktok-forwarder connections set Shop access_token=env:TIKTOK_TOKEN
       tiktok-forwarder connections set Shop 'inputs=["web"]'
     """
-    body = {"settings": dict(_change(each) for each in changes)}
-    changed = call(settings, "PATCH", _path(name), body)
+    given = dict(_change(each) for each in changes)
+    resolve_secrets(given, [TOKEN])
+    changed = call(settings, "PATCH", _path(name), {"settings": given})
     print_record(_flat(changed))
     _advise(changed)
 

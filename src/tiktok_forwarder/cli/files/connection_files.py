@@ -1,10 +1,10 @@
 """Connections in TOML files, fit for version control: access tokens are in the environment, not in the file."""
 
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tiktok_forwarder.cli.files.references import resolved_secret
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.mapping.connection import TOKEN, Connection, read_connection
@@ -144,13 +144,14 @@ def _resolve_token(connection: Labelled, known: Collection[str], problems: list[
     variable = referenced_variable(connection.settings)
     if variable is None:
         return None
-    if os.environ.get(variable):
-        connection.settings[TOKEN] = os.environ[variable]
-    elif connection.name.lower() in known:
-        del connection.settings[TOKEN]
-        return variable
-    elif connection.settings.get("delivery") == RECORD:
-        del connection.settings[TOKEN]
-    else:
-        problems.append(f"{connection.label}: access_token: the environment variable {variable} is not set")
+    try:
+        connection.settings[TOKEN] = resolved_secret(connection.settings[TOKEN], f"{connection.label}: {TOKEN}")
+    except ConfigurationError as error:
+        if connection.name.lower() in known:
+            del connection.settings[TOKEN]
+            return variable
+        if connection.settings.get("delivery") == RECORD:
+            del connection.settings[TOKEN]
+        else:
+            problems += error.problems
     return None

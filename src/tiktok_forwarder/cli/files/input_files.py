@@ -9,8 +9,9 @@ import tomli_w
 from msgspec import structs
 
 from tiktok_forwarder.api.types import InputView
+from tiktok_forwarder.cli.files.references import resolved_secret
 from tiktok_forwarder.cli.files.tables import read_tables
-from tiktok_forwarder.cli.inputs.kafka_options import exported_kafka, resolved_password
+from tiktok_forwarder.cli.inputs.kafka_options import exported_kafka
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.settings import InputSettings
 
@@ -42,7 +43,7 @@ def _with_password(given: InputSettings, known: set[str]) -> InputSettings:
     if kafka is None or kafka.password is None:
         return given
     try:
-        password = resolved_password(kafka.password, "password")
+        password = resolved_secret(kafka.password, "password")
     except ConfigurationError:
         if given.name.strip().lower() not in known:
             raise

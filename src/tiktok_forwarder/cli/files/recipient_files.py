@@ -1,6 +1,5 @@
 """Recipients of notices in TOML files, fit for version control: secrets are in the environment, not in the file."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +8,14 @@ import msgspec
 import tomli_w
 
 from tiktok_forwarder.api.notices import RecipientView
+from tiktok_forwarder.cli.files.references import resolved_secret
 from tiktok_forwarder.cli.files.tables import read_tables
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.notices.incidents import INCIDENT_KINDS
 from tiktok_forwarder.notices.recipient_settings import RecipientSettings
 
 _MANY: Final = "recipients"
-_SECRETS: Final = ("url", "smtp_password")
-_REFERENCE: Final = "env:"
+SECRETS: Final = ("url", "smtp_password")
 
 
 def read_recipient_files(files: Sequence[Path], known: Sequence[str]) -> list[RecipientSettings]:
@@ -42,21 +41,12 @@ def read_recipient_files(files: Sequence[Path], known: Sequence[str]) -> list[Re
     return found
 
 
-def resolved_secret(text: str | None, field: str) -> str | None:
-    """Return the text, or of `env:NAME` the variable's value. Raises `ConfigurationError` if it is not set."""
-    if text is None or not text.startswith(_REFERENCE):
-        return text
-    name = text.removeprefix(_REFERENCE)
-    if not os.environ.get(name):
-        raise ConfigurationError([f"{field}: the environment variable {name} is not set"])
-    return os.environ[name]
-
-
 def _resolved(settings: RecipientSettings, label: str, problems: list[str], *, is_known: bool) -> RecipientSettings:
     resolved: dict[str, str | None] = {}
-    for field in _SECRETS:
+    for field in SECRETS:
+        text = getattr(settings, field)
         try:
-            resolved[field] = resolved_secret(getattr(settings, field), field)
+            resolved[field] = text if text is None else resolved_secret(text, field)
         except ConfigurationError as error:
             resolved[field] = None
             if not is_known:

@@ -1,6 +1,5 @@
-"""The options of a Kafka input, and its password in the environment."""
+"""The options of a Kafka input."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from tiktok_forwarder.api.types import KafkaView
+from tiktok_forwarder.cli.files.references import resolved_secret
 from tiktok_forwarder.domain.errors import ConfigurationError
 from tiktok_forwarder.inputs.settings import KafkaSettings
 from tiktok_forwarder.mapping.connection_toml import FROM_ENVIRONMENT
@@ -77,7 +77,7 @@ def take_kafka(given: dict[str, Any], current: KafkaView | None = None) -> dict[
         changes["ca_certificate"] = _text_of(ca_file)
     changes |= {key: text for key, text in (("group", group), ("user_name", user_name)) if text is not None}
     if password is not None:
-        changes["password"] = resolved_password(password, "--password")
+        changes["password"] = resolved_secret(password, "--password")
     if not changes:
         return None
     start_with = settings_of(current) if current is not None else KafkaSettings((), ())
@@ -90,16 +90,6 @@ def settings_of(view: KafkaView) -> KafkaSettings:
     members = msgspec.to_builtins(view)
     del members["has_password"]
     return msgspec.convert(members, KafkaSettings)
-
-
-def resolved_password(password: str, label: str) -> str:
-    """Return a password, or that of the variable it names. Raises `ConfigurationError` if that is not set."""
-    if not password.startswith(FROM_ENVIRONMENT):
-        return password
-    variable = password.removeprefix(FROM_ENVIRONMENT)
-    if not os.environ.get(variable):
-        raise ConfigurationError([f"{label}: the environment variable {variable} is not set"])
-    return os.environ[variable]
 
 
 def exported_kafka(name: str, view: KafkaView) -> Mapping[str, Any]:
