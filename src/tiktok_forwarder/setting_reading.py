@@ -1,12 +1,12 @@
 """Reads the process settings: from the command line, the environment and a TOML file, each with its source."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import ConfigurationError, closest_name
 from tiktok_forwarder.domain.toml_text import UnreadableToml, parse_toml
 from tiktok_forwarder.oidc_settings import oidc_problems
 from tiktok_forwarder.setting_values import Setting, allowed_values, read_value, refused_value, shown_value
@@ -48,13 +48,24 @@ def read_settings(
         OIDC_SECRET_VARIABLE,
         DEBUG_VARIABLE,
     }
-    strangers = [f"{config_file}: {name}" for name in from_file if name not in known]
-    strangers += [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in variables]
-    problems = [f"{stranger} is not a setting; see `tiktok-forwarder settings`" for stranger in strangers]
+    problems = [f"{config_file}: {_unknown(name, name, known)}" for name in from_file if name not in known]
+    problems += [
+        # Without the prefix, which would make all of them alike.
+        _unknown(name, name.removeprefix(ENVIRONMENT_PREFIX), variables, ENVIRONMENT_PREFIX)
+        for name in environment
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in variables
+    ]
     values = [_value(setting, config_file, from_file, environment, overrides, problems) for setting in SETTINGS]
     if problems := problems or _problems_together(values):
         raise ConfigurationError(problems)
     return values
+
+
+def _unknown(shown: str, name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the message about a setting that does not exist, with the closest that does, if one is close."""
+    close = closest_name([each.removeprefix(prefix) for each in known], name)
+    suggestion = f'; did you mean "{prefix}{close}"? See' if close is not None else "; see"
+    return f"{shown} is not a setting{suggestion} `tiktok-forwarder settings`"
 
 
 def _problems_together(values: list[SettingValue]) -> list[str]:

@@ -46,12 +46,16 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('prot = 1\nport = 70000\nstore = "redis"\nmax_events = true\n')
     with pytest.raises(ConfigurationError) as refused:
-        load_settings(file, {"TIKTOK_FORWARDER_MAX_WAIT_SECONDS": "soon", "TIKTOK_FORWARDER_PROT": "1"})
+        load_settings(
+            file,
+            {"TIKTOK_FORWARDER_MAX_WAIT_SECONDS": "soon", "TIKTOK_FORWARDER_PROT": "1", "TIKTOK_FORWARDER_XYZ": "1"},
+        )
     problems = refused.value.problems
-    assert len(problems) == 6
+    assert len(problems) == 7
     for words in (
-        (f"{file}: prot", "not a setting"),
-        ("TIKTOK_FORWARDER_PROT", "not a setting"),
+        (f'{file}: prot is not a setting; did you mean "port"? See',),
+        ('TIKTOK_FORWARDER_PROT is not a setting; did you mean "TIKTOK_FORWARDER_PORT"? See',),
+        ("TIKTOK_FORWARDER_XYZ is not a setting; see",),
         (str(file), "port", "70000", "0 to 65535"),
         ("store", "sqlite, memory or a PostgreSQL URL"),
         ("max_events", "True", "whole number"),

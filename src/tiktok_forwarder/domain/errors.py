@@ -10,7 +10,7 @@ class ForwarderError(Exception):
 
 
 # More would make an answer that is larger than what it is about.
-_MAX_PROBLEMS: Final = 100
+MAX_PROBLEMS: Final = 100
 _MAX_LENGTH: Final = 1000
 
 
@@ -24,8 +24,8 @@ class ConfigurationError(ForwarderError):
     def __init__(self, problems: Sequence[str]) -> None:
         found = [_shortened(problem) for problem in problems]
         # One more: the problems of a part, which end with their number, are those of the whole again.
-        if len(found) > _MAX_PROBLEMS + 1:
-            found[_MAX_PROBLEMS:] = [f"and {len(found) - _MAX_PROBLEMS:,} more problems"]
+        if len(found) > MAX_PROBLEMS + 1:
+            found[MAX_PROBLEMS:] = [f"and {len(found) - MAX_PROBLEMS:,} more problems"]
         self.problems = tuple(found)
         super().__init__("; ".join(self.problems))
 
@@ -48,10 +48,20 @@ class UnknownName(ForwarderError):
 
 def not_found(known: Iterable[str], kind: str, name: str) -> str:
     """Return the message of `UnknownName.among`."""
+    return f'{kind} "{name}" not found{suggestion(known, name)}'
+
+
+def suggestion(known: Iterable[str], name: str) -> str:
+    """Return the end of a message about a name that does not exist: the closest of the known ones, if one is close."""
+    close = closest_name(known, name)
+    return f'; did you mean "{close}"?' if close is not None else ""
+
+
+def closest_name(known: Iterable[str], name: str) -> str | None:
+    """Return the known name that is most like this one, whatever the case; None if none is close."""
     by_lowered = {each.lower(): each for each in known}
     close = get_close_matches(name.strip().lower(), by_lowered, n=1)
-    suggestion = f'; did you mean "{by_lowered[close[0]]}"?' if close else ""
-    return f'{kind} "{name}" not found{suggestion}'
+    return by_lowered[close[0]] if close else None
 
 
 class UnreadableBody(ForwarderError):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from tiktok_forwarder.domain.errors import MAX_PROBLEMS, suggestion
 from tiktok_forwarder.mapping.fields import MAX_EXTRA_IDENTITY_TYPES, Field
 from tiktok_forwarder.mparticle.identities import identity_type_of
 
@@ -30,7 +31,10 @@ class Problems:
         known = list(known)
         for key in given:
             if key not in known:
-                self.add(f"{prefix}{key}", f"is not a known key; known keys: {', '.join(known)}")
+                # Of more problems, none is shown; a document may have many keys.
+                close = suggestion(known, str(key)) if len(self.found) < MAX_PROBLEMS else ""
+                start = f"{close} Known keys" if close else "; known keys"
+                self.add(f"{prefix}{key}", f"is not a known key{start}: {', '.join(known)}")
 
 
 def shown(value: object) -> str:

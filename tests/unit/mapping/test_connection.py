@@ -44,7 +44,7 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(refusal.value.problems) == 6
     text = "\n".join(refusal.value.problems)
     for telling in (
-        "pixle_id: is not a known key",
+        'pixle_id: is not a known key; did you mean "pixel_id"? Known keys: name, pixel_id, ',
         "name: must not be empty",
         "pixel_id: is required",
         "access_token: is required",
@@ -224,22 +224,33 @@ def test_part_of_a_mapping_is_refused_when_it_is_of_the_wrong_kind(
 
 
 @pytest.mark.parametrize(
-    ("members", "place", "known"),
+    ("members", "place", "close", "known"),
     [
-        ({"propertys": {}}, "propertys", "event, event_type, event_name, custom_event_type, conditions, properties"),
-        ({"conditions": [{**CONDITION, "vlaues": ["c"]}]}, "conditions[0].vlaues", CONDITION_KEYS),
-        ({"conditions": [CONDITION, {**CONDITION, "Attribute": "c"}]}, "conditions[1].Attribute", CONDITION_KEYS),
+        (
+            {"propertys": {}},
+            "propertys",
+            "properties",
+            "event, event_type, event_name, custom_event_type, conditions, properties",
+        ),
+        ({"conditions": [{**CONDITION, "vlaues": ["c"]}]}, "conditions[0].vlaues", "values", CONDITION_KEYS),
+        (
+            {"conditions": [CONDITION, {**CONDITION, "Attribute": "c"}]},
+            "conditions[1].Attribute",
+            "attribute",
+            CONDITION_KEYS,
+        ),
         (
             {"properties": {"query": {"attribute": "a", "requierd": True}}},
             "properties.query.requierd",
+            "required",
             "attribute, user_attribute, field, product, product_attribute, flag, static, first, required",
         ),
     ],
 )
-def test_misspelled_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, known: str) -> None:
+def test_misspelled_key_of_a_mapping_is_refused(members: dict[str, Any], place: str, close: str, known: str) -> None:
     """A condition or a requirement that its author wrote must not be lost to a typing error."""
     problems = _problems(custom_mappings=[_mapping(), _mapping(**members)])
-    assert problems == (f"custom_mappings[1].{place}: is not a known key; known keys: {known}",)
+    assert problems == (f'custom_mappings[1].{place}: is not a known key; did you mean "{close}"? Known keys: {known}',)
 
 
 @pytest.mark.parametrize("mapping", ["Search", 5, True, None, ["Search"]])
