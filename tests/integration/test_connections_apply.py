@@ -99,7 +99,7 @@ WRONG: dict[str, dict[str, str]] = {
     'shop.toml: name: "Shop" is used in': {"again": SHOP, "shop": SHOP},
     'inputs: input "unknown" not found': {"shop": SHOP + 'inputs = ["unknown"]\n'},
     "shop.toml: max_event_age_days: ": {"shop": SHOP + "max_event_age_days = 0\n"},
-    "shop.toml: Invalid value": {"shop": "name = "},
+    "shop.toml: is not valid TOML: Invalid value (at line 1, column 8)": {"shop": "name = "},
     "connections: there is no connection in it": {"inputs": '[[inputs]]\nname = "web"\n'},
 }
 

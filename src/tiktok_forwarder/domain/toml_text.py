@@ -10,6 +10,7 @@ MAX_KEY_PARTS: Final = 16
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 400
 _MAX_MESSAGE_CHARACTERS: Final = 300
+_AT_END: Final = "(at end of document)"
 
 # What may contain anything: strings of four kinds, and comments; the end of one may be missing.
 _OPAQUE: Final = re.compile(
@@ -27,7 +28,7 @@ _BRACKET: Final = re.compile(r"[\[\]{}]")
 
 
 class UnreadableToml(ValueError):  # named for what it is about
-    """The text is no TOML, or beyond a bound; the message ends with the place."""
+    """The text is no TOML, or beyond a bound; the message begins with the predicate and ends with line and column."""
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -42,10 +43,12 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except ValueError as error:
         message = str(error)
+        if message.endswith(_AT_END):
+            message = f"{message.removesuffix(_AT_END)}{_place(text, len(text))}"
         # It may name a key.
         if len(message) > _MAX_MESSAGE_CHARACTERS:
             message = f"{message[: _MAX_MESSAGE_CHARACTERS // 2]}…{message[-_MAX_MESSAGE_CHARACTERS // 2 :]}"
-        raise UnreadableToml(message) from None
+        raise UnreadableToml(f"is not valid TOML: {message}") from None
 
 
 def _filler(match: re.Match[str]) -> str:
