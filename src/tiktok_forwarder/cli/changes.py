@@ -92,7 +92,7 @@ def can_apply(*, dry_run: bool, yes: bool) -> bool:
 
 
 def is_confirmed(question: str, *, yes: bool) -> bool:
-    """Return whether the shown changes are to be made: by `--yes`, or as a person answers.
+    """Return whether the shown changes are to be made: by `--yes`, or as a person answers (see `confirm`).
 
     Raises `UsageError` if there is no one to ask.
     """
@@ -100,7 +100,15 @@ def is_confirmed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise click.UsageError("nothing was changed: pass --yes to apply the changes, or --dry-run to preview them")
-    return click.confirm(question, abort=True, err=True)
+    confirm(question)
+    return True
+
+
+def confirm(question: str, refused: str = "nothing was changed") -> None:
+    """Ask a person. If the answer is no, print the message `refused`, and raise `Exit` with status 1."""
+    if not click.confirm(question, err=True):
+        print_message(refused)
+        raise click.exceptions.Exit(1)
 
 
 def print_extent(changes: Sequence[Change], noun: str) -> None:

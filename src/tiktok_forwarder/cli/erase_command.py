@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tiktok_forwarder.cli.api_client import call
+from tiktok_forwarder.cli.changes import confirm
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import json_option, print_record
 from tiktok_forwarder.settings import Settings
@@ -37,7 +38,7 @@ def erase(settings: Settings, stdin: bool, yes: bool, **given: str | None) -> No
     elif not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("erasing cannot be undone; pass --yes to confirm")
-        click.confirm("Erase this person? This cannot be undone.", abort=True, err=True)
+        confirm("Erase this person? This cannot be undone.")
     print_record(call(settings, "POST", "/api/erase", person))
 
 

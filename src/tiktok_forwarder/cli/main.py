@@ -93,8 +93,8 @@ def commands() -> None:
     """Forward mParticle events to the TikTok Events API.
 
     Results are written to standard output: as tables on a terminal, otherwise or with --json mostly as JSON lines.
-    Messages are written to standard error. Exit status: 0 success, 1 part of the work failed, 2 wrong usage or
-    configuration.
+    Messages are written to standard error. Exit status: 0 success, 1 part of the work failed or a question was
+    answered no, 2 wrong usage or configuration.
     """
 
 

@@ -49,8 +49,8 @@ def apply_command(settings: Settings, folder: Path, dry_run: bool, yes: bool) ->
     omits gets its default; an existing connection keeps its access token unless the file's variable is set. Inputs and
     recipients do not change.
 
-    Exit status: 0 if the connections are now as in DIR; 1 if --dry-run finds differences, or a removal failed; 2 if
-    nothing was changed: a file is wrong, or connections were changed by others in the meantime.
+    Exit status: 0 if the connections are now as in DIR; 1 if --dry-run finds differences, a removal failed, or you
+    answer no; 2 if nothing was changed: a file is wrong, or connections were changed by others in the meantime.
     """
     found = read_folder(folder)
     for file, kind in found.others:

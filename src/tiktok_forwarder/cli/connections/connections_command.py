@@ -10,7 +10,15 @@ import click
 
 from tiktok_forwarder.api.types import ConnectionView, StatusView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
-from tiktok_forwarder.cli.changes import are_any, can_apply, changing_names, is_confirmed, print_changes, print_extent
+from tiktok_forwarder.cli.changes import (
+    are_any,
+    can_apply,
+    changing_names,
+    confirm,
+    is_confirmed,
+    print_changes,
+    print_extent,
+)
 from tiktok_forwarder.cli.completing import complete_changes, connection_names
 from tiktok_forwarder.cli.connections.apply import apply_command
 from tiktok_forwarder.cli.connections.connection_changes import (
@@ -190,7 +198,7 @@ def remove(settings: Settings, name: str, yes: bool) -> None:
             question = f"Remove {found.connection().name}? {waiting} waiting events become dead letters"
             if not sys.stdin.isatty():
                 raise click.UsageError(f"{question}; pass --yes to confirm")
-            click.confirm(question, abort=True, err=True)
+            confirm(question)
         print_record(session.ask("DELETE", _path(found.id)))
 
 

@@ -14,6 +14,7 @@ import click
 
 from tiktok_forwarder import __version__
 from tiktok_forwarder.cli.api_client import ApiSession, read_as
+from tiktok_forwarder.cli.changes import confirm
 from tiktok_forwarder.cli.completing import connection_names
 from tiktok_forwarder.cli.evidence.sandbox_answers import answer_of_sandbox, running_sandbox
 from tiktok_forwarder.cli.options import config_options, output_option
@@ -107,7 +108,7 @@ def _confirm(plan: TrialPlan, name: str, *, yes: bool) -> None:
     question = f"Send {len(plan.trials)} requests of {name} to {plan.host}, under a test event code?"
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Pass --yes to confirm")
-    click.confirm(question, abort=True, err=True)
+    confirm(question, "nothing was sent")
 
 
 def _is_of_this_machine(host: str) -> bool:
