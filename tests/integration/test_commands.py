@@ -217,6 +217,12 @@ def test_removed_connection_leaves_its_events_as_dead_letters(commands: Commands
     assert (touched["count"], touched["dry_run"]) == (1, True)
     assert "1 belong to deleted connections" in told
     assert commands("dead-letters", "replay", "--yes")[0][0]["count"] == 0
+    (touched,), told = commands("dead-letters", "replay", "--from", "2100-01-01", "--yes")
+    assert (touched["count"], told) == (0, "tiktok-forwarder: no dead letters match\n")
+    _, told = commands("dead-letters", "discard", "--reason", "refusd", "--yes", expect=2)
+    assert '"refusd" is not a reason of dead letters; did you mean "refused"? See' in told
+    _, told = commands("dead-letters", "list", "--reason", "x", expect=2)
+    assert "; reasons: refused, retries_exhausted, " in told
 
 
 def test_input_secrets_rotate_with_both_valid_between(commands: Commands) -> None:

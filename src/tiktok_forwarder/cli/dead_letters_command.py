@@ -3,16 +3,19 @@
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 from urllib.parse import urlencode
 
 import click
 
 from tiktok_forwarder.api.types import DeadLetterView, TouchedView
 from tiktok_forwarder.cli.api_client import ApiSession, call, read_as
+from tiktok_forwarder.cli.changes import confirm
 from tiktok_forwarder.cli.completing import connection_names, dead_letter_reasons
 from tiktok_forwarder.cli.options import config_options
 from tiktok_forwarder.cli.output import Column, json_option, print_message, print_record, print_records, time_column
+from tiktok_forwarder.domain.errors import suggestion
+from tiktok_forwarder.domain.outcome import DeadLetterReason
 from tiktok_forwarder.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -52,6 +55,19 @@ class _Time(click.ParamType[int]):
         return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+class _Reason(click.ParamType[str]):
+    """A reason that dead letters can have."""
+
+    name = "reason"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        reasons = get_args(DeadLetterReason)
+        if value not in reasons:
+            close = suggestion(reasons, value) or f"; reasons: {', '.join(reasons)}"
+            self.fail(f'"{value}" is not a reason of dead letters{close}', param, ctx)
+        return str(value)
+
+
 def _selecting(command: _Command) -> _Command:
     options = (
         click.option(
@@ -59,6 +75,8 @@ def _selecting(command: _Command) -> _Command:
         ),
         click.option(
             "--reason",
+            type=_Reason(),
+            metavar="TEXT",
             shell_complete=dead_letter_reasons,
             help="Only dead letters with this reason: refused, retries_exhausted, unconfirmed, …",
         ),
@@ -145,12 +163,14 @@ def _touch(settings: Settings, verb: str, given: dict[str, Any]) -> None:
         path = f"/api/dead-letters/{verb}"
         expected = session.ask("POST", path, {**selection, "dry_run": True})
         found = read_as(TouchedView, expected)
+        if not found.count:
+            print_message("no dead letters match")
         if found.warning and verb == "replay":
             print_message(f"warning: {found.warning}")
         if not dry_run and found.count and not yes:
             question = f"{verb.capitalize()} {found.count} dead letters?"
             if not sys.stdin.isatty():
                 raise click.UsageError(f"{question} pass --yes to confirm, or --dry-run to preview")
-            click.confirm(question, abort=True, err=True)
+            confirm(question)
         touched = expected if dry_run or not found.count else session.ask("POST", path, selection)
     print_record(touched)
