@@ -94,11 +94,11 @@ def test_server_input_may_be_added_without_purchases(inputs: Inputs) -> None:
     [
         (("add", "--name", "web", "--kind", "browser"), "origins: a browser input needs at least one"),
         (("add", "--name", "web", "--kind", "browser", "--origin", f"{SHOP}/cart"), "must end after the host or port"),
+        (("add", "--name", "web", "--origin", SHOP), "--origin is for browser inputs only; add --kind browser."),
         (
             ("add", "--name", "web", "--kind", "browser", "--origin", SHOP, "--secret", "secret-1234"),
             "secret: a browser input has none",
         ),
-        (("add", "--name", "web", "--origin", SHOP), "origins: only a browser input has some"),
         (("set", "server", "--origin", SHOP), 'origins: input "server" is not a browser input'),
         (("set", "nothing", "--purchases"), 'input "nothing" not found'),
         (("set", "server"), "nothing to change"),

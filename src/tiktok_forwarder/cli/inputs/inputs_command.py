@@ -102,6 +102,8 @@ def add(settings: Settings, **given: Any) -> None:
     given["kafka"] = take_kafka(given)
     if given["kind"] is None:
         given["kind"] = "server" if given["kafka"] is None else "kafka"
+    if given["origins"] and given["kind"] != "browser":
+        raise click.UsageError("--origin is for browser inputs only; add --kind browser")
     print_record(call(settings, "POST", "/api/inputs", given, may_create=True))
 
 
