@@ -158,7 +158,8 @@ def test_import_with_wrong_ones_among_ten_names_each_and_changes_nothing(command
         for n in range(10)
     ]
     _, told = commands("connections", "import", commands.file("ten.toml", "".join(tables)), "--yes", expect=2)
-    problems = told.splitlines()
+    creation, *problems = told.splitlines()
+    assert "created the data directory" in creation
     assert [problem.partition(": ")[2].partition(":")[0] for problem in problems] == [
         "connections[2] S2",
         "connections[5] S5",

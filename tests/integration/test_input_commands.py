@@ -64,6 +64,17 @@ def test_browser_input_is_added_changed_and_rotated(inputs: Inputs) -> None:
     assert removed["name"] == "web" and inputs("list")[0] == []
 
 
+def test_new_data_directory_is_named(run: Run, inputs: Inputs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Once, by the command that creates it, so that a mistyped directory is noticed; the key only if it is new."""
+    _, told = inputs("add", "--name", "shop")
+    assert told == (f"tiktok-forwarder: created the data directory {tmp_path / 'data'}, with a new encryption key\n")
+    assert inputs("add", "--name", "web")[1] == ""
+    monkeypatch.setenv("TIKTOK_FORWARDER_ENCRYPTION_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
+    _, out, told = run("inputs", "add", "--name", "shop", "--data-dir", tmp_path / "other")
+    assert json.loads(out)["name"] == "shop"
+    assert told == f"tiktok-forwarder: created the data directory {tmp_path / 'other'}\n"
+
+
 def test_secrets_of_an_input_are_read_from_the_environment(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Added or rotated, no secret need be typed; every variable that is not set is named, and nothing is added."""
     monkeypatch.setenv("SHOP_SECRET", "secret-of-the-shop-1")

@@ -16,9 +16,10 @@ import aiohttp
 import msgspec
 from msgspec import structs
 
+from tiktok_forwarder.cli.output import print_message
 from tiktok_forwarder.database.owner import require_access
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
-from tiktok_forwarder.settings import Settings
+from tiktok_forwarder.settings import KEY_VARIABLE, Settings
 from tiktok_forwarder.web.in_process import asgi_call
 
 _TIMEOUT_SECONDS: Final = 60.0
@@ -36,8 +37,8 @@ class ApiSession:
     """Several calls to one service. If none runs, the session locks the data directory until it ends.
 
     A PostgreSQL database is used at the same time as the services on other machines use it, also without a data
-    directory. `may_create`: a data directory that does not exist is created, with an empty database. Only for what adds
-    something.
+    directory. `may_create`: a data directory that does not exist is created, with an empty database, and a message
+    names it. Only for what adds something.
     """
 
     def __init__(
@@ -101,7 +102,10 @@ class ApiSession:
 
         may_create = self._may_create or settings.database_address is None
         application = open_application(settings, os.environ, may_create=may_create)
+        creation = _creation_message(settings) if self._may_create else None
         self._in_process = (await self._open.enter_async_context(application)).api
+        if creation is not None:
+            print_message(creation)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Make one call and return the decoded answer. Raises `ConfigurationError` with the API's error messages."""
@@ -141,6 +145,14 @@ def call_running(settings: Settings, method: str, path: str, body: object = None
     """Make one API call to a running service, like `call`. Raises `ForwarderError` if none runs."""
     with ApiSession(settings, running_only=True) as session:
         return session.ask(method, path, body)
+
+
+def _creation_message(settings: Settings) -> str | None:
+    """Return what opening the data directory creates; None if it exists. A mistyped directory is noticed by it."""
+    if settings.data_dir.exists():
+        return None
+    has_key = KEY_VARIABLE in os.environ or settings.encryption_key_file.exists()
+    return f"created the data directory {settings.data_dir}{'' if has_key else ', with a new encryption key'}"
 
 
 def _require_data(settings: Settings) -> None:
