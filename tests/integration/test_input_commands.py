@@ -172,7 +172,10 @@ def test_import_changes_by_name_and_leaves_the_others(inputs: Inputs) -> None:
     [
         ('name = "web"\n', "inputs must be a list of tables, [[inputs]], and the only key"),
         ("inputs = 5\n", "inputs must be a list of tables, [[inputs]], and the only key"),
-        ("[[inputs]\n", "inputs.toml: "),
+        (
+            "[[inputs]\n",
+            "inputs.toml: is not valid TOML: Expected ']]' at the end of an array declaration (at line 1, ",
+        ),
         ('[[inputs]]\nname = "web"\nsecret = "x"\n', "inputs[0]: Object contains unknown field `secret`"),
         ('[[inputs]]\nkind = "browser"\n', "inputs[0]: Object missing required field `name`"),
         ('[[inputs]]\nname = "web"\nkind = "app"\n', "inputs[0]: Invalid enum value 'app'"),
