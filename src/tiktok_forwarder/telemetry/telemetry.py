@@ -377,8 +377,8 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
             facts["code"] = status.code
         if status.by:
             facts["by"] = status.by
-        tell = self._log.info if status.condition in _GOOD_CONDITIONS else self._log.warning
-        tell("delivery state changed", **facts)
+        write_line = self._log.info if status.condition in _GOOD_CONDITIONS else self._log.warning
+        write_line("delivery state changed", **facts)
 
     def on_clock_compared(self, seconds: float) -> None:
         self._clock_difference.set(seconds)
