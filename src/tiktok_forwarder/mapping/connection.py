@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError
+from tiktok_forwarder.domain.errors import ConfigurationError, closest_name, suggestion
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.mapping.condition_reading import read_rules
 from tiktok_forwarder.mapping.conditions import Condition, Rule
@@ -16,10 +16,13 @@ from tiktok_forwarder.mapping.placeholders import refuse_placeholders
 from tiktok_forwarder.mapping.reading import Problems, read_field
 from tiktok_forwarder.mapping.source_reading import FIRST, read_sources
 from tiktok_forwarder.mapping.sources import DEFAULT_SOURCES, CommonField, Source
+from tiktok_forwarder.tiktok.events import EVENTS
 from tiktok_forwarder.tiktok.wire_form import WireForm
 from tiktok_forwarder.tiktok.wire_forms import WIRE_FORMS
 
 TOKEN: Final = "access_token"  # noqa: S105  # the key's name
+# A name that differs more from a standard event's is meant as it is, such as PurchaseRefund.
+_MAX_MISSPELLED_CHARACTERS: Final = 2
 # What is no plain value has a reader of its own.
 _READ_BELOW: Final = frozenset({"mappings", "rules", "sources"})
 _READ_BELOW_NAMES: Final = tuple(field.name for field in FIELDS if field.kind in _READ_BELOW)
@@ -167,7 +170,7 @@ def _check_omitted(values: Mapping[str, Any], problems: Problems) -> None:
 
 def advice_on(connection: Connection) -> list[str]:
     """Return notes on valid settings, shown when a connection is saved or imported and on its page."""
-    return [*warnings_on(connection), *_advice_on_purchases(connection)]
+    return [*warnings_on(connection), *_advice_on_purchases(connection), *_advice_on_names(connection)]
 
 
 def _advice_on_purchases(connection: Connection) -> list[str]:
@@ -183,6 +186,16 @@ def _advice_on_purchases(connection: Connection) -> list[str]:
     if "PlaceAnOrder" in sent:
         advice.append("TikTok supports PlaceAnOrder until 2027: change site and connection to Purchase before it ends")
     return advice
+
+
+def _advice_on_names(connection: Connection) -> list[str]:
+    """Return notes on names of one's own that look like a misspelled standard event."""
+    own = dict.fromkeys(mapping.event for mapping in connection.custom_mappings if mapping.event not in EVENTS)
+    return [
+        f"a custom mapping sends {name}, an event name of your own{suggestion(EVENTS, name)}"
+        for name in own
+        if (close := closest_name(EVENTS, name)) and abs(len(close) - len(name)) <= _MAX_MISSPELLED_CHARACTERS
+    ]
 
 
 def warnings_on(connection: Connection) -> list[str]:

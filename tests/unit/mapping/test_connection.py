@@ -332,3 +332,15 @@ def test_advice_names_the_purchase_event(given: dict[str, Any], advice: list[str
     notes = advice_on(read_connection({**GIVEN, **given}, needs_token=False).connection)
     assert len(notes) == len(advice)
     assert all(note.startswith(beginning) for note, beginning in zip(notes, advice, strict=True)), notes
+
+
+@pytest.mark.parametrize(
+    ("event", "closest"),
+    [("Laed", "Lead"), ("Purchased", "Purchase"), ("PurchaseRefund", None), ("NewsletterSignup", None)],
+)
+def test_advice_names_the_standard_event_that_a_name_resembles(event: str, closest: str | None) -> None:
+    """TikTok optimizes for its own events only, so a misspelled one would go unnoticed."""
+    given = {**GIVEN, "events_api": "2.0", "purchase_event": "Purchase", "custom_mappings": [_custom_purchase(event)]}
+    _, *advice = advice_on(read_connection(given, needs_token=False).connection)
+    expected = f'a custom mapping sends {event}, an event name of your own; did you mean "{closest}"?'
+    assert advice == ([expected] if closest else [])
