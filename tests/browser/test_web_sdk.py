@@ -195,6 +195,7 @@ def test_page_of_a_foreign_origin_is_refused_and_does_not_repeat(
 ) -> None:
     """It can read the 403, so that the SDK drops the events instead of sending them again and again."""
     with shop_of(tmp_path / "data", sandbox.url) as shop:
+        shop.service.ask(lambda service: service.add_connection(enabled=False))
         open_shop(page, shop)
         wait_until(lambda: shop.statuses("/events") != [])
         shop.passed.clear()

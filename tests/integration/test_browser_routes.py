@@ -101,6 +101,7 @@ async def test_every_answer_can_be_read_by_a_page_of_another_origin(
     wrong = []
     async with running_service(tmp_path, store="memory") as service:
         await add_web(service)
+        await service.add_connection(enabled=False)
         for method, path, headers, body, status in ANSWERS:
             answer = await service.request(method, path, body, headers)
             if answer.status != status or not is_readable_by(answer, headers.get("Origin", "*")):
@@ -300,6 +301,7 @@ async def test_flood_from_one_address_costs_that_address_only(
     # At this rate a second address of the network is refused however slow the machine is.
     async with running_service(tmp_path, store="memory", browser_requests_per_second_per_address=0.2) as service:
         await add_web(service)
+        await service.add_connection(enabled=False)
         flood = [service.post(EVENTS, b'{"events":[]}', from_address("2001:db8:5::1")) for _ in range(300)]
         others = [service.post(EVENTS, fresh_batch("v1"), from_address("2001:db8:6::1"))]
         others += [service.post(body=fresh_batch(f"s{number}")) for number in range(20)]

@@ -372,13 +372,14 @@ class Telemetry(StoreReports, NoticeReports, ExportReports):
         self._log.info("delivered with a note", connection=connection_id)
 
     def on_state_changed(self, status: DeliveryStatus) -> None:
-        facts: dict[str, object] = {"connection": status.connection_id, "condition": status.condition}
-        if status.code is not None:
-            facts["code"] = status.code
-        if status.by:
-            facts["by"] = status.by
-        write_line = self._log.info if status.condition in _GOOD_CONDITIONS else self._log.warning
-        write_line("delivery state changed", **facts)
+        self._log.log(
+            logging.INFO if status.condition in _GOOD_CONDITIONS else logging.WARNING,
+            "delivery state changed",
+            connection=status.connection_id,
+            condition=status.condition,
+            code=status.code,
+            by=status.by or None,
+        )
 
     def on_clock_compared(self, seconds: float) -> None:
         self._clock_difference.set(seconds)
@@ -419,6 +420,10 @@ def _place_of(error: BaseException) -> str:
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-_FRAMES_TOLD:]))
 
 
+def _without_missing(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: value for name, value in line.items() if value is not None}
+
+
 def open_log(level: str, form: str, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
     """Return the service's log on `stream` (standard error): JSON lines, or text for people."""
     stream = stream if stream is not None else sys.stderr
@@ -427,6 +432,7 @@ def open_log(level: str, form: str, stream: TextIO | None = None) -> structlog.t
     renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
+            _without_missing,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,

@@ -102,7 +102,7 @@ def add(settings: Settings, **given: Any) -> None:
     given["kafka"] = take_kafka(given)
     if given["kind"] is None:
         given["kind"] = "server" if given["kafka"] is None else "kafka"
-    if given["origins"] and given["kind"] != "browser":
+    if given["origins"] and given["kind"] == "server":
         raise click.UsageError("--origin is for browser inputs only; add --kind browser")
     print_record(call(settings, "POST", "/api/inputs", given, may_create=True))
 
