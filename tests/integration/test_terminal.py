@@ -58,6 +58,8 @@ def test_explained_event_is_readable_at_any_width(folder: Path, columns: int) ->
     assert shown.status == 0
     for text in ("sent as PlaceAnOrder, event ID m1", "data.source_message_id", "SHA-256"):
         assert text in shown
+    if columns >= 120:
+        assert "device_info.http_header_user_agent" in shown
     assert "Rule “staff” (Do Not Forward) did not hold" in shown
     assert "✗ the user attribute role is staff; found: nothing" in shown
     assert max(len(COLORS.sub("", line)) for line in shown.lines) <= columns

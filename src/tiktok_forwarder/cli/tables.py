@@ -74,7 +74,8 @@ def table_or_blocks(
 def find_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int) -> Table | None:
     """Return the records as a table, or None if it is too wide."""
     rows = [_row(record, columns) for record in records]
-    if _needed_width(rows, columns) > width:
+    widths = _find_widths(rows, columns, width)
+    if widths is None:
         return None
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
@@ -84,7 +85,7 @@ def find_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], 
             justify="right" if are_numbers and number else "left",
             no_wrap=not column.wraps,
             overflow="fold",
-            min_width=min(column.narrowest, _widest(rows, column.heading, number)) if column.wraps else None,
+            width=widths[number],
         )
     for row in rows:
         table.add_row(*row)
@@ -95,12 +96,22 @@ def _row(record: Mapping[str, Any], columns: Sequence[Column]) -> list[Text]:
     return [shown(words(column.value(record))) for column in columns]
 
 
-def _needed_width(rows: Sequence[Sequence[Text]], columns: Sequence[Column]) -> int:
-    widths = [_widest(rows, column.heading, number) for number, column in enumerate(columns)]
-    needed = [
-        min(width, column.narrowest) if column.wraps else width for column, width in zip(columns, widths, strict=True)
+def _find_widths(rows: Sequence[Sequence[Text]], columns: Sequence[Column], width: int) -> list[int] | None:
+    """Return the widths of the columns, or None if they are too wide together.
+
+    Those that wrap get what is left one by one, the one that lacks most first.
+    """
+    widest = [_widest(rows, column.heading, number) for number, column in enumerate(columns)]
+    widths = [
+        min(most, column.narrowest) if column.wraps else most for column, most in zip(columns, widest, strict=True)
     ]
-    return sum(needed) + _GAP * (len(columns) - 1)
+    left = width - sum(widths) - _GAP * (len(columns) - 1)
+    if left < 0:
+        return None
+    for _ in range(min(left, sum(widest) - sum(widths))):
+        lacks = [most - given for most, given in zip(widest, widths, strict=True)]
+        widths[lacks.index(max(lacks))] += 1
+    return widths
 
 
 def _widest(rows: Sequence[Sequence[Text]], heading: str, number: int) -> int:

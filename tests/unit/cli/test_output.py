@@ -1,12 +1,14 @@
 """The parts of what commands print: texts that a terminal cannot obey, and tables that fit it."""
 
+import io
+
 import pytest
 from rich.console import Console
 
 from tiktok_forwarder.api.types import StatusView
 from tiktok_forwarder.cli.output import Column, printable, utc_time
 from tiktok_forwarder.cli.status_command import live_view, status_view
-from tiktok_forwarder.cli.tables import print_values, table_or_blocks
+from tiktok_forwarder.cli.tables import find_table, print_values, table_or_blocks
 
 COLUMNS = (Column("name", "name"), Column("count", "count"), Column("notes", "notes", wraps=True))
 RECORDS = [{"name": "Shop", "count": 1200, "notes": ["a note", "[red]another[/red]"]}, {"name": "EU", "count": 3}]
@@ -76,3 +78,20 @@ def test_live_status_says_how_to_end_it() -> None:
         console.print(live_view(found, 100))
     once, *live = [line.rstrip() for line in captured.get().splitlines()]
     assert live == [once, "Ctrl-C ends this; --once shows it once."]
+
+
+def test_table_shows_every_value_whole_at_any_width() -> None:
+    """A column that wraps gets its narrowest width, and none is cut at the edge of the terminal."""
+    columns = [Column(str(number), name, wraps=name > "b", narrowest=10) for number, name in enumerate("bxyz")]
+    record = {"b": "b" * 12, "x": "x" * 30, "y": "y" * 50, "z": "z" * 8}
+    shown = 0
+    for width in range(30, 120):
+        table = find_table([record], columns, width)
+        if table is not None:
+            shown += 1
+            output = io.StringIO()
+            Console(width=width, file=output).print(table)
+            text = output.getvalue()
+            assert {name: text.count(name) for name in record} == {"b": 12, "x": 30, "y": 50, "z": 8}
+            assert max(map(len, text.splitlines())) <= width
+    assert shown == 120 - (12 + 10 + 10 + 8 + 3 * 2)

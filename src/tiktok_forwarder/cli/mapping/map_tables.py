@@ -31,9 +31,10 @@ _OUTCOMES: Final = (
 )
 _FIELDS: Final = (
     Column("field", "field"),
-    Column("value", "value", wraps=True),
-    Column("source", "source", wraps=True),
-    Column("transformation", "transformation", wraps=True),
+    Column("value", "value", wraps=True, narrowest=16),
+    # The path of a product's member fits: broken in the middle, it could not be copied.
+    Column("source", "source", wraps=True, narrowest=40),
+    Column("transformation", "transformation", wraps=True, narrowest=18),
 )
 
 
