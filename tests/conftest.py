@@ -75,7 +75,7 @@ class _Errors(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def errors_of_asyncio() -> Iterator[None]:
-    """Fail a test if asyncio could only log an error, such as one of a task for which nobody waits.
+    """Fail a test if asyncio could only log an error, such as one of a task for which no one waits.
 
     A log that the test has opened is closed: its stream ends with the test.
     """

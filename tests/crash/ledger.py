@@ -54,7 +54,7 @@ def _unsupported(kinds: Mapping[str, Kind]) -> int:
 
 
 class Senders:
-    """Threads that post batches to one life of the service, until nobody listens any more or they are stopped.
+    """Threads that post batches to one life of the service, until no one listens any more or they are stopped.
 
     About half of the requests that an earlier life left unanswered are sent again, as a sender would.
     """

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from tiktok_forwarder.domain.errors import ConfigurationError, closest_name, suggestion
+from tiktok_forwarder.domain.errors import ConfigurationError, suggestion
 from tiktok_forwarder.domain.outcome import WireFormName
 from tiktok_forwarder.mapping.condition_reading import read_rules
 from tiktok_forwarder.mapping.conditions import Condition, Rule
@@ -190,12 +190,11 @@ def _advice_on_purchases(connection: Connection) -> list[str]:
 
 def _advice_on_names(connection: Connection) -> list[str]:
     """Return notes on names of one's own that look like a misspelled standard event."""
-    own = dict.fromkeys(mapping.event for mapping in connection.custom_mappings if mapping.event not in EVENTS)
-    return [
-        f"a custom mapping sends {name}, an event name of your own{suggestion(EVENTS, name)}"
-        for name in own
-        if (close := closest_name(EVENTS, name)) and abs(len(close) - len(name)) <= _MAX_MISSPELLED_CHARACTERS
-    ]
+    notes = {}
+    for name in [mapping.event for mapping in connection.custom_mappings if mapping.event not in EVENTS]:
+        similar = [each for each in EVENTS if abs(len(each) - len(name)) <= _MAX_MISSPELLED_CHARACTERS]
+        notes[name] = suggestion(similar, name)
+    return [f"a custom mapping sends {name}, an event name of your own{note}" for name, note in notes.items() if note]
 
 
 def warnings_on(connection: Connection) -> list[str]:

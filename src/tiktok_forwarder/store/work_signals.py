@@ -65,7 +65,7 @@ async def _whole(look: Awaitable[Readiness]) -> Readiness:
     try:
         return await asyncio.shield(looking)
     except asyncio.CancelledError:
-        # Nobody is left whom its error would tell something.
+        # No one is left to receive its error.
         looking.add_done_callback(lambda looked: looked.cancelled() or looked.exception())
         raise
 
