@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -48,7 +49,11 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     with podman(folder) as running:
         running.make_base(folder)
         running.build_image(room)
-        yield Followed(running, follow("run-in-a-container.md", room, "", programs=[running.wrapper]))
+        done = Followed(running, follow("run-in-a-container.md", room, "", programs=[running.wrapper]))
+        yield done
+    # A port that Podman still forwards would take the connections of the test that gets it next.
+    with socket.create_server(("127.0.0.1", done.port)), socket.create_connection(("127.0.0.1", done.port), 10):
+        pass
 
 
 def test_guide_delivers_a_first_event(followed: Followed) -> None:
