@@ -16,6 +16,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported at run time
 
+from tests.patience import Patience
 from tests.ports import free_port
 
 SAMPLE = Path(__file__).parent / "samples" / "webhook_output.json"
@@ -64,9 +65,9 @@ class Broker:
         ]
         with log.open("w") as output:
             self._process = subprocess.Popen(arguments, stdout=output, stderr=output)
-        deadline = time.monotonic() + _START_SECONDS
+        patience = Patience(_START_SECONDS)
         while not _accepts(self.port):
-            assert self._process.poll() is None and time.monotonic() < deadline, log.read_text()
+            assert self._process.poll() is None and patience.lasts(), log.read_text()
             time.sleep(0.02)
 
     def create_topic(self, name: str = TOPIC, partitions: int = 4, client: Mapping[str, Any] | None = None) -> None:
@@ -114,9 +115,9 @@ class Broker:
             ends = {each.partition: reader.get_watermark_offsets(each, timeout=5)[1] for each in asked}
             reader.assign(asked)
             found: dict[tuple[int, int], bytes | None] = {}
-            deadline = time.monotonic() + 20
+            patience = Patience(20)
             while len(found) < sum(ends.values()):
-                assert time.monotonic() < deadline, (len(found), ends)
+                assert patience.lasts(), (len(found), ends)
                 for each in reader.consume(1000, 0.5):
                     partition, offset = each.partition(), each.offset()
                     assert each.error() is None and partition is not None and offset is not None, each.error()

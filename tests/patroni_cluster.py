@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from tests.patience import Patience
 from tests.ports import free_ports
 from tests.postgres_server import USER, processes_of, program
 
@@ -172,9 +173,9 @@ class PatroniCluster:
         self.wait(is_whole, "not whole")
 
     def wait(self, condition: Callable[[], bool], problem: str) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        patience = Patience(_START_SECONDS)
         while not condition():
-            assert time.monotonic() < deadline, f"{problem}:\n" + "\n".join(
+            assert patience.lasts(), f"{problem}:\n" + "\n".join(
                 f"{member.name}:\n{member.patroni.log()[-1500:]}" for member in self.members
             )
             time.sleep(0.1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rotel
 
+from tests.patience import Patience
 from tests.ports import free_port
 
 _PROGRAM = Path(rotel.__file__).parent / "rotel-agent"
@@ -40,10 +41,10 @@ def running_rotel(folder: Path, forward_to: str) -> Iterator[str]:
 
 
 def _wait_for(port: int, agent: subprocess.Popen[bytes], output: Path) -> None:
-    deadline = time.monotonic() + 20
+    patience = Patience(20)
     while True:
         with socket.socket() as trying:
             if trying.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        assert agent.poll() is None and time.monotonic() < deadline, output.read_text()
+        assert agent.poll() is None and patience.lasts(), output.read_text()
         time.sleep(0.05)

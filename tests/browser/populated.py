@@ -11,6 +11,7 @@ from tests.browser.admin_api import ask
 from tests.browser.sessions import Reader, first_session, invitation, invited_session
 from tests.integration.service_process import SandboxThread, ServiceProcess, serving
 from tests.integration.service_rig import TOKEN, fresh_batch
+from tests.patience import Patience
 from tests.unit.mapping.batches import URL, batch_of, purchase
 
 _SECONDS = 20
@@ -132,9 +133,9 @@ def _recipient(data_dir: Path) -> str:
 
 def _wait_for_dead_letters(data_dir: Path, shop: str) -> list[Any]:
     """The refused ones; by then the others are delivered, and the other connection is paused."""
-    deadline = time.monotonic() + _SECONDS
+    patience = Patience(_SECONDS)
     while not _is_settled(data_dir, shop):
-        assert time.monotonic() < deadline, ask(data_dir, "GET", "/api/status")
+        assert patience.lasts(), ask(data_dir, "GET", "/api/status")
         time.sleep(0.05)
     letters: list[Any] = ask(data_dir, "GET", "/api/dead-letters")
     return letters

@@ -1,11 +1,10 @@
 """The first administrator, in the browser."""
 
-import time
-
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.console import Console
 from tests.browser.watched_browser import StrictBrowser
+from tests.patience import Patience
 
 _PASSWORD = "a password of some length"
 
@@ -24,8 +23,8 @@ def log_in_as_first_admin(browser: StrictBrowser, console: Console) -> Page:
 
 def reload_until_shown(page: Page, part: Locator) -> None:
     """For what follows from an answer of TikTok: the service records it after TikTok has counted the event."""
-    deadline = time.monotonic() + 15
-    while not part.is_visible() and time.monotonic() < deadline:
+    patience = Patience(15)
+    while not part.is_visible() and patience.lasts():
         page.wait_for_timeout(100)
         page.reload()
     expect(part).to_be_visible()

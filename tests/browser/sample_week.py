@@ -21,6 +21,7 @@ from tests.browser.admin_api import ask
 from tests.browser.sessions import first_session
 from tests.integration.service_process import PROGRAM, command, environment, serving
 from tests.integration.service_rig import BASIC, KEY, SECRET, TOKEN
+from tests.patience import Patience
 from tiktok_forwarder.demo.shop import Action, Shop, Visitor
 
 _FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketime"))
@@ -85,9 +86,9 @@ class _Clock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{moment.timestamp() - time.time():+.0f}")
         new.replace(self._file)
-        deadline = time.monotonic() + _SECONDS
+        patience = Patience(_SECONDS)
         while any(abs(_time_at(url) - moment) > timedelta(seconds=_SECONDS) for url in self.urls):
-            assert time.monotonic() < deadline, f"the clock is not {moment}"
+            assert patience.lasts(), f"the clock is not {moment}"
             time.sleep(0.1)
 
 
@@ -183,9 +184,9 @@ def _is_purchase(action: Action) -> bool:
 
 
 def _wait_until_delivered(data_dir: Path) -> None:
-    deadline = time.monotonic() + _SECONDS
+    patience = Patience(_SECONDS)
     while any(each["queue"] and each["queue"]["waiting"] for each in _status(data_dir)):
-        assert time.monotonic() < deadline, _status(data_dir)
+        assert patience.lasts(), _status(data_dir)
         time.sleep(0.05)
 
 

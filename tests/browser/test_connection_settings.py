@@ -14,6 +14,7 @@ from tests.browser.keyboard import choose, press, tab_to, type_into
 from tests.browser.reader import log_in_as_first_admin, reload_until_shown
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
+from tests.patience import Patience
 from tests.unit.mapping.batches import batch_of, purchase
 
 pytestmark = pytest.mark.slow
@@ -36,8 +37,8 @@ def action(name: str, order: str, **members: Any) -> dict[str, Any]:
 
 def arrived(page: Page, console: Console) -> Any:
     """The payload of the only Purchase, once it has arrived: the connection that was there sends PlaceAnOrder."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
+    patience = Patience(15)
+    while patience.lasts():
         purchases = console.sandbox.ask(
             lambda sandbox: [event for event in sandbox.events() if event.event == "Purchase"]
         )

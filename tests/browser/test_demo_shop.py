@@ -18,6 +18,7 @@ from tests.browser.screenshots import SCHEMES, screenshot
 from tests.browser.sessions import become, first_session
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import environment
+from tests.patience import Patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("demo")]
 
@@ -57,9 +58,9 @@ def running_demo(directory: Path) -> Iterator[Demo]:
 
 
 def _waited_for(pattern: str, output: Path, process: subprocess.Popen[str]) -> re.Match[str]:
-    deadline = time.monotonic() + _START_SECONDS
+    patience = Patience(_START_SECONDS)
     while (found := re.search(pattern, output.read_text())) is None:
-        assert process.poll() is None and time.monotonic() < deadline, output.read_text()
+        assert process.poll() is None and patience.lasts(), output.read_text()
         time.sleep(0.1)
     return found
 
@@ -110,11 +111,11 @@ def _add_to_cart(page: Page) -> None:
 
 def _open_delivered(console: Page, link: Locator) -> None:
     """Open an event's page, and wait until it shows the delivery. The activity is written about once a second."""
-    deadline = time.monotonic() + 20
+    patience = Patience(20)
     heading = console.get_by_role("heading", name="Delivered", exact=True)
     while True:
         console.goto(str(link.get_attribute("href")))
         if heading.count():
             return
-        assert time.monotonic() < deadline, console.content()
+        assert patience.lasts(), console.content()
         console.wait_for_timeout(500)

@@ -2,7 +2,6 @@
 
 import json
 import struct
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import fresh_batch
+from tests.patience import Patience
 from tests.unit.tiktok_sandbox.requests import EVENT_TRACK, TOKEN, event_2_0, event_track
 
 pytestmark = pytest.mark.slow
@@ -57,8 +57,8 @@ def careless(chromium: Browser) -> Iterator[StrictBrowser]:
 
 def awaited_faults(watched: StrictBrowser, page: Page, number: int) -> list[str]:
     """The faults, once there are so many; the browser tells of some a moment later."""
-    deadline = time.monotonic() + 10
-    while len(watched.faults) < number and time.monotonic() < deadline:
+    patience = Patience(10)
+    while len(watched.faults) < number and patience.lasts():
         page.wait_for_timeout(20)
     return watched.faults
 

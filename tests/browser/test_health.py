@@ -1,6 +1,5 @@
 """A connection's health in the browser: its chart is drawn of the table's numbers, in both colours, at any width."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.populated import Populated
 from tests.browser.sessions import become
 from tests.browser.watched_browser import NARROW, StrictBrowser
+from tests.patience import Patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("populated")]
 
@@ -44,9 +44,9 @@ def page(populated: Populated, browser: StrictBrowser) -> Page:
 
 def has_all_series(page: Page) -> None:
     """Each can be seen, once the chart is drawn: that is a moment after its canvas is there."""
-    deadline = time.monotonic() + 5
+    patience = Patience(5)
     while min(counts := page.locator(".chart canvas").evaluate(_PIXELS, SERIES)) <= 20:
-        assert time.monotonic() < deadline, counts
+        assert patience.lasts(), counts
         page.wait_for_timeout(50)
 
 

@@ -16,6 +16,7 @@ from tests.browser.reader import log_in_as_first_admin
 from tests.browser.screenshots import screenshot
 from tests.browser.watched_browser import StrictBrowser
 from tests.integration.service_process import SandboxThread, serving
+from tests.patience import Patience
 from tests.unit.mapping.batches import batch_of
 
 pytestmark = pytest.mark.slow
@@ -42,8 +43,8 @@ def custom_event(name: str, **attributes: Any) -> dict[str, Any]:
 
 def payload_delivered(page: Page, console: Console, event: str) -> Any:
     """The event of this name as TikTok's stand-in took it, once it has arrived."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
+    patience = Patience(15)
+    while patience.lasts():
         arrived = console.sandbox.ask(lambda sandbox: [each for each in sandbox.events() if each.event == event])
         if arrived:
             assert arrived[0].code == 0, arrived[0]

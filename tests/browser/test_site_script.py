@@ -14,6 +14,7 @@ from tests.browser.admin_api import ask
 from tests.browser.console import Console
 from tests.browser.shop_server import ShopServer, script_tag, shop_server
 from tests.browser.watched_browser import StrictBrowser
+from tests.patience import Patience
 from tiktok_forwarder.browser.site_script import SiteScript
 from tiktok_sandbox.records import ReceivedEvent
 
@@ -42,9 +43,9 @@ class Shop:
 
     def arrived(self, count: int) -> list[ReceivedEvent]:
         """Wait for this many events."""
-        deadline = time.monotonic() + 20
+        patience = Patience(20)
         while len(found := self.console.sandbox.ask(lambda sandbox: list(sandbox.events()))) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} events have arrived"
+            assert patience.lasts(), f"{len(found)} of {count} events have arrived"
             self.page.wait_for_timeout(50)
         assert len(found) == count
         return found

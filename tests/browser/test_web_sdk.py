@@ -1,8 +1,7 @@
 """mParticle's real Web SDK in a real Chromium, on a page of another origin than the service's."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.web_sdk_rig import CLICK_ID, COOKIE, VISITOR, Shop, shop_of
 from tests.integration.service_process import SandboxThread
 from tests.integration.service_rig import Service
+from tests.patience import sleep_until
 from tests.store_choice import without_machine_warnings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -58,13 +58,6 @@ def metrics_of(shop: Shop) -> str:
     return text
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = _SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def delivered(sandbox: SandboxThread) -> list[dict[str, Any]]:
     """The events that TikTok has accepted, repeats included."""
     payloads = sandbox.ask(lambda running: [event.payload for event in running.events()])
@@ -73,7 +66,7 @@ def delivered(sandbox: SandboxThread) -> list[dict[str, Any]]:
 
 def wait_for(sandbox: SandboxThread, *names: str) -> list[dict[str, Any]]:
     """Wait until events of these names have arrived, and return them; no other may."""
-    wait_until(lambda: len(delivered(sandbox)) >= len(names))
+    sleep_until(lambda: len(delivered(sandbox)) >= len(names), _SECONDS)
     events = delivered(sandbox)
     assert sorted(event["event"] for event in events) == sorted(names)
     assert len({event["event_id"] for event in events}) == len(names)
@@ -134,7 +127,7 @@ def test_visitor_is_known_again_and_consent_is_obeyed(page: Page, sandbox: Sandb
         add_connection(shop, consent_purpose=["marketing"])
         open_shop(page, shop)
         page.evaluate(CART)
-        wait_until(lambda: 'reason="consent_not_given"' in metrics_of(shop))
+        sleep_until(lambda: 'reason="consent_not_given"' in metrics_of(shop), _SECONDS)
         page.evaluate(CONSENT)
         page.evaluate(PURCHASE)
         wait_for(sandbox, "PlaceAnOrder")
@@ -197,7 +190,7 @@ def test_page_of_a_foreign_origin_is_refused_and_does_not_repeat(
     with shop_of(tmp_path / "data", sandbox.url) as shop:
         shop.service.ask(lambda service: service.add_connection(enabled=False))
         open_shop(page, shop)
-        wait_until(lambda: shop.statuses("/events") != [])
+        sleep_until(lambda: shop.statuses("/events") != [], _SECONDS)
         shop.passed.clear()
 
         async def move(service: Service) -> None:

@@ -16,6 +16,7 @@ from tests.crash.ledger import Ledger, Senders
 from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.crash.payloads import Payloads
 from tests.integration.service_process import STARTED, SandboxThread, environment
+from tests.patience import Patience
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.domain.errors import ConfigurationError, ForwarderError
 from tiktok_forwarder.setting_reading import load_settings
@@ -126,9 +127,9 @@ class CrashRun:
     def drain(self) -> Mapping[str, Any]:
         """A last life without load, until nothing waits; how the service itself accounts for its one connection."""
         self.live()
-        deadline = time.monotonic() + DRAIN_SECONDS
+        patience = Patience(DRAIN_SECONDS)
         while (books := self.status())["queue"] and books["queue"]["waiting"]:
-            assert time.monotonic() < deadline, books
+            assert patience.lasts(), books
             time.sleep(0.05)
             self.look_at_payloads()
         books = self.status()
@@ -185,9 +186,9 @@ class CrashRun:
 
     def _port(self) -> int | None:
         """Once it serves; None if it has ended before."""
-        deadline = time.monotonic() + START_SECONDS
+        patience = Patience(START_SECONDS)
         while STARTED not in (log := self._service_log.read_text()):
-            assert time.monotonic() < deadline, log
+            assert patience.lasts(), log
             if not self._nursery.is_running:
                 return None
             time.sleep(0.005)

@@ -20,6 +20,7 @@ from tests.crash.ledger import Kind, Ledger, batch_of_kinds
 from tests.crash.load_samples import LoadSample, descriptors, memory_mib
 from tests.integration.service_process import PROGRAM, ServiceProcess, environment
 from tests.integration.service_rig import BASIC
+from tests.patience import Patience
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.setting_reading import load_settings
 from tiktok_sandbox.steps import AnyStep, Code, Drip, Endless, Http, Pass, Reset, Silence, Wire
@@ -69,9 +70,9 @@ class SandboxProcess:
         self.url = self._address()
 
     def _address(self) -> str:
-        deadline = time.monotonic() + _START_SECONDS
+        patience = Patience(_START_SECONDS)
         while (found := re.search(r"http://127\.0\.0\.1:\d+", self._said.read_text())) is None:
-            assert self.process.poll() is None and time.monotonic() < deadline, self._said.read_text()
+            assert self.process.poll() is None and patience.lasts(), self._said.read_text()
             time.sleep(0.02)
         return found[0]
 
@@ -200,9 +201,9 @@ class LoadRun:
     # --- the end ---
 
     async def _drain(self, client: aiohttp.ClientSession) -> None:
-        deadline = time.monotonic() + _DRAIN_SECONDS
+        patience = Patience(_DRAIN_SECONDS)
         while sum(map(float, _WAITING.findall(await self._metrics(client)))):
-            assert time.monotonic() < deadline, self._service.log_file.read_text()[-2000:]
+            assert patience.lasts(), self._service.log_file.read_text()[-2000:]
             await asyncio.sleep(0.2)
 
     def _status(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tests.crash.nursery import ProcessSpawner, SpawnRequest
 from tests.crash.payloads import Payloads
 from tests.integration.service_process import CONNECTION, STARTED, SandboxThread, command, environment
+from tests.patience import Patience
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.setting_reading import load_settings
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
@@ -34,9 +35,9 @@ class Node:
         """Start the service; return when it serves."""
         self._log.write_text("")
         self._spawner.start(SpawnRequest(("serve", "--port", "0"), self._variables, str(self._log)))
-        deadline = time.monotonic() + _START_SECONDS
+        patience = Patience(_START_SECONDS)
         while STARTED not in (log := self.log()):
-            assert self._spawner.is_running and time.monotonic() < deadline, log
+            assert self._spawner.is_running and patience.lasts(), log
             time.sleep(0.005)
         self.port = int(log.partition(STARTED)[2].split()[0])
 
@@ -89,9 +90,9 @@ def drained(
     status: Callable[[], dict[str, Any]], payloads: Payloads, sandbox: SandboxThread, seconds: float
 ) -> dict[str, Any]:
     """How the service accounts for its connection once no event is waiting."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while (books := status())["queue"] and books["queue"]["waiting"]:
-        assert time.monotonic() < deadline, books
+        assert patience.lasts(), books
         time.sleep(0.05)
         payloads.look_at(sandbox.ask(lambda sandbox: sandbox.events()))
     return books

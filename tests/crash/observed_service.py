@@ -3,8 +3,7 @@
 import http.client
 import json
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from tests.integration.service_process import ServiceProcess
@@ -74,10 +73,3 @@ class ObservedService:
         text = self.service.log_file.read_text()
         assert "Traceback" not in text and '"event": "fault"' not in text, text
         return text
-
-
-def wait_until(happened: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it has not happened in time"
-        time.sleep(0.05)

@@ -12,8 +12,9 @@ from typing import Final
 import pytest
 
 from tests.crash.accounting import Received
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.integration.service_process import SandboxThread, command, serving
+from tests.patience import sleep_until
 from tiktok_forwarder.store.sqlite.file import PAGE_BYTES
 
 BATCHES: Final = 4
@@ -83,7 +84,7 @@ def assert_all_arrive_from(backup: Path, data_dir: Path, events: set[str], log: 
 def assert_all_arrive(data_dir: Path, events: set[str], log: Path) -> None:
     with SandboxThread(log) as sandbox, serving(data_dir, sandbox.url) as process:
         assert change_connection("resume", data_dir).returncode == 0
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(events), 10)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(events), 10)
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(events)
 
@@ -111,12 +112,12 @@ def test_damage_under_a_running_service_stops_it_from_writing(
         service = ObservedService(process)
         damage_page_with(data_dir / "events.db", sorted(waiting)[0])
         found(data_dir)
-        wait_until(lambda: service.problems() == ["damaged"], 10)
+        sleep_until(lambda: service.problems() == ["damaged"], 10)
         for _ in range(3):
             answer = service.post()
             assert (answer.status, answer.retry_after) == (503, "5")
             assert service.problems() == ["damaged"]
-        wait_until(lambda: '"problem": "damaged"' in service.log(), 5)
+        sleep_until(lambda: '"problem": "damaged"' in service.log(), 5)
         assert process.end() == 0
     assert_start_is_refused(data_dir)
     assert_all_arrive_from(backup, data_dir, waiting, log)
@@ -144,7 +145,7 @@ def test_a_damaged_activity_file_costs_no_event(data_dir: Path, waiting: set[str
         assert change_connection("resume", data_dir).returncode == 0
         assert service.post().status == 202
         expected = waiting | service.acknowledged
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 10)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 10)
         assert service.problems() == []
         assert "the activity was restarted" in service.log() and "file is not a database" in service.log()
         assert process.end() == 0

@@ -11,8 +11,9 @@ import pytest
 from tests.crash.accounting import Received
 from tests.crash.conftest import Soak
 from tests.crash.failing_disk import NO_SYNCS, NO_WRITES, NOTHING_WORKS, READ_ONLY, Fault, failing
-from tests.crash.observed_service import EVENTS_IN_A_BATCH, ObservedService, wait_until
+from tests.crash.observed_service import EVENTS_IN_A_BATCH, ObservedService
 from tests.integration.service_process import SandboxThread, serving
+from tests.patience import sleep_until
 from tiktok_sandbox.steps import Code
 
 FAULTS: Final = {"read-only": READ_ONLY, "no writes": NO_WRITES, "no syncs": NO_SYNCS, "nothing works": NOTHING_WORKS}
@@ -33,7 +34,7 @@ def fail_and_be_told(service: ObservedService, data_dir: Path, fault: Fault) -> 
             assert (answer.status, answer.retry_after) == (503, "5"), answer
         (problem,) = service.problems()
         assert problem == "disk" or (problem == "damaged" and "pread64" in fault.calls)
-        wait_until(lambda: f'"problem": "{problem}"' in service.log(), 5)
+        sleep_until(lambda: f'"problem": "{problem}"' in service.log(), 5)
         assert service.ask("GET", "/healthz").status == 200
 
 
@@ -48,10 +49,10 @@ def test_a_failing_disk_neither_loses_nor_wedges(fault: Fault, data_dir: Path, t
             assert [service.post().status for _ in range(BATCHES)] == [202] * BATCHES
             fail_and_be_told(service, data_dir, fault)
             sandbox.ask(lambda tiktok: tiktok.script.clear())
-            wait_until(lambda: set(service.post_refused_again()) <= {202}, RESUME_SECONDS)
+            sleep_until(lambda: set(service.post_refused_again()) <= {202}, RESUME_SECONDS)
             assert service.problems() == []
-            wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 20)
-        wait_until(lambda: "the event store accepts new events again" in service.log(), 5)
+            sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 20)
+        sleep_until(lambda: "the event store accepts new events again" in service.log(), 5)
         assert process.end() == 0
     assert Received.from_log(log).taken == Counter(service.acknowledged)
 
@@ -74,7 +75,7 @@ def test_a_kill_while_the_disk_fails_loses_nothing(fault: Fault, data_dir: Path,
             assert [after.post_again(ids).status for ids in before.refused] == [202] * BATCHES
             expected = before.acknowledged | after.acknowledged
             assert len(expected) == 2 * BATCHES * EVENTS_IN_A_BATCH
-            wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 20)
+            sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(expected), 20)
             assert process.end() == 0
     assert Received.from_log(log).taken == Counter(expected)
 
@@ -85,7 +86,7 @@ def test_nothing_is_sent_whose_outcome_cannot_be_kept(data_dir: Path) -> None:
         service = ObservedService(process)
         sandbox.ask(lambda tiktok: tiktok.script.for_requests(Code(code=50000, times=None)))
         assert service.post().status == 202
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().requests) > 1, 10)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().requests) > 1, 10)
         with failing(process, data_dir, NO_WRITES):
             assert service.post().status == 503
             requests = sandbox.ask(lambda tiktok: tiktok.counts().requests)

@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.integration.service_process import SandboxThread, ServiceProcess, serving
+from tests.patience import sleep_until
 from tiktok_sandbox.steps import Code
 
 DISK: Final = "40m"
@@ -64,16 +65,16 @@ def test_a_disk_filled_by_another_neither_loses_nor_wedges(batches: int, prepare
         for _ in range(batches):
             assert disk.post().status == 202
         disk.fill()
-        wait_until(lambda: disk.post().status != 202, 10)
+        sleep_until(lambda: disk.post().status != 202, 10)
         refused = disk.post()
         assert (refused.status, refused.retry_after) == (503, "5")
         assert disk.problems() == ["full"]
         sandbox.ask(lambda tiktok: tiktok.script.clear())
         waiting = len(disk.acknowledged)
-        wait_until(lambda: disk.figure("tiktok_forwarder_events_total", 'outcome="delivered"') == waiting, 20)
+        sleep_until(lambda: disk.figure("tiktok_forwarder_events_total", 'outcome="delivered"') == waiting, 20)
         assert disk.post().status == 503
         disk.make_room()
-        wait_until(lambda: disk.post().status == 202, RESUME_SECONDS)
+        sleep_until(lambda: disk.post().status == 202, RESUME_SECONDS)
         assert disk.problems() == []
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(disk.acknowledged), 10)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(disk.acknowledged), 10)
         assert disk.service.end() == 0

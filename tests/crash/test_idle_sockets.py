@@ -14,9 +14,10 @@ from typing import Final
 import pytest
 
 from tests.crash.conftest import Soak
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.integration.service_process import SandboxThread, add_shop, serving
 from tests.integration.service_rig import BASIC, fresh_batch
+from tests.patience import sleep_until
 
 SENDERS: Final = 20
 SOCKETS: Final = 1_000
@@ -108,17 +109,17 @@ def test_idle_sockets_keep_no_sender_out(tmp_path: Path, soak: Soak) -> None:
             def sent() -> int:
                 return sum(len(sender.answers) for sender in senders)
 
-            wait_until(lambda: sent() >= REQUESTS_UNDER_ATTACK, PATIENCE_SECONDS)
+            sleep_until(lambda: sent() >= REQUESTS_UNDER_ATTACK, PATIENCE_SECONDS)
             before = resident_bytes(process.process.pid)
             closed = "tiktok_forwarder_closed_http_connections_total"
             with idle_sockets(process.port, count):
                 # At the limit most are replaced before their time for the headers is over.
-                wait_until(lambda: service.figure(closed, "max_http_connections") >= count - limit, PATIENCE_SECONDS)
+                sleep_until(lambda: service.figure(closed, "max_http_connections") >= count - limit, PATIENCE_SECONDS)
                 begun = sent()
-                wait_until(lambda: sent() - begun >= REQUESTS_UNDER_ATTACK, PATIENCE_SECONDS)
+                sleep_until(lambda: sent() - begun >= REQUESTS_UNDER_ATTACK, PATIENCE_SECONDS)
                 growth = resident_bytes(process.process.pid) - before
         answers = [answer for sender in senders for answer in sender.answers]
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(answers), 60)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(answers), 60)
         attempts = service.figure("tiktok_forwarder_attempts_total", "code")
         assert attempts == service.figure("tiktok_forwarder_attempts_total", 'verdict="accepted"') > 0
         assert '"reason": "max_http_connections"' in service.log()

@@ -19,6 +19,7 @@ from tests.crash.nodes import Node, drained, make_directories
 from tests.crash.payloads import Payloads
 from tests.integration.service_process import SandboxThread, command
 from tests.kafka_broker import TOPIC, Broker, batch_of_output
+from tests.patience import Patience
 from tests.postgres_server import PostgresServer, shared_server
 from tiktok_sandbox.steps import Pass
 
@@ -109,20 +110,20 @@ def check_committed(broker: Broker, server: PostgresServer, database: str, log: 
 def wait_until_committed(broker: Broker, messages: Mapping[tuple[int, int], bytes | None]) -> None:
     """Wait until the group has read all messages."""
     ends = {number: sum(1 for partition, _ in messages if partition == number) for number in range(PARTITIONS)}
-    deadline = time.monotonic() + DRAIN_SECONDS
+    patience = Patience(DRAIN_SECONDS)
     while (committed := broker.committed()) != ends:
-        assert time.monotonic() < deadline, (committed, ends)
+        assert patience.lasts(), (committed, ends)
         time.sleep(0.3)
 
 
 def wait_for_all_partitions(node: Node, consumers: int) -> None:
-    deadline = time.monotonic() + REBALANCE_SECONDS
+    patience = Patience(REBALANCE_SECONDS)
     while True:
         found = node.kafka_input()
         numbers = sorted(each["partition"] for each in found["partitions"])
         if numbers == list(range(PARTITIONS)) and found["consumers"] == consumers and found["state"] == "connected":
             return
-        assert time.monotonic() < deadline, found
+        assert patience.lasts(), found
         time.sleep(0.2)
 
 
@@ -145,10 +146,10 @@ def configure(address: str, tiktok_url: str, broker: Broker, folder: Path) -> tu
 
 def wait_for_messages(nodes: list[Node]) -> None:
     """Wait until each node has accepted messages of its own partitions."""
-    deadline = time.monotonic() + REBALANCE_SECONDS
+    patience = Patience(REBALANCE_SECONDS)
     for node in nodes:
         while not (accepted := _ACCEPTED.search(metrics_of(node))) or float(accepted[1]) == 0:
-            assert time.monotonic() < deadline, node.log()
+            assert patience.lasts(), node.log()
             time.sleep(0.2)
 
 

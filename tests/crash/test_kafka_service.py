@@ -10,6 +10,7 @@ import pytest
 from tests.crash.accounting import Received
 from tests.integration.service_process import SandboxThread, add_shop, command, serving
 from tests.kafka_broker import TOPIC, Broker, batch_of_output
+from tests.patience import Patience
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.setting_reading import load_settings
 
@@ -39,14 +40,14 @@ def test_killed_service_continues_where_its_store_is(tmp_path: Path) -> None:
         for _ in range(KILLS):
             before = len(Received.from_log(log).seen)
             with serving(data_dir, sandbox.url) as service:
-                deadline = time.monotonic() + SECONDS
+                patience = Patience(SECONDS)
                 while len(Received.from_log(log).seen) in (before, 0) and before < MESSAGES:
-                    assert time.monotonic() < deadline, service.log_file.read_text()
+                    assert patience.lasts(), service.log_file.read_text()
                     time.sleep(0.02)
                 service.end(signal.SIGKILL)
         with serving(data_dir, sandbox.url):
-            deadline = time.monotonic() + SECONDS
+            patience = Patience(SECONDS)
             while broker.committed() != dict.fromkeys(range(4), MESSAGES // 4) or delivered_of(data_dir) < MESSAGES:
-                assert time.monotonic() < deadline, (broker.committed(), delivered_of(data_dir))
+                assert patience.lasts(), (broker.committed(), delivered_of(data_dir))
                 time.sleep(0.2)
     assert Received.from_log(log).taken.keys() == {f"m{number}" for number in range(MESSAGES)}

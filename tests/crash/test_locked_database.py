@@ -13,8 +13,9 @@ from typing import Final
 import pytest
 
 from tests.crash.accounting import Received
-from tests.crash.observed_service import Answer, ObservedService, wait_until
+from tests.crash.observed_service import Answer, ObservedService
 from tests.integration.service_process import SandboxThread, serving
+from tests.patience import sleep_until
 
 SENDERS: Final = 20
 # What the store waits for a lock, twice for those who come while it does, and something for a busy machine.
@@ -85,11 +86,11 @@ def test_a_long_lock_is_answered_with_503_and_passes(data_dir: Path, tmp_path: P
             answer, seconds = timed_post(service, SENDERS)
             assert answer.status == 503 and seconds < 2
             assert service.problems() == ["locked"]
-            wait_until(lambda: '"problem": "locked"' in service.log(), 5)
-        wait_until(lambda: set(service.post_refused_again()) <= {202}, 5)
+            sleep_until(lambda: '"problem": "locked"' in service.log(), 5)
+        sleep_until(lambda: set(service.post_refused_again()) <= {202}, 5)
         assert service.problems() == []
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 10)
-        wait_until(lambda: "the event store accepts new events again" in service.log(), 5)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) == len(service.acknowledged), 10)
+        sleep_until(lambda: "the event store accepts new events again" in service.log(), 5)
         assert process.end() == 0
     assert len(service.acknowledged) == (SENDERS + 1) * 5
     assert Received.from_log(log).taken == Counter(service.acknowledged)

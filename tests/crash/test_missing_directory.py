@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.integration.service_process import SandboxThread, command, serving
 from tests.integration.service_rig import fresh_batch
+from tests.patience import sleep_until
 from tiktok_sandbox.steps import Code
 
 EVENTS_IN_A_BATCH = 20
@@ -68,7 +69,7 @@ class Load:
 def load_on(service: ObservedService) -> Iterator[Load]:
     load = Load(service)
     try:
-        wait_until(lambda: len(load.ids(202)) > 500, SECONDS)
+        sleep_until(lambda: len(load.ids(202)) > 500, SECONDS)
         yield load
     finally:
         load.stop()
@@ -78,7 +79,7 @@ def take_away(load: Load, data_dir: Path, how: Callable[[Path], Any]) -> float:
     """Return a moment after it; by the end of this, senders have been refused for requests made after that moment."""
     how(data_dir)
     gone = time.monotonic()
-    wait_until(lambda: load.count_after(gone, 503) > 10 * SENDERS, SECONDS)
+    sleep_until(lambda: load.count_after(gone, 503) > 10 * SENDERS, SECONDS)
     return gone
 
 
@@ -96,9 +97,9 @@ def test_events_of_a_deleted_directory_are_delivered_from_the_open_database(data
             gone = take_away(load, data_dir, shutil.rmtree)
             assert service.problems() == ["deleted"]
         assert load.count_after(gone, 202) == 0
-        wait_until(lambda: bool(told(service, "the event store accepts no new events")), SECONDS)
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) >= len(load.ids(202)), SECONDS)
-        wait_until(lambda: service.figure("tiktok_forwarder_queue_events", "connection") == 0, SECONDS)
+        sleep_until(lambda: bool(told(service, "the event store accepts no new events")), SECONDS)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) >= len(load.ids(202)), SECONDS)
+        sleep_until(lambda: service.figure("tiktok_forwarder_queue_events", "connection") == 0, SECONDS)
         assert process.end() == 0
         # The log may be missed before the database is.
         *_, problem = told(service, "the event store accepts no new events")
@@ -116,7 +117,7 @@ def test_events_that_are_lost_with_a_deleted_directory_are_accounted(data_dir: P
         with load_on(service) as load:
             gone = take_away(load, data_dir, shutil.rmtree)
         assert load.count_after(gone, 202) == 0
-        wait_until(lambda: bool(told(service, "events are in a deleted database only")), SECONDS)
+        sleep_until(lambda: bool(told(service, "events are in a deleted database only")), SECONDS)
         held = service.figure("tiktok_forwarder_queue_events", "connection")
         assert process.end() == 0
         (lost,) = told(service, "events were lost with the deleted database")
@@ -143,11 +144,11 @@ def test_directory_that_comes_back_is_used_again(data_dir: Path, tmp_path: Path)
             assert (other.returncode, "in use by another process" in other.stderr) == (2, True)
             moved.rename(data_dir)
             back = time.monotonic()
-            wait_until(lambda: load.count_after(back, 202) > 10, SECONDS)
+            sleep_until(lambda: load.count_after(back, 202) > 10, SECONDS)
         assert service.problems() == []
         assert process.end() == 0
     with SandboxThread(log) as sandbox, serving(data_dir, sandbox.url) as process:
-        wait_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) >= len(load.ids(202)), SECONDS)
+        sleep_until(lambda: sandbox.ask(lambda tiktok: tiktok.counts().delivered) >= len(load.ids(202)), SECONDS)
         assert process.end() == 0
     received = {line["event_id"] for line in map(json.loads, log.read_text().splitlines()) if line["code"] == 0}
     assert load.ids(202) - received == set()

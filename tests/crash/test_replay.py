@@ -11,6 +11,7 @@ import pytest
 from tests.crash.campaign import DRAIN_SECONDS, CrashRun, campaign
 from tests.crash.conftest import Show, Soak
 from tests.crash.ledger import Kind, post_batch
+from tests.patience import Patience
 from tiktok_sandbox.steps import Code, Pass
 
 DEATHS: Final = 20
@@ -30,9 +31,9 @@ def make_dead_letters(service: CrashRun) -> None:
         service.ledger.sending(kinds)
         service.ledger.answered(kinds, post_batch(connection, kinds))
     connection.close()
-    deadline = time.monotonic() + DRAIN_SECONDS
+    patience = Patience(DRAIN_SECONDS)
     while service.status()["queue"]["dead_letters"] < LETTERS:
-        assert time.monotonic() < deadline, service.status()
+        assert patience.lasts(), service.status()
         service.look_at_payloads()
         time.sleep(0.05)
     service.end()

@@ -10,9 +10,10 @@ from typing import Final
 
 import pytest
 
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.crash.test_full_disk import UNSHARE, fill_disk
 from tests.integration.service_process import PROGRAM, SandboxThread, environment, serving
+from tests.patience import sleep_until
 from tiktok_sandbox.steps import Code
 
 SECONDS: Final = 30
@@ -79,23 +80,23 @@ def test_service_starts_on_a_full_disk(ending: signal.Signals, is_full_before: b
                 assert service.post().status == 202
             if is_full_before:
                 disk.fill()
-                wait_until(lambda: service.post().status == 503, SECONDS)
+                sleep_until(lambda: service.post().status == 503, SECONDS)
             acknowledged = set(service.acknowledged)
             service.service.end(ending)
         disk.fill()
         with service_on(disk, sandbox, 1000) as service:
             # The start writes back and truncates the log that a kill leaves, which may be room for some more events.
-            wait_until(lambda: service.post().status == 503, SECONDS)
+            sleep_until(lambda: service.post().status == 503, SECONDS)
             assert service.acknowledged == set() or ending is signal.SIGKILL
             acknowledged |= service.acknowledged
             sandbox.ask(lambda tiktok: tiktok.script.clear())
-            wait_until(lambda: delivered(sandbox) >= len(acknowledged), SECONDS)
-            wait_until(lambda: service.figure("tiktok_forwarder_queue_events", "connection") == 0, SECONDS)
+            sleep_until(lambda: delivered(sandbox) >= len(acknowledged), SECONDS)
+            sleep_until(lambda: service.figure("tiktok_forwarder_queue_events", "connection") == 0, SECONDS)
             erased = disk.run("erase", "--external-id", "cust-829311", "--yes")
             assert erased.returncode == 0, erased.stderr
             assert "restore" not in service.log() and "start over" not in service.log()
             disk.make_room()
-            wait_until(lambda: service.post().status == 202, SECONDS)
+            sleep_until(lambda: service.post().status == 202, SECONDS)
             assert service.problems() == []
             assert service.service.end() == 0
 

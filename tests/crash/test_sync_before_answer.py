@@ -14,6 +14,7 @@ import pytest
 from tests.crash.conftest import Soak
 from tests.integration.service_process import ServiceProcess, serving
 from tests.integration.service_rig import BASIC, fresh_batch
+from tests.patience import Patience
 
 # Written pages are shown whole, so that an event's id can be found in them.
 SHOWN_BYTES: Final = 9_000
@@ -54,9 +55,9 @@ def send(service: ServiceProcess, event_id: str) -> Request:
 
 def traced_lines(trace: Path, pid: int) -> list[str]:
     """All of them: the tracer writes the last one when the service has ended."""
-    deadline = time.monotonic() + 10
+    patience = Patience(10)
     while not re.search(rf"^{pid} +\+\+\+ exited with 0 \+\+\+$", text := trace.read_text("latin-1"), re.MULTILINE):
-        assert time.monotonic() < deadline, text[-2_000:]
+        assert patience.lasts(), text[-2_000:]
         time.sleep(0.02)
     return text.splitlines()
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tests.deploy.compose_file import DEPLOY, Compose
 from tests.integration.service_process import ServiceProcess
+from tests.patience import Patience
 from tests.ports import free_port
 
 CADDYFILE: Final = DEPLOY / "caddy" / "Caddyfile"
@@ -155,9 +156,9 @@ class ComposedNodes:
 
 
 def wait_until_answered(url: str, status: int) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
+    patience = Patience(_READY_SECONDS)
     while (found := _status_of(url)) != status:
-        assert time.monotonic() < deadline, f"{url}: {found}"
+        assert patience.lasts(), f"{url}: {found}"
         time.sleep(0.05)
 
 

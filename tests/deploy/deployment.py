@@ -15,6 +15,7 @@ from tests.deploy.composed_nodes import ComposedNodes
 from tests.integration.service_process import CONNECTION, SandboxThread, command
 from tests.integration.service_rig import BASIC, fresh_batch
 from tests.integration.test_browser_routes import KEY, ORIGIN
+from tests.patience import Patience
 from tests.postgres_server import shared_server
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.setting_reading import load_settings
@@ -60,9 +61,9 @@ def delivered(sandbox: SandboxThread) -> dict[str, dict[str, Any]]:
 
 
 def until_delivered(sandbox: SandboxThread, *event_ids: str) -> dict[str, dict[str, Any]]:
-    deadline = time.monotonic() + 30
+    patience = Patience(30)
     while missing := set(event_ids) - delivered(sandbox).keys():
-        assert time.monotonic() < deadline, missing
+        assert patience.lasts(), missing
         time.sleep(0.05)
     return delivered(sandbox)
 
@@ -109,7 +110,7 @@ def wait_until_known(composed: ComposedNodes) -> None:
     """Until every node that receives knows the connection, and so the inputs before it."""
     for name in ("ingest-1", "ingest-2"):
         settings = load_settings(None, {}, data_dir=composed.data_dir(name))
-        deadline = time.monotonic() + 10
+        patience = Patience(10)
         while not call_running(settings, "GET", "/api/connections", None):
-            assert time.monotonic() < deadline
+            assert patience.lasts()
             time.sleep(0.05)

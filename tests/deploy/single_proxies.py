@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 from tests.certificates import make_certificate
 from tests.deploy.compose_file import DEPLOY
 from tests.other_machines import Answer
+from tests.patience import Patience
 from tests.ports import free_port
 
 ProxyName = Literal["nginx", "haproxy", "caddy"]
@@ -80,9 +81,9 @@ class SingleProxy:
             process.wait(20)
 
     def _wait_until_serving(self) -> None:
-        deadline = time.monotonic() + 30
+        patience = Patience(30)
         while (asked := self._curl("--output", "/dev/null", f"{self.url}/metrics")).returncode:
-            assert time.monotonic() < deadline, asked.stderr + (self.folder / "proxy.log").read_bytes()
+            assert patience.lasts(), asked.stderr + (self.folder / "proxy.log").read_bytes()
             time.sleep(0.1)
 
     def request(self, path: str, *options: str, source: str = "127.0.0.1", seconds: float = 20) -> Answer:

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 from msgspec.structs import replace
 
+from tests.patience import wait_until
 from tiktok_forwarder.delivery.check_records import CheckRecords
 from tiktok_forwarder.delivery.deliverer import Deliverer
 from tiktok_forwarder.delivery.http_client import TikTokHttpSender
@@ -257,9 +258,7 @@ class Rig:
         await self.store.append(Arrivals(events, {}, self.clock.now_ms()))
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - a test looks from outside
-                await asyncio.sleep(0.003)
+        await wait_until(condition, seconds)
 
     async def give_time(self, seconds: float = 0.06) -> None:
         """Let the deliverer run for three times the longest wait of `QUICK`, so that a wrong request would be sent."""
@@ -289,9 +288,11 @@ class Rig:
 
     async def until_empty(self, connection_id: str = "c", seconds: float = 5.0) -> None:
         """Until nothing of the connection waits any more."""
-        async with asyncio.timeout(seconds):
-            while await self.waiting(connection_id):  # noqa: ASYNC110 - a test looks from outside
-                await asyncio.sleep(0.003)
+
+        async def is_empty() -> bool:
+            return not await self.waiting(connection_id)
+
+        await wait_until(is_empty, seconds)
 
     async def waiting(self, connection_id: str = "c") -> int:
         counts = (await self.store.counts()).get(connection_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.service_rig import wait_until
+from tests.patience import wait_until
 from tiktok_forwarder.web.asgi import Receive, Scope, Send
 from tiktok_forwarder.web.bounded_protocol import BoundedProtocol
 from tiktok_forwarder.web.exchange import Exchange

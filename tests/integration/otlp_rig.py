@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.integration.service_rig import wait_until
 from tests.otlp_collector import Collector
+from tests.patience import wait_until
 
 # Everything is traced, and metrics are exported as often as they can be.
 ALL: dict[str, Any] = {"store": "memory", "otlp_interval_seconds": 1, "otlp_trace_ratio": 1, "log_format": "json"}

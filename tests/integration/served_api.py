@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.integration.service_rig import fresh_batch, running_service, wait_until
+from tests.integration.service_rig import fresh_batch, running_service
+from tests.patience import wait_until
 
 DISPOSABLE = "disposable"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.integration.service_rig import BASIC
+from tests.patience import Patience
 from tests.store_choice import STORES
 from tiktok_sandbox import Sandbox
 from tiktok_sandbox.options import SandboxOptions
@@ -96,9 +97,9 @@ class ServiceProcess:
             raise
 
     def _port(self) -> int:
-        deadline = time.monotonic() + 45
+        patience = Patience(45)
         while (found := _SERVING.search(log := self.log_file.read_text())) is None:
-            assert self.process.poll() is None and time.monotonic() < deadline, log
+            assert self.process.poll() is None and patience.lasts(), log
             time.sleep(0.02)
         return int(found[1])
 

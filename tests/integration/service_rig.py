@@ -1,11 +1,10 @@
 """A running service with real parts: HTTP over loopback, a database in a temporary directory, a sandbox as TikTok."""
 
-import asyncio
 import base64
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.patience import wait_until
 from tests.store_choice import STORES
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.bootstrap import Application, open_application
@@ -34,13 +34,6 @@ def basic(key: str, secret: str) -> dict[str, str]:
 
 
 BASIC = basic(KEY, SECRET)
-
-
-async def wait_until(happened: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    """Wait for what is bound to happen; a test that waits in vain fails."""
-    async with asyncio.timeout(seconds):
-        while not await happened():  # noqa: ASYNC110 - what is waited for is the service's, and sets no event here
-            await asyncio.sleep(0.01)
 
 
 def fresh_batch(*event_ids: str, **members: Any) -> dict[str, Any]:

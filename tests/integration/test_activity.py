@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.integration.service_process import add_shop, serving
-from tests.integration.service_rig import Answer, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import Answer, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.store_choice import stored_contents
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.activity import Activity

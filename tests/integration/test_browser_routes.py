@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.service_rig import BASIC, Answer, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import BASIC, Answer, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.store_choice import without_machine_warnings
 from tiktok_sandbox import Sandbox
 

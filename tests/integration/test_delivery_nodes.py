@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tests.integration.delivery_node import CONNECTIONS, POLICY, DeliveryNode, delivery_node, every_connection
 from tests.integration.delivery_rig import Connections, Received, Rig, ScriptedTikTok, answer, delivery_rig, ids
+from tests.patience import wait_until
 from tests.unit.store.postgres_rig import OneDatabase, one_database, wire
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.store.claims import CLAIM_SECONDS
@@ -67,17 +68,8 @@ async def nodes() -> AsyncIterator[Nodes]:
         yield Nodes(database, rig, stack)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait until the condition is met; return how long that took."""
-    began = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.01)
-    return time.monotonic() - began
-
-
 async def until_shared(*nodes: DeliveryNode) -> None:
-    await until(lambda: all(len(node.delivers) == len(CONNECTIONS) / len(nodes) for node in nodes))
+    await wait_until(lambda: all(len(node.delivers) == len(CONNECTIONS) / len(nodes) for node in nodes))
 
 
 async def test_nodes_share_the_connections(nodes: Nodes) -> None:
@@ -90,7 +82,7 @@ async def test_nodes_share_the_connections(nodes: Nodes) -> None:
     for connection_id in CONNECTIONS:
         await one.accept(ids(25, f"{connection_id}-one-"), connection_id)
         await two.accept(ids(25, f"{connection_id}-two-"), connection_id)
-    await until(lambda: len(nodes.tiktok.event_ids) >= 200)
+    await wait_until(lambda: len(nodes.tiktok.event_ids) >= 200)
     await asyncio.sleep(0.2)
     assert Counter(nodes.tiktok.event_ids).most_common(1)[0][1] == 1
     assert len(nodes.tiktok.event_ids) == 200
@@ -106,7 +98,7 @@ async def test_event_that_another_node_received_is_sent_without_delay(nodes: Nod
             sent = len(nodes.tiktok.requests)
             await asyncio.sleep(0.1)
             await one.accept([f"{connection_id}{number}"], connection_id)
-            assert await until(lambda sent=sent: len(nodes.tiktok.requests) > sent) < 0.4  # type: ignore[misc]
+            assert await wait_until(lambda sent=sent: len(nodes.tiktok.requests) > sent) < 0.4
 
 
 async def test_connections_of_a_node_that_stops_pass_to_the_other(nodes: Nodes) -> None:
@@ -114,9 +106,9 @@ async def test_connections_of_a_node_that_stops_pass_to_the_other(nodes: Nodes) 
     one, two = await nodes.start(), await nodes.start()
     await until_shared(one, two)
     await one.deliverer.stop(1.0)
-    assert await until(lambda: two.delivers == set(CONNECTIONS)) < 2.5
+    assert await wait_until(lambda: two.delivers == set(CONNECTIONS)) < 2.5
     await one.accept(["late"], "a")
-    await until(lambda: "late" in nodes.tiktok.event_ids)
+    await wait_until(lambda: "late" in nodes.tiktok.event_ids)
 
 
 async def test_connections_of_a_killed_node_are_delivered_within_five_seconds(nodes: Nodes) -> None:
@@ -125,7 +117,7 @@ async def test_connections_of_a_killed_node_are_delivered_within_five_seconds(no
     assert program.stdout is not None
     assert await program.stdout.readline() == b"a b c d\n"
     one = await nodes.start()
-    await until(lambda: len(one.delivers) == 2)
+    await wait_until(lambda: len(one.delivers) == 2)
     (theirs, _) = sorted(set(CONNECTIONS) - one.delivers)
     answering = asyncio.Event()
 
@@ -135,12 +127,12 @@ async def test_connections_of_a_killed_node_are_delivered_within_five_seconds(no
 
     nodes.tiktok.judge = hang
     await one.accept(ids(10, "sending"), theirs)
-    await until(lambda: len(nodes.tiktok.requests) == 1)
+    await wait_until(lambda: len(nodes.tiktok.requests) == 1)
     program.send_signal(signal.SIGKILL)
     killed_at = time.monotonic()
     nodes.tiktok.judge = lambda _: answer(0)
     await one.accept(ids(10, "waiting"), theirs)
-    await until(lambda: len(nodes.tiktok.requests) == 3)
+    await wait_until(lambda: len(nodes.tiktok.requests) == 3)
     answering.set()
     assert nodes.tiktok.requests[-1].at - killed_at < TAKEOVER_SECONDS
     assert one.delivers == set(CONNECTIONS)
@@ -161,11 +153,11 @@ async def test_node_that_is_cut_off_stops_sending_before_another_begins(nodes: N
         apart.tiktok.judge = refuse
         one = await nodes.start(address=to_database.address(nodes.database), tiktok=apart.tiktok)
         await one.accept(ids(10), "a")
-        await until(lambda: len(apart.tiktok.requests) == 1)
+        await wait_until(lambda: len(apart.tiktok.requests) == 1)
         two = await nodes.start()
         to_database.cut()
-        assert await until(lambda: two.delivers == set(CONNECTIONS)) < TAKEOVER_SECONDS
-        await until(lambda: sorted(nodes.tiktok.event_ids) == ids(10))
+        assert await wait_until(lambda: two.delivers == set(CONNECTIONS)) < TAKEOVER_SECONDS
+        await wait_until(lambda: sorted(nodes.tiktok.event_ids) == ids(10))
         sent = len(apart.tiktok.requests)
         await asyncio.sleep(0.6)
         # A group of ten whose events are all refused is divided into 19 requests.
@@ -191,13 +183,13 @@ async def test_time_without_the_database_repeats_no_request(nodes: Nodes, tmp_pa
         nodes.tiktok.judge = hang
         for connection_id in CONNECTIONS:
             await one.accept(ids(10, connection_id), connection_id)
-        await until(lambda: len(nodes.tiktok.requests) == len(CONNECTIONS))
+        await wait_until(lambda: len(nodes.tiktok.requests) == len(CONNECTIONS))
         to_database.cut()
         answering.set()
         await asyncio.sleep(CLAIM_SECONDS + 1)
         to_database.is_cut = False
         delivered = [node.witness.outcomes for node in (one, two)]
-        await until(lambda: sum(counts.total() for counts in delivered) == 40)
+        await wait_until(lambda: sum(counts.total() for counts in delivered) == 40)
         await asyncio.sleep(1.5)
         assert (one.delivers, two.delivers) == before
         assert len(nodes.tiktok.requests) == len(CONNECTIONS)
@@ -210,7 +202,7 @@ async def test_connections_of_one_access_token_share_its_rate(nodes: Nodes) -> N
     one, two = [await nodes.start(policy, connections) for _ in range(2)]
     for connection_id in CONNECTIONS:
         await two.accept(ids(20, connection_id), connection_id)
-    await until(lambda: len(nodes.tiktok.requests) == 80)
+    await wait_until(lambda: len(nodes.tiktok.requests) == 80)
     times = [request.at for request in nodes.tiktok.requests]
     assert max(sum(at <= time < at + 1 for time in times) for at in times) <= 23
     assert sorted([len(one.delivers), len(two.delivers)]) == [0, 4]
@@ -226,6 +218,6 @@ async def test_connection_that_another_node_delivers_has_a_status(nodes: Nodes) 
     status = await one.deliverer.pause(theirs, "why", "ann")
     assert (status.condition, status.reason, status.by, status.is_elsewhere) == ("paused", "why", "ann", True)
     await two.deliverer.stop(1.0)
-    await until(lambda: theirs in one.delivers)
+    await wait_until(lambda: theirs in one.delivers)
     assert one.deliverer.status(theirs).condition == "paused"
     assert (await one.deliverer.resume(theirs, "ann")).condition == "not_checked"

@@ -6,11 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.patience import sleep_until
 
 DEMO = [sys.executable, "-m", "tiktok_forwarder", "demo"]
 
@@ -26,7 +26,7 @@ def test_demo_accounts_for_every_event_over_a_kill(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*DEMO, "--seconds", "12"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as demo:
-        _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+        sleep_until(lambda: log.exists() and log.stat().st_size > 0, 30)
         assert demo.stdout is not None
         pid = re.search(r"kill -9 (\d+)", "".join(demo.stdout.readline() for _ in range(4)))
         assert pid is not None
@@ -52,15 +52,6 @@ def _assert_nothing_raw(folder: Path, told: str) -> None:
     kept = told.encode() + b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
     for secret in (b"Visitor.", b"visitor.", b"cust-0", b"(415)", b"+1415555", b"demo-token", b"for-loopback-only"):
         assert secret not in kept, secret
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("nothing arrived at the sandbox")
 
 
 def test_demo_empties_no_folder_that_it_did_not_make(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Final
 import pytest
 
 from tests.integration.http_rig import Client, Recorder
-from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET, wait_until
+from tests.integration.service_rig import AUTHORIZATION, BASIC, KEY, SECRET
+from tests.patience import wait_until
 from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.intake.ingest import Ingest

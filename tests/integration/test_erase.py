@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.store_choice import stored_contents
 from tests.unit.cli.running import Run
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter

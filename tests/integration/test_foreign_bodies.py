@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import AUTHORIZATION, BASIC, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import AUTHORIZATION, BASIC, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.records import KeptRecord, RecordFilter
 

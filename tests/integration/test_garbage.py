@@ -12,10 +12,11 @@ from typing import Final
 import pytest
 
 from tests.crash.load_samples import memory_mib
-from tests.crash.observed_service import ObservedService, wait_until
+from tests.crash.observed_service import ObservedService
 from tests.integration.service_process import PROGRAM, ServiceProcess, environment, serving
 from tests.integration.service_rig import BASIC, TOKEN, running_service
 from tests.integration.test_browser_routes import KEY, PAGE, add_web
+from tests.patience import sleep_until
 from tests.store_choice import STORES
 from tiktok_forwarder.bootstrap import open_application
 from tiktok_forwarder.setting_reading import load_settings
@@ -141,7 +142,7 @@ def test_failed_attempts_leave_nothing_in_memory(data_dir: Path) -> None:
 
         def wait_for_attempts(count: int) -> float:
             """Return the memory in MiB when there are so many."""
-            wait_until(lambda: service.figure("tiktok_forwarder_attempts_total", "try_later") >= count, 120)
+            sleep_until(lambda: service.figure("tiktok_forwarder_attempts_total", "try_later") >= count, 120)
             return memory_mib(process.process.pid)
 
         before = wait_for_attempts(ATTEMPTS // 3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.http_rig import Listening, listening
-from tests.integration.service_rig import wait_until
+from tests.patience import wait_until
 
 
 def request(path: str = "/a", *headers: str, body: bytes = b"") -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.http_rig import listening
-from tests.integration.service_rig import wait_until
+from tests.patience import wait_until
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 

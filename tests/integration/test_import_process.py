@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.service_process import PROGRAM, SandboxThread, add_shop, command, environment, serving
 from tests.integration.service_rig import fresh_batch
+from tests.patience import Patience
 
 EVENTS = 20_000
 
@@ -40,8 +41,8 @@ def test_import_killed_twice_delivers_each_event_once(tmp_path: Path) -> None:
 
 
 def _wait_for_note(data_dir: Path, batches: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    patience = Patience(30)
+    while patience.lasts():
         notes = list((data_dir / "imports").glob("*.json")) if (data_dir / "imports").exists() else []
         if notes and json.loads(notes[0].read_text())["end"] >= batches:
             return
@@ -50,8 +51,8 @@ def _wait_for_note(data_dir: Path, batches: int) -> None:
 
 
 def _drained(data_dir: Path) -> dict[str, int]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    patience = Patience(30)
+    while patience.lasts():
         (connection,) = json.loads(command("status", "--data-dir", str(data_dir)).stdout)["connections"]
         if not (connection["queue"] or {}).get("waiting"):
             totals: dict[str, int] = connection["totals"]

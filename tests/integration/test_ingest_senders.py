@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import BASIC, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import BASIC, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.store_choice import without_machine_warnings
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import TOKEN, Service, running_service, wait_until
+from tests.integration.service_rig import TOKEN, Service, running_service
+from tests.patience import wait_until
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.service_process import SandboxThread, ServiceProcess, add_shop, command, serving
 from tests.integration.service_rig import fresh_batch
+from tests.patience import Patience
 from tiktok_forwarder.delivery.interfaces import DeliveryPolicy
 from tiktok_forwarder.operations.watches import LoopWatch
 from tiktok_forwarder.system_clock import SystemClock
@@ -118,39 +119,39 @@ def test_clock_that_is_ahead_at_the_start_is_noticed_and_reported(tmp_path: Path
 
 
 def _until_logged(service: ServiceProcess, text: str) -> None:
-    deadline = time.monotonic() + 30
+    patience = Patience(30)
     while text not in (log := service.log_file.read_text()):
-        assert time.monotonic() < deadline, log
+        assert patience.lasts(), log
         time.sleep(0.05)
 
 
 def _until_requested(sandbox_url: str, requests: int) -> None:
-    deadline = time.monotonic() + 2 * DeliveryPolicy().recheck_seconds
+    patience = Patience(2 * DeliveryPolicy().recheck_seconds)
     while True:
         with urllib.request.urlopen(f"{sandbox_url}/sandbox/counts", timeout=5) as answer:  # noqa: S310  # loopback
             if json.load(answer)["requests"] >= requests:
                 return
-        assert time.monotonic() < deadline
+        assert patience.lasts()
         time.sleep(0.05)
 
 
 def _until_accepted(service: ServiceProcess, event_id: str) -> int:
     """Post until it is answered: the service takes a moment to notice that its senders have left."""
-    deadline = time.monotonic() + 10
+    patience = Patience(10)
     while True:
         try:
             return service.post(fresh_batch(event_id))
         except OSError:
-            assert time.monotonic() < deadline
+            assert patience.lasts()
             time.sleep(0.1)
 
 
 def _until_delivered(data_dir: Path, events: int) -> dict[str, int]:
     # A clock that is set just when the next wait is computed is noticed at the next recheck.
-    deadline = time.monotonic() + 2 * DeliveryPolicy().recheck_seconds
+    patience = Patience(2 * DeliveryPolicy().recheck_seconds)
     totals: dict[str, int] = {}
     while totals.get("delivered", 0) < events:
-        assert time.monotonic() < deadline, totals
+        assert patience.lasts(), totals
         (connection,) = json.loads(command("status", "--data-dir", str(data_dir)).stdout)["connections"]
         totals = connection["totals"]
     return totals

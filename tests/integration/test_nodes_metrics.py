@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,8 @@ from tests.certificates import make_certificate
 from tests.integration.notice_receivers import ALLOWED, WebhookReceiver, webhook_receiver
 from tests.integration.raw_server import http, raw_server, silence
 from tests.integration.service_process import ServiceProcess
-from tests.integration.service_rig import KEY, SECRET, TOKEN, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import KEY, SECRET, TOKEN, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.unit.notices.smtp_server import PASSWORD, USER, smtp_server
 from tiktok_forwarder.notices import tracking
 from tiktok_forwarder.operations import notice_watch

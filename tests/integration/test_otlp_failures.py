@@ -10,8 +10,9 @@ import pytest
 
 from tests.certificates import make_certificate
 from tests.integration.otlp_rig import ALL, until_metrics, until_spans
-from tests.integration.service_rig import fresh_batch, running_service, wait_until
+from tests.integration.service_rig import fresh_batch, running_service
 from tests.otlp_collector import Collector, running_collector
+from tests.patience import wait_until
 from tiktok_forwarder.domain.errors import ConfigurationError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_exports")]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.service_process import add_shop, serving
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import fresh_batch
 from tests.otlp_collector import running_collector
+from tests.patience import wait_until
 from tests.rotel_agent import running_rotel
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.unit.mapping.batches import batch_of, purchase
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.api.pixel import MAX_PIXEL_EVENTS

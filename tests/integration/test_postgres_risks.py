@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import Service, running_service, wait_until
+from tests.integration.service_rig import Service, running_service
+from tests.patience import wait_until
 from tests.postgres_server import USER, OwnServer, own_server, shared_server
 from tiktok_forwarder.store.postgres.store import PostgresStore
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tiktok_forwarder.web.in_process import asgi_call
 
 pytestmark = pytest.mark.slow

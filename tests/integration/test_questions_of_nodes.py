@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import Service, fresh_batch, wait_until
-from tests.integration.test_two_nodes import Nodes, soon, two_nodes
+from tests.integration.service_rig import Service, fresh_batch
+from tests.integration.test_two_nodes import Nodes, two_nodes
+from tests.patience import wait_until
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.operations.erasure import Person
 from tiktok_forwarder.web.in_process import asgi_call
@@ -33,7 +34,7 @@ async def delivered(nodes: Nodes, sandbox: Sandbox, **members: Any) -> str:
     """The connection of two events that each node has received one of, and one of them has delivered."""
     one, two = nodes
     connection_id = await one.add_connection("Shop")
-    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await wait_until(lambda: two.services.connections.find("Shop") is not None)
     for number, node in enumerate(nodes):
         assert (await node.post(body=fresh_batch(f"e{number}", **members))).status == 202
     await one.until_delivered(sandbox, 2)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.service_rig import TOKEN, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import TOKEN, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.unit.cli.running import Run
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox

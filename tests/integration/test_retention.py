@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service_rig import Service, running_service, wait_until
+from tests.integration.service_rig import Service, running_service
+from tests.patience import wait_until
 from tiktok_forwarder.operations import retention_watch
 from tiktok_forwarder.operations.dead_letter_ends import DAY_MS
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.service_process import ServiceProcess
-from tests.integration.service_rig import BASIC, Service, fresh_batch, running_service, wait_until
+from tests.integration.service_rig import BASIC, Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.ports import free_port
 from tests.unit.cli.running import Run
 from tiktok_forwarder.cli.api_client import call_running

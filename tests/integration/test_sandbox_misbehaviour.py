@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.integration.sandbox_client import SandboxClient, bare_connection, request_bytes, sandbox_client
+from tests.patience import wait_until
 from tests.unit.tiktok_sandbox.requests import (
     EVENT_TRACK,
     PIXEL_BATCH,
@@ -22,12 +23,6 @@ from tiktok_sandbox import Code, Drip, Endless, Http, Pass, Reset, SandboxOption
 from tiktok_sandbox.steps import AnyStep
 
 BODY = event_track(event_2_0())
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
 
 
 async def test_a_code_with_all_its_parts() -> None:
@@ -100,7 +95,7 @@ async def test_a_delay_holds_the_answer_back_but_not_the_record() -> None:
         client.sandbox.script.for_requests(Pass(delay_seconds=0.15))
         started = time.monotonic()
         sending = asyncio.create_task(client.send_events("a"))
-        await _until(lambda: bool(client.sandbox.events()))
+        await wait_until(lambda: bool(client.sandbox.events()))
         assert not sending.done()
         assert await sending == 0
         assert time.monotonic() - started >= 0.15
@@ -185,7 +180,7 @@ async def test_no_step_keeps_the_sandbox_from_stopping(step: AnyStep) -> None:
     async with sandbox_client() as client, bare_connection(client.sandbox.url) as connection:
         client.sandbox.script.for_requests(step)
         await connection.send(b"".join(request_bytes("a")))
-        await _until(lambda: bool(client.sandbox.events()))
+        await wait_until(lambda: bool(client.sandbox.events()))
         async with asyncio.timeout(2):
             await client.sandbox.stop()
 
@@ -195,7 +190,7 @@ async def test_other_requests_are_answered_meanwhile() -> None:
     async with sandbox_client() as client, bare_connection(client.sandbox.url) as connection:
         client.sandbox.script.for_event("a", Silence(times=None))
         await connection.send(b"".join(request_bytes("a")))
-        await _until(lambda: bool(client.sandbox.events()))
+        await wait_until(lambda: bool(client.sandbox.events()))
         assert await client.send_events("b") == 0
 
 

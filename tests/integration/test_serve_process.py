@@ -20,6 +20,7 @@ from tests.integration.service_process import (
     serving,
 )
 from tests.integration.service_rig import fresh_batch
+from tests.patience import Patience
 from tests.store_choice import STORES
 
 pytestmark = pytest.mark.slow
@@ -50,9 +51,9 @@ class Senders:
 
     def wait_for_acknowledged(self, number: int) -> None:
         """Return when at least so many events were answered 202."""
-        deadline = time.monotonic() + 30
+        patience = Patience(30)
         while len(self.acknowledged) < number:
-            assert time.monotonic() < deadline, f"only {len(self.acknowledged)} events were accepted"
+            assert patience.lasts(), f"only {len(self.acknowledged)} events were accepted"
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -63,13 +64,13 @@ class Senders:
 
 def until_delivered(sandbox_log: Path, ids: set[str], seconds: float = 15) -> list[str]:
     """The event ids in the sandbox's log, once it has all of these."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         text = sandbox_log.read_text() if sandbox_log.exists() else ""
         received = [json.loads(line)["event_id"] for line in text.splitlines(keepends=True) if line.endswith("\n")]
         if ids <= set(received):
             return received
-        assert time.monotonic() < deadline, f"{len(ids - set(received))} of {len(ids)} events are missing"
+        assert patience.lasts(), f"{len(ids - set(received))} of {len(ids)} events are missing"
         time.sleep(0.05)
 
 

@@ -22,8 +22,8 @@ from tests.integration.service_rig import (
     Service,
     fresh_batch,
     running_service,
-    wait_until,
 )
+from tests.patience import wait_until
 from tests.store_choice import stored_contents
 from tests.unit.mapping.batches import URL, batch_of, purchase
 from tiktok_sandbox import Code, Sandbox

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.service_rig import Service, fresh_batch, running_service
+from tests.patience import wait_until
 from tests.postgres_server import shared_server
 from tiktok_forwarder.access.console_access import LoggedIn
 from tiktok_forwarder.domain.errors import ConfigurationError, RevisionConflict
@@ -53,17 +54,6 @@ async def nodes(tmp_path: Path) -> AsyncIterator[tuple[Service, Service]]:
 Nodes = tuple[Service, Service]
 
 
-async def soon(holds: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> float:
-    """Wait until this holds; return how many seconds that took, which depends on what else the machine does."""
-    started = time.monotonic()
-    async with asyncio.timeout(10):
-        while True:
-            found = holds()
-            if found if isinstance(found, bool) else await found:
-                return time.monotonic() - started
-            await asyncio.sleep(0.01)
-
-
 def searched(event_id: str) -> dict[str, Any]:
     """A batch with an event that only a custom mapping maps."""
     batch = fresh_batch(event_id)
@@ -84,7 +74,7 @@ async def test_change_is_in_force_within_a_second(nodes: Nodes) -> None:
     seconds = []
     for number in range(5):
         await one.add_connection(f"Shop {number}")
-        seconds.append(await soon(lambda: len(two.services.connections.all()) == number + 1))  # noqa: B023
+        seconds.append(await wait_until(lambda: len(two.services.connections.all()) == number + 1))  # noqa: B023
     assert statistics.median(seconds) < 1
 
 
@@ -96,15 +86,15 @@ async def test_connection_is_known_changed_and_removed_on_the_other_node(nodes: 
     one, two = nodes
     await one.add_connection("First")
     connection_id = await one.add_connection("Shop")
-    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await wait_until(lambda: two.services.connections.find("Shop") is not None)
     assert [each.name for each in two.services.connections.all()] == ["First", "Shop"]
     mappers = two.services.connections.mappers_of("shop")
     changes = {"pixel_id": "ANOTHER"}
     await two.services.connections.set("Shop", changes, expected_revision=None, changed_by="test")
-    await soon(lambda: one.services.connections.all()[1].pixel_id == "ANOTHER")
+    await wait_until(lambda: one.services.connections.all()[1].pixel_id == "ANOTHER")
     assert two.services.connections.mappers_of("shop") != mappers
     await one.services.deletion.delete("Shop", "test")
-    await soon(lambda: two.services.connections.find(connection_id) is None)
+    await wait_until(lambda: two.services.connections.find(connection_id) is None)
     assert (await two.post(body=fresh_batch("e1"))).status == 202
     totals = {row.connection_id for row in await two.services.store.totals()}
     assert connection_id not in totals
@@ -114,7 +104,7 @@ async def test_new_mapping_is_applied_by_the_other_node(nodes: Nodes) -> None:
     """To the next request that it receives."""
     one, two = nodes
     await one.add_connection("Shop")
-    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await wait_until(lambda: two.services.connections.find("Shop") is not None)
     assert (await two.post(body=searched("e1"))).status == 202
     changes = {"custom_mappings": [SEARCH]}
     await one.services.connections.set("Shop", changes, expected_revision=None, changed_by="test")
@@ -123,7 +113,7 @@ async def test_new_mapping_is_applied_by_the_other_node(nodes: Nodes) -> None:
         await two.post(body=searched("e2"))
         return await two.waiting() == 1
 
-    await soon(is_mapped)
+    await wait_until(is_mapped)
 
 
 async def test_input_is_refused_on_the_other_node_once_it_was_removed(nodes: Nodes) -> None:
@@ -135,7 +125,7 @@ async def test_input_is_refused_on_the_other_node_once_it_was_removed(nodes: Nod
     async def is_refused() -> bool:
         return (await two.post(body=fresh_batch("e2"))).status == 403
 
-    await soon(is_refused)
+    await wait_until(is_refused)
 
 
 async def add_connection(node: Service, name: str) -> object:
@@ -169,7 +159,7 @@ async def test_form_that_is_saved_on_two_nodes_at_the_same_time_is_saved_once(no
     """The other is told that its view is outdated, as on one node."""
     one, two = nodes
     await one.add_connection("Shop")
-    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await wait_until(lambda: two.services.connections.find("Shop") is not None)
     for revision in range(1, 5):
         outcomes = await at_the_same_time(
             *[
@@ -201,16 +191,16 @@ async def test_pause_of_one_node_stops_the_other(tmp_path: Path) -> None:
     """Until either resumes it; the status of both says who paused it and why."""
     async with Sandbox() as sandbox, two_nodes(tmp_path, tiktok_base_url=sandbox.url) as (one, two):
         connection_id = await one.add_connection("Shop")
-        await soon(lambda: connection_id in two.services.deliverer.statuses())
+        await wait_until(lambda: connection_id in two.services.deliverer.statuses())
         await one.services.deliverer.pause(connection_id, "stocktaking", "ann")
-        await soon(lambda: two.services.deliverer.status(connection_id).condition == "paused")
+        await wait_until(lambda: two.services.deliverer.status(connection_id).condition == "paused")
         status = two.services.deliverer.status(connection_id)
         assert (status.reason, status.by) == ("stocktaking", "ann")
         await two.post(body=fresh_batch("e1"))
         await asyncio.sleep(0.3)
         assert sandbox.requests() == [] and await one.waiting() == 1
         await two.services.deliverer.resume(connection_id, "ben")
-        await soon(lambda: not one.services.deliverer.status(connection_id).is_paused)
+        await wait_until(lambda: not one.services.deliverer.status(connection_id).is_paused)
         await two.until_delivered(sandbox, 1)
 
 
@@ -223,7 +213,7 @@ async def test_pause_by_hand_is_not_undone_by_the_service_of_the_other_node(node
     """Whichever is stored first: the person's pause holds on both."""
     one, two = nodes
     connection_id = await one.add_connection("Shop")
-    await soon(lambda: connection_id in two.services.deliverer._pauses)
+    await wait_until(lambda: connection_id in two.services.deliverer._pauses)
     for number in range(4):
         service = two.services.deliverer._pauses[connection_id]
         await at_the_same_time(
@@ -231,9 +221,9 @@ async def test_pause_by_hand_is_not_undone_by_the_service_of_the_other_node(node
             service.pause_by_service("misconfigured", "wrong token", 40105, 1),
             service.resume("service"),
         )
-        await soon(lambda: reasons_on(nodes, connection_id) == {f"by ann {number}"})  # noqa: B023
+        await wait_until(lambda: reasons_on(nodes, connection_id) == {f"by ann {number}"})  # noqa: B023
         await two.services.deliverer.resume(connection_id, "ben")
-        await soon(lambda: not one.services.deliverer.status(connection_id).is_paused)
+        await wait_until(lambda: not one.services.deliverer.status(connection_id).is_paused)
 
 
 # --- TikTok's answers, and the steps to the first event ---
@@ -251,7 +241,7 @@ async def same_soon(nodes: Nodes, connection_id: str, condition: str) -> tuple[s
         found = await conditions_on(nodes, connection_id)
         return len(found) == len(nodes) and set(found) == {found[0]} and found[0][0] == condition
 
-    await soon(is_same)
+    await wait_until(is_same)
     return (await conditions_on(nodes, connection_id))[0]
 
 
@@ -287,25 +277,25 @@ async def test_condition_is_the_same_on_both_nodes(tmp_path: Path) -> None:
         async def is_forgotten() -> bool:
             return not await two.services.store.list_documents("connection_check")
 
-        await soon(is_forgotten)
+        await wait_until(is_forgotten)
 
 
 async def test_steps_are_put_away_on_both_nodes(nodes: Nodes) -> None:
     """And shown again on both; a deleted connection leaves nothing behind."""
     one, two = nodes
     connection_id = await one.add_connection("Shop")
-    await soon(lambda: two.services.connections.find("Shop") is not None)
+    await wait_until(lambda: two.services.connections.find("Shop") is not None)
     await two.services.first_steps.put_away("Shop", "test", is_put_away=True)
-    await soon(lambda: one.services.first_steps.is_put_away(connection_id))
+    await wait_until(lambda: one.services.first_steps.is_put_away(connection_id))
     await one.services.first_steps.put_away("Shop", "test", is_put_away=False)
-    await soon(lambda: not two.services.first_steps.is_put_away(connection_id))
+    await wait_until(lambda: not two.services.first_steps.is_put_away(connection_id))
     await one.services.first_steps.put_away("Shop", "test", is_put_away=True)
     await one.services.deletion.delete("Shop", "test")
 
     async def is_forgotten() -> bool:
         return not await two.services.store.list_documents("first_steps")
 
-    await soon(is_forgotten)
+    await wait_until(is_forgotten)
 
 
 # --- access ---
@@ -320,9 +310,9 @@ async def test_revoked_api_key_opens_nothing_on_the_other_node(nodes: Nodes) -> 
     async def status_is(status: int) -> bool:
         return (await two.request("GET", "/api/status", headers=headers)).status == status
 
-    await soon(lambda: status_is(200))
+    await wait_until(lambda: status_is(200))
     await one.services.api_keys.revoke("ops", "test")
-    await soon(lambda: status_is(401))
+    await wait_until(lambda: status_is(401))
 
 
 async def entered(node: Service, name: str, password: str) -> LoggedIn:
@@ -344,7 +334,7 @@ async def users(nodes: Nodes) -> Nodes:
     one, two = nodes
     await one.services.console_access.users.add_with_password("Ada", "admin", ADA, "test")
     await one.services.console_access.users.add_with_password("Ben", "viewer", BEN, "test")
-    await soon(lambda: len(two.services.console_access.users.all()) == 2)
+    await wait_until(lambda: len(two.services.console_access.users.all()) == 2)
     return nodes
 
 
@@ -365,7 +355,7 @@ async def test_deleted_user_is_out_on_the_other_node(users: Nodes) -> None:
     await one.services.console_access.remove("Ben", "test")
     assert await page_status(two, entry.reference) == 303
     assert await two.services.console_access.link_of(token) is None
-    await soon(lambda: two.services.console_access.users.find("Ben") is None)
+    await wait_until(lambda: two.services.console_access.users.find("Ben") is None)
     assert not isinstance(await two.services.console_access.log_in("Ben", BEN, HERE), LoggedIn)
 
 
@@ -434,7 +424,7 @@ async def test_progress_of_a_replay_is_shown_on_the_other_node(nodes: Nodes) -> 
     await one.post(body=fresh_batch("e1", "e2"))
     (connection,) = one.services.connections.all()
     await one.services.store.dead_letter_all(connection.id, "refused", 1)
-    await soon(lambda: len(two.services.connections.all()) == 1)
+    await wait_until(lambda: len(two.services.connections.all()) == 1)
     first, second = await asyncio.gather(*[node.services.dead_letters.replay(DeadLetterFilter()) for node in nodes])
     assert first.replay_no != second.replay_no
     for replay in (first, second):
@@ -449,7 +439,7 @@ async def test_progress_of_a_replay_is_shown_on_the_other_node(nodes: Nodes) -> 
 async def test_rewritten_secrets_are_read_again_on_the_other_node(nodes: Nodes) -> None:
     """Copies of the old bodies are worthless once another key seals them."""
     one, two = nodes
-    await soon(lambda: two.services.inputs.find_by_name("shop") is not None)
+    await wait_until(lambda: two.services.inputs.find_by_name("shop") is not None)
     shop = two.services.inputs.find_by_name("shop")
     await one.services.store.rewrite_documents(["input"], lambda document: document.body)
-    await soon(lambda: two.services.inputs.find_by_name("shop") is not shop)
+    await wait_until(lambda: two.services.inputs.find_by_name("shop") is not shop)

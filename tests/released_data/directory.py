@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tests.integration.service_process import ServiceProcess, command, serving
 from tests.integration.test_limits_of_the_machine import FAKETIME
+from tests.patience import Patience
 from tests.unit.mapping.batches import batch_of, purchase
 
 FOLDER: Final = Path(__file__).parent
@@ -81,12 +82,12 @@ def totals_of(data_dir: Path) -> dict[str, dict[str, int]]:
 
 def wait_for_totals(data_dir: Path, expected: Mapping[str, Mapping[str, int]]) -> None:
     """Wait until these figures are among the totals of the connections."""
-    deadline = time.monotonic() + _MAX_SECONDS
+    patience = Patience(_MAX_SECONDS)
     while True:
         found = totals_of(data_dir)
         if all(found[name].items() >= figures.items() for name, figures in expected.items()):
             return
-        assert time.monotonic() < deadline, (found, expected)
+        assert patience.lasts(), (found, expected)
         time.sleep(0.1)
 
 

@@ -12,8 +12,8 @@ from tests.integration.service_rig import (
     Service,
     fresh_batch,
     running_service,
-    wait_until,
 )
+from tests.patience import wait_until
 from tests.store_choice import STORES, stored_contents
 from tiktok_forwarder.store.documents import DocumentKind
 from tiktok_forwarder.store.sqlite.backup import back_up

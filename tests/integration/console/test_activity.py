@@ -10,7 +10,8 @@ import pytest
 
 from tests.integration.console.console_client import Shown
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import fresh_batch
+from tests.patience import wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DEAD_LETTERS, ADVICE_ON_DROPS

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, fields_in, running_console
-from tests.integration.service_rig import TOKEN, fresh_batch, wait_until
+from tests.integration.service_rig import TOKEN, fresh_batch
+from tests.patience import wait_until
 from tiktok_forwarder.console.setting_words import label_of
 from tiktok_forwarder.mapping.connection import read_connection
 from tiktok_forwarder.mapping.fields import FIELDS

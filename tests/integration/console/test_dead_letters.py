@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.rig_activity import Reader, links_in, reading
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import fresh_batch
+from tests.patience import wait_until
 from tiktok_forwarder.activity.records import RecordFilter
 from tiktok_forwarder.domain.outcome import DeadLetterReason
 from tiktok_forwarder.mapping.explanation.advice import ADVICE_ON_DEAD_LETTERS

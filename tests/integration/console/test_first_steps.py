@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.console.console_client import NAME, PASSWORD, ConsoleClient, Shown, fields_in, running_console
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import fresh_batch
+from tests.patience import wait_until
 from tiktok_sandbox import Sandbox
 from tiktok_sandbox.steps import Code, Silence
 

@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, running_console
-from tests.integration.service_rig import basic, fresh_batch, wait_until
+from tests.integration.service_rig import basic, fresh_batch
+from tests.patience import wait_until
 from tests.unit.mapping.batches import purchase
 from tiktok_forwarder.console.rendering import wire_label
 from tiktok_forwarder.domain.outcome import Dropped, DropReason, Mapped, MappingWarning

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.console.console_client import ConsoleClient, Shown, running_console
-from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch, wait_until
+from tests.integration.service_rig import AUTHORIZATION, BASIC, SECRET, basic, fresh_batch
+from tests.patience import wait_until
 from tiktok_sandbox import Sandbox
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tests.integration.console.rig_activity import Reader, reading
-from tests.integration.service_rig import fresh_batch, wait_until
+from tests.integration.service_rig import fresh_batch
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.slow
 

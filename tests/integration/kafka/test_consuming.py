@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.integration.service_rig import Service, running_service, wait_until
+from tests.integration.service_rig import Service, running_service
 from tests.kafka_broker import TOPIC, Broker, batch_of_output
 from tests.otlp_collector import attributes_of, running_collector
+from tests.patience import wait_until
 from tests.ports import free_port
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox

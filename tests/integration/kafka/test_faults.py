@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.integration.kafka.test_consuming import kafka_status
-from tests.integration.service_rig import Service, running_service, wait_until
+from tests.integration.service_rig import Service, running_service
 from tests.kafka_broker import GROUP, TOPIC, batch_of_output
 from tests.kafka_mock import MockCluster
+from tests.patience import wait_until
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 

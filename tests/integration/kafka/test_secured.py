@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.integration.kafka.test_consuming import kafka_status
-from tests.integration.service_rig import Service, running_service, wait_until
+from tests.integration.service_rig import Service, running_service
 from tests.kafka_broker import TOPIC, Broker, batch_of_output
 from tests.kafka_login import LoginProxy
+from tests.patience import wait_until
 from tiktok_forwarder.web.in_process import asgi_call
 from tiktok_sandbox import Sandbox
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.patience import wait_until
 from tests.unit.mapping.batches import batch_of, purchase
 from tests.unit.parts import Parts
 from tiktok_forwarder.domain.errors import StoreFull, StoreUnavailable
@@ -77,9 +78,7 @@ class Rig:
         return [Message(self.assignment, offset, body) for offset, body in enumerate(bodies)]
 
     async def until_finished(self, count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.finished) < count:  # noqa: ASYNC110 - the receiver sets no event
-                await asyncio.sleep(0.005)
+        await wait_until(lambda: len(self.finished) >= count)
 
 
 MakeRig = Callable[[Exception, int], Rig]

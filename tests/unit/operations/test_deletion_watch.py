@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import Patience
 from tests.unit.parts import Parts
 from tiktok_forwarder.connections.deletion import ConnectionDeletion
 from tiktok_forwarder.domain.errors import StoreUnavailable
@@ -33,9 +34,10 @@ async def test_events_that_come_after_the_deletion_become_dead_letters(monkeypat
     monkeypatch.setattr(deletion, "sweep", sweep_or_fail)
     watch = DeletionWatch(deletion)
     watch.start()
-    async with asyncio.timeout(5):
-        while not (letters := await parts.store.dead_letters(DeadLetterFilter(), limit=10)):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    patience = Patience(5)
+    while not (letters := await parts.store.dead_letters(DeadLetterFilter(), limit=10)):
+        assert patience.lasts(), "it has not happened in time"
+        await asyncio.sleep(0.005)
     await watch.stop()
     assert [(each.connection_id, each.reason) for each in letters] == [(deleted, "connection_deleted")]
     assert (await parts.store.counts())[kept].waiting == 1

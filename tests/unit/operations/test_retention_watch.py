@@ -1,12 +1,12 @@
 """What the watch over ends deletes, and what keeps it from that."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
+from tests.patience import wait_until
 from tests.unit.operations.test_clock_watch import Silent
 from tests.unit.parts import ManualClock
 from tiktok_forwarder.activity.activity import Activity
@@ -173,9 +173,7 @@ async def test_watch_goes_on_when_the_store_cannot_be_used(kept: Kept, monkeypat
 
     monkeypatch.setattr(kept.ends, "establish", establish_or_fail)
     kept.watch.start()
-    async with asyncio.timeout(10):
-        while not kept.expired:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: bool(kept.expired))
     await kept.watch.stop()
     assert await kept.letters() == []
     assert kept.expired == [("a", 1)]

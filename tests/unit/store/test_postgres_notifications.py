@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.conformance.rig import LIMITS as GROUP_LIMITS
 from tests.conformance.rig import T0, event
+from tests.patience import wait_until
 from tests.unit.store.postgres_rig import LIMITS, OneDatabase, one_database
 from tiktok_forwarder.store.dead_letters import DeadLetterFilter
 from tiktok_forwarder.store.postgres.store import PostgresStore
@@ -45,9 +46,10 @@ async def listeners(database: OneDatabase) -> int:
 
 
 async def until_listening(database: OneDatabase, number: int) -> None:
-    async with asyncio.timeout(10):
-        while await listeners(database) < number:  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.02)
+    async def are_listening() -> bool:
+        return await listeners(database) >= number
+
+    await wait_until(are_listening)
 
 
 @pytest.mark.usefixtures("never_polls")

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from tests.conformance.rig import T0
+from tests.patience import wait_until
 from tests.unit.parts import ManualClock, shared_documents
 from tiktok_forwarder.domain.errors import ConfigurationError, DocumentsChanged, StoreUnavailable
 from tiktok_forwarder.store.documents import Document, DocumentChanges, DocumentKind, DocumentPut
@@ -127,17 +128,11 @@ async def test_changes_are_followed_from_start_to_stop(store: MemoryStore, copie
     for body in (b"one", b"two"):
         await asyncio.sleep(0.01)
         await put(store, "1", body)
-        await until(lambda body=body: copies.bodies == {"1": body})  # type: ignore[misc]
+        await wait_until(lambda body=body: copies.bodies == {"1": body})
     await copies.shared.stop()
     await put(store, "1", b"three")
     await asyncio.sleep(0.02)
     assert copies.bodies == {"1": b"two"}
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.002)
 
 
 class Reports:
@@ -213,7 +208,7 @@ async def test_following_goes_on_after_a_trouble(monkeypatch: pytest.MonkeyPatch
     store.troubles = [StoreUnavailable("locked"), error, StoreUnavailable("locked")]
     copies.shared.start()
     await put(store, "1", b"one")
-    await until(lambda: copies.bodies == {"1": b"one"})
+    await wait_until(lambda: copies.bodies == {"1": b"one"})
     assert reports.internal == [error]
     await copies.shared.stop()
 
@@ -230,7 +225,7 @@ async def test_what_is_run_later_is_run_again_until_it_is_done(copies: Copies, m
         done.append(1)
 
     copies.shared.run_later(work)
-    await until(lambda: bool(done))
+    await wait_until(lambda: bool(done))
     assert outcomes == []
     copies.shared.run_later(lambda: asyncio.sleep(60))
     await asyncio.sleep(0)
