@@ -262,7 +262,11 @@ class Gathering:
         """Keep records of one connection's mapped events."""
         figures = self._figures_of(connection_id, at_ms)
         counts = self._counts_of(input_name, connection_id, at_ms)
-        self._count_admissions(input_name, connection_id, [each.admission for each in admitted], at_ms)
+        admissions = [each.admission for each in admitted]
+        _count_kept(figures, counts, admissions)
+        for reason in (CONNECTION_FULL, RECORDED):
+            if dropped := admissions.count(reason):
+                self._count_dropped(connection_id, input_name, reason, dropped, at_ms)
         second = at_ms // 1000
         mask = (1 << self._sampling.accepted(connection_id, second, len(admitted))) - 1
         sample: list[AdmittedEvent] = []
@@ -279,24 +283,6 @@ class Gathering:
         if sample:
             for each in sample[: self._take_room(len(sample), _ROOM_FOR_FAILURES)]:
                 self._sample(_Sampled(second, admitted_record(each, at_ms), input_name, each.event.payload))
-
-    def _count_admissions(
-        self, input_name: str, connection_id: str, admissions: Sequence[Admission], at_ms: int
-    ) -> None:
-        figures = self._figures_of(connection_id, at_ms)
-        stored, duplicates = admissions.count("stored"), admissions.count("duplicate")
-        if stored:
-            figures["accepted"] = figures.get("accepted", 0) + stored
-            figures["mapped"] = figures.get("mapped", 0) + stored
-        if duplicates:
-            add(figures, "duplicate", duplicates)
-        if len(admissions) > stored + duplicates:
-            for reason in (CONNECTION_FULL, RECORDED):
-                if dropped := admissions.count(reason):
-                    self._count_dropped(connection_id, input_name, reason, dropped, at_ms)
-        counts = self._counts_of(input_name, connection_id, at_ms)
-        counts.mapped += stored
-        counts.duplicate += duplicates
 
     def _dropped(self, acceptance: Acceptance, at_ms: int) -> None:
         for (connection_id, reason), count in acceptance.drop_counts.items():
@@ -359,3 +345,14 @@ class Gathering:
         self._room -= taken
         self.lost_records += wanted - taken
         return taken
+
+
+def _count_kept(figures: Figures, counts: _InputCounts, admissions: Sequence[Admission]) -> None:
+    """Count the stored events of a request, and the repeats."""
+    if stored := admissions.count("stored"):
+        figures["accepted"] = figures.get("accepted", 0) + stored
+        figures["mapped"] = figures.get("mapped", 0) + stored
+        counts.mapped += stored
+    if duplicates := admissions.count("duplicate"):
+        add(figures, "duplicate", duplicates)
+        counts.duplicate += duplicates

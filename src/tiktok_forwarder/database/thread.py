@@ -34,6 +34,8 @@ class Job:
     A kind of job with work of its own overrides `work`.
     """
 
+    __slots__ = ("_work", "done", "error", "loop", "outcome", "weight")
+
     def __init__(self, work: Callable[..., Any] = lambda: None, weight: int = 0) -> None:
         self._work = work
         self.weight = weight
@@ -62,6 +64,8 @@ class Job:
 
 class Change(Job):
     """A job that writes. Every other job only reads."""
+
+    __slots__ = ()
 
 
 class DatabaseThread:

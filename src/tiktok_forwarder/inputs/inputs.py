@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 from typing import Final, TypeVar
 
 import msgspec
@@ -136,13 +136,13 @@ class Inputs:
 
     def find_by_cached_header(self, header: bytes) -> Input | None:
         """Return the input cached for this header, or None if it is not cached or inputs have changed since."""
-        return self._by_header.get(sha256(header).digest())
+        return self._by_header.get(blake2b(header).digest())
 
     def cache_header(self, header: bytes, sender: Input) -> None:
         """Cache that the header was found to be this input's."""
         if len(self._by_header) >= _MAX_HEADERS:
             self._by_header.clear()
-        self._by_header[sha256(header).digest()] = sender
+        self._by_header[blake2b(header).digest()] = sender
 
     def find_by_credentials(self, key: str, secret: str) -> Input | None:
         """Return the input with this key if the secret is one of its secrets, else None."""

@@ -11,6 +11,7 @@ Header = tuple[bytes, bytes]
 
 _NO_CONTENT: Final = 204  # has no length either
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE: Final = (b"connection", b"close")
 
 
 class Exchange(Protocol):
@@ -144,11 +145,12 @@ class DirectExchange:
             return
         connection = self._connection
         if not connection.transport.is_closing():
-            lines = (*connection.server_state.default_headers, (b"content-length", b"%d" % len(body)), *headers)
-            if status == _NO_CONTENT:
-                lines = (*connection.server_state.default_headers, *headers)
-            self.keep_alive = self.keep_alive and (b"connection", b"close") not in headers
-            head = _head(status, lines, is_last=not self.keep_alive)
+            if _CLOSE in headers:
+                self.keep_alive = False
+            elif not self.keep_alive:
+                headers = (*headers, _CLOSE)
+            length = None if status == _NO_CONTENT else len(body)
+            head = _head(status, tuple(connection.server_state.default_headers), length, tuple(headers))
             connection.transport.write(head if self.method == "HEAD" else head + body)
             if not self.keep_alive:
                 connection.transport.close()
@@ -172,9 +174,8 @@ class DirectExchange:
 
 
 @lru_cache(128)
-def _head(status: int, headers: tuple[Header, ...], *, is_last: bool) -> bytes:
+def _head(status: int, standing: tuple[Header, ...], length: int | None, own: tuple[Header, ...]) -> bytes:
     """Return an answer up to its body. Most are the same within one second, the unit of the Date header."""
-    lines = [b"%s: %s\r\n" % header for header in headers]
-    if is_last and (b"connection", b"close") not in headers:
-        lines.append(b"connection: close\r\n")
+    counted = ((b"content-length", b"%d" % length),) if length is not None else ()
+    lines = [b"%s: %s\r\n" % header for header in (*standing, *counted, *own)]
     return b"".join([STATUS_LINE[status], *lines, b"\r\n"])

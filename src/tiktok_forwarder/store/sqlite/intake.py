@@ -15,6 +15,8 @@ from tiktok_forwarder.store.sqlite.transaction import Transaction
 class Append(Change):
     """Adds the events of one request; has its outcome or error when the transaction's gathered items are finished."""
 
+    __slots__ = ("arrivals",)
+
     def __init__(self, arrivals: Arrivals) -> None:
         super().__init__(weight=_arrivals_bytes(arrivals))
         self.arrivals = arrivals
