@@ -15,7 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -161,9 +161,11 @@ class OwnServer(PostgresServer):
         self._process = run_server(self.folder, OWN_SETTINGS)
 
     def kill(self) -> None:
-        """Kill every process of the server at the same time."""
+        """Kill every process of the server: a frozen one would not notice that the first is gone."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            for process in (self._process.pid, *processes_of(self._process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             self._process.wait()
 
     def freeze(self) -> None:
