@@ -9,7 +9,6 @@ are noticed by a sweep of all connections.
 import asyncio
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -411,7 +410,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
 
 
-@lru_cache(256)
 def _path_of(url: bytes) -> str:
     path: str = httptools.parse_url(url).path.decode("ascii")
     return unquote(path) if "%" in path else path
