@@ -15,7 +15,7 @@ from tests.deploy.composed_nodes import ComposedNodes
 from tests.integration.service_process import CONNECTION, SandboxThread, command
 from tests.integration.service_rig import BASIC, fresh_batch
 from tests.integration.test_browser_routes import KEY, ORIGIN
-from tests.patience import Patience
+from tests.patience import Patience, sleep_until
 from tests.postgres_server import shared_server
 from tiktok_forwarder.cli.api_client import call_running
 from tiktok_forwarder.setting_reading import load_settings
@@ -110,7 +110,4 @@ def wait_until_known(composed: ComposedNodes) -> None:
     """Until every node that receives knows the connection, and so the inputs before it."""
     for name in ("ingest-1", "ingest-2"):
         settings = load_settings(None, {}, data_dir=composed.data_dir(name))
-        patience = Patience(10)
-        while not call_running(settings, "GET", "/api/connections", None):
-            assert patience.lasts()
-            time.sleep(0.05)
+        sleep_until(lambda: bool(call_running(settings, "GET", "/api/connections", None)))  # noqa: B023 - at once
